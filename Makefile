@@ -1,0 +1,77 @@
+# Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
+
+.DEFAULT_GOAL := help
+.PHONY: help replicate smoke test bench environment lock clean
+.DELETE_ON_ERROR:
+
+# The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
+PYTHON ?=
+# Only `make lock` needs uv; it is never needed to run or to test anything.
+UV ?= uv
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq
+# Snakemake's jobs run the python and pma-mfg found first in the PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nothing installed elsewhere may leak into the environment.
+unexport PYTHONHOME PYTHONPATH
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
+
+replicate: environment ## Run the full replication into results/ and figures/
+	@$(BIN)/python workflow/run.py config/config.yaml
+
+smoke: environment ## Run the same pipeline at toy size, in minutes
+	@$(BIN)/python workflow/run.py config/smoke.yaml
+
+test: environment ## Check style and types, then run all tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/pytest
+
+bench: environment ## Time the simulator against its baselines
+	@$(BIN)/python benchmarks/simulator.py
+
+environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
+	@:
+
+# Each stamp is written last, so a set-up that was interrupted starts afresh the next time. The locked pip and
+# setuptools go first and install the rest, so that it does not depend on the versions Python came with.
+.venv/.locked: requirements.lock
+	@set -e; start=$$(date +%s); \
+	rm -rf .venv; \
+	usable='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'; \
+	python=; \
+	for candidate in $(PYTHON) python3.11 python3; do \
+	    if "$$candidate" -c "$$usable" 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "error: needs Python 3.11 to 3.14 with its venv module (Debian, Ubuntu: apt install python3.11-venv);" \
+	        "to name one: make PYTHON=/path/to/python3.11 ..." >&2; \
+	    exit 1; \
+	fi; \
+	printf 'Installing the locked environment into .venv (about a minute) ... '; \
+	"$$python" -m venv .venv; \
+	awk '/^[^ ]/ { keep = /^(pip|setuptools)==/ } keep' requirements.lock > .venv/installers.txt; \
+	$(PIP_INSTALL) --require-hashes -r .venv/installers.txt; \
+	$(PIP_INSTALL) --require-hashes --no-build-isolation --no-compile -r requirements.lock; \
+	touch $@; \
+	echo "done in $$(($$(date +%s) - start)) s"
+
+.venv/.project: .venv/.locked pyproject.toml
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . && touch $@
+
+# Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
+lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	    --all-extras --group build --generate-hashes --no-header --no-annotate -o requirements.lock
+	$(or $(PYTHON),python3) tests/environment/write_environment.py
+
+clean: ## Remove .venv and results/
+	rm -rf .venv results

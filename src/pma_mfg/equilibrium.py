@@ -1,0 +1,331 @@
+"""Exact equilibria and exact exploitability (docs/theory.md, sections 3 and 8).
+
+A mean field Nash equilibrium is a fixed point of PMA at every step size. `solve` iterates PMA and finishes with Newton's
+method on the exact Jacobian, then checks the result in four independent ways. Cost: one Jacobian, a dense system in
+S (A - 1) unknowns, per Newton step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pma_mfg import lipschitz, operators, regularizers
+from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.storage import read_arrays, write_arrays
+
+#: Step sizes at which a solution's fixed-point residual is reported, in units of 1 / rho.
+RESIDUAL_STEP_SIZES = (0.1, 10.0)
+#: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
+SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """A mean field Nash equilibrium of the regularized game, and what it was checked by.
+
+    Parameters
+    ----------
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+    q : ndarray, shape (S, A)
+        Gamma_q(policy, mean_field).
+    residuals : dict of str to float
+        ``stationarity``: l1 norm of Gamma_pop(mu, pi) - mu. ``bellman``: sup norm of max_u (<u, q> + h(u)) - V.
+        ``fixed_point_small_step`` and ``fixed_point_large_step``: sup_s l1 norm of Gamma_eta(pi) - pi at the two step
+        sizes `RESIDUAL_STEP_SIZES` / rho. ``exploitability``: of the policy, regularized.
+    iterations : int
+        PMA and Newton steps taken.
+    history : list of float
+        The fixed-point residual after each of them.
+    """
+
+    policy: np.ndarray
+    mean_field: np.ndarray
+    q: np.ndarray
+    residuals: dict[str, float]
+    iterations: int
+    history: list[float]
+
+
+def solve(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    start: np.ndarray | None = None,
+    tolerance: float = 1e-12,
+    max_iterations: int = 2000,
+) -> Equilibrium:
+    """Find a mean field Nash equilibrium of the regularized game.
+
+    PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is kept
+    only if it reduces the fixed-point residual.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    start : ndarray, shape (S, A), optional
+        Uniform by default. Which equilibrium is found may depend on it when there are several.
+    tolerance : float
+        On sup_s ||Gamma_eta(pi)(s) - pi(s)||_1 at eta = 1 / rho; raised to the rounding error of q / rho if that is more.
+    max_iterations : int
+        PMA steps per step size.
+
+    Returns
+    -------
+    Equilibrium
+
+    Raises
+    ------
+    ConvergenceError
+        With the history of residuals, if no step size leads to an equilibrium.
+
+    Examples
+    --------
+    >>> from pma_mfg import games
+    >>> from pma_mfg.regularizers import Entropy
+    >>> game = games.make("planted_smooth", n_states=4, n_actions=3, discount=0.9, seed=0, strength=0.1)
+    >>> found = solve(game, Entropy(0.1))
+    >>> bool(abs(found.policy - game.planted.policy).max() < 1e-10)
+    True
+    """
+    measure = 1.0 / regularizer.rho
+    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
+    # q is known to some units of its last place, and a policy moves by 1 / rho times that
+    size = np.abs(operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)).max()
+    tolerance = max(tolerance, 64.0 * np.finfo(float).eps * float(size) / regularizer.rho)
+    best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
+    history = [best_residual]
+    for multiple in SOLVER_STEP_SIZES:
+        policy = best_policy
+        for iteration in range(max_iterations):
+            if history[-1] <= tolerance:
+                return _finished(game, policy, regularizer, history)
+            if iteration % 10 == 0:
+                policy, residual = _newton(game, policy, measure, regularizer, tolerance, history)
+                if residual <= tolerance:
+                    return _finished(game, policy, regularizer, history)
+            policy = operators.policy_mirror_ascent(game, policy, multiple / regularizer.rho, regularizer)
+            history.append(_residual(game, policy, measure, regularizer))
+            if history[-1] < best_residual:
+                best_policy, best_residual = policy, history[-1]
+            if iteration >= 100 and history[-1] > 0.5 * history[-100]:
+                break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+    raise ConvergenceError(
+        f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
+        f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method stopped at "
+        f"residual {best_residual:.2e}, tolerance {tolerance:g}",
+        history,
+    )
+
+
+def _residual(game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
+    updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+    return operators.policy_distance(updated, policy)
+
+
+def _newton(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    step_size: float,
+    regularizer: Regularizer,
+    tolerance: float,
+    history: list[float],
+) -> tuple[np.ndarray, float]:
+    """Newton's method for Gamma_eta(pi) = pi, while each step at least halves the residual."""
+    states, actions = policy.shape
+    basis = lipschitz.tangent_basis(actions)
+    residual = _residual(game, policy, step_size, regularizer)
+    while residual > tolerance and actions > 1:
+        gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
+        matrix = np.eye(states * (actions - 1)) - lipschitz.jacobian(game, policy, step_size, regularizer)
+        try:
+            step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
+        except np.linalg.LinAlgError:
+            break
+        candidate = np.maximum(policy + step, 0.1 * policy)  # stay in the simplex, off its boundary
+        candidate /= candidate.sum(axis=1, keepdims=True)
+        candidate_residual = _residual(game, candidate, step_size, regularizer)
+        if not candidate_residual <= 0.5 * residual:
+            break
+        policy, residual = candidate, candidate_residual
+        history.append(residual)
+    return policy, residual
+
+
+def _finished(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, history: list[float]
+) -> Equilibrium:
+    mean_field = operators.stable_population(game, policy)
+    return Equilibrium(
+        policy=policy,
+        mean_field=mean_field,
+        q=operators.q_values(game, policy, mean_field, regularizer),
+        residuals=residuals(game, policy, mean_field, regularizer),
+        iterations=len(history) - 1,
+        history=history,
+    )
+
+
+def residuals(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer
+) -> dict[str, float]:
+    """Return every residual of a candidate equilibrium, by the names in `Equilibrium`.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+    regularizer : Regularizer
+
+    Returns
+    -------
+    dict of str to float
+    """
+    q = operators.q_values(game, policy, mean_field, regularizer)
+    achieved = (policy * q).sum(axis=1) + regularizer.value(policy)
+    small, large = (
+        operators.policy_distance(
+            operators.mirror_ascent_step(q, policy, multiple / regularizer.rho, regularizer), policy
+        )
+        for multiple in RESIDUAL_STEP_SIZES
+    )
+    return {
+        "stationarity": float(np.abs(operators.population_update(game, mean_field, policy) - mean_field).sum()),
+        "bellman": float(np.abs(regularizer.optimum(q) - achieved).max()),
+        "fixed_point_small_step": small,
+        "fixed_point_large_step": large,
+        "exploitability": exploitability(game, policy, regularizer),
+    }
+
+
+def exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None = None) -> float:
+    """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
+
+    Exact: the best response comes from policy iteration, and the difference is computed from one-step advantages,
+    V* - V = (I - gamma P_{pi*})^{-1} (T_{pi*} V - V), which loses no digits to cancellation (docs/theory.md, section 8).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer, optional
+        None means the unregularized exploitability, h = 0.
+
+    Returns
+    -------
+    float
+        >= 0 up to rounding.
+    """
+    mean_field = operators.stable_population(game, policy)
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    best = best_response(transition, reward, game.discount, regularizer)
+    q = operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+    advantage = ((best - policy) * q).sum(axis=1)
+    if regularizer is not None:
+        advantage = advantage + regularizer.value(best) - regularizer.value(policy)
+    kernel = operators.policy_kernel(transition, best)
+    gain = np.linalg.solve(np.eye(game.n_states) - game.discount * kernel, advantage)
+    return float(mean_field @ gain)
+
+
+def best_response(
+    transition: np.ndarray, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
+) -> np.ndarray:
+    """Return an optimal policy of the decision process with a frozen mean field, by policy iteration.
+
+    Parameters
+    ----------
+    transition : ndarray, shape (S, A, S)
+    reward : ndarray, shape (S, A)
+    discount : float
+    regularizer : Regularizer, optional
+        None gives a deterministic policy, by Howard's algorithm.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        If 1000 policy iterations do not suffice (the convergence is quadratic, or finite without a regularizer).
+    """
+    states, actions = reward.shape
+    policy = np.full((states, actions), 1.0 / actions)
+    history: list[float] = []
+    for _ in range(1000):
+        q = operators.q_of_decision_process(transition, reward, discount, policy, regularizer)
+        if regularizer is None:
+            # keep the present action unless another is better by more than rounding: no cycling between ties
+            held = (policy * q).sum(axis=1, keepdims=True)
+            rounding = 1e-13 * max(1.0, float(np.abs(q).max()))
+            greedy = np.eye(actions)[q.argmax(axis=1)]
+            improved = np.where((q.max(axis=1, keepdims=True) > held + rounding), greedy, policy)
+        else:
+            improved = regularizer.best_response(q)
+        history.append(operators.policy_distance(improved, policy))
+        policy = improved
+        if history[-1] <= 1e-14 or (len(history) > 5 and history[-1] >= history[-2] and history[-1] <= 1e-9):
+            return policy
+    raise ConvergenceError("equilibrium.best_response: policy iteration did not settle", history)
+
+
+def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -> None:
+    """Write an equilibrium and the regularizer it belongs to as ``.npz``.
+
+    Parameters
+    ----------
+    equilibrium : Equilibrium
+    regularizer : Regularizer
+    path : path-like
+    """
+    arrays = {name: getattr(equilibrium, name) for name in ("policy", "mean_field", "q")}
+    arrays["history"] = np.asarray(equilibrium.history)
+    metadata = {
+        "regularizer": type(regularizer).__name__.lower(),
+        "strength": regularizer.strength,
+        "residuals": equilibrium.residuals,
+        "iterations": equilibrium.iterations,
+    }
+    write_arrays(path, arrays, metadata)
+
+
+def load(path: str | Path, game: MeanFieldGame) -> tuple[Equilibrium, Regularizer]:
+    """Read an equilibrium of `game` and its regularizer.
+
+    Parameters
+    ----------
+    path : path-like
+    game : MeanFieldGame
+
+    Returns
+    -------
+    equilibrium : Equilibrium
+    regularizer : Regularizer
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or is not an equilibrium of this game (its residuals are computed afresh).
+    """
+    source = str(path)
+    arrays, metadata = read_arrays(path)
+    try:
+        regularizer = regularizers.make(metadata["regularizer"], metadata["strength"])
+        policy, mean_field = arrays["policy"], arrays["mean_field"]
+        found = Equilibrium(
+            policy, mean_field, arrays["q"], metadata["residuals"], metadata["iterations"], arrays["history"].tolist()
+        )
+    except KeyError as error:
+        raise InputError(source, str(error), "nothing", "an equilibrium written by `pma-mfg solve`") from None
+    if policy.shape != (game.n_states, game.n_actions):
+        raise InputError(source, "policy", f"shape {policy.shape}", f"shape {(game.n_states, game.n_actions)}")
+    if (worst := max(map(abs, residuals(game, policy, mean_field, regularizer).values()))) > 1e-6:
+        raise InputError(source, "residuals", worst, "an equilibrium of this very game (residuals below 1e-6)")
+    return found, regularizer

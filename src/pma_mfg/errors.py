@@ -1,0 +1,54 @@
+"""The two ways a computation can refuse: bad input, and no convergence.
+
+Both carry everything a reader of one line needs. The command line turns them into that line and an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class InputError(ValueError):
+    """Input that cannot be used.
+
+    Parameters
+    ----------
+    source : str
+        Where the value came from: a file's path, a configuration file, or the name of a function.
+    field : str
+        The field, key or argument within the source.
+    value : object
+        The offending value (shortened in the message).
+    allowed : str
+        What would have been accepted.
+    """
+
+    def __init__(self, source: str, field: str, value: Any, allowed: str) -> None:
+        self.source, self.field, self.value, self.allowed = source, field, value, allowed
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        super().__init__(f"{source}: {field}: got {shown}, expected {allowed}")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, Any, str]]:
+        return type(self), (self.source, self.field, self.value, self.allowed)
+
+
+class ConvergenceError(RuntimeError):
+    """An iteration that did not reach its tolerance.
+
+    Parameters
+    ----------
+    message : str
+        What was tried and what was reached.
+    history : list of float
+        The residual after each iteration, for a plot or a diagnosis.
+    """
+
+    def __init__(self, message: str, history: list[float]) -> None:
+        self.message, self.history = message, history
+        tail = ", ".join(f"{residual:.2e}" for residual in history[-5:])
+        super().__init__(f"{message} (last residuals: {tail})")
+
+    def __reduce__(self) -> tuple[type[ConvergenceError], tuple[str, list[float]]]:
+        return type(self), (self.message, self.history)

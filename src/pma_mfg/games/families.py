@@ -1,0 +1,355 @@
+"""Families of random games: affine with target Lipschitz constants, planted equilibria, crowd aversion.
+
+Each function returns a `MeanFieldGame` and takes only keywords. `make` is the front door: it checks the keywords of a
+family by name before anything is computed, so that a configuration can be refused before any job starts.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from pma_mfg.errors import InputError
+from pma_mfg.games.model import Features, MeanFieldGame, Planted
+
+#: Concentration of the symmetric Dirichlet law of raw transition rows: below 1 rows are uneven, and far from each other.
+ROW_CONCENTRATION = 0.5
+#: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
+UNIFORM_SHARE = 0.2
+
+
+def affine(
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    K_mu: float = 0.3,
+    K_s: float = 0.6,
+    K_a: float = 0.6,
+    L_mu: float = 0.3,
+    L_s: float = 0.5,
+    L_a: float = 0.5,
+) -> MeanFieldGame:
+    """Return a random game whose transitions and rewards are affine in the mean field, with bounded Lipschitz constants.
+
+    P(.|s,a,mu) = sum_z mu(z) T(s,a,z,.) and R(s,a,mu) = sum_z mu(z) U(s,a,z) for random tables T and U that
+    `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`lipschitz.constants`) are at most
+    the targets, and equal to them up to 1 % unless the raw draw is already flatter (docs/theory.md, section 6).
+
+    Parameters
+    ----------
+    n_states, n_actions : int
+        S >= 1 and A >= 1.
+    discount : float
+        gamma in [0, 1).
+    seed : int
+        >= 0.
+    K_mu, K_s, K_a : float
+        Targets of the Lipschitz constants of P in the mean field, the state and the action, in [0, 2].
+    L_mu, L_s, L_a : float
+        Targets of the Lipschitz constants of R, >= 0; R lies in [0, 1], so values above 1 do not bind.
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    rng = np.random.default_rng([seed, 0])
+    shape = (n_states, n_actions, n_states)
+    rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=shape)
+    rewards = rng.uniform(size=(*shape, 1))
+    rows = _shrink_to_targets(rows, K_s, K_a, K_mu)
+    rewards = _shrink_to_targets(rewards, L_s, L_a, L_mu)[..., 0]
+    base_transition, transition_terms = _centred(rows)
+    base_reward, reward_terms = _centred(rewards)
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=base_transition,
+        base_reward=base_reward,
+        transition_terms=transition_terms,
+        transition_features=Features.build(np.eye(n_states)),
+        reward_terms=reward_terms,
+        reward_features=Features.build(np.eye(n_states)),
+    )
+
+
+def planted_smooth(
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    strength: float,
+    coupling: float = 0.3,
+    K_mu: float = 0.2,
+) -> MeanFieldGame:
+    """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory.md, section 4).
+
+    R(s,a,mu) = R*(s,a) + sum_z Z(s,a,z) (mu(z) - mu*(z)), transitions affine in the mean field.
+
+    Parameters
+    ----------
+    n_states, n_actions, discount, seed
+        As in `affine`.
+    strength : float
+        tau > 0, the entropy weight of the planted equilibrium.
+    coupling : float
+        Largest |Z(s,a,z)|, >= 0; lowered where R would leave [0, 1].
+    K_mu : float
+        Target of the Lipschitz constant of P in the mean field, in [0, 2].
+
+    Returns
+    -------
+    MeanFieldGame
+        With `planted` set.
+    """
+    return _planted("identity", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+
+
+def planted_kinked(
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    strength: float,
+    coupling: float = 0.3,
+    K_mu: float = 0.2,
+) -> MeanFieldGame:
+    """Return a game with a known equilibrium at which the reward has kinks (docs/theory.md, section 4).
+
+    R(s,a,mu) = R*(s,a) + sum_z W(s,a,z) |mu(z) - mu*(z)|: Lipschitz, and not differentiable at the equilibrium.
+
+    Parameters
+    ----------
+    n_states, n_actions, discount, seed, strength, coupling, K_mu
+        As in `planted_smooth`.
+
+    Returns
+    -------
+    MeanFieldGame
+        With `planted` set.
+    """
+    return _planted("absolute", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+
+
+def crowd_averse(
+    *, n_states: int, n_actions: int, discount: float, seed: int, coupling: float = 2.0, K_a: float = 1.5
+) -> MeanFieldGame:
+    """Return a game in which agents avoid each other: R(s,a,mu) = r(s,a) - coupling * mu(s), P free of the mean field.
+
+    The coupling is strictly monotone in the sense of Lasry and Lions, so the equilibrium is unique; a strong coupling with
+    a weak regularizer makes best-response iteration cycle (docs/theory.md, claim C2).
+
+    Parameters
+    ----------
+    n_states, n_actions, discount, seed
+        As in `affine`.
+    coupling : float
+        Strength of the aversion, >= 0.
+    K_a : float
+        Target of the Lipschitz constant of P in the action, in [0, 2]: how much an agent can steer.
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    rng = np.random.default_rng([seed, 2])
+    rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, 1))
+    rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
+    own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_actions))
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=rows,
+        base_reward=rng.uniform(size=(n_states, n_actions)),
+        transition_terms=np.zeros((0, *rows.shape)),
+        transition_features=Features.none(n_states),
+        reward_terms=-coupling * own_state,
+        reward_features=Features.build(np.eye(n_states)),
+    )
+
+
+_FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
+    function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse)
+}
+
+# name -> (accepts, what to say); the type is checked first
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "n_states": (lambda x: x >= 1, "an integer >= 1"),
+    "n_actions": (lambda x: x >= 1, "an integer >= 1"),
+    "seed": (lambda x: x >= 0, "an integer >= 0"),
+    "discount": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
+    "strength": (lambda x: x > 0, "a number > 0"),
+    "coupling": (lambda x: x >= 0, "a number >= 0"),
+    **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
+    **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
+}
+
+
+def families() -> list[str]:
+    """Return the names of all families, sorted."""
+    return sorted(_FAMILIES)
+
+
+def check_parameters(family: str, parameters: dict[str, Any], source: str = "games.make") -> None:
+    """Raise an `InputError` unless `family` exists and accepts `parameters`.
+
+    Parameters
+    ----------
+    family : str
+    parameters : dict
+        Keywords of the family.
+    source : str
+        Where the parameters came from, for the message.
+    """
+    if family not in _FAMILIES:
+        raise InputError(source, "family", family, f"one of {', '.join(families())}")
+    signature = inspect.signature(_FAMILIES[family]).parameters
+    for name, value in parameters.items():
+        if name not in signature:
+            raise InputError(source, name, value, f"a parameter of {family}: {', '.join(signature)}")
+        integer = signature[name].annotation == "int"
+        accepts, allowed = _RANGES[name]
+        kind = isinstance(value, int) if integer else isinstance(value, int | float) and np.isfinite(value)
+        if isinstance(value, bool) or not kind or not accepts(value):
+            raise InputError(source, name, value, allowed)
+    for name, parameter in signature.items():
+        if parameter.default is inspect.Parameter.empty and name not in parameters:
+            raise InputError(source, name, "nothing", f"a value ({_RANGES[name][1]}): {family} requires it")
+
+
+def make(family: str, **parameters: Any) -> MeanFieldGame:
+    """Return the game of a family.
+
+    Parameters
+    ----------
+    family : str
+        One of `families()`.
+    **parameters
+        The family's keywords; see its docstring.
+
+    Returns
+    -------
+    MeanFieldGame
+        The same parameters give bitwise the same game.
+
+    Raises
+    ------
+    InputError
+        For an unknown family, an unknown or missing parameter, or a value out of range.
+
+    Examples
+    --------
+    >>> game = make("crowd_averse", n_states=3, n_actions=2, discount=0.9, seed=0)
+    >>> game.transition(np.ones(3) / 3).shape
+    (3, 2, 3)
+    """
+    check_parameters(family, parameters)
+    return replace(_FAMILIES[family](**parameters), family=family, parameters=dict(parameters))
+
+
+def _shrink_to_targets(table: np.ndarray, state: float, action: float, mean_field: float) -> np.ndarray:
+    """Pull a table of shape (S, A, Z, D) towards its averages until its three Lipschitz constants meet their targets.
+
+    Along each of the first three axes the table x becomes theta x + (1-theta) mean(x). The constant of that axis is
+    multiplied by theta, and no other constant grows, since an average of differences is no longer than the longest. The
+    three maps commute, so each constant is linear in its own theta given the others: raise the thetas sweep by sweep, then
+    lower them once more, which makes every target an upper bound (docs/theory.md, section 6).
+    """
+    targets = (state, action, mean_field)
+    thetas = np.ones(3)
+
+    def shrunk() -> np.ndarray:
+        x = table
+        for axis, theta in enumerate(thetas):
+            x = theta * x + (1.0 - theta) * x.mean(axis=axis, keepdims=True)
+        return x
+
+    def lower_or_raise(ceiling: np.ndarray) -> None:
+        for axis, target in enumerate(targets):
+            constant = _constant_along(shrunk(), axis)
+            if constant > 0.0:
+                thetas[axis] = min(ceiling[axis], thetas[axis] * target / constant)
+
+    for _ in range(20):
+        lower_or_raise(np.ones(3))
+    lower_or_raise(thetas.copy())
+    return shrunk()
+
+
+def _constant_along(table: np.ndarray, axis: int) -> float:
+    """Return the Lipschitz constant of a (S, A, Z, D) table along one of its first three axes.
+
+    Along the mean field (axis 2) half the largest distance: mu - mu' is a combination of (e_z - e_z')/2 of total weight
+    at most ||mu - mu'||_1.
+    """
+    x = np.moveaxis(table, axis, 0)
+    largest = max((float(np.abs(x - x[i]).sum(axis=-1).max()) for i in range(len(x))), default=0.0)
+    return largest / 2.0 if axis == 2 else largest
+
+
+def _centred(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split an (S, A, Z, ...) table into its average over z and the deviations, shape (Z, S, A, ...)."""
+    base = table.mean(axis=2)
+    return base, np.moveaxis(table, 2, 0) - base
+
+
+def _planted(
+    link: str,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    strength: float,
+    coupling: float,
+    K_mu: float,
+) -> MeanFieldGame:
+    # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
+    from pma_mfg import operators
+
+    rng = np.random.default_rng([seed, 1])
+    rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, n_states))
+    rows = UNIFORM_SHARE / n_states + (1.0 - UNIFORM_SHARE) * rows
+    rows = _shrink_to_targets(rows, 2.0, 2.0, K_mu)
+    base_transition, transition_terms = _centred(rows)
+    logits = rng.uniform(-1.5, 1.5, size=(n_states, n_actions))
+    value = rng.uniform(-0.2, 0.2, size=n_states)
+    terms = coupling * rng.uniform(-1.0, 1.0, size=(n_states, n_states, n_actions))
+    dynamics = MeanFieldGame(
+        discount=discount,
+        base_transition=base_transition,
+        base_reward=np.zeros((n_states, n_actions)),
+        transition_terms=transition_terms,
+        transition_features=Features.build(np.eye(n_states)),
+        reward_terms=np.zeros((0, n_states, n_actions)),
+        reward_features=Features.none(n_states),
+    )
+    # Logits and values shrink together until the uncoupled reward takes half of [0, 1]; the coupling gets the rest.
+    scale = 1.0
+    while True:
+        policy = softmax(scale * logits, axis=1)
+        mean_field = operators.stable_population(dynamics, policy)
+        v = scale * value
+        reward = strength * np.log(policy) + v[:, None] - discount * dynamics.transition(mean_field) @ v
+        if np.ptp(reward) <= 0.5:
+            break
+        scale *= 0.95
+    # |sum_z Z(z) x(z)| <= max_z |Z(z)| ||x||_1, and two mean fields are at most 2 apart
+    largest = float(np.abs(terms).max())
+    terms *= min(1.0, 0.25 * (1.0 - np.ptp(reward)) / largest) if largest > 0.0 else 0.0
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=base_transition,
+        # a constant added to every reward moves V and nothing else; it centres the range in [0, 1]
+        base_reward=reward + 0.5 * (1.0 - reward.min() - reward.max()),
+        transition_terms=transition_terms,
+        transition_features=dynamics.transition_features,
+        reward_terms=terms,
+        reward_features=Features.build(np.eye(n_states), -mean_field, link),
+        planted=Planted(policy, mean_field, strength),
+    )

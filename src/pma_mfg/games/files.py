@@ -1,0 +1,107 @@
+"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (docs/theory.md, section 1, names the tables)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pma_mfg.errors import InputError
+from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.storage import read_arrays, write_arrays
+
+_TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
+_FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
+
+
+def save(game: MeanFieldGame, path: str | Path) -> None:
+    """Write a game to `path`; written atomically, with a hash of the content.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    path : path-like
+        Usually ending in ``.npz``.
+    """
+    arrays = {name: getattr(game, name) for name in _TABLES}
+    arrays["discount"] = np.array(float(game.discount))
+    for kind in ("transition", "reward"):
+        features = getattr(game, f"{kind}_features")
+        arrays |= {f"{kind}_{name}": getattr(features, name) for name in _FEATURE_FIELDS}
+    if game.planted is not None:
+        arrays["planted_policy"] = game.planted.policy
+        arrays["planted_mean_field"] = game.planted.mean_field
+        arrays["planted_strength"] = np.array(game.planted.strength)
+    write_arrays(path, arrays, {"family": game.family, "parameters": game.parameters})
+
+
+def load(path: str | Path) -> MeanFieldGame:
+    """Read and validate a game.
+
+    A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms and
+    features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
+    `transition_parameters`, and the same for `reward`) come together or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    MeanFieldGame
+
+    Raises
+    ------
+    InputError
+        Names the file, the array, the value and what is allowed.
+    """
+    source = str(path)
+    loaded: list[MeanFieldGame] = []
+
+    def build(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        loaded.append(_from_arrays(source, arrays, metadata))
+
+    read_arrays(path, validate=build)
+    return loaded[0]
+
+
+def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> MeanFieldGame:
+    def take(name: str) -> np.ndarray:
+        if name not in arrays:
+            raise InputError(source, name, "nothing", "an array of this name in the file")
+        return arrays[name]
+
+    discount = take("discount")
+    if discount.shape != () or discount.dtype.kind not in "fiu":
+        raise InputError(source, "discount", discount, "one number in [0, 1)")
+    reward = take("base_reward")
+    if reward.ndim != 2:
+        raise InputError(source, "base_reward", f"shape {reward.shape}", "shape (S, A)")
+    tables = {"base_transition": take("base_transition"), "base_reward": reward}
+    features = {}
+    for kind, shape in (("transition", tables["base_transition"].shape), ("reward", reward.shape)):
+        names = [f"{kind}_terms", *(f"{kind}_{name}" for name in _FEATURE_FIELDS)]
+        if any(name in arrays for name in names):
+            tables[f"{kind}_terms"] = take(names[0])
+            features[kind] = Features(*(take(name) for name in names[1:]))
+        else:
+            tables[f"{kind}_terms"] = np.zeros((0, *shape))
+            features[kind] = Features.none(reward.shape[0])
+    planted = None
+    if "planted_policy" in arrays:
+        planted = Planted(
+            arrays["planted_policy"], take("planted_mean_field"), float(take("planted_strength"))
+        )
+    try:
+        return MeanFieldGame(
+            discount=float(discount),
+            transition_features=features["transition"],
+            reward_features=features["reward"],
+            family=str(metadata.get("family", "custom")),
+            parameters=dict(metadata.get("parameters", {})),
+            planted=planted,
+            **tables,
+        )
+    except InputError as error:
+        raise InputError(source, error.field, error.value, error.allowed) from None

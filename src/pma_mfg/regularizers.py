@@ -1,0 +1,299 @@
+"""Strongly concave regularizers h of a policy's action distribution (docs/theory.md, section 2).
+
+Every method works on the last axis, the actions, and row by row: arrays of shape (..., A) in, (..., A) or (...,) out.
+The two maps of interest are
+
+    best_response(q)              = argmax_u <u, q> + h(u),
+    proximal_step(q, policy, eta) = argmax_u <u, q> + h(u) - ||u - policy||_2^2 / (2 eta),
+
+both over the simplex, or over U = {u : h(u) >= floor} when a floor is given. Cost: a few dozen elementwise operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import entr, logsumexp, softmax, wrightomega
+
+from pma_mfg.errors import InputError
+
+
+class Regularizer(Protocol):
+    """What the operators need of a regularizer."""
+
+    @property
+    def strength(self) -> float:
+        """The weight tau > 0."""
+
+    @property
+    def rho(self) -> float:
+        """Modulus of strong concavity with respect to the Euclidean norm."""
+
+    def value(self, u: np.ndarray) -> np.ndarray:
+        """Return h(u), shape (...,), for u of shape (..., A)."""
+
+    def gradient(self, u: np.ndarray) -> np.ndarray:
+        """Return the gradient of h, shape (..., A)."""
+
+    def curvature(self, u: np.ndarray) -> np.ndarray:
+        """Return the diagonal of the negative Hessian of h, shape (..., A); infinite where u leaves the support."""
+
+    def span(self, n_actions: int) -> float:
+        """Return h_max - h_min on the simplex."""
+
+    def gradient_span(self, n_actions: int, gap: float) -> float:
+        """Return a bound on max_a - min_a of the gradient over {u : h(u) >= h_max - gap}."""
+
+    def optimum(self, q: np.ndarray) -> np.ndarray:
+        """Return max_u <u, q> + h(u) over the simplex, shape (...,)."""
+
+    def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
+        """Return argmax_u <u, q> + h(u), shape (..., A)."""
+
+    def proximal_step(
+        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+    ) -> np.ndarray:
+        """Return argmax_u <u, q> + h(u) - ||u - policy||^2 / (2 step_size), shape (..., A)."""
+
+
+def make(name: str, strength: float) -> Entropy | Quadratic:
+    """Return the regularizer called "entropy" or "quadratic".
+
+    Raises
+    ------
+    InputError
+        For another name, or a strength that is not a positive number.
+    """
+    kinds: dict[str, type[Entropy] | type[Quadratic]] = {"entropy": Entropy, "quadratic": Quadratic}
+    if name not in kinds:
+        raise InputError("regularizers.make", "regularizer", name, f"one of {', '.join(kinds)}")
+    return kinds[name](strength)
+
+
+def _check_strength(name: str, strength: float) -> None:
+    if not (isinstance(strength, float | int) and not isinstance(strength, bool) and 0.0 < strength < np.inf):
+        raise InputError(f"regularizers.{name}", "strength", strength, "a finite number > 0")
+
+
+def _check_step_size(step_size: float) -> None:
+    if not 0.0 < step_size < np.inf:
+        raise InputError("proximal_step", "step_size", step_size, "a finite number > 0 (use best_response for infinity)")
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """h(u) = -tau sum_a u_a log u_a: 0 <= h <= tau log A, tau-strongly concave.
+
+    Parameters
+    ----------
+    strength : float
+        tau > 0.
+    """
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        _check_strength("Entropy", self.strength)
+
+    @property
+    def rho(self) -> float:
+        """Modulus of strong concavity, tau: -h'' = tau / u >= tau on the simplex."""
+        return self.strength
+
+    def value(self, u: np.ndarray) -> np.ndarray:
+        """Return h(u), shape (...,), for u of shape (..., A)."""
+        return np.asarray(self.strength * entr(u).sum(axis=-1))
+
+    def gradient(self, u: np.ndarray) -> np.ndarray:
+        """Return -tau (log u + 1), shape (..., A); +inf where u = 0."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(-self.strength * (np.log(u) + 1.0))
+
+    def curvature(self, u: np.ndarray) -> np.ndarray:
+        """Return tau / u, shape (..., A)."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(self.strength / u)
+
+    def span(self, n_actions: int) -> float:
+        """Return h_max - h_min = tau log A."""
+        return self.strength * float(np.log(n_actions))
+
+    def gradient_span(self, n_actions: int, gap: float) -> float:
+        """Return tau log(u_max / u_min) for the extreme entries of U = {h >= h_max - gap}; infinite if one can be 0.
+
+        With one entry p, h is largest when the others are equal: p is in U iff tau H(p) >= h_max - gap, where
+        H(p) = -p log p - (1-p) log((1-p)/(A-1)).
+        """
+        if n_actions == 1:
+            return 0.0
+        least = float(np.log(n_actions)) - gap / self.strength
+        if least <= np.log(n_actions - 1):
+            return float("inf")
+
+        def excess(p: float) -> float:
+            return float(entr(p) + entr(1.0 - p) + (1.0 - p) * np.log(n_actions - 1)) - least
+
+        uniform = 1.0 / n_actions
+        if excess(uniform) <= 0.0:
+            return 0.0
+        # brentq's own error is far below the outward shift that keeps this a bound
+        smallest = brentq(excess, 0.0, uniform, xtol=1e-300, rtol=1e-14) * (1.0 - 1e-12)
+        largest = brentq(excess, uniform, 1.0, xtol=1e-300, rtol=1e-14) * (1.0 + 1e-12)
+        return self.strength * float(np.log(largest / smallest))
+
+    def optimum(self, q: np.ndarray) -> np.ndarray:
+        """Return max_u <u, q> + h(u) = tau logsumexp(q / tau), shape (...,)."""
+        return np.asarray(self.strength * logsumexp(q / self.strength, axis=-1))
+
+    def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
+        """Return softmax(q / tau), shape (..., A); with a floor, softmax(q / ((1 + kappa) tau)) where it binds."""
+        return _with_floor(lambda kappa, q: softmax(q / ((1.0 + kappa) * self.strength), axis=-1), self, floor, q)
+
+    def proximal_step(
+        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+    ) -> np.ndarray:
+        """Return argmax_u <u, q> + h(u) - ||u - policy||^2 / (2 step_size), shape (..., A).
+
+        Stationarity, tau log u + u / eta = q + policy / eta - tau - lambda, is solved by the Wright omega function,
+        u = eta tau omega(.), and sum(u) = 1 by Newton's method in lambda (docs/theory.md, section 2).
+        """
+        _check_step_size(step_size)
+
+        def step(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+            return _entropy_proximal((1.0 + kappa) * self.strength, q, policy, step_size)
+
+        return _with_floor(step, self, floor, q, policy)
+
+
+def _entropy_proximal(tau: float, q: np.ndarray, policy: np.ndarray, step_size: float) -> np.ndarray:
+    scale = tau * step_size
+    target = q / tau + policy / scale  # u / scale + log u = target - multiplier
+    highest = target.max(axis=-1, keepdims=True)
+    # At this multiplier the largest entry is 1, so sum(u) >= 1. sum(u) is convex and decreasing in the multiplier:
+    # Newton's method started there never oversteps the root.
+    multiplier = highest - 1.0 / scale
+    log_scale = np.log(scale)
+    u = np.empty_like(target)
+    for _ in range(100):
+        omega = wrightomega(target - multiplier - log_scale)
+        u = scale * omega
+        excess = u.sum(axis=-1, keepdims=True) - 1.0
+        slope = (u / (1.0 + omega)).sum(axis=-1, keepdims=True)
+        step = excess / slope
+        multiplier = multiplier + np.maximum(step, 0.0)
+        if (excess <= 4e-16 * u.shape[-1]).all():
+            break
+    return np.asarray(u / u.sum(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """h(u) = -(rho/2) ||u||_2^2: -rho/2 <= h <= -rho/(2A), rho-strongly concave.
+
+    Parameters
+    ----------
+    strength : float
+        rho > 0.
+    """
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        _check_strength("Quadratic", self.strength)
+
+    @property
+    def rho(self) -> float:
+        """Modulus of strong concavity, the strength itself."""
+        return self.strength
+
+    def value(self, u: np.ndarray) -> np.ndarray:
+        """Return h(u), shape (...,), for u of shape (..., A)."""
+        return np.asarray(-0.5 * self.strength * (u**2).sum(axis=-1))
+
+    def gradient(self, u: np.ndarray) -> np.ndarray:
+        """Return -rho u, shape (..., A)."""
+        return np.asarray(-self.strength * u)
+
+    def curvature(self, u: np.ndarray) -> np.ndarray:
+        """Return rho on the support of u and infinity off it, shape (..., A): a projection does not move zeros."""
+        return np.where(u > 0.0, self.strength, np.inf)
+
+    def span(self, n_actions: int) -> float:
+        """Return h_max - h_min = rho (1 - 1/A) / 2."""
+        return 0.5 * self.strength * (1.0 - 1.0 / n_actions)
+
+    def gradient_span(self, n_actions: int, gap: float) -> float:
+        """Return rho min(1, 2 sqrt(gap / rho)): u_a - u_b <= sqrt(2) ||u - 1/A||_2, and h falls by rho/2 its square."""
+        return self.strength * min(1.0, 2.0 * float(np.sqrt(gap / self.strength))) if n_actions > 1 else 0.0
+
+    def optimum(self, q: np.ndarray) -> np.ndarray:
+        """Return max_u <u, q> + h(u), shape (...,)."""
+        u = self.best_response(q)
+        return np.asarray((u * q).sum(axis=-1) + self.value(u))
+
+    def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
+        """Return sparsemax(q / rho), the projection of q / rho on the simplex, shape (..., A)."""
+        return _with_floor(lambda kappa, q: _project(q / ((1.0 + kappa) * self.strength)), self, floor, q)
+
+    def proximal_step(
+        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+    ) -> np.ndarray:
+        """Return the projection of (eta q + policy) / (1 + eta rho) on the simplex, shape (..., A)."""
+        _check_step_size(step_size)
+
+        def step(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+            return _project((step_size * q + policy) / (1.0 + step_size * (1.0 + kappa) * self.strength))
+
+        return _with_floor(step, self, floor, q, policy)
+
+
+def _project(x: np.ndarray) -> np.ndarray:
+    """Return the Euclidean projection of each row on the simplex, shape (..., A), by sorting."""
+    x = x - x.max(axis=-1, keepdims=True)
+    descending = -np.sort(-x, axis=-1)
+    ranks = np.arange(1, x.shape[-1] + 1)
+    thresholds = (np.cumsum(descending, axis=-1) - 1.0) / ranks
+    support = (descending > thresholds).sum(axis=-1, keepdims=True)
+    u = np.maximum(x - np.take_along_axis(thresholds, support - 1, axis=-1), 0.0)
+    return np.asarray(u / u.sum(axis=-1, keepdims=True))
+
+
+def _with_floor(
+    solve: Callable[..., np.ndarray], regularizer: Regularizer, floor: float | None, *rows: np.ndarray
+) -> np.ndarray:
+    """Solve row by row under h(u) >= floor, where ``solve(kappa, *rows)`` weighs h by 1 + kappa.
+
+    The constraint's multiplier kappa >= 0 is zero where the free solution obeys the floor; elsewhere h(u_kappa) increases
+    with kappa to its maximum, and kappa is the root of h(u_kappa) = floor (docs/theory.md, section 2).
+
+    Raises
+    ------
+    InputError
+        If no distribution reaches the floor.
+    """
+    u = solve(0.0, *rows)
+    if floor is None:
+        return u
+    uniform = np.full(u.shape[-1], 1.0 / u.shape[-1])
+    highest = float(regularizer.value(uniform))
+    if floor > highest:
+        raise InputError("regularizers", "floor", floor, f"at most h_max = {highest}")
+    for index in np.argwhere(regularizer.value(u) < floor):
+        row = tuple(index)
+        parts = [np.broadcast_to(part, u.shape)[row] for part in rows]
+
+        def shortfall(log_kappa: float, parts: list[np.ndarray] = parts) -> float:
+            return float(regularizer.value(solve(np.exp(log_kappa), *parts))) - floor
+
+        low, high = -40.0, 0.0  # e^-40 is below rounding next to 1
+        while shortfall(high) < 0.0 and high < 600.0:
+            high += 10.0
+        if shortfall(high) <= 0.0:
+            u[row] = uniform  # the floor is h_max up to rounding
+        elif shortfall(low) < 0.0:
+            u[row] = solve(np.exp(brentq(shortfall, low, high, xtol=1e-14)), *parts)
+    return u

@@ -1,0 +1,131 @@
+"""Reading and writing arrays, tables and verdicts: atomic, hashed, validated.
+
+Every file is written under a temporary name in its own folder and renamed, so a file that exists is whole. Arrays are
+``.npz`` with a JSON metadata entry that holds a hash of the content; they are never unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import __version__
+from pma_mfg.errors import InputError
+
+METADATA = "metadata"
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, renamed to it on success and removed on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a result is as readable as any file the user creates
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def content_hash(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of named arrays (names, types, shapes, values) and of the metadata."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write named arrays and a JSON-serializable metadata mapping as ``.npz``, with a content hash."""
+    body = {**metadata, "library_version": __version__}
+    entry = np.array(json.dumps({**body, "content_hash": content_hash(arrays, body)}, sort_keys=True))
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **{METADATA: entry}, **{name: np.asarray(array) for name, array in arrays.items()})
+
+
+def read_arrays(
+    path: str | Path, validate: Callable[[dict[str, np.ndarray], dict[str, Any]], None] = lambda *_: None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `write_arrays` wrote, or arrays that somebody saved with ``numpy.savez``.
+
+    Parameters
+    ----------
+    path : path-like
+    validate : callable
+        Looks at (arrays, metadata) before the hash does, so that content which is wrong in itself is named as such.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    metadata : dict
+        Without the content hash, which has been checked if there is one; empty for a file without metadata.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cut short, not an ``.npz``, holds pickled objects, or its content does not match its hash.
+    """
+    source = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            entries = {name: stored[name] for name in stored.files}
+    except FileNotFoundError:
+        raise InputError(source, "file", "nothing there", "an existing .npz file") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, KeyError) as error:
+        raise InputError(source, "file", str(error), "a complete .npz file of plain arrays") from None
+    try:
+        metadata = dict(json.loads(str(entries.pop(METADATA, "{}"))))
+    except ValueError as error:
+        raise InputError(source, METADATA, str(error), "a JSON object") from None
+    stored_hash = metadata.pop("content_hash", None)
+    validate(entries, metadata)
+    if stored_hash is not None and stored_hash != content_hash(entries, metadata):
+        raise InputError(source, "content_hash", stored_hash, "the hash of the file's content: it was changed or damaged")
+    return entries, metadata
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a tidy table as Parquet (one row per observation)."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a complete Parquet file.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(str(path), "file", "nothing there", "an existing Parquet table") from None
+    except (OSError, ValueError) as error:
+        raise InputError(str(path), "file", str(error), "a complete Parquet table") from None
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON with sorted structure left as given, indented, newline at the end; NaN and infinity are refused."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,227 @@
+"""Learning sweeps: replicated runs of the N-agent game, one tidy table per point (claims C3, C4, C6).
+
+Docs/theory.md, sections 9 to 12. Every replicate has its own generator, named by experiment, game, N, epsilon and its
+number, so a table is bitwise the same in any order and on any number of cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import equilibrium as exact
+from pma_mfg import fluctuations, learning, operators, seeds, simulation
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.learning import Schedule
+from pma_mfg.regularizers import Regularizer
+
+
+def ctd_errors(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_agents: int,
+    n_updates: Sequence[int],
+    n_waiting: int,
+    n_replicates: int,
+    seed: int,
+    after_replicate: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Measure the error of TD learning of a fixed policy after growing numbers of updates (claim C3).
+
+    The step sizes are c / (m + c) with c = 1 / ((1 - gamma) d), d the least visit probability of a state-action pair.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    n_updates : sequence of int
+        M_td, increasing.
+    n_waiting : int
+        M_mix.
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_replicate : callable
+        Called after each replicate.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, n_waiting, replicate, n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)).
+    """
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer)
+    scale = learning.td_scale(game, policy)
+    rows = []
+    for replicate in range(n_replicates):
+        rng = seeds.generator(seed, "ctd", name, n_agents, replicate)
+        estimates = learning.ctd(game, policy, n_agents, regularizer, n_updates, n_waiting, scale, scale, rng)
+        for updates, q in zip(n_updates, estimates, strict=True):
+            error = float(np.abs(q - truth).max())
+            rows.append((name, n_agents, n_waiting, replicate, updates, updates * (n_waiting + 1), error))
+        after_replicate()
+    columns = ["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def learning_errors(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    n_agents: int,
+    epsilon: float,
+    schedule: Schedule,
+    n_replicates: int,
+    seed: int,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Run centralized learning and measure the distance to the equilibrium after every epoch (claim C4).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    epsilon : float
+        The accuracy that the schedule is for.
+    schedule : Schedule
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_epoch : callable
+        Called after each epoch of each replicate.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, replicate, epoch, samples (environment
+        steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability (regularized).
+    """
+    per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
+    fixed = (name, n_agents, epsilon, schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
+    rows = []
+    for replicate in range(n_replicates):
+        rng = seeds.generator(seed, "learning", name, n_agents, epsilon, replicate)
+        policies = learning.centralized(
+            game, n_agents, regularizer, schedule, rng, after_epoch=lambda epoch: after_epoch()
+        )
+        for epoch, policy in enumerate(policies):
+            error = operators.policy_distance(policy, equilibrium)
+            gain = exact.exploitability(game, policy, regularizer)
+            rows.append((*fixed, replicate, epoch, epoch * per_epoch, error, gain))
+    columns = ["game", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
+    return pd.DataFrame(rows, columns=[*columns, "replicate", "epoch", "samples", "error", "exploitability"])
+
+
+def finite_population_bias(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_agents: int,
+    n_steps: int,
+    n_replicates: int,
+    seed: int,
+    after_replicate: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Measure the fluctuation of the mean field and the bias of what TD learning converges to at N agents (claim C6).
+
+    The limit of TD learning is the Q of the averaged decision process; its features are averaged along a trajectory of all
+    agents, which leaves no noise of actions or transitions of a single learner.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    n_steps : int
+        Averaged steps per replicate; a tenth of it passes before.
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_replicate : callable
+        Called after each replicate.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, replicate, state, action, q_error (signed), predicted_q_error (large-N closed form),
+        deviation (E ||mu_hat - mu_pi||_1 of the replicate), predicted_deviation (large-N closed form).
+    """
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer)
+    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
+    predicted_deviation = fluctuations.expected_deviation(game, policy) / np.sqrt(n_agents)
+    state, action = (index.ravel() for index in np.indices(truth.shape))
+    tables = []
+    for replicate in range(n_replicates):
+        rng = seeds.generator(seed, "bias", name, n_agents, replicate)
+        averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+        process = fluctuations.decision_process(game, averages.transition_features, averages.reward_features)
+        limit = operators.q_of_decision_process(*process, game.discount, policy, regularizer)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "game": name,
+                    "n_agents": n_agents,
+                    "replicate": replicate,
+                    "state": state,
+                    "action": action,
+                    "q_error": (limit - truth).ravel(),
+                    "predicted_q_error": predicted.ravel(),
+                    "deviation": averages.deviation,
+                    "predicted_deviation": predicted_deviation,
+                }
+            )
+        )
+        after_replicate()
+    return pd.concat(tables, ignore_index=True)
+
+
+def policy_limits(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    populations: Sequence[int],
+    step_size: float,
+) -> pd.DataFrame:
+    """Predict, in closed form for large N, how far from the equilibrium learning ends with unlimited samples (claim C6).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+    name : str
+    populations : sequence of int
+    step_size : float
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, predicted_error.
+    """
+    rows = []
+    for n_agents in populations:
+        policy = fluctuations.large_population_policy(game, n_agents, regularizer, step_size, equilibrium)
+        rows.append((name, n_agents, operators.policy_distance(policy, equilibrium)))
+    return pd.DataFrame(rows, columns=["game", "n_agents", "predicted_error"])

@@ -1,0 +1,199 @@
+"""Generated games keep their promises: target constants, planted equilibria, rewards in [0, 1]; bad keywords are named."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import FAMILY_PARAMETERS, all_games, family_game, left_eigenvector
+
+from pma_mfg import games
+from pma_mfg.errors import InputError
+
+TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
+
+
+def brute_force_constants(game, seed, pairs=300):
+    """Return the six constants as the largest ratios seen over pairs of mean fields, states and actions.
+
+    Pairs of vertices are among the mean fields: for an affine game the largest ratio is at one of them.
+    """
+    size = game.n_states
+    rng = np.random.default_rng(seed)
+    inside = rng.dirichlet(np.full(size, 0.5), size=(pairs, 2))
+    vertices = np.array([[x, y] for x in np.eye(size) for y in np.eye(size) if (x != y).any()]).reshape(-1, 2, size)
+    seen = dict.fromkeys(TARGET_NAMES, 0.0)
+    for mu, nu in [*vertices, *inside]:
+        P, R = game.transition(mu), game.reward(mu)
+        distance = np.abs(mu - nu).sum()
+        seen["K_mu"] = max(seen["K_mu"], np.abs(P - game.transition(nu)).sum(axis=2).max() / distance)
+        seen["L_mu"] = max(seen["L_mu"], np.abs(R - game.reward(nu)).max() / distance)
+        seen["K_s"] = max(seen["K_s"], np.abs(P[:, None] - P[None]).sum(axis=3).max())
+        seen["K_a"] = max(seen["K_a"], np.abs(P[:, :, None] - P[:, None]).sum(axis=3).max())
+        seen["L_s"] = max(seen["L_s"], np.abs(R[:, None] - R[None]).max())
+        seen["L_a"] = max(seen["L_a"], np.abs(R[:, :, None] - R[:, None]).max())
+    return seen
+
+
+# rounding: a ratio of two sums of rounded terms, over mean fields at least 1e-2 apart
+ROUNDING = 1e-12
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    n_states=st.integers(2, 6),
+    n_actions=st.integers(1, 4),
+    targets=st.tuples(*[st.one_of(st.just(0.0), st.floats(0.0, 2.0))] * 6),
+)
+def test_no_constant_of_an_affine_game_exceeds_its_target(seed, n_states, n_actions, targets):
+    targets = dict(zip(TARGET_NAMES, targets, strict=True))
+    game = games.make("affine", n_states=n_states, n_actions=n_actions, discount=0.5, seed=seed, **targets)
+    seen = brute_force_constants(game, seed, pairs=40)
+    for name, target in targets.items():
+        assert seen[name] <= target + ROUNDING, name
+
+
+TARGETS = {
+    "defaults": {},
+    "small": {"K_mu": 0.01, "K_s": 0.02, "K_a": 0.03, "L_mu": 0.001, "L_s": 0.002, "L_a": 0.003},
+    "only through the mean field": {"K_mu": 0.3, "K_s": 0.0, "K_a": 0.0, "L_mu": 0.2, "L_s": 0.0, "L_a": 0.0},
+    "no mean field": {"K_mu": 0.0, "K_s": 0.5, "K_a": 0.4, "L_mu": 0.0, "L_s": 0.3, "L_a": 0.2},
+    "nothing moves": dict.fromkeys(TARGET_NAMES, 0.0),
+    "uneven": {"K_mu": 0.5, "K_s": 0.01, "K_a": 0.9, "L_mu": 0.3, "L_s": 0.01, "L_a": 0.4},
+}
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("targets", TARGETS.values(), ids=TARGETS)
+def test_attainable_targets_of_an_affine_game_are_met_within_one_percent(targets, seed):
+    game = games.make("affine", n_states=5, n_actions=3, discount=0.9, seed=seed, **targets)
+    defaults = {"K_mu": 0.3, "K_s": 0.6, "K_a": 0.6, "L_mu": 0.3, "L_s": 0.5, "L_a": 0.5}
+    seen = brute_force_constants(game, seed)
+    for name, target in (defaults | targets).items():
+        assert 0.99 * target - ROUNDING <= seen[name] <= target + ROUNDING, name
+
+
+@pytest.mark.parametrize("name", ["affine", "planted_smooth", "planted_kinked"])
+@pytest.mark.parametrize("seed", range(5))
+def test_rewards_lie_in_the_unit_interval_at_every_mean_field(name, seed):
+    for changes in ({}, {"n_states": 9, "n_actions": 2, "discount": 0.99}, {"n_states": 1, "n_actions": 1}):
+        for extra in ({}, {"strength": 2.0, "coupling": 3.0}) if name != "affine" else ({},):
+            game = family_game(name, seed=seed, **changes, **extra)
+            inside = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.3), size=200)
+            for mean_field in [*np.eye(game.n_states), *inside]:
+                reward = game.reward(mean_field)
+                # the construction scales to the closed interval; sums of a few terms round
+                assert reward.min() >= -1e-12
+                assert reward.max() <= 1.0 + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_transitions_of_planted_games_meet_their_mean_field_target(seed):
+    game = family_game("planted_smooth", seed=seed, K_mu=0.15)
+    seen = brute_force_constants(game, seed)
+    assert 0.99 * 0.15 <= seen["K_mu"] <= 0.15 + ROUNDING
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_planted_kinked_reward_has_kinks_at_the_equilibrium_and_the_smooth_one_has_none(seed):
+    step = 1e-5
+    direction = step * np.array([1.0, -0.5, -0.25, -0.25])
+    jumps = {}
+    for family in ("planted_smooth", "planted_kinked"):
+        game = family_game(family, seed=seed, strength=0.1)
+        centre = game.planted.mean_field
+        second = game.reward(centre + direction) + game.reward(centre - direction) - 2 * game.reward(centre)
+        jumps[family] = np.abs(second).max() / step
+        # away from the equilibrium both are smooth
+        away = np.random.default_rng(seed).dirichlet(np.ones(4))
+        second = game.reward(away + direction) + game.reward(away - direction) - 2 * game.reward(away)
+        assert np.abs(second).max() / step < 1e-9  # rounding of rewards, 1e-16 / 1e-5
+    assert jumps["planted_smooth"] < 1e-9
+    # a kink of weight W gives 2 W per unit step; the couplings are uniform draws up to 0.3 before scaling
+    assert jumps["planted_kinked"] > 0.05
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+@pytest.mark.parametrize("changes", [{}, {"n_states": 7, "n_actions": 2}, {"strength": 2.0}, {"discount": 0.0}])
+def test_planted_equilibria_satisfy_the_definition(family, changes):
+    game = family_game(family, **changes)
+    policy, mean_field, tau = game.planted.policy, game.planted.mean_field, game.planted.strength
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    kernel = np.einsum("sa,say->sy", policy, transition)
+    # rounding of sums and logarithms near 1, amplified by at most 1 / (1 - discount) = 10
+    np.testing.assert_allclose(left_eigenvector(kernel), mean_field, rtol=0, atol=1e-13)
+    # optimal: the soft Bellman equation of the frozen game, tau log pi = Q - V with V = tau logsumexp(Q / tau)
+    entropy = -tau * (policy * np.log(policy)).sum(axis=1)
+    value = np.linalg.solve(np.eye(len(kernel)) - game.discount * kernel, (policy * reward).sum(axis=1) + entropy)
+    q = reward + game.discount * transition @ value
+    np.testing.assert_allclose(tau * np.log(np.exp(q / tau - q.max() / tau).sum(axis=1)) + q.max(), value, atol=2e-13)
+    np.testing.assert_allclose(tau * np.log(policy), q - value[:, None], rtol=0, atol=2e-13)
+
+
+def test_the_crowd_averse_reward_falls_with_the_crowd_in_the_own_state_only():
+    game = family_game("crowd_averse", coupling=1.5)
+    base = game.reward(np.full(4, 0.25))
+    more = game.reward(np.array([0.35, 0.15, 0.25, 0.25]))
+    # two products and a sum
+    np.testing.assert_allclose(more - base, np.outer([-0.15, 0.15, 0, 0], np.ones(3)), rtol=0, atol=1e-15)
+    assert (game.transition(np.eye(4)[0]) == game.transition(np.eye(4)[1])).all()
+
+
+@pytest.mark.parametrize("family", sorted(FAMILY_PARAMETERS))
+def test_the_same_parameters_give_bitwise_the_same_game_and_another_seed_another(family):
+    game, again, other = family_game(family), family_game(family), family_game(family, seed=99)
+    for name in ("base_transition", "base_reward", "transition_terms", "reward_terms"):
+        assert getattr(game, name).tobytes() == getattr(again, name).tobytes()
+    assert np.abs(game.base_transition - other.base_transition).max() > 0.01
+    assert (game.family, game.parameters) == (family, FAMILY_PARAMETERS[family])
+
+
+def test_every_family_is_listed_and_tested():
+    assert games.families() == sorted(FAMILY_PARAMETERS)
+    assert set(FAMILY_PARAMETERS) < set(all_games())
+
+
+@pytest.mark.parametrize("family", sorted(FAMILY_PARAMETERS))
+@pytest.mark.parametrize(("n_states", "n_actions"), [(1, 1), (1, 3), (3, 1), (2, 2), (12, 5)])
+def test_every_size_can_be_made(family, n_states, n_actions):
+    game = family_game(family, n_states=n_states, n_actions=n_actions)
+    assert (game.n_states, game.n_actions) == (n_states, n_actions)
+
+
+COMMON = {"n_states": 3, "n_actions": 2, "discount": 0.9, "seed": 0}
+BAD_KEYWORDS = {
+    "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, crowd_averse, planted_kinked"),
+    "unknown parameter": ("affine", {"K_my": 0.3}, "K_my: got 0.3, expected a parameter of affine: n_states, n_"),
+    "parameter of another family": ("affine", {"coupling": 0.3}, "coupling: got 0.3, expected a parameter of affine"),
+    "missing parameter": ("planted_smooth", {}, "strength: got 'nothing', expected a value (a number > 0)"),
+    "boolean": ("affine", {"n_states": True}, "n_states: got True, expected an integer >= 1"),
+    "boolean float": ("affine", {"K_mu": True}, "K_mu: got True, expected a number in [0, 2]"),
+    "string": ("affine", {"discount": "0.9"}, "discount: got '0.9', expected a number in [0, 1)"),
+    "none": ("affine", {"seed": None}, "seed: got None, expected an integer >= 0"),
+    "fractional size": ("affine", {"n_states": 3.5}, "n_states: got 3.5, expected an integer >= 1"),
+    "size as a float": ("affine", {"n_states": 3.0}, "n_states: got 3.0, expected an integer >= 1"),
+    "no states": ("affine", {"n_states": 0}, "n_states: got 0, expected an integer >= 1"),
+    "no actions": ("affine", {"n_actions": 0}, "n_actions: got 0, expected an integer >= 1"),
+    "negative seed": ("affine", {"seed": -1}, "seed: got -1, expected an integer >= 0"),
+    "discount of one": ("affine", {"discount": 1.0}, "discount: got 1.0, expected a number in [0, 1)"),
+    "NaN": ("affine", {"L_s": float("nan")}, "L_s: got nan, expected a number >= 0"),
+    "infinity": ("affine", {"L_s": float("inf")}, "L_s: got inf, expected a number >= 0"),
+    "K above two": ("affine", {"K_s": 2.1}, "K_s: got 2.1, expected a number in [0, 2]"),
+    "negative K": ("affine", {"K_a": -0.1}, "K_a: got -0.1, expected a number in [0, 2]"),
+    "zero strength": ("planted_kinked", {"strength": 0}, "strength: got 0, expected a number > 0"),
+    "negative coupling": ("crowd_averse", {"coupling": -1}, "coupling: got -1, expected a number >= 0"),
+}
+
+
+@pytest.mark.parametrize(("family", "changes", "message"), BAD_KEYWORDS.values(), ids=BAD_KEYWORDS)
+def test_a_bad_keyword_is_refused_by_name_value_and_what_is_allowed(family, changes, message):
+    with pytest.raises(InputError, match="^" + re.escape(f"games.make: {message}")):
+        games.make(family, **(COMMON | changes))
+
+
+def test_keywords_can_be_checked_in_the_name_of_their_source():
+    with pytest.raises(InputError, match=r"^config\.yaml: seed: got -1"):
+        games.check_parameters("affine", COMMON | {"seed": -1}, "config.yaml")
+    games.check_parameters("affine", COMMON)

@@ -1,0 +1,139 @@
+"""Slow, plain computations that the tests compare the library with, and the games they do it on.
+
+Nothing here calls an operator, a solver or a kernel of the library: only a game's own `transition` and `reward`.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from pma_mfg import games
+from pma_mfg.games import Features, MeanFieldGame
+
+#: Every family, at a size where brute force is cheap.
+FAMILY_PARAMETERS = {
+    "affine": {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 3},
+    "planted_smooth": {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 0, "strength": 0.1},
+    "planted_kinked": {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 1, "strength": 0.2},
+    "crowd_averse": {"n_states": 4, "n_actions": 3, "discount": 0.7, "seed": 2},
+}
+
+# link -> (range of weights, offset, parameter): arguments that are admissible on the whole simplex, and cross the kinks
+_CURVES = {
+    "absolute": ((-1.0, 1.0), 0.0, 0.0),
+    "log": ((0.0, 1.5), 0.0, 0.2),
+    "minimum": ((0.0, 2.0), 0.0, 0.0),
+    "positive": ((-1.0, 1.0), 0.1, 0.0),
+    "power": ((0.1, 1.5), 0.0, 1.7),
+}
+CURVED_LINKS = sorted(_CURVES)
+
+
+def family_game(family: str, **changes: float) -> MeanFieldGame:
+    """Return the small game of a family, with some parameters changed."""
+    return games.make(family, **(FAMILY_PARAMETERS[family] | changes))
+
+
+def curved_game(
+    link: str, seed: int = 0, n_states: int = 4, n_actions: int = 3, discount: float = 0.8
+) -> MeanFieldGame:
+    """Return a random game whose transitions and rewards both depend on two features with one non-affine link."""
+    rng = np.random.default_rng([seed, CURVED_LINKS.index(link)])
+    (low, high), offset, parameter = _CURVES[link]
+    rows = rng.dirichlet(np.full(n_states, 0.5), size=(5, n_states, n_actions))
+    features = [
+        Features.build(rng.uniform(low, high, size=(2, n_states)), offset, link, parameter) for _ in range(2)
+    ]
+    # at most 2 features of size < 2.5: what they move stays below the base rows' uniform share, 0.5 / S
+    terms = 0.1 / n_states * (rows[1:3] - rows[3:5])
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=0.5 / n_states + 0.5 * rows[0],
+        base_reward=rng.uniform(size=(n_states, n_actions)),
+        transition_terms=terms,
+        transition_features=features[0],
+        reward_terms=rng.uniform(-0.5, 0.5, size=(2, n_states, n_actions)),
+        reward_features=features[1],
+    )
+
+
+def all_games() -> dict[str, MeanFieldGame]:
+    """Return one game of every family and one for every non-affine link, by name."""
+    return {name: family_game(name) for name in FAMILY_PARAMETERS} | {
+        f"link {link}": curved_game(link) for link in CURVED_LINKS
+    }
+
+
+def frozen_game(transition: np.ndarray, reward: np.ndarray, discount: float) -> MeanFieldGame:
+    """Return the game without a mean field that a decision process is."""
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=transition,
+        base_reward=reward,
+        transition_terms=np.zeros((0, *transition.shape)),
+        transition_features=Features.none(len(reward)),
+        reward_terms=np.zeros((0, *reward.shape)),
+        reward_features=Features.none(len(reward)),
+    )
+
+
+def random_policy(game: MeanFieldGame, seed: int, concentration: float = 2.0) -> np.ndarray:
+    """Return a policy whose rows are independent symmetric Dirichlet draws."""
+    rng = np.random.default_rng([seed, 77])
+    return rng.dirichlet(np.full(game.n_actions, concentration), size=game.n_states)
+
+
+def one_step_population(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return where the agents are after one step, summed loop by loop."""
+    transition = game.transition(mean_field)
+    moved = np.zeros(game.n_states)
+    for s, a, y in np.ndindex(game.n_states, game.n_actions, game.n_states):
+        moved[y] += mean_field[s] * policy[s, a] * transition[s, a, y]
+    return moved
+
+
+def left_eigenvector(kernel: np.ndarray) -> np.ndarray:
+    """Return the stationary law of an irreducible chain as the left eigenvector of the eigenvalue 1."""
+    values, vectors = np.linalg.eig(kernel.T)
+    vector = np.real(vectors[:, np.argmin(np.abs(values - 1.0))])
+    return vector / vector.sum()
+
+
+def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """Yield every way to write `total` as an ordered sum of `parts` nonnegative integers."""
+    if parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        for rest in compositions(total - first, parts - 1):
+            yield (first, *rest)
+
+
+def lumped_chain(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int
+) -> tuple[list[tuple[int, tuple[int, ...]]], np.ndarray]:
+    """Return the states (tagged state, counts of the others) of the N-agent chain, and its transition matrix.
+
+    The others are moved one by one, so that no multinomial law is taken for granted.
+    """
+    size = game.n_states
+    states = list(itertools.product(range(size), compositions(n_agents - 1, size)))
+    index = {state: i for i, state in enumerate(states)}
+    matrix = np.zeros((len(states), len(states)))
+    for (tagged, others), i in index.items():
+        mean_field = (np.array(others) + np.eye(size, dtype=int)[tagged]) / n_agents
+        kernel = np.einsum("sa,say->sy", policy, game.transition(mean_field))
+        law = {(0,) * size: 1.0}
+        for s, count in enumerate(others):
+            for _ in range(count):
+                grown: dict[tuple[int, ...], float] = {}
+                for counts, probability in law.items():
+                    for y in range(size):
+                        after = (*counts[:y], counts[y] + 1, *counts[y + 1 :])
+                        grown[after] = grown.get(after, 0.0) + probability * kernel[s, y]
+                law = grown
+        for counts, probability in law.items():
+            for y in range(size):
+                matrix[i, index[y, counts]] += probability * kernel[tagged, y]
+    return states, matrix

@@ -1,0 +1,224 @@
+"""Files are whole or absent, damage is noticed, and what is read is what was written."""
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pma_mfg import storage
+from pma_mfg.errors import InputError
+
+ARRAYS = {
+    "matrix": np.arange(6.0).reshape(2, 3),
+    "scalar": np.array(0.1),
+    "codes": np.array([3, 1], dtype=np.int64),
+    "empty": np.zeros((0, 2)),
+    "specials": np.array([np.nan, np.inf, -0.0, 5e-324]),
+}
+METADATA = {"family": "planted", "parameters": {"seed": 3, "discount": 0.9}}
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "arrays.npz"
+    storage.write_arrays(path, ARRAYS, METADATA)
+    return path
+
+
+def damage(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+def test_arrays_and_metadata_come_back_bitwise(written):
+    arrays, metadata = storage.read_arrays(written)
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype
+        assert arrays[name].shape == array.shape
+        assert arrays[name].tobytes() == array.tobytes()
+    assert {name: metadata[name] for name in METADATA} == METADATA
+    assert metadata["library_version"]
+
+
+def test_the_same_content_gives_the_same_hash_in_any_order_of_names():
+    assert storage.content_hash(ARRAYS, METADATA) == storage.content_hash(
+        dict(reversed(ARRAYS.items())), dict(reversed(METADATA.items()))
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"matrix": np.arange(6.0).reshape(3, 2)},
+        {"matrix": np.nextafter(ARRAYS["matrix"], 9.0)},
+        {"matrix": ARRAYS["matrix"].astype(np.int64)},
+        {"another": np.zeros(1)},
+        {"specials": np.array([np.nan, np.inf, 0.0, 5e-324])},
+    ],
+    ids=["shape", "last bit", "type", "name", "sign of zero"],
+)
+def test_a_change_of_one_array_changes_the_hash(change):
+    assert storage.content_hash(ARRAYS | change, METADATA) != storage.content_hash(ARRAYS, METADATA)
+
+
+def test_a_change_of_the_metadata_changes_the_hash():
+    assert storage.content_hash(ARRAYS, METADATA | {"family": "x"}) != storage.content_hash(ARRAYS, METADATA)
+
+
+def test_a_failing_write_leaves_the_old_file_and_no_temporary(written):
+    before = written.read_bytes()
+    message = "disk full"
+
+    def fail():
+        with storage.atomic_path(written) as temporary:
+            temporary.write_text("half of it")
+            raise OSError(message)
+
+    with pytest.raises(OSError, match=message):
+        fail()
+    assert written.read_bytes() == before
+    assert os.listdir(written.parent) == [written.name]
+
+
+@pytest.mark.parametrize(
+    ("write", "error"),
+    [
+        (lambda path: storage.write_arrays(path, ARRAYS, {"unserializable": object()}), TypeError),
+        (lambda path: storage.write_json(path, {"value": float("nan")}), ValueError),
+        (lambda path: storage.write_table(path, pd.DataFrame({"mixed": [1, "a", object()]})), Exception),
+    ],
+    ids=["arrays", "json", "table"],
+)
+def test_content_that_cannot_be_written_leaves_an_empty_folder(tmp_path, write, error):
+    with pytest.raises(error):
+        write(tmp_path / "file.out")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_successful_write_leaves_no_temporary_and_makes_parent_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "file.json"
+    storage.write_json(path, {"z": 1, "a": [0.1]})
+    assert os.listdir(path.parent) == ["file.json"]
+    assert json.loads(path.read_text()) == {"z": 1, "a": [0.1]}
+    assert path.read_text().endswith("\n")
+
+
+def test_a_written_file_has_the_permissions_of_an_ordinary_file(tmp_path):
+    ordinary = tmp_path / "ordinary"
+    ordinary.write_text("")
+    storage.write_json(tmp_path / "ours", {})
+    assert (tmp_path / "ours").stat().st_mode == ordinary.stat().st_mode
+
+
+def test_a_changed_array_under_the_old_hash_is_refused(written):
+    with np.load(written) as stored:
+        entries = {name: stored[name] for name in stored.files}
+    entries["matrix"] = entries["matrix"] + 1e-16 + np.eye(2, 3)
+    np.savez(written, **entries)
+    with pytest.raises(InputError, match=r"arrays\.npz: content_hash"):
+        storage.read_arrays(written)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.999])
+def test_a_truncated_file_is_refused(written, share):
+    content = written.read_bytes()
+    written.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"arrays\.npz: file: .* expected a complete \.npz file"):
+        storage.read_arrays(written)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_every_damaged_byte_is_noticed_or_harmless(tmp_path, save):
+    path = tmp_path / "arrays.npz"
+    body = METADATA | {"library_version": "x"}
+    array = np.random.default_rng(0).uniform(size=50)
+    entry = json.dumps({**body, "content_hash": storage.content_hash({"array": array}, body)})
+    save(path, metadata=np.array(entry), array=array)
+    intact = path.read_bytes()
+    refused = 0
+    for position in range(0, len(intact), 7):
+        path.write_bytes(intact)
+        damage(path, position)
+        try:
+            arrays, _ = storage.read_arrays(path)
+        except InputError:
+            refused += 1
+        else:  # dates and such in the zip headers carry no content
+            assert arrays["array"].tobytes() == array.tobytes()
+    assert refused > 0.5 * len(range(0, len(intact), 7))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an archive at all", b"PK\x03\x04 and then nothing", pickle.dumps({"matrix": [1.0]})],
+    ids=["empty", "text", "zip magic only", "pickle"],
+)
+def test_a_file_that_is_not_an_npz_is_refused(tmp_path, content):
+    path = tmp_path / "other.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"other\.npz: file: "):
+        storage.read_arrays(path)
+
+
+def test_a_single_array_file_is_refused(tmp_path):
+    path = tmp_path / "single.npy"
+    np.save(path, np.eye(2))
+    with pytest.raises(InputError, match=r"single\.npy: file: "):
+        storage.read_arrays(path)
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="file"):
+        storage.read_arrays(tmp_path)
+
+
+def test_a_pickled_object_is_refused_and_never_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    path = tmp_path / "trap.npz"
+    np.savez(path, matrix=np.array([Trap()], dtype=object))
+    with pytest.raises(InputError, match=r"trap\.npz: file: "):
+        storage.read_arrays(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for read in (storage.read_arrays, storage.read_table):
+        with pytest.raises(InputError, match=r"absent: file: got 'nothing there'"):
+            read(tmp_path / "absent")
+
+
+def test_arrays_saved_by_hand_are_read_with_empty_metadata(tmp_path):
+    np.savez(tmp_path / "hand.npz", x=np.eye(2))
+    arrays, metadata = storage.read_arrays(tmp_path / "hand.npz")
+    assert metadata == {}
+    assert (arrays["x"] == np.eye(2)).all()
+
+
+@pytest.mark.parametrize("text", ["{not json", "[1, 2]", "3", "null"])
+def test_metadata_that_is_not_a_json_object_is_refused(tmp_path, text):
+    path = tmp_path / "hand.npz"
+    np.savez(path, metadata=np.array(text), x=np.eye(2))
+    with pytest.raises(InputError, match=r"hand\.npz: metadata: .* expected a JSON object"):
+        storage.read_arrays(path)
+
+
+def test_a_table_comes_back_bitwise(tmp_path):
+    table = pd.DataFrame({"n_agents": [10, 100], "error": [0.1, 5e-324], "game": ["a", "b"], "ok": [True, False]})
+    storage.write_table(tmp_path / "table.parquet", table)
+    pd.testing.assert_frame_equal(storage.read_table(tmp_path / "table.parquet"), table, check_exact=True)
+
+
+def test_a_truncated_table_is_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    storage.write_table(path, pd.DataFrame({"x": np.arange(1000.0)}))
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=r"table\.parquet: file: .* expected a complete Parquet table"):
+        storage.read_table(path)
