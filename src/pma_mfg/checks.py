@@ -33,8 +33,8 @@ def operator_ratios(
 ) -> pd.DataFrame:
     """Search random pairs for the largest Lipschitz ratio of each operator, beside its bound.
 
-    Half of the pairs are close to each other, half far apart; policies reach to the vertices, and lie in U where the bound
-    is one on U.
+    Half of the pairs are close to each other, half far apart; policies reach to the vertices, and lie in U where the
+    bound is one on U.
 
     Parameters
     ----------
@@ -116,9 +116,7 @@ def operator_ratios(
         search("mirror_ascent_step", step_size, 1.0, mirror_step)
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         search("policy_mirror_ascent", step_size, bound, pma)
-    return pd.DataFrame(
-        rows, columns=["game", "operator", "step_size", "n_pairs", "largest_ratio", "bound", "kind"]
-    )
+    return pd.DataFrame(rows, columns=["game", "operator", "step_size", "n_pairs", "largest_ratio", "bound", "kind"])
 
 
 def _ratio(moved: np.ndarray | float, apart: np.ndarray | float) -> float:

@@ -62,12 +62,13 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
     except OSError:
         yield lambda signature: numba.njit(signature, nogil=True)
         return
-    previous = numba.config.CACHE_DIR
+    settings: Any = numba.config  # which sets its attributes at run time
+    previous = settings.CACHE_DIR
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a crash
-        numba.config.CACHE_DIR = str(folder)
+        settings.CACHE_DIR = str(folder)
         try:
             # an explicit signature compiles at once, inside the lock
             yield lambda signature: numba.njit(signature, cache=True, nogil=True)
         finally:
-            numba.config.CACHE_DIR = previous
+            settings.CACHE_DIR = previous

@@ -1,8 +1,8 @@
 """Exact equilibria and exact exploitability (docs/theory.md, sections 3 and 8).
 
-A mean field Nash equilibrium is a fixed point of PMA at every step size. `solve` iterates PMA and finishes with Newton's
-method on the exact Jacobian, then checks the result in four independent ways. Cost: one Jacobian, a dense system in
-S (A - 1) unknowns, per Newton step.
+A mean field Nash equilibrium is a fixed point of PMA at every step size. `solve` iterates PMA and finishes with
+Newton's method on the exact Jacobian, then checks the result in four independent ways. Cost: one Jacobian, a dense
+system in S (A - 1) unknowns, per Newton step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pma_mfg import lipschitz, operators, regularizers
 from pma_mfg.errors import ConvergenceError, InputError
@@ -61,8 +62,8 @@ def solve(
 ) -> Equilibrium:
     """Find a mean field Nash equilibrium of the regularized game.
 
-    PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is kept
-    only if it reduces the fixed-point residual.
+    PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
+    kept only if it reduces the fixed-point residual.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def solve(
     start : ndarray, shape (S, A), optional
         Uniform by default. Which equilibrium is found may depend on it when there are several.
     tolerance : float
-        On sup_s ||Gamma_eta(pi)(s) - pi(s)||_1 at eta = 1 / rho; raised to the rounding error of q / rho if that is more.
+        On sup_s ||Gamma_eta(pi)(s) - pi(s)||_1 at eta = 1 / rho; raised to the rounding error of q / rho if that is
+        more.
     max_iterations : int
         PMA steps per step size.
 
@@ -157,9 +159,7 @@ def _newton(
     return policy, residual
 
 
-def _finished(
-    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, history: list[float]
-) -> Equilibrium:
+def _finished(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, history: list[float]) -> Equilibrium:
     mean_field = operators.stable_population(game, policy)
     return Equilibrium(
         policy=policy,
@@ -208,7 +208,8 @@ def exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Regular
     """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
 
     Exact: the best response comes from policy iteration, and the difference is computed from one-step advantages,
-    V* - V = (I - gamma P_{pi*})^{-1} (T_{pi*} V - V), which loses no digits to cancellation (docs/theory.md, section 8).
+    V* - V = (I - gamma P_{pi*})^{-1} (T_{pi*} V - V), which loses no digits to cancellation (docs/theory.md, section
+    8).
 
     Parameters
     ----------
@@ -329,3 +330,30 @@ def load(path: str | Path, game: MeanFieldGame) -> tuple[Equilibrium, Regularize
     if (worst := max(map(abs, residuals(game, policy, mean_field, regularizer).values()))) > 1e-6:
         raise InputError(source, "residuals", worst, "an equilibrium of this very game (residuals below 1e-6)")
     return found, regularizer
+
+
+def table(equilibrium: Equilibrium, name: str) -> pd.DataFrame:
+    """Return an equilibrium as a tidy table.
+
+    Parameters
+    ----------
+    equilibrium : Equilibrium
+    name : str
+        The game's name.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, state, action, probability, mean_field (of the state), q.
+    """
+    state, action = (index.ravel() for index in np.indices(equilibrium.policy.shape))
+    return pd.DataFrame(
+        {
+            "game": name,
+            "state": state,
+            "action": action,
+            "probability": equilibrium.policy.ravel(),
+            "mean_field": equilibrium.mean_field[state],
+            "q": equilibrium.q.ravel(),
+        }
+    )

@@ -1,9 +1,9 @@
 """Large populations in closed form: how the empirical mean field fluctuates, and what a learner then learns.
 
-Docs/theory.md, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma of a
-discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a tagged
-agent really faces, to O(1/N) when a feature has a kink at mu_pi and to o(1/N) when the features are smooth: predictions
-without a free parameter. Cost: one (S, S) Lyapunov equation.
+Docs/theory.md, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma of
+a discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a
+tagged agent really faces, to O(1/N) when a feature has a kink at mu_pi and to o(1/N) when the features are smooth:
+predictions without a free parameter. Cost: one (S, S) Lyapunov equation.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ QUADRATURE_NODES = 64
 def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     """Return Sigma, the limit of N Cov(mu_hat) in the stationary N-agent game, shape (S, S).
 
-    Sigma = J Sigma J^T + sum_s mu(s) (diag(p_s) - p_s p_s^T) on the tangent space, J the Jacobian of the population update
-    at mu_pi and p_s = P_pi(.|s, mu_pi).
+    Sigma = J Sigma J^T + sum_s mu(s) (diag(p_s) - p_s p_s^T) on the tangent space, J the Jacobian of the population
+    update at mu_pi and p_s = P_pi(.|s, mu_pi).
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def large_population_q(
 ) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, for large N, shape (S, A).
 
-    The conditional law of mu_hat given the agent's own state s is taken as Gaussian with mean m + Sigma e_s / (N m(s)) and
-    covariance Sigma / N; m is the mean field that is stationary under the averaged transitions.
+    The conditional law of mu_hat given the agent's own state s is taken as Gaussian with mean m + Sigma e_s / (N m(s))
+    and covariance Sigma / N; m is the mean field that is stationary under the averaged transitions.
 
     Parameters
     ----------
@@ -175,9 +175,7 @@ def _averaged(features: Features, centres: np.ndarray, covariance: np.ndarray) -
         nodes, weights = hermegauss(QUADRATURE_NODES)
         at_vertices = features.arguments(np.eye(features.weights.shape[1]))
         # the Gaussian's tails leave the simplex; the mean field does not
-        samples = np.clip(
-            x[:, None, :] + nodes[:, None] * deviation, at_vertices.min(axis=0), at_vertices.max(axis=0)
-        )
+        samples = np.clip(x[:, None, :] + nodes[:, None] * deviation, at_vertices.min(axis=0), at_vertices.max(axis=0))
         averaged = np.einsum("n,snk->sk", weights / weights.sum(), features.link_values(samples))
         values[:, curved] = averaged[:, curved]
     return values

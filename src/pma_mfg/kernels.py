@@ -1,11 +1,11 @@
 """Compiled kernels of the N-agent game: one step, ergodic averages, and conditional temporal-difference learning.
 
-All agents but one tagged learner hold the same policy and are exchangeable, so their counts per state are a Markov chain
-of their own, with the exact law (docs/theory.md, section 9): from a state with n agents, Multinomial(n, P_pi(.|s, mu)) of
-them move on. A step costs O(S^2 (K + one binomial)) whatever the number of agents.
+All agents but one tagged learner hold the same policy and are exchangeable, so their counts per state are a Markov
+chain of their own, with the exact law (docs/theory.md, section 9): from a state with n agents, Multinomial(n, P_pi(.|s,
+mu)) of them move on. A step costs O(S^2 (K + one binomial)) whatever the number of agents.
 
-A game enters as plain arrays, grouped in tuples (see `simulation.game_tables`). This module is the only one with compiled
-code, and is importable at the cost of loading it; `compilation` says how the cache works.
+A game enters as plain arrays, grouped in tuples (see `simulation.game_tables`). This module is the only one with
+compiled code, and is importable at the cost of loading it; `compilation` says how the cache works.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _vector, _matrix, _cube, _tensor = _f8[::1], _f8[:, ::1], _f8[:, :, ::1], _f8[:,
 _integers = _i8[::1]
 _rng = types.npy_rng
 # weights (K, S), offsets (K,), links (K,), parameters (K,)
+_tuple: Any = types.Tuple  # which numba leaves untyped
 # weights (K, S), offsets (K,), links (K,), parameters (K,)
-_features = types.Tuple((_matrix, _vector, _integers, _vector))
+_features = _tuple((_matrix, _vector, _integers, _vector))
 # P0 (S, A, S), P_k (K, S, A, S), their features; R0 (S, A), R_k (L, S, A), their features
-_game = types.Tuple((_cube, _tensor, _features, _matrix, _cube, _features))
+_game = _tuple((_cube, _tensor, _features, _matrix, _cube, _features))
 # pi (S, A), h(pi(s)) (S,), P0 averaged over pi (S, S), P_k averaged over pi (K, S, S)
-_shared = types.Tuple((_matrix, _vector, _matrix, _cube))
+_shared = _tuple((_matrix, _vector, _matrix, _cube))
 
 with kernel_cache(Path(__file__)) as kernel:
 
@@ -117,8 +118,8 @@ with kernel_cache(Path(__file__)) as kernel:
     ) -> None:
         """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory.md, section 9).
 
-        deviation[0] += ||mu - centre||_1, mean_field_sum += mu, transition_sums[s, k] += mu(s) phi_k(mu) and the same for
-        the reward's features; counts (S,) is moved on in place.
+        deviation[0] += ||mu - centre||_1, mean_field_sum += mu, transition_sums[s, k] += mu(s) phi_k(mu) and the same
+        for the reward's features; counts (S,) is moved on in place.
         """
         transition_features, reward_features = game[2], game[5]
         size = len(counts)

@@ -65,13 +65,11 @@ class Schedule:
         return self.n_epochs * self.n_updates * (self.n_waiting + 1)
 
 
-def theorem_schedule(
-    game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float
-) -> Schedule:
+def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
     """Return the schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
 
-    Every constant is the game's own; the derivation is docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound G on
-    the range of Q, the least visit probability d = (min P) p_inf and alpha = (1 - gamma) d,
+    Every constant is the game's own; the derivation is docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound
+    G on the range of Q, the least visit probability d = (min P) p_inf and alpha = (1 - gamma) d,
 
         K = log(2 sqrt(2 A) / epsilon) / log(1/L),          epsilon_q = epsilon (1 - L) (1 + eta rho) / (2 eta sqrt(A)),
         M_td = 16 G^2 / (3 alpha^2 epsilon_q^2),            M_mix = log(4 G / (alpha epsilon_q)) / log(1/L_pop),
@@ -136,9 +134,9 @@ def practical_schedule(
 ) -> Schedule:
     """Return a schedule with the theorem's dependence on epsilon and tuned constants.
 
-    K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant / epsilon)^2,
-    M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit probability of a
-    state-action pair at the equilibrium (docs/theory.md, section 10).
+    K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
+    epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
+    probability of a state-action pair at the equilibrium (docs/theory.md, section 10).
 
     Parameters
     ----------
@@ -282,8 +280,8 @@ def centralized(
 ) -> np.ndarray:
     """Run centralized PMA on one trajectory of the N-agent game (Algorithm 2).
 
-    All agents hold pi_k; the tagged agent's TD estimate gives pi_{k+1} = Gamma_md^eta(Q_k, pi_k). The trajectory is never
-    reset; each epoch's estimate starts from zero.
+    All agents hold pi_k; the tagged agent's TD estimate gives pi_{k+1} = Gamma_md^eta(Q_k, pi_k). The trajectory is
+    never reset; each epoch's estimate starts from zero.
 
     Parameters
     ----------

@@ -81,7 +81,9 @@ def _check_strength(name: str, strength: float) -> None:
 
 def _check_step_size(step_size: float) -> None:
     if not 0.0 < step_size < np.inf:
-        raise InputError("proximal_step", "step_size", step_size, "a finite number > 0 (use best_response for infinity)")
+        raise InputError(
+            "proximal_step", "step_size", step_size, "a finite number > 0 (use best_response for infinity)"
+        )
 
 
 @dataclass(frozen=True)
@@ -267,8 +269,8 @@ def _with_floor(
 ) -> np.ndarray:
     """Solve row by row under h(u) >= floor, where ``solve(kappa, *rows)`` weighs h by 1 + kappa.
 
-    The constraint's multiplier kappa >= 0 is zero where the free solution obeys the floor; elsewhere h(u_kappa) increases
-    with kappa to its maximum, and kappa is the root of h(u_kappa) = floor (docs/theory.md, section 2).
+    The constraint's multiplier kappa >= 0 is zero where the free solution obeys the floor; elsewhere h(u_kappa)
+    increases with kappa to its maximum, and kappa is the root of h(u_kappa) = floor (docs/theory.md, section 2).
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Random generators named by the coordinates of the work, never by the order of execution.
 
-A generator is a function of the root seed and of what it is for: experiment, game, number of agents, epsilon, replicate.
-So results are bitwise the same for any number of cores, any order and any subset of jobs.
+A generator is a function of the root seed and of what it is for: experiment, game, number of agents, epsilon,
+replicate. So results are bitwise the same for any number of cores, any order and any subset of jobs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The N-agent game in which all agents hold one policy: Python's side of the compiled kernels (docs/theory.md, section 9).
+"""The N-agent game in which all agents hold one policy: Python's side of the compiled kernels.
 
-A `Population` is the only mutable object of the library: the counts of agents per state and the tagged learner's place on
-a trajectory that is never reset.
+Docs/theory.md, section 9. A `Population` is the only mutable object of the library: the counts of agents per state and
+the tagged learner's place on a trajectory that is never reset.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intervals and slopes for Monte Carlo numbers: bootstrap over replicates, never over time (docs/theory.md, section 11)."""
+"""Intervals and slopes of Monte Carlo numbers: bootstrap over replicates, never over time (docs/theory.md, 11)."""
 
 from __future__ import annotations
 

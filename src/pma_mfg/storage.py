@@ -59,7 +59,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: M
     body = {**metadata, "library_version": __version__}
     entry = np.array(json.dumps({**body, "content_hash": content_hash(arrays, body)}, sort_keys=True))
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **{METADATA: entry}, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez(stream, allow_pickle=False, **{METADATA: entry}, **arrays)
 
 
 def read_arrays(
@@ -82,7 +82,8 @@ def read_arrays(
     Raises
     ------
     InputError
-        If the file is missing, cut short, not an ``.npz``, holds pickled objects, or its content does not match its hash.
+        If the file is missing, cut short, not an ``.npz``, holds pickled objects, or its content does not match its
+        hash.
     """
     source = str(path)
     try:
@@ -99,7 +100,9 @@ def read_arrays(
     stored_hash = metadata.pop("content_hash", None)
     validate(entries, metadata)
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):
-        raise InputError(source, "content_hash", stored_hash, "the hash of the file's content: it was changed or damaged")
+        raise InputError(
+            source, "content_hash", stored_hash, "the hash of the file's content: it was changed or damaged"
+        )
     return entries, metadata
 
 

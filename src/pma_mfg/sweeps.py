@@ -108,8 +108,9 @@ def learning_errors(
     Returns
     -------
     DataFrame
-        Columns game, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, replicate, epoch, samples (environment
-        steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability (regularized).
+        Columns game, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, replicate, epoch, samples
+        (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
+        (regularized).
     """
     per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
     fixed = (name, n_agents, epsilon, schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
@@ -140,8 +141,8 @@ def finite_population_bias(
 ) -> pd.DataFrame:
     """Measure the fluctuation of the mean field and the bias of what TD learning converges to at N agents (claim C6).
 
-    The limit of TD learning is the Q of the averaged decision process; its features are averaged along a trajectory of all
-    agents, which leaves no noise of actions or transitions of a single learner.
+    The limit of TD learning is the Q of the averaged decision process; its features are averaged along a trajectory of
+    all agents, which leaves no noise of actions or transitions of a single learner.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def policy_limits(
     populations: Sequence[int],
     step_size: float,
 ) -> pd.DataFrame:
-    """Predict, in closed form for large N, how far from the equilibrium learning ends with unlimited samples (claim C6).
+    """Predict how far from the equilibrium learning ends with unlimited samples, for large N (claim C6).
 
     Parameters
     ----------

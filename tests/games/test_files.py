@@ -28,7 +28,9 @@ ONE_TERM = {
 
 def tables(game):
     """Return every array of a game, by a name of its own."""
-    found = {name: getattr(game, name) for name in ("base_transition", "base_reward", "transition_terms", "reward_terms")}
+    found = {
+        name: getattr(game, name) for name in ("base_transition", "base_reward", "transition_terms", "reward_terms")
+    }
     for kind in ("transition", "reward"):
         features = getattr(game, f"{kind}_features")
         found |= {f"{kind} {name}": getattr(features, name) for name in Features.__dataclass_fields__}

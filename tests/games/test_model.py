@@ -49,9 +49,7 @@ def test_feature_values_follow_the_formula_of_their_link(link, seed):
     features = features_of(link, seed)
     for mean_field in np.random.default_rng(seed).dirichlet(np.ones(4), size=3):
         # rounding of a 4-term sum near 1, and of one elementary function
-        np.testing.assert_allclose(
-            features.values(mean_field), plain_values(features, mean_field), rtol=0, atol=2e-15
-        )
+        np.testing.assert_allclose(features.values(mean_field), plain_values(features, mean_field), rtol=0, atol=2e-15)
 
 
 def test_feature_values_of_many_mean_fields_are_those_of_each():

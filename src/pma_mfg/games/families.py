@@ -17,7 +17,7 @@ from scipy.special import softmax
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
-#: Concentration of the symmetric Dirichlet law of raw transition rows: below 1 rows are uneven, and far from each other.
+#: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
 ROW_CONCENTRATION = 0.5
 #: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2
@@ -36,11 +36,11 @@ def affine(
     L_s: float = 0.5,
     L_a: float = 0.5,
 ) -> MeanFieldGame:
-    """Return a random game whose transitions and rewards are affine in the mean field, with bounded Lipschitz constants.
+    """Return a random game, affine in the mean field, with bounded Lipschitz constants.
 
     P(.|s,a,mu) = sum_z mu(z) T(s,a,z,.) and R(s,a,mu) = sum_z mu(z) U(s,a,z) for random tables T and U that
-    `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`lipschitz.constants`) are at most
-    the targets, and equal to them up to 1 % unless the raw draw is already flatter (docs/theory.md, section 6).
+    `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`lipschitz.constants`) are at
+    most the targets, and equal to them up to 1 % unless the raw draw is already flatter (docs/theory.md, section 6).
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def crowd_averse(
 ) -> MeanFieldGame:
     """Return a game in which agents avoid each other: R(s,a,mu) = r(s,a) - coupling * mu(s), P free of the mean field.
 
-    The coupling is strictly monotone in the sense of Lasry and Lions, so the equilibrium is unique; a strong coupling with
-    a weak regularizer makes best-response iteration cycle (docs/theory.md, claim C2).
+    The coupling is strictly monotone in the sense of Lasry and Lions, so the equilibrium is unique; a strong coupling
+    with a weak regularizer makes best-response iteration cycle (docs/theory.md, claim C2).
 
     Parameters
     ----------
@@ -258,8 +258,8 @@ def _shrink_to_targets(table: np.ndarray, state: float, action: float, mean_fiel
 
     Along each of the first three axes the table x becomes theta x + (1-theta) mean(x). The constant of that axis is
     multiplied by theta, and no other constant grows, since an average of differences is no longer than the longest. The
-    three maps commute, so each constant is linear in its own theta given the others: raise the thetas sweep by sweep, then
-    lower them once more, which makes every target an upper bound (docs/theory.md, section 6).
+    three maps commute, so each constant is linear in its own theta given the others: raise the thetas sweep by sweep,
+    then lower them once more, which makes every target an upper bound (docs/theory.md, section 6).
     """
     targets = (state, action, mean_field)
     thetas = np.ones(3)

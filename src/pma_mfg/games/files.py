@@ -1,4 +1,4 @@
-"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (docs/theory.md, section 1, names the tables)."""
+"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (tables as in docs/theory.md, 1)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def save(game: MeanFieldGame, path: str | Path) -> None:
 def load(path: str | Path) -> MeanFieldGame:
     """Read and validate a game.
 
-    A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms and
-    features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
+    A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms
+    and features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
     `transition_parameters`, and the same for `reward`) come together or not at all.
 
     Parameters
@@ -90,9 +90,7 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
             features[kind] = Features.none(reward.shape[0])
     planted = None
     if "planted_policy" in arrays:
-        planted = Planted(
-            arrays["planted_policy"], take("planted_mean_field"), float(take("planted_strength"))
-        )
+        planted = Planted(arrays["planted_policy"], take("planted_mean_field"), float(take("planted_strength")))
     try:
         return MeanFieldGame(
             discount=float(discount),

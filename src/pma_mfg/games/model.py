@@ -45,7 +45,9 @@ class Features:
     parameters: np.ndarray
 
     @classmethod
-    def build(cls, weights: ArrayLike, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0) -> Features:
+    def build(
+        cls, weights: ArrayLike, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0
+    ) -> Features:
         """Return K features that share one link; `weights` (K, S), `offsets` broadcast to (K,)."""
         rows = np.asarray(weights, dtype=float)
         count = len(rows)
@@ -73,7 +75,7 @@ class Features:
 
     def link_values(self, x: np.ndarray) -> np.ndarray:
         """Return g_k(x_k), shape (..., K), for arguments of shape (..., K)."""
-        values = x.copy()
+        values: np.ndarray = x.copy()
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
             column = x[..., k]
             match LINKS[link]:
@@ -95,7 +97,7 @@ class Features:
         return self.link_values(self.arguments(mean_field))
 
     def gradients(self, mean_field: np.ndarray) -> np.ndarray:
-        """Return d phi_k / d mu(z), shape (K, S), at one mean field of shape (S,); at a kink, the mean of both sides."""
+        """Return d phi_k / d mu(z), shape (K, S), at mu of shape (S,); at a kink, the mean of both sides."""
         x = self.arguments(mean_field)
         slopes = np.ones_like(x)
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
@@ -110,7 +112,7 @@ class Features:
                     slopes[k] = 0.5 * (1.0 + np.sign(x[k]))
                 case "power":
                     slopes[k] = parameter * max(0.0, x[k]) ** (parameter - 1.0) if x[k] > 0 else 0.0
-        return slopes[:, None] * self.weights
+        return np.asarray(slopes[:, None] * self.weights)
 
     def ranges(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the smallest and largest value of each feature on the simplex, each of shape (K,)."""
@@ -124,7 +126,7 @@ class Features:
         """Return the Lipschitz constant of each link on the range its argument has on the simplex, shape (K,)."""
         x = self.arguments(np.eye(self.weights.shape[1]))
         low, high = x.min(axis=0), x.max(axis=0)
-        constants = np.ones_like(low)
+        constants: np.ndarray = np.ones_like(low)
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
             match LINKS[link]:
                 case "log":
@@ -248,7 +250,10 @@ class MeanFieldGame:
             _check_array(source, f"{name}_features.parameters", features.parameters, (count,))
             if not np.isfinite(features.values(np.eye(states))).all():
                 raise InputError(
-                    source, f"{name}_features", "a value that is not finite", "links that are finite on the whole simplex"
+                    source,
+                    f"{name}_features",
+                    "a value that is not finite",
+                    "links that are finite on the whole simplex",
                 )
         self._validate_probabilities(source)
 

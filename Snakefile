@@ -1,0 +1,25 @@
+"""Replication of policy mirror ascent in mean field games: games, equilibria, operator checks, learning, verdicts."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# a configuration given on the command line replaces this one; merging two would mix their games
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/games.smk"
+include: "workflow/rules/operators.smk"
+include: "workflow/rules/learning.smk"
+include: "workflow/rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/claims.json",
+        expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),

@@ -1,0 +1,332 @@
+"""From tables to verdicts: each claim of the paper, what was measured, and what would have confirmed or refuted it.
+
+Docs/theory.md, section 12. A verdict compares an interval with what is expected: confirmed if the interval lies inside,
+not confirmed if it lies outside, inconclusive if it straddles the border or nothing could be tested.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import seeds, statistics
+from pma_mfg.statistics import Estimate
+
+Verdict = Literal["confirmed", "not confirmed", "inconclusive"]
+Claim = dict[str, Any]
+Tables = Mapping[str, pd.DataFrame]
+
+#: Tables that `evaluate` reads.
+TABLES = ("ratios", "rates", "ctd", "epsilon", "bias")
+
+PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
+#: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
+RATIO_ROUNDING = 1e-9
+#: A bias counts as measured, and above its Monte Carlo floor, at this many standard errors.
+FLOOR_STANDARD_ERRORS = 5.0
+
+
+def verdict(interval: tuple[float, float], expected: tuple[float, float]) -> Verdict:
+    """Compare an interval with the expected range.
+
+    Parameters
+    ----------
+    interval : (low, high)
+        Of the measured quantity; nan if it could not be measured.
+    expected : (low, high)
+        The range that the claim, with its stated tolerance, allows.
+
+    Returns
+    -------
+    str
+        "confirmed", "not confirmed" or "inconclusive".
+    """
+    if any(map(math.isnan, interval)):
+        return "inconclusive"
+    if expected[0] <= interval[0] and interval[1] <= expected[1]:
+        return "confirmed"
+    if interval[1] < expected[0] or interval[0] > expected[1]:
+        return "not confirmed"
+    return "inconclusive"
+
+
+def evaluate(
+    tables: Tables,
+    confidence: float,
+    rate_tolerance: float,
+    slope_tolerance: float,
+    samples_slope_tolerance: float,
+    constant_tolerance: float,
+) -> list[Claim]:
+    """Return one record per claim and game.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        The tables `TABLES`, as written by `checks` and `sweeps`, all games together.
+    confidence : float
+        Of every interval, in (0, 1).
+    rate_tolerance : float
+        Relative, on PMA's rate against the spectral radius.
+    slope_tolerance : float
+        Absolute, on the slopes of the TD error and of the finite-population bias.
+    samples_slope_tolerance : float
+        Absolute, on the slope of samples against 1 / epsilon.
+    constant_tolerance : float
+        Relative, on a constant against its closed form.
+
+    Returns
+    -------
+    list of dict
+        With keys id, statement, source, game, quantity, estimate, interval, expected, verdict, how. Numbers that do not
+        exist are None.
+    """
+    records = []
+    for claim, table, tolerance in (
+        (_operator_bounds, "ratios", RATIO_ROUNDING),
+        (_linear_rate, "rates", rate_tolerance),
+        (_certified_convergence, "rates", 0.0),
+        (_td_rate, "ctd", slope_tolerance),
+        (_samples_slope, "epsilon", samples_slope_tolerance),
+        (_accuracy, "epsilon", 0.0),
+        (_bias_slope, "bias", slope_tolerance),
+        (_deviation_constant, "bias", constant_tolerance),
+        (_bias_constant, "bias", constant_tolerance),
+    ):
+        make: Callable[[pd.DataFrame, float, float], Claim] = claim
+        for game, rows in tables[table].groupby("game"):
+            record = make(rows, tolerance, confidence)
+            records.append(_record(str(game), **record))
+    return records
+
+
+def _record(
+    game: str,
+    *,
+    id: str,
+    statement: str,
+    source: str,
+    quantity: str,
+    estimate: Estimate,
+    expected: tuple[float, float],
+    how: str,
+) -> Claim:
+    def number(value: float) -> float | None:
+        return float(value) if math.isfinite(value) else None
+
+    return {
+        "id": id,
+        "statement": statement,
+        "source": f"{PAPER}, {source}",
+        "game": game,
+        "quantity": quantity,
+        "estimate": number(estimate.value),
+        "interval": [number(estimate.low), number(estimate.high)],
+        "expected": [number(end) for end in expected],
+        "verdict": verdict((estimate.low, estimate.high), expected),
+        "how": how,
+    }
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value)
+
+
+def _generator(rows: pd.DataFrame, claim: str) -> np.random.Generator:
+    """Bootstrap draws depend on the claim and the game only."""
+    return seeds.generator(0, "claims", claim, str(rows["game"].iloc[0]))
+
+
+def _replicates(rows: pd.DataFrame, by: str, value: str) -> tuple[list[float], list[np.ndarray]]:
+    """Return the sorted values of `by` and, for each, the replicates of `value`."""
+    points = sorted(set(rows[by]))
+    groups = [rows[rows[by] == x].sort_values("replicate")[value].to_numpy() for x in points]
+    return [float(x) for x in points], groups
+
+
+def _operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    finite = rows[np.isfinite(rows["bound"])]
+    infinite = sorted(set(rows["operator"]) - set(finite["operator"]))
+    worst = (finite["largest_ratio"] / finite["bound"]).max() if len(finite) else math.nan
+    vacuous = f"; the bound is infinite, and nothing is tested, for {', '.join(infinite)}" if infinite else ""
+    return {
+        "id": "C1a",
+        "statement": "Each operator is Lipschitz with its stated constant.",
+        "source": "Lemmas on the operators of section 3",
+        "quantity": "largest observed Lipschitz ratio / bound, over operators and step sizes",
+        "estimate": _exactly(float(worst)),
+        "expected": (0.0, 1.0 + tolerance),
+        "how": f"searched {int(rows['n_pairs'].iloc[0])} random pairs per operator and step size, near and far; "
+        f"constants of the game: {rows['kind'].iloc[0]}{vacuous}",
+    }
+
+
+def _linear_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    usable = rows[rows["differentiable"] & rows["observed_rate"].notna() & (rows["spectral_radius"] < 1.0)]
+    errors = (usable["observed_rate"] / usable["spectral_radius"] - 1.0).abs()
+    reason = (
+        "" if rows["differentiable"].all() else "; Gamma_eta has a kink at this equilibrium, so no rate is predicted"
+    )
+    return {
+        "id": "C1c",
+        "statement": "PMA converges linearly, at the rate of the Jacobian's spectral radius at the equilibrium.",
+        "source": "Proposition on the contraction of Gamma_eta (sharpened by the exact Jacobian)",
+        "quantity": "largest relative error of the observed rate",
+        "estimate": _exactly(float(errors.max()) if len(errors) else math.nan),
+        "expected": (0.0, tolerance),
+        "how": f"{len(usable)} of {len(rows)} runs (start, step size) with enough iterates close to the equilibrium; "
+        f"log-linear fit{reason}",
+    }
+
+
+def _certified_convergence(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    certified = rows[rows["bound"] < 1.0]
+    share = float(certified["converged"].mean()) if len(certified) else math.nan
+    return {
+        "id": "C1d",
+        "statement": "Where the bound L_Gamma_eta is below 1, PMA converges from every start.",
+        "source": "Proposition on the contraction of Gamma_eta",
+        "quantity": "share of certified runs that converge",
+        "estimate": _exactly(share),
+        "expected": (1.0 - tolerance, 1.0),
+        "how": f"{len(certified)} of {len(rows)} runs are certified; smallest bound {rows['bound'].min():.3g}, "
+        f"largest spectral radius {rows['spectral_radius'].max():.3g}",
+    }
+
+
+def _td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    updates, errors = _replicates(rows, "n_updates", "error")
+    return {
+        "id": "C3",
+        "statement": "The error of conditional TD learning falls as M_td^(-1/2).",
+        "source": "Theorem 4.2",
+        "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
+        "estimate": statistics.slope_interval(updates, errors, _generator(rows, "C3"), confidence),
+        "expected": (-0.5 - tolerance, -0.5 + tolerance),
+        "how": f"{len(errors[0])} replicates, N = {rows['n_agents'].iloc[0]:.0e}, "
+        f"M_td from {updates[0]:.0f} to {updates[-1]:.0f}; bootstrap over replicates",
+    }
+
+
+def _final(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["epoch"] == rows["n_epochs"]]
+
+
+def _samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    final = _final(rows)
+    epsilons, errors = _replicates(final, "epsilon", "error")
+    # samples without the log^2 factor K (M_mix + 1), which the claim's O~ hides
+    samples = [float(final[final["epsilon"] == epsilon]["n_updates"].iloc[0]) for epsilon in epsilons]
+
+    def slope(groups: Any) -> float:
+        return statistics.log_log_slope([1.0 / float(np.mean(group)) for group in groups], samples)
+
+    return {
+        "id": "C4",
+        "statement": "Centralized learning needs O~(epsilon^-2) samples of one trajectory.",
+        "source": "Theorem 4.3",
+        "quantity": "slope of log(samples / (K (M_mix + 1))) against log(1 / achieved error)",
+        "estimate": statistics.bootstrap(errors, slope, _generator(rows, "C4"), confidence),
+        "expected": (2.0 - tolerance, 2.0 + tolerance),
+        "how": f"{len(errors[0])} replicates at each of {len(epsilons)} accuracies from {max(epsilons)} to "
+        f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, schedule with tuned constants",
+    }
+
+
+def _accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    epsilons, errors = _replicates(_final(rows), "epsilon", "error")
+    worst = max(range(len(epsilons)), key=lambda i: float(errors[i].mean()) / epsilons[i])
+    shares = errors[worst] / epsilons[worst]
+    return {
+        "id": "C4-accuracy",
+        "statement": "With K, M_mix = O(log 1/epsilon) and M_td = O(epsilon^-2), the error is below epsilon.",
+        "source": "Theorem 4.3",
+        "quantity": "largest mean error / epsilon",
+        "estimate": statistics.mean_interval(shares, _generator(rows, "C4-accuracy"), confidence),
+        "expected": (0.0, 1.0 + tolerance),
+        "how": f"worst accuracy of the sweep, epsilon = {epsilons[worst]}; tuned constants, not the theorem's",
+    }
+
+
+def _bias_groups(rows: pd.DataFrame) -> tuple[list[float], list[np.ndarray], pd.DataFrame]:
+    """Return N and the signed Q errors, shape (replicates, S A), of the sizes whose bias is above the floor."""
+    populations, groups, kept = [], [], []
+    for n_agents in sorted(set(rows["n_agents"])):
+        group = rows[rows["n_agents"] == n_agents]
+        errors = group.pivot(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
+        standard_error = errors.std(axis=0, ddof=1).max() / np.sqrt(len(errors))
+        if _largest_mean(errors) > FLOOR_STANDARD_ERRORS * standard_error:
+            populations.append(float(n_agents))
+            groups.append(errors)
+            kept.append(group)
+    return populations, groups, pd.concat(kept) if kept else rows.iloc[:0]
+
+
+def _largest_mean(errors: np.ndarray) -> float:
+    """Return the bias, max over (s, a) of |mean over replicates|."""
+    return float(np.abs(errors.mean(axis=0)).max())
+
+
+def _kinked(rows: pd.DataFrame) -> bool:
+    """Whether the closed form predicts a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2."""
+    largest = rows["predicted_q_error"].abs().groupby(rows["n_agents"]).max()
+    return statistics.log_log_slope(list(largest.index), list(largest)) > -0.75
+
+
+def _bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    populations, groups, _ = _bias_groups(rows)
+    kinked = _kinked(rows)
+    slope = -0.5 if kinked else -1.0
+    estimate = _exactly(math.nan)
+    if len(populations) >= 3:
+        rng = _generator(rows, "C6-slope")
+        estimate = statistics.slope_interval(populations, groups, rng, confidence, _largest_mean)
+    order = "1/sqrt(N) when R has a kink at the equilibrium" if kinked else "1/N when R and P are smooth"
+    return {
+        "id": "C6-kinked" if kinked else "C6-smooth",
+        "statement": f"The bias of what is learned from N agents is of order {order}.",
+        "source": "Theorem 4.2 (the paper's O(1/sqrt(N)) is tight with a kink, and not without)",
+        "quantity": "slope of log max_(s,a) |bias of Q| against log N",
+        "estimate": estimate,
+        "expected": (slope - tolerance, slope + tolerance),
+        "how": f"limit of TD learning by ergodic averages; {len(populations)} of {rows['n_agents'].nunique()} "
+        f"population sizes lie above the Monte Carlo floor of {FLOOR_STANDARD_ERRORS:g} standard errors",
+    }
+
+
+def _deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    largest = rows[rows["n_agents"] == rows["n_agents"].max()].drop_duplicates("replicate")
+    ratios = (largest["deviation"] / largest["predicted_deviation"]).to_numpy()
+    return {
+        "id": "C6-deviation",
+        "statement": "sqrt(N) E||mu_hat - mu_pi||_1 tends to the constant of the discrete Lyapunov equation.",
+        "source": "the mean-field error O(1/sqrt(N)) of Theorems 4.2 to 4.5, with its constant",
+        "quantity": "measured / predicted",
+        "estimate": statistics.mean_interval(ratios, _generator(rows, "C6-deviation"), confidence),
+        "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "how": f"{len(ratios)} trajectories at N = {int(largest['n_agents'].iloc[0])}; no free parameter",
+    }
+
+
+def _bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    populations, groups, kept = _bias_groups(rows)
+    estimate = _exactly(math.nan)
+    if populations:
+        at = kept[kept["n_agents"] == populations[-1]]
+        predicted = float(at["predicted_q_error"].abs().max())
+        rng = _generator(rows, "C6-constant")
+        estimate = statistics.bootstrap(groups[-1:], lambda drawn: _largest_mean(drawn[0]) / predicted, rng, confidence)
+    return {
+        "id": "C6-constant",
+        "statement": "The bias of what is learned from N agents has the constant of the Gaussian closed form.",
+        "source": "the O(1/sqrt(N)) term of Theorem 4.2, with its constant",
+        "quantity": "measured / predicted bias",
+        "estimate": estimate,
+        "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "how": f"at N = {int(populations[-1]) if populations else 0}, the largest above the Monte Carlo floor; "
+        "no free parameter",
+    }

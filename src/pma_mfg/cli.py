@@ -1,0 +1,442 @@
+"""The command line `pma-mfg`: one subcommand per step of the pipeline, and nothing but reading, calling and writing.
+
+Exit codes: 0 done; 1 a computation did not converge; 2 bad input (one line on stderr says where, and what is allowed);
+130 interrupted. A progress bar appears when stderr is a terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pma_mfg import __version__
+from pma_mfg.errors import ConvergenceError, InputError
+
+# Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
+log = logging.getLogger("pma_mfg")
+
+EXAMPLES = """examples:
+  pma-mfg generate planted_smooth n_states=5 n_actions=3 discount=0.8 seed=1 strength=0.1 --out game.npz
+  pma-mfg solve game.npz --regularizer entropy --strength 0.1 --out equilibrium.npz
+  pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 1000 --out ratios.parquet
+  pma-mfg converge game.npz equilibrium.npz --step-sizes 1 5 --out-iterates iterates.parquet --out-rates rates.parquet
+  pma-mfg learn game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
+
+exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The process's own by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if options.log:
+        Path(options.log).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(options.log, mode="w"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    try:
+        options.run(options)
+    except InputError as error:
+        log.error("pma-mfg: error: %s", error)
+        return 2
+    except ConvergenceError as error:
+        log.error("pma-mfg: no convergence: %s", error)
+        return 1
+    except OSError as error:
+        log.error("pma-mfg: error: %s: %s", error.filename, error.strerror)
+        return 2
+    except KeyboardInterrupt:
+        log.error("pma-mfg: interrupted; no partial file is left")
+        return 130
+    return 0
+
+
+@contextmanager
+def _progress(total: int, label: str) -> Iterator[Callable[..., None]]:
+    """Yield a function that advances a bar by one, whatever its arguments; silent unless stderr is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=label, disable=None, leave=False) as bar:
+        yield lambda *_: (bar.update(1), None)[1]
+
+
+def _families(options: argparse.Namespace) -> None:
+    from pma_mfg import games
+
+    print("\n".join(games.families()))
+
+
+def _generate(options: argparse.Namespace) -> None:
+    import yaml
+
+    from pma_mfg import games
+
+    parameters: dict[str, Any] = {}
+    for setting in options.parameters:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise InputError("pma-mfg generate", "parameter", setting, "name=value")
+        parameters[name] = yaml.safe_load(value)
+    games.check_parameters(options.family, parameters, "pma-mfg generate")
+    games.save(games.make(options.family, **parameters), options.out)
+
+
+def _validate(options: argparse.Namespace) -> None:
+    from pma_mfg import games, lipschitz
+
+    game = games.load(options.game)
+    constants = lipschitz.constants(game)
+    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
+    print(", ".join(f"{name} = {value:.6g}" for name, value in vars(constants).items() if name != "kind"))
+    print(f"constants: {constants.kind}")
+    if options.out:
+        games.save(game, options.out)
+
+
+def _solve(options: argparse.Namespace) -> None:
+    from pma_mfg import equilibrium, games, regularizers, storage
+
+    game = games.load(options.game)
+    regularizer = regularizers.make(options.regularizer, options.strength)
+    found = equilibrium.solve(game, regularizer)
+    equilibrium.save(found, regularizer, options.out)
+    if options.out_table:
+        storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
+    log.info("solved in %d iterations", found.iterations)
+    for name, value in found.residuals.items():
+        log.info("  %s: %.1e", name, value)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from pma_mfg import checks, storage
+
+    game, _, regularizer = _game_and_equilibrium(options)
+    with _progress(3 + 2 * len(options.step_sizes), "operators") as advance:
+        table = checks.operator_ratios(
+            game, regularizer, _name(options), options.step_sizes, options.pairs, options.seed, advance
+        )
+    storage.write_table(options.out, table)
+
+
+def _converge(options: argparse.Namespace) -> None:
+    from pma_mfg import checks, storage
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.starts * len(options.step_sizes), "runs") as advance:
+        iterates, rates = checks.pma_convergence(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.step_sizes,
+            options.starts,
+            options.max_iterations,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out_iterates, iterates)
+    storage.write_table(options.out_rates, rates)
+
+
+def _ctd(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.replicates, "replicates") as advance:
+        table = sweeps.ctd_errors(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.agents,
+            options.updates,
+            options.waiting,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out, table)
+
+
+def _learn(options: argparse.Namespace) -> None:
+    from pma_mfg import learning, storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    if options.schedule == "theorem":
+        schedule = learning.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
+    else:
+        schedule = learning.practical_schedule(
+            game,
+            regularizer,
+            found.policy,
+            options.step_size,
+            options.epsilon,
+            options.td_constant,
+            options.waiting_constant,
+        )
+    log.info("%s: %d samples per replicate", schedule, schedule.n_samples)
+    if options.dry_run:
+        return
+    if not options.out:
+        raise InputError("pma-mfg learn", "--out", None, "a file to write (or --dry-run)")
+    with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
+        table = sweeps.learning_errors(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.agents,
+            options.epsilon,
+            schedule,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out, table)
+
+
+def _bias(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.replicates, "replicates") as advance:
+        table = sweeps.finite_population_bias(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.agents,
+            options.steps,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out, table)
+
+
+def _limits(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    table = sweeps.policy_limits(game, regularizer, found.policy, _name(options), options.agents, options.step_size)
+    storage.write_table(options.out, table)
+
+
+def _collect(options: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from pma_mfg import storage
+
+    tables = [storage.read_table(path) for path in options.tables]
+    for path, table in zip(options.tables, tables, strict=True):
+        if list(table.columns) != list(tables[0].columns):
+            raise InputError(path, "columns", list(table.columns), f"those of {options.tables[0]}")
+    storage.write_table(options.out, pd.concat(tables, ignore_index=True))
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from pma_mfg import claims, storage
+
+    tables = {name: storage.read_table(Path(options.tables, f"{name}.parquet")) for name in claims.TABLES}
+    records = claims.evaluate(
+        tables,
+        options.confidence,
+        options.rate_tolerance,
+        options.slope_tolerance,
+        options.samples_slope_tolerance,
+        options.constant_tolerance,
+    )
+    storage.write_json(options.out, records)
+    for record in records:
+        estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
+        log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from pma_mfg import plotting, storage
+
+    names, data, draw = plotting.FIGURES[options.name]
+    tables = [storage.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
+    plotting.save(draw(data(*tables)), options.out)
+
+
+def _warm_up(options: argparse.Namespace) -> None:
+    from pma_mfg import kernels
+
+    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
+    Path(options.out).write_text(f"{kernels.__name__} compiled\n")
+
+
+def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    from pma_mfg import equilibrium, games
+
+    game = games.load(options.game)
+    return game, *equilibrium.load(options.equilibrium, game)
+
+
+def _name(options: argparse.Namespace) -> str:
+    """Return the game's name in tables and seeds: --name, or the file's name without its suffix."""
+    return options.name or Path(options.game).stem
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pma-mfg",
+        description="Policy mirror ascent in stationary mean field games: exact solvers, learning, verdicts.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pma-mfg {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name, help=text, description=text, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        added.set_defaults(run=run)
+        added.add_argument("--log", metavar="FILE", help="also write messages to this file")
+        return added
+
+    def on_equilibrium(
+        name: str, run: Callable[[argparse.Namespace], None], text: str, seeded: bool = True, out: bool = True
+    ) -> argparse.ArgumentParser:
+        added = command(name, run, text)
+        added.add_argument("game", help="a game's .npz file")
+        added.add_argument("equilibrium", help="its equilibrium's .npz file, from `pma-mfg solve`")
+        added.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
+        if seeded:
+            added.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
+        if out:
+            added.add_argument("--out", required=True, help="Parquet table to write")
+        return added
+
+    def add_agents(to: argparse.ArgumentParser, **more: Any) -> None:
+        to.add_argument("--agents", type=_integer(2), required=True, help="N, the number of agents", **more)
+
+    def add_replicates(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--replicates", type=_integer(1), default=16, help="independent runs (default 16)")
+
+    command("families", _families, "list the families of games")
+
+    generate = command("generate", _generate, "generate a game of a family")
+    generate.add_argument("family", help="see `pma-mfg families`")
+    generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
+    generate.add_argument("--out", required=True, help="game file (.npz) to write")
+
+    validate = command("validate", _validate, "check a game file and print its Lipschitz constants")
+    validate.add_argument("game", help="a game's .npz file")
+    validate.add_argument("--out", help="write the validated game here")
+
+    solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
+    solve.add_argument("game", help="a game's .npz file")
+    solve.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
+    solve.add_argument("--strength", type=_positive, required=True, help="weight of the regularizer, > 0")
+    solve.add_argument("--name", help="the game's name in the table (default: the file's name)")
+    solve.add_argument("--out", required=True, help="equilibrium file (.npz) to write")
+    solve.add_argument("--out-table", help="Parquet table of policy, mean field and Q to write")
+
+    check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
+    check.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    check.add_argument("--pairs", type=_integer(1), default=1000, help="pairs per operator (default 1000)")
+
+    converge = on_equilibrium("converge", _converge, "run exact PMA from several starts, with the rate", out=False)
+    converge.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    converge.add_argument("--starts", type=_integer(1), default=8, help="initial policies (default 8)")
+    converge.add_argument("--max-iterations", type=_integer(1), default=2000, help="PMA steps (default 2000)")
+    converge.add_argument("--out-iterates", required=True, help="Parquet table of distances to write")
+    converge.add_argument("--out-rates", required=True, help="Parquet table of rates to write")
+
+    ctd = on_equilibrium("ctd", _ctd, "measure the error of TD learning of the equilibrium policy (Algorithm 1)")
+    add_agents(ctd)
+    ctd.add_argument("--updates", type=_integer(1), nargs="+", required=True, help="M_td, increasing")
+    ctd.add_argument("--waiting", type=_integer(0), default=1, help="M_mix (default 1)")
+    add_replicates(ctd)
+
+    learn = on_equilibrium("learn", _learn, "run centralized learning (Algorithm 2) for an accuracy epsilon", out=False)
+    add_agents(learn)
+    learn.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
+    learn.add_argument("--step-size", type=_positive, required=True, help="eta")
+    learn.add_argument(
+        "--schedule",
+        choices=["practical", "theorem"],
+        default="practical",
+        help="tuned constants, or the theorem's for this game (astronomical; see --dry-run)",
+    )
+    learn.add_argument("--td-constant", type=_positive, default=7.0, help="M_td = (this / epsilon)^2 (default 7)")
+    learn.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
+    learn.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
+    add_replicates(learn)
+    learn.add_argument("--out", help="Parquet table to write")
+
+    bias = on_equilibrium("bias", _bias, "measure fluctuations and the bias of what is learned from N agents")
+    add_agents(bias)
+    bias.add_argument("--steps", type=_integer(100), default=300_000, help="averaged steps per replicate")
+    add_replicates(bias)
+
+    limits = on_equilibrium("limits", _limits, "predict where learning from N agents ends, for large N", seeded=False)
+    add_agents(limits, nargs="+")
+    limits.add_argument("--step-size", type=_positive, required=True, help="eta")
+
+    collect = command("collect", _collect, "join tables with the same columns")
+    collect.add_argument("tables", nargs="+", help="Parquet tables")
+    collect.add_argument("--out", required=True, help="Parquet table to write")
+
+    claims = command("claims", _claims, "turn tables into verdicts on the paper's claims")
+    claims.add_argument("--tables", required=True, help="folder of the tables")
+    claims.add_argument("--confidence", type=_positive, default=0.95, help="of every interval (default 0.95)")
+    for option, default in (("rate", 0.02), ("slope", 0.05), ("samples-slope", 0.2), ("constant", 0.02)):
+        text = f"see docs/theory.md, section 12 (default {default})"
+        claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
+    claims.add_argument("--out", required=True, help="JSON file to write")
+
+    figure = command("figure", _figure, "draw one figure as PNG and SVG")
+    figure.add_argument("name", choices=["contraction", "equilibria", "populations", "samples"])
+    figure.add_argument("--tables", required=True, help="folder of the tables")
+    figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+    warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
+    warm_up.add_argument("--out", default=os.devnull, help="file to write when done")
+    return parser
+
+
+def _integer(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = float(text) if "e" in text.lower() else int(text)
+        except ValueError:
+            value = float("nan")
+        if value != value or value != int(value) or value < least:
+            raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer >= {least}")
+        return int(value)
+
+    return parse
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number > 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The configuration of a replication, checked before any work starts.
+
+The JSON schema (workflow/schemas/config.schema.json) knows the shape and ranges of every key; this module adds what a
+schema cannot say: that names refer to games that exist, that a family accepts its parameters, that a game file is sound.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from pma_mfg import games
+from pma_mfg.errors import InputError
+
+
+def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
+    """Read a YAML configuration and check it.
+
+    Parameters
+    ----------
+    path : path-like
+    schema : path-like
+        The JSON schema.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        Names the file, the key, the value and what is allowed.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise InputError(str(path), "file", error.strerror, "a readable YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(str(path), "file", " ".join(str(error).split()), "valid YAML") from None
+    check(content, schema, str(path))
+    configuration: dict[str, Any] = content
+    return configuration
+
+
+def check(content: Any, schema: str | Path, source: str) -> None:
+    """Check a configuration against the schema and for sense.
+
+    Parameters
+    ----------
+    content : object
+        What the YAML file held.
+    schema : path-like
+    source : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    InputError
+    """
+    validator = jsonschema.Draft202012Validator(json.loads(Path(schema).read_text()))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if error is not None:
+        raise _schema_error(source, error)
+    for name, game in content["games"].items():
+        where = f"{source}: games.{name}"
+        if "file" in game:
+            games.load(game["file"])
+        else:
+            games.check_parameters(game["family"], game["parameters"], where)
+            games.make(game["family"], **game["parameters"])
+    for section, settings in content.items():
+        for i, name in enumerate(
+            settings.get("games", []) if section != "games" and isinstance(settings, dict) else []
+        ):
+            if name not in content["games"]:
+                raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
+
+
+def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:
+    """Return the schema's complaint in the project's form."""
+    place = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
+    value, allowed = error.instance, error.message
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema["properties"])
+            unknown = sorted(set(value) - set(known))
+            return InputError(source, place, unknown, f"only the keys {', '.join(known)}")
+        case "required":
+            missing = [key for key in error.validator_value if key not in value]
+            return InputError(
+                source, place, f"no key {', '.join(missing)}", f"the keys {', '.join(error.validator_value)}"
+            )
+        case "type":
+            allowed = f"a value of type {error.validator_value}"
+        case "exclusiveMinimum":
+            allowed = f"a number > {error.validator_value}"
+        case "exclusiveMaximum":
+            allowed = f"a number < {error.validator_value}"
+        case "minimum":
+            allowed = f"a number >= {error.validator_value}"
+        case "maximum":
+            allowed = f"a number <= {error.validator_value}"
+        case "enum":
+            allowed = f"one of {', '.join(map(str, error.validator_value))}"
+        case "minItems":
+            allowed = f"at least {error.validator_value} entries"
+        case "uniqueItems":
+            allowed = "entries that differ"
+        case "pattern" | "propertyNames":
+            allowed = "a name of letters, digits, '-' and '_' (starting with a letter)"
+    return InputError(source, place, value, allowed)

@@ -1,0 +1,568 @@
+"""The replication's figures: tables in, the numbers that are drawn, and a matplotlib Figure out (claims C1, C3, C4, C6).
+
+Each figure is two pure functions. ``<name>_data`` reduces tables to exactly what is drawn: measured points with their 95 %
+bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes nothing. Intervals
+come from generators of their own, so that a figure is a function of its tables. Colours are Okabe and Ito's, distinguishable
+without colour vision; a game has the same colour in all figures unless two names of one figure compete for it.
+
+The data of `samples` and `populations` have these columns:
+
+==================================== =================================================================================
+panel, game                          where the row is drawn
+series                               "measured" and its like are points, all others are lines
+x, value                             coordinates
+low, high                            interval of the measured coordinate, nan for a line
+slope, slope_low, slope_high         log-log slope fitted to the whole series with its interval, nan where none is fitted
+==================================== =================================================================================
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from pma_mfg import seeds, statistics, storage
+from pma_mfg.checks import CONVERGED, RATE_WINDOW
+
+STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
+WIDTH = 7.0  # inches: a page
+COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#D55E00", "#0072B2")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+REFERENCE = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
+_styled = matplotlib.style.context(STYLE, after_reset=True)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as ``path.png`` and ``path.svg``, each atomically and byte-identical between runs.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path-like
+        Without suffix.
+    """
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        with storage.atomic_path(f"{path}{suffix}") as temporary, matplotlib.style.context(STYLE, after_reset=True):
+            figure.savefig(temporary, metadata=metadata)
+
+
+# ---------------------------------------------------------------------------------------------------- data
+
+
+def contraction_data(iterates: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+    """Return the distances of PMA to the equilibrium, and the lines that the Jacobian predicts (claim C1).
+
+    Parameters
+    ----------
+    iterates, rates : DataFrame
+        Of `checks.pma_convergence`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, series ("measured" or "predicted"), step_size, start, iteration, distance, rate (the Jacobian's
+        spectral radius, nan where the game has a kink at its equilibrium). A prediction passes through the middle iterate
+        of `checks.RATE_WINDOW` of the first start that has one. Runs that do not converge are shown as long as the longest
+        one that does.
+    """
+    rates = rates.assign(rate=rates["spectral_radius"].where(rates["differentiable"]))
+    parts = []
+    for game, runs in rates.groupby("game"):
+        converged = runs[runs["converged"]]
+        horizon = (runs if converged.empty else converged)["iterations"].max()
+        shown = iterates[(iterates["game"] == game) & (iterates["iteration"] <= horizon)]
+        shown = shown.merge(runs[["step_size", "start", "rate"]], on=["step_size", "start"])
+        parts.append(shown.assign(series="measured"))
+        for _, curve in shown.groupby("step_size"):
+            parts.append(_prediction(curve))
+    columns = ["game", "series", "step_size", "start", "iteration", "distance", "rate"]
+    data = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return data[columns].sort_values(["game", "step_size", "series", "start", "iteration"], ignore_index=True)
+
+
+def _prediction(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the two ends of the line with the predicted rate through a measured asymptotic iterate, or no rows."""
+    asymptotic = runs[runs["distance"].between(*RATE_WINDOW) & runs["rate"].between(0.0, 1.0, inclusive="neither")]
+    if asymptotic.empty:
+        return asymptotic
+    run = asymptotic[asymptotic["start"] == asymptotic["start"].min()]
+    middle = np.abs(np.log(run["distance"]) - np.mean(np.log(RATE_WINDOW))).idxmin()
+    ends = runs[runs["start"] == run["start"].iloc[0]].iloc[[0, -1]]
+    distance = run.loc[middle, "distance"] * ends["rate"] ** (ends["iteration"] - run.loc[middle, "iteration"])
+    return ends.assign(series="predicted", distance=distance)
+
+
+def samples_data(ctd: pd.DataFrame, epsilon: pd.DataFrame) -> pd.DataFrame:
+    """Return the error of TD learning and of centralized learning against samples (claims C3 and C4).
+
+    Parameters
+    ----------
+    ctd : DataFrame
+        Of `sweeps.ctd_errors`; the largest population of each game is used.
+    epsilon : DataFrame
+        Of `sweeps.learning_errors` at one or more epsilon; the largest population of each game is used.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns and epsilon. Panel "ctd": error against M_td, and the line M_td^{-1/2} through its centre. Panel
+        "learning": error against samples for each epsilon, and epsilon itself as the line "target". Panel "cost": samples
+        against 1 / (mean final error), with low and high on that axis, once as "measured" and once as "measured per update"
+        (divided by K (M_mix + 1)), each with a line of slope 2 through its centre.
+    """
+    parts = []
+    for game, table in _by_game(_largest_population(ctd)):
+        x, groups = _groups(table, "n_updates", "error")
+        parts.append(_measured("ctd", game, x, groups))
+        parts.append(_through_centre("ctd", game, "theory", x, parts[-1]["value"], -0.5))
+    for game, table in _by_game(_largest_population(epsilon)):
+        for target, runs in table[table["epoch"] > 0].groupby("epsilon"):
+            x, groups = _groups(runs, "samples", "error")
+            parts.append(_measured("learning", game, x, groups, str(target), fit=False).assign(epsilon=target))
+            parts.append(_line("learning", game, "target", [x[0], x[-1]], [target, target]).assign(epsilon=target))
+        final = table[table["epoch"] == table["n_epochs"]]
+        targets, groups = _groups(final, "epsilon", "error")
+        schedule = final.groupby("epsilon")[["samples", "n_epochs", "n_waiting"]].first()
+        per_update = schedule["samples"] / (schedule["n_epochs"] * (schedule["n_waiting"] + 1))
+        for suffix, samples in (("", schedule["samples"]), (" per update", per_update)):
+            cost = _cost(game, f"measured{suffix}", samples.to_numpy(float), groups).assign(epsilon=targets)
+            parts += [cost, _through_centre("cost", game, f"theory{suffix}", cost["x"], cost["value"], 2.0)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _cost(game: str, series: str, samples: np.ndarray, groups: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Return samples against 1 / (mean error); the measured coordinate, with the interval, is the second."""
+    rng = seeds.generator(0, "figure", "cost", game)
+
+    def slope(drawn: Sequence[np.ndarray]) -> float:
+        return statistics.log_log_slope([1.0 / group.mean() for group in drawn], [float(n) for n in samples])
+
+    errors = [statistics.mean_interval(group, rng) for group in groups]
+    points = _line("cost", game, series, [1.0 / e.value for e in errors], samples)
+    points["low"], points["high"] = [1.0 / e.high for e in errors], [1.0 / e.low for e in errors]
+    return _with_slope(points, statistics.bootstrap(groups, slope, rng) if len(groups) > 1 else None)
+
+
+def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+    """Return what a finite population does to the mean field, to Q and to the learned policy (claim C6).
+
+    Parameters
+    ----------
+    bias : DataFrame
+        Of `sweeps.finite_population_bias` at several N.
+    population : DataFrame
+        Of `sweeps.learning_errors` at several N and one epsilon for each game.
+    limits : DataFrame
+        Of `sweeps.policy_limits`.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|; panel
+        "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed form; "bias" also
+        with the slopes -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
+    """
+    parts = []
+    for game, table in _by_game(bias):
+        x, groups = _groups(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
+        parts.append(_measured("deviation", game, x, groups))
+        predicted = table.groupby("n_agents")["predicted_deviation"].first()
+        parts.append(_line("deviation", game, "theory", x, predicted))
+        matrices = [
+            at_n.pivot_table(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
+            for _, at_n in table.groupby("n_agents")
+        ]
+        parts.append(_measured("bias", game, x, matrices, summary=lambda q: float(np.abs(q.mean(axis=0)).max())))
+        largest = table["predicted_q_error"].abs().groupby(table["n_agents"]).max()
+        parts.append(_line("bias", game, "theory", x, largest))
+    measured = pd.concat(parts)
+    measured = measured[(measured["panel"] == "bias") & (measured["series"] == "measured")]
+    ends = np.array([measured["x"].min(), measured["x"].max()])
+    for exponent in (-0.5, -1.0):  # above the data and from one point, to compare slopes by eye
+        height = 2.0 * measured.loc[measured["x"] == ends[0], "value"].max()
+        parts.append(_line("bias", "", f"slope {exponent:g}", ends, height * (ends / ends[0]) ** exponent))
+    for game, table in _by_game(population):
+        x, groups = _groups(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
+        parts.append(_measured("policy", game, x, groups, fit=False))
+        limit = limits[limits["game"] == game].sort_values("n_agents")
+        parts.append(_line("policy", game, "theory", limit["n_agents"], limit["predicted_error"]))
+    ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
+    for target in sorted(population["epsilon"].unique()):
+        parts.append(_line("policy", "", "noise", ends, [target, target]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def equilibria_data(equilibria: pd.DataFrame) -> pd.DataFrame:
+    """Return the policies and mean fields of equilibria, one row per number.
+
+    Parameters
+    ----------
+    equilibria : DataFrame
+        Columns game, state, action, probability (pi*(a|s)), mean_field (mu*(s)).
+
+    Returns
+    -------
+    DataFrame
+        Columns game, series ("mean field" or "policy"), state, action (nan for the mean field), value.
+    """
+    policy = equilibria.rename(columns={"probability": "value"}).assign(series="policy")
+    mean_field = equilibria.drop_duplicates(["game", "state"]).rename(columns={"mean_field": "value"})
+    data = pd.concat([policy, mean_field.assign(series="mean field", action=np.nan)], ignore_index=True)
+    order = ["game", "series", "state", "action"]
+    return data[[*order, "value"]].sort_values(order, ignore_index=True)
+
+
+def _by_game(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the games in order of their names, with their rows."""
+    return [(str(game), rows) for game, rows in table.groupby("game", sort=True)]
+
+
+def _largest_population(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each game's largest population."""
+    return table[table["n_agents"] == table.groupby("game")["n_agents"].transform("max")]
+
+
+def _groups(table: pd.DataFrame, by: str, column: str) -> tuple[list[float], list[np.ndarray]]:
+    """Return the values of `by` in order, and for each one the replicates of `column`."""
+    groups = [(float(x), rows[column].to_numpy(float)) for x, rows in table.groupby(table[by].astype(float))]
+    return [x for x, _ in groups], [values for _, values in groups]
+
+
+def _measured(
+    panel: str,
+    game: str,
+    x: Sequence[float],
+    groups: Sequence[np.ndarray],
+    label: str = "",
+    fit: bool = True,
+    summary: Callable[[np.ndarray], float] = lambda group: float(group.mean()),
+) -> pd.DataFrame:
+    """Return points with intervals over replicates, and with their fitted slope if there are two of them or more."""
+    rng = seeds.generator(0, "figure", panel, game, label)
+    estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng) for group in groups]
+    points = _line(panel, game, "measured", x, [estimate.value for estimate in estimates])
+    points["low"], points["high"] = [e.low for e in estimates], [e.high for e in estimates]
+    fitted = statistics.slope_interval(x, groups, rng, summary=summary) if fit and len(x) > 1 else None
+    return _with_slope(points, fitted)
+
+
+def _with_slope(points: pd.DataFrame, slope: statistics.Estimate | None) -> pd.DataFrame:
+    """Return the points with the slope of their series beside each."""
+    value, low, high = (slope.value, slope.low, slope.high) if slope else (np.nan, np.nan, np.nan)
+    return points.assign(slope=value, slope_low=low, slope_high=high)
+
+
+def _line(panel: str, game: str, series: str, x: Iterable[float], value: Iterable[float]) -> pd.DataFrame:
+    """Return the vertices of a line as rows of the module's table."""
+    columns = {"x": np.array(list(x), dtype=float), "value": np.array(list(value), dtype=float)}
+    nothing = dict.fromkeys(["low", "high", "slope", "slope_low", "slope_high"], np.nan)
+    return pd.DataFrame({"panel": panel, "game": game, "series": series, **columns, **nothing})
+
+
+def _through_centre(
+    panel: str, game: str, series: str, x: Iterable[float], value: Iterable[float], exponent: float
+) -> pd.DataFrame:
+    """Return the ends of the line of a given log-log slope through the centre of the points."""
+    log_x, log_y = np.log(list(x)), np.log(list(value))
+    ends = np.array([log_x.min(), log_x.max()])
+    return _line(panel, game, series, np.exp(ends), np.exp(log_y.mean() + exponent * (ends - log_x.mean())))
+
+
+# ---------------------------------------------------------------------------------------------------- drawing
+
+
+@_styled
+def contraction(data: pd.DataFrame) -> Figure:
+    """Draw the distance of PMA's iterates to the equilibrium, one panel per game, one colour per step size.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `contraction_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    figure, axes = _panels(len(games), 2.5, sharey=True)
+    colours = _ordered_colours(data["step_size"])
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        for eta, rows in table.groupby("step_size"):
+            for (series, _), run in rows.groupby(["series", "start"]):
+                look = _PREDICTED if series == "predicted" else {"color": colours[eta], **_ITERATES}
+                ax.plot(run["iteration"], run["distance"], **look)
+            rate = rows["rate"].iloc[0]
+            label = rf"$\eta = {eta:g}$" + ("" if np.isnan(rate) else f": {rate:.3f}")
+            ax.plot([], [], color=colours[eta], label=label)
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(numticks=6))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.set_ylim(0.5 * RATE_WINDOW[0], 5.0)
+        ax.set_xlim(left=0.0)
+        kink = table["rate"].isna().all()
+        _title(ax, i, _plain(game))
+        ax.set_xlabel("iteration $k$")
+        _legend(ax, 2, r"kink at $\pi^*$: no prediction" if kink else r"step size: predicted rate")
+    for ax in axes:
+        if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            ax.set_ylabel(r"$\sup_s \|\pi_k(s) - \pi^*(s)\|_1$")
+    figure.suptitle(r"Policy mirror ascent converges linearly, at the rate of its Jacobian at the equilibrium")
+    handles = [
+        Line2D([], [], color="0.5", label="measured, one line per start"),
+        Line2D([], [], label=r"predicted: rate $\rho(D\Gamma_\eta(\pi^*))$", **_PREDICTED),
+    ]
+    return _finished(figure, handles)
+
+
+@_styled
+def samples(data: pd.DataFrame) -> Figure:
+    """Draw the error of TD learning, of centralized learning, and the samples that an accuracy costs.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `samples_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panel = dict(list(data.groupby("panel")))
+    colours, markers = _game_looks(data["game"])
+    learning = _by_game(panel["learning"])
+    figure, axes = _panels(2 + len(learning), 3.2)
+
+    ax = axes[0]
+    for game, table in _by_game(panel["ctd"]):
+        measured = table[table["series"] == "measured"]
+        _points(ax, measured, colours[game], markers[game], f"{_plain(game)}: slope {_slope(measured)}")
+        _lines(ax, table, "theory", REFERENCE)
+    _log_log(ax, r"TD updates $M_{\mathrm{td}}$", r"$\mathrm{E}\|Q_M - \Gamma_q(\pi,\mu_\pi)\|_\infty$")
+    _title(ax, 0, "TD learning of a fixed policy")
+    _legend(ax, 1, None, [Line2D([], [], label=r"theory: slope $-1/2$", **REFERENCE)])
+
+    epsilons = _ordered_colours(data["epsilon"].dropna(), reverse=True)
+    for i, (ax, (game, table)) in enumerate(zip(axes[1:-1], learning, strict=True), start=1):
+        for epsilon, rows in reversed(list(table.groupby("epsilon"))):
+            curve = rows[rows["series"] == "measured"]
+            ax.fill_between(curve["x"], curve["low"], curve["high"], color=epsilons[epsilon], alpha=0.25, linewidth=0)
+            ax.plot(
+                curve["x"], curve["value"], color=epsilons[epsilon], marker=".", label=rf"$\varepsilon = {epsilon:g}$"
+            )
+            _lines(ax, rows, "target", {**REFERENCE, "color": epsilons[epsilon]})
+        _log_log(ax, "samples (environment steps)", r"$\mathrm{E}\sup_s\|\pi_k(s) - \pi^*(s)\|_1$")
+        _title(ax, i, "centralized learning" + (f", {_plain(game)}" if len(learning) > 1 else ""))
+        _legend(ax, 2, None, [Line2D([], [], label=r"target $\varepsilon$", **REFERENCE)])
+
+    ax = axes[-1]
+    for game, table in _by_game(panel["cost"]):
+        for suffix, name, filled in (("", "samples", True), (" per update", r"$\div\, K(M_{\mathrm{mix}}+1)$", False)):
+            points = table[table["series"] == f"measured{suffix}"]
+            ax.hlines(points["value"], points["low"], points["high"], color=colours[game], linewidth=1.0)
+            label = f"{name}: slope {_slope(points)}"
+            face = colours[game] if filled else "white"
+            ax.plot(points["x"], points["value"], markers[game], color=colours[game], markerfacecolor=face, label=label)
+            _lines(ax, table, f"theory{suffix}", REFERENCE)
+    _log_log(ax, r"$1\,/\,$final error $\mathrm{E}\sup_s\|\pi_K - \pi^*\|_1$", "samples (environment steps)")
+    _title(ax, len(axes) - 1, "samples that an accuracy costs")
+    _legend(ax, 1, None, [Line2D([], [], label="theory: slope 2", **REFERENCE)])
+    return _finished(figure)
+
+
+@_styled
+def populations(data: pd.DataFrame) -> Figure:
+    """Draw the fluctuation of the mean field, the bias of Q and the error of the learned policy against N.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `populations_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    colours, markers = _game_looks(data.loc[data["game"] != "", "game"])
+    titles = {
+        "deviation": ("the mean field fluctuates", r"$\mathrm{E}\|\hat\mu - \mu_\pi\|_1$"),
+        "bias": ("bias of what is learned", r"$\max_{s,a}|\mathrm{E}\,Q - \Gamma_q(\pi,\mu_\pi)|$"),
+        "policy": ("error of the learned policy", r"$\mathrm{E}\sup_s\|\pi_K(s) - \pi^*(s)\|_1$"),
+    }
+    figure, axes = _panels(3, 3.2)
+    for i, (ax, (name, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
+        panel = data[data["panel"] == name]
+        for game, table in _by_game(panel[panel["game"] != ""]):
+            measured = table[table["series"] == "measured"]
+            slope = "" if measured["slope"].isna().all() else f": slope {_slope(measured)}"
+            _lines(ax, table, "theory", {"color": colours[game]})
+            _points(ax, measured, colours[game], markers[game], _plain(game) + slope)
+        references = []
+        if name == "bias":
+            for series, label, dashes in (("slope -0.5", "-1/2", (1, 1.2)), ("slope -1", "-1", (4, 1.5))):
+                look = {**REFERENCE, "linestyle": (0, dashes)}
+                _lines(ax, panel, series, look)
+                references.append(Line2D([], [], label=rf"$\propto N^{{{label}}}$", **look))
+        if name == "policy":
+            _lines(ax, panel, "noise", REFERENCE)
+            references.append(Line2D([], [], label=r"noise floor: sampling error $\varepsilon$", **REFERENCE))
+        _log_log(ax, "population size $N$", ylabel)
+        _title(ax, i, title)
+        _legend(ax, 1, None, references)
+    handles = [
+        Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="measured"),
+        Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
+    ]
+    return _finished(figure, handles)
+
+
+@_styled
+def equilibria(data: pd.DataFrame) -> Figure:
+    """Draw the mean field (bars) over the policy (heat map) of each equilibrium, states in the same order.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `equilibria_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    n_rows, n_columns = _shape(len(games))
+    figure = Figure(figsize=(WIDTH, 2.3 * n_rows + 0.6))
+    grid = figure.add_gridspec(2 * n_rows, n_columns)
+    below: list[Axes] = []
+    for i, (game, table) in enumerate(games):
+        row, column = divmod(i, n_columns)
+        mean_field = table[table["series"] == "mean field"]
+        policy = table[table["series"] == "policy"].pivot_table(index="action", columns="state", values="value")
+        top = figure.add_subplot(grid[2 * row, column])
+        bottom = figure.add_subplot(grid[2 * row + 1, column], sharex=top)
+        top.bar(mean_field["state"], mean_field["value"], width=0.8, color="0.45")
+        top.tick_params(labelbottom=False)
+        top.grid(False, axis="x")
+        _title(top, i, _plain(game))
+        bottom.pcolormesh(policy.columns, policy.index, policy.to_numpy(), vmin=0.0, vmax=1.0, edgecolors="white")
+        bottom.grid(False)
+        bottom.set_xlabel("state $s$")
+        for axis in (bottom.xaxis, bottom.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        if column == 0:
+            top.set_ylabel(r"$\mu^*(s)$")
+            bottom.set_ylabel("action $a$")
+        below.append(bottom)
+    figure.colorbar(below[0].collections[0], ax=figure.axes, label=r"policy $\pi^*(a\,|\,s)$", shrink=0.6, aspect=30)
+    figure.suptitle("Equilibria: mean field of states (bars) and policy (colours)")
+    return _finished(figure)
+
+
+_ITERATES = {"linewidth": 0.8, "alpha": 0.6}
+_PREDICTED = {"color": "black", "linewidth": 0.9, "linestyle": (0, (4, 2))}
+
+
+def _shape(n: int) -> tuple[int, int]:
+    """Return rows and columns for n panels."""
+    n_columns = {1: 1, 2: 2, 4: 2}.get(n, 3)
+    return -(-n // n_columns), n_columns
+
+
+def _panels(n: int, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure of page width (half of it for one panel) and n axes, `height` inches for each row."""
+    n_rows, n_columns = _shape(n)
+    figure = Figure(figsize=(WIDTH if n > 1 else 0.6 * WIDTH, height * n_rows + 0.4))
+    axes = figure.subplots(n_rows, n_columns, sharey=sharey, squeeze=False).ravel()
+    for ax in axes[n:]:
+        ax.set_axis_off()
+    return figure, list(axes[:n])
+
+
+def _finished(figure: Figure, handles: Sequence[Line2D] = ()) -> Figure:
+    """Add the figure's legend below, settle the layout once and keep it."""
+    if handles:
+        figure.legend(handles=list(handles), loc="outside lower center", ncols=len(handles))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def _title(ax: Axes, i: int, text: str) -> None:
+    """Label a panel with its letter and say what it shows."""
+    ax.set_title(rf"$\mathbf{{{'abcdefghijklmnopqrstuvwxyz'[i]}}}$  {text}")
+
+
+def _legend(ax: Axes, ncols: int, title: str | None, more: Sequence[Line2D] = ()) -> None:
+    """Put the legend below the axis label, where it covers nothing."""
+    handles = [*ax.get_legend_handles_labels()[0], *more]
+    below = ax.transAxes + ScaledTranslation(0.0, -0.42, ax.get_figure().dpi_scale_trans)  # type: ignore[union-attr]
+    ax.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=below, ncols=ncols, title=title
+    )
+
+
+def _points(ax: Axes, points: pd.DataFrame, colour: str, marker: str, label: str) -> None:
+    """Draw hollow markers with their intervals."""
+    ax.vlines(points["x"], points["low"], points["high"], color=colour, linewidth=1.0)
+    ax.plot(points["x"], points["value"], marker, color=colour, markerfacecolor="white", label=label)
+
+
+def _lines(ax: Axes, table: pd.DataFrame, series: str, look: Mapping[str, object]) -> None:
+    """Draw each game's line of one series."""
+    for _, line in table[table["series"] == series].groupby(["game", "value"] if series == "noise" else "game"):
+        ax.plot(line["x"], line["value"], **look)  # type: ignore[arg-type]
+
+
+def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Set logarithmic axes with decades only."""
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _slope(points: pd.DataFrame) -> str:
+    """Return the fitted slope of a series and its interval as text."""
+    value, low, high = points[["slope", "slope_low", "slope_high"]].iloc[0]
+    return "not fitted" if np.isnan(value) else f"${value:.2f}$ $[{low:.2f}, {high:.2f}]$"
+
+
+def _plain(game: str) -> str:
+    """Return a game's name as words."""
+    return game.replace("_", " ")
+
+
+def _game_looks(games: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a colour and a marker for each game: by its name's checksum, the next free one if that is taken."""
+    taken: dict[str, int] = {}
+    for game in sorted(set(games)):
+        first = zlib.crc32(game.encode())
+        order = [(first + k) % len(COLOURS) for k in range(len(COLOURS))]
+        taken[game] = next((i for i in order if i not in taken.values()), order[0])
+    return {game: COLOURS[i] for game, i in taken.items()}, {game: MARKERS[i] for game, i in taken.items()}
+
+
+def _ordered_colours(values: pd.Series[float], reverse: bool = False) -> dict[float, str]:
+    """Return a colour for each distinct value, dark to light along the ordered scale."""
+    ordered = sorted(set(values), reverse=reverse)
+    return {v: to_hex(colormaps["viridis"](0.85 * i / max(1, len(ordered) - 1))) for i, v in enumerate(ordered)}
+
+
+#: Figure name -> names of its input tables, its data function (of the tables in that order), its drawing function.
+FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[[pd.DataFrame], Figure]]] = {
+    "contraction": (("iterates", "rates"), contraction_data, contraction),
+    "samples": (("ctd", "epsilon"), samples_data, samples),
+    "populations": (("bias", "population", "limits"), populations_data, populations),
+    "equilibria": (("equilibria",), equilibria_data, equilibria),
+}

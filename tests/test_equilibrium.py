@@ -1,0 +1,305 @@
+"""Solvers reach equilibria known in closed form, and exploitability is what independent solvers say it is."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import all_games, family_game, frozen_game, left_eigenvector, random_policy
+
+from pma_mfg import equilibrium, games, operators
+from pma_mfg.errors import ConvergenceError
+from pma_mfg.games import Features
+from pma_mfg.regularizers import Entropy, Quadratic
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # other people's deprecations, at import only
+    from quantecon.markov import DiscreteDP
+
+GAMES = all_games()
+
+
+# --- planted equilibria
+
+PLANTED = [
+    # states, actions, discount, strength
+    (1, 1, 0.5, 0.1),
+    (1, 4, 0.9, 0.3),
+    (3, 1, 0.9, 0.3),
+    (2, 2, 0.0, 2.0),
+    (3, 2, 0.5, 0.02),
+    (4, 3, 0.9, 0.02),
+    (4, 3, 0.99, 0.5),
+    (5, 3, 0.95, 0.1),
+    (8, 4, 0.8, 2.0),
+    (12, 2, 0.99, 0.1),
+]
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+@pytest.mark.parametrize(("n_states", "n_actions", "discount", "strength"), PLANTED)
+def test_the_solver_reaches_the_planted_equilibrium(family, n_states, n_actions, discount, strength):
+    for seed in (0, 1):
+        game = games.make(
+            family, n_states=n_states, n_actions=n_actions, discount=discount, seed=seed, strength=strength
+        )
+        found = equilibrium.solve(game, Entropy(strength))
+        assert np.abs(found.policy - game.planted.policy).max() < 1e-10
+        assert np.abs(found.mean_field - game.planted.mean_field).max() < 1e-10
+        # the solver's own tolerance, in the units of each: 1e-12 in the policy, values up to 1 / (1 - 0.99)
+        assert set(found.residuals) == {
+            "stationarity",
+            "bellman",
+            "fixed_point_small_step",
+            "fixed_point_large_step",
+            "exploitability",
+        }
+        assert found.residuals["stationarity"] <= 1e-13
+        assert max(abs(residual) for residual in found.residuals.values()) < 1e-10
+        assert found.iterations == len(found.history) - 1
+        np.testing.assert_array_equal(
+            found.q, operators.q_values(game, found.policy, found.mean_field, Entropy(strength))
+        )
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+def test_the_solver_reaches_the_planted_equilibrium_from_random_starts(family):
+    game = family_game(family, strength=0.2)
+    for seed in range(5):
+        found = equilibrium.solve(game, Entropy(0.2), start=random_policy(game, seed, 0.5))
+        assert np.abs(found.policy - game.planted.policy).max() < 1e-10
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.1), Entropy(1.0), Quadratic(0.3), Quadratic(2.0)], ids=str)
+@pytest.mark.parametrize("name", GAMES)
+def test_a_solution_is_an_equilibrium_by_definition(name, regularizer):
+    game = GAMES[name]
+    found = equilibrium.solve(game, regularizer)
+    kernel = np.einsum("sa,say->sy", found.policy, game.transition(found.mean_field))
+    np.testing.assert_allclose(left_eigenvector(kernel), found.mean_field, rtol=0, atol=1e-12)  # residual 1e-13
+    value = optimal_value(game, found.mean_field, regularizer)
+    achieved = policy_value(game, found.policy, found.mean_field, regularizer)
+    # rounding of values up to 10, amplified by 1 / (1 - 0.9); a policy 1e-12 from the optimum loses 1e-24
+    np.testing.assert_allclose(achieved, value, rtol=0, atol=1e-12)
+
+
+def test_a_solution_at_the_edge_of_the_simplex_is_found():
+    found = equilibrium.solve(GAMES["affine"], Quadratic(0.05))
+    # Newton's method stays off the boundary: what should be zero is below the solver's tolerance
+    assert (found.policy < 1e-12).any()
+    assert abs(found.residuals["exploitability"]) < 1e-12
+
+
+def test_residuals_of_a_policy_that_is_no_equilibrium_are_large():
+    game = family_game("planted_smooth", strength=0.2)
+    policy = random_policy(game, 0)
+    found = equilibrium.residuals(game, policy, np.full(4, 0.25), Entropy(0.2))
+    assert min(found.values()) > 1e-3
+
+
+def test_a_best_response_that_cycles_does_not_stop_the_solver():
+    game, regularizer = family_game("crowd_averse", coupling=8.0), Entropy(0.05)
+    policy, seen = operators.uniform_policy(game), []
+    for _ in range(200):
+        updated = operators.best_response_step(game, policy, regularizer)
+        seen.append(operators.policy_distance(updated, policy))
+        policy = updated
+    assert min(seen[-50:]) > 0.1
+    assert abs(equilibrium.solve(game, regularizer).residuals["exploitability"]) < 1e-11
+
+
+def test_an_unsolved_game_is_reported_with_its_history():
+    game = family_game("crowd_averse", coupling=8.0)
+    with pytest.raises(ConvergenceError, match=r"no equilibrium found with Entropy.*tolerance") as caught:
+        equilibrium.solve(game, Entropy(0.05), max_iterations=1)
+    history = caught.value.history
+    # the start, one PMA step for each step size, and perhaps Newton steps
+    assert len(history) >= 1 + len(equilibrium.SOLVER_STEP_SIZES)
+    assert min(history) > 1e-12
+    assert f"{history[-1]:.2e}" in str(caught.value)
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)], ids=str)
+def test_solutions_follow_a_relabelling_of_actions(regularizer):
+    game = GAMES["affine"]
+    order = [2, 0, 1]
+    other = replace(
+        game,
+        base_transition=game.base_transition[:, order],
+        base_reward=game.base_reward[:, order],
+        transition_terms=game.transition_terms[:, :, order],
+        reward_terms=game.reward_terms[:, :, order],
+    )
+    # both are solved to 1e-12
+    np.testing.assert_allclose(
+        equilibrium.solve(other, regularizer).policy,
+        equilibrium.solve(game, regularizer).policy[:, order],
+        rtol=0,
+        atol=1e-11,
+    )
+
+
+# --- exploitability
+
+
+def contractions(discount):
+    """Return how many steps of value iteration bring any error below rounding."""
+    return 1 if discount == 0 else int(np.ceil(np.log(1e-18) / np.log(discount)))
+
+
+def optimal_value(game, mean_field, regularizer):
+    """Return the optimal value in the frozen game by value iteration, to rounding."""
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    scale = regularizer.strength
+    value = np.zeros(game.n_states)
+    for _ in range(contractions(game.discount)):
+        q = reward + game.discount * transition @ value
+        top = q.max(axis=1)
+        x = (q - top[:, None]) / scale
+        if isinstance(regularizer, Entropy):
+            value = top + scale * np.log(np.exp(x).sum(axis=1))
+        else:  # max over u of <u, x> - |u|^2 / 2: u is x less a level, on the k largest entries that stay positive
+            descending = -np.sort(-x, axis=1)
+            levels = (np.cumsum(descending, axis=1) - 1) / np.arange(1, x.shape[1] + 1)
+            u = np.maximum(x - levels.max(axis=1, keepdims=True), 0)
+            value = top + scale * ((u * x).sum(axis=1) - 0.5 * (u**2).sum(axis=1))
+    return value
+
+
+def policy_value(game, policy, mean_field, regularizer=None):
+    """Return the value of a policy in the frozen game by repeated evaluation, to rounding."""
+    kernel = np.einsum("sa,say->sy", policy, game.transition(mean_field))
+    gain = (policy * game.reward(mean_field)).sum(axis=1)
+    if isinstance(regularizer, Entropy):
+        gain = gain - regularizer.strength * (policy * np.log(policy)).sum(axis=1)
+    elif isinstance(regularizer, Quadratic):
+        gain = gain - 0.5 * regularizer.strength * (policy**2).sum(axis=1)
+    value = np.zeros(len(gain))
+    for _ in range(contractions(game.discount)):
+        value = gain + game.discount * kernel @ value
+    return value
+
+
+def random_game(seed):
+    """Return one of twenty random games of all families and sizes."""
+    rng = np.random.default_rng(seed)
+    size = {"n_states": int(rng.integers(2, 9)), "n_actions": int(rng.integers(2, 5)), "seed": seed}
+    discount = float(rng.choice([0.0, 0.5, 0.9, 0.97]))
+    return family_game(
+        ["affine", "planted_smooth", "planted_kinked", "crowd_averse"][seed % 4], **size, discount=discount
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exploitability_agrees_with_an_independent_policy_iteration(seed):
+    game = random_game(seed)
+    policy = random_policy(game, seed, 1.0)
+    mean_field = operators.stable_population(game, policy)
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    problem = DiscreteDP(reward, transition, game.discount)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside QuantEcon
+        best = problem.solve(method="policy_iteration").v
+    kernel = np.einsum("sa,say->sy", policy, transition)
+    value = np.linalg.solve(np.eye(game.n_states) - game.discount * kernel, (policy * reward).sum(axis=1))
+    expected = mean_field @ (best - value)
+    # relative to |V|: the difference of two values loses the digits that they share
+    tolerance = 1e-12 * max(1.0, np.abs(best).max())
+    assert equilibrium.exploitability(game, policy) == pytest.approx(expected, rel=0, abs=tolerance)
+    assert expected > 1e-3  # there is something to agree on
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.05), Entropy(1.0), Quadratic(0.3)], ids=str)
+@pytest.mark.parametrize("seed", range(8))
+def test_regularized_exploitability_agrees_with_an_independent_value_iteration(regularizer, seed):
+    game = random_game(seed)
+    policy = random_policy(game, seed, 3.0)
+    mean_field = operators.stable_population(game, policy)
+    gap = optimal_value(game, mean_field, regularizer) - policy_value(game, policy, mean_field, regularizer)
+    # rounding of values up to 40 in every step of value iteration, amplified by 1 / (1 - 0.97)
+    assert equilibrium.exploitability(game, policy, regularizer) == pytest.approx(mean_field @ gap, rel=0, abs=3e-12)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    name=st.sampled_from(sorted(GAMES)),
+    regularizer=st.sampled_from([None, Entropy(0.05), Entropy(2.0), Quadratic(0.3)]),
+    concentration=st.sampled_from([0.05, 1.0, 100.0]),
+)
+@settings(max_examples=150)
+def test_exploitability_is_not_negative(seed, name, regularizer, concentration):
+    game = GAMES[name]
+    # values up to 10, each known to a few eps / (1 - 0.9)
+    assert equilibrium.exploitability(game, random_policy(game, seed, concentration), regularizer) >= -1e-13
+
+
+@pytest.mark.parametrize("strength", [0.02, 0.2, 2.0])
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+def test_exploitability_vanishes_at_a_planted_equilibrium_and_nowhere_near_it(family, strength):
+    game = family_game(family, strength=strength)
+    policy, regularizer = game.planted.policy, Entropy(strength)
+    # the loss is quadratic in the error 1e-13 of the policy: what is left is rounding of one-step advantages
+    assert abs(equilibrium.exploitability(game, policy, regularizer)) < 1e-13
+    moved = policy + 0.01 * (random_policy(game, 0) - policy)
+    # quadratic growth: at least strength * |moved - policy|^2 / 2, here 1e-5 times the strength
+    assert equilibrium.exploitability(game, moved, regularizer) > 1e-6 * strength
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.01), Entropy(0.2), Quadratic(0.1), Quadratic(1.0)], ids=str)
+@pytest.mark.parametrize("name", GAMES)
+def test_the_bias_of_regularization_is_bounded_by_the_span_of_h(name, regularizer):
+    game = GAMES[name]
+    found = equilibrium.solve(game, regularizer)
+    bias = equilibrium.exploitability(game, found.policy)
+    assert -1e-13 <= bias <= regularizer.span(game.n_actions) / (1 - game.discount)
+
+
+def test_exploitability_is_averaged_over_the_stable_population():
+    # state 0 is worth leaving and never visited in the stable population of the policy that stays in 1
+    transition = np.zeros((2, 2, 2))
+    transition[:, 0, 0] = transition[:, 1, 1] = 1.0  # action = next state
+    game = frozen_game(transition, np.array([[0.0, 0.0], [1.0, 1.0]]), 0.5)
+    stays_in_0 = np.array([[1.0, 0.0], [0.0, 1.0]])
+    goes_to_1 = np.array([[0.0, 1.0], [0.0, 1.0]])
+    goes_to_0 = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert equilibrium.exploitability(game, goes_to_1) == pytest.approx(0.0, abs=1e-15)  # exact arithmetic
+    # everybody in state 0 for ever: 0, where going to 1 gives 0.5 + 0.25 + ... = 1
+    assert equilibrium.exploitability(game, goes_to_0) == pytest.approx(1.0, rel=1e-15)
+    # half of the agents in each state by symmetry of the start: half of the same gain
+    assert equilibrium.exploitability(game, stays_in_0) == pytest.approx(0.5, rel=1e-15)
+
+
+def test_the_best_response_breaks_ties_and_ends():
+    game = frozen_game(np.full((3, 4, 3), 1 / 3), np.zeros((3, 4)), 0.99)
+    best = equilibrium.best_response(game.base_transition, game.base_reward, 0.99)
+    np.testing.assert_allclose(best.sum(axis=1), 1.0, rtol=1e-15)  # any policy is optimal
+    assert equilibrium.exploitability(game, random_policy(game, 0)) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_the_unregularized_best_response_is_deterministic_and_greedy():
+    game = GAMES["affine"]
+    transition, reward = game.transition(np.full(4, 0.25)), game.reward(np.full(4, 0.25))
+    best = equilibrium.best_response(transition, reward, game.discount)
+    assert set(best.ravel()) == {0.0, 1.0}
+    value = policy_value(frozen_game(transition, reward, game.discount), best, np.full(4, 0.25))
+    q = reward + game.discount * transition @ value
+    np.testing.assert_array_equal(best.argmax(axis=1), q.argmax(axis=1))
+
+
+def test_a_reward_that_does_not_depend_on_the_mean_field_is_solved_as_a_decision_process():
+    game = replace(
+        GAMES["affine"],
+        transition_terms=np.zeros((0, 4, 3, 4)),
+        transition_features=Features.none(4),
+        reward_terms=np.zeros((0, 4, 3)),
+        reward_features=Features.none(4),
+    )
+    regularizer = Entropy(0.2)
+    value = optimal_value(game, np.full(4, 0.25), regularizer)
+    q = game.base_reward + game.discount * game.base_transition @ value
+    # softmax of a Q known to 1e-14 over 0.2
+    np.testing.assert_allclose(
+        equilibrium.solve(game, regularizer).policy, np.exp((q - value[:, None]) / 0.2), rtol=0, atol=1e-12
+    )

@@ -1,0 +1,332 @@
+"""The operators against sums written out, against linear algebra, and under the symmetries they must have."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import all_games, family_game, left_eigenvector, one_step_population, random_policy
+
+from pma_mfg import lipschitz, operators
+from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.regularizers import Entropy, Quadratic
+
+GAMES = all_games()
+REGULARIZERS = [None, Entropy(0.3), Quadratic(0.5)]
+
+every_game = pytest.mark.parametrize("game", GAMES.values(), ids=GAMES)
+every_regularizer = pytest.mark.parametrize("regularizer", REGULARIZERS, ids=["none", "entropy", "quadratic"])
+seeds = st.integers(0, 10**6)
+
+
+# --- population
+
+
+@every_game
+@given(seed=seeds)
+def test_the_population_update_is_the_average_of_one_step(game, seed):
+    mean_field = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.5))
+    policy = random_policy(game, seed)
+    updated = operators.population_update(game, mean_field, policy)
+    # sums of S A terms below 1 in another order
+    np.testing.assert_allclose(updated, one_step_population(game, mean_field, policy), rtol=0, atol=1e-15)
+    assert updated.sum() == pytest.approx(1.0, abs=1e-14)
+
+
+@every_game
+@pytest.mark.parametrize("seed", range(3))
+def test_the_population_jacobian_is_the_limit_of_differences_on_tangent_directions(game, seed):
+    rng = np.random.default_rng(seed)
+    mean_field, policy = rng.dirichlet(np.full(game.n_states, 5.0)), random_policy(game, seed)
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    assert np.isfinite(jacobian).all()
+    step = 1e-6
+    for direction in lipschitz.tangent_basis(game.n_states):
+        difference = operators.population_update(game, mean_field + step * direction, policy)
+        difference = (difference - operators.population_update(game, mean_field - step * direction, policy)) / (
+            2 * step
+        )
+        # rounding 1e-16 / 1e-6 and step^2 times a third derivative below 1e2; no kink within 1e-6 for these seeds
+        np.testing.assert_allclose(jacobian @ direction, difference, rtol=0, atol=1e-9)
+
+
+@every_game
+@pytest.mark.parametrize("concentration", [0.05, 1.0, 50.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_stable_population_is_a_distribution_that_one_step_keeps(game, concentration, seed):
+    policy = random_policy(game, seed, concentration)
+    mean_field = operators.stable_population(game, policy)
+    assert (mean_field >= 0).all()
+    assert mean_field.sum() == pytest.approx(1.0, abs=1e-14)
+    # the promised residual, and the rounding of the sum that checks it
+    assert np.abs(one_step_population(game, mean_field, policy) - mean_field).sum() <= 1e-13 + 1e-15
+
+
+@pytest.mark.parametrize("n_states", [1, 2, 10, 60])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_a_mean_field_the_stable_population_is_the_stationary_law(n_states, seed):
+    game = family_game("crowd_averse", n_states=n_states, seed=seed)
+    policy = random_policy(game, seed)
+    kernel = np.einsum("sa,say->sy", policy, game.base_transition)
+    # both are backward stable; the chains mix within a few steps
+    np.testing.assert_allclose(operators.stable_population(game, policy), left_eigenvector(kernel), rtol=0, atol=1e-13)
+
+
+def test_a_slowly_mixing_chain_has_its_stable_population_found():
+    # stays with probability 1 - 1e-6 and 1 - 3e-6: stationary law (3, 1) / 4
+    stay = np.array([[[1 - 1e-6, 1e-6]], [[3e-6, 1 - 3e-6]]])
+    game = MeanFieldGame(
+        discount=0.5,
+        base_transition=stay,
+        base_reward=np.zeros((2, 1)),
+        transition_terms=np.zeros((0, 2, 1, 2)),
+        transition_features=Features.none(2),
+        reward_terms=np.zeros((0, 2, 1)),
+        reward_features=Features.none(2),
+    )
+    found = operators.stable_population(game, np.ones((2, 1)), start=np.array([0.1, 0.9]))
+    # a residual of 1e-13 allows 1e-13 / 4e-6 = 2.5e-8; the last Newton step does better
+    np.testing.assert_allclose(found, [0.75, 0.25], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_stable_population_is_unique_from_every_start_when_the_theory_says_so(seed):
+    game = family_game("affine", seed=seed, K_mu=0.4, K_s=0.3, K_a=0.2)
+    assert lipschitz.constants(game).L_pop < 1
+    policy = random_policy(game, seed)
+    rng = np.random.default_rng(seed)
+    starts = [*np.eye(game.n_states), *rng.dirichlet(np.full(game.n_states, 0.2), size=6)]
+    found = [operators.stable_population(game, policy, start=start) for start in starts]
+    # two points of residual 1e-13 are within 2e-13 / (1 - L_pop), L_pop < 0.65
+    assert np.abs(np.array(found) - found[0]).sum(axis=1).max() <= 2e-13 / 0.35
+
+
+def oscillating_game():
+    """Return a game of two states: nearly everybody leaves the state that most agents are in.
+
+    The share of state 0 moves to f(x), which falls from 0.9 to 0.1 between 0.36 and 0.38: a steep fixed point in
+    between, and a stable cycle between 0.1 and 0.9.
+    """
+    weights, offsets = [[50.0, 0.0], [50.0, 0.0]], [-18.0, -19.0]
+    return MeanFieldGame(
+        discount=0.5,
+        base_transition=np.broadcast_to([0.9, 0.1], (2, 1, 2)).copy(),
+        base_reward=np.zeros((2, 1)),
+        transition_terms=np.array([-0.8, 0.8])[:, None, None, None] * np.array([1.0, -1.0]) * np.ones((2, 2, 1, 2)),
+        transition_features=Features.build(weights, offsets, "positive"),
+        reward_terms=np.zeros((0, 2, 1)),
+        reward_features=Features.none(2),
+    )
+
+
+def test_an_oscillating_population_is_reported_with_its_history():
+    game, policy = oscillating_game(), np.ones((2, 1))
+    assert operators.population_update(game, np.array([0.1, 0.9]), policy) == pytest.approx([0.9, 0.1])
+    with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after 500 iterations") as caught:
+        operators.stable_population(game, policy, max_iterations=500)
+    assert len(caught.value.history) == 501
+    assert min(caught.value.history) > 0.1
+    assert "last residuals: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda policy: policy[:, :2], r"shape \(4, 2\)', expected shape \(4, 3\)"),
+        (lambda policy: policy[0], r"shape \(3,\)', expected shape \(4, 3\)"),
+        (lambda policy: 2 * policy, "expected rows of probabilities that sum to 1"),
+        (lambda policy: policy + np.array([0.9, -0.9, 0.0]), "expected rows of probabilities"),
+        (lambda policy: policy * np.nan, "expected rows of probabilities"),
+    ],
+    ids=["too few actions", "one row", "not normalized", "negative", "NaN"],
+)
+def test_an_array_that_is_no_policy_of_the_game_is_refused(change, message):
+    game = family_game("affine")
+    with pytest.raises(InputError, match="policy: got .*" + message):
+        operators.stable_population(game, change(random_policy(game, 0)))
+
+
+# --- Q evaluation
+
+
+@every_game
+@every_regularizer
+@pytest.mark.parametrize("discount", [0.0, 0.6, 0.99])
+def test_q_values_satisfy_the_bellman_equation(game, regularizer, discount):
+    game = replace(game, discount=discount)
+    policy, mean_field = random_policy(game, 1), np.random.default_rng(1).dirichlet(np.ones(game.n_states))
+    q = operators.q_values(game, policy, mean_field, regularizer)
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    # sum by sum; V is (1 - gamma)^-1 at most, so its rounding is about eps / (1 - gamma)
+    tolerance = 1e-14 / (1 - discount)
+    for s, a in np.ndindex(game.n_states, game.n_actions):
+        expected = reward[s, a]
+        for y in range(game.n_states):
+            h = 0.0 if regularizer is None else float(regularizer.value(policy[y]))
+            expected += discount * transition[s, a, y] * (sum(policy[y] * q[y]) + h)
+        assert q[s, a] == pytest.approx(expected, abs=tolerance)
+    values = operators.state_values(game, policy, mean_field, regularizer)
+    h = 0.0 if regularizer is None else regularizer.value(policy)
+    np.testing.assert_allclose(values, (policy * q).sum(axis=1) + h, rtol=0, atol=tolerance)
+
+
+def test_q_values_are_the_discounted_sum_of_rewards():
+    game = family_game("affine", discount=0.7)
+    policy, mean_field, h = random_policy(game, 2), np.full(4, 0.25), Entropy(0.3)
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    gain = (policy * reward).sum(axis=1) + h.value(policy)
+    value, term = np.zeros(4), gain
+    for _ in range(150):  # 0.7^150 = 6e-24
+        value, term = value + term, 0.7 * np.einsum("sa,say,y->s", policy, transition, term)
+    # rounding of 150 terms
+    np.testing.assert_allclose(
+        operators.q_values(game, policy, mean_field, h), reward + 0.7 * transition @ value, rtol=0, atol=1e-13
+    )
+
+
+@every_game
+@every_regularizer
+@given(shift=st.floats(-10, 10))
+@settings(max_examples=10)
+def test_a_constant_added_to_rewards_shifts_q_and_moves_no_policy(game, regularizer, shift):
+    shifted = replace(game, base_reward=game.base_reward + shift)
+    policy = random_policy(game, 3)
+    mean_field = operators.stable_population(game, policy)
+    difference = operators.q_values(shifted, policy, mean_field, regularizer)
+    difference = difference - operators.q_values(game, policy, mean_field, regularizer)
+    # rounding of values up to 10 / (1 - 0.9)
+    np.testing.assert_allclose(difference, shift / (1 - game.discount), rtol=0, atol=1e-12)
+    if regularizer is not None:
+        # the same over rho = 0.3
+        np.testing.assert_allclose(
+            operators.policy_mirror_ascent(shifted, policy, 2.0, regularizer),
+            operators.policy_mirror_ascent(game, policy, 2.0, regularizer),
+            rtol=0,
+            atol=1e-11,
+        )
+
+
+# --- relabelling
+
+
+def relabelled(game, states, actions):
+    """Return the game whose state i is the old state states[i], and action j the old actions[j]."""
+
+    def renamed(features):
+        return replace(features, weights=features.weights[:, states])
+
+    return replace(
+        game,
+        base_transition=game.base_transition[np.ix_(states, actions, states)],
+        base_reward=game.base_reward[np.ix_(states, actions)],
+        transition_terms=game.transition_terms[:, states][:, :, actions][:, :, :, states],
+        transition_features=renamed(game.transition_features),
+        reward_terms=game.reward_terms[:, states][:, :, actions],
+        reward_features=renamed(game.reward_features),
+        planted=None,
+    )
+
+
+@every_game
+@every_regularizer
+@pytest.mark.parametrize("seed", range(2))
+def test_relabelling_states_and_actions_relabels_every_operator(game, regularizer, seed):
+    rng = np.random.default_rng(seed)
+    states, actions = rng.permutation(game.n_states), rng.permutation(game.n_actions)
+    other = relabelled(game, states, actions)
+    policy = random_policy(game, seed)
+    swap = np.ix_(states, actions)
+    mean_field = operators.stable_population(game, policy)
+    # sums in another order, solves with permuted pivots; values below 1 / (1 - 0.9)
+    tolerance = {"rtol": 0, "atol": 1e-12}
+    np.testing.assert_allclose(
+        operators.population_update(other, mean_field[states], policy[swap]), mean_field[states], **tolerance
+    )
+    np.testing.assert_allclose(operators.stable_population(other, policy[swap]), mean_field[states], **tolerance)
+    np.testing.assert_allclose(
+        operators.q_values(other, policy[swap], mean_field[states], regularizer),
+        operators.q_values(game, policy, mean_field, regularizer)[swap],
+        **tolerance,
+    )
+    if regularizer is not None:
+        for step_size in (0.5, 20.0, np.inf):
+            np.testing.assert_allclose(
+                operators.policy_mirror_ascent(other, policy[swap], step_size, regularizer),
+                operators.policy_mirror_ascent(game, policy, step_size, regularizer)[swap],
+                rtol=0,
+                atol=1e-11,  # q over rho = 0.3
+            )
+
+
+# --- PMA
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+@pytest.mark.parametrize("step_size", [1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3, 1e6, np.inf])
+def test_a_planted_equilibrium_is_a_fixed_point_of_pma_at_every_step_size(family, step_size):
+    for strength in (0.05, 1.0):
+        game = family_game(family, strength=strength)
+        updated = operators.policy_mirror_ascent(game, game.planted.policy, step_size, Entropy(strength))
+        # q is known to 1e-14 / (1 - 0.9), over rho = 0.05
+        assert operators.policy_distance(updated, game.planted.policy) < 1e-11
+
+
+@every_game
+@pytest.mark.parametrize("regularizer", REGULARIZERS[1:], ids=["entropy", "quadratic"])
+def test_pma_is_the_composition_of_its_parts_row_by_row(game, regularizer):
+    policy = random_policy(game, 4)
+    mean_field = operators.stable_population(game, policy)
+    q = operators.q_values(game, policy, mean_field, regularizer)
+    for step_size in (0.7, np.inf):
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        for s in range(game.n_states):
+            if step_size == np.inf:
+                row = regularizer.best_response(q[s])
+            else:
+                row = regularizer.proximal_step(q[s], policy[s], step_size)
+            # Newton's method stops for all rows together
+            np.testing.assert_allclose(updated[s], row, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(
+        operators.best_response_step(game, policy, regularizer),
+        operators.policy_mirror_ascent(game, policy, np.inf, regularizer),
+    )
+
+
+@pytest.mark.parametrize("step_size", [0.7, np.inf])
+def test_pma_respects_its_floor(step_size):
+    game, regularizer = family_game("crowd_averse"), Entropy(0.1)
+    policy = operators.uniform_policy(game)
+    free = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+    floor = float(regularizer.value(free).mean())
+    held = operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor)
+    # the root of h(u) = floor is found to 1e-14 in the logarithm of the multiplier
+    assert (regularizer.value(held) >= floor - 1e-13).all()
+    assert (np.abs(held - free).max(axis=1) > 1e-6).tolist() == (regularizer.value(free) < floor).tolist()
+
+
+@pytest.mark.parametrize(("n_states", "n_actions"), [(1, 1), (1, 3), (3, 1)])
+@pytest.mark.parametrize("regularizer", REGULARIZERS[1:], ids=["entropy", "quadratic"])
+@pytest.mark.parametrize("family", ["affine", "crowd_averse"])
+def test_one_state_or_one_action_is_a_game_like_any_other(family, regularizer, n_states, n_actions):
+    game = family_game(family, n_states=n_states, n_actions=n_actions)
+    policy = random_policy(game, 0)
+    mean_field = operators.stable_population(game, policy)
+    assert mean_field.shape == (n_states,)
+    for step_size in (0.5, np.inf):
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        np.testing.assert_allclose(updated.sum(axis=1), 1.0, rtol=0, atol=1e-14)  # rounding of a sum
+        if n_actions == 1:
+            np.testing.assert_array_equal(updated, np.ones((n_states, 1)))
+    if n_states == 1:  # a bandit: the value of one action after the other
+        reward = game.reward(np.ones(1))[0]
+        value = ((policy[0] * reward).sum() + regularizer.value(policy[0])) / (1 - game.discount)
+        q = operators.q_values(game, policy, np.ones(1), regularizer)[0]
+        np.testing.assert_allclose(q, reward + game.discount * value, rtol=1e-14)  # a few roundings
+
+
+def test_the_distance_of_policies_is_the_largest_l1_distance_of_rows():
+    policy = np.array([[0.5, 0.5], [1.0, 0.0]])
+    other = np.array([[0.25, 0.75], [0.4, 0.6]])
+    assert operators.policy_distance(policy, other) == pytest.approx(1.2, rel=1e-15)  # exact up to one rounding

@@ -1,0 +1,61 @@
+import ast
+import os
+import sys
+from pathlib import Path
+
+from pma_mfg import claims, configuration, plotting
+from pma_mfg.errors import InputError
+from snakemake.exceptions import WorkflowError
+
+try:
+    configuration.check(
+        config,
+        workflow.source_path("../schemas/config.schema.json"),
+        " + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
+    )
+except InputError as error:
+    raise WorkflowError(str(error))
+
+# jobs find the pma-mfg of this environment, also where it was not activated
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+RESULTS = config["results"]
+SEED = config["seed"]
+FIGURES = list(plotting.FIGURES)
+LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
+
+
+wildcard_constraints:
+    game="[A-Za-z][A-Za-z0-9_-]*",
+    n_agents="[0-9]+",
+    epsilon="[0-9.e-]+",
+
+
+def library(*modules):
+    """The source files of the named modules of pma_mfg and of all that they import: a job depends on these alone."""
+    found, waiting = set(), set(modules)
+    while waiting:
+        name = waiting.pop()
+        path = LIBRARY / name.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path in found or not path.exists():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pma_mfg":
+                base = node.module.removeprefix("pma_mfg").lstrip(".")
+                waiting.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
+                waiting.update([base] if base else [])
+    return sorted(str(path.relative_to(workflow.basedir)) for path in found)
+
+
+def step_sizes(section):
+    """The absolute step sizes of a section for a job's game: they are configured in units of 1 / rho."""
+    return lambda wildcards: [
+        relative / config["games"][wildcards.game]["strength"] for relative in config[section]["relative_step_sizes"]
+    ]
+
+
+def points(section, name, **axes):
+    """The files of a sweep, one per game and point."""
+    return expand(f"{RESULTS}/points/{name}.parquet", game=config[section]["games"], **axes)

@@ -1,0 +1,77 @@
+# table -> the files it joins
+TABLES = {
+    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=config["games"]),
+    "ratios": points("operator_checks", "ratios/{game}"),
+    "iterates": points("convergence", "iterates/{game}"),
+    "rates": points("convergence", "rates/{game}"),
+    "ctd": points("ctd", "ctd/{game}"),
+    "epsilon": points("epsilon_sweep", "epsilon/{game}_{epsilon}", epsilon=config["epsilon_sweep"]["epsilons"]),
+    "population": points(
+        "population_sweep", "population/{game}_{n_agents}", n_agents=config["population_sweep"]["populations"]
+    ),
+    "bias": points("bias", "bias/{game}_{n_agents}", n_agents=config["bias"]["populations"]),
+    "limits": points("population_sweep", "limits/{game}"),
+}
+
+
+rule table:
+    input:
+        lambda wildcards: TABLES[wildcards.table],
+    output:
+        f"{RESULTS}/tables/{{table}}.parquet",
+    log:
+        f"{RESULTS}/logs/table/{{table}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table/{{table}}.tsv"
+    wildcard_constraints:
+        table="|".join(TABLES),
+    conda:
+        "../../environment.yml"
+    message:
+        "Join the table {wildcards.table}"
+    shell:
+        "pma-mfg collect {input} --out {output} --log {log}"
+
+
+rule claims:
+    input:
+        library("claims"),
+        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=claims.TABLES),
+    output:
+        f"{RESULTS}/claims.json",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        tables=f"{RESULTS}/tables",
+        tolerances=" ".join(f"--{name.replace('_', '-')} {value}" for name, value in config["claims"].items()),
+    message:
+        "Turn the tables into verdicts"
+    shell:
+        "pma-mfg claims --tables {params.tables} {params.tolerances} --out {output} --log {log}"
+
+
+rule figure:
+    input:
+        library("plotting"),
+        lambda wildcards: expand(f"{RESULTS}/tables/{{table}}.parquet", table=plotting.FIGURES[wildcards.figure][0]),
+    output:
+        expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),
+    log:
+        f"{RESULTS}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure/{{figure}}.tsv"
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        "../../environment.yml"
+    params:
+        tables=f"{RESULTS}/tables",
+        path=lambda wildcards: f"{config['figures']}/{wildcards.figure}",
+    message:
+        "Draw the figure {wildcards.figure}"
+    shell:
+        "pma-mfg figure {wildcards.figure} --tables {params.tables} --out {params.path} --log {log}"
