@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import all_games, family_game, frozen_game, left_eigenvector, random_policy
+from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import ConvergenceError
@@ -102,7 +102,7 @@ def test_residuals_of_a_policy_that_is_no_equilibrium_are_large():
 def test_a_best_response_that_cycles_does_not_stop_the_solver():
     game, regularizer = family_game("crowd_averse", coupling=8.0), Entropy(0.05)
     policy, seen = operators.uniform_policy(game), []
-    for _ in range(200):
+    for _ in range(100):
         updated = operators.best_response_step(game, policy, regularizer)
         seen.append(operators.policy_distance(updated, policy))
         policy = updated

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import CURVED_LINKS, FAMILY_PARAMETERS, all_games, curved_game, family_game, random_policy
+from tests.references import CURVED_LINKS, FAMILY_PARAMETERS, all_games, curved_game, family_game, random_policy
 
 from pma_mfg import equilibrium, games, lipschitz, operators
 from pma_mfg.games import Features

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import all_games, family_game, left_eigenvector, one_step_population, random_policy
+from tests.references import all_games, family_game, left_eigenvector, one_step_population, random_policy
 
 from pma_mfg import lipschitz, operators
 from pma_mfg.errors import ConvergenceError, InputError
@@ -134,8 +134,8 @@ def test_an_oscillating_population_is_reported_with_its_history():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda policy: policy[:, :2], r"shape \(4, 2\)', expected shape \(4, 3\)"),
-        (lambda policy: policy[0], r"shape \(3,\)', expected shape \(4, 3\)"),
+        (lambda policy: policy[:, :2], r"shape \(4, 2\), expected shape \(4, 3\)"),
+        (lambda policy: policy[0], r"shape \(3,\), expected shape \(4, 3\)"),
         (lambda policy: 2 * policy, "expected rows of probabilities that sum to 1"),
         (lambda policy: policy + np.array([0.9, -0.9, 0.0]), "expected rows of probabilities"),
         (lambda policy: policy * np.nan, "expected rows of probabilities"),

@@ -191,7 +191,7 @@ def test_a_pickled_object_is_refused_and_never_run(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     for read in (storage.read_arrays, storage.read_table):
-        with pytest.raises(InputError, match=r"absent: file: got 'nothing there'"):
+        with pytest.raises(InputError, match=r"absent: file: got nothing there"):
             read(tmp_path / "absent")
 
 

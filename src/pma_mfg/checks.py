@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import lipschitz, operators, seeds
-from pma_mfg.games.model import LINKS, Features, MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
@@ -194,7 +194,10 @@ def pma_convergence(
         `RATE_WINDOW`), spectral_radius, bound (L_Gamma_eta), differentiable.
     """
     floor = lipschitz.policy_floor(game, regularizer)
-    differentiable = _differentiable(game, operators.stable_population(game, equilibrium))
+    mean_field = operators.stable_population(game, equilibrium)
+    differentiable = all(
+        features.differentiable_at(mean_field) for features in (game.transition_features, game.reward_features)
+    )
     iterates, rates = [], []
     for step_size in step_sizes:
         matrix = lipschitz.jacobian(game, equilibrium, step_size, regularizer)
@@ -235,16 +238,3 @@ def _fitted_rate(distances: np.ndarray) -> float:
     """Return exp of the least-squares slope of log distance over the iterates in `RATE_WINDOW`."""
     k = np.flatnonzero((distances >= RATE_WINDOW[0]) & (distances <= RATE_WINDOW[1]))
     return float(np.exp(np.polyfit(k, np.log(distances[k]), 1)[0])) if len(k) >= RATE_ITERATES else float("nan")
-
-
-def _differentiable(game: MeanFieldGame, mean_field: np.ndarray) -> bool:
-    """Return whether no link of the game has its kink at this mean field."""
-
-    def kinked(features: Features) -> bool:
-        x = features.arguments(mean_field)
-        names = np.array(LINKS)[features.links]
-        at_zero = np.isin(names, ["absolute", "positive"]) & (np.abs(x) < 1e-9)
-        at_one = (names == "minimum") & (np.abs(x - 1.0) < 1e-9)
-        return bool((at_zero | at_one).any())
-
-    return not (kinked(game.transition_features) or kinked(game.reward_features))

@@ -83,8 +83,6 @@ def _families(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    import yaml
-
     from pma_mfg import games
 
     parameters: dict[str, Any] = {}
@@ -92,7 +90,7 @@ def _generate(options: argparse.Namespace) -> None:
         name, separator, value = setting.partition("=")
         if not separator:
             raise InputError("pma-mfg generate", "parameter", setting, "name=value")
-        parameters[name] = yaml.safe_load(value)
+        parameters[name] = _number(value)
     games.check_parameters(options.family, parameters, "pma-mfg generate")
     games.save(games.make(options.family, **parameters), options.out)
 
@@ -426,6 +424,16 @@ def _integer(least: int) -> Callable[[str], int]:
         return int(value)
 
     return parse
+
+
+def _number(text: str) -> int | float | str:
+    """Return a number if the text is one, else the text, which the family will refuse by name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _positive(text: str) -> float:

@@ -1,7 +1,7 @@
 """The configuration of a replication, checked before any work starts.
 
 The JSON schema (workflow/schemas/config.schema.json) knows the shape and ranges of every key; this module adds what a
-schema cannot say: that names refer to games that exist, that a family accepts its parameters, that a game file is sound.
+schema cannot say: that names refer to games that exist, that a family accepts its parameters, that a file is sound.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jsonschema
 import yaml
 
 from pma_mfg import games
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
@@ -38,9 +38,12 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(path).read_text())
     except OSError as error:
-        raise InputError(str(path), "file", error.strerror, "a readable YAML file") from None
+        raise InputError(str(path), "file", Description(error.strerror), "a readable YAML file") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(str(path), f"line {line}", Description(error.problem), "valid YAML") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(str(path), "file", " ".join(str(error).split()), "valid YAML") from None
+        raise InputError(str(path), "file", Description(" ".join(str(error).split())), "valid YAML") from None
     check(content, schema, str(path))
     configuration: dict[str, Any] = content
     return configuration
@@ -72,44 +75,46 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
-    for section, settings in content.items():
-        for i, name in enumerate(
-            settings.get("games", []) if section != "games" and isinstance(settings, dict) else []
-        ):
+    for section in ("operator_checks", "convergence", "ctd", "epsilon_sweep", "population_sweep", "bias"):
+        for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
+    if (updates := content["ctd"]["n_updates"]) != sorted(updates):
+        raise InputError(source, "ctd.n_updates", updates, "increasing numbers")
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:
     """Return the schema's complaint in the project's form."""
     place = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
-    value, allowed = error.instance, error.message
+    value: Any = error.instance
+    limit: Any = error.validator_value
+    allowed = error.message
     match error.validator:
         case "additionalProperties":
-            known = sorted(error.schema["properties"])
-            unknown = sorted(set(value) - set(known))
-            return InputError(source, place, unknown, f"only the keys {', '.join(known)}")
+            rules: Any = error.schema
+            known = sorted(rules["properties"])
+            return InputError(source, place, sorted(set(value) - set(known)), f"only the keys {', '.join(known)}")
         case "required":
-            missing = [key for key in error.validator_value if key not in value]
-            return InputError(
-                source, place, f"no key {', '.join(missing)}", f"the keys {', '.join(error.validator_value)}"
-            )
+            missing = ", ".join(key for key in limit if key not in value)
+            return InputError(source, place, Description(f"no key {missing}"), f"the keys {', '.join(limit)}")
+        case "oneOf":
+            return InputError(source, place, sorted(value), "either family and parameters, or file")
         case "type":
-            allowed = f"a value of type {error.validator_value}"
+            allowed = f"a value of type {limit}"
         case "exclusiveMinimum":
-            allowed = f"a number > {error.validator_value}"
+            allowed = f"a number > {limit}"
         case "exclusiveMaximum":
-            allowed = f"a number < {error.validator_value}"
+            allowed = f"a number < {limit}"
         case "minimum":
-            allowed = f"a number >= {error.validator_value}"
+            allowed = f"a number >= {limit}"
         case "maximum":
-            allowed = f"a number <= {error.validator_value}"
+            allowed = f"a number <= {limit}"
         case "enum":
-            allowed = f"one of {', '.join(map(str, error.validator_value))}"
+            allowed = f"one of {', '.join(limit)}"
         case "minItems":
-            allowed = f"at least {error.validator_value} entries"
+            allowed = f"at least {limit} entries"
         case "uniqueItems":
             allowed = "entries that differ"
-        case "pattern" | "propertyNames":
-            allowed = "a name of letters, digits, '-' and '_' (starting with a letter)"
+        case "pattern":
+            allowed = "a name of letters, digits, '-' and '_' that starts with a letter"
     return InputError(source, place, value, allowed)

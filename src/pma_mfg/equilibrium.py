@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import lipschitz, operators, regularizers
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.storage import read_arrays, write_arrays
@@ -63,7 +63,7 @@ def solve(
     """Find a mean field Nash equilibrium of the regularized game.
 
     PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
-    kept only if it reduces the fixed-point residual.
+    kept only if it halves the fixed-point residual.
 
     Parameters
     ----------
@@ -326,7 +326,9 @@ def load(path: str | Path, game: MeanFieldGame) -> tuple[Equilibrium, Regularize
     except KeyError as error:
         raise InputError(source, str(error), "nothing", "an equilibrium written by `pma-mfg solve`") from None
     if policy.shape != (game.n_states, game.n_actions):
-        raise InputError(source, "policy", f"shape {policy.shape}", f"shape {(game.n_states, game.n_actions)}")
+        raise InputError(
+            source, "policy", Description(f"shape {policy.shape}"), f"shape {(game.n_states, game.n_actions)}"
+        )
     if (worst := max(map(abs, residuals(game, policy, mean_field, regularizer).values()))) > 1e-6:
         raise InputError(source, "residuals", worst, "an equilibrium of this very game (residuals below 1e-6)")
     return found, regularizer

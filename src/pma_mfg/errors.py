@@ -8,6 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 
+class Description(str):
+    """Words about a value, shown without quotation marks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class InputError(ValueError):
     """Input that cannot be used.
 

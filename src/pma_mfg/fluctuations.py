@@ -2,8 +2,8 @@
 
 Docs/theory.md, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma of
 a discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a
-tagged agent really faces, to O(1/N) when a feature has a kink at mu_pi and to o(1/N) when the features are smooth:
-predictions without a free parameter. Cost: one (S, S) Lyapunov equation.
+tagged agent really faces: to o(1/N) when the features are smooth, to O(1/N) when a reward feature |x|, max(0, x) or
+min(1, x) has its kink at mu_pi. Predictions without a free parameter. Cost: one (S, S) Lyapunov equation.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.special import erf
 
 from pma_mfg import operators
-from pma_mfg.errors import ConvergenceError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
-#: Nodes of the Gaussian quadrature for curved links; |x| and x have closed forms.
+#: Nodes of the Gaussian quadrature for the links log and power; the others have closed forms.
 QUADRATURE_NODES = 64
+SOURCE = "fluctuations"
 
 
 def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
@@ -37,12 +38,23 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
     -------
     ndarray, shape (S, S)
         Symmetric, rows sum to zero.
+
+    Raises
+    ------
+    InputError
+        If the transitions have a kink at the stable population, or fluctuations grow there (spectral radius of J >= 1).
     """
     mean_field = operators.stable_population(game, policy)
+    if not game.transition_features.differentiable_at(mean_field):
+        raise InputError(
+            SOURCE, "transition", Description("a kink at the stable population"), "smooth transitions there"
+        )
     rows = operators.policy_kernel(game.transition(mean_field), policy)
     noise = np.diag(mean_field @ rows) - (rows.T * mean_field) @ rows
     tangent = operators.population_jacobian(game, mean_field, policy)
     tangent -= tangent.sum(axis=0) / game.n_states
+    if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0:
+        raise InputError(SOURCE, "spectral radius of the population update", radius, "less than 1")
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
 
@@ -96,11 +108,15 @@ def large_population_q(
 
     Raises
     ------
+    InputError
+        As `stationary_covariance`, or if the policy leaves a state empty.
     ConvergenceError
         If the averaged population update has no fixed point within 10000 iterations.
     """
     covariance = stationary_covariance(game, policy)
     mean_field = operators.stable_population(game, policy)
+    if not mean_field.min() > 0.0:
+        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
     history: list[float] = []
     for _ in range(10_000):
         centres = mean_field + covariance / (n_agents * mean_field[:, None])
@@ -162,20 +178,38 @@ def large_population_policy(
 
 def _averaged(features: Features, centres: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Return E phi_k(X) for X ~ N(centres[s], covariance), shape (S, K)."""
-    x = features.arguments(centres)
-    deviation = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
-    kinds = features.links
-    values = x.copy()
-    folded = (kinds == LINKS.index("absolute")) & (deviation > 0.0)
-    if folded.any():
-        m, sd = x[:, folded], deviation[folded]
-        values[:, folded] = sd * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * (m / sd) ** 2) + m * erf(m / (sd * np.sqrt(2)))
-    curved = (kinds != LINKS.index("identity")) & ~folded
-    if curved.any():
-        nodes, weights = hermegauss(QUADRATURE_NODES)
-        at_vertices = features.arguments(np.eye(features.weights.shape[1]))
-        # the Gaussian's tails leave the simplex; the mean field does not
-        samples = np.clip(x[:, None, :] + nodes[:, None] * deviation, at_vertices.min(axis=0), at_vertices.max(axis=0))
-        averaged = np.einsum("n,snk->sk", weights / weights.sum(), features.link_values(samples))
-        values[:, curved] = averaged[:, curved]
+    means = features.arguments(centres)
+    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
+    values = np.empty_like(means)
+    for k, link in enumerate(features.links):
+        mean, deviation = means[:, k], float(deviations[k])
+        match LINKS[link]:
+            case "identity":
+                values[:, k] = mean
+            case "absolute":
+                values[:, k] = _folded(mean, deviation)
+            case "positive":  # max(0, x) = (x + |x|) / 2
+                values[:, k] = 0.5 * (mean + _folded(mean, deviation))
+            case "minimum":  # min(1, x) = (1 + x - |x - 1|) / 2
+                values[:, k] = 0.5 * (1.0 + mean - _folded(mean - 1.0, deviation))
+            case _:
+                values[:, k] = _quadrature(features, k, mean, deviation)
     return values
+
+
+def _folded(mean: np.ndarray, deviation: float) -> np.ndarray:
+    """Return E|X| for X ~ N(mean, deviation^2), entry by entry."""
+    if deviation == 0.0:
+        return np.asarray(np.abs(mean))
+    z = mean / deviation
+    return np.asarray(deviation * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z**2) + mean * erf(z / np.sqrt(2.0)))
+
+
+def _quadrature(features: Features, k: int, mean: np.ndarray, deviation: float) -> np.ndarray:
+    """Return E g_k(X) for X ~ N(mean, deviation^2) cut to the range of the feature's argument on the simplex."""
+    nodes, weights = hermegauss(QUADRATURE_NODES)
+    feature = features.select(k)
+    ends = feature.arguments(np.eye(features.weights.shape[1]))
+    # the Gaussian's tails leave the simplex; the mean field does not
+    samples = np.clip(mean + nodes[:, None] * deviation, ends.min(), ends.max())
+    return np.asarray(weights @ feature.link_values(samples[..., None])[..., 0] / weights.sum())

@@ -17,6 +17,9 @@ from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Regularizer
 from pma_mfg.simulation import Population, game_tables, initial_population, policy_tables
 
+#: Largest log-ratio of action probabilities that `theorem_schedule` can turn into a number of samples.
+MAX_LOG_RATIO = 100.0
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -68,8 +71,9 @@ class Schedule:
 def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
     """Return the schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
 
-    Every constant is the game's own; the derivation is docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound
-    G on the range of Q, the least visit probability d = (min P) p_inf and alpha = (1 - gamma) d,
+    For `centralized` with the floor of U, `lipschitz.policy_floor`. Every constant is the game's own; the derivation is
+    docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound G on the range of Q, the least visit probability
+    d = (min P) p_inf and alpha = (1 - gamma) d,
 
         K = log(2 sqrt(2 A) / epsilon) / log(1/L),          epsilon_q = epsilon (1 - L) (1 + eta rho) / (2 eta sqrt(A)),
         M_td = 16 G^2 / (3 alpha^2 epsilon_q^2),            M_mix = log(4 G / (alpha epsilon_q)) / log(1/L_pop),
@@ -100,6 +104,10 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     if not isinstance(regularizer, Entropy):
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
+    if c.kind != "exact":
+        raise InputError(
+            source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
+        )
     contraction = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
     if not contraction < 1.0:
         raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
@@ -109,10 +117,16 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     if not least_transition > 0.0:
         raise InputError(source, "min P", least_transition, "a positive bound (Assumption 4 with T_mix = 1)")
     q_range = lipschitz.q_range(game, regularizer)
-    least_action = 1.0 / (1.0 + (game.n_actions - 1) * np.exp((q_range + 1.0 / step_size) / regularizer.rho))
+    log_ratio = (q_range + 1.0 / step_size) / regularizer.rho
+    if log_ratio > MAX_LOG_RATIO:
+        raise InputError(
+            source, "(G + 1/eta) / tau", log_ratio, f"at most {MAX_LOG_RATIO:g}, or samples cannot be counted"
+        )
+    least_action = 1.0 / (1.0 + (game.n_actions - 1) * np.exp(log_ratio))
     alpha = (1.0 - game.discount) * least_transition * least_action
     root_actions = np.sqrt(game.n_actions)
     epsilon_q = epsilon * (1.0 - contraction) * (1.0 + step_size * regularizer.rho) / (2.0 * step_size * root_actions)
+    epsilon_q = min(epsilon_q, q_range)
     return Schedule(
         n_epochs=_at_least_one(np.log(2.0 * np.sqrt(2.0) * root_actions / epsilon) / -np.log(contraction)),
         n_updates=_at_least_one(16.0 * q_range**2 / (3.0 * alpha**2 * epsilon_q**2)),

@@ -35,7 +35,7 @@ class Constants:
     L_pop : float
         K_mu + delta, the Lipschitz constant of the population update in the mean field; Assumption 2 asks for < 1.
     L_h : float
-        L_a + gamma K_a L_s / (2 - gamma K_s), the largest span over actions of an optimal Q; infinite if unbounded.
+        L_a + gamma K_a L_s / (2 - gamma K_s), a bound on the span over actions of an optimal Q.
     kind : str
         "exact" if the six constants and delta are attained, "upper bound" if some may not be.
     """
@@ -152,7 +152,10 @@ def _along_mean_field(base: np.ndarray, terms: np.ndarray, features: Features) -
     for z in range(features.weights.shape[1]):
         difference = (features.weights - features.weights[:, [z]]).T  # (Z, K)
         moved = np.abs(np.tensordot(difference[:, affine], terms[affine], axes=1)).sum(axis=-1)
-        moved = moved + np.tensordot(np.abs(difference * lipschitz)[:, ~affine], norms[~affine], axes=1)
+        for k in np.flatnonzero(~affine):
+            changes = np.abs(difference[:, k]) > 0.0  # no change, no contribution, however steep
+            steepness = np.where(changes, lipschitz[k], 0.0) * np.abs(difference[:, k])
+            moved[:, norms[k] > 0.0] += np.multiply.outer(steepness, norms[k][norms[k] > 0.0])
         largest = max(largest, float(moved.max()))
     return 0.5 * largest
 
@@ -173,13 +176,12 @@ def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     """
     c = constants(game)
     gamma, actions, inf = game.discount, game.n_actions, float("inf")
-    stable = 0.5 * c.K_a / (1.0 - c.L_pop) if c.L_pop < 1.0 else (0.0 if c.K_a == 0.0 else inf)
+    stable = 0.5 * c.K_a / (1.0 - c.L_pop) if c.L_pop < 1.0 else _product(c.K_a, inf)
     value_span = (c.L_s + c.L_a + c.L_h) / (1.0 - gamma * c.delta)
     q_mean_field = (c.L_mu + 0.5 * gamma * c.K_mu * value_span) / (1.0 - gamma)
     q_span = c.L_a + 0.5 * gamma * c.K_a * value_span
-    q_policy = 0.5 * gamma / (1.0 - gamma) * (q_span + regularizer.gradient_span(actions, c.L_h))
-    population = 0.0 if q_mean_field == 0.0 else q_mean_field * stable
-    L_theta = actions * (q_policy + population) if actions > 1 else 0.0
+    q_policy = _product(0.5 * gamma / (1.0 - gamma), q_span + regularizer.gradient_span(actions, c.L_h))
+    L_theta = actions * (q_policy + _product(q_mean_field, stable)) if actions > 1 else 0.0
     return ContractionBound(
         stable_population=stable,
         value_span=value_span,
@@ -189,6 +191,11 @@ def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: 
         L_gamma=(1.0 + step_size * L_theta) / (1.0 + step_size * regularizer.rho),
         kind=c.kind,
     )
+
+
+def _product(first: float, second: float) -> float:
+    """Return a product of bounds in which nothing times infinity is nothing."""
+    return first * second if first and second else 0.0
 
 
 def policy_floor(game: MeanFieldGame, regularizer: Regularizer) -> float:
@@ -246,7 +253,8 @@ def jacobian(game: MeanFieldGame, policy: np.ndarray, step_size: float, regulari
     Returns
     -------
     ndarray, shape (S (A-1), S (A-1))
-        With the basis of `tangent_basis`, state by state; at a kink of a link the mean of both sides.
+        With the basis of `tangent_basis`, state by state. At a kink of a link, where no Jacobian exists, the mean of both
+        sides is taken.
     """
     states, actions = policy.shape
     basis = tangent_basis(actions)

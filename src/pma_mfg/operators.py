@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
@@ -90,7 +90,7 @@ def stable_population(
         if accepted and candidate is not None:
             mean_field, updated = candidate, candidate_update
         else:
-            # renormalized: off the simplex, the total mass is unstable when P depends on the mean field
+            # renormalized: where the rows of a term do not sum to zero, the total mass off the simplex is unstable
             mean_field = updated / updated.sum()
             updated = population_update(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
@@ -244,7 +244,7 @@ def _check_policy(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     policy = np.asarray(policy, dtype=float)
     shape = (game.n_states, game.n_actions)
     if policy.shape != shape:
-        raise InputError("operators", "policy", f"shape {policy.shape}", f"shape {shape}")
+        raise InputError("operators", "policy", Description(f"shape {policy.shape}"), f"shape {shape}")
     if not (np.isfinite(policy).all() and (policy >= 0.0).all() and np.allclose(policy.sum(axis=1), 1.0, atol=1e-9)):
         raise InputError("operators", "policy", policy.tolist(), "rows of probabilities that sum to 1")
     return policy

@@ -1,46 +1,53 @@
-"""The replication's figures: tables in, the numbers that are drawn, and a matplotlib Figure out (claims C1, C3, C4, C6).
+"""The replication's figures: tables in, the numbers that are drawn, and a Figure out (claims C1, C3, C4, C6).
 
-Each figure is two pure functions. ``<name>_data`` reduces tables to exactly what is drawn: measured points with their 95 %
-bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes nothing. Intervals
-come from generators of their own, so that a figure is a function of its tables. Colours are Okabe and Ito's, distinguishable
-without colour vision; a game has the same colour in all figures unless two names of one figure compete for it.
+Each figure is two pure functions. ``<name>_data`` reduces tables to exactly what is drawn: measured points with
+their 95 % bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes
+nothing. Intervals come from generators of their own, so that a figure is a function of its tables. Colours are
+Okabe and Ito's, distinguishable without colour vision; a game has the same colour in all figures unless two names
+of one figure compete for it.
 
 The data of `samples` and `populations` have these columns:
 
-==================================== =================================================================================
-panel, game                          where the row is drawn
-series                               "measured" and its like are points, all others are lines
-x, value                             coordinates
-low, high                            interval of the measured coordinate, nan for a line
-slope, slope_low, slope_high         log-log slope fitted to the whole series with its interval, nan where none is fitted
-==================================== =================================================================================
+============================ ==================================================================================
+panel, game                  where the row is drawn; a line of no game has the empty name
+series                       "measured" and what starts with it are points, all others are lines
+x, value                     coordinates
+low, high                    interval of the measured coordinate, nan for a line
+slope, slope_low, slope_high log-log slope fitted to all of the series, its interval, nan where none is fitted
+============================ ==================================================================================
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from pma_mfg import seeds, statistics, storage
-from pma_mfg.checks import CONVERGED, RATE_WINDOW
+from pma_mfg.checks import RATE_WINDOW
 
 STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
-WIDTH = 7.0  # inches: a page
+#: Width of a page in inches.
+WIDTH = 7.0
+#: Okabe and Ito's colours without yellow, which is too light for lines, in the order that `_game_looks` counts.
 COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#D55E00", "#0072B2")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-REFERENCE = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
+MARKERS = ("^", "D", "v", "<", ">", "s", "o")
+_DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
+_DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
+_FITTED = "fitted slope [95 % interval]"
 _styled = matplotlib.style.context(STYLE, after_reset=True)
 
 
@@ -54,8 +61,11 @@ def save(figure: Figure, path: str | Path) -> None:
         Without suffix.
     """
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-        with storage.atomic_path(f"{path}{suffix}") as temporary, matplotlib.style.context(STYLE, after_reset=True):
-            figure.savefig(temporary, metadata=metadata)
+        with (
+            storage.atomic_path(f"{path}{suffix}") as temporary,
+            matplotlib.style.context(STYLE, after_reset=True),
+        ):
+            figure.savefig(temporary, metadata=cast(dict[str, Any], metadata))
 
 
 # ---------------------------------------------------------------------------------------------------- data
@@ -72,10 +82,10 @@ def contraction_data(iterates: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame
-        Columns game, series ("measured" or "predicted"), step_size, start, iteration, distance, rate (the Jacobian's
-        spectral radius, nan where the game has a kink at its equilibrium). A prediction passes through the middle iterate
-        of `checks.RATE_WINDOW` of the first start that has one. Runs that do not converge are shown as long as the longest
-        one that does.
+        Columns game, series ("measured" or "predicted"), step_size, start, iteration, distance, rate (the
+        Jacobian's spectral radius, nan where the game has a kink at its equilibrium). A prediction passes through
+        the middle iterate of `checks.RATE_WINDOW` of the first start that has one. Runs that do not converge are
+        shown for as long as the longest one that does.
     """
     rates = rates.assign(rate=rates["spectral_radius"].where(rates["differentiable"]))
     parts = []
@@ -85,11 +95,10 @@ def contraction_data(iterates: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFram
         shown = iterates[(iterates["game"] == game) & (iterates["iteration"] <= horizon)]
         shown = shown.merge(runs[["step_size", "start", "rate"]], on=["step_size", "start"])
         parts.append(shown.assign(series="measured"))
-        for _, curve in shown.groupby("step_size"):
-            parts.append(_prediction(curve))
+        parts += [_prediction(curve) for _, curve in shown.groupby("step_size")]
     columns = ["game", "series", "step_size", "start", "iteration", "distance", "rate"]
-    data = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return data[columns].sort_values(["game", "step_size", "series", "start", "iteration"], ignore_index=True)
+    data: pd.DataFrame = pd.concat([part for part in parts if len(part)])[columns]
+    return data.sort_values(["game", "step_size", "series", "start", "iteration"], ignore_index=True)
 
 
 def _prediction(runs: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +108,7 @@ def _prediction(runs: pd.DataFrame) -> pd.DataFrame:
         return asymptotic
     run = asymptotic[asymptotic["start"] == asymptotic["start"].min()]
     middle = np.abs(np.log(run["distance"]) - np.mean(np.log(RATE_WINDOW))).idxmin()
-    ends = runs[runs["start"] == run["start"].iloc[0]].iloc[[0, -1]]
+    ends: pd.DataFrame = runs[runs["start"] == run["start"].iloc[0]].iloc[[0, -1]]
     distance = run.loc[middle, "distance"] * ends["rate"] ** (ends["iteration"] - run.loc[middle, "iteration"])
     return ends.assign(series="predicted", distance=distance)
 
@@ -117,10 +126,10 @@ def samples_data(ctd: pd.DataFrame, epsilon: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The module's columns and epsilon. Panel "ctd": error against M_td, and the line M_td^{-1/2} through its centre. Panel
-        "learning": error against samples for each epsilon, and epsilon itself as the line "target". Panel "cost": samples
-        against 1 / (mean final error), with low and high on that axis, once as "measured" and once as "measured per update"
-        (divided by K (M_mix + 1)), each with a line of slope 2 through its centre.
+        The module's columns and epsilon. Panel "ctd": error against M_td, and the line M_td^{-1/2} through its
+        centre. Panel "learning": error against samples for each epsilon, and epsilon itself as the line "target".
+        Panel "cost": samples against 1 / (mean final error), with low and high on that axis, once as "measured" and
+        once as "measured per update" (divided by K (M_mix + 1)), each with a line of slope 2 through its centre.
     """
     parts = []
     for game, table in _by_game(_largest_population(ctd)):
@@ -128,7 +137,7 @@ def samples_data(ctd: pd.DataFrame, epsilon: pd.DataFrame) -> pd.DataFrame:
         parts.append(_measured("ctd", game, x, groups))
         parts.append(_through_centre("ctd", game, "theory", x, parts[-1]["value"], -0.5))
     for game, table in _by_game(_largest_population(epsilon)):
-        for target, runs in table[table["epoch"] > 0].groupby("epsilon"):
+        for target, runs in table[table["epoch"] > 0].groupby(table["epsilon"].astype(float)):
             x, groups = _groups(runs, "samples", "error")
             parts.append(_measured("learning", game, x, groups, str(target), fit=False).assign(epsilon=target))
             parts.append(_line("learning", game, "target", [x[0], x[-1]], [target, target]).assign(epsilon=target))
@@ -170,9 +179,9 @@ def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.Da
     Returns
     -------
     DataFrame
-        The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|; panel
-        "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed form; "bias" also
-        with the slopes -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
+        The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|;
+        panel "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed
+        form; "bias" also with the slopes -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
     """
     parts = []
     for game, table in _by_game(bias):
@@ -275,9 +284,10 @@ def _through_centre(
     panel: str, game: str, series: str, x: Iterable[float], value: Iterable[float], exponent: float
 ) -> pd.DataFrame:
     """Return the ends of the line of a given log-log slope through the centre of the points."""
-    log_x, log_y = np.log(list(x)), np.log(list(value))
-    ends = np.array([log_x.min(), log_x.max()])
-    return _line(panel, game, series, np.exp(ends), np.exp(log_y.mean() + exponent * (ends - log_x.mean())))
+    x = np.array(list(x))
+    ends = np.array([x.min(), x.max()])
+    centre_x, centre_y = (np.exp(np.log(list(points)).mean()) for points in (x, value))
+    return _line(panel, game, series, ends, centre_y * (ends / centre_x) ** exponent)
 
 
 # ---------------------------------------------------------------------------------------------------- drawing
@@ -297,34 +307,32 @@ def contraction(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = _by_game(data)
-    figure, axes = _panels(len(games), 2.5, sharey=True)
-    colours = _ordered_colours(data["step_size"])
-    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
-        for eta, rows in table.groupby("step_size"):
-            for (series, _), run in rows.groupby(["series", "start"]):
-                look = _PREDICTED if series == "predicted" else {"color": colours[eta], **_ITERATES}
-                ax.plot(run["iteration"], run["distance"], **look)
-            rate = rows["rate"].iloc[0]
-            label = rf"$\eta = {eta:g}$" + ("" if np.isnan(rate) else f": {rate:.3f}")
-            ax.plot([], [], color=colours[eta], label=label)
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(numticks=6))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.set_ylim(0.5 * RATE_WINDOW[0], 5.0)
-        ax.set_xlim(left=0.0)
-        kink = table["rate"].isna().all()
-        _title(ax, i, _plain(game))
-        ax.set_xlabel("iteration $k$")
-        _legend(ax, 2, r"kink at $\pi^*$: no prediction" if kink else r"step size: predicted rate")
-    for ax in axes:
-        if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-            ax.set_ylabel(r"$\sup_s \|\pi_k(s) - \pi^*(s)\|_1$")
-    figure.suptitle(r"Policy mirror ascent converges linearly, at the rate of its Jacobian at the equilibrium")
+    n_sizes = data.groupby("game")["step_size"].nunique().max()
     handles = [
         Line2D([], [], color="0.5", label="measured, one line per start"),
-        Line2D([], [], label=r"predicted: rate $\rho(D\Gamma_\eta(\pi^*))$", **_PREDICTED),
+        Line2D([], [], label=r"predicted by the spectral radius $\rho(D\Gamma_\eta(\pi^*))$", **_DASHED),
     ]
-    return _finished(figure, handles)
+    title = "Policy mirror ascent: distance to the equilibrium, measured and predicted"
+    figure, axes = _panels(len(games), 1.5, 1 + n_sizes, title, handles, sharey=True)
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        colours = _ordered_colours(table["step_size"])
+        for eta, rows in table.groupby("step_size"):
+            for _, run in rows[rows["series"] == "measured"].groupby("start"):
+                ax.plot(run["iteration"], run["distance"], color=colours[eta], linewidth=0.9, alpha=0.6)
+            prediction = rows[rows["series"] == "predicted"]
+            ax.plot(prediction["iteration"], prediction["distance"], **_DASHED)
+            rate = rows["rate"].iloc[0]
+            label = rf"$\eta = {eta:.3g}$" + ("" if np.isnan(rate) else f":  {rate:.3f}")
+            ax.plot([], [], color=colours[eta], label=label)
+        ax.set(xlabel="iteration $k$", xlim=(0.0, None), yscale="log", ylim=(0.5 * RATE_WINDOW[0], 5.0))
+        ax.yaxis.set_major_locator(LogLocator(numticks=5))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        if i % _shape(len(games))[1] == 0:
+            ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
+        _title(ax, i, _plain(game))
+        kink = table["rate"].isna().all()
+        _legend(ax, r"kink at $\mu^*$: no prediction" if kink else "predicted rate per iteration")
+    return figure
 
 
 @_styled
@@ -340,46 +348,46 @@ def samples(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    panel = dict(list(data.groupby("panel")))
+    ctd, learning, cost = (_by_game(data[data["panel"] == panel]) for panel in ("ctd", "learning", "cost"))
     colours, markers = _game_looks(data["game"])
-    learning = _by_game(panel["learning"])
-    figure, axes = _panels(2 + len(learning), 3.2)
+    epsilons = _ordered_colours(data["epsilon"].dropna(), reverse=True)
+    lines = max(2 + len(ctd), 2 + 2 * len(cost), 2 + len(epsilons) // 2)
+    figure, axes = _panels(2 + len(learning), 1.9, lines)
 
     ax = axes[0]
-    for game, table in _by_game(panel["ctd"]):
-        measured = table[table["series"] == "measured"]
-        _points(ax, measured, colours[game], markers[game], f"{_plain(game)}: slope {_slope(measured)}")
-        _lines(ax, table, "theory", REFERENCE)
-    _log_log(ax, r"TD updates $M_{\mathrm{td}}$", r"$\mathrm{E}\|Q_M - \Gamma_q(\pi,\mu_\pi)\|_\infty$")
-    _title(ax, 0, "TD learning of a fixed policy")
-    _legend(ax, 1, None, [Line2D([], [], label=r"theory: slope $-1/2$", **REFERENCE)])
+    for game, table in ctd:
+        _draw(ax, table, "theory", **_DOTTED)
+        _draw_points(ax, table, "measured", f"{_plain(game)}: ", color=colours[game], marker=markers[game])
+    _log_log(ax, r"TD updates $M_{\mathrm{td}}$", r"$\mathrm{E}\, \|Q_M - \Gamma_q(\pi,\mu_\pi)\|_\infty$")
+    _title(ax, 0, "error of TD learning")
+    _legend(ax, _FITTED, [Line2D([], [], label="theory: slope −1/2", **_DOTTED)])
 
-    epsilons = _ordered_colours(data["epsilon"].dropna(), reverse=True)
     for i, (ax, (game, table)) in enumerate(zip(axes[1:-1], learning, strict=True), start=1):
-        for epsilon, rows in reversed(list(table.groupby("epsilon"))):
+        for epsilon, colour in epsilons.items():
+            rows = table[table["epsilon"] == epsilon]
             curve = rows[rows["series"] == "measured"]
-            ax.fill_between(curve["x"], curve["low"], curve["high"], color=epsilons[epsilon], alpha=0.25, linewidth=0)
-            ax.plot(
-                curve["x"], curve["value"], color=epsilons[epsilon], marker=".", label=rf"$\varepsilon = {epsilon:g}$"
-            )
-            _lines(ax, rows, "target", {**REFERENCE, "color": epsilons[epsilon]})
-        _log_log(ax, "samples (environment steps)", r"$\mathrm{E}\sup_s\|\pi_k(s) - \pi^*(s)\|_1$")
+            ax.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
+            _draw(ax, rows, "measured", color=colour, marker=".", label=rf"$\varepsilon = {epsilon:g}$")
+            _draw(ax, rows, "target", **{**_DOTTED, "color": colour})
+        _log_log(ax, "samples (environment steps)", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
         _title(ax, i, "centralized learning" + (f", {_plain(game)}" if len(learning) > 1 else ""))
-        _legend(ax, 2, None, [Line2D([], [], label=r"target $\varepsilon$", **REFERENCE)])
+        _legend(ax, "accuracy aimed at", [Line2D([], [], label=r"target $\varepsilon$", **_DOTTED)], 2)
 
     ax = axes[-1]
-    for game, table in _by_game(panel["cost"]):
-        for suffix, name, filled in (("", "samples", True), (" per update", r"$\div\, K(M_{\mathrm{mix}}+1)$", False)):
-            points = table[table["series"] == f"measured{suffix}"]
-            ax.hlines(points["value"], points["low"], points["high"], color=colours[game], linewidth=1.0)
-            label = f"{name}: slope {_slope(points)}"
-            face = colours[game] if filled else "white"
-            ax.plot(points["x"], points["value"], markers[game], color=colours[game], markerfacecolor=face, label=label)
-            _lines(ax, table, f"theory{suffix}", REFERENCE)
-    _log_log(ax, r"$1\,/\,$final error $\mathrm{E}\sup_s\|\pi_K - \pi^*\|_1$", "samples (environment steps)")
-    _title(ax, len(axes) - 1, "samples that an accuracy costs")
-    _legend(ax, 1, None, [Line2D([], [], label="theory: slope 2", **REFERENCE)])
-    return _finished(figure)
+    for game, table in cost:
+        prefix = f"{_plain(game)}, " if len(cost) > 1 else ""
+        for suffix, what, face in (
+            ("", "all: ", colours[game]),
+            (" per update", r"$\div\, K(M_{\mathrm{mix}}{+}1)$: ", "white"),
+        ):
+            _draw(ax, table, f"theory{suffix}", **_DOTTED)
+            look = {"color": colours[game], "marker": markers[game], "markerfacecolor": face}
+            _draw_points(ax, table, f"measured{suffix}", prefix + what, horizontal=True, **look)
+    xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
+    _log_log(ax, xlabel, "samples (environment steps)")
+    _title(ax, len(axes) - 1, "samples for an accuracy")
+    _legend(ax, _FITTED, [Line2D([], [], label="theory: slope 2", **_DOTTED)])
+    return figure
 
 
 @_styled
@@ -395,37 +403,39 @@ def populations(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    colours, markers = _game_looks(data.loc[data["game"] != "", "game"])
-    titles = {
-        "deviation": ("the mean field fluctuates", r"$\mathrm{E}\|\hat\mu - \mu_\pi\|_1$"),
-        "bias": ("bias of what is learned", r"$\max_{s,a}|\mathrm{E}\,Q - \Gamma_q(\pi,\mu_\pi)|$"),
-        "policy": ("error of the learned policy", r"$\mathrm{E}\sup_s\|\pi_K(s) - \pi^*(s)\|_1$"),
-    }
-    figure, axes = _panels(3, 3.2)
-    for i, (ax, (name, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
-        panel = data[data["panel"] == name]
-        for game, table in _by_game(panel[panel["game"] != ""]):
-            measured = table[table["series"] == "measured"]
-            slope = "" if measured["slope"].isna().all() else f": slope {_slope(measured)}"
-            _lines(ax, table, "theory", {"color": colours[game]})
-            _points(ax, measured, colours[game], markers[game], _plain(game) + slope)
-        references = []
-        if name == "bias":
-            for series, label, dashes in (("slope -0.5", "-1/2", (1, 1.2)), ("slope -1", "-1", (4, 1.5))):
-                look = {**REFERENCE, "linestyle": (0, dashes)}
-                _lines(ax, panel, series, look)
-                references.append(Line2D([], [], label=rf"$\propto N^{{{label}}}$", **look))
-        if name == "policy":
-            _lines(ax, panel, "noise", REFERENCE)
-            references.append(Line2D([], [], label=r"noise floor: sampling error $\varepsilon$", **REFERENCE))
-        _log_log(ax, "population size $N$", ylabel)
-        _title(ax, i, title)
-        _legend(ax, 1, None, references)
+    games = sorted(set(data["game"]) - {""})
+    colours, markers = _game_looks(games)
     handles = [
         Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
-    return _finished(figure, handles)
+    figure, axes = _panels(3, 1.9, 2 + len(games) + 1, None, handles)
+    dashed = {**_DASHED, "color": "0.35"}
+    titles = {
+        "deviation": ("fluctuation of the mean field", r"$\mathrm{E}\, \|\hat\mu - \mu_\pi\|_1$"),
+        "bias": ("bias of what is learned", r"$\mathrm{max}_{s,a}\, |\mathrm{E}\, Q - \Gamma_q(\pi,\mu_\pi)|$"),
+        "policy": ("error of the learned policy", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"),
+    }
+    for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
+        rows = data[data["panel"] == panel]
+        for game, table in _by_game(rows[rows["game"] != ""]):
+            _draw(ax, table, "theory", color=colours[game])
+            label = f"{_plain(game)}: " if panel != "policy" else _plain(game)
+            _draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
+        references = []
+        if panel == "bias":
+            for exponent, name, look in (("-0.5", "-1/2", _DOTTED), ("-1", "-1", dashed)):
+                _draw(ax, rows, f"slope {exponent}", **look)
+                references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}$", **look))
+        if panel == "policy":
+            for _, floor in rows[rows["series"] == "noise"].groupby("value"):
+                _draw(ax, floor, "noise", **_DOTTED)
+            references.append(Line2D([], [], label=r"noise floor of learning:", **_DOTTED))
+            references.append(Line2D([], [], label=r"sampling error $\varepsilon$", linestyle="none"))
+        _log_log(ax, "population size $N$", ylabel)
+        _title(ax, i, title)
+        _legend(ax, None if panel == "policy" else _FITTED, references)
+    return figure
 
 
 @_styled
@@ -443,9 +453,8 @@ def equilibria(data: pd.DataFrame) -> Figure:
     """
     games = _by_game(data)
     n_rows, n_columns = _shape(len(games))
-    figure = Figure(figsize=(WIDTH, 2.3 * n_rows + 0.6))
+    figure = Figure(figsize=(WIDTH if n_columns > 1 else 0.6 * WIDTH, 2.2 * n_rows + 0.4), layout="constrained")
     grid = figure.add_gridspec(2 * n_rows, n_columns)
-    below: list[Axes] = []
     for i, (game, table) in enumerate(games):
         row, column = divmod(i, n_columns)
         mean_field = table[table["series"] == "mean field"]
@@ -455,8 +464,10 @@ def equilibria(data: pd.DataFrame) -> Figure:
         top.bar(mean_field["state"], mean_field["value"], width=0.8, color="0.45")
         top.tick_params(labelbottom=False)
         top.grid(False, axis="x")
-        _title(top, i, _plain(game))
-        bottom.pcolormesh(policy.columns, policy.index, policy.to_numpy(), vmin=0.0, vmax=1.0, edgecolors="white")
+        edges = "0.8" if policy.shape[1] <= 25 else "none"
+        mesh = bottom.pcolormesh(
+            policy.columns, policy.index, policy, vmin=0.0, vmax=1.0, edgecolors=edges, linewidth=0.4
+        )
         bottom.grid(False)
         bottom.set_xlabel("state $s$")
         for axis in (bottom.xaxis, bottom.yaxis):
@@ -464,14 +475,12 @@ def equilibria(data: pd.DataFrame) -> Figure:
         if column == 0:
             top.set_ylabel(r"$\mu^*(s)$")
             bottom.set_ylabel("action $a$")
-        below.append(bottom)
-    figure.colorbar(below[0].collections[0], ax=figure.axes, label=r"policy $\pi^*(a\,|\,s)$", shrink=0.6, aspect=30)
-    figure.suptitle("Equilibria: mean field of states (bars) and policy (colours)")
-    return _finished(figure)
-
-
-_ITERATES = {"linewidth": 0.8, "alpha": 0.6}
-_PREDICTED = {"color": "black", "linewidth": 0.9, "linestyle": (0, (4, 2))}
+        _title(top, i, _plain(game))
+    figure.colorbar(mesh, ax=figure.axes, label=r"$\pi^*(a\,|\,s)$", shrink=0.8 / n_rows, aspect=20)
+    figure.suptitle("Equilibria: mean field (bars) and policy (colours)")
+    figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
+    figure.set_layout_engine("none")
+    return figure
 
 
 def _shape(n: int) -> tuple[int, int]:
@@ -480,62 +489,102 @@ def _shape(n: int) -> tuple[int, int]:
     return -(-n // n_columns), n_columns
 
 
-def _panels(n: int, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return a figure of page width (half of it for one panel) and n axes, `height` inches for each row."""
+def _panels(
+    n: int,
+    height: float,
+    n_lines: int,
+    title: str | None = None,
+    handles: Sequence[Line2D] = (),
+    sharey: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and n axes of `height` inches, each with room for a legend of `n_lines` below it.
+
+    Every length is fixed in inches here, so that neither a long legend nor a wide tick label squeezes the panels.
+    """
     n_rows, n_columns = _shape(n)
-    figure = Figure(figsize=(WIDTH if n > 1 else 0.6 * WIDTH, height * n_rows + 0.4))
+    left, between, right, above, line = 0.62, 0.4 if sharey else 0.78, 0.12, 0.25, 0.16
+    below = 0.55 + line * n_lines
+    top = above + (0.3 if title else 0.0)
+    bottom = below + (0.35 if handles else 0.0)
+    size = (
+        WIDTH if n_columns > 1 else 0.6 * WIDTH,
+        top + n_rows * height + (n_rows - 1) * (above + below) + bottom,
+    )
+    width = (size[0] - left - right - (n_columns - 1) * between) / n_columns
+    figure = Figure(figsize=size)
+    figure.subplots_adjust(
+        left=left / size[0],
+        right=1.0 - right / size[0],
+        bottom=bottom / size[1],
+        top=1.0 - top / size[1],
+        wspace=between / width,
+        hspace=(above + below) / height,
+    )
     axes = figure.subplots(n_rows, n_columns, sharey=sharey, squeeze=False).ravel()
     for ax in axes[n:]:
-        ax.set_axis_off()
-    return figure, list(axes[:n])
-
-
-def _finished(figure: Figure, handles: Sequence[Line2D] = ()) -> Figure:
-    """Add the figure's legend below, settle the layout once and keep it."""
+        ax.remove()
+    if title:
+        figure.suptitle(title, x=0.5, y=1.0 - 0.08 / size[1], va="top")
     if handles:
-        figure.legend(handles=list(handles), loc="outside lower center", ncols=len(handles))
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure
+        n_shown = len(handles) if n_columns > 1 else 1
+        figure.legend(handles=list(handles), loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=n_shown)
+    return figure, list(axes[:n])
 
 
 def _title(ax: Axes, i: int, text: str) -> None:
     """Label a panel with its letter and say what it shows."""
-    ax.set_title(rf"$\mathbf{{{'abcdefghijklmnopqrstuvwxyz'[i]}}}$  {text}")
+    ax.set_title(rf"$\mathbf{{{chr(ord('a') + i)}}}$   {text}")
 
 
-def _legend(ax: Axes, ncols: int, title: str | None, more: Sequence[Line2D] = ()) -> None:
+def _legend(ax: Axes, title: str | None, more: Sequence[Line2D] = (), ncols: int = 1) -> None:
     """Put the legend below the axis label, where it covers nothing."""
-    handles = [*ax.get_legend_handles_labels()[0], *more]
-    below = ax.transAxes + ScaledTranslation(0.0, -0.42, ax.get_figure().dpi_scale_trans)  # type: ignore[union-attr]
+    figure = cast(Figure, ax.get_figure())
+    below = ax.transAxes + ScaledTranslation(-0.45, -0.44, figure.dpi_scale_trans)
     ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=below, ncols=ncols, title=title
+        handles=[*ax.get_legend_handles_labels()[0], *more],
+        title=title,
+        ncols=ncols,
+        loc="upper left",
+        alignment="left",
+        bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=below,
+        borderaxespad=0.0,
     )
 
 
-def _points(ax: Axes, points: pd.DataFrame, colour: str, marker: str, label: str) -> None:
-    """Draw hollow markers with their intervals."""
-    ax.vlines(points["x"], points["low"], points["high"], color=colour, linewidth=1.0)
-    ax.plot(points["x"], points["value"], marker, color=colour, markerfacecolor="white", label=label)
+def _draw(ax: Axes, table: pd.DataFrame, series: str, **look: Any) -> None:
+    """Draw one series as a line."""
+    rows = table[table["series"] == series]
+    ax.plot(rows["x"], rows["value"], **look)
 
 
-def _lines(ax: Axes, table: pd.DataFrame, series: str, look: Mapping[str, object]) -> None:
-    """Draw each game's line of one series."""
-    for _, line in table[table["series"] == series].groupby(["game", "value"] if series == "noise" else "game"):
-        ax.plot(line["x"], line["value"], **look)  # type: ignore[arg-type]
-
-
-def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Set logarithmic axes with decades only."""
-    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_formatter(NullFormatter())
+def _draw_points(ax: Axes, table: pd.DataFrame, series: str, label: str, horizontal: bool = False, **look: Any) -> None:
+    """Draw one series as markers with intervals, hollow unless the look says otherwise, its slope in the legend."""
+    rows = table[table["series"] == series]
+    bars, centres = (ax.hlines, rows["value"]) if horizontal else (ax.vlines, rows["x"])
+    bars(centres, rows["low"], rows["high"], color=look["color"], linewidth=1.0)
+    look = {"markerfacecolor": "none", "linestyle": "none", **look}
+    ax.plot(rows["x"], rows["value"], label=label + _slope(rows), **look)
 
 
 def _slope(points: pd.DataFrame) -> str:
-    """Return the fitted slope of a series and its interval as text."""
-    value, low, high = points[["slope", "slope_low", "slope_high"]].iloc[0]
-    return "not fitted" if np.isnan(value) else f"${value:.2f}$ $[{low:.2f}, {high:.2f}]$"
+    """Return the fitted slope of a series and its interval, with the digits that the interval's width allows."""
+    value, low, high = (float(points[column].iloc[0]) for column in ("slope", "slope_low", "slope_high"))
+    if np.isnan(value):
+        return ""
+    digits = int(np.clip(np.ceil(-np.log10(max(high - low, 1e-9))), 2, 3))
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
+
+
+def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Set logarithmic axes; an axis of less than two decades has labels between the powers of ten."""
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for axis in cast("tuple[Axis, Axis]", (ax.xaxis, ax.yaxis)):
+        low, high = axis.get_view_interval()
+        if high < 100.0 * low:
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(game: str) -> str:
@@ -553,8 +602,8 @@ def _game_looks(games: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     return {game: COLOURS[i] for game, i in taken.items()}, {game: MARKERS[i] for game, i in taken.items()}
 
 
-def _ordered_colours(values: pd.Series[float], reverse: bool = False) -> dict[float, str]:
-    """Return a colour for each distinct value, dark to light along the ordered scale."""
+def _ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
+    """Return a colour for each distinct value, dark to light in their order."""
     ordered = sorted(set(values), reverse=reverse)
     return {v: to_hex(colormaps["viridis"](0.85 * i / max(1, len(ordered) - 1))) for i, v in enumerate(ordered)}
 

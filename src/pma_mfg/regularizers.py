@@ -132,7 +132,8 @@ class Entropy:
         """
         if n_actions == 1:
             return 0.0
-        least = float(np.log(n_actions)) - gap / self.strength
+        # a little more than the gap: rounding of the entropy must not make the set smaller than it is
+        least = float(np.log(n_actions)) * (1.0 - 1e-15) - gap / self.strength
         if least <= np.log(n_actions - 1):
             return float("inf")
 
@@ -140,8 +141,6 @@ class Entropy:
             return float(entr(p) + entr(1.0 - p) + (1.0 - p) * np.log(n_actions - 1)) - least
 
         uniform = 1.0 / n_actions
-        if excess(uniform) <= 0.0:
-            return 0.0
         # brentq's own error is far below the outward shift that keeps this a bound
         smallest = brentq(excess, 0.0, uniform, xtol=1e-300, rtol=1e-14) * (1.0 - 1e-12)
         largest = brentq(excess, uniform, 1.0, xtol=1e-300, rtol=1e-14) * (1.0 + 1e-12)

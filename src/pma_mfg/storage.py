@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import __version__
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
 
@@ -87,16 +87,17 @@ def read_arrays(
     """
     source = str(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here: numpy leaves a file open that turns out to be cut short
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             entries = {name: stored[name] for name in stored.files}
     except FileNotFoundError:
-        raise InputError(source, "file", "nothing there", "an existing .npz file") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(source, "file", str(error), "a complete .npz file of plain arrays") from None
+        raise InputError(source, "file", Description("nothing there"), "an existing .npz file") from None
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, KeyError) as error:
+        raise InputError(source, "file", Description(str(error)), "a complete .npz file of plain arrays") from None
     try:
         metadata = dict(json.loads(str(entries.pop(METADATA, "{}"))))
     except ValueError as error:
-        raise InputError(source, METADATA, str(error), "a JSON object") from None
+        raise InputError(source, METADATA, Description(error), "a JSON object") from None
     stored_hash = metadata.pop("content_hash", None)
     validate(entries, metadata)
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):
@@ -123,9 +124,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
-        raise InputError(str(path), "file", "nothing there", "an existing Parquet table") from None
+        raise InputError(str(path), "file", Description("nothing there"), "an existing Parquet table") from None
     except (OSError, ValueError) as error:
-        raise InputError(str(path), "file", str(error), "a complete Parquet table") from None
+        raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import equilibrium as exact
-from pma_mfg import fluctuations, learning, operators, seeds, simulation
+from pma_mfg import fluctuations, learning, lipschitz, operators, seeds, simulation
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
@@ -85,7 +85,7 @@ def learning_errors(
     seed: int,
     after_epoch: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Run centralized learning and measure the distance to the equilibrium after every epoch (claim C4).
+    """Run centralized learning over U and measure the distance to the equilibrium after every epoch (claim C4).
 
     Parameters
     ----------
@@ -112,13 +112,14 @@ def learning_errors(
         (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
         (regularized).
     """
+    floor = lipschitz.policy_floor(game, regularizer)
     per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
     fixed = (name, n_agents, epsilon, schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
     rows = []
     for replicate in range(n_replicates):
         rng = seeds.generator(seed, "learning", name, n_agents, epsilon, replicate)
         policies = learning.centralized(
-            game, n_agents, regularizer, schedule, rng, after_epoch=lambda epoch: after_epoch()
+            game, n_agents, regularizer, schedule, rng, floor=floor, after_epoch=lambda epoch: after_epoch()
         )
         for epoch, policy in enumerate(policies):
             error = operators.policy_distance(policy, equilibrium)

@@ -1,4 +1,4 @@
-"""Generated games keep their promises: target constants, planted equilibria, rewards in [0, 1]; bad keywords are named."""
+"""Generated games keep their promises: target constants, planted equilibria, rewards in [0, 1]."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import FAMILY_PARAMETERS, all_games, family_game, left_eigenvector
+from tests.references import FAMILY_PARAMETERS, all_games, family_game, left_eigenvector
 
 from pma_mfg import games
 from pma_mfg.errors import InputError
@@ -182,7 +182,7 @@ BAD_KEYWORDS = {
     "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, crowd_averse, planted_kinked"),
     "unknown parameter": ("affine", {"K_my": 0.3}, "K_my: got 0.3, expected a parameter of affine: n_states, n_"),
     "parameter of another family": ("affine", {"coupling": 0.3}, "coupling: got 0.3, expected a parameter of affine"),
-    "missing parameter": ("planted_smooth", {}, "strength: got 'nothing', expected a value (a number > 0)"),
+    "missing parameter": ("planted_smooth", {}, "strength: got nothing, expected a value (a number > 0)"),
     "boolean": ("affine", {"n_states": True}, "n_states: got True, expected an integer >= 1"),
     "boolean float": ("affine", {"K_mu": True}, "K_mu: got True, expected a number in [0, 2]"),
     "string": ("affine", {"discount": "0.9"}, "discount: got '0.9', expected a number in [0, 1)"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from references import CURVED_LINKS, all_games, curved_game, family_game
+from tests.references import CURVED_LINKS, all_games, curved_game, family_game
 
 from pma_mfg.errors import InputError
 from pma_mfg.games import LINKS, Features, MeanFieldGame
@@ -185,25 +185,25 @@ BAD_GAMES = {
     ),
     "transition of another size": (
         {"base_transition": BASE.base_transition[:, :2]},
-        r"base_transition: got 'shape \(4, 2, 4\)', expected shape \(4, 3, 4\)",
+        r"base_transition: got shape \(4, 2, 4\), expected shape \(4, 3, 4\)",
     ),
     "terms of another number": (
         {"transition_terms": BASE.transition_terms[:3]},
-        r"transition_terms: got 'shape \(3, 4, 3, 4\)', expected shape \(4, 4, 3, 4\)",
+        r"transition_terms: got shape \(3, 4, 3, 4\), expected shape \(4, 4, 3, 4\)",
     ),
     "reward without actions": ({"base_reward": BASE.base_reward[:, :0]}, r"base_reward: got \(4, 0\), expected shape"),
     "flat reward": ({"base_reward": BASE.base_reward.ravel()}, r"base_reward: got \(12,\), expected shape \(S, A\)"),
     "integer rewards": (
         {"base_reward": np.ones((4, 3), dtype=int)},
-        "base_reward: got 'values of type int64', expected an array of floating-point numbers",
+        "base_reward: got values of type int64, expected an array of floating-point numbers",
     ),
     "weights of another size": (
         {"reward_features": replace(BASE.reward_features, weights=np.eye(4, 5))},
-        r"reward_features\.weights: got 'shape \(4, 5\)'",
+        r"reward_features\.weights: got shape \(4, 5\)",
     ),
     "offsets of another size": (
         {"reward_features": replace(BASE.reward_features, offsets=np.zeros(3))},
-        r"reward_features\.offsets: got 'shape \(3,\)'",
+        r"reward_features\.offsets: got shape \(3,\)",
     ),
     "NaN weight": (
         {"reward_features": replace(BASE.reward_features, weights=changed(np.eye(4), (2, 3), np.nan))},
@@ -219,7 +219,7 @@ BAD_GAMES = {
     ),
     "logarithm of zero": (
         {"reward_features": Features.build(np.eye(4), 0.0, "log", 0.0)},
-        "reward_features: got 'a value that is not finite'",
+        "reward_features: got a value that is not finite",
     ),
 }
 

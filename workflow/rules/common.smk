@@ -1,5 +1,5 @@
 import ast
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,7 +17,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 # jobs find the pma-mfg of this environment, also where it was not activated
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 RESULTS = config["results"]
 SEED = config["seed"]
@@ -47,6 +47,20 @@ def library(*modules):
                 waiting.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
                 waiting.update([base] if base else [])
     return sorted(str(path.relative_to(workflow.basedir)) for path in found)
+
+
+def game_file(wildcards):
+    """The file of a game that the user brings, none for a game that is generated."""
+    game = config["games"][wildcards.game]
+    return [game["file"]] if "file" in game else []
+
+
+def game_arguments(wildcards):
+    """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
+    game = config["games"][wildcards.game]
+    if "file" in game:
+        return f"validate {game['file']}"
+    return " ".join(["generate", game["family"], *(f"{name}={value}" for name, value in game["parameters"].items())])
 
 
 def step_sizes(section):

@@ -1,18 +1,7 @@
-def is_generated(wildcards):
-    return "family" in config["games"][wildcards.game]
-
-
-def game_arguments(wildcards):
-    game = config["games"][wildcards.game]
-    if "file" in game:
-        return f"validate {game['file']}"
-    return " ".join(["generate", game["family"], *(f"{name}={value}" for name, value in game["parameters"].items())])
-
-
 rule game:
     input:
         library("games"),
-        lambda wildcards: [] if is_generated(wildcards) else config["games"][wildcards.game]["file"],
+        game_file,
     output:
         f"{RESULTS}/games/{{game}}.npz",
     log:

@@ -46,7 +46,7 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        tables=f"{RESULTS}/tables",
+        tables=lambda wildcards, input: Path(input.tables[0]).parent,
         tolerances=" ".join(f"--{name.replace('_', '-')} {value}" for name, value in config["claims"].items()),
     message:
         "Turn the tables into verdicts"
@@ -57,7 +57,9 @@ rule claims:
 rule figure:
     input:
         library("plotting"),
-        lambda wildcards: expand(f"{RESULTS}/tables/{{table}}.parquet", table=plotting.FIGURES[wildcards.figure][0]),
+        tables=lambda wildcards: expand(
+            f"{RESULTS}/tables/{{table}}.parquet", table=plotting.FIGURES[wildcards.figure][0]
+        ),
     output:
         expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),
     log:
@@ -69,8 +71,8 @@ rule figure:
     conda:
         "../../environment.yml"
     params:
-        tables=f"{RESULTS}/tables",
-        path=lambda wildcards: f"{config['figures']}/{wildcards.figure}",
+        tables=lambda wildcards, input: Path(input.tables[0]).parent,
+        path=lambda wildcards, output: Path(output[0]).with_suffix(""),
     message:
         "Draw the figure {wildcards.figure}"
     shell:

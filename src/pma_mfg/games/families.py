@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
@@ -40,7 +40,8 @@ def affine(
 
     P(.|s,a,mu) = sum_z mu(z) T(s,a,z,.) and R(s,a,mu) = sum_z mu(z) U(s,a,z) for random tables T and U that
     `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`lipschitz.constants`) are at
-    most the targets, and equal to them up to 1 % unless the raw draw is already flatter (docs/theory.md, section 6).
+    most the targets; one stays below its own where the draw, or what the other targets leave of it, is flatter already
+    (docs/theory.md, section 6).
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def planted_smooth(
     coupling: float = 0.3,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
-    """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory.md, section 4).
+    """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory.md, section 6.2).
 
     R(s,a,mu) = R*(s,a) + sum_z Z(s,a,z) (mu(z) - mu*(z)), transitions affine in the mean field.
 
@@ -121,7 +122,7 @@ def planted_kinked(
     coupling: float = 0.3,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
-    """Return a game with a known equilibrium at which the reward has kinks (docs/theory.md, section 4).
+    """Return a game with a known equilibrium at which the reward has kinks (docs/theory.md, section 6.2).
 
     R(s,a,mu) = R*(s,a) + sum_z W(s,a,z) |mu(z) - mu*(z)|: Lipschitz, and not differentiable at the equilibrium.
 
@@ -143,8 +144,9 @@ def crowd_averse(
 ) -> MeanFieldGame:
     """Return a game in which agents avoid each other: R(s,a,mu) = r(s,a) - coupling * mu(s), P free of the mean field.
 
-    The coupling is strictly monotone in the sense of Lasry and Lions, so the equilibrium is unique; a strong coupling
-    with a weak regularizer makes best-response iteration cycle (docs/theory.md, claim C2).
+    The equilibrium is unique if sqrt(S) (1 - gamma) < 1 - gamma delta; monotonicity alone is not enough for stationary
+    populations (docs/theory.md, section 6.3, with a counter-example). A strong coupling with a weak regularizer makes
+    best-response iteration cycle.
 
     Parameters
     ----------
@@ -220,7 +222,9 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
             raise InputError(source, name, value, allowed)
     for name, parameter in signature.items():
         if parameter.default is inspect.Parameter.empty and name not in parameters:
-            raise InputError(source, name, "nothing", f"a value ({_RANGES[name][1]}): {family} requires it")
+            raise InputError(
+                source, name, Description("nothing"), f"a value ({_RANGES[name][1]}): {family} requires it"
+            )
 
 
 def make(family: str, **parameters: Any) -> MeanFieldGame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 from pma_mfg.storage import read_arrays, write_arrays
 
@@ -69,7 +69,7 @@ def load(path: str | Path) -> MeanFieldGame:
 def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> MeanFieldGame:
     def take(name: str) -> np.ndarray:
         if name not in arrays:
-            raise InputError(source, name, "nothing", "an array of this name in the file")
+            raise InputError(source, name, Description("nothing"), "an array of this name in the file")
         return arrays[name]
 
     discount = take("discount")
@@ -77,7 +77,7 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
         raise InputError(source, "discount", discount, "one number in [0, 1)")
     reward = take("base_reward")
     if reward.ndim != 2:
-        raise InputError(source, "base_reward", f"shape {reward.shape}", "shape (S, A)")
+        raise InputError(source, "base_reward", Description(f"shape {reward.shape}"), "shape (S, A)")
     tables = {"base_transition": take("base_transition"), "base_reward": reward}
     features = {}
     for kind, shape in (("transition", tables["base_transition"].shape), ("reward", reward.shape)):

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 
 #: The links g, in the order of their codes in `pma_mfg.kernels`. `log` is log(x + parameter), `minimum` is min(1, x),
 #: `positive` is max(0, x), `power` is max(0, x) ** parameter.
 LINKS = ("identity", "absolute", "log", "minimum", "positive", "power")
 
+#: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
+KINK_WIDTH = 1e-9
 ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
 
 
@@ -63,11 +65,9 @@ class Features:
         """Return the empty family of features: nothing depends on the mean field."""
         return cls.build(np.zeros((0, n_states)))
 
-    def joined(self, other: Features) -> Features:
-        """Return the features of self followed by those of other."""
-        return Features(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__dataclass_fields__)
-        )
+    def select(self, k: int) -> Features:
+        """Return the family that holds feature k alone."""
+        return Features(*(getattr(self, name)[[k]] for name in self.__dataclass_fields__))
 
     def arguments(self, mean_field: np.ndarray) -> np.ndarray:
         """Return <w_k, mu> + b_k, shape (..., K), for mean fields of shape (..., S)."""
@@ -96,20 +96,30 @@ class Features:
         """Return phi(mu), shape (..., K), for mean fields of shape (..., S)."""
         return self.link_values(self.arguments(mean_field))
 
+    def kinks(self) -> np.ndarray:
+        """Return the argument at which each link has its kink, shape (K,); nan for the links that have none."""
+        place = {"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}
+        return np.array([place.get(LINKS[link], np.nan) for link in self.links])
+
+    def differentiable_at(self, mean_field: np.ndarray) -> bool:
+        """Return whether no argument lies on the kink of its link, at mu of shape (S,)."""
+        return not (np.abs(self.arguments(mean_field) - self.kinks()) < KINK_WIDTH).any()
+
     def gradients(self, mean_field: np.ndarray) -> np.ndarray:
         """Return d phi_k / d mu(z), shape (K, S), at mu of shape (S,); at a kink, the mean of both sides."""
         x = self.arguments(mean_field)
         slopes = np.ones_like(x)
+        side = np.where(np.abs(x - self.kinks()) < KINK_WIDTH, 0.0, np.sign(x - self.kinks()))
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
             match LINKS[link]:
                 case "absolute":
-                    slopes[k] = np.sign(x[k])
+                    slopes[k] = side[k]
                 case "log":
                     slopes[k] = 1.0 / (x[k] + parameter)
                 case "minimum":
-                    slopes[k] = 0.5 * (1.0 - np.sign(x[k] - 1.0))
+                    slopes[k] = 0.5 * (1.0 - side[k])
                 case "positive":
-                    slopes[k] = 0.5 * (1.0 + np.sign(x[k]))
+                    slopes[k] = 0.5 * (1.0 + side[k])
                 case "power":
                     slopes[k] = parameter * max(0.0, x[k]) ** (parameter - 1.0) if x[k] > 0 else 0.0
         return np.asarray(slopes[:, None] * self.weights)
@@ -144,7 +154,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Planted:
-    """An equilibrium known in closed form (docs/theory.md, section 4).
+    """An equilibrium known in closed form (docs/theory.md, section 6.2).
 
     Parameters
     ----------
@@ -252,7 +262,7 @@ class MeanFieldGame:
                 raise InputError(
                     source,
                     f"{name}_features",
-                    "a value that is not finite",
+                    Description("a value that is not finite"),
                     "links that are finite on the whole simplex",
                 )
         self._validate_probabilities(source)
@@ -286,9 +296,11 @@ class MeanFieldGame:
 
 def _check_array(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if array.dtype.kind != "f":
-        raise InputError(source, name, f"values of type {array.dtype}", "an array of floating-point numbers")
+        raise InputError(
+            source, name, Description(f"values of type {array.dtype}"), "an array of floating-point numbers"
+        )
     if array.shape != shape:
-        raise InputError(source, name, f"shape {array.shape}", f"shape {shape}")
+        raise InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(source, f"{name}{list(place)}", float(array[place]), "a finite number")

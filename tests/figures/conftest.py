@@ -1,0 +1,28 @@
+"""Small fixed tables: ``<table>.csv`` are cut from real runs, ``<figure>_drawn.csv`` are thinned data of figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pma_mfg import plotting
+
+DATA = Path(__file__).with_name("data")
+
+
+def _read(name: str) -> pd.DataFrame:
+    table = pd.read_csv(DATA / f"{name}.csv")
+    return table.assign(game=table["game"].fillna(""))  # a line of no game
+
+
+@pytest.fixture
+def raw_tables() -> Callable[[str], list[pd.DataFrame]]:
+    """The input tables of a figure."""
+    return lambda figure: [_read(table) for table in plotting.FIGURES[figure][0]]
+
+
+@pytest.fixture
+def drawn_table() -> Callable[[str], pd.DataFrame]:
+    """What a figure draws."""
+    return lambda figure: _read(f"{figure}_drawn")

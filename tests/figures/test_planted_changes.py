@@ -1,0 +1,195 @@
+"""The tests of the figures' tests: planted changes that each layer must catch, and that the other may miss.
+
+===================================== ======= ========
+change                                numbers pictures
+===================================== ======= ========
+one measured point moved by 2 %       caught  caught
+one measured point moved by 1e-6      caught  missed
+slope of a line of theory             caught  caught
+interval of a point lost              caught  caught
+colours of two games exchanged        missed  caught
+an axis label changed                 missed  caught
+a legend says 90 % instead of 95 %    missed  caught
+===================================== ======= ========
+"""
+
+import functools
+import shutil
+import subprocess
+import sys
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.testing.compare import compare_images
+from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDING
+
+from pma_mfg import plotting
+
+VALUE = {"contraction": "distance", "samples": "value", "populations": "value", "equilibria": "value"}
+
+
+@pytest.fixture(scope="module")
+def data_of():
+    """What a figure's data function makes of the fixed tables."""
+
+    @functools.cache
+    def reduce(figure):
+        tables, data, _ = plotting.FIGURES[figure]
+        return data(*(pd.read_csv(DATA / f"{table}.csv") for table in tables))
+
+    return reduce
+
+
+@pytest.fixture
+def same_picture(tmp_path):
+    """Whether a figure looks like its baseline, by the comparison that the picture tests use."""
+
+    def compare(figure, drawing):
+        path = tmp_path / f"{figure}.png"
+        with matplotlib.style.context(plotting.STYLE, after_reset=True):
+            drawing.savefig(path, dpi=DOTS_PER_INCH)
+        baseline = shutil.copy(BASELINE / f"test_picture_{figure}.png", tmp_path / "baseline.png")
+        return compare_images(baseline, str(path), tol=PIXELS) is None
+
+    return compare
+
+
+@pytest.fixture
+def same_numbers(dataframe_regression, tmp_path, request):
+    """Whether data equal their reference, by the comparison that the tests of the numbers use."""
+    if request.config.getoption("force_regen"):
+        pytest.skip("references are being renewed: nothing is compared")
+
+    def compare(figure, data):
+        reference = shutil.copy(DATA / f"{figure}_reference.csv", tmp_path)  # a failure must not touch the real one
+        try:
+            dataframe_regression.check(data, fullpath=reference, default_tolerance=ROUNDING)
+        except AssertionError as error:
+            if "Values are not sufficiently close" not in str(error):
+                raise
+            return False
+        return True
+
+    return compare
+
+
+def moved_point(figure, data, factor):
+    """Move one measured point (for an equilibrium, one probability)."""
+    rows = data["series"].isin(["measured", "policy"])
+    data = data.copy()
+    data.loc[np.flatnonzero(rows)[rows.sum() // 2], VALUE[figure]] *= factor
+    return data
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_unchanged_figure_passes_both_layers(figure, data_of, drawn_table, same_numbers, same_picture):
+    draw = plotting.FIGURES[figure][2]
+    assert same_numbers(figure, data_of(figure))
+    assert same_picture(figure, draw(drawn_table(figure)))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_point_moved_by_two_percent_is_caught_by_both_layers(figure, data_of, drawn_table, same_numbers, same_picture):
+    draw = plotting.FIGURES[figure][2]
+    assert not same_numbers(figure, moved_point(figure, data_of(figure), 1.02))
+    assert not same_picture(figure, draw(moved_point(figure, drawn_table(figure), 1.02)))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_point_moved_by_a_millionth_is_caught_by_the_numbers_only(
+    figure, data_of, drawn_table, same_numbers, same_picture
+):
+    draw = plotting.FIGURES[figure][2]
+    assert not same_numbers(figure, moved_point(figure, data_of(figure), 1.0 + 1e-6))
+    assert same_picture(figure, draw(moved_point(figure, drawn_table(figure), 1.0 + 1e-6)))
+
+
+def test_changed_slope_of_theory_is_caught_by_both_layers(data_of, drawn_table, same_numbers, same_picture):
+    def steeper(data):
+        line = data[(data["panel"] == "ctd") & (data["series"] == "theory")]
+        data = data.copy()
+        data.loc[line.index, "value"] *= (line["x"] / np.sqrt(line["x"].prod())) ** -0.05  # -1/2 becomes -0.55
+        return data
+
+    assert not same_numbers("samples", steeper(data_of("samples")))
+    assert not same_picture("samples", plotting.samples(steeper(drawn_table("samples"))))
+
+
+def test_changed_rate_in_the_tables_is_caught_by_the_numbers(raw_tables, same_numbers):
+    iterates, rates = raw_tables("contraction")
+    rates["spectral_radius"] *= 1.001
+    assert not same_numbers("contraction", plotting.contraction_data(iterates, rates))
+
+
+def test_lost_interval_is_caught_by_both_layers(data_of, drawn_table, same_numbers, same_picture):
+    def bare(data):
+        measured = data["series"] == "measured"
+        return data.assign(
+            low=data["low"].where(~measured, data["value"]), high=data["high"].where(~measured, data["value"])
+        )
+
+    assert not same_numbers("populations", bare(data_of("populations")))
+    assert not same_picture("populations", plotting.populations(bare(drawn_table("populations"))))
+
+
+def test_exchanged_colours_are_caught_by_the_pictures_only(
+    monkeypatch, data_of, drawn_table, same_numbers, same_picture
+):
+    monkeypatch.setattr(plotting, "COLOURS", plotting.COLOURS[:5] + plotting.COLOURS[:4:-1])
+    assert same_numbers("populations", data_of("populations"))
+    assert not same_picture("populations", plotting.populations(drawn_table("populations")))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_picture):
+    drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+    label = drawing.axes[0].yaxis.label
+    label.set_text(label.get_text().replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu"))
+    assert not same_picture(figure, drawing)
+
+
+def test_changed_legend_is_caught_by_the_pictures(monkeypatch, drawn_table, same_picture):
+    monkeypatch.setattr(plotting, "_FITTED", plotting._FITTED.replace("95", "90"))
+    for figure in ("samples", "populations"):
+        assert not same_picture(figure, plotting.FIGURES[figure][2](drawn_table(figure)))
+
+
+def test_pytest_itself_fails_on_a_planted_change(pytestconfig, tmp_path):
+    """Run pytest with this project's settings on a true and a false picture, and on a true and a false table."""
+    program = f"""
+import pandas as pd, pytest
+from pma_mfg import plotting
+
+compare = pytest.mark.mpl_image_compare(
+    tolerance={PIXELS}, style=str(plotting.STYLE), savefig_kwargs={{"dpi": {DOTS_PER_INCH}}},
+    filename="test_picture_equilibria.png",
+)
+drawn = pd.read_csv({str(DATA / "equilibria_drawn.csv")!r})
+reference = pd.read_csv({str(tmp_path / "equilibria_reference.csv")!r}, index_col=0)
+
+@compare
+def test_true_picture():
+    return plotting.equilibria(drawn)
+
+@compare
+def test_false_picture():
+    return plotting.equilibria(drawn.assign(value=drawn["value"] * 1.02))
+
+def test_true_numbers(dataframe_regression):
+    dataframe_regression.check(reference, fullpath={str(tmp_path / "equilibria_reference.csv")!r})
+
+def test_false_numbers(dataframe_regression):
+    false = reference.assign(value=reference["value"] * 1.02)
+    dataframe_regression.check(false, fullpath={str(tmp_path / "equilibria_reference.csv")!r})
+"""
+    shutil.copy(DATA / "equilibria_reference.csv", tmp_path)
+    (tmp_path / "test_inner.py").write_text(program)
+    command = [sys.executable, "-m", "pytest", "-c", str(pytestconfig.inipath), "--rootdir", str(pytestconfig.rootpath)]
+    command += ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inner"), str(tmp_path / "test_inner.py")]
+    run = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=False)
+    assert "2 failed, 2 passed" in run.stdout, run.stdout + run.stderr
+    assert "FAILED" in run.stdout
+    for name in ("test_false_picture", "test_false_numbers"):
+        assert any(line.startswith("FAILED") and name in line for line in run.stdout.splitlines())

@@ -1,0 +1,185 @@
+"""Verdicts: an interval against an expected range, on tables whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pma_mfg import claims
+
+TOLERANCES = {
+    "confidence": 0.95,
+    "rate_tolerance": 0.02,
+    "slope_tolerance": 0.05,
+    "samples_slope_tolerance": 0.2,
+    "constant_tolerance": 0.02,
+}
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((0.9, 1.1), "confirmed"),
+        ((0.8, 1.2), "confirmed"),
+        ((0.7, 1.1), "inconclusive"),
+        ((0.7, 1.3), "inconclusive"),
+        ((1.3, 1.4), "not confirmed"),
+        ((0.1, 0.7), "not confirmed"),
+        ((math.nan, math.nan), "inconclusive"),
+    ],
+)
+def test_verdict_compares_the_whole_interval(interval: tuple[float, float], verdict: str) -> None:
+    assert claims.verdict(interval, (0.8, 1.2)) == verdict
+
+
+def tables(
+    *,
+    ratio: float = 0.9,
+    bound: float = 1.0,
+    rate: float = 0.5,
+    converged: bool = True,
+    td_slope: float = -0.5,
+    samples_slope: float = 2.0,
+    bias_slope: float = -0.5,
+    bias_factor: float = 1.0,
+    deviation_factor: float = 1.0,
+) -> dict[str, pd.DataFrame]:
+    """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
+    rng = np.random.default_rng(0)
+    replicates = range(16)
+
+    def noisy() -> float:
+        return float(np.exp(0.01 * rng.normal()))
+
+    ratios = pd.DataFrame(
+        [("g", "stable_population", np.nan, 10, ratio, bound, "exact"), ("g", "pma", 1.0, 10, 5.0, np.inf, "exact")],
+        columns=["game", "operator", "step_size", "n_pairs", "largest_ratio", "bound", "kind"],
+    )
+    rates = pd.DataFrame(
+        [("g", 1.0, k, converged, 50, rate, 0.5, 0.9, True) for k in range(3)],
+        columns=[
+            "game",
+            "step_size",
+            "start",
+            "converged",
+            "iterations",
+            "observed_rate",
+            "spectral_radius",
+            "bound",
+            "differentiable",
+        ],
+    )
+    ctd = pd.DataFrame(
+        [("g", 10**6, 1, r, m, 2 * m, m**td_slope * noisy()) for r in replicates for m in (100, 1000, 10_000)],
+        columns=["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"],
+    )
+    epsilon = pd.DataFrame(
+        [
+            ("g", 10**6, e, 3, round(0.01 * e**-samples_slope * 1e4), 1, 1.0, r, k, 1, 0.5 * e * noisy(), 0.0)
+            for r in replicates
+            for e in (0.3, 0.1, 0.03)
+            for k in range(4)
+        ],
+        columns=[
+            "game",
+            "n_agents",
+            "epsilon",
+            "n_epochs",
+            "n_updates",
+            "n_waiting",
+            "step_size",
+            "replicate",
+            "epoch",
+            "samples",
+            "error",
+            "exploitability",
+        ],
+    )
+    predicted_slope = -0.5 if bias_slope > -0.75 else -1.0
+    bias = pd.DataFrame(
+        [
+            (
+                "g",
+                n,
+                r,
+                s,
+                0,
+                bias_factor * (n / 10) ** (bias_slope - predicted_slope) * predicted * noisy(),
+                predicted,
+                deviation_factor * noisy() / np.sqrt(n),
+                1 / np.sqrt(n),
+            )
+            for n in (10, 100, 1000)
+            for r in replicates
+            for s in range(2)
+            for predicted in [(s + 1) * n**predicted_slope]
+        ],
+        columns=[
+            "game",
+            "n_agents",
+            "replicate",
+            "state",
+            "action",
+            "q_error",
+            "predicted_q_error",
+            "deviation",
+            "predicted_deviation",
+        ],
+    )
+    return {"ratios": ratios, "rates": rates, "ctd": ctd, "epsilon": epsilon, "bias": bias}
+
+
+def verdicts(**changes: float | bool) -> dict[str, str]:
+    records = claims.evaluate(tables(**changes), **TOLERANCES)  # type: ignore[arg-type]
+    return {record["id"]: record["verdict"] for record in records}
+
+
+@pytest.mark.parametrize("slope", [-0.5, -1.0])
+def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
+    found = verdicts(bias_slope=slope)
+    assert set(found.values()) == {"confirmed"}
+    assert ("C6-kinked" if slope == -0.5 else "C6-smooth") in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        ({"ratio": 1.01}, "C1a"),
+        ({"rate": 0.52}, "C1c"),
+        ({"converged": False}, "C1d"),
+        ({"td_slope": -0.35}, "C3"),
+        ({"samples_slope": 2.5}, "C4"),
+        ({"bias_slope": -0.6}, "C6-kinked"),
+        ({"bias_slope": -0.9}, "C6-smooth"),
+        ({"bias_factor": 1.1}, "C6-constant"),
+        ({"deviation_factor": 0.9}, "C6-deviation"),
+    ],
+)
+def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, float], claim: str) -> None:
+    found = verdicts(**changes)
+    assert found.pop(claim) == "not confirmed"
+    found.pop("C6-constant", None) if claim.startswith("C6") else None  # a wrong slope moves the constant at large N
+    assert set(found.values()) == {"confirmed"}
+
+
+def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
+    found = tables(bound=np.inf)
+    found["rates"]["bound"] = 2.0
+    found["rates"]["differentiable"] = False
+    records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
+    for claim in ("C1a", "C1c", "C1d"):
+        assert records[claim]["verdict"] == "inconclusive"
+        assert records[claim]["estimate"] is None
+    assert "infinite" in records["C1a"]["how"]
+
+
+def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:
+    found = tables(bias_slope=-1.0)
+    noise = np.random.default_rng(1).normal(size=len(found["bias"]))
+    found["bias"]["q_error"] += np.where(found["bias"]["n_agents"] == 1000, 0.1 * noise, 0.0)
+    record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
+    assert "2 of 3" in record["how"]
+    assert record["verdict"] == "inconclusive"  # two points are no line

@@ -1,0 +1,190 @@
+"""The command line: what a person types, what it answers, and its exit codes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pma_mfg import __version__, cli, equilibrium, games, storage
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["n_states=3", "n_actions=2", "discount=0.5", "seed=1", "strength=0.1"]
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a game, planted.npz, and its equilibrium, nash.npz."""
+    folder = tmp_path_factory.mktemp("cli")
+    game, nash = str(folder / "planted.npz"), str(folder / "nash.npz")
+    assert cli.main(["generate", "planted_smooth", *SMALL, "--out", game]) == 0
+    assert (
+        cli.main(["solve", game, "--strength", "0.1", "--out", nash, "--out-table", str(folder / "nash.parquet")]) == 0
+    )
+    return folder
+
+
+def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
+    game = games.load(solved / "planted.npz")
+    found, regularizer = equilibrium.load(solved / "nash.npz", game)
+    assert game.planted is not None
+    # the issue's accuracy of a solve
+    np.testing.assert_allclose(found.policy, game.planted.policy, rtol=0, atol=1e-10)
+    assert regularizer.strength == 0.1
+    table = storage.read_table(solved / "nash.parquet")
+    assert set(table["game"]) == {"planted"}
+    np.testing.assert_array_equal(table["probability"], found.policy.ravel())
+
+
+COMMANDS = {
+    "check": "--step-sizes 1 --pairs 5 --out {out}",
+    "converge": "--step-sizes 1 5 --starts 2 --out-iterates {out} --out-rates {out}2",
+    "ctd": "--agents 1e6 --updates 10 20 30 --replicates 2 --out {out}",
+    "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
+    "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
+    "limits": "--agents 10 100 --step-size 5 --out {out}",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "out.parquet", tmp_path / "logs" / "step.log"
+    options = COMMANDS[command].format(out=out).split()
+    assert (
+        cli.main([command, *(str(solved / f"{x}.npz") for x in ("planted", "nash")), *options, "--log", str(log)]) == 0
+    )
+    table = storage.read_table(out)
+    assert set(table["game"]) == {"planted"}
+    assert log.exists()
+    assert not list(tmp_path.glob(".*"))  # no temporary file is left
+
+
+def test_same_seed_same_table_another_seed_another(solved: Path, tmp_path: Path) -> None:
+    tables = []
+    for i, seed in enumerate(["3", "3", "4"]):
+        out = tmp_path / f"{i}.parquet"
+        arguments = ["--agents", "100", "--steps", "100", "--replicates", "2", "--seed", seed, "--out", str(out)]
+        assert cli.main(["bias", str(solved / "planted.npz"), str(solved / "nash.npz"), *arguments]) == 0
+        tables.append(storage.read_table(out))
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    assert not tables[0].equals(tables[2])
+
+
+def test_dry_run_prints_the_theorems_schedule_without_running_it(
+    solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game = tmp_path / "certified.npz"
+    bounds = ["K_mu=0.1", "K_s=0.3", "K_a=0.2", "L_mu=0.01", "L_s=0.01", "L_a=0.01"]
+    assert cli.main(["generate", "affine", *SMALL[:4], *bounds, "--out", str(game)]) == 0
+    assert cli.main(["solve", str(game), "--strength", "1", "--out", str(tmp_path / "nash.npz")]) == 0
+    arguments = ["--agents", "1000", "--epsilon", "0.1", "--step-size", "1", "--schedule", "theorem", "--dry-run"]
+    assert cli.main(["learn", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
+    samples = int(re.findall(r"(\d+) samples per replicate", capsys.readouterr().err)[0])
+    assert samples > 10**9
+
+
+BAD = {
+    "generate nosuch --out x.npz": "family: got 'nosuch', expected one of affine",
+    "generate affine n_states=3 --out x.npz": "affine requires it",
+    "generate affine n_states --out x.npz": "got 'n_states', expected name=value",
+    "generate affine n_states=3 n_actions=2 seed=0 discount=1 --out x.npz": "discount: got 1, expected a number in",
+    "solve absent.npz --strength 1 --out x.npz": "absent.npz: file: got nothing there, expected an existing",
+    "validate absent.npz": "absent.npz: file: got nothing there",
+    "collect absent.parquet --out x.parquet": "absent.parquet: file: got nothing there, expected an existing",
+}
+
+
+@pytest.mark.parametrize("command", BAD)
+def test_bad_input_is_one_line_and_exit_code_two(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(shlex.split(command)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("pma-mfg: error: ")
+    assert message.count("\n") == 1
+    assert BAD[command] in message
+    assert not list(tmp_path.iterdir())  # nothing is written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--agents", "1"], "--agents: got '1', expected an integer >= 2"),
+        (["--agents", "ten"], "--agents: got 'ten'"),
+        (["--agents", "10", "--steps", "1e9.5"], "--steps: got '1e9.5'"),
+        (["--agents", "10", "--seed", "-1"], "--seed: got '-1', expected an integer >= 0"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_any_file_is_read(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["bias", "absent.npz", "absent.npz", "--out", "x.parquet", *arguments])
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_equilibrium_of_another_game_is_refused(
+    solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.npz"
+    settings = [setting.replace("seed=1", "seed=2") for setting in SMALL]
+    assert cli.main(["generate", "planted_smooth", *settings, "--out", str(other)]) == 0
+    arguments = ["--agents", "10", "--step-size", "1", "--out", str(tmp_path / "x.parquet")]
+    assert cli.main(["limits", str(other), str(solved / "nash.npz"), *arguments]) == 2
+    assert "an equilibrium of this very game" in capsys.readouterr().err
+
+
+def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # an aversion this strong against a regularizer this weak: every step size of the solver cycles
+    game = tmp_path / "cycling.npz"
+    settings = ["n_states=4", "n_actions=3", "discount=0.9", "seed=1", "coupling=1e6"]
+    assert cli.main(["generate", "crowd_averse", *settings, "--out", str(game)]) == 0
+    assert cli.main(["solve", str(game), "--strength", "1e-3", "--out", str(tmp_path / "nash.npz")]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("pma-mfg: no convergence: ")
+    assert "last residuals" in message
+    assert not (tmp_path / "nash.npz").exists()
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS, "generate", "solve", "validate", "collect", "claims", "figure"])
+def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command.split(), "--help"])
+    assert stopped.value.code == 0
+    assert "examples:\n  pma-mfg generate" in capsys.readouterr().out
+
+
+def test_version_and_families_are_printed_by_the_installed_command() -> None:
+    command = Path(sys.executable).with_name("pma-mfg")
+    assert subprocess.check_output([command, "--version"], text=True) == f"pma-mfg {__version__}\n"
+    assert subprocess.check_output([command, "families"], text=True).split() == games.families()
+
+
+def readme_block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return next(block for block in blocks if containing in block)
+
+
+def test_readme_python_example_runs_and_learns(tmp_path: Path) -> None:
+    code = readme_block("python", "import")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 13
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    distances = [float(x) for x in re.findall(r"[\d.]+(?:e-?\d+)?", printed.split("equilibrium")[-1])]
+    assert distances[-1] < 0.5 * distances[0]
+
+
+def test_readme_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in readme_block("sh", "pma-mfg generate").splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "pma-mfg"
+        assert cli.main(arguments) == 0
+    assert len(storage.read_table("learning.parquet")) > 0

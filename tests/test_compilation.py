@@ -1,0 +1,153 @@
+"""The cache of compiled kernels is never stale, survives processes that start together, and may be unwritable.
+
+A tiny module stands for `pma_mfg.kernels`: a helper, its caller and two more functions under the same decorator.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from pma_mfg import compilation, kernels
+
+MODULE = """
+from pathlib import Path
+
+from numba import types
+
+from pma_mfg.compilation import kernel_cache
+
+with kernel_cache(Path(__file__)) as kernel:
+
+    @kernel(types.float64(types.float64))
+    def helper(x):
+        return x + 1.0
+
+    @kernel(types.float64(types.float64))
+    def caller(x):
+        return 10.0 * helper(x)
+
+    @kernel(types.float64(types.float64, types.int64))
+    def power(x, n):
+        y = 1.0
+        for _ in range(n):
+            y *= helper(x)
+        return y
+
+    @kernel(types.int64(types.int64))
+    def triangle(n):
+        total = 0
+        for i in range(n + 1):
+            total += i
+        return total
+"""
+CALLS = {"helper(1.0)": "2.0", "caller(1.0)": "20.0", "power(1.0, 5)": "32.0", "triangle(4)": "10"}
+
+
+FUNCTIONS = ("helper", "caller", "power", "triangle")
+
+
+def start(folder, cache, expressions):
+    """Start a process that imports the module in `folder`, and prints values and how many functions it compiled."""
+    values = ", ".join(f"tiny.{expression}" for expression in expressions)
+    compiled = " + ".join(f"sum(tiny.{name}.stats.cache_misses.values())" for name in FUNCTIONS)
+    code = f"import tiny; print({values}, {compiled})"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    """Return the values and the number of functions that the process compiled."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err == ""
+    *values, compiled = out.split()
+    return values, int(compiled)
+
+
+def compiled_files(cache):
+    """Return the compiled code and its indices, with the time of their last change."""
+    return {path: path.stat().st_mtime_ns for path in Path(cache).rglob("*.nb[ci]")}
+
+
+@pytest.fixture
+def module(tmp_path):
+    folder = tmp_path / "module"
+    folder.mkdir()
+    (folder / "tiny.py").write_text(MODULE)
+    return folder
+
+
+def test_an_edited_helper_is_seen_through_its_callers(module, tmp_path):
+    cache = tmp_path / "cache"
+    assert finish(start(module, cache, ["helper(1.0)", "caller(1.0)"])) == (["2.0", "20.0"], 4)
+    before = compiled_files(cache)
+    source = module / "tiny.py"
+    moment = source.stat().st_mtime_ns
+    # the same length and the same time of change: only the content tells
+    source.write_text(MODULE.replace("x + 1.0", "x + 7.0"))
+    os.utime(source, ns=(moment, moment))
+    assert finish(start(module, cache, ["helper(1.0)", "caller(1.0)"])) == (["8.0", "80.0"], 4)
+    # the old code is left for whoever still runs it
+    after = compiled_files(cache)
+    assert {path: after[path] for path in before} == before
+
+
+def test_many_processes_on_a_cold_cache_are_all_right_and_leave_a_good_cache(module, tmp_path):
+    cache = tmp_path / "cache"
+    calls = [(list(CALLS)[i:] + list(CALLS)[:i])[: 1 + i] for i in range(4)] * 2
+    running = [start(module, cache, expressions) for expressions in calls]
+    finished = [finish(process) for process in running]
+    for expressions, (values, _) in zip(calls, finished, strict=True):
+        assert values == [CALLS[expression] for expression in expressions]
+    # each function was compiled once, by whoever came first, and never at the same time by two
+    assert sorted(compiled for _, compiled in finished) == [0] * 7 + [4]
+    after = compiled_files(cache)
+    assert finish(start(module, cache, CALLS)) == (list(CALLS.values()), 0)
+    assert compiled_files(cache) == after
+
+
+def test_an_unwritable_cache_folder_costs_only_compilation(module, tmp_path):
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+    values, _ = finish(start(module, blocked / "cache", CALLS))
+    assert values == list(CALLS.values())
+    assert blocked.read_text() == "in the way"
+
+
+def test_the_cache_folder_is_named_by_the_content_of_the_source(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text("x = 1")
+    two.write_text("x = 1")
+    assert compilation.cache_folder(one) == compilation.cache_folder(two)
+    two.write_text("x = 2")
+    assert compilation.cache_folder(one) != compilation.cache_folder(two)
+    assert compilation.cache_folder(one).parent == tmp_path
+
+
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "HOME"])
+def test_without_a_setting_the_cache_is_in_the_user_s_cache_folder(tmp_path, monkeypatch, variable):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    parent = tmp_path if variable == "XDG_CACHE_HOME" else tmp_path / ".cache"
+    assert compilation.cache_folder(Path(__file__)).parent == parent / "pma-mfg"
+
+
+def test_the_project_s_kernels_are_compiled_for_one_signature_each():
+    for function in (kernels.feature_values, kernels.draw, kernels.move_counts, kernels.average, kernels.learn):
+        assert len(function.signatures) == 1
+
+
+def test_numba_s_own_cache_setting_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    before = numba.config.CACHE_DIR
+    with compilation.kernel_cache(Path(__file__)):
+        assert str(tmp_path) in numba.config.CACHE_DIR
+    assert before == numba.config.CACHE_DIR

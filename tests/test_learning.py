@@ -1,0 +1,305 @@
+"""Conditional TD learning tends to its exact finite-N limit, and centralized learning to a planted equilibrium."""
+
+import numpy as np
+import pytest
+from tests.references import family_game, left_eigenvector, lumped_chain, random_policy
+
+from pma_mfg import equilibrium, learning, lipschitz, operators
+from pma_mfg.errors import InputError
+from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.learning import Schedule
+from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.simulation import initial_population
+
+SMALL = {"n_states": 2, "n_actions": 2, "discount": 0.5}
+
+
+def crowded_game():
+    """Return a game whose finite-N limit is far from the mean field's: two agents in one state hurt each other."""
+    moves = np.array([[[0.7, 0.3], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
+    return MeanFieldGame(
+        discount=0.5,
+        base_transition=moves,
+        base_reward=np.array([[0.2, 0.0], [0.1, 0.3]]),
+        transition_terms=np.array([[[[0.2, -0.2], [0.1, -0.1]], [[-0.2, 0.2], [0.1, -0.1]]]]),
+        transition_features=Features.build([[1.0, 0.0]]),
+        reward_terms=np.array([[[1.0, 0.5], [1.0, 0.2]]]),
+        reward_features=Features.build([[1.0, -1.0]], 0.0, "absolute"),
+    )
+
+
+def exact_limit(game, policy, n_agents, regularizer):
+    """Return the Q of the decision process that the tagged agent meets on average, from the lumped chain's law."""
+    states, matrix = lumped_chain(game, policy, n_agents)
+    law = left_eigenvector(matrix)
+    transition = np.zeros((game.n_states, game.n_actions, game.n_states))
+    reward = np.zeros((game.n_states, game.n_actions))
+    own = np.zeros(game.n_states)
+    for (s, others), weight in zip(states, law, strict=True):
+        mean_field = (np.array(others) + np.eye(game.n_states)[s]) / n_agents
+        transition[s] += weight * game.transition(mean_field)[s]
+        reward[s] += weight * game.reward(mean_field)[s]
+        own[s] += weight
+    transition, reward = transition / own[:, None, None], reward / own[:, None]
+    q = np.zeros_like(reward)
+    for _ in range(200):  # discount^200 is below rounding for discounts up to 0.8
+        q = reward + game.discount * transition @ ((policy * q).sum(axis=1) + regularizer.value(policy))
+    return q
+
+
+def replicates_of_ctd(game, policy, n_agents, regularizer, n_updates, n_waiting, count):
+    return np.array(
+        [
+            learning.ctd(
+                game, policy, n_agents, regularizer, n_updates, n_waiting, 30.0, 30.0, np.random.default_rng([9, r])
+            )
+            for r in range(count)
+        ]
+    )
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)], ids=str)
+@pytest.mark.parametrize(("n_agents", "n_waiting"), [(2, 0), (3, 2), (5, 0)])
+def test_ctd_tends_to_the_exact_finite_population_limit(n_agents, n_waiting, regularizer):
+    game = crowded_game()
+    policy = np.array([[0.6, 0.4], [0.3, 0.7]])
+    expected = exact_limit(game, policy, n_agents, regularizer)
+    found = replicates_of_ctd(game, policy, n_agents, regularizer, 40_000, n_waiting, 16)
+    standard = found.std(axis=0, ddof=1) / 4
+    # five standard errors from 16 replicates (t law, 15 degrees: 1.6e-4 each), and the bias of order 1 / updates
+    assert (np.abs(found.mean(axis=0) - expected) <= 5 * standard + 2e-3).all()
+    # the test has power: the mean field's Q is somewhere else
+    mean_field = operators.stable_population(game, policy)
+    infinite = operators.q_values(game, policy, mean_field, regularizer)
+    assert np.abs(infinite - expected).max() > 10 * (5 * standard.max() + 2e-3)
+
+
+def test_ctd_tends_to_the_mean_field_q_at_large_n():
+    game, regularizer = crowded_game(), Entropy(0.3)
+    policy = np.array([[0.6, 0.4], [0.3, 0.7]])
+    expected = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    found = replicates_of_ctd(game, policy, 10**12, regularizer, 20_000, 1, 8)
+    standard = found.std(axis=0, ddof=1) / np.sqrt(8)
+    # five standard errors from 8 replicates (1.6e-3 each), the bias of order 1 / updates, and 1e-6 of the population
+    assert (np.abs(found.mean(axis=0) - expected) <= 5 * standard + 4e-3).all()
+    assert standard.max() < 1e-2
+
+
+def test_the_error_of_ctd_falls_with_the_square_root_of_the_updates():
+    game, regularizer, policy = crowded_game(), Entropy(0.3), np.array([[0.6, 0.4], [0.3, 0.7]])
+    expected = exact_limit(game, policy, 3, regularizer)
+    found = replicates_of_ctd(game, policy, 3, regularizer, [1000, 16_000], 0, 40)
+    short, long = np.sqrt(((found - expected) ** 2).mean(axis=(0, 2, 3)))
+    # 4 in the limit; 40 replicates of four numbers give it to about 10 %
+    assert 2.8 < short / long < 6.0
+
+
+def test_one_td_update_is_the_stated_one():
+    # one state: (s, a, r, s', a') = (0, a, R(0, a), 0, a'), and the first two updates by hand
+    game = family_game("crowd_averse", n_states=1, n_actions=2)
+    regularizer, policy, rng = Entropy(0.5), np.array([[0.3, 0.7]]), np.random.default_rng(0)
+    population = initial_population(game, 5, rng)
+    first = population.tagged[1]
+    reward, h = game.reward(np.ones(1))[0], float(regularizer.value(policy)[0])
+    q = np.zeros(2)
+    found = learning.ctd(game, policy, 5, regularizer, 1, 0, 2.0, 4.0, rng, population)
+    q[first] = 0.5 * (reward[first] + game.discount * h)
+    np.testing.assert_allclose(found[0], q, rtol=1e-15)  # the same operations
+    assert population.others.tolist() == [4]
+    assert population.tagged[0] == 0
+
+
+@pytest.mark.parametrize("n_agents", [2, 7, 10**6])
+@pytest.mark.parametrize("n_waiting", [0, 3])
+def test_snapshots_are_the_estimates_of_shorter_runs_bitwise(n_agents, n_waiting):
+    game, regularizer = family_game("affine"), Entropy(0.2)
+    policy = random_policy(game, 0)
+
+    def run(n_updates):
+        return learning.ctd(
+            game, policy, n_agents, regularizer, n_updates, n_waiting, 2.0, 4.0, np.random.default_rng(3)
+        )
+
+    together = run([10, 20, 35])
+    assert together.shape == (3, 4, 3)
+    for snapshot, n_updates in zip(together, [10, 20, 35], strict=True):
+        np.testing.assert_array_equal(snapshot, run(n_updates))
+    assert (together[0] != together[1]).any()
+
+
+def test_ctd_is_bitwise_reproducible_and_depends_on_its_seed():
+    game, policy = family_game("planted_kinked"), random_policy(family_game("planted_kinked"), 0)
+    runs = [
+        learning.ctd(game, policy, 50, Entropy(0.2), 200, 1, 2.0, 4.0, np.random.default_rng(seed))
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+
+
+def test_ctd_leaves_the_policy_alone_and_moves_the_population_on():
+    game, rng = family_game("affine"), np.random.default_rng(0)
+    policy = random_policy(game, 0)
+    kept = policy.copy()
+    population = initial_population(game, 1000, rng)
+    before = population.others.copy()
+    learning.ctd(game, policy, 1000, Entropy(0.2), 5, 0, 1.0, 1.0, rng, population)
+    np.testing.assert_array_equal(policy, kept)
+    assert population.others.sum() == 999
+    assert (population.others != before).any()
+
+
+def test_the_number_of_agents_is_that_of_a_given_population():
+    game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
+
+    def run(n_agents):
+        rng = np.random.default_rng(0)
+        return learning.ctd(
+            game, policy, n_agents, Entropy(0.2), 50, 0, 1.0, 1.0, rng, initial_population(game, 20, rng)
+        )
+
+    np.testing.assert_array_equal(run(20), run(10**6))
+
+
+@pytest.mark.parametrize("n_updates", [0, -1, [10, 10], [20, 10], [0, 5], [], 10.5, [1.5, 2.5]])
+def test_numbers_of_updates_that_do_not_increase_from_one_are_refused(n_updates):
+    game = family_game("affine")
+    with pytest.raises(InputError, match=r"n_updates: got .* expected integers >= 1 in increasing order"):
+        learning.ctd(game, random_policy(game, 0), 10, Entropy(1.0), n_updates, 0, 1.0, 1.0, np.random.default_rng(0))
+
+
+# --- centralized learning
+
+
+PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
+SCHEDULE = Schedule(n_epochs=25, n_updates=20_000, n_waiting=0, step_size=3.0, td_scale=30.0, td_offset=60.0)
+
+
+def test_centralized_learning_comes_close_to_a_planted_equilibrium():
+    policies = learning.centralized(PLANTED, 10**5, Entropy(0.3), SCHEDULE, np.random.default_rng(0))
+    assert policies.shape == (26, 3, 2)
+    np.testing.assert_array_equal(policies[0], operators.uniform_policy(PLANTED))
+    assert (policies > 0).all()
+    np.testing.assert_allclose(policies.sum(axis=2), 1.0, rtol=0, atol=1e-14)  # rounding of a sum
+    distances = [operators.policy_distance(policy, PLANTED.planted.policy) for policy in policies]
+    assert distances[0] > 0.15
+    # noise of a Q learned from 20 000 steps, about 0.02, over the strength 0.3, averaged by nothing
+    assert max(distances[-5:]) < 0.1
+    assert max(distances[-5:]) < 0.5 * distances[0]
+    gains = [equilibrium.exploitability(PLANTED, policy, Entropy(0.3)) for policy in (policies[0], policies[-1])]
+    assert gains[1] < 0.2 * gains[0]
+
+
+def test_centralized_learning_is_bitwise_reproducible():
+    schedule = Schedule(3, 50, 1, 1.0, 1.0, 2.0)
+    runs = [
+        learning.centralized(PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(seed)) for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+
+
+def test_centralized_learning_never_resets_the_population(monkeypatch):
+    created, left, met = [], [], []
+    create, estimate = learning.initial_population, learning.ctd
+
+    def spy_create(*arguments, **keywords):
+        created.append(create(*arguments, **keywords))
+        return created[-1]
+
+    def spy_estimate(*arguments, **keywords):
+        population = next(a for a in (*arguments, *keywords.values()) if a is created[0])
+        met.append((population.others.copy(), population.tagged.copy()))
+        result = estimate(*arguments, **keywords)
+        left.append((population.others.copy(), population.tagged.copy()))
+        return result
+
+    monkeypatch.setattr(learning, "initial_population", spy_create)
+    monkeypatch.setattr(learning, "ctd", spy_estimate)
+    learning.centralized(PLANTED, 40, Entropy(0.3), Schedule(5, 20, 1, 1.0, 1.0, 2.0), np.random.default_rng(0))
+    assert len(created) == 1
+    assert len(met) == 5
+    for (others, tagged), (others_met, tagged_met) in zip(left[:-1], met[1:], strict=True):
+        np.testing.assert_array_equal(others, others_met)
+        assert tagged[0] == tagged_met[0]
+    assert len({tuple(others) for others, _ in left}) > 1
+
+
+def test_each_epoch_is_a_mirror_ascent_step_on_its_estimate(monkeypatch):
+    estimates, estimate = [], learning.ctd
+
+    def spy(*arguments, **keywords):
+        estimates.append(estimate(*arguments, **keywords))
+        return estimates[-1]
+
+    monkeypatch.setattr(learning, "ctd", spy)
+    start, floor = random_policy(PLANTED, 0), lipschitz.policy_floor(PLANTED, Entropy(0.3))
+    epochs = []
+    policies = learning.centralized(
+        PLANTED,
+        40,
+        Entropy(0.3),
+        Schedule(4, 20, 0, 2.0, 1.0, 2.0),
+        np.random.default_rng(0),
+        start,
+        floor,
+        epochs.append,
+    )
+    np.testing.assert_array_equal(policies[0], start)
+    for k, q in enumerate(estimates):
+        np.testing.assert_array_equal(
+            policies[k + 1], operators.mirror_ascent_step(q, policies[k], 2.0, Entropy(0.3), floor)
+        )
+    assert epochs == [1, 2, 3, 4]
+
+
+def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
+    monkeypatch.setattr(
+        operators, "mirror_ascent_step", lambda q, policy, step_size, regularizer, floor=None: policy[:, ::-1]
+    )
+    actions, estimate = [], learning.ctd
+
+    def spy(game, policy, *arguments):
+        population = arguments[-1]
+        actions.append((policy[population.tagged[0]].argmax(), population.tagged[1]))
+        return estimate(game, policy, *arguments)
+
+    monkeypatch.setattr(learning, "ctd", spy)
+    learning.centralized(
+        PLANTED,
+        10,
+        Quadratic(0.3),
+        Schedule(20, 3, 0, 1.0, 1.0, 1.0),
+        np.random.default_rng(0),
+        np.tile([1.0, 0.0], (3, 1)),
+    )
+    assert len(actions) == 20
+    assert all(likely == played for likely, played in actions)
+
+
+def test_samples_are_counted_with_the_waiting_steps():
+    assert Schedule(3, 50, 4, 1.0, 1.0, 2.0).n_samples == 3 * 50 * 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("n_epochs", 0, "an integer >= 1"),
+        ("n_epochs", 2.0, "an integer >= 1"),
+        ("n_epochs", True, "an integer >= 1"),
+        ("n_updates", 0, "an integer >= 1"),
+        ("n_updates", "many", "an integer >= 1"),
+        ("n_waiting", -1, "an integer >= 0"),
+        ("step_size", 0.0, "a finite number > 0"),
+        ("step_size", float("inf"), "a finite number > 0"),
+        ("step_size", float("nan"), "a finite number > 0"),
+        ("td_scale", -1.0, "a finite number > 0"),
+        ("td_offset", 0.5, "a finite number >= td_scale = 1.0"),
+        ("td_offset", float("nan"), "a finite number >= td_scale"),
+        ("td_offset", float("inf"), "a finite number >= td_scale"),
+    ],
+)
+def test_a_schedule_out_of_range_is_refused(field, value, allowed):
+    good = {"n_epochs": 1, "n_updates": 1, "n_waiting": 0, "step_size": 1.0, "td_scale": 1.0, "td_offset": 1.0}
+    with pytest.raises(InputError, match=rf"^Schedule: {field}: got .*expected {allowed}"):
+        Schedule(**(good | {field: value}))

@@ -1,0 +1,152 @@
+"""Bad input gives one clear message that names the place, before any job starts."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pma_mfg import configuration, games
+from pma_mfg.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow/schemas/config.schema.json"
+SMOKE = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def parameters(content: dict[str, Any]) -> dict[str, Any]:
+    return content["games"]["smooth"]["parameters"]
+
+
+BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
+    "unknown key": (lambda c: c.update(sead=1), ("(top level)", "sead", "only the keys", "seed")),
+    "unknown key below": (lambda c: c["ctd"].update(burn_in=1), ("ctd", "burn_in", "n_waiting")),
+    "missing key": (lambda c: c.pop("bias"), ("no key bias",)),
+    "wrong type": (lambda c: c.update(seed="one"), ("seed", "'one'", "integer")),
+    "a fraction of a replicate": (lambda c: c["ctd"].update(n_replicates=2.5), ("ctd.n_replicates", "2.5", "integer")),
+    "discount of one": (lambda c: parameters(c).update(discount=1.0), ("games.smooth", "discount", "1.0", "[0, 1)")),
+    "negative discount": (lambda c: parameters(c).update(discount=-0.1), ("discount", "-0.1", "[0, 1)")),
+    "strength zero": (lambda c: c["games"]["smooth"].update(strength=0), ("games.smooth.strength", "0", "> 0")),
+    "negative planted strength": (lambda c: parameters(c).update(strength=-1.0), ("strength", "-1.0", "> 0")),
+    "one agent": (lambda c: c["bias"].update(populations=[1, 10, 100]), ("bias.populations[0]", "1", ">= 2")),
+    "one agent in TD": (lambda c: c["ctd"].update(n_agents=1), ("ctd.n_agents", "1", ">= 2")),
+    "unknown family": (
+        lambda c: c["games"]["smooth"].update(family="planted"),
+        ("family", "planted", "planted_smooth"),
+    ),
+    "missing parameter": (lambda c: parameters(c).pop("discount"), ("games.smooth", "discount", "nothing", "requires")),
+    "unknown parameter": (lambda c: parameters(c).update(states=3), ("games.smooth", "states", "n_states")),
+    "text for a number": (lambda c: parameters(c).update(n_states="3"), ("n_states", "'3'", "integer >= 1")),
+    "NaN parameter": (lambda c: parameters(c).update(coupling=float("nan")), ("coupling", "nan", "number >= 0")),
+    "unknown regularizer": (lambda c: c["games"]["smooth"].update(regularizer="l1"), ("regularizer", "l1", "entropy")),
+    "unknown game": (lambda c: c["ctd"].update(games=["smoth"]), ("ctd.games[0]", "smoth", "smooth")),
+    "name that is a path": (lambda c: c["games"].update({"../x": c["games"]["smooth"]}), ("games", "../x", "letters")),
+    "family and file": (lambda c: c["games"]["smooth"].update(file="x.npz"), ("games.smooth", "either family", "file")),
+    "accuracy above one": (
+        lambda c: c["epsilon_sweep"].update(epsilons=[0.1, 0.2, 1.5]),
+        ("epsilons[2]", "1.5", "< 1"),
+    ),
+    "updates in disorder": (lambda c: c["ctd"].update(n_updates=[100, 10, 1000]), ("ctd.n_updates", "increasing")),
+    "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_configuration_is_refused_with_its_place_and_what_is_allowed(case: str) -> None:
+    change, words = BAD[case]
+    content = copy.deepcopy(SMOKE)
+    change(content)
+    with pytest.raises(InputError) as refused:
+        configuration.check(content, SCHEMA, "mine.yaml")
+    message = str(refused.value)
+    assert message.startswith("mine.yaml")
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml"])
+def test_shipped_configurations_are_accepted(name: str) -> None:
+    configuration.load(ROOT / "config" / name, SCHEMA)
+
+
+def stored_game(path: Path, **changes: Any) -> Path:
+    game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=0, strength=0.1)
+    arrays = {
+        "discount": np.array(game.discount),
+        "base_transition": game.base_transition.copy(),
+        "base_reward": game.base_reward.copy(),
+    }
+    for name, value in changes.items():
+        if callable(value):
+            value(arrays[name])
+        else:
+            arrays[name] = value
+    np.savez(path, **arrays)
+    return path
+
+
+def negative(transition: np.ndarray) -> None:
+    transition[1, 0] = [-0.25, 0.75, 0.5]
+
+
+def too_much(transition: np.ndarray) -> None:
+    transition[1, 0, 2] += 0.125
+
+
+def not_a_number(reward: np.ndarray) -> None:
+    reward[2, 1] = np.nan
+
+
+BAD_FILES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "negative probability": ({"base_transition": negative}, ("next=0|state=1, action=0", "-0.25", ">= 0")),
+    "rows that do not sum to one": ({"base_transition": too_much}, ("state=1, action=0", "1.125", "sum to 1")),
+    "NaN": ({"base_reward": not_a_number}, ("base_reward[2, 1]", "nan", "finite")),
+    "shapes that do not fit": ({"base_reward": np.zeros((3, 4))}, ("base_transition", "(3, 2, 3)", "(3, 4, 3)")),
+    "discount of one": ({"discount": np.array(1.0)}, ("discount", "1.0", "[0, 1)")),
+}
+
+
+@pytest.mark.parametrize("case", [*BAD_FILES, "cut short", "missing"])
+def test_bad_game_file_is_refused_with_its_array_and_place(case: str, tmp_path: Path) -> None:
+    changes, words = BAD_FILES.get(case, ({}, ("mine.npz",)))
+    path = stored_game(tmp_path / "mine.npz", **changes)
+    if case == "cut short":
+        path.write_bytes(path.read_bytes()[:-200])
+    if case == "missing":
+        path.unlink()
+    content = copy.deepcopy(SMOKE)
+    content["games"]["smooth"] = {"file": str(path), "regularizer": "entropy", "strength": 0.1}
+    with pytest.raises(InputError) as refused:
+        configuration.check(content, SCHEMA, "mine.yaml")
+    assert "mine.npz" in str(refused.value)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("entry", [("workflow/run.py",), ("-m", "snakemake", "--configfile")])
+def test_bad_configuration_starts_no_job(entry: tuple[str, ...], fresh_copy: Path, run: Callable[..., Any]) -> None:
+    content = copy.deepcopy(SMOKE)
+    content["games"]["smooth"]["strength"] = 0
+    (fresh_copy / "bad.yaml").write_text(yaml.safe_dump(content))
+    done = run(fresh_copy, *entry, "bad.yaml")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "bad.yaml: games.smooth.strength: got 0, expected a number > 0" in output
+    assert "Traceback" not in output
+    assert not (fresh_copy / "results").exists()
+
+
+def test_unreadable_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("seed: [1\ngames: 3")
+    with pytest.raises(InputError, match=r"broken\.yaml: line 2: got .*, expected valid YAML"):
+        configuration.load(tmp_path / "broken.yaml", SCHEMA)
+    with pytest.raises(InputError, match=r"absent\.yaml.*No such file"):
+        configuration.load(tmp_path / "absent.yaml", SCHEMA)
