@@ -54,7 +54,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for name, least in (("n_epochs", 1), ("n_updates", 1), ("n_waiting", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError("Schedule", name, value, f"an integer >= {least}")
         for name in ("step_size", "td_scale"):
             if not 0.0 < getattr(self, name) < np.inf:
@@ -257,9 +257,13 @@ def ctd(
     -------
     ndarray, shape (S, A), or (C, S, A) for a sequence of C numbers
     """
-    checkpoints = np.atleast_1d(np.asarray(n_updates, dtype=np.int64))
-    if (np.diff(checkpoints) <= 0).any() or checkpoints[0] < 1:
+    checkpoints = np.atleast_1d(np.asarray(n_updates))
+    ordered = checkpoints.size > 0 and checkpoints.dtype.kind in "iu" and (np.diff(checkpoints, prepend=0) > 0).all()
+    if not ordered:
         raise InputError("learning.ctd", "n_updates", n_updates, "integers >= 1 in increasing order")
+    checkpoints = checkpoints.astype(np.int64)
+    if n_waiting < 0:
+        raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.empty((len(checkpoints), game.n_states, game.n_actions))

@@ -253,7 +253,7 @@ def jacobian(game: MeanFieldGame, policy: np.ndarray, step_size: float, regulari
     Returns
     -------
     ndarray, shape (S (A-1), S (A-1))
-        With the basis of `tangent_basis`, state by state. At a kink of a link, where no Jacobian exists, the mean of both
+        With the basis of `tangent_basis`, state by state. At a kink of a link there is no Jacobian: the mean of both
         sides is taken.
     """
     states, actions = policy.shape

@@ -29,7 +29,7 @@ def generator(root: int, *coordinates: str | int | float) -> np.random.Generator
     """
     key: list[int] = []
     for coordinate in coordinates:
-        text = coordinate if isinstance(coordinate, str) else repr(float(coordinate))
+        text = f"name {coordinate}" if isinstance(coordinate, str) else f"number {float(coordinate)!r}"
         digest = hashlib.sha256(text.encode()).digest()
         key += [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(root, spawn_key=key)))

@@ -59,7 +59,8 @@ class ErgodicAverages:
 
 def check_n_agents(n_agents: int) -> int:
     """Return the number of agents as an int, or raise an `InputError` unless it is an integer from 2 to 10^15."""
-    if isinstance(n_agents, bool) or int(n_agents) != n_agents or not 2 <= n_agents <= 10**15:
+    whole = isinstance(n_agents, int | np.integer) or (isinstance(n_agents, float) and n_agents.is_integer())
+    if isinstance(n_agents, bool) or not whole or not 2 <= n_agents <= 10**15:
         raise InputError("simulation", "n_agents", n_agents, "an integer from 2 to 10^15")
     return int(n_agents)
 

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,19 @@ from pma_mfg import __version__
 from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
+#: What numpy, zipfile and zlib raise on a file that is damaged, cut short, or something else.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextmanager
@@ -92,12 +106,14 @@ def read_arrays(
             entries = {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         raise InputError(source, "file", Description("nothing there"), "an existing .npz file") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGE as error:
         raise InputError(source, "file", Description(str(error)), "a complete .npz file of plain arrays") from None
     try:
-        metadata = dict(json.loads(str(entries.pop(METADATA, "{}"))))
+        metadata = json.loads(str(entries.pop(METADATA, "{}")))
     except ValueError as error:
         raise InputError(source, METADATA, Description(error), "a JSON object") from None
+    if not isinstance(metadata, dict):
+        raise InputError(source, METADATA, metadata, "a JSON object")
     stored_hash = metadata.pop("content_hash", None)
     validate(entries, metadata)
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):

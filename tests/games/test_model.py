@@ -53,7 +53,10 @@ def test_feature_values_follow_the_formula_of_their_link(link, seed):
 
 
 def test_feature_values_of_many_mean_fields_are_those_of_each():
-    features = features_of("log", 0).joined(features_of("absolute", 1)).joined(features_of("identity", 2))
+    parts = [features_of(link, seed) for seed, link in enumerate(("log", "absolute", "identity"))]
+    features = Features(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Features.__dataclass_fields__)
+    )
     mean_fields = np.random.default_rng(0).dirichlet(np.ones(4), size=(2, 5))
     stacked = features.values(mean_fields)
     assert stacked.shape == (2, 5, 9)

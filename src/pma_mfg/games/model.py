@@ -250,9 +250,10 @@ class MeanFieldGame:
         _check_array(source, "base_transition", self.base_transition, (states, actions, states))
         for name, shape in (("transition", (states, actions, states)), ("reward", (states, actions))):
             features: Features = getattr(self, f"{name}_features")
-            if features.links.ndim != 1 or not np.isin(features.links, range(len(LINKS))).all():
+            links = features.links
+            if links.ndim != 1 or links.dtype.kind not in "iu" or not np.isin(links, range(len(LINKS))).all():
                 allowed = f"a list of integers from 0 to {len(LINKS) - 1}"
-                raise InputError(source, f"{name}_features.links", features.links.tolist(), allowed)
+                raise InputError(source, f"{name}_features.links", links.tolist(), allowed)
             count = len(features.links)
             _check_array(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *shape))
             _check_array(source, f"{name}_features.weights", features.weights, (count, states))
@@ -266,6 +267,11 @@ class MeanFieldGame:
                     "links that are finite on the whole simplex",
                 )
         self._validate_probabilities(source)
+        if self.planted is not None:
+            _check_distributions(source, "planted_policy", self.planted.policy, (states, actions))
+            _check_distributions(source, "planted_mean_field", self.planted.mean_field, (states,))
+            if not 0.0 < self.planted.strength < np.inf:
+                raise InputError(source, "planted_strength", self.planted.strength, "a finite number > 0")
 
     def _validate_probabilities(self, source: str) -> None:
         points = np.eye(self.n_states)
@@ -292,6 +298,12 @@ class MeanFieldGame:
                     float(kernel[s, a].sum()),
                     "probabilities that sum to 1",
                 )
+
+
+def _check_distributions(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    _check_array(source, name, array, shape)
+    if (array < 0.0).any() or (np.abs(array.sum(axis=-1) - 1.0) > 1e-9).any():
+        raise InputError(source, name, array.tolist(), "probabilities that sum to 1")
 
 
 def _check_array(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
