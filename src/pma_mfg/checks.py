@@ -16,8 +16,9 @@ from pma_mfg.regularizers import Regularizer
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
 RATE_WINDOW = (1e-11, 1e-6)
-#: With fewer iterates than this between them, faster modes and oscillation bend the fit by more than some percent.
-RATE_ITERATES = 10
+#: With fewer iterates than this in the window no rate is fitted: where the distance oscillates around its decay by a
+#: factor of 1.4, n iterates pin the rate down to about log(1.4) / n, which is to be below 2 %.
+RATE_ITERATES = 20
 #: A run has converged when the distance to the equilibrium is below this (rounding is some 1e-14).
 CONVERGED = 1e-10
 

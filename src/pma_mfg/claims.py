@@ -227,13 +227,13 @@ def _samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
 
     return {
         "id": "C4",
-        "statement": "Centralized learning needs O~(epsilon^-2) samples of one trajectory.",
+        "statement": "Centralized learning needs at most O~(epsilon^-2) samples of one trajectory.",
         "source": "Theorem 4.3",
         "quantity": "slope of log(samples / (K (M_mix + 1))) against log(1 / achieved error)",
         "estimate": statistics.bootstrap(errors, slope, _generator(rows, "C4"), confidence),
-        "expected": (2.0 - tolerance, 2.0 + tolerance),
+        "expected": (0.0, 2.0 + tolerance),
         "how": f"{len(errors[0])} replicates at each of {len(epsilons)} accuracies from {max(epsilons)} to "
-        f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, schedule with tuned constants",
+        f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, tuned constants; a slope of 2 means that the bound is tight",
     }
 
 
@@ -252,18 +252,17 @@ def _accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     }
 
 
-def _bias_groups(rows: pd.DataFrame) -> tuple[list[float], list[np.ndarray], pd.DataFrame]:
-    """Return N and the signed Q errors, shape (replicates, S A), of the sizes whose bias is above the floor."""
-    populations, groups, kept = [], [], []
+def _bias_groups(rows: pd.DataFrame, standard_errors: float) -> tuple[list[int], list[np.ndarray]]:
+    """Return the N whose bias is this many standard errors or more, and their Q errors, shape (replicates, S A)."""
+    populations, groups = [], []
     for n_agents in sorted(set(rows["n_agents"])):
         group = rows[rows["n_agents"] == n_agents]
         errors = group.pivot(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
         standard_error = errors.std(axis=0, ddof=1).max() / np.sqrt(len(errors))
-        if _largest_mean(errors) > FLOOR_STANDARD_ERRORS * standard_error:
-            populations.append(float(n_agents))
+        if _largest_mean(errors) > standard_errors * standard_error:
+            populations.append(int(n_agents))
             groups.append(errors)
-            kept.append(group)
-    return populations, groups, pd.concat(kept) if kept else rows.iloc[:0]
+    return populations, groups
 
 
 def _largest_mean(errors: np.ndarray) -> float:
@@ -278,7 +277,7 @@ def _kinked(rows: pd.DataFrame) -> bool:
 
 
 def _bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    populations, groups, _ = _bias_groups(rows)
+    populations, groups = _bias_groups(rows, FLOOR_STANDARD_ERRORS)
     kinked = _kinked(rows)
     slope = -0.5 if kinked else -1.0
     estimate = _exactly(math.nan)
@@ -313,11 +312,11 @@ def _deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float)
 
 
 def _bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    populations, groups, kept = _bias_groups(rows)
+    # the largest N at which the Monte Carlo error leaves room for a verdict: a quarter of the tolerance
+    populations, groups = _bias_groups(rows, 4.0 / tolerance)
     estimate = _exactly(math.nan)
     if populations:
-        at = kept[kept["n_agents"] == populations[-1]]
-        predicted = float(at["predicted_q_error"].abs().max())
+        predicted = float(rows[rows["n_agents"] == populations[-1]]["predicted_q_error"].abs().max())
         rng = _generator(rows, "C6-constant")
         estimate = statistics.bootstrap(groups[-1:], lambda drawn: _largest_mean(drawn[0]) / predicted, rng, confidence)
     return {
@@ -327,6 +326,7 @@ def _bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
         "quantity": "measured / predicted bias",
         "estimate": estimate,
         "expected": (1.0 - tolerance, 1.0 + tolerance),
-        "how": f"at N = {int(populations[-1]) if populations else 0}, the largest above the Monte Carlo floor; "
-        "no free parameter",
+        "how": f"at N = {populations[-1]}, the largest measured well enough; no free parameter"
+        if populations
+        else "at no N is the bias measured well enough",
     }

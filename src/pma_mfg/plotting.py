@@ -3,7 +3,7 @@
 Each figure is two pure functions. ``<name>_data`` reduces tables to exactly what is drawn: measured points with
 their 95 % bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes
 nothing. Intervals come from generators of their own, so that a figure is a function of its tables. Colours are
-Okabe and Ito's, distinguishable without colour vision; a game has the same colour in all figures unless two names
+distinguishable without colour vision; a game has the same colour in all figures unless two names
 of one figure compete for it.
 
 The data of `samples` and `populations` have these columns:
@@ -27,10 +27,9 @@ from typing import Any, cast
 import matplotlib.style
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -42,8 +41,8 @@ from pma_mfg.checks import RATE_WINDOW
 STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
 #: Width of a page in inches.
 WIDTH = 7.0
-#: Okabe and Ito's colours without yellow, which is too light for lines, in the order that `_game_looks` counts.
-COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#D55E00", "#0072B2")
+#: Seaborn's colour-blind safe palette without its light colours, in the order that `_game_looks` counts.
+COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 1, 9, 7, 3, 0))
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
@@ -572,7 +571,7 @@ def _slope(points: pd.DataFrame) -> str:
     value, low, high = (float(points[column].iloc[0]) for column in ("slope", "slope_low", "slope_high"))
     if np.isnan(value):
         return ""
-    digits = int(np.clip(np.ceil(-np.log10(max(high - low, 1e-9))), 2, 3))
+    digits = 3 if high - low < 0.01 else 2
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
 
 
@@ -605,7 +604,7 @@ def _game_looks(games: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 def _ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
     """Return a colour for each distinct value, dark to light in their order."""
     ordered = sorted(set(values), reverse=reverse)
-    return {v: to_hex(colormaps["viridis"](0.85 * i / max(1, len(ordered) - 1))) for i, v in enumerate(ordered)}
+    return dict(zip(ordered, seaborn.color_palette("viridis", len(ordered)).as_hex(), strict=True))
 
 
 #: Figure name -> names of its input tables, its data function (of the tables in that order), its drawing function.
