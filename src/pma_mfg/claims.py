@@ -132,6 +132,48 @@ def _record(
     }
 
 
+def markdown(records: list[Claim]) -> str:
+    """Return the verdicts as a table for readers, one section per claim.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `evaluate`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.4g}"
+
+    lines = [
+        "# Verdicts",
+        "",
+        "Written by the pipeline from its tables. *Confirmed*: the whole interval lies in the expected range; *not "
+        "confirmed*: outside; *inconclusive*: across its border, or nothing could be tested.",
+    ]
+    for claim in dict.fromkeys(record["id"] for record in records):
+        rows = [record for record in records if record["id"] == claim]
+        first = rows[0]
+        lines += [
+            "",
+            f"## {claim}: {first['statement']}",
+            "",
+            f"{first['source']}. Quantity: {first['quantity']}.",
+            "",
+            "| game | verdict | estimate | interval | expected | how |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in rows:
+            interval, expected = (" … ".join(number(end) for end in row[key]) for key in ("interval", "expected"))
+            cells = [row["game"], f"**{row['verdict']}**", number(row["estimate"]), interval, expected, row["how"]]
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _exactly(value: float) -> Estimate:
     return Estimate(value, value, value)
 
@@ -233,7 +275,7 @@ def _samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
         "estimate": statistics.bootstrap(errors, slope, _generator(rows, "C4"), confidence),
         "expected": (0.0, 2.0 + tolerance),
         "how": f"{len(errors[0])} replicates at each of {len(epsilons)} accuracies from {max(epsilons)} to "
-        f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, tuned constants; a slope of 2 means that the bound is tight",
+        f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, tuned constants; at slope 2 the bound is tight",
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -261,6 +260,8 @@ def _claims(options: argparse.Namespace) -> None:
         options.constant_tolerance,
     )
     storage.write_json(options.out, records)
+    if options.out_markdown:
+        storage.write_text(options.out_markdown, claims.markdown(records))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
         log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
@@ -275,10 +276,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import kernels
+    from pma_mfg import kernels, storage
 
-    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-    Path(options.out).write_text(f"{kernels.__name__} compiled\n")
+    if options.out:
+        storage.write_text(options.out, f"{kernels.__name__} compiled\n")
 
 
 def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
@@ -402,6 +403,7 @@ def _parser() -> argparse.ArgumentParser:
         text = f"see docs/theory.md, section 12 (default {default})"
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
     claims.add_argument("--out", required=True, help="JSON file to write")
+    claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figure.add_argument("name", choices=["contraction", "equilibria", "populations", "samples"])
@@ -409,7 +411,7 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
 
     warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
-    warm_up.add_argument("--out", default=os.devnull, help="file to write when done")
+    warm_up.add_argument("--out", help="file to write when done")
     return parser
 
 

@@ -83,7 +83,7 @@ def contraction_data(iterates: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFram
     DataFrame
         Columns game, series ("measured" or "predicted"), step_size, start, iteration, distance, rate (the
         Jacobian's spectral radius, nan where the game has a kink at its equilibrium). A prediction passes through
-        the middle iterate of `checks.RATE_WINDOW` of the first start that has one. Runs that do not converge are
+        the middle iterate of `checks.RATE_WINDOW` of the start that takes longest. Runs that do not converge are
         shown for as long as the longest one that does.
     """
     rates = rates.assign(rate=rates["spectral_radius"].where(rates["differentiable"]))
@@ -105,9 +105,10 @@ def _prediction(runs: pd.DataFrame) -> pd.DataFrame:
     asymptotic = runs[runs["distance"].between(*RATE_WINDOW) & runs["rate"].between(0.0, 1.0, inclusive="neither")]
     if asymptotic.empty:
         return asymptotic
-    run = asymptotic[asymptotic["start"] == asymptotic["start"].min()]
+    longest = asymptotic.sort_values("iteration")["start"].iloc[-1]
+    run = asymptotic[asymptotic["start"] == longest]
     middle = np.abs(np.log(run["distance"]) - np.mean(np.log(RATE_WINDOW))).idxmin()
-    ends: pd.DataFrame = runs[runs["start"] == run["start"].iloc[0]].iloc[[0, -1]]
+    ends: pd.DataFrame = runs[runs["start"] == longest].iloc[[0, -1]]
     distance = run.loc[middle, "distance"] * ends["rate"] ** (ends["iteration"] - run.loc[middle, "iteration"])
     return ends.assign(series="predicted", distance=distance)
 

@@ -145,7 +145,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
 
 
-def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON with sorted structure left as given, indented, newline at the end; NaN and infinity are refused."""
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(text)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write indented JSON; NaN and infinity, which JSON does not have, are refused."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -38,7 +38,8 @@ rule claims:
         library("claims"),
         tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=claims.TABLES),
     output:
-        f"{RESULTS}/claims.json",
+        claims=f"{RESULTS}/claims.json",
+        markdown=f"{config['figures']}/verdicts.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -51,7 +52,8 @@ rule claims:
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {params.tables} {params.tolerances} --out {output} --log {log}"
+        "pma-mfg claims --tables {params.tables} {params.tolerances}"
+        " --out {output.claims} --out-markdown {output.markdown} --log {log}"
 
 
 rule figure:
