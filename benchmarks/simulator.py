@@ -1,9 +1,9 @@
 """Time the counts simulator against its baselines, both sides in this run: `make bench`.
 
-The work is TD learning (Algorithm 1) on one trajectory of the N-agent game. The baseline is the same algorithm as a numpy
-loop over steps: one multinomial call for all states, the same averaged transition tables, features of an affine game by
-one product. Sides alternate, and the median of the ratios is reported, so that a machine whose speed drifts does not
-favour one of them. Nothing is asserted here.
+The work is TD learning (Algorithm 1) on one trajectory of the N-agent game. The baseline is the same algorithm as a
+numpy loop over steps: one multinomial call for all states, the same averaged transition tables, features of an affine
+game by one product. Sides alternate, and the median of the ratios is reported, so that a machine whose speed drifts
+does not favour one of them. Nothing is asserted here.
 """
 
 from __future__ import annotations

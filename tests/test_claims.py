@@ -183,3 +183,11 @@ def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:
     record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
     assert "2 of 3" in record["how"]
     assert record["verdict"] == "inconclusive"  # two points are no line
+
+
+def test_readers_table_shows_every_verdict_with_its_interval() -> None:
+    records = claims.evaluate(tables(td_slope=-0.35), **TOLERANCES)
+    text = claims.markdown(records)
+    assert text.count("| g | **") == len(records)
+    assert "| g | **not confirmed** | -0.35" in text
+    assert all(f"## {record['id']}: {record['statement']}" in text for record in records)

@@ -70,3 +70,14 @@ def test_samples_to_reach_interpolates_a_power_law_exactly(target: float, expect
     errors = [value**-0.5 for value in samples]
     # the error is m^-1/2, so the target is reached at target^-2, or at the first sample
     assert statistics.samples_to_reach(target, samples, errors) == pytest.approx(expected, rel=1e-12)
+
+
+def test_runs_measured_at_all_points_are_drawn_together() -> None:
+    rng = np.random.default_rng(2)
+    x = [10.0, 100.0, 1000.0]
+    level = np.exp(rng.normal(size=24))  # a run that is bad at one point is bad at all
+    groups = [level * value**-0.5 * np.exp(0.01 * rng.normal(size=24)) for value in x]
+    together, apart = (statistics.slope_interval(x, groups, np.random.default_rng(3), paired=p) for p in (True, False))
+    # the common factor moves no slope: only the 1 % of noise is left
+    assert together.low <= -0.5 <= together.high
+    assert together.high - together.low < 0.05 * (apart.high - apart.low)

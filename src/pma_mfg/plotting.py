@@ -134,7 +134,7 @@ def samples_data(ctd: pd.DataFrame, epsilon: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for game, table in _by_game(_largest_population(ctd)):
         x, groups = _groups(table, "n_updates", "error")
-        parts.append(_measured("ctd", game, x, groups))
+        parts.append(_measured("ctd", game, x, groups, paired=True))
         parts.append(_through_centre("ctd", game, "theory", x, parts[-1]["value"], -0.5))
     for game, table in _by_game(_largest_population(epsilon)):
         for target, runs in table[table["epoch"] > 0].groupby(table["epsilon"].astype(float)):
@@ -256,6 +256,7 @@ def _measured(
     groups: Sequence[np.ndarray],
     label: str = "",
     fit: bool = True,
+    paired: bool = False,
     summary: Callable[[np.ndarray], float] = lambda group: float(group.mean()),
 ) -> pd.DataFrame:
     """Return points with intervals over replicates, and with their fitted slope if there are two of them or more."""
@@ -263,7 +264,7 @@ def _measured(
     estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng) for group in groups]
     points = _line(panel, game, "measured", x, [estimate.value for estimate in estimates])
     points["low"], points["high"] = [e.low for e in estimates], [e.high for e in estimates]
-    fitted = statistics.slope_interval(x, groups, rng, summary=summary) if fit and len(x) > 1 else None
+    fitted = statistics.slope_interval(x, groups, rng, summary=summary, paired=paired) if fit and len(x) > 1 else None
     return _with_slope(points, fitted)
 
 

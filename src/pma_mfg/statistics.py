@@ -91,6 +91,7 @@ def slope_interval(
     rng: np.random.Generator,
     confidence: float = 0.95,
     summary: Callable[[np.ndarray], float] = lambda group: float(np.mean(group)),
+    paired: bool = False,
 ) -> Estimate:
     """Return the slope of log summary(group) against log x, with a bootstrap interval over replicates.
 
@@ -102,11 +103,18 @@ def slope_interval(
     confidence : float
     summary : callable
         Of one group, > 0; the mean by default.
+    paired : bool
+        Whether the k-th replicates of all groups come from one run, as for checkpoints: they are then drawn together.
 
     Returns
     -------
     Estimate
     """
+    if paired:
+        runs = np.stack(groups, axis=1)
+        return bootstrap(
+            [runs], lambda drawn: log_log_slope(x, [summary(drawn[0][:, i]) for i in range(len(x))]), rng, confidence
+        )
     return bootstrap(groups, lambda drawn: log_log_slope(x, [summary(group) for group in drawn]), rng, confidence)
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +118,28 @@ def test_tables_are_bitwise_the_same_on_one_core_and_in_another_order(smoke: Pat
     assert done.returncode == 0, done.stderr[-3000:]
     for target in targets:
         assert (smoke / target).read_bytes() == (fresh_copy / target).read_bytes(), target
+
+
+def test_a_killed_run_resumes_with_the_same_command_to_the_same_results(
+    smoke: Path, fresh_copy: Path, run: Run
+) -> None:
+    command = [sys.executable, "workflow/run.py", CONFIG]
+    with (fresh_copy / "killed.log").open("w") as log:
+        killed = subprocess.Popen(command, cwd=fresh_copy, stdout=log, stderr=log, start_new_session=True)
+        points = fresh_copy / RESULTS / "points"
+        while killed.poll() is None and len(list(points.rglob("*.parquet"))) < 8:
+            time.sleep(0.2)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+    assert not (fresh_copy / RESULTS / "claims.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in points.rglob("*.parquet")}
+    done = run(fresh_copy, *command[1:])
+    assert done.returncode == 0, done.stderr[-3000:]
+    kept = [path for path, written in before.items() if path.stat().st_mtime_ns == written]
+    assert len(kept) >= len(before) - 4  # at most what the jobs that were running had just written is lost
+    for table in sorted((smoke / RESULTS / "tables").iterdir()):
+        assert table.read_bytes() == (fresh_copy / RESULTS / "tables" / table.name).read_bytes(), table.name
+    assert (smoke / RESULTS / "claims.json").read_bytes() == (fresh_copy / RESULTS / "claims.json").read_bytes()
 
 
 def test_nothing_reruns_when_nothing_changed(smoke: Path, run: Run) -> None:
