@@ -28,26 +28,30 @@ def numpy_loop(
 ) -> np.ndarray:
     """TD learning without waiting steps, one numpy step at a time; returns Q, shape (S, A)."""
     population = initial_population(game, n_agents, rng)
-    others, (state, action) = population.others, population.tagged
-    base = np.einsum("sa,say->sy", policy, game.base_transition)
-    terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
-    entropy = REGULARIZER.value(policy)
-    cumulative_policy = policy.cumsum(axis=1)
-    scale = learning.td_scale(game, policy)
+    others, (state, action) = population.others, population.tagged.tolist()
+    last_state, last_action = game.n_states - 1, game.n_actions - 1
+    # every link of this family is the identity: features are affine, and tables flat for one product
+    (W_P, b_P), (W_R, b_R) = ((f.weights, f.offsets) for f in (game.transition_features, game.reward_features))
+    shared_base = np.einsum("sa,say->sy", policy, game.base_transition)
+    shared_terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms).reshape(len(b_P), -1)
+    rows_base, rewards_base = game.base_transition, game.base_reward.tolist()
+    rows_terms = np.ascontiguousarray(np.moveaxis(game.transition_terms, 0, 2))
+    rewards_terms = np.ascontiguousarray(np.moveaxis(game.reward_terms, 0, 2))
+    entropy, cumulative_policy = REGULARIZER.value(policy).tolist(), policy.cumsum(axis=1)
+    scale, discount = learning.td_scale(game, policy), game.discount
     q = np.zeros_like(policy)
-    phi_P, phi_R = game.transition_features, game.reward_features  # every link of this family is the identity
     for m in range(n_updates):
         mean_field = others / n_agents
         mean_field[state] += 1.0 / n_agents
-        phi = phi_P.weights @ mean_field + phi_P.offsets
-        row = game.base_transition[state, action] + phi @ game.transition_terms[:, state, action]
-        next_state = min(int(np.searchsorted(row.cumsum(), rng.random())), game.n_states - 1)
-        next_action = min(int(np.searchsorted(cumulative_policy[next_state], rng.random())), game.n_actions - 1)
-        kernel = base + np.tensordot(phi, terms, axes=1)
+        phi = W_P @ mean_field + b_P
+        row = rows_base[state, action] + phi @ rows_terms[state, action]
+        first, second = rng.random(2)
+        next_state = min(int(row.cumsum().searchsorted(first)), last_state)
+        next_action = min(int(cumulative_policy[next_state].searchsorted(second)), last_action)
+        kernel = shared_base + (phi @ shared_terms).reshape(shared_base.shape)
         others = rng.multinomial(others, kernel).sum(axis=0)
-        reward_phi = phi_R.weights @ mean_field + phi_R.offsets
-        reward = game.base_reward[state, action] + reward_phi @ game.reward_terms[:, state, action]
-        target = reward + game.discount * (q[next_state, next_action] + entropy[next_state])
+        reward = rewards_base[state][action] + (W_R @ mean_field + b_R) @ rewards_terms[state, action]
+        target = reward + discount * (q[next_state, next_action] + entropy[next_state])
         q[state, action] += scale / (m + scale) * (target - q[state, action])
         state, action = next_state, next_action
     return q

@@ -189,5 +189,7 @@ def test_readers_table_shows_every_verdict_with_its_interval() -> None:
     records = claims.evaluate(tables(td_slope=-0.35), **TOLERANCES)
     text = claims.markdown(records)
     assert text.count("| g | **") == len(records)
-    assert "| g | **not confirmed** | -0.35" in text
+    failed = next(record for record in records if record["verdict"] == "not confirmed")
+    assert failed["id"] == "C3"
+    assert f"| g | **not confirmed** | {failed['estimate']:.4g} | {failed['interval'][0]:.4g} … " in text
     assert all(f"## {record['id']}: {record['statement']}" in text for record in records)

@@ -584,7 +584,7 @@ def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
         low, high = axis.get_view_interval()
         if high < 100.0 * low:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
         axis.set_minor_formatter(NullFormatter())
 
 
