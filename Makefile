@@ -15,6 +15,8 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing installed elsewhere may leak into the environment.
 unexport PYTHONHOME PYTHONPATH
+# Bytecode is written at first use; without it every job of the pipeline would compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 # Small matrices: threads of the linear algebra library would only get into each other's way.
