@@ -55,7 +55,9 @@ def start(folder, cache, expressions):
     values = ", ".join(f"tiny.{expression}" for expression in expressions)
     compiled = " + ".join(f"sum(tiny.{name}.stats.cache_misses.values())" for name in FUNCTIONS)
     code = f"import tiny; print({values}, {compiled})"
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)}
+    # Python's own bytecode cache would take a file of the same length and time for the same file
+    own = {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | own
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -60,7 +60,9 @@ def game_arguments(wildcards):
     game = config["games"][wildcards.game]
     if "file" in game:
         return f"validate {game['file']}"
-    return " ".join(["generate", game["family"], *(f"{name}={value}" for name, value in game["parameters"].items())])
+    return " ".join(
+        ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
+    )
 
 
 def step_sizes(section):
