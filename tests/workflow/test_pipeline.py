@@ -175,7 +175,7 @@ def test_a_lost_point_is_recomputed_bitwise_by_its_name_and_nothing_else_is(smok
     point = smoke / RESULTS / "points/bias/kinked_30.parquet"
     before = point.read_bytes()
     point.unlink()
-    done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, str(point.relative_to(smoke)))
+    done = run(smoke, "-m", "snakemake", str(point.relative_to(smoke)), "--configfile", CONFIG)
     assert done.returncode == 0, done.stderr[-3000:]
     assert point.read_bytes() == before
     assert messages(done.stdout + done.stderr) == {"Average kinked with 30 agents"}
