@@ -1,6 +1,18 @@
-"""One Hypothesis profile for all tests: the same examples on every run, and no wall-clock limits."""
+"""One Hypothesis profile for all tests, and a numba cache that parallel workers find ready."""
 
+from __future__ import annotations
+
+import importlib
+
+import pytest
 from hypothesis import settings
 
-settings.register_profile("project", derandomize=True, deadline=None, max_examples=25)
+# the same examples on every run, and no wall-clock limits
+settings.register_profile("project", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import QuantEcon once before any worker starts: workers that compile it at the same time spoil numba's cache."""
+    if not hasattr(config, "workerinput"):
+        importlib.import_module("quantecon")

@@ -59,7 +59,7 @@ def game_arguments(wildcards):
     """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
     game = config["games"][wildcards.game]
     if "file" in game:
-        return f"validate {game['file']}"
+        return f"validate {shlex.quote(game['file'])}"
     return " ".join(
         ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
     )
