@@ -25,6 +25,7 @@ STATE = ROOT / ".snakemake"
 
 def main(path: str, *options: str) -> int:
     """Return the exit code: 0, 2 for a bad configuration or a second run, or Snakemake's own."""
+    print(f"checking {path}", flush=True)
     try:
         settings = configuration.load(path, ROOT / "workflow/schemas/config.schema.json")
     except InputError as error:

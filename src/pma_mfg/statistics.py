@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from pma_mfg.errors import Description, InputError
 
@@ -68,7 +68,7 @@ def bootstrap(
         statistic([group[indices[i]] for group, indices in zip(groups, chosen, strict=True)]) for i in range(RESAMPLES)
     ]
     n = min(map(len, groups))
-    tail = float(norm.cdf(np.sqrt(n / (n - 1)) * t.ppf(0.5 * (1.0 - confidence), n - 1)))
+    tail = float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.5 * (1.0 - confidence))))
     low, high = np.quantile(draws, [tail, 1.0 - tail])
     return Estimate(float(statistic(groups)), float(low), float(high))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import yaml
 from pma_mfg import claims, plotting, storage
 
 Run = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = "results/smoke"
 CONFIG = "config/smoke.yaml"
 
@@ -60,6 +62,13 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     drawn = sorted(path.name for path in (smoke / RESULTS / "figures").iterdir() if path.suffix != ".md")
     assert drawn == sorted(f"{name}.{suffix}" for name in plotting.FIGURES for suffix in ("png", "svg"))
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
+
+
+def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None:
+    rules = (ROOT / "workflow/rules/common.smk").read_text()
+    declared = re.search(r"^FIGURES = (\{.*?^\})", rules, re.DOTALL | re.MULTILINE)
+    assert declared is not None
+    assert ast.literal_eval(declared[1]) == {name: list(figure[0]) for name, figure in plotting.FIGURES.items()}
 
 
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:

@@ -3,7 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from pma_mfg import claims, configuration, plotting
+from pma_mfg import claims, configuration
 from pma_mfg.errors import InputError
 from snakemake.exceptions import WorkflowError
 
@@ -21,7 +21,13 @@ shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 RESULTS = config["results"]
 SEED = config["seed"]
-FIGURES = list(plotting.FIGURES)
+# figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
+FIGURES = {
+    "contraction": ["iterates", "rates"],
+    "equilibria": ["equilibria"],
+    "populations": ["bias", "population", "limits"],
+    "samples": ["ctd", "epsilon"],
+}
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
 

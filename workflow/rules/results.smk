@@ -59,9 +59,7 @@ rule claims:
 rule figure:
     input:
         library("plotting"),
-        tables=lambda wildcards: expand(
-            f"{RESULTS}/tables/{{table}}.parquet", table=plotting.FIGURES[wildcards.figure][0]
-        ),
+        tables=lambda wildcards: expand(f"{RESULTS}/tables/{{table}}.parquet", table=FIGURES[wildcards.figure]),
     output:
         expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),
     log:
