@@ -15,7 +15,7 @@ from scipy.linalg import helmert
 
 from pma_mfg import operators
 from pma_mfg.games.model import Features, MeanFieldGame
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
 
 Kind = Literal["exact", "upper bound"]
 
@@ -236,7 +236,13 @@ def _extremes(base: np.ndarray, terms: np.ndarray, features: Features) -> tuple[
     return tables.min(axis=0) + lower, tables.max(axis=0) + upper
 
 
-def jacobian(game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> np.ndarray:
+def jacobian(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    step_size: float,
+    regularizer: Regularizer,
+    mirror: Mirror = "euclidean",
+) -> np.ndarray:
     """Return the Jacobian of Gamma_eta at a policy, in orthonormal coordinates of the tangent space.
 
     Implicit differentiation of the stable population, of the Bellman equation and of the proximal step, where the
@@ -249,6 +255,8 @@ def jacobian(game: MeanFieldGame, policy: np.ndarray, step_size: float, regulari
     step_size : float
         eta > 0, or infinity for the best-response step.
     regularizer : Regularizer
+    mirror : {"euclidean", "kl"}
+        As in `operators.mirror_ascent_step`; with "kl" the policy is to be positive.
 
     Returns
     -------
@@ -285,10 +293,12 @@ def jacobian(game: MeanFieldGame, policy: np.ndarray, step_size: float, regulari
     d_value = np.linalg.solve(identity - game.discount * kernel, gain.T).T
     d_q = d_target + game.discount * np.tensordot(d_value, transition, axes=([1], [2]))
 
-    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    weight = 1.0 / (regularizer.curvature(updated) + inverse_step)
-    push = d_q + inverse_step * d_policy
+    # Hessian of the mirror map where the step starts and where it ends
+    start, end = (1.0 / policy, 1.0 / updated) if mirror == "kl" else (1.0, 1.0)
+    weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
+    push = d_q + inverse_step * start * d_policy
     mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
     d_updated = weight * (push - mean_push)
     return np.asarray((d_updated @ basis.T).reshape(count, count).T)

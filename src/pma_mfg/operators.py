@@ -10,7 +10,7 @@ import numpy as np
 
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
 STATIONARITY_TOLERANCE = 1e-13
@@ -174,9 +174,14 @@ def q_of_decision_process(
 
 
 def mirror_ascent_step(
-    q: np.ndarray, policy: np.ndarray, step_size: float, regularizer: Regularizer, floor: float | None = None
+    q: np.ndarray,
+    policy: np.ndarray,
+    step_size: float,
+    regularizer: Regularizer,
+    floor: float | None = None,
+    mirror: Mirror = "euclidean",
 ) -> np.ndarray:
-    """Gamma_md^eta(q, pi)(s) = argmax_u <u, q(s,.)> + h(u) - ||u - pi(s)||_2^2 / (2 eta), shape (S, A), equation (5).
+    """Gamma_md^eta(q, pi)(s) = argmax_u <u, q(s,.)> + h(u) - D(u, pi(s)) / eta, shape (S, A), equation (5).
 
     Parameters
     ----------
@@ -187,6 +192,8 @@ def mirror_ascent_step(
     regularizer : Regularizer
     floor : float, optional
         Restrict u to h(u) >= floor; the theory's set U has floor h_max - L_h.
+    mirror : {"euclidean", "kl"}
+        The divergence D: half the squared Euclidean distance, as in the paper, or Kullback and Leibler's.
 
     Returns
     -------
@@ -194,7 +201,7 @@ def mirror_ascent_step(
     """
     if step_size == np.inf:
         return regularizer.best_response(q, floor)
-    return regularizer.proximal_step(q, policy, step_size, floor)
+    return regularizer.proximal_step(q, policy, step_size, floor, mirror)
 
 
 def policy_mirror_ascent(
@@ -203,6 +210,7 @@ def policy_mirror_ascent(
     step_size: float,
     regularizer: Regularizer,
     floor: float | None = None,
+    mirror: Mirror = "euclidean",
 ) -> np.ndarray:
     """Gamma_eta(pi) = Gamma_md^eta(Gamma_q(pi, Gamma_pop^inf(pi)), pi), shape (S, A), equation (6).
 
@@ -215,6 +223,8 @@ def policy_mirror_ascent(
     regularizer : Regularizer
     floor : float, optional
         As in `mirror_ascent_step`.
+    mirror : {"euclidean", "kl"}
+        As in `mirror_ascent_step`.
 
     Returns
     -------
@@ -222,7 +232,8 @@ def policy_mirror_ascent(
         The next policy. Its fixed points are the mean field Nash equilibria, for every eta.
     """
     mean_field = stable_population(game, policy)
-    return mirror_ascent_step(q_values(game, policy, mean_field, regularizer), policy, step_size, regularizer, floor)
+    q = q_values(game, policy, mean_field, regularizer)
+    return mirror_ascent_step(q, policy, step_size, regularizer, floor, mirror)
 
 
 def best_response_step(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:

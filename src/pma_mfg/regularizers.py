@@ -4,22 +4,27 @@ Every method works on the last axis, the actions, and row by row: arrays of shap
 The two maps of interest are
 
     best_response(q)              = argmax_u <u, q> + h(u),
-    proximal_step(q, policy, eta) = argmax_u <u, q> + h(u) - ||u - policy||_2^2 / (2 eta),
+    proximal_step(q, policy, eta) = argmax_u <u, q> + h(u) - D(u, policy) / eta,
 
-both over the simplex, or over U = {u : h(u) >= floor} when a floor is given. Cost: a few dozen elementwise operations.
+both over the simplex, or over U = {u : h(u) >= floor} when a floor is given. D is the divergence of the mirror map:
+||u - policy||_2^2 / 2 (`euclidean`, the paper's) or sum_a u_a log(u_a / policy_a) (`kl`). Cost: a few dozen elementwise
+operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import entr, logsumexp, softmax, wrightomega
 
 from pma_mfg.errors import InputError
+
+#: The mirror map of a proximal step, by the name of its divergence.
+Mirror = Literal["euclidean", "kl"]
 
 
 class Regularizer(Protocol):
@@ -55,9 +60,14 @@ class Regularizer(Protocol):
         """Return argmax_u <u, q> + h(u), shape (..., A)."""
 
     def proximal_step(
-        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+        self,
+        q: np.ndarray,
+        policy: np.ndarray,
+        step_size: float,
+        floor: float | None = None,
+        mirror: Mirror = "euclidean",
     ) -> np.ndarray:
-        """Return argmax_u <u, q> + h(u) - ||u - policy||^2 / (2 step_size), shape (..., A)."""
+        """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A)."""
 
 
 def make(name: str, strength: float) -> Entropy | Quadratic:
@@ -155,24 +165,43 @@ class Entropy:
         return _with_floor(lambda kappa, q: softmax(q / ((1.0 + kappa) * self.strength), axis=-1), self, floor, q)
 
     def proximal_step(
-        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+        self,
+        q: np.ndarray,
+        policy: np.ndarray,
+        step_size: float,
+        floor: float | None = None,
+        mirror: Mirror = "euclidean",
     ) -> np.ndarray:
-        """Return argmax_u <u, q> + h(u) - ||u - policy||^2 / (2 step_size), shape (..., A).
+        """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A).
 
-        Stationarity, tau log u + u / eta = q + policy / eta - tau - lambda, is solved by the Wright omega function,
-        u = eta tau omega(.), and sum(u) = 1 by Newton's method in lambda (docs/theory.md, section 2).
+        Euclidean: stationarity reads tau log u + u / eta = q + policy / eta - tau - lambda, which `_log_plus_linear`
+        solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory.md, section 2).
         """
         _check_step_size(step_size)
 
-        def step(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
-            return _entropy_proximal((1.0 + kappa) * self.strength, q, policy, step_size)
+        def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+            tau = (1.0 + kappa) * self.strength
+            return _log_plus_linear(q / tau + policy / (tau * step_size), tau * step_size)
 
-        return _with_floor(step, self, floor, q, policy)
+        def kl(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+            tau = (1.0 + kappa) * self.strength
+            return np.asarray(softmax((step_size * q + _log(policy)) / (1.0 + step_size * tau), axis=-1))
+
+        return _with_floor(kl if mirror == "kl" else euclidean, self, floor, q, policy)
 
 
-def _entropy_proximal(tau: float, q: np.ndarray, policy: np.ndarray, step_size: float) -> np.ndarray:
-    scale = tau * step_size
-    target = q / tau + policy / scale  # u / scale + log u = target - multiplier
+def _log(policy: np.ndarray) -> np.ndarray:
+    """Return log policy, -inf at zero: an action that the KL divergence never takes up again."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(policy))
+
+
+def _log_plus_linear(target: np.ndarray, scale: float) -> np.ndarray:
+    """Solve log u + u / scale = target - multiplier with sum(u) = 1 over the last axis, shape (..., A).
+
+    u = scale omega(target - multiplier - log scale), omega the Wright omega function, and Newton's method in the
+    multiplier (docs/theory.md, Proposition 2.1).
+    """
     highest = target.max(axis=-1, keepdims=True)
     # At this multiplier the largest entry is 1, so sum(u) >= 1. sum(u) is convex and decreasing in the multiplier:
     # Newton's method started there never oversteps the root.
@@ -241,15 +270,28 @@ class Quadratic:
         return _with_floor(lambda kappa, q: _project(q / ((1.0 + kappa) * self.strength)), self, floor, q)
 
     def proximal_step(
-        self, q: np.ndarray, policy: np.ndarray, step_size: float, floor: float | None = None
+        self,
+        q: np.ndarray,
+        policy: np.ndarray,
+        step_size: float,
+        floor: float | None = None,
+        mirror: Mirror = "euclidean",
     ) -> np.ndarray:
-        """Return the projection of (eta q + policy) / (1 + eta rho) on the simplex, shape (..., A)."""
+        """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A).
+
+        Euclidean: the projection of (eta q + policy) / (1 + eta rho) on the simplex. KL: stationarity reads
+        log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory.md, section 2).
+        """
         _check_step_size(step_size)
 
-        def step(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+        def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             return _project((step_size * q + policy) / (1.0 + step_size * (1.0 + kappa) * self.strength))
 
-        return _with_floor(step, self, floor, q, policy)
+        def kl(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+            scale = 1.0 / (step_size * (1.0 + kappa) * self.strength)
+            return _log_plus_linear(_log(policy) + step_size * q, scale)
+
+        return _with_floor(kl if mirror == "kl" else euclidean, self, floor, q, policy)
 
 
 def _project(x: np.ndarray) -> np.ndarray:
