@@ -63,7 +63,7 @@ def operator_ratios(
     def search(operator: str, step_size: float, bound: float, ratio: Callable[[np.random.Generator], float]) -> None:
         rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
         ratios = [ratio(rng) for _ in range(n_pairs)]
-        rows.append((name, operator, step_size, n_pairs, max(ratios), bound, c.kind))
+        rows.append((name, operator, step_size, n_pairs, max(ratios), bound, lipschitz.weaker(*c.kind.values())))
         after_operator(operator)
 
     def mean_field_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

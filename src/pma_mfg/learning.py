@@ -104,7 +104,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     if not isinstance(regularizer, Entropy):
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
-    if c.kind != "exact":
+    if lipschitz.weaker(*c.kind.values()) != "exact":
         raise InputError(
             source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
         )
