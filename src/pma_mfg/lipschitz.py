@@ -256,10 +256,36 @@ def policy_floor(game: MeanFieldGame, regularizer: Regularizer) -> float:
     return float(regularizer.value(uniform)) - constants(game).L_h
 
 
-def least_transition(game: MeanFieldGame) -> float:
-    """Return a lower bound on P(s'|s,a,mu) over everything, exact for affine features; may be negative otherwise."""
-    base, terms, features = game.base_transition, game.transition_terms, game.transition_features
-    return float(_extremes(base, terms, features)[0].min())
+def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
+    """Return T_mix and delta_mix of Assumption 4: P(state y after T_mix steps | anything) >= delta_mix for every y.
+
+    Each step's kernel is, whatever the mean field and the policy with pi(a|s) >= least_action, at least one fixed
+    matrix entry by entry; its powers are bounds (docs/theory.md, section 4).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    least_action : float
+        p_inf, in [0, 1/A].
+
+    Returns
+    -------
+    n_steps : int
+        The first T >= 1 with a positive bound for every pair of states; by Wielandt's theorem, if there is one at all
+        it is at most (S-1)^2 + 1, which is returned otherwise.
+    probability : float
+        delta_mix, 0 if the bound stays zero.
+    """
+    least = np.full(game.n_states, least_action)
+    low = entry_ranges(transition_rows(game, least), np.eye(game.n_states))[0]
+    step = np.maximum(low, 0.0).reshape(game.n_states, game.n_actions, -1).min(axis=1)
+    longest = (game.n_states - 1) ** 2 + 1
+    power = step
+    for n_steps in range(1, longest + 1):
+        if power.min() > 0.0:
+            return n_steps, float(power.min())
+        power = power @ step
+    return longest, 0.0
 
 
 def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
@@ -268,7 +294,7 @@ def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
     Rewards lie in [r, R] and h in [h_min, h_max], so targets stay between (r + gamma h_min) / (1 - gamma) and
     (R + gamma h_max) / (1 - gamma).
     """
-    low, high = _extremes(game.base_reward, game.reward_terms, game.reward_features)
+    low, high = entry_ranges(reward_rows(game), np.eye(game.n_states))
     h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
     h_min = h_max - regularizer.span(game.n_actions)
     lowest = (float(low.min()) + game.discount * h_min) / (1.0 - game.discount)
@@ -276,14 +302,17 @@ def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
     return max(highest, 0.0) - min(lowest, 0.0)
 
 
-def _extremes(base: np.ndarray, terms: np.ndarray, features: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Return entrywise bounds of base + sum_k phi_k terms_k over the simplex: affine features vary together."""
+def entry_ranges(rows: Rows, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds on every entry of the rows over mean fields in the hull of `vertices`, each of shape (n, D).
+
+    Affine features vary together, any other one alone over its range; exact where every feature is affine.
+    """
+    base, terms, features = rows
     affine = features.links == 0
-    at_vertices = features.values(np.eye(features.weights.shape[1]))[:, affine]
-    tables = base + np.tensordot(at_vertices, terms[affine], axes=1)
-    low, high = features.ranges()
-    curved = terms[~affine]
-    ends = (np.moveaxis(curved, 0, -1) * low[~affine], np.moveaxis(curved, 0, -1) * high[~affine])
+    tables = base + np.tensordot(features.values(vertices)[:, affine], terms[affine], axes=1)
+    low, high = features.ranges(vertices)
+    curved = np.moveaxis(terms[~affine], 0, -1)
+    ends = (curved * low[~affine], curved * high[~affine])
     lower, upper = np.minimum(*ends).sum(axis=-1), np.maximum(*ends).sum(axis=-1)
     return tables.min(axis=0) + lower, tables.max(axis=0) + upper
 
