@@ -98,26 +98,27 @@ def sparse_copy(game: MeanFieldGame) -> MeanFieldGame:
 
 
 def congested_ring(n_states: int, seed: int = 0) -> MeanFieldGame:
-    """Return a sparse game on a ring with two actions: agents go on more slowly from a state that many are in.
+    """Return a sparse game with two actions on a ring with shortcuts: agents leave crowded states more slowly.
 
     Every state has a feature of its own, min(1, S mu(s) / 3), which moves probability from the next state to staying.
     """
     rng = np.random.default_rng([seed, 5])
-    pairs, states = np.arange(2 * n_states), np.arange(2 * n_states) // 2
-    forward = rng.uniform(0.5, 0.9, size=2 * n_states)
-    rows = np.stack([1.0 - forward, forward], axis=1)
-    columns = np.stack([states, (states + 1) % n_states], axis=1)
-    moved = np.stack([0.4 * np.ones(2 * n_states), -0.4 * np.ones(2 * n_states)], axis=1)
+    states = np.repeat(np.arange(n_states), 2)  # of each pair of state and action
+    pairs = np.arange(2 * n_states)
+    shortcut = np.repeat((np.arange(n_states) + rng.integers(2, n_states - 1, size=n_states)) % n_states, 2)
+    forward = rng.uniform(0.5, 0.8, size=2 * n_states)
+    columns = np.stack([states, (states + 1) % n_states, shortcut], axis=1)
     order = np.argsort(columns, axis=1)
-    rows, columns, moved = (np.take_along_axis(x, order, axis=1) for x in (rows, columns, moved))
-    starts = np.arange(0, 4 * n_states + 1, 2)
+    rows = np.take_along_axis(np.stack([0.9 - forward, forward, np.full(2 * n_states, 0.1)], axis=1), order, axis=1)
+    moved = np.take_along_axis(np.broadcast_to([0.2, -0.2, 0.0], rows.shape), order, axis=1)
+    starts = np.arange(0, rows.size + 1, 3)
     own_state = csr_array((np.ones(2 * n_states), (states, pairs)), shape=(n_states, 2 * n_states))
     scaled = csr_array((np.full(n_states, n_states / 3.0), (range(n_states), range(n_states))))
     return MeanFieldGame(
         discount=0.9,
-        base_transition=csr_array((rows.ravel(), columns.ravel(), starts), shape=(2 * n_states, n_states)),
+        base_transition=csr_array((rows.ravel(), columns[pairs[:, None], order].ravel(), starts)),
         base_reward=rng.uniform(size=(n_states, 2)),
-        transition_terms=csr_array((moved.ravel(), (np.repeat(states, 2), np.arange(4 * n_states)))),
+        transition_terms=csr_array((moved.ravel(), (np.repeat(states, 3), np.arange(rows.size)))),
         transition_features=Features.build(scaled, 0.0, "minimum"),
         reward_terms=csr_array(-own_state),
         reward_features=Features.build(scaled),

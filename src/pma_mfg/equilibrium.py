@@ -110,6 +110,7 @@ def solve(
     tolerance = max(tolerance, 64.0 * np.finfo(float).eps * float(size) / regularizer.rho)
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
     history = [best_residual]
+    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     for multiple in SOLVER_STEP_SIZES:
         policy = best_policy
         for iteration in range(max_iterations):
@@ -123,7 +124,7 @@ def solve(
             history.append(_residual(game, policy, measure, regularizer))
             if history[-1] < best_residual:
                 best_policy, best_residual = policy, history[-1]
-            if iteration >= 100 and history[-1] > 0.5 * history[-100]:
+            if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "

@@ -83,7 +83,7 @@ def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:
         rows = np.repeat(np.arange(base.shape[0]), np.diff(base.indptr))
         gather = csr_array((value[base.indices], rows, np.arange(base.nnz + 1)), shape=(base.nnz, base.shape[0]))
         return csr_array(terms @ gather)
-    return np.asarray(terms @ value).reshape(terms.shape[0], -1)
+    return np.asarray(terms @ value).reshape(terms.shape[0], game.base_reward.size)
 
 
 def population_jacobian(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     gap_changes, update_changes = np.zeros((2, WINDOW, len(x)))
     stored, plain_rate = 0, 0.0
     while len(history) <= max_iterations:
-        if history[-1] <= tolerance and (len(history) < 2 or history[-1] > 0.5 * history[-2]):
+        if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
             break
         accelerated = stored > 0 and plain_rate > FAST
         for accelerate in (True, False) if accelerated else (False,):

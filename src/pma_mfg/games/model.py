@@ -86,20 +86,21 @@ class Features:
     def link_values(self, x: np.ndarray) -> np.ndarray:
         """Return g_k(x_k), shape (..., K), for arguments of shape (..., K)."""
         values = x.copy()
-        for k in np.flatnonzero(self.links):  # the identity, of which a large game may have thousands, changes nothing
-            column, parameter = x[..., k], self.parameters[k]
-            match LINKS[self.links[k]]:
+        for code in np.unique(self.links):
+            k = np.flatnonzero(self.links == code)
+            columns, parameters = x[..., k], self.parameters[k]
+            match LINKS[code]:
                 case "absolute":
-                    values[..., k] = np.abs(column)
+                    values[..., k] = np.abs(columns)
                 case "log":
                     with np.errstate(divide="ignore", invalid="ignore"):  # reported by MeanFieldGame.validate
-                        values[..., k] = np.log(column + parameter)
+                        values[..., k] = np.log(columns + parameters)
                 case "minimum":
-                    values[..., k] = np.minimum(1.0, column)
+                    values[..., k] = np.minimum(1.0, columns)
                 case "positive":
-                    values[..., k] = np.maximum(0.0, column)
+                    values[..., k] = np.maximum(0.0, columns)
                 case "power":
-                    values[..., k] = np.maximum(0.0, column) ** parameter
+                    values[..., k] = np.maximum(0.0, columns) ** parameters
         return values
 
     def values(self, mean_field: np.ndarray) -> np.ndarray:
@@ -123,19 +124,21 @@ class Features:
         x = self.arguments(mean_field)
         slopes = np.ones_like(x)
         side = np.where(np.abs(x - self.kinks()) < KINK_WIDTH, 0.0, np.sign(x - self.kinks()))
-        for k in np.flatnonzero(self.links):
-            parameter = self.parameters[k]
-            match LINKS[self.links[k]]:
+        for code in np.unique(self.links):
+            k = np.flatnonzero(self.links == code)
+            parameters = self.parameters[k]
+            match LINKS[code]:
                 case "absolute":
                     slopes[k] = side[k]
                 case "log":
-                    slopes[k] = 1.0 / (x[k] + parameter)
+                    slopes[k] = 1.0 / (x[k] + parameters)
                 case "minimum":
                     slopes[k] = 0.5 * (1.0 - side[k])
                 case "positive":
                     slopes[k] = 0.5 * (1.0 + side[k])
                 case "power":
-                    slopes[k] = parameter * max(0.0, x[k]) ** (parameter - 1.0) if x[k] > 0 else 0.0
+                    base = np.where(x[k] > 0.0, x[k], 1.0)
+                    slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
         if isinstance(self.weights, csr_array):
             return csr_array(self.weights.multiply(slopes[:, None]))
         return np.asarray(slopes[:, None] * self.weights)
