@@ -174,6 +174,8 @@ def main() -> None:
                 f"{one['residual']:9.1e} {one['exploitability']:10.1e} {one['peak_MiB']:9.0f}"
             )
     print(f"\nAnderson against plain iteration of the population update, median of {REPEATS} alternating runs")
+    print(f"(up to S = {solvers.DIRECT_SIZE} the library takes Newton's method instead; where plain updates are fast")
+    print("Anderson makes no others, but some more: below the tolerance it goes on while steps halve the residual)")
     print(f"{'game':28} {'plain':>10} {'updates':>8} {'Anderson':>10} {'steps':>6} {'ratio':>7}")
     for name, one in found.items():
         print(

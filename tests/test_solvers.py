@@ -28,7 +28,7 @@ def random_kernel(size, seed, laziness=0.0):
 
 
 def sparse_crowd(n_states, **changes):
-    parameters = {"n_actions": 3, "discount": 0.9, "seed": 0, "coupling": n_states / 2, "n_successors": 5}
+    parameters = {"n_actions": 3, "discount": 0.9, "seed": 0, "coupling": n_states / 2, "n_successors": 10}
     return games.make("crowd_averse", n_states=n_states, **(parameters | changes))
 
 

@@ -8,7 +8,7 @@ constants; for a Jacobian two (S, S) solves with S (A - 1) right-hand sides.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -372,7 +372,8 @@ def population_contraction(game: MeanFieldGame) -> tuple[float, Kind]:
     """
     pairs = game.n_states * game.n_actions
     if pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT:
-        found = constants(game)
+        none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
+        found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))
         return found.L_pop, found.kind
     base, terms, features = game.base_transition, game.transition_terms, game.transition_features
     low, high = features.argument_ranges()
