@@ -39,8 +39,9 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
-bench: environment ## Time the simulator against its baselines
+bench: environment ## Time the simulator and the solvers against their baselines
 	@$(BIN)/python benchmarks/simulator.py
+	@$(BIN)/python benchmarks/solvers.py
 
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
 	@:

@@ -5,8 +5,10 @@ Nothing here calls an operator, a solver or a kernel of the library: only a game
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pma_mfg import games
 from pma_mfg.games import Features, MeanFieldGame
@@ -73,6 +75,53 @@ def frozen_game(transition: np.ndarray, reward: np.ndarray, discount: float) -> 
         transition_features=Features.none(len(reward)),
         reward_terms=np.zeros((0, *reward.shape)),
         reward_features=Features.none(len(reward)),
+    )
+
+
+def sparse_copy(game: MeanFieldGame) -> MeanFieldGame:
+    """Return the same game with sparse tables and weights."""
+    pairs = game.n_states * game.n_actions
+    tables = np.concatenate([game.base_transition[None], game.transition_terms]).reshape(-1, pairs, game.n_states)
+    rows, columns = np.nonzero((tables != 0.0).any(axis=0))
+    starts = np.searchsorted(rows, np.arange(pairs + 1))
+    features = {
+        f"{kind}_features": replace(of, weights=csr_array(of.weights))
+        for kind, of in (("transition", game.transition_features), ("reward", game.reward_features))
+    }
+    return replace(
+        game,
+        base_transition=csr_array((tables[0][rows, columns], columns, starts), shape=tables.shape[1:]),
+        transition_terms=csr_array(tables[1:][:, rows, columns]),
+        reward_terms=csr_array(game.reward_terms.reshape(-1, pairs)),
+        **features,
+    )
+
+
+def congested_ring(n_states: int, seed: int = 0) -> MeanFieldGame:
+    """Return a sparse game with two actions on a ring with shortcuts: agents leave crowded states more slowly.
+
+    Every state has a feature of its own, min(1, S mu(s) / 3), which moves probability from the next state to staying.
+    """
+    rng = np.random.default_rng([seed, 5])
+    states = np.repeat(np.arange(n_states), 2)  # of each pair of state and action
+    pairs = np.arange(2 * n_states)
+    shortcut = np.repeat((np.arange(n_states) + rng.integers(2, n_states - 1, size=n_states)) % n_states, 2)
+    forward = rng.uniform(0.5, 0.8, size=2 * n_states)
+    columns = np.stack([states, (states + 1) % n_states, shortcut], axis=1)
+    order = np.argsort(columns, axis=1)
+    rows = np.take_along_axis(np.stack([0.9 - forward, forward, np.full(2 * n_states, 0.1)], axis=1), order, axis=1)
+    moved = np.take_along_axis(np.broadcast_to([0.2, -0.2, 0.0], rows.shape), order, axis=1)
+    starts = np.arange(0, rows.size + 1, 3)
+    own_state = csr_array((np.ones(2 * n_states), (states, pairs)), shape=(n_states, 2 * n_states))
+    scaled = csr_array((np.full(n_states, n_states / 3.0), (range(n_states), range(n_states))))
+    return MeanFieldGame(
+        discount=0.9,
+        base_transition=csr_array((rows.ravel(), columns[pairs[:, None], order].ravel(), starts)),
+        base_reward=rng.uniform(size=(n_states, 2)),
+        transition_terms=csr_array((moved.ravel(), (np.repeat(states, 3), np.arange(rows.size)))),
+        transition_features=Features.build(scaled, 0.0, "minimum"),
+        reward_terms=csr_array(-own_state),
+        reward_features=Features.build(scaled),
     )
 
 

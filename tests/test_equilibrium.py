@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy
+from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy, sparse_copy
 
-from pma_mfg import equilibrium, games, operators
+from pma_mfg import equilibrium, games, lipschitz, operators
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -303,3 +303,78 @@ def test_a_reward_that_does_not_depend_on_the_mean_field_is_solved_as_a_decision
     np.testing.assert_allclose(
         equilibrium.solve(game, regularizer).policy, np.exp((q - value[:, None]) / 0.2), rtol=0, atol=1e-12
     )
+
+
+# --- games without what the theory asks for
+
+
+def herding_game():
+    """Return a game of two states in which agents follow the majority: the share of state 0 ends at 0.1 or at 0.9."""
+    return games.MeanFieldGame(
+        discount=0.5,
+        base_transition=np.broadcast_to([0.1, 0.9], (2, 1, 2)).copy(),
+        base_reward=np.zeros((2, 1)),
+        transition_terms=np.array([0.8, -0.8])[:, None, None, None] * np.array([1.0, -1.0]) * np.ones((2, 2, 1, 2)),
+        transition_features=Features.build([[5.0, 0.0], [5.0, 0.0]], [-2.0, -3.0], "positive"),
+        reward_terms=np.zeros((0, 2, 1)),
+        reward_features=Features.none(2),
+    )
+
+
+def test_a_contraction_with_one_recurrent_class_is_solved_without_a_warning():
+    game = family_game("affine", K_mu=0.2, K_s=0.3, K_a=0.3)
+    assert equilibrium.solve(game, Entropy(0.3)).warnings == []
+
+
+def test_a_game_with_two_stable_populations_is_labelled_with_both():
+    found = equilibrium.solve(herding_game(), Entropy(1.0))
+    contraction, several = found.warnings
+    assert contraction.startswith("no contraction of the population is guaranteed: L_pop = ")
+    # from the middle, 0.5, to 0.1 or 0.9 in both entries
+    assert "several stable populations: the one reached from state 0 is 0.8 (l1) from the one returned" in several
+
+
+def test_the_recurrent_classes_of_a_reducible_game_are_named():
+    # 0 and 1 exchange agents, 2 keeps its own, and 3 loses them to both
+    transition = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]])[:, None]
+    for n_actions in (1, 2):
+        game = frozen_game(np.repeat(transition, n_actions, axis=1), np.zeros((4, n_actions)), 0.5)
+        found = equilibrium.solve(game, Entropy(1.0))
+        contraction, classes, transient = found.warnings
+        assert "L_pop = 1 (exact)" in contraction
+        assert "not unique: the chain of the policy has 2 recurrent classes: {0, 1}, {2}; each carries one" in classes
+        assert transient == "1 of 4 states are left for good (transient): 3"
+        assert found.residuals["stationarity"] <= 1e-13
+
+
+def test_a_population_that_does_not_settle_from_some_start_is_labelled():
+    # stays at the fixed point 1/2 if it starts there, and swings between 0.1 and 0.9 from anywhere else
+    game = herding_game()
+    game = replace(game, base_transition=game.base_transition[:, :, ::-1], transition_terms=-game.transition_terms)
+    for mean_field, settled in ((np.array([0.5, 0.5]), True), (np.array([0.4, 0.6]), False)):
+        updated = operators.population_update(game, mean_field, np.ones((2, 1)))
+        assert np.allclose(updated, mean_field) == settled
+    found = equilibrium.solve(game, Entropy(1.0))
+    np.testing.assert_allclose(found.mean_field, 0.5, rtol=0, atol=1e-13)
+    assert found.warnings[1].startswith("the population does not settle from every start: from state 0, ")
+    assert "plain updates cycle with period 2" in found.warnings[1]
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_cheap_bound_on_the_contraction_is_a_bound(name, monkeypatch):
+    game = GAMES[name]
+    exact = lipschitz.population_contraction(game)
+    affine = (game.transition_features.links == 0).all()
+    assert exact == (lipschitz.constants(game).L_pop, "exact" if affine else "upper bound")
+    monkeypatch.setattr(lipschitz, "LARGEST_EXACT", 0)
+    for same_game in (game, sparse_copy(game)):
+        bound, kind = lipschitz.population_contraction(same_game)
+        assert kind == "upper bound"
+        assert bound >= exact[0] * (1 - 1e-14)  # rounding where both are the same sum
+
+
+def test_warnings_are_saved_with_the_equilibrium(tmp_path):
+    game = herding_game()
+    found = equilibrium.solve(game, Entropy(1.0))
+    equilibrium.save(found, Entropy(1.0), tmp_path / "nash.npz")
+    assert equilibrium.load(tmp_path / "nash.npz", game)[0].warnings == found.warnings != []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from tests.references import all_games, family_game, left_eigenvector, one_step_population, random_policy
 
 from pma_mfg import lipschitz, operators
@@ -129,6 +130,18 @@ def test_an_oscillating_population_is_reported_with_its_history():
     assert len(caught.value.history) == 501
     assert min(caught.value.history) > 0.1
     assert "last residuals: " in str(caught.value)
+    assert "tolerance 1e-13; plain updates cycle with period 2, each moving 1.6 (" in str(caught.value)
+    assert f"l1 residual {min(caught.value.history):.1e} at best" in str(caught.value)
+
+
+def test_recurrent_classes_are_the_closed_components_of_the_chain():
+    kernel = np.zeros((7, 7))
+    kernel[0, 3] = kernel[3, 0] = kernel[5, 5] = 1.0  # a cycle and a state that is never left
+    kernel[1, [1, 2]], kernel[2, [1, 0]], kernel[4, [4, 5]] = 0.5, 0.5, 0.5  # these lead into them
+    kernel[6, 6], kernel[6, 0] = 1.0 - 1e-15, 1e-15  # what rounding alone can tell from staying
+    for chain in (kernel, csr_array(kernel)):
+        assert [states.tolist() for states in operators.recurrent_classes(chain)] == [[0, 3], [5], [6]]
+    assert operators.named_classes([np.arange(9), np.array([9])]) == "2 recurrent classes: {0, 1, 2, 3, 4, 5, ...}, {9}"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
     -------
     InvariantSet
     """
+    game = game.dense("certificates")
     states, actions, discount = game.n_states, game.n_actions, game.discount
     shape = (states, actions) * 2
     least, most, difference = np.zeros(states), np.ones(states), np.ones(states)
@@ -445,6 +446,7 @@ def attraction(
     ndarray, shape (len(step_sizes),)
         Asymptotic rates below 1; infinite where nothing is certified.
     """
+    game = game.dense("certificates")
     rates = np.full(len(step_sizes), np.inf)
     if game.n_actions == 1:
         return np.zeros_like(rates)

@@ -98,10 +98,13 @@ def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games, lipschitz
 
     game = games.load(options.game)
-    constants = lipschitz.constants(game)
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    for name, kind in constants.kind.items():
-        print(f"{name} = {getattr(constants, name):.6g} ({kind})")
+    try:
+        constants = lipschitz.constants(game)
+        for name, kind in constants.kind.items():
+            print(f"{name} = {getattr(constants, name):.6g} ({kind})")
+    except InputError as error:  # the game is valid all the same
+        print(f"constants: not computed ({error})")
     if options.out:
         games.save(game, options.out)
 
@@ -118,6 +121,8 @@ def _solve(options: argparse.Namespace) -> None:
     log.info("solved in %d iterations", found.iterations)
     for name, value in found.residuals.items():
         log.info("  %s: %.1e", name, value)
+    for warning in found.warnings:
+        log.warning("warning: %s", warning)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -1,21 +1,21 @@
 """Exact equilibria and exact exploitability (docs/theory.md, sections 3 and 8).
 
 A mean field Nash equilibrium is a fixed point of PMA at every step size. `solve` iterates PMA and finishes with
-Newton's method on the exact Jacobian, then checks the result in four independent ways. Cost: one Jacobian, a dense
-system in S (A - 1) unknowns, per Newton step.
+Newton's method on the exact Jacobian, then checks the result in four independent ways. Cost per Newton step: one
+Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it (GMRES).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pma_mfg import lipschitz, operators, regularizers
+from pma_mfg import lipschitz, operators, regularizers, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, Table
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.storage import read_arrays, write_arrays
 
@@ -23,6 +23,10 @@ from pma_mfg.storage import read_arrays, write_arrays
 RESIDUAL_STEP_SIZES = (0.1, 10.0)
 #: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
 SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
+#: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
+NEWTON_FORCING = 1e-4
+#: Stable populations further apart than this (l1) are different ones.
+DISTINCT_POPULATIONS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Equilibrium:
         PMA and Newton steps taken.
     history : list of float
         The fixed-point residual after each of them.
+    warnings : list of str
+        What the theory asks of the game and this one does not have: a contraction of the population, one recurrent
+        class of states, one stable population (docs/theory.md, section 3.5).
     """
 
     policy: np.ndarray
@@ -51,6 +58,7 @@ class Equilibrium:
     residuals: dict[str, float]
     iterations: int
     history: list[float]
+    warnings: list[str] = field(default_factory=list)
 
 
 def solve(
@@ -102,6 +110,7 @@ def solve(
     tolerance = max(tolerance, 64.0 * np.finfo(float).eps * float(size) / regularizer.rho)
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
     history = [best_residual]
+    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     for multiple in SOLVER_STEP_SIZES:
         policy = best_policy
         for iteration in range(max_iterations):
@@ -115,7 +124,7 @@ def solve(
             history.append(_residual(game, policy, measure, regularizer))
             if history[-1] < best_residual:
                 best_policy, best_residual = policy, history[-1]
-            if iteration >= 100 and history[-1] > 0.5 * history[-100]:
+            if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
@@ -144,10 +153,13 @@ def _newton(
     residual = _residual(game, policy, step_size, regularizer)
     while residual > tolerance and actions > 1:
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
-        matrix = np.eye(states * (actions - 1)) - lipschitz.jacobian(game, policy, step_size, regularizer)
         try:
-            step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
-        except np.linalg.LinAlgError:
+            if states * (actions - 1) <= solvers.DIRECT_SIZE:
+                matrix = np.eye(states * (actions - 1)) - lipschitz.jacobian(game, policy, step_size, regularizer)
+                step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
+            else:
+                step = _krylov_step(game, policy, step_size, regularizer, gap)
+        except (np.linalg.LinAlgError, ConvergenceError):
             break
         candidate = np.maximum(policy + step, 0.1 * policy)  # stay in the simplex, off its boundary
         candidate /= candidate.sum(axis=1, keepdims=True)
@@ -159,6 +171,18 @@ def _newton(
     return policy, residual
 
 
+def _krylov_step(
+    game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer, gap: np.ndarray
+) -> np.ndarray:
+    """Solve (I - J) x = gap by products with J; GMRES stays in the tangent space that gap lies in."""
+    product = lipschitz.jacobian_product(game, policy, step_size, regularizer, tolerance=1e-2 * NEWTON_FORCING)
+
+    def minus_jacobian(x: np.ndarray) -> np.ndarray:
+        return np.asarray(x - product(x.reshape(policy.shape)).ravel())
+
+    return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
+
+
 def _finished(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, history: list[float]) -> Equilibrium:
     mean_field = operators.stable_population(game, policy)
     return Equilibrium(
@@ -168,7 +192,63 @@ def _finished(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer,
         residuals=residuals(game, policy, mean_field, regularizer),
         iterations=len(history) - 1,
         history=history,
+        warnings=shortcomings(game, policy, mean_field),
     )
+
+
+def shortcomings(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+    """Say which conditions of the theory a game with this policy lacks, in words (docs/theory.md, section 3.5).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+        A stable population of the policy.
+
+    Returns
+    -------
+    list of str
+        Empty if the population update is a contraction and every state is visited for ever.
+    """
+    found = []
+    L_pop, kind = lipschitz.population_contraction(game)
+    if L_pop >= 1.0:
+        found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
+    classes = operators.recurrent_classes(operators.policy_kernel(game.transition(mean_field), policy))
+    transient = np.setdiff1d(np.arange(game.n_states), np.concatenate(classes))
+    if len(classes) > 1:
+        found.append(
+            f"the stable population is not unique: the chain of the policy has {operators.named_classes(classes)}; "
+            "each carries one"
+        )
+    if len(transient):
+        shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
+        found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
+    if L_pop >= 1.0 and len(game.transition_features.links):
+        found += _other_populations(game, policy, mean_field)
+    return found
+
+
+def _other_populations(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+    """Look for stable populations other than `mean_field` from a few starts, corners and random ones."""
+    size = game.n_states
+    corners = np.unique(np.linspace(0, size - 1, 4).astype(int))
+    starts = {f"state {z}": np.bincount([z], minlength=size).astype(float) for z in corners}
+    drawn = np.random.default_rng(0).dirichlet(np.full(size, 0.2), size=4)
+    starts |= {f"random distribution {i}": start for i, start in enumerate(drawn)}
+    for name, start in starts.items():
+        try:
+            other = operators.stable_population(game, policy, start=start, max_iterations=1000)
+        except ConvergenceError as error:
+            return [f"the population does not settle from every start: from {name}, {error.message}"]
+        distance = float(np.abs(other - mean_field).sum())
+        if distance > DISTINCT_POPULATIONS:
+            return [
+                f"the policy has several stable populations: the one reached from {name} is {distance:.2g} (l1) from "
+                "the one returned"
+            ]
+    return []
 
 
 def residuals(
@@ -231,18 +311,18 @@ def exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Regular
     if regularizer is not None:
         advantage = advantage + regularizer.value(best) - regularizer.value(policy)
     kernel = operators.policy_kernel(transition, best)
-    gain = np.linalg.solve(np.eye(game.n_states) - game.discount * kernel, advantage)
+    gain = solvers.discounted_sum(kernel, game.discount, advantage)
     return float(mean_field @ gain)
 
 
 def best_response(
-    transition: np.ndarray, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
+    transition: Table, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """Return an optimal policy of the decision process with a frozen mean field, by policy iteration.
 
     Parameters
     ----------
-    transition : ndarray, shape (S, A, S)
+    transition : ndarray, shape (S, A, S), or csr_array, shape (S A, S)
     reward : ndarray, shape (S, A)
     discount : float
     regularizer : Regularizer, optional
@@ -293,6 +373,7 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
         "strength": regularizer.strength,
         "residuals": equilibrium.residuals,
         "iterations": equilibrium.iterations,
+        "warnings": equilibrium.warnings,
     }
     write_arrays(path, arrays, metadata)
 
@@ -321,7 +402,13 @@ def load(path: str | Path, game: MeanFieldGame) -> tuple[Equilibrium, Regularize
         regularizer = regularizers.make(metadata["regularizer"], metadata["strength"])
         policy, mean_field = arrays["policy"], arrays["mean_field"]
         found = Equilibrium(
-            policy, mean_field, arrays["q"], metadata["residuals"], metadata["iterations"], arrays["history"].tolist()
+            policy,
+            mean_field,
+            arrays["q"],
+            metadata["residuals"],
+            metadata["iterations"],
+            arrays["history"].tolist(),
+            metadata.get("warnings", []),
         )
     except KeyError as error:
         raise InputError(source, str(error), "nothing", "an equilibrium written by `pma-mfg solve`") from None

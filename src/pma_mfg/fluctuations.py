@@ -44,6 +44,7 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
     InputError
         If the transitions have a kink at the stable population, or fluctuations grow there (spectral radius of J >= 1).
     """
+    game = game.dense(SOURCE)
     mean_field = operators.stable_population(game, policy)
     if not game.transition_features.differentiable_at(mean_field):
         raise InputError(
@@ -81,6 +82,7 @@ def decision_process(
     transition : ndarray, shape (S, A, S)
     reward : ndarray, shape (S, A)
     """
+    game = game.dense(SOURCE)
     transition = game.base_transition + np.einsum("sk,ksay->say", transition_features, game.transition_terms)
     reward = game.base_reward + np.einsum("sl,lsa->sa", reward_features, game.reward_terms)
     return transition, reward
@@ -113,6 +115,7 @@ def large_population_q(
     ConvergenceError
         If the averaged population update has no fixed point within 10000 iterations.
     """
+    game = game.dense(SOURCE)
     covariance = stationary_covariance(game, policy)
     mean_field = operators.stable_population(game, policy)
     if not mean_field.min() > 0.0:

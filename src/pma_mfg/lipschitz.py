@@ -1,24 +1,28 @@
 """Lipschitz constants of a game, the contraction bound of the theory, and the exact Jacobian of PMA.
 
-Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian); sharper bounds are in
-`certificates`. Every constant says whether it is `exact` or an `upper bound`. Cost: O(S^2 A^2 S^2) for the constants;
-for a Jacobian two (S, S) solves with S (A - 1) right-hand sides.
+Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian, and its products with vectors for
+games too large for it); sharper bounds are in `certificates`. Every constant says whether it is `exact` or an `upper
+bound`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves with S (A - 1) right-hand sides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from scipy.linalg import helmert
+from scipy.sparse import csr_array
 
-from pma_mfg import operators
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg import operators, solvers
+from pma_mfg.games.model import Features, MeanFieldGame, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
 
 #: How a number relates to the constant it stands for. An estimate would be a lower bound by search: none is used here.
 Kind = Literal["exact", "upper bound"]
+#: Sums up to this many terms are spent on exact constants where only a warning depends on them.
+LARGEST_EXACT = 10**8
 
 #: Rows of a game's transition or reward as (base (n, D), terms (K, n, D), features): base + sum_k phi_k(mu) terms_k.
 Rows = tuple[np.ndarray, np.ndarray, Features]
@@ -101,7 +105,13 @@ def constants(game: MeanFieldGame) -> Constants:
     Returns
     -------
     Constants
+
+    Raises
+    ------
+    InputError
+        If the game is sparse and too large to be made dense.
     """
+    game = game.dense("lipschitz.constants")
     shape = (game.n_states, game.n_actions) * 2
     simplex = np.eye(game.n_states)
     largest = {}
@@ -136,11 +146,13 @@ def _kind(features: Features) -> Kind:
 
 def transition_rows(game: MeanFieldGame, least: np.ndarray | None = None) -> Rows:
     """Return the rows P(.|s,a,.), n = S A, or those of the extreme policies with pi(a|s) >= least(s), shape (S,)."""
+    game = game.dense("lipschitz")
     return _rows(game.base_transition, game.transition_terms, game.transition_features, least)
 
 
 def reward_rows(game: MeanFieldGame, least: np.ndarray | None = None) -> Rows:
     """Return the rewards R(s,a,.) as rows of length one; `least` as in `transition_rows`."""
+    game = game.dense("lipschitz")
     return _rows(game.base_reward[..., None], game.reward_terms[..., None], game.reward_features, least)
 
 
@@ -276,6 +288,7 @@ def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
     probability : float
         delta_mix, 0 if the bound stays zero.
     """
+    game = game.dense("lipschitz.mixing")
     least = np.full(game.n_states, least_action)
     low = entry_ranges(transition_rows(game, least), np.eye(game.n_states))[0]
     step = np.maximum(low, 0.0).reshape(game.n_states, game.n_actions, -1).min(axis=1)
@@ -294,6 +307,7 @@ def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
     Rewards lie in [r, R] and h in [h_min, h_max], so targets stay between (r + gamma h_min) / (1 - gamma) and
     (R + gamma h_max) / (1 - gamma).
     """
+    game = game.dense("lipschitz.q_range")
     low, high = entry_ranges(reward_rows(game), np.eye(game.n_states))
     h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
     h_min = h_max - regularizer.span(game.n_actions)
@@ -345,6 +359,7 @@ def jacobian(
         With the basis of `tangent_basis`, state by state. At a kink of a link there is no Jacobian: the mean of both
         sides is taken.
     """
+    game = game.dense("lipschitz.jacobian")
     states, actions = policy.shape
     basis = tangent_basis(actions)
     count = states * (actions - 1)
@@ -383,6 +398,87 @@ def jacobian(
     mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
     d_updated = weight * (push - mean_push)
     return np.asarray((d_updated @ basis.T).reshape(count, count).T)
+
+
+def jacobian_product(
+    game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer, tolerance: float = 1e-12
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return d pi -> d Gamma_eta, the Jacobian at a policy as a function, for games too large for the matrix.
+
+    One linear system in the mean field and one policy evaluation per product (docs/theory.md, section 7.1).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    step_size : float
+        eta > 0, or infinity for the best-response step.
+    regularizer : Regularizer
+    tolerance : float
+        Relative, of the system in the mean field.
+
+    Returns
+    -------
+    callable
+        From (S, A), rows that sum to zero, to (S, A). It raises `ConvergenceError` where the system is not solved.
+    """
+    mean_field = operators.stable_population(game, policy)
+    transition = game.transition(mean_field)
+    kernel = operators.policy_kernel(transition, policy)
+    weights = mean_field[:, None] * policy
+    flow = operators.flow_per_feature(game, weights)
+    slopes_P = game.transition_features.gradients(mean_field)
+    slopes_R = game.reward_features.gradients(mean_field)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    values = operators.value_per_feature(game, value)
+    q = game.reward(mean_field) + game.discount * operators.next_value(transition, value)
+    # an entry that underflowed to zero stands for a tiny one: its gradient is large, not infinite
+    slope = q + regularizer.gradient(np.maximum(policy, np.finfo(float).tiny))
+    inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
+    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+    weight = 1.0 / (regularizer.curvature(updated) + inverse_step)
+
+    def minus_flow(d_mean_field: np.ndarray) -> np.ndarray:
+        """(I - J) d mu on directions that sum to zero."""
+        moved = d_mean_field @ kernel + (slopes_P @ d_mean_field) @ flow
+        return np.asarray(d_mean_field - (moved - moved.mean()))
+
+    def product(d_policy: np.ndarray) -> np.ndarray:
+        moved = operators.push_forward(transition, mean_field[:, None] * d_policy)
+        d_mean_field = solvers.krylov_solve(minus_flow, moved, tolerance)
+        d_target = game.reward_change(slopes_R @ d_mean_field)
+        d_target = d_target + game.discount * ((slopes_P @ d_mean_field) @ values).reshape(policy.shape)
+        gain = (d_policy * slope).sum(axis=1) + (policy * d_target).sum(axis=1)
+        d_value = solvers.discounted_sum(kernel, game.discount, gain)
+        push = d_target + game.discount * operators.next_value(transition, d_value) + inverse_step * d_policy
+        mean_push = (weight * push).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True)
+        return np.asarray(weight * (push - mean_push))
+
+    return product
+
+
+def population_contraction(game: MeanFieldGame) -> tuple[float, Kind]:
+    """Return L_pop and whether it is exact, at a cost that a large game can bear (docs/theory.md, section 4).
+
+    Small games: of `constants`. Large ones: an upper bound. Rows have in common at least sum_y min_{s,a} P(y|s,a), so
+    delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.
+    """
+    pairs = game.n_states * game.n_actions
+    if pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT:
+        none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
+        found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))
+        return found.L_pop, found.kind["L_pop"]
+    base, terms, features = game.base_transition, game.transition_terms, game.transition_features
+    low, high = features.argument_ranges()
+    moved = features.link_lipschitz() * 0.5 * (high - low)
+    if isinstance(base, csr_array):
+        change = csr_array((moved @ abs(terms), base.indices, base.indptr), shape=base.shape).sum(axis=1)
+    else:
+        change = np.tensordot(moved, np.abs(terms), axes=1).sum(axis=-1)
+    common = to_dense(game.transition_floor().min(axis=0))
+    common = common if common.ndim == 1 else common.min(axis=0)
+    delta = min(1.0, 1.0 - float(np.maximum(common, 0.0).sum()))
+    return delta + float(change.max()), "upper bound"
 
 
 def tangent_basis(n_actions: int) -> np.ndarray:

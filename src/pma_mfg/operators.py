@@ -1,19 +1,27 @@
 """The operators of the theory, one function each (docs/theory.md, section 3). Pure; a policy has shape (S, A).
 
 Cost for S states, A actions: one (S, S) solve per policy evaluation, a few per stable population, and the O(S A S) sums
-that build a kernel. Nothing of size (S A) x (S A) is formed.
+that build a kernel. Above `solvers.DIRECT_SIZE` states iterations take the place of solves; a sparse game costs its
+number of stored transitions instead of S A S. Nothing of size (S A) x (S A) is formed.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from pma_mfg import solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
 STATIONARITY_TOLERANCE = 1e-13
+#: Transitions less likely than this do not connect states: no solver could tell them from rounding.
+UNREACHABLE = 1e-12
 
 
 def population_update(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
@@ -30,20 +38,73 @@ def population_update(game: MeanFieldGame, mean_field: np.ndarray, policy: np.nd
     ndarray, shape (S,)
         The population after one step.
     """
-    return np.asarray(mean_field @ policy_kernel(game.transition(mean_field), policy))
+    transition = game.transition(mean_field)
+    if isinstance(transition, csr_array):
+        return push_forward(transition, mean_field[:, None] * policy)
+    return np.asarray(mean_field @ policy_kernel(transition, policy))
 
 
-def policy_kernel(transition: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """P_pi(y|s) = sum_a pi(a|s) P(y|s,a), shape (S, S), for a transition of shape (S, A, S)."""
+def policy_kernel(transition: Table, policy: np.ndarray) -> Table:
+    """P_pi(y|s) = sum_a pi(a|s) P(y|s,a), shape (S, S), for a transition (S, A, S), or sparse for one (S A, S)."""
+    if isinstance(transition, csr_array):
+        states, actions = policy.shape
+        starts = np.arange(0, states * actions + 1, actions)
+        average = csr_array((policy.ravel(), np.arange(states * actions), starts), shape=(states, states * actions))
+        return csr_array(average @ transition)
     return np.asarray(np.matmul(policy[:, None, :], transition)[:, 0, :])
+
+
+def push_forward(transition: Table, weights: np.ndarray) -> np.ndarray:
+    """sum_{s,a} w(s,a) P(.|s,a), shape (S,), for weights of shape (S, A): no kernel is formed."""
+    rows = transition if isinstance(transition, csr_array) else transition.reshape(weights.size, -1)
+    return np.asarray(weights.ravel() @ rows)
+
+
+def next_value(transition: Table, value: np.ndarray) -> np.ndarray:
+    """sum_y P(y|s,a) V(y), shape (S, A), for values of shape (S,)."""
+    expected = np.asarray(transition @ value)
+    return expected.reshape(len(value), -1)
+
+
+def flow_per_feature(game: MeanFieldGame, weights: np.ndarray) -> Table:
+    """sum_{s,a} w(s,a) P_k(.|s,a), shape (K, S), for weights of shape (S, A): the mass that a unit of phi_k moves."""
+    base, terms = game.base_transition, game.transition_terms
+    if isinstance(base, csr_array):
+        entries = np.repeat(weights.ravel(), np.diff(base.indptr))
+        scatter = csr_array((entries, base.indices, np.arange(base.nnz + 1)), shape=(base.nnz, game.n_states))
+        return csr_array(terms @ scatter)
+    return np.asarray(np.tensordot(terms, weights, axes=([1, 2], [0, 1])))
+
+
+def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:
+    """sum_y P_k(y|s,a) V(y), shape (K, S A), for values of shape (S,)."""
+    base, terms = game.base_transition, game.transition_terms
+    if isinstance(base, csr_array):
+        rows = np.repeat(np.arange(base.shape[0]), np.diff(base.indptr))
+        gather = csr_array((value[base.indices], rows, np.arange(base.nnz + 1)), shape=(base.nnz, base.shape[0]))
+        return csr_array(terms @ gather)
+    return np.asarray(terms @ value).reshape(terms.shape[0], game.base_reward.size)
 
 
 def population_jacobian(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """J(y, z) = d Gamma_pop(mu, pi)(y) / d mu(z), shape (S, S); acts on directions that sum to zero."""
-    weighted = mean_field[:, None] * policy
-    flow = np.tensordot(game.transition_terms, weighted, axes=([1, 2], [0, 1]))  # (K, S): mass moved per unit feature
-    gradients = game.transition_features.gradients(mean_field)
-    return np.asarray(policy_kernel(game.transition(mean_field), policy).T + flow.T @ gradients)
+    flow = to_dense(flow_per_feature(game, mean_field[:, None] * policy))
+    gradients = to_dense(game.transition_features.gradients(mean_field))
+    return np.asarray(to_dense(policy_kernel(game.transition(mean_field), policy)).T + flow.T @ gradients)
+
+
+def population_map(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return mu -> Gamma_pop(mu, pi) for one policy, with what does not depend on mu averaged over it in advance."""
+    base, terms, features = game.base_transition, game.transition_terms, game.transition_features
+    if len(features.links) == 0:
+        kernel = policy_kernel(base, policy)
+        return lambda mean_field: np.asarray(mean_field @ kernel)
+    if isinstance(terms, csr_array):
+        return lambda mean_field: population_update(game, mean_field, policy)
+    averaged = policy_kernel(base, policy), np.array([policy_kernel(term, policy) for term in terms])
+    return lambda mean_field: np.asarray(
+        mean_field @ averaged[0] + features.values(mean_field) @ (mean_field @ averaged[1])
+    )
 
 
 def stable_population(
@@ -52,7 +113,8 @@ def stable_population(
     """Gamma_pop^inf(pi): the mean field that the policy keeps, mu = Gamma_pop(mu, pi), equation (2).
 
     Newton's method on the tangent space of the simplex, safeguarded by plain updates: a Newton step is kept only if it
-    stays in the simplex and halves the residual. Linear dynamics are solved by the first step.
+    stays in the simplex and halves the residual. Linear dynamics are solved by the first step. Above
+    `solvers.DIRECT_SIZE` states: Anderson acceleration of the plain updates (section 3.3).
 
     Parameters
     ----------
@@ -69,7 +131,7 @@ def stable_population(
     Raises
     ------
     ConvergenceError
-        If the l1 residual stays above 1e-13, for example when the population oscillates.
+        If the l1 residual stays above 1e-13, for example when the population oscillates; says what was found.
     InputError
         If the policy is not one of this game.
     """
@@ -78,6 +140,12 @@ def stable_population(
     mean_field = np.full(size, 1.0 / size) if start is None else np.asarray(start, dtype=float)
     updated = population_update(game, mean_field, policy)
     history = [float(np.abs(updated - mean_field).sum())]
+    if size > solvers.DIRECT_SIZE:
+        update = population_map(game, policy)
+        mean_field, history = solvers.anderson(update, mean_field, STATIONARITY_TOLERANCE, max_iterations)
+        if history[-1] <= STATIONARITY_TOLERANCE:
+            return mean_field
+        raise _no_stable_population(game, policy, mean_field, history)
     for _ in range(max_iterations):
         if history[-1] <= STATIONARITY_TOLERANCE:
             return _polished(game, policy, mean_field, updated, history[-1])
@@ -95,7 +163,60 @@ def stable_population(
             updated = population_update(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
         history.append(residual)
-    raise ConvergenceError(f"stable_population: no fixed point after {max_iterations} iterations", history)
+    raise _no_stable_population(game, policy, mean_field, history)
+
+
+def _no_stable_population(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, history: list[float]
+) -> ConvergenceError:
+    """Return the error of an iteration that failed, with what plain updates do from where it ended."""
+    update = population_map(game, policy)
+    visited = []
+    for _ in range(100):
+        mean_field = update(mean_field)
+        mean_field = mean_field / mean_field.sum()
+        visited.append(mean_field)
+    distances = np.abs(np.array(visited[-13:-1])[::-1] - mean_field).sum(axis=1)
+    found = f"l1 residual {min(history):.1e} at best, tolerance {STATIONARITY_TOLERANCE:g}"
+    if distances[0] > 1e-6 and distances.min() <= 1e-6:
+        period = 1 + int(np.argmax(distances <= 1e-6))
+        found += f"; plain updates cycle with period {period}, each moving {distances[0]:.2g}"
+    classes = recurrent_classes(policy_kernel(game.transition(mean_field), policy))
+    if len(classes) > 1:
+        found += f"; the chain of the policy has {named_classes(classes)}"
+    return ConvergenceError(f"stable_population: no fixed point after {len(history) - 1} iterations: {found}", history)
+
+
+def recurrent_classes(kernel: Table) -> list[np.ndarray]:
+    """Return the recurrent classes of a stochastic matrix (S, S): its closed strongly connected components.
+
+    Transitions below `UNREACHABLE` do not count.
+
+    Parameters
+    ----------
+    kernel : ndarray or csr_array, shape (S, S)
+
+    Returns
+    -------
+    list of ndarray of int
+        The states of each class, in order; the classes by their first state.
+    """
+    graph = csr_array(kernel > UNREACHABLE)
+    count, label = connected_components(graph, directed=True, connection="strong")
+    source = np.repeat(label, np.diff(graph.indptr))
+    closed = np.ones(count, dtype=bool)
+    closed[source[source != label[graph.indices]]] = False
+    classes = [np.flatnonzero(label == c) for c in np.flatnonzero(closed)]
+    return sorted(classes, key=lambda states: int(states[0]))
+
+
+def named_classes(classes: list[np.ndarray], shown: int = 6) -> str:
+    """Return a few words on recurrent classes, for a message."""
+    names = [
+        "{" + ", ".join(str(s) for s in states[:shown]) + (", ..." if len(states) > shown else "") + "}"
+        for states in classes[:shown]
+    ]
+    return f"{len(classes)} recurrent classes: {', '.join(names)}{', ...' if len(classes) > shown else ''}"
 
 
 def _newton_step(
@@ -134,12 +255,12 @@ def state_values(
 
 
 def _evaluate(
-    transition: np.ndarray, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
+    transition: Table, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
 ) -> np.ndarray:
     gain = (policy * reward).sum(axis=1)
     if regularizer is not None:
         gain = gain + regularizer.value(policy)
-    return np.linalg.solve(np.eye(len(gain)) - discount * policy_kernel(transition, policy), gain)
+    return solvers.discounted_sum(policy_kernel(transition, policy), discount, gain)
 
 
 def q_values(
@@ -166,11 +287,14 @@ def q_values(
 
 
 def q_of_decision_process(
-    transition: np.ndarray, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
+    transition: Table, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
 ) -> np.ndarray:
-    """Q of a policy, shape (S, A), in the decision process of a frozen transition (S, A, S) and reward (S, A)."""
+    """Q of a policy, shape (S, A), in the decision process of a frozen transition and reward (S, A).
+
+    The transition has shape (S, A, S), or is sparse of shape (S A, S).
+    """
     value = _evaluate(transition, reward, discount, policy, regularizer)
-    return np.asarray(reward + discount * transition @ value)
+    return np.asarray(reward + discount * next_value(transition, value))
 
 
 def mirror_ascent_step(

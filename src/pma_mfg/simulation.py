@@ -66,7 +66,8 @@ def check_n_agents(n_agents: int) -> int:
 
 
 def game_tables(game: MeanFieldGame) -> Tables:
-    """Return a game in the form that the kernels take."""
+    """Return a game in the form that the kernels take: dense."""
+    game = game.dense("simulation")
 
     def contiguous(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array, dtype=float)
@@ -91,6 +92,7 @@ def game_tables(game: MeanFieldGame) -> Tables:
 
 def policy_tables(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> Tables:
     """Return a policy in the form that the kernels take: pi, h(pi(s)), and the transition tables averaged over pi."""
+    game = game.dense("simulation")
     policy = np.ascontiguousarray(policy, dtype=float)
     h = np.zeros(game.n_states) if regularizer is None else regularizer.value(policy)
     terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)

@@ -177,6 +177,31 @@ def test_every_size_can_be_made(family, n_states, n_actions):
     assert (game.n_states, game.n_actions) == (n_states, n_actions)
 
 
+@pytest.mark.parametrize(("n_states", "n_actions", "n_successors"), [(1, 1, 1), (5, 2, 1), (5, 3, 5), (300, 3, 7)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sparse_crowd_has_as_many_successors_as_asked_for(n_states, n_actions, n_successors, seed):
+    size = {"n_states": n_states, "n_actions": n_actions, "n_successors": n_successors}
+    game = family_game("crowd_averse", **size, seed=seed, K_a=0.5)
+    transition = game.base_transition
+    assert (np.diff(transition.indptr) == n_successors).all()
+    assert transition.has_canonical_format
+    assert transition.data.min() >= 0.2 / n_successors * (1 - 1e-14)
+    np.testing.assert_allclose(transition.sum(axis=1), 1.0, rtol=0, atol=1e-14)
+    dense = transition.toarray().reshape(n_states, n_actions, n_states)
+    # every policy visits every state: each has a way to the next
+    assert (dense[np.arange(n_states), :, (np.arange(n_states) + 1) % n_states] > 0).all()
+    # one rounding of a sum of distances
+    assert np.abs(dense[:, :, None] - dense[:, None]).sum(axis=3).max() <= 0.5 * (1 + 1e-14)
+    mean_field = np.random.default_rng(seed).dirichlet(np.ones(n_states))
+    expected = game.base_reward - 2.0 * mean_field[:, None]
+    np.testing.assert_allclose(game.reward(mean_field), expected, rtol=0, atol=1e-15)
+
+
+def test_successors_left_out_leave_the_game_dense():
+    assert not family_game("crowd_averse").is_sparse
+    assert "n_successors" not in family_game("crowd_averse").parameters
+
+
 COMMON = {"n_states": 3, "n_actions": 2, "discount": 0.9, "seed": 0}
 BAD_KEYWORDS = {
     "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, crowd_averse, planted_kinked"),
@@ -198,6 +223,9 @@ BAD_KEYWORDS = {
     "K above two": ("affine", {"K_s": 2.1}, "K_s: got 2.1, expected a number in [0, 2]"),
     "negative K": ("affine", {"K_a": -0.1}, "K_a: got -0.1, expected a number in [0, 2]"),
     "zero strength": ("planted_kinked", {"strength": 0}, "strength: got 0, expected a number > 0"),
+    "no successors": ("crowd_averse", {"n_successors": 0}, "n_successors: got 0, expected an integer >= 1"),
+    "more successors than states": ("crowd_averse", {"n_successors": 7}, "n_successors: got 7, expected at most n_st"),
+    "successors in words": ("crowd_averse", {"n_successors": "2"}, "n_successors: got '2', expected an integer >= 1"),
     "negative coupling": ("crowd_averse", {"coupling": -1}, "coupling: got -1, expected a number >= 0"),
 }
 

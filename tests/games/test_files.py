@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from tests.references import all_games, family_game
+from scipy.sparse import issparse
+from tests.references import all_games, family_game, sparse_copy
 
 from pma_mfg import games
 from pma_mfg.errors import InputError
@@ -54,6 +55,88 @@ def test_a_saved_game_comes_back_bitwise(tmp_path, name):
     assert (loaded.discount, loaded.family, loaded.parameters) == (game.discount, game.family, game.parameters)
     assert (loaded.planted is None) == (game.planted is None)
     assert loaded.planted is None or loaded.planted.strength == game.planted.strength
+
+
+@pytest.mark.parametrize("name", [*GAMES, "sparse crowd"])
+def test_a_saved_sparse_game_comes_back_bitwise(tmp_path, name):
+    if name == "sparse crowd":
+        game = family_game("crowd_averse", n_states=30, n_successors=4)
+    else:
+        game = sparse_copy(GAMES[name])
+    games.save(game, tmp_path / "game.npz")
+    loaded = games.load(tmp_path / "game.npz")
+    assert loaded.is_sparse
+    original, returned = tables(game), tables(loaded)
+    assert original.keys() == returned.keys()
+    for key, table in original.items():
+        assert type(returned[key]) is type(table), key
+        for part in ("data", "indices", "indptr", "shape") if issparse(table) else ("real",):
+            np.testing.assert_array_equal(getattr(returned[key], part), getattr(table, part), err_msg=key)
+    assert (loaded.family, loaded.parameters) == (game.family, game.parameters)
+
+
+def test_a_sparse_game_changed_under_its_old_hash_is_refused(tmp_path):
+    path = tmp_path / "game.npz"
+    games.save(family_game("crowd_averse", n_states=6, n_successors=2), path)
+    with np.load(path) as stored:
+        entries = {name: stored[name] for name in stored.files}
+    entries["reward_terms_data"][3] += 1e-6
+    np.savez(path, **entries)
+    with pytest.raises(InputError, match=r"content_hash: .*changed or damaged"):
+        games.load(path)
+
+
+SPARSE_HAND_MADE = {
+    "discount": np.array(0.9),
+    "base_reward": HAND_MADE["base_reward"],
+    "base_transition_data": np.array([0.5, 0.5, 1.0, 0.25, 0.75, 1.0]),
+    "base_transition_indices": np.array([0, 1, 0, 0, 1, 1]),
+    "base_transition_indptr": np.array([0, 2, 3, 5, 6]),
+    "base_transition_shape": np.array([4, 2]),
+}
+BAD_SPARSE_FILES = {
+    "negative probability": (
+        {"base_transition_data": np.array([0.5, 0.5, 1.0, 1.25, -0.25, 1.0])},
+        r"transition: P\(next=1\|state=1, action=0\).*got -0\.25, expected a probability >= 0",
+    ),
+    "row that does not sum to one": (
+        {"base_transition_data": np.array([0.5, 0.5, 0.9, 0.25, 0.75, 1.0])},
+        r"transition: sum of P\(\.\|state=0, action=1\).*got 0\.9, expected probabilities that sum to 1",
+    ),
+    "NaN": (
+        {"base_transition_data": np.array([0.5, 0.5, 1.0, np.nan, 0.75, 1.0])},
+        r"base_transition\[2, 0\]: got nan, expected a finite number",
+    ),
+    "another shape": ({"base_transition_shape": np.array([4, 3])}, r"base_transition: got shape \(4, 3\), expected"),
+    "column outside": ({"base_transition_indices": np.array([0, 1, 0, 0, 2, 1])}, r"base_transition: .*ind"),
+    "repeated column": ({"base_transition_indices": np.array([0, 0, 0, 0, 1, 1])}, r"base_transition: got unsorted or"),
+    "broken rows": ({"base_transition_indptr": np.array([0, 2, 3, 5, 9])}, r"base_transition: .*"),
+    "words": ({"base_transition_data": np.full(6, "high")}, r"base_transition_data: got shape \(6,\) of type <U4"),
+    "fractional columns": ({"base_transition_indices": np.zeros(6)}, r"base_transition_indices: got .*of integers"),
+    "dense terms": (ONE_TERM, r"transition_terms: got a dense array, expected a sparse matrix, as base_transition is"),
+}
+
+
+def test_a_sparse_game_saved_by_hand_is_read(tmp_path):
+    np.savez(tmp_path / "hand.npz", **SPARSE_HAND_MADE)
+    game = games.load(tmp_path / "hand.npz")
+    np.testing.assert_array_equal(game.dense("test").base_transition, HAND_MADE["base_transition"])
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_SPARSE_FILES.values(), ids=BAD_SPARSE_FILES)
+def test_a_bad_sparse_file_is_refused_by_file_array_and_place(tmp_path, changes, message):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **(SPARSE_HAND_MADE | changes))
+    with pytest.raises(InputError, match=rf"^{path}: {message}"):
+        games.load(path)
+
+
+@pytest.mark.parametrize("part", ["data", "indices", "shape"])
+def test_a_missing_part_of_a_matrix_is_named(tmp_path, part):
+    missing = f"base_transition_{part}"
+    np.savez(tmp_path / "partial.npz", **{key: array for key, array in SPARSE_HAND_MADE.items() if key != missing})
+    with pytest.raises(InputError, match=rf"partial\.npz: {missing}: got nothing, expected an array of this name"):
+        games.load(tmp_path / "partial.npz")
 
 
 def test_the_same_game_saved_twice_has_the_same_content_hash(tmp_path):

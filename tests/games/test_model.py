@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.references import CURVED_LINKS, all_games, curved_game, family_game
+from tests.references import CURVED_LINKS, all_games, congested_ring, curved_game, family_game, sparse_copy
 
+from pma_mfg import lipschitz, simulation
 from pma_mfg.errors import InputError
 from pma_mfg.games import LINKS, Features, MeanFieldGame
+from pma_mfg.regularizers import Entropy
 
 GAMES = all_games()
 # what each link is, written independently of the library: x, parameter -> g(x)
@@ -262,3 +264,54 @@ def test_games_with_curved_links_truly_depend_on_the_mean_field(link):
     middle = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5], [0.5, 0, 0, 0.5]])
     curved = [game.reward(m) - m @ np.array([game.reward(e) for e in np.eye(4)]).swapaxes(0, 1) for m in middle]
     assert np.abs(curved).max() > 1e-3
+
+
+# --- sparse games
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_a_sparse_game_made_dense_is_the_dense_game(name):
+    game = GAMES[name]
+    again = sparse_copy(game).dense("test")
+    assert game.dense("test") is game
+    for table in ("base_transition", "base_reward", "transition_terms", "reward_terms"):
+        np.testing.assert_array_equal(getattr(again, table), getattr(game, table))
+    for features in ("transition_features", "reward_features"):
+        np.testing.assert_array_equal(getattr(again, features).weights, getattr(game, features).weights)
+
+
+def test_a_sparse_game_too_large_to_be_dense_says_so_where_tables_are_needed():
+    game = family_game("crowd_averse", n_states=6000, n_successors=2)
+    for compute in (lipschitz.constants, lambda game: lipschitz.q_range(game, Entropy(1.0)), simulation.game_tables):
+        with pytest.raises(InputError, match=r"game: got a sparse game with 2\.5e\+08 of them, expected a game whose"):
+            compute(game)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_ranges_alone_never_accept_what_the_vertices_refuse(name):
+    # more and more of the first term, until some probability is negative or the row sums are off
+    game = GAMES[name]
+    if len(game.transition_features.links) == 0:
+        return
+    refused = 0
+    for scale in (1.0, 2.0, 5.0, 20.0, 100.0):
+        terms = game.transition_terms * np.r_[scale, np.ones(len(game.transition_terms) - 1)][:, None, None, None]
+        vertices = game.transition_features.values(np.eye(game.n_states))
+        lowest = min((game.base_transition + np.tensordot(phi, terms, axes=1)).min() for phi in vertices)
+        if lowest >= -1e-9:
+            continue
+        refused += 1
+        changed = replace(game)
+        object.__setattr__(changed, "transition_terms", terms)  # past the check, which sparse_copy makes
+        for check in (sparse_copy, lambda game: game.validate("test")):
+            with pytest.raises(InputError, match="a probability >= 0"):
+                check(changed)
+    assert refused > 0
+
+
+def test_a_large_game_with_a_feature_for_every_state_is_checked_without_its_vertices():
+    game = congested_ring(3000)
+    broken = game.transition_terms.copy()
+    broken.data[broken.data < 0] *= 5.0
+    with pytest.raises(InputError, match=r"transition: .*at mean field number 0, starting \[1\.0, 0\.0"):
+        replace(game, transition_terms=broken)

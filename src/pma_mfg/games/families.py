@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
@@ -140,7 +141,14 @@ def planted_kinked(
 
 
 def crowd_averse(
-    *, n_states: int, n_actions: int, discount: float, seed: int, coupling: float = 2.0, K_a: float = 1.5
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    coupling: float = 2.0,
+    K_a: float = 1.5,
+    n_successors: int | None = None,
 ) -> MeanFieldGame:
     """Return a game in which agents avoid each other: R(s,a,mu) = r(s,a) - coupling * mu(s), P free of the mean field.
 
@@ -156,12 +164,17 @@ def crowd_averse(
         Strength of the aversion, >= 0.
     K_a : float
         Target of the Lipschitz constant of P in the action, in [0, 2]: how much an agent can steer.
+    n_successors : int, optional
+        From 1 to S: how many states can follow a state. All can if it is left out; if not, the game is sparse, and
+        every policy visits every state, since state s + 1 is among the successors of s (and 0 of the last).
 
     Returns
     -------
     MeanFieldGame
     """
     rng = np.random.default_rng([seed, 2])
+    if n_successors is not None:
+        return _sparse_crowd(n_states, n_actions, discount, coupling, K_a, n_successors, rng)
     rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, 1))
     rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
     own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_actions))
@@ -176,6 +189,42 @@ def crowd_averse(
     )
 
 
+def _sparse_crowd(
+    states: int,
+    actions: int,
+    discount: float,
+    coupling: float,
+    K_a: float,
+    successors: int,
+    rng: np.random.Generator,
+) -> MeanFieldGame:
+    # the next state on the ring, and others: numbers 0..S-2 stand for the states that are not the next one
+    others = np.array([rng.choice(states - 1, successors - 1, replace=False) for _ in range(states)], dtype=np.int64)
+    following = (np.arange(states)[:, None] + 1) % states
+    others = (following + 1 + others.reshape(states, successors - 1)) % states
+    columns = np.sort(np.hstack([following, others]), axis=1)
+    rows = rng.dirichlet(np.full(successors, ROW_CONCENTRATION), size=(states, actions))
+    rows = UNIFORM_SHARE / successors + (1.0 - UNIFORM_SHARE) * rows
+    steering = max(float(np.abs(rows - rows[:, [a]]).sum(axis=2).max()) for a in range(actions))
+    theta = min(1.0, K_a / steering) if steering > 0.0 else 1.0
+    rows = theta * rows + (1.0 - theta) * rows.mean(axis=1, keepdims=True)
+    starts = np.arange(0, rows.size + 1, successors)
+    transition = csr_array(
+        (rows.ravel(), np.repeat(columns, actions, axis=0).ravel(), starts), shape=(states * actions, states)
+    )
+    pairs = np.arange(states * actions)
+    own_state = csr_array((np.ones(len(pairs)), (pairs // actions, pairs)), shape=(states, len(pairs)))
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=transition,
+        base_reward=rng.uniform(size=(states, actions)),
+        transition_terms=csr_array((0, transition.nnz)),
+        transition_features=Features.none(states),
+        reward_terms=csr_array(-coupling * own_state),
+        reward_features=Features.build(csr_array(eye_array(states))),
+    )
+
+
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
     function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse)
 }
@@ -185,6 +234,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "n_states": (lambda x: x >= 1, "an integer >= 1"),
     "n_actions": (lambda x: x >= 1, "an integer >= 1"),
     "seed": (lambda x: x >= 0, "an integer >= 0"),
+    "n_successors": (lambda x: x >= 1, "an integer >= 1"),
     "discount": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
     "strength": (lambda x: x > 0, "a number > 0"),
     "coupling": (lambda x: x >= 0, "a number >= 0"),
@@ -215,11 +265,13 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     for name, value in parameters.items():
         if name not in signature:
             raise InputError(source, name, value, f"a parameter of {family}: {', '.join(signature)}")
-        integer = signature[name].annotation == "int"
+        integer = signature[name].annotation in ("int", "int | None")
         accepts, allowed = _RANGES[name]
         kind = isinstance(value, int) if integer else isinstance(value, int | float) and np.isfinite(value)
         if isinstance(value, bool) or not kind or not accepts(value):
             raise InputError(source, name, value, allowed)
+    if (successors := parameters.get("n_successors", 1)) > parameters.get("n_states", successors):
+        raise InputError(source, "n_successors", successors, f"at most n_states, {parameters['n_states']}")
     for name, parameter in signature.items():
         if parameter.default is inspect.Parameter.empty and name not in parameters:
             raise InputError(

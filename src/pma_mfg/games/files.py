@@ -1,4 +1,7 @@
-"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (tables as in docs/theory.md, 1)."""
+"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (tables as in docs/theory.md, 1).
+
+A sparse matrix called x is stored as its parts, x_data, x_indices, x_indptr and x_shape.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
@@ -13,6 +17,7 @@ from pma_mfg.storage import read_arrays, write_arrays
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
 _FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
+_MATRIX_PARTS = ("data", "indices", "indptr", "shape")
 
 
 def save(game: MeanFieldGame, path: str | Path) -> None:
@@ -33,6 +38,9 @@ def save(game: MeanFieldGame, path: str | Path) -> None:
         arrays["planted_policy"] = game.planted.policy
         arrays["planted_mean_field"] = game.planted.mean_field
         arrays["planted_strength"] = np.array(game.planted.strength)
+    for name in [name for name, array in arrays.items() if isinstance(array, csr_array)]:
+        matrix = arrays.pop(name)
+        arrays |= {f"{name}_{part}": np.asarray(getattr(matrix, part)) for part in _MATRIX_PARTS}
     write_arrays(path, arrays, {"family": game.family, "parameters": game.parameters})
 
 
@@ -41,7 +49,8 @@ def load(path: str | Path) -> MeanFieldGame:
 
     A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms
     and features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
-    `transition_parameters`, and the same for `reward`) come together or not at all.
+    `transition_parameters`, and the same for `reward`) come together or not at all. Tables and weights may be sparse,
+    in parts: `base_transition_data`, `base_transition_indices`, `base_transition_indptr`, `base_transition_shape`.
 
     Parameters
     ----------
@@ -67,7 +76,9 @@ def load(path: str | Path) -> MeanFieldGame:
 
 
 def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> MeanFieldGame:
-    def take(name: str) -> np.ndarray:
+    def take(name: str) -> Any:
+        if f"{name}_indptr" in arrays:
+            return _matrix(source, name, arrays)
         if name not in arrays:
             raise InputError(source, name, Description("nothing"), "an array of this name in the file")
         return arrays[name]
@@ -82,11 +93,13 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
     features = {}
     for kind, shape in (("transition", tables["base_transition"].shape), ("reward", reward.shape)):
         names = [f"{kind}_terms", *(f"{kind}_{name}" for name in _FEATURE_FIELDS)]
-        if any(name in arrays for name in names):
+        if any(name in arrays or f"{name}_indptr" in arrays for name in names):
             tables[f"{kind}_terms"] = take(names[0])
             features[kind] = Features(*(take(name) for name in names[1:]))
         else:
-            tables[f"{kind}_terms"] = np.zeros((0, *shape))
+            sparse = kind == "transition" and isinstance(tables["base_transition"], csr_array)
+            empty = csr_array((0, tables["base_transition"].nnz)) if sparse else np.zeros((0, *shape))
+            tables[f"{kind}_terms"] = empty
             features[kind] = Features.none(reward.shape[0])
     planted = None
     if "planted_policy" in arrays:
@@ -103,3 +116,21 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
         )
     except InputError as error:
         raise InputError(source, error.field, error.value, error.allowed) from None
+
+
+def _matrix(source: str, name: str, arrays: dict[str, np.ndarray]) -> csr_array:
+    """Put a sparse matrix together from its parts; what it holds is checked with the game."""
+    parts = {}
+    for part in _MATRIX_PARTS:
+        kinds = "f" if part == "data" else "iu"
+        whole = f"{name}_{part}"
+        if whole not in arrays:
+            raise InputError(source, whole, Description("nothing"), "an array of this name in the file")
+        array = parts[part] = arrays[whole]
+        if array.ndim != 1 or array.dtype.kind not in kinds:
+            shown = Description(f"shape {array.shape} of type {array.dtype}")
+            raise InputError(source, whole, shown, f"one dimension, of {'numbers' if part == 'data' else 'integers'}")
+    try:
+        return csr_array((parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist()))
+    except (ValueError, TypeError) as error:
+        raise InputError(source, name, Description(error), "the parts of a sparse matrix") from None

@@ -6,15 +6,19 @@ Transitions and rewards are sums of fixed tables weighted by features of the mea
 
 with phi_k(mu) = g_k(<w_k, mu> + b_k) and a link g_k from a short list. One compiled simulator serves every such game,
 its Lipschitz constants have proofs, and it is saved, hashed and compared like any array.
+
+Tables and weights are dense arrays, or sparse matrices for games with many states and few successors; nothing of size
+S x A x S is then formed (docs/theory.md, section 1.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import coo_array, csr_array, issparse
 
 from pma_mfg.errors import Description, InputError
 
@@ -25,6 +29,12 @@ LINKS = ("identity", "absolute", "log", "minimum", "positive", "power")
 #: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
 KINK_WIDTH = 1e-9
 ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
+#: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
+DENSE_ENTRIES = 2 * 10**7
+
+#: A dense array (ndarray), or a sparse matrix (csr_array) in its place; docstrings say of what shape. The two have no
+#: useful type in common; code that knows arrays only takes `MeanFieldGame.dense`.
+Table = Any
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Features:
 
     Parameters
     ----------
-    weights : ndarray, shape (K, S)
+    weights : ndarray or csr_array, shape (K, S)
     offsets : ndarray, shape (K,)
     links : ndarray of int, shape (K,)
         Indices into `LINKS`.
@@ -41,18 +51,18 @@ class Features:
         The link's parameter: the shift of `log`, the exponent of `power`; ignored by the others.
     """
 
-    weights: np.ndarray
+    weights: Table
     offsets: np.ndarray
     links: np.ndarray
     parameters: np.ndarray
 
     @classmethod
     def build(
-        cls, weights: ArrayLike, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0
+        cls, weights: ArrayLike | csr_array, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0
     ) -> Features:
         """Return K features that share one link; `weights` (K, S), `offsets` broadcast to (K,)."""
-        rows = np.asarray(weights, dtype=float)
-        count = len(rows)
+        rows: Table = weights if isinstance(weights, csr_array) else np.asarray(weights, dtype=float)
+        count = rows.shape[0]
         return cls(
             rows,
             np.broadcast_to(np.asarray(offsets, dtype=float), (count,)).copy(),
@@ -75,21 +85,22 @@ class Features:
 
     def link_values(self, x: np.ndarray) -> np.ndarray:
         """Return g_k(x_k), shape (..., K), for arguments of shape (..., K)."""
-        values: np.ndarray = x.copy()
-        for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
-            column = x[..., k]
-            match LINKS[link]:
+        values = x.copy()
+        for code in np.unique(self.links):
+            k = np.flatnonzero(self.links == code)
+            columns, parameters = x[..., k], self.parameters[k]
+            match LINKS[code]:
                 case "absolute":
-                    values[..., k] = np.abs(column)
+                    values[..., k] = np.abs(columns)
                 case "log":
                     with np.errstate(divide="ignore", invalid="ignore"):  # reported by MeanFieldGame.validate
-                        values[..., k] = np.log(column + parameter)
+                        values[..., k] = np.log(columns + parameters)
                 case "minimum":
-                    values[..., k] = np.minimum(1.0, column)
+                    values[..., k] = np.minimum(1.0, columns)
                 case "positive":
-                    values[..., k] = np.maximum(0.0, column)
+                    values[..., k] = np.maximum(0.0, columns)
                 case "power":
-                    values[..., k] = np.maximum(0.0, column) ** parameter
+                    values[..., k] = np.maximum(0.0, columns) ** parameters
         return values
 
     def values(self, mean_field: np.ndarray) -> np.ndarray:
@@ -99,43 +110,60 @@ class Features:
     def kinks(self) -> np.ndarray:
         """Return the argument at which each link has its kink, shape (K,); nan for the links that have none."""
         place = {"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}
-        return np.array([place.get(LINKS[link], np.nan) for link in self.links])
+        return np.asarray(np.array([place.get(link, np.nan) for link in LINKS])[self.links])
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
         """Return whether no argument lies on the kink of its link, at mu of shape (S,)."""
         return not (np.abs(self.arguments(mean_field) - self.kinks()) < KINK_WIDTH).any()
 
-    def gradients(self, mean_field: np.ndarray) -> np.ndarray:
-        """Return d phi_k / d mu(z), shape (K, S), at mu of shape (S,); at a kink, the mean of both sides."""
+    def gradients(self, mean_field: np.ndarray) -> Table:
+        """Return d phi_k / d mu(z), shape (K, S), at mu of shape (S,); at a kink, the mean of both sides.
+
+        Sparse where the weights are.
+        """
         x = self.arguments(mean_field)
         slopes = np.ones_like(x)
         side = np.where(np.abs(x - self.kinks()) < KINK_WIDTH, 0.0, np.sign(x - self.kinks()))
-        for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
-            match LINKS[link]:
+        for code in np.unique(self.links):
+            k = np.flatnonzero(self.links == code)
+            parameters = self.parameters[k]
+            match LINKS[code]:
                 case "absolute":
                     slopes[k] = side[k]
                 case "log":
-                    slopes[k] = 1.0 / (x[k] + parameter)
+                    slopes[k] = 1.0 / (x[k] + parameters)
                 case "minimum":
                     slopes[k] = 0.5 * (1.0 - side[k])
                 case "positive":
                     slopes[k] = 0.5 * (1.0 + side[k])
                 case "power":
-                    slopes[k] = parameter * max(0.0, x[k]) ** (parameter - 1.0) if x[k] > 0 else 0.0
+                    base = np.where(x[k] > 0.0, x[k], 1.0)
+                    slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
+        if isinstance(self.weights, csr_array):
+            return csr_array(self.weights.multiply(slopes[:, None]))
         return np.asarray(slopes[:, None] * self.weights)
 
+    def argument_ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the smallest and largest argument of each link on the simplex, or the hull of (Z, S), each (K,)."""
+        if vertices is not None:
+            x = self.arguments(vertices)
+            return x.min(axis=0), x.max(axis=0)
+        if 0 in self.weights.shape:
+            return self.offsets, self.offsets
+        ends = (self.weights.min(axis=1), self.weights.max(axis=1))
+        low, high = (to_dense(end) + self.offsets for end in ends)
+        return low, high
+
     def ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest value of each feature, each (K,), on the simplex or the hull of (Z, S)."""
-        x = self.arguments(np.eye(self.weights.shape[1]) if vertices is None else vertices)
-        low, high = x.min(axis=0), x.max(axis=0)
+        """Return the smallest and largest value of each feature, each (K,); `vertices` as in `argument_ranges`."""
+        low, high = self.argument_ranges(vertices)
         ends = np.sort(self.link_values(np.stack([low, high])), axis=0)  # every link but |x| is monotone
         straddles = (self.links == LINKS.index("absolute")) & (low < 0.0) & (high > 0.0)
         return np.where(straddles, 0.0, ends[0]), ends[1]
 
     def link_lipschitz(self, vertices: np.ndarray | None = None) -> np.ndarray:
-        """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as in `ranges`."""
-        x = self.arguments(np.eye(self.weights.shape[1]) if vertices is None else vertices)
-        low, high = x.min(axis=0), x.max(axis=0)
+        """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as there."""
+        low, high = self.argument_ranges(vertices)
         constants: np.ndarray = np.ones_like(low)
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
             match LINKS[link]:
@@ -177,15 +205,16 @@ class MeanFieldGame:
     ----------
     discount : float
         gamma, in [0, 1).
-    base_transition : ndarray, shape (S, A, S)
-        P0; the last axis is the next state.
+    base_transition : ndarray, shape (S, A, S), or csr_array, shape (S A, S)
+        P0; the last axis is the next state. Of a sparse matrix row s A + a belongs to state s and action a.
     base_reward : ndarray, shape (S, A)
         R0.
-    transition_terms : ndarray, shape (K, S, A, S)
-        P_k, one per transition feature.
+    transition_terms : ndarray, shape (K, S, A, S), or csr_array, shape (K, nnz)
+        P_k, one per transition feature. Sparse if P0 is: row k then holds the values of P_k at the stored entries of
+        P0, in their order, so that all P_k share the pattern of P0 (which may store zeros).
     transition_features : Features
-    reward_terms : ndarray, shape (L, S, A)
-        R_k, one per reward feature.
+    reward_terms : ndarray, shape (L, S, A), or csr_array, shape (L, S A)
+        R_k, one per reward feature; sparse or not whatever P0 is.
     reward_features : Features
     family : str
         The generator's name, or "custom".
@@ -202,11 +231,11 @@ class MeanFieldGame:
     """
 
     discount: float
-    base_transition: np.ndarray
+    base_transition: Table
     base_reward: np.ndarray
-    transition_terms: np.ndarray
+    transition_terms: Table
     transition_features: Features
-    reward_terms: np.ndarray
+    reward_terms: Table
     reward_features: Features
     family: str = "custom"
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -225,15 +254,81 @@ class MeanFieldGame:
         """A, the number of actions."""
         return int(self.base_reward.shape[1])
 
-    def transition(self, mean_field: np.ndarray) -> np.ndarray:
-        """Return P(s'|s,a,mu), shape (S, A, S), for a mean field of shape (S,)."""
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the transitions are a sparse matrix."""
+        return issparse(self.base_transition)
+
+    def transition(self, mean_field: np.ndarray) -> Table:
+        """Return P(s'|s,a,mu), shape (S, A, S), for a mean field of shape (S,); a csr_array (S A, S) if P0 is one.
+
+        Not to be written to: without features it is the game's own table.
+        """
+        if len(self.transition_features.links) == 0:
+            return self.base_transition
         phi = self.transition_features.values(np.asarray(mean_field, dtype=float))
-        return np.asarray(self.base_transition + np.tensordot(phi, self.transition_terms, axes=1))
+        change = self.transition_change(phi)
+        if isinstance(self.base_transition, csr_array) and isinstance(change, csr_array):
+            change.data += self.base_transition.data
+            return change
+        return np.asarray(self.base_transition + change)
+
+    def transition_change(self, phi: np.ndarray) -> Table:
+        """Return sum_k phi_k P_k, of the kind and shape of P0, for phi of shape (K,)."""
+        base, terms = self.base_transition, self.transition_terms
+        if isinstance(base, csr_array):
+            return csr_array((phi @ terms, base.indices, base.indptr), shape=base.shape)
+        return np.asarray(np.tensordot(phi, terms, axes=1))
 
     def reward(self, mean_field: np.ndarray) -> np.ndarray:
         """Return R(s,a,mu), shape (S, A), for a mean field of shape (S,)."""
         phi = self.reward_features.values(np.asarray(mean_field, dtype=float))
-        return np.asarray(self.base_reward + np.tensordot(phi, self.reward_terms, axes=1))
+        return np.asarray(self.base_reward + self.reward_change(phi))
+
+    def reward_change(self, phi: np.ndarray) -> np.ndarray:
+        """Return sum_k phi_k R_k, shape (S, A), for phi of shape (L,)."""
+        if isinstance(self.reward_terms, csr_array):
+            return np.asarray(phi @ self.reward_terms).reshape(self.base_reward.shape)
+        return np.asarray(np.tensordot(phi, self.reward_terms, axes=1))
+
+    def dense(self, source: str) -> MeanFieldGame:
+        """Return the same game with dense tables only: this very game if it has no others.
+
+        Parameters
+        ----------
+        source : str
+            What needs them, for the message.
+
+        Returns
+        -------
+        MeanFieldGame
+
+        Raises
+        ------
+        InputError
+            If the tables of a sparse game would have more than `DENSE_ENTRIES` entries.
+        """
+        parts = (self.transition_features.weights, self.reward_features.weights, self.reward_terms)
+        if not (self.is_sparse or any(map(issparse, parts))):
+            return self
+        shape = (*self.base_reward.shape, self.n_states)
+        count, terms = len(self.transition_features.links), len(self.reward_features.links)
+        entries = (1 + count) * int(np.prod(shape)) + terms * self.n_states * (1 + self.n_actions)
+        if entries > DENSE_ENTRIES:
+            allowed = f"a game whose dense tables have at most {DENSE_ENTRIES:.0e} entries"
+            raise InputError(source, "game", Description(f"a sparse game with {entries:.1e} of them"), allowed)
+        tables = [self.base_transition, *(self.transition_change(row) for row in np.eye(count))]
+        changes: dict[str, Any] = {
+            f"{kind}_features": replace(features, weights=to_dense(features.weights))
+            for kind, features in (("transition", self.transition_features), ("reward", self.reward_features))
+        }
+        return replace(
+            self,
+            base_transition=to_dense(self.base_transition).reshape(shape),
+            transition_terms=np.array([to_dense(table) for table in tables[1:]]).reshape(count, *shape),
+            reward_terms=to_dense(self.reward_terms).reshape(terms, *self.base_reward.shape),
+            **changes,
+        )
 
     def validate(self, source: str) -> None:
         """Check the game and raise an `InputError` that names `source` and the field.
@@ -247,19 +342,27 @@ class MeanFieldGame:
             raise InputError(source, "base_reward", self.base_reward.shape, "shape (S, A) with S, A >= 1")
         states, actions = self.base_reward.shape
         _check_array(source, "base_reward", self.base_reward, (states, actions))
-        _check_array(source, "base_transition", self.base_transition, (states, actions, states))
-        for name, shape in (("transition", (states, actions, states)), ("reward", (states, actions))):
+        sparse = isinstance(self.base_transition, csr_array)
+        shape = (states * actions, states) if sparse else (states, actions, states)
+        _check_array(source, "base_transition", self.base_transition, shape)
+        if issparse(self.transition_terms) != sparse:
+            kinds = ("a sparse matrix", "a dense array")
+            found, expected = kinds if issparse(self.transition_terms) else kinds[::-1]
+            raise InputError(source, "transition_terms", Description(found), f"{expected}, as base_transition is")
+        flat_reward = (states * actions,) if issparse(self.reward_terms) else (states, actions)
+        entries = (self.base_transition.nnz,) if isinstance(self.base_transition, csr_array) else shape
+        for name, term in (("transition", entries), ("reward", flat_reward)):
             features: Features = getattr(self, f"{name}_features")
             links = features.links
             if links.ndim != 1 or links.dtype.kind not in "iu" or not np.isin(links, range(len(LINKS))).all():
                 allowed = f"a list of integers from 0 to {len(LINKS) - 1}"
                 raise InputError(source, f"{name}_features.links", links.tolist(), allowed)
             count = len(features.links)
-            _check_array(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *shape))
+            _check_array(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *term))
             _check_array(source, f"{name}_features.weights", features.weights, (count, states))
             _check_array(source, f"{name}_features.offsets", features.offsets, (count,))
             _check_array(source, f"{name}_features.parameters", features.parameters, (count,))
-            if not np.isfinite(features.values(np.eye(states))).all():
+            if not np.isfinite(features.ranges()).all():  # attained on the vertices
                 raise InputError(
                     source,
                     f"{name}_features",
@@ -274,30 +377,80 @@ class MeanFieldGame:
                 raise InputError(source, "planted_strength", self.planted.strength, "a finite number > 0")
 
     def _validate_probabilities(self, source: str) -> None:
-        points = np.eye(self.n_states)
+        if self._probabilities_by_ranges():
+            return
+        vertices = np.arange(self.n_states if len(self.transition_features.links) else 1)
+        inside = np.zeros((0, self.n_states))
         if (self.transition_features.links != 0).any():
-            points = np.vstack([points, np.random.default_rng(0).dirichlet(np.full(self.n_states, 0.3), size=256)])
-        elif len(self.transition_features.links) == 0:
-            points = points[:1]
-        for mean_field in points:
+            inside = np.random.default_rng(0).dirichlet(np.full(self.n_states, 0.3), size=256)
+        mean_field: np.ndarray
+        for z in range(len(vertices) + len(inside)):
+            if z < len(vertices):
+                mean_field = np.zeros(self.n_states)
+                mean_field[z] = 1.0
+            else:
+                mean_field = inside[z - len(vertices)]
             kernel = self.transition(mean_field)
-            if (kernel < -ROW_SUM_TOLERANCE).any():
-                s, a, y = np.unravel_index(np.argmin(kernel), kernel.shape)
+            shown = np.round(mean_field[:20], 4).tolist()  # a vertex, or one of the 256
+            where = f"at mean field {shown}" if self.n_states <= 20 else f"at mean field number {z}, starting {shown}"
+            entries = kernel.data if isinstance(kernel, csr_array) else kernel
+            if (entries < -ROW_SUM_TOLERANCE).any():
+                s, a, y = self._place(kernel, int(np.argmin(entries)))
                 raise InputError(
                     source,
-                    f"transition: P(next={y}|state={s}, action={a}) at mean field {np.round(mean_field, 4).tolist()}",
-                    float(kernel[s, a, y]),
+                    f"transition: P(next={y}|state={s}, action={a}) {where}",
+                    float(entries.min()),
                     "a probability >= 0",
                 )
-            excess = np.abs(kernel.sum(axis=2) - 1.0)
+            sums = np.asarray(kernel.sum(axis=-1)).ravel()
+            excess = np.abs(sums - 1.0)
             if (excess > ROW_SUM_TOLERANCE * max(1, self.n_states)).any():
-                s, a = np.unravel_index(np.argmax(excess), excess.shape)
+                s, a = divmod(int(np.argmax(excess)), self.n_actions)
                 raise InputError(
                     source,
-                    f"transition: sum of P(.|state={s}, action={a}) at mean field {np.round(mean_field, 4).tolist()}",
-                    float(kernel[s, a].sum()),
+                    f"transition: sum of P(.|state={s}, action={a}) {where}",
+                    float(sums[s * self.n_actions + a]),
                     "probabilities that sum to 1",
                 )
+
+    def _probabilities_by_ranges(self) -> bool:
+        """Return whether the features' ranges alone prove the probabilities: O(K) tables instead of one per vertex."""
+        base, terms = self.base_transition, self.transition_terms
+        largest = np.abs(self.transition_features.ranges()).max(axis=0)
+        if isinstance(base, csr_array):
+            least, sums = self.transition_floor().data, base.sum(axis=1)
+            rows = np.repeat(np.arange(base.shape[0]), np.diff(base.indptr))  # that the entries of P0 are in
+            collect = csr_array((np.ones(base.nnz), rows, np.arange(base.nnz + 1)), shape=(base.nnz, base.shape[0]))
+            excess = largest @ abs(terms @ collect)
+        else:
+            least, sums = self.transition_floor(), base.sum(axis=2)
+            excess = np.tensordot(largest, np.abs(terms.sum(axis=3)), axes=1)
+        tolerance = ROW_SUM_TOLERANCE * max(1, self.n_states)
+        return bool((least >= -ROW_SUM_TOLERANCE).all() and (np.abs(sums - 1.0) + excess <= tolerance).all())
+
+    def transition_floor(self) -> Table:
+        """Return entrywise lower bounds of P over all mean fields, from the features' ranges, in the shape of P0."""
+        base, terms = self.base_transition, self.transition_terms
+        low, high = self.transition_features.ranges()
+        if isinstance(base, csr_array):
+            least = base.data + low @ terms.maximum(0.0) + high @ terms.minimum(0.0)
+            return csr_array((least, base.indices, base.indptr), shape=base.shape)
+        floor = base + np.tensordot(low, np.maximum(terms, 0.0), axes=1)
+        floor += np.tensordot(high, np.minimum(terms, 0.0), axes=1)
+        return floor
+
+    def _place(self, kernel: Table, entry: int) -> tuple[int, int, int]:
+        """Return state, action and next state of an entry of a transition table, by its place in the storage."""
+        if isinstance(kernel, csr_array):
+            row = int(np.searchsorted(kernel.indptr, entry, side="right")) - 1
+            return *divmod(row, self.n_actions), int(kernel.indices[entry])
+        s, a, y = np.unravel_index(entry, kernel.shape)
+        return int(s), int(a), int(y)
+
+
+def to_dense(table: Table) -> np.ndarray:
+    """Return a sparse matrix as an array, and an array as it is."""
+    return table.toarray() if isinstance(table, coo_array | csr_array) else np.asarray(table)
 
 
 def _check_distributions(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -306,13 +459,29 @@ def _check_distributions(source: str, name: str, array: np.ndarray, shape: tuple
         raise InputError(source, name, array.tolist(), "probabilities that sum to 1")
 
 
-def _check_array(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check_array(source: str, name: str, array: Table, shape: tuple[int, ...]) -> None:
     if array.dtype.kind != "f":
         raise InputError(
             source, name, Description(f"values of type {array.dtype}"), "an array of floating-point numbers"
         )
     if array.shape != shape:
         raise InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
-    if not np.isfinite(array).all():
+    if isinstance(array, csr_array):
+        _check_sparse(source, name, array)
+    elif not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(source, f"{name}{list(place)}", float(array[place]), "a finite number")
+
+
+def _check_sparse(source: str, name: str, matrix: csr_array) -> None:
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise InputError(source, name, Description(error), "a well-formed sparse matrix") from None
+    if not matrix.has_canonical_format:
+        raise InputError(source, name, Description("unsorted or repeated columns"), "each row's columns in order, once")
+    if not np.isfinite(matrix.data).all():
+        entry = int(np.flatnonzero(~np.isfinite(matrix.data))[0])
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        place = [row, int(matrix.indices[entry])]
+        raise InputError(source, f"{name}{place}", float(matrix.data[entry]), "a finite number")
