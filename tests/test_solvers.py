@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import block_diag, csr_array
 from tests.references import all_games, congested_ring, family_game, left_eigenvector, random_policy, sparse_copy
 
 from pma_mfg import equilibrium, games, lipschitz, operators, solvers
@@ -317,6 +317,24 @@ def test_a_large_dense_game_is_solved_by_the_same_functions():
 def test_a_game_with_transitions_that_depend_on_a_thousand_features_is_solved():
     found = equilibrium.solve(congested_ring(1000), Entropy(0.3))
     assert max(abs(residual) for residual in found.residuals.values()) <= 1e-10
+
+
+def test_the_recurrent_classes_of_a_large_game_are_named():
+    part = sparse_crowd(260, discount=0.5).base_transition
+    transition = csr_array(block_diag([part, part]))
+    game = games.MeanFieldGame(
+        discount=0.5,
+        base_transition=transition,
+        base_reward=np.random.default_rng(0).uniform(size=(520, 3)),
+        transition_terms=csr_array((0, transition.nnz)),
+        transition_features=games.Features.none(520),
+        reward_terms=np.zeros((0, 520, 3)),
+        reward_features=games.Features.none(520),
+    )
+    found = equilibrium.solve(game, Entropy(1.0))
+    assert "2 recurrent classes: {0, 1, 2, 3, 4, 5, ...}, {260, 261, 262, 263, 264, 265, ...}" in found.warnings[1]
+    # updates keep what each class holds, and so does what accelerates them
+    assert found.mean_field[:260].sum() == pytest.approx(0.5, abs=1e-12)
 
 
 def test_no_table_of_a_sparse_game_grows_faster_than_its_transitions():

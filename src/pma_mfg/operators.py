@@ -294,7 +294,8 @@ def q_of_decision_process(
     The transition has shape (S, A, S), or is sparse of shape (S A, S).
     """
     value = _evaluate(transition, reward, discount, policy, regularizer)
-    return np.asarray(reward + discount * next_value(transition, value))
+    # in this order, although it copies the table: the results of every small game depend on it in their last bits
+    return np.asarray(reward + next_value(discount * transition, value))
 
 
 def mirror_ascent_step(
