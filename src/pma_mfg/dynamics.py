@@ -31,7 +31,7 @@ METHODS = ("pma_euclidean", "pma_kl", "online_mirror_descent", "best_response", 
 #: An orbit has settled when this many moves in a row are at most `SETTLED_MOVE` (sup_s of the l1 norm).
 SETTLED_MOVES, SETTLED_MOVE = 10, 1e-10
 #: Longest period looked for. Twice as many policies are compared, so that every period is seen equally often.
-LONGEST_PERIOD = 64
+LONGEST_PERIOD = 32
 #: A cycle returns to itself up to this share of its own size: a slow spiral does not.
 RECURRENCE = 1e-6
 #: The regularized exploitability at which a method has arrived.
@@ -177,31 +177,31 @@ class Outcome:
     amplitude: float
 
 
-def outcome(policies: np.ndarray, populations: Callable[[np.ndarray], np.ndarray]) -> Outcome:
-    """Return how an orbit ends.
+def ending(policies: np.ndarray) -> tuple[Ending, int]:
+    """Return how an orbit ends, and its period: 1 if converged, 0 if neither.
 
     Parameters
     ----------
     policies : ndarray, shape (K, S, A)
         Its last policies, in order; a cycle is looked for if there are 2 `LONGEST_PERIOD` or more.
-    populations : callable
-        From policies, shape (K, S, A), to their stable populations, shape (K, S).
 
     Returns
     -------
-    Outcome
+    ending : str
+        As in `Outcome`.
+    period : int
     """
     tail = policies[-2 * LONGEST_PERIOD :]
     moves = _distances(tail[1:], tail[:-1])
     if len(moves) >= SETTLED_MOVES and moves[-SETTLED_MOVES:].max() <= SETTLED_MOVE:
-        return Outcome("converged", 1, 0.0)
+        return "converged", 1
     if len(tail) == 2 * LONGEST_PERIOD:
         size = _distances(tail, tail[-1:]).max()
-        for period in range(1, LONGEST_PERIOD + 1):
-            first = tail[:LONGEST_PERIOD]
-            if _distances(tail[period : period + LONGEST_PERIOD], first).max() <= RECURRENCE * size:
-                return Outcome("cycle", period, _amplitude(populations(tail[-period:])))
-    return Outcome("neither", 0, _amplitude(populations(tail)))
+        for period in range(2, LONGEST_PERIOD + 1):
+            later = tail[period : period + LONGEST_PERIOD]
+            if _distances(later, tail[:LONGEST_PERIOD]).max() <= RECURRENCE * size:
+                return "cycle", period
+    return "neither", 0
 
 
 def _distances(policies: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -266,9 +266,6 @@ def run(
     Run
     """
 
-    def populations(policies: np.ndarray) -> np.ndarray:
-        return np.array([operators.stable_population(game, policy) for policy in policies])
-
     tail: deque[np.ndarray] = deque(maxlen=2 * LONGEST_PERIOD)
     rows: list[tuple[int, float, float, float]] = []
     seconds, settled = 0.0, 0
@@ -280,14 +277,18 @@ def run(
         tail.append(policy)
         last = settled == SETTLED_MOVES or k == max_iterations
         if k > 0 and k % (2 * LONGEST_PERIOD) == 0:
-            last = last or outcome(np.array(tail), populations).ending == "cycle"
+            last = last or ending(np.array(tail))[0] == "cycle"
         if last or measured(k):
             exploited = equilibrium.exploitability(game, policy, regularizer)
             rows.append((k, exploited, operators.policy_distance(policy, reference), seconds))
         if last:
             break
     history = pd.DataFrame(rows, columns=["iteration", "exploitability", "distance", "seconds"])
-    return Run(history, outcome(np.array(tail), populations), np.array(tail), k)
+    policies = np.array(tail)
+    ends, period = ending(policies)
+    shown = policies[-period:] if period else policies
+    populations = np.array([operators.stable_population(game, policy) for policy in shown])
+    return Run(history, Outcome(ends, period, _amplitude(populations)), policies, k)
 
 
 def start_policy(game: MeanFieldGame, name: str, start: int, seed: int) -> np.ndarray:
@@ -349,11 +350,11 @@ def compare(
             histories.append(seen.history.drop(columns="seconds").assign(game=name, method=method, start=start))
             accurate = seen.history[seen.history["exploitability"] <= ACCURACY]
             reached = accurate.iloc[0] if len(accurate) else pd.Series({"iteration": np.nan, "seconds": np.nan})
-            ending, last = vars(seen.outcome), seen.history.iloc[-1]
+            last = seen.history.iloc[-1]
             outcomes.append(
                 labels
                 | {"step_size": eta, "predicted_rate": rate}
-                | ending
+                | vars(seen.outcome)
                 | {"iterations": seen.iterations, "distance": last["distance"]}
                 | {"iterations_to_accuracy": reached["iteration"]}
             )
@@ -432,8 +433,9 @@ def damping(
     Returns
     -------
     damping : DataFrame
-        Columns game, strength, method, share (1 for the best response), step_size, best_response_radius, predicted_rate (the method's own spectral
-        radius), start, ending, period, amplitude, iterations, distance, arrived (converged to this equilibrium).
+        Columns game, strength, method, share (1 for the best response), step_size, best_response_radius, predicted_rate
+        (the method's own spectral radius), start, ending, period, amplitude, iterations, distance, arrived (converged
+        to this equilibrium).
     attractors : DataFrame
         Columns game, strength, method, part, iteration, state, mean_field: where best response ends from the first
         start (part "tail"), and the equilibrium.
@@ -522,8 +524,8 @@ def basins(
                 other = start_policy(game, name, start, seed)
                 policy = (1.0 - PERTURBATION) * reference + PERTURBATION * other
                 far = DEPARTURE * operators.policy_distance(policy, reference)
-                orbit = islice(pma(game, regularizer, policy, eta, mirror), max_iterations + 1)
-                left = next((k for k, at in enumerate(orbit) if operators.policy_distance(at, reference) > far), None)
+                path = islice(pma(game, regularizer, policy, eta, mirror), max_iterations + 1)
+                left = next((k for k, at in enumerate(path) if operators.policy_distance(at, reference) > far), None)
                 departures.append(
                     {"game": name, "mirror": mirror, "step_size": eta, "best_response_lead": lead}
                     | {"radius": lipschitz.spectral_radius(matrix), "start": start, "left": left is not None}
