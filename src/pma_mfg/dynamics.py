@@ -265,7 +265,6 @@ def run(
     -------
     Run
     """
-
     tail: deque[np.ndarray] = deque(maxlen=2 * LONGEST_PERIOD)
     rows: list[tuple[int, float, float, float]] = []
     seconds, settled = 0.0, 0
