@@ -57,10 +57,10 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "pma_kl": ("PMA, KL", {"color": COLOURS[0]}),
     "online_mirror_descent": (
         "online mirror descent",
-        {"color": "0.15", "linestyle": "none", "marker": "+", "markersize": 5.0},
+        {"color": "0.15", "linestyle": "none", "marker": "+", "markersize": 5.0, "markevery": 3},
     ),
     "best_response": ("best response", {"color": COLOURS[2]}),
-    "fictitious_play": ("fictitious play", {"color": COLOURS[4], "linestyle": (0, (5, 1))}),
+    "fictitious_play": ("fictitious play", {"color": COLOURS[4]}),
 }
 _FITTED = "fitted slope [95 % interval]"
 _styled = matplotlib.style.context(STYLE, after_reset=True)
@@ -241,13 +241,16 @@ def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         Columns game, method, series, start, iteration, exploitability, reached (iterations to `dynamics.ACCURACY`, the
-        slowest start's, nan if one did not get there). Series "measured": from the first iteration on, above rounding.
+        slowest start's, nan if one did not get there), period (the longest), iterations (of the longest run). Series "measured": from the first iteration on, above rounding.
         Series "predicted", of the first start: the square of the predicted linear rate through the measured point
         nearest to `dynamics.ACCURACY`; for fictitious play k^-2 through its last point.
     """
     measured = histories[(histories["iteration"] > 0) & (histories["exploitability"] > ROUNDED_EXPLOITABILITY)]
     facts = outcomes.groupby(["game", "method"], as_index=False).agg(
-        rate=("predicted_rate", "first"), reached=("iterations_to_accuracy", lambda starts: starts.max(skipna=False))
+        rate=("predicted_rate", "first"),
+        reached=("iterations_to_accuracy", lambda starts: starts.max(skipna=False)),
+        period=("period", "max"),
+        iterations=("iterations", "max"),
     )
     measured = measured.merge(facts, on=["game", "method"], how="left").assign(series="measured")
     parts = [measured]
@@ -261,7 +264,7 @@ def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
         elif 0.0 < rate < 1.0 and method in ("pma_euclidean", "pma_kl"):
             line = nearest["exploitability"] * rate ** (2.0 * (k - nearest["iteration"]))
             parts.append(runs.assign(series="predicted", exploitability=line)[line < runs["exploitability"].max()])
-    columns = ["game", "method", "series", "start", "iteration", "exploitability", "reached"]
+    columns = ["game", "method", "series", "start", "iteration", "exploitability", "reached", "period", "iterations"]
     order = ["game", "method", "series", "start", "iteration"]
     return pd.concat(parts)[columns].sort_values(order, ignore_index=True)
 
@@ -470,8 +473,9 @@ def dynamics(data: pd.DataFrame) -> Figure:
                 continue
             for _, curve in runs.groupby("start"):
                 ax.plot(curve["iteration"], curve["exploitability"], linewidth=1.0, **look)
-            reached = runs["reached"].iloc[0]
-            ax.plot([], [], label=f"{words}: " + ("never" if np.isnan(reached) else f"{reached:.0f}"), **look)
+            reached, period, iterations = runs[["reached", "period", "iterations"]].iloc[0]
+            failure = f"cycle of {period:.0f}" if period > 1 else f"not in {iterations:.0f}"
+            ax.plot([], [], label=f"{words}: " + (failure if np.isnan(reached) else f"{reached:.0f}"), **look)
         for _, line in table[table["series"] == "predicted"].groupby("method"):
             ax.plot(line["iteration"], line["exploitability"], **_DASHED)
         ax.set(xlabel="iteration $k$", xscale="log", yscale="log", ylim=(ROUNDED_EXPLOITABILITY, None))
@@ -521,9 +525,9 @@ def orbit(data: pd.DataFrame) -> Figure:
         _draw(axes[3 * row + 2], attractor, "measured", **{**best, "linestyle": "none"})
         _draw(axes[3 * row + 2], attractor, "theory", **_DASHED)
         for ax, xlabel, state, title in (
-            (axes[3 * row], "iteration $k$", first, prefix + "one state"),
-            (axes[3 * row + 1], rf"$\mu_k(s = {first})$", second, prefix + "two states"),
-            (axes[3 * row + 2], r"strength of the regularizer", first, prefix + "limit set"),
+            (axes[3 * row], "iteration $k$", first, prefix + "share of one state"),
+            (axes[3 * row + 1], rf"$\mu_k(s = {first})$", second, prefix + "shares of two states"),
+            (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
         ):
             ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
             _title(ax, axes.index(ax), title)
