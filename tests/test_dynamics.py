@@ -91,6 +91,31 @@ def test_fictitious_play_approaches_as_one_over_k_whether_or_not_best_response_c
     assert np.polyfit(np.log(k), np.log(distances), 1)[0] == pytest.approx(-1, abs=0.1)
 
 
+@pytest.mark.parametrize("regularizer", [Entropy(0.2), Quadratic(4.0)], ids=str)
+@pytest.mark.parametrize("family", ["crowd_averse", "affine", "planted_smooth"])
+def test_one_step_and_full_best_response_share_their_nonzero_eigenvalues_at_an_equilibrium(family, regularizer):
+    game = family_game(family)
+    found = equilibrium.solve(game, regularizer)
+    assert (found.policy > 1e-6).all()
+    basis = lipschitz.tangent_basis(game.n_states)
+
+    def reply(mean_field):
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        best = equilibrium.best_response(transition, reward, game.discount, regularizer)
+        return operators.stable_population(game, best)
+
+    step = 1e-5
+    differences = [
+        (reply(found.mean_field + step * x) - reply(found.mean_field - step * x)) / (2 * step) for x in basis
+    ]
+    full = np.linalg.eigvals(np.array(differences) @ basis.T)
+    one_step = np.linalg.eigvals(lipschitz.jacobian(game, found.policy, np.inf, regularizer))
+    largest = one_step[np.argsort(-np.abs(one_step))][: game.n_states - 1]
+    # rounding 1e-13 / 1e-5 of differences; coefficients of the characteristic polynomial do not depend on the order
+    np.testing.assert_allclose(np.poly(full), np.poly(largest), rtol=0, atol=1e-6)
+    assert np.abs(np.sort(np.abs(one_step))[: -(game.n_states - 1)]).max() < 1e-7
+
+
 # --- endings
 
 

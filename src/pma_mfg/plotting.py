@@ -241,9 +241,10 @@ def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         Columns game, method, series, start, iteration, exploitability, reached (iterations to `dynamics.ACCURACY`, the
-        slowest start's, nan if one did not get there), period (the longest), iterations (of the longest run). Series "measured": from the first iteration on, above rounding.
-        Series "predicted", of the first start: the square of the predicted linear rate through the measured point
-        nearest to `dynamics.ACCURACY`; for fictitious play k^-2 through its last point.
+        slowest start's, nan if one did not get there), period (the longest), iterations (of the longest run). Series
+        "measured": from the first iteration on, above rounding. Series "predicted", of the first start: the square of
+        the predicted linear rate through the measured point nearest to `dynamics.ACCURACY`; for fictitious play k^-2
+        through its last point.
     """
     measured = histories[(histories["iteration"] > 0) & (histories["exploitability"] > ROUNDED_EXPLOITABILITY)]
     facts = outcomes.groupby(["game", "method"], as_index=False).agg(
@@ -511,7 +512,8 @@ def orbit(data: pd.DataFrame) -> Figure:
         Line2D([], [], label=words["pma_euclidean"], **pma),
         Line2D([], [], label=r"equilibrium $\mu^*$", marker="*", markersize=7.0, **_DASHED),
     ]
-    figure, axes = _panels(3 * len(games), 1.9, 0, None, handles)
+    title = "The population under best response and under PMA" + (f": {_plain(games[0][0])}" if len(games) == 1 else "")
+    figure, axes = _panels(3 * len(games), 1.9, 0, title, handles)
     for row, (game, table) in enumerate(games):
         prefix = f"{_plain(game)}: " if len(games) > 1 else ""
         first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
