@@ -534,7 +534,7 @@ def orbit(data: pd.DataFrame) -> Figure:
             ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
             _title(ax, axes.index(ax), title)
         axes[3 * row + 2].set_xscale("log")
-        axes[3 * row + 2].xaxis.set_minor_formatter(NullFormatter())
+        _label_decades(axes[3 * row + 2].xaxis)
     return figure
 
 
@@ -780,14 +780,19 @@ def _slope(points: pd.DataFrame) -> str:
 
 
 def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Set logarithmic axes; an axis of less than two decades has labels between the powers of ten."""
+    """Set logarithmic axes with their labels."""
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     for axis in cast("tuple[Axis, Axis]", (ax.xaxis, ax.yaxis)):
-        low, high = axis.get_view_interval()
-        if high < 100.0 * low:
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
-        axis.set_minor_formatter(NullFormatter())
+        _label_decades(axis)
+
+
+def _label_decades(axis: Axis) -> None:
+    """Label a logarithmic axis; between the powers of ten as well where it has less than two decades."""
+    low, high = axis.get_view_interval()
+    if high < 100.0 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(game: str) -> str:
