@@ -14,6 +14,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/games.smk"
 include: "workflow/rules/operators.smk"
+include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/results.smk"
 
@@ -22,4 +23,5 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/claims.json",
+        expand(f"{RESULTS}/tables/{{table}}.parquet", table=["basins", "several"]),
         expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),

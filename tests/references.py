@@ -13,13 +13,15 @@ from scipy.sparse import csr_array
 from pma_mfg import games
 from pma_mfg.games import Features, MeanFieldGame
 
-#: Every family, at a size where brute force is cheap.
+#: Every random family, at a size where brute force is cheap.
 FAMILY_PARAMETERS = {
     "affine": {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 3},
     "planted_smooth": {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 0, "strength": 0.1},
     "planted_kinked": {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 1, "strength": 0.2},
     "crowd_averse": {"n_states": 4, "n_actions": 3, "discount": 0.7, "seed": 2},
 }
+#: The families without a random draw, and without a number of actions of their own.
+SYMMETRIC_PARAMETERS = {"coordination": {"n_states": 4, "discount": 0.8, "attraction": 1.5, "slip": 0.2}}
 
 # link -> (range of weights, offset, parameter): arguments that are admissible on the whole simplex, and cross the kinks
 _CURVES = {
@@ -34,7 +36,7 @@ CURVED_LINKS = sorted(_CURVES)
 
 def family_game(family: str, **changes: float) -> MeanFieldGame:
     """Return the small game of a family, with some parameters changed."""
-    return games.make(family, **(FAMILY_PARAMETERS[family] | changes))
+    return games.make(family, **((FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)[family] | changes))
 
 
 def curved_game(
@@ -60,7 +62,7 @@ def curved_game(
 
 def all_games() -> dict[str, MeanFieldGame]:
     """Return one game of every family and one for every non-affine link, by name."""
-    return {name: family_game(name) for name in FAMILY_PARAMETERS} | {
+    return {name: family_game(name) for name in FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS} | {
         f"link {link}": curved_game(link) for link in CURVED_LINKS
     }
 

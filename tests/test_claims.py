@@ -41,6 +41,11 @@ def tables(
     bound: float = 1.0,
     rate: float = 0.5,
     converged: bool = True,
+    best_response: bool = False,
+    pma: bool = True,
+    fastest: bool = True,
+    radius: float = 1.2,
+    left: bool = True,
     td_slope: float = -0.5,
     samples_slope: float = 2.0,
     bias_slope: float = -0.5,
@@ -71,6 +76,20 @@ def tables(
             "bound",
             "differentiable",
         ],
+    )
+    runs = [("best_response", 1.0, best_response), ("pma_kl", 0.3, pma), ("pma_kl", 1.0, fastest)]
+    damping = pd.DataFrame(
+        [
+            ("g", strength, method, share, lead, start, "cycle", 2, arrived or lead < 1)
+            for strength, lead in ((0.1, 1.5), (0.2, 1.1), (1.0, 0.5))
+            for method, share, arrived in runs
+            for start in range(2)
+        ],
+        columns=["game", "strength", "method", "share", "best_response_radius", "start", "ending", "period", "arrived"],
+    )
+    departures = pd.DataFrame(
+        [("g", mirror, 1.0, 2.0, radius, k, left, 50) for mirror in ("euclidean", "kl") for k in range(2)],
+        columns=["game", "mirror", "step_size", "best_response_lead", "radius", "start", "left", "iterations"],
     )
     ctd = pd.DataFrame(
         [("g", 10**6, 1, r, m, 2 * m, m**td_slope * noisy()) for r in replicates for m in (100, 1000, 10_000)],
@@ -129,7 +148,15 @@ def tables(
             "predicted_deviation",
         ],
     )
-    return {"ratios": ratios, "rates": rates, "ctd": ctd, "epsilon": epsilon, "bias": bias}
+    return {
+        "ratios": ratios,
+        "rates": rates,
+        "damping": damping,
+        "departures": departures,
+        "ctd": ctd,
+        "epsilon": epsilon,
+        "bias": bias,
+    }
 
 
 def verdicts(**changes: float | bool) -> dict[str, str]:
@@ -150,6 +177,11 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"ratio": 1.01}, "C1a"),
         ({"rate": 0.52}, "C1c"),
         ({"converged": False}, "C1d"),
+        ({"best_response": True}, "C2-failure"),
+        ({"pma": False}, "C2-cycle"),
+        ({"fastest": False}, "C2-fastest"),
+        ({"radius": 0.9}, "C2-coordination"),
+        ({"left": False}, "C2-departure"),
         ({"td_slope": -0.35}, "C3"),
         ({"samples_slope": 2.5}, "C4"),
         ({"bias_slope": -0.6}, "C6-kinked"),
@@ -169,11 +201,25 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found = tables(bound=np.inf)
     found["rates"]["bound"] = 2.0
     found["rates"]["differentiable"] = False
+    found["damping"]["best_response_radius"] = 0.9
+    found["departures"]["best_response_lead"] = 0.9
     records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
-    for claim in ("C1a", "C1c", "C1d"):
+    for claim in ("C1a", "C1c", "C1d", "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure"):
         assert records[claim]["verdict"] == "inconclusive"
         assert records[claim]["estimate"] is None
     assert "infinite" in records["C1a"]["how"]
+
+
+def test_one_run_that_misses_is_seen_and_the_region_is_reported() -> None:
+    found = tables()
+    row = found["damping"].query("method == 'pma_kl' and share == 0.3 and strength == 0.1").index[0]
+    found["damping"].loc[row, "arrived"] = False
+    records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
+    assert records["C2-cycle"]["verdict"] == "not confirmed"
+    assert records["C2-cycle"]["estimate"] == 0.75
+    assert "1.1 to 1.5 at 2 of 3 strengths, 0.1 to 0.2" in records["C2-cycle"]["how"]
+    assert "3 of 4 with kl; misses at strength 0.1" in records["C2-cycle"]["how"]
+    assert records["C2-fastest"]["verdict"] == "confirmed"
 
 
 def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:

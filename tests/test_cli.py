@@ -45,6 +45,12 @@ def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
 COMMANDS = {
     "check": "--step-sizes 1 --pairs 5 --out {out}",
     "converge": "--step-sizes 1 5 --starts 2 --out-iterates {out} --out-rates {out}2",
+    "dynamics": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {out}2 --out-orbits {out}3"
+    " --out-seconds {out}4",
+    "damping": "--strengths 0.1 1 --step-shares 0.5 1 --starts 1 --max-iterations 20"
+    " --out {out} --out-attractors {out}2",
+    "basins": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
+    " --out-basins {out}2 --out-several {out}3",
     "ctd": "--agents 1e6 --updates 10 20 30 --replicates 2 --out {out}",
     "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",

@@ -260,32 +260,37 @@ def test_with_one_action_there_is_nothing_to_contract():
 # --- the Jacobian
 
 
-def jacobian_by_differences(game, policy, step_size, regularizer, step=1e-5):
+def jacobian_by_differences(game, policy, step_size, regularizer, mirror="euclidean", step=1e-5):
     basis = lipschitz.tangent_basis(game.n_actions)
     columns = []
     for s in range(game.n_states):
         for direction in basis:
             change = np.zeros_like(policy)
             change[s] = step * direction
-            difference = operators.policy_mirror_ascent(game, policy + change, step_size, regularizer)
-            difference = difference - operators.policy_mirror_ascent(game, policy - change, step_size, regularizer)
+            ahead, behind = (
+                operators.policy_mirror_ascent(game, moved, step_size, regularizer, mirror=mirror)
+                for moved in (policy + change, policy - change)
+            )
+            difference = ahead - behind
             columns.append((difference @ basis.T).ravel() / (2 * step))
     return np.array(columns).T
 
 
-@pytest.mark.parametrize("step_size", [0.3, 10.0, np.inf])
+@pytest.mark.parametrize(
+    ("step_size", "mirror"), [(0.3, "euclidean"), (10.0, "euclidean"), (np.inf, "euclidean"), (0.3, "kl"), (10.0, "kl")]
+)
 @pytest.mark.parametrize("regularizer", [Entropy(0.5), Quadratic(0.15), Quadratic(4.0)], ids=str)
 @pytest.mark.parametrize("name", GAMES)
-def test_the_jacobian_is_the_limit_of_differences(name, regularizer, step_size):
+def test_the_jacobian_is_the_limit_of_differences(name, regularizer, step_size, mirror):
     game = GAMES[name]
     tested = 0
     for seed in range(4):
         policy = 0.9 * random_policy(game, seed, 5.0) + 0.1 / game.n_actions
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
-        if ((updated > 0) & (updated < 1e-3)).any():
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        if mirror == "euclidean" and ((updated > 0) & (updated < 1e-3)).any():
             continue  # the support of the quadratic's projection is about to change
-        exact = lipschitz.jacobian(game, policy, step_size, regularizer)
-        differences = jacobian_by_differences(game, policy, step_size, regularizer)
+        exact = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
+        differences = jacobian_by_differences(game, policy, step_size, regularizer, mirror)
         # step^2 times a relative third derivative below 1e3, and rounding 1e-14 / 1e-5
         assert np.abs(exact - differences).max() <= 1e-6 * max(np.abs(exact).max(), 1e-3)
         tested += 1
@@ -312,6 +317,45 @@ def test_the_spectral_radius_at_the_equilibrium_is_the_rate_of_pma(step_size):
     rate = (late[-1] / late[0]) ** (1 / (len(late) - 1))
     assert len(late) >= 8
     assert rate == pytest.approx(radius, rel=0.02)  # the share of other eigenvalues, gone below distances of 1e-4
+
+
+def equilibrium_of_a_random_game(seed, regularizer):
+    game = family_game("affine", seed=seed) if seed % 2 else family_game("crowd_averse", seed=seed, coupling=4.0)
+    found = equilibrium.solve(game, regularizer)
+    # one best response: tiny probabilities are then known to their last digits
+    return game, operators.best_response_step(game, found.policy, regularizer)
+
+
+@pytest.mark.parametrize("step_size", [0.1, 2.0, 30.0, 1e4])
+@pytest.mark.parametrize("seed", range(6))
+def test_entropy_with_kl_maps_each_eigenvalue_of_the_best_response_by_the_formula(seed, step_size):
+    tau = 0.2
+    game, policy = equilibrium_of_a_random_game(seed, Entropy(tau))
+    best = lipschitz.jacobian(game, policy, np.inf, Entropy(tau))
+    found = lipschitz.jacobian(game, policy, step_size, Entropy(tau), "kl")
+    # the matrices agree, hence so do the eigenvalues; entries up to 10, the equilibrium known to 1e-12
+    expected = (np.eye(len(best)) + step_size * tau * best) / (1 + step_size * tau)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(4.0)], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_jacobian_at_an_equilibrium_is_a_weighted_mean_of_identity_and_best_response(seed, regularizer, mirror):
+    game, policy = equilibrium_of_a_random_game(seed, regularizer)
+    assert (policy > 1e-6).all()  # the proposition is about interior equilibria
+    basis, count = lipschitz.tangent_basis(game.n_actions), game.n_actions - 1
+    H, G = (np.zeros((game.n_states * count, game.n_states * count)) for _ in range(2))
+    for s in range(game.n_states):
+        block = slice(s * count, (s + 1) * count)
+        H[block, block] = basis @ np.diag(regularizer.curvature(policy[s])) @ basis.T
+        G[block, block] = basis @ np.diag(1.0 / policy[s] if mirror == "kl" else np.ones(game.n_actions)) @ basis.T
+    best = lipschitz.jacobian(game, policy, np.inf, regularizer)
+    for step_size in (0.2, 5.0, 200.0):
+        expected = np.linalg.solve(H + G / step_size, H @ best + G / step_size)
+        found = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
+        # solves with a condition number up to max / min probability, 1e3
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def test_the_tangent_basis_is_orthonormal_and_sums_to_zero():

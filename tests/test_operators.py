@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
-from tests.references import all_games, family_game, left_eigenvector, one_step_population, random_policy
+from tests.references import (
+    FAMILY_PARAMETERS,
+    all_games,
+    family_game,
+    left_eigenvector,
+    one_step_population,
+    random_policy,
+)
 
-from pma_mfg import lipschitz, operators
+from pma_mfg import equilibrium, lipschitz, operators
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -343,3 +350,17 @@ def test_the_distance_of_policies_is_the_largest_l1_distance_of_rows():
     policy = np.array([[0.5, 0.5], [1.0, 0.0]])
     other = np.array([[0.25, 0.75], [0.4, 0.6]])
     assert operators.policy_distance(policy, other) == pytest.approx(1.2, rel=1e-15)  # exact up to one rounding
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@pytest.mark.parametrize("regularizer", [Entropy(0.2), Quadratic(1.0)], ids=str)
+@pytest.mark.parametrize("family", sorted(FAMILY_PARAMETERS))
+def test_an_equilibrium_is_a_fixed_point_for_both_mirror_maps(family, regularizer, mirror):
+    game = family_game(family)
+    policy = equilibrium.solve(game, regularizer).policy
+    for step_size in (0.1, 3.0, 100.0):
+        moved = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        # solved to 1e-12; at most expanded by the spectral radius, below 3 in these games
+        assert operators.policy_distance(moved, policy) < 1e-10
+    away = operators.policy_mirror_ascent(game, random_policy(game, 0), 3.0, regularizer, mirror=mirror)
+    assert operators.policy_distance(away, random_policy(game, 0)) > 1e-3

@@ -370,6 +370,149 @@ def test_the_optimum_is_the_value_of_the_best_response(kind, seed, actions, stre
     assert (h.optimum(q) >= (others * q).sum(axis=1) + h.value(others) - slack).all()
 
 
+# --- the KL mirror map
+
+
+def kl_slopes(h, q, policy, step_size, u):
+    """Return the gradient of <u, q> + h(u) - KL(u, policy) / eta where both are positive, shape (A,)."""
+    return q + h.gradient(u) - (np.log(u / policy) + 1.0) / step_size
+
+
+@kinds
+@pytest.mark.parametrize("step_size", [1e-3, 0.5, 30.0, 1e5])
+@pytest.mark.parametrize("strength", [1e-3, 0.1, 1.0, 100.0])
+def test_the_kl_step_meets_the_optimality_conditions_to_rounding(kind, strength, step_size):
+    h = kind(strength)
+    for seed, scale in enumerate([1e-3, 1.0, 30.0]):
+        rng = np.random.default_rng(seed)
+        policy = rng.dirichlet(np.full(4, 0.3), size=5) + 1e-12
+        policy /= policy.sum(axis=1, keepdims=True)
+        q = scale * rng.uniform(-1, 1, size=(5, 4))
+        u = h.proximal_step(q, policy, step_size, mirror="kl")
+        np.testing.assert_allclose(u.sum(axis=1), 1.0, rtol=0, atol=1e-14)  # rounding of a sum
+        for row in range(5):
+            seen = u[row] > 1e-200  # below, log u has no digits left to test
+            slopes = kl_slopes(h, q[row][seen], policy[row][seen], step_size, u[row][seen])
+            # a slope is known to some eps of its largest term; log u is at most 500 there
+            size = (
+                scale + strength * (1 + np.abs(np.log(u[row][seen])).max()) + 60 * (1 + scale * step_size) / step_size
+            )
+            assert np.ptp(slopes) <= 64 * EPS * size
+
+
+@kinds
+@pytest.mark.parametrize("floor_share", [None, 0.5])
+@pytest.mark.parametrize("step_size", [0.1, 3.0, 40.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_kl_step_agrees_with_a_generic_optimizer(kind, seed, step_size, floor_share):
+    h = kind(0.4)
+    rng = np.random.default_rng(seed)
+    q, policy = 3.0 * rng.uniform(-1, 1, size=4), rng.dirichlet(np.full(4, 1.0))
+    free = h.proximal_step(q, policy, step_size, mirror="kl")
+    top, reached = float(h.value(np.full(4, 0.25))), float(h.value(free))
+    floor = None if floor_share is None else floor_share * top + (1 - floor_share) * reached
+    found = h.proximal_step(q, policy, step_size, floor, mirror="kl")
+    constraints = [{"type": "eq", "fun": lambda u: u.sum() - 1}]
+    if floor is not None:
+        constraints.append({"type": "ineq", "fun": lambda u: float(h.value(u)) - floor})
+        assert h.value(found) == pytest.approx(floor, abs=1e-12)  # the root is found to 1e-14 in log kappa
+        assert np.abs(found - free).max() > 1e-3
+    result = minimize(
+        lambda u: -(u @ q + float(h.value(u)) - (u * np.log(u / policy)).sum() / step_size),
+        np.full(4, 0.25),
+        jac=lambda u: -kl_slopes(h, q, policy, step_size, u),
+        bounds=[(1e-12, 1)] * 4,
+        constraints=constraints,
+        method="SLSQP",
+        options={"ftol": 1e-15, "maxiter": 500},
+    )
+    # as for the Euclidean step; under a floor the constraint is met to about 1e-8
+    np.testing.assert_allclose(found, result.x, rtol=0, atol=5e-6)
+
+
+def test_the_kl_step_of_the_entropy_is_a_geometric_mean_of_policy_and_best_response():
+    q, policy = random_rows(0, actions=4)
+    for step_size in (0.1, 5.0, 100.0):
+        share = step_size * 0.3 / (1 + step_size * 0.3)
+        expected = policy ** (1 - share) * Entropy(0.3).best_response(q) ** share
+        found = Entropy(0.3).proximal_step(q, policy, step_size, mirror="kl")
+        # a power and a softmax: some roundings
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+@kinds
+@pytest.mark.parametrize("seed", range(3))
+def test_kl_steps_tend_to_the_best_response_and_to_the_policy(kind, seed):
+    h = kind(0.7)
+    rng = np.random.default_rng(seed)
+    q, policy = 0.3 * rng.uniform(size=(3, 4)), rng.dirichlet(np.full(4, 20.0), size=3)
+    spread = np.ptp(np.log(policy / h.best_response(q)), axis=1).max()  # the best response is interior: q is small
+    for step_size in (1e2, 1e4, 1e6):
+        distance = np.abs(h.proximal_step(q, policy, step_size, mirror="kl") - h.best_response(q)).max()
+        # Lemma 2.2 with 1/eta times the slope of the divergence as a change of q: some spread / (eta rho)
+        assert distance <= spread / (step_size * h.rho)
+    slope = q + h.gradient(policy)
+    slope = policy * (slope - (policy * slope).sum(axis=1, keepdims=True))  # the replicator direction
+    step = (h.proximal_step(q, policy, 1e-6, mirror="kl") - policy) / 1e-6
+    # first order in eta, and rounding 1e-16 / 1e-6
+    np.testing.assert_allclose(step, slope, rtol=0, atol=1e-5)
+
+
+@kinds
+@given(seed=seeds, actions=st.integers(2, 6), strength=strengths, step_size=step_sizes)
+def test_a_kl_step_stays_on_the_simplex_and_keeps_zeros_at_zero(kind, seed, actions, strength, step_size):
+    q, policy = random_rows(seed, actions)
+    policy[0] = np.eye(actions)[0]
+    policy[1, 0], policy[1] = 0.0, policy[1] / policy[1].sum()
+    policy[1] /= policy[1].sum() if policy[1].sum() > 0 else 1.0
+    if policy[1].sum() == 0:
+        policy[1] = np.eye(actions)[1]
+    u = kind(strength).proximal_step(q, policy, step_size, mirror="kl")
+    assert (u >= 0).all()
+    assert (u[policy == 0] == 0).all()
+    np.testing.assert_allclose(u.sum(axis=1), 1.0, rtol=0, atol=1e-12)  # rounding of a sum
+    np.testing.assert_array_equal(u[0], np.eye(actions)[0])
+
+
+@kinds
+@given(seed=seeds, actions=st.integers(1, 8), strength=strengths, step_size=st.floats(-4, 4).map(lambda x: 10.0**x))
+def test_the_kl_step_is_nonexpansive_in_log_coordinates(kind, seed, actions, strength, step_size):
+    h = kind(strength)
+    rng = np.random.default_rng(seed)
+    policies = rng.dirichlet(np.full(actions, rng.choice([1.0, 10.0])), size=2) + 1e-6
+    policies /= policies.sum(axis=1, keepdims=True)
+    qs = rng.uniform(-1, 1, size=(2, actions)) / step_size
+    steps = h.proximal_step(qs, policies, step_size, mirror="kl")
+    if (steps < 1e-200).any():
+        return  # logarithms of underflowed entries
+    moved = np.ptp(np.log(steps[0] / steps[1]))
+    apart = np.ptp(np.log(policies[0] / policies[1]) + step_size * (qs[0] - qs[1]))
+    # rounding of logarithms, whose arguments are known to some eps of 1 + eta rho
+    slack = 64 * EPS * (30 + step_size * strength)
+    if kind is Entropy:  # an equality
+        assert moved == pytest.approx(apart / (1 + step_size * strength), rel=1e-9, abs=slack)
+    assert moved <= apart + slack
+
+
+@kinds
+def test_a_floor_out_of_reach_of_the_kl_divergence_is_refused(kind):
+    h = kind(0.4)
+    with pytest.raises(InputError, match=r"floor: got .* expected at most h_max of the actions that the policy takes"):
+        h.proximal_step(np.zeros(3), np.array([1.0, 0.0, 0.0]), 1.0, float(h.value(np.array([0.5, 0.5, 0.0]))), "kl")
+    within = h.proximal_step(
+        np.array([9.0, 0.0, 0.0]), np.array([0.5, 0.5, 0.0]), 1.0, float(h.value(np.array([0.8, 0.2, 0.0]))), "kl"
+    )
+    np.testing.assert_allclose(
+        within, [0.8, 0.2, 0.0], rtol=0, atol=1e-9
+    )  # the root of the floor, to 1e-14 in log kappa
+
+
+@kinds
+def test_an_unknown_mirror_map_is_refused(kind):
+    with pytest.raises(InputError, match=r"mirror: got 'bregman', expected one of euclidean, kl"):
+        kind(1.0).proximal_step(np.zeros(2), np.full(2, 0.5), 1.0, mirror="bregman")
+
+
 # --- input
 
 

@@ -21,7 +21,7 @@ Claim = dict[str, Any]
 Tables = Mapping[str, pd.DataFrame]
 
 #: Tables that `evaluate` reads.
-TABLES = ("ratios", "rates", "ctd", "epsilon", "bias")
+TABLES = ("ratios", "rates", "damping", "departures", "ctd", "epsilon", "bias")
 
 PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
 #: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
@@ -90,6 +90,11 @@ def evaluate(
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_linear_rate, "rates", rate_tolerance),
         (_certified_convergence, "rates", 0.0),
+        (_best_response_fails, "damping", 0.0),
+        (_damped, "damping", 0.0),
+        (_damped_fastest, "damping", 0.0),
+        (_not_held, "departures", 0.0),
+        (_left, "departures", 0.0),
         (_td_rate, "ctd", slope_tolerance),
         (_samples_slope, "epsilon", samples_slope_tolerance),
         (_accuracy, "epsilon", 0.0),
@@ -238,6 +243,110 @@ def _certified_convergence(rows: pd.DataFrame, tolerance: float, confidence: flo
         "expected": (1.0 - tolerance, 1.0),
         "how": f"{len(certified)} of {len(rows)} runs are certified; smallest bound {rows['bound'].min():.3g}, "
         f"largest spectral radius {rows['spectral_radius'].max():.3g}",
+    }
+
+
+def _region(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the rows where the best response's Jacobian has spectral radius above 1, and the region in words."""
+    unstable = rows[rows["best_response_radius"] > 1.0]
+    total = rows["strength"].nunique()
+    if unstable.empty:
+        return unstable, f"none of {total} strengths has a spectral radius of the best response above 1"
+    low, high = unstable["strength"].min(), unstable["strength"].max()
+    radii, count = unstable["best_response_radius"], unstable["strength"].nunique()
+    return unstable, (
+        f"spectral radius of the best response {radii.min():.3g} to {radii.max():.3g} at {count} of {total} strengths, "
+        f"{low:g} to {high:g}"
+    )
+
+
+def _share(rows: pd.DataFrame, column: str) -> Estimate:
+    return _exactly(float(rows[column].mean()) if len(rows) else math.nan)
+
+
+def _best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    unstable, region = _region(rows[rows["method"] == "best_response"])
+    periods = ", ".join(map(str, sorted(set(unstable.loc[unstable["ending"] == "cycle", "period"]))))
+    elsewhere = rows[(rows["method"] == "best_response") & (rows["best_response_radius"] <= 1.0)]
+    return {
+        "id": "C2-failure",
+        "statement": "Best-response iteration does not converge where its Jacobian's spectral radius exceeds 1.",
+        "source": "the case for mirror ascent (sharpened by the exact Jacobian)",
+        "quantity": "share of best-response runs there that do not reach the equilibrium",
+        "estimate": _share(unstable.assign(failed=~unstable["arrived"]), "failed"),
+        "expected": (1.0 - tolerance, 1.0),
+        "how": f"{region}; {(unstable['ending'] == 'cycle').sum()} of {len(unstable)} runs end on a cycle"
+        f"{f', of period {periods}' if periods else ''}; at the other strengths "
+        f"{elsewhere['arrived'].sum()} of {len(elsewhere)} runs converge",
+    }
+
+
+def _damped_at(rows: pd.DataFrame, share: float) -> tuple[Estimate, str]:
+    unstable, region = _region(rows[rows["method"].str.startswith("pma") & (rows["share"] == share)])
+    counts = ", ".join(
+        f"{runs['arrived'].sum()} of {len(runs)} with {str(method).removeprefix('pma_')}"
+        for method, runs in unstable.groupby("method")
+    )
+    missed = sorted(set(unstable.loc[~unstable["arrived"], "strength"]))
+    failures = f"; misses at strength {', '.join(f'{strength:g}' for strength in missed)}" if missed else ""
+    return _share(unstable, "arrived"), f"{region}; converged: {counts or 'nothing to test'}{failures}"
+
+
+def _damped(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    share = float(rows.loc[rows["method"] != "best_response", "share"].min())
+    estimate, how = _damped_at(rows, share)
+    return {
+        "id": "C2-cycle",
+        "statement": "Where best-response iteration fails, PMA with a moderate step size converges from every start.",
+        "source": "the case for mirror ascent",
+        "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
+        "estimate": estimate,
+        "expected": (1.0 - tolerance, 1.0),
+        "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {how}",
+    }
+
+
+def _damped_fastest(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    share = float(rows.loc[rows["method"] != "best_response", "share"].max())
+    estimate, how = _damped_at(rows, share)
+    return {
+        "id": "C2-fastest",
+        "statement": "So does PMA with the step size that is fastest near the equilibrium.",
+        "source": "none: whether local stability is enough",
+        "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
+        "estimate": estimate,
+        "expected": (1.0 - tolerance, 1.0),
+        "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {how}",
+    }
+
+
+def _not_held(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    gathering = rows[rows["best_response_lead"] > 1.0]
+    by_mirror = gathering.groupby("mirror")["radius"].min()
+    smallest = ", ".join(f"{radius:.4g} with {mirror}" for mirror, radius in by_mirror.items())
+    return {
+        "id": "C2-coordination",
+        "statement": "No step size makes an equilibrium attractive where the best response has an eigenvalue above 1.",
+        "source": "limit of the case for mirror ascent",
+        "quantity": "smallest spectral radius of PMA there, over step sizes and mirror maps",
+        "estimate": _exactly(float(by_mirror.min()) if len(gathering) else math.nan),
+        "expected": (1.0, math.inf),
+        "how": f"eigenvalue {rows['best_response_lead'].max():.4g}; {rows['step_size'].nunique()} step sizes from "
+        f"{rows['step_size'].min():g} to {rows['step_size'].max():g}; smallest {smallest or 'not tested'}",
+    }
+
+
+def _left(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    gathering = rows[rows["best_response_lead"] > 1.0]
+    return {
+        "id": "C2-departure",
+        "statement": "PMA leaves such an equilibrium from every start next to it.",
+        "source": "limit of the case for mirror ascent",
+        "quantity": "share of runs that leave",
+        "estimate": _share(gathering, "left"),
+        "expected": (1.0 - tolerance, 1.0),
+        "how": f"{gathering['start'].nunique()} perturbed starts for each of {gathering['step_size'].nunique()} step "
+        f"sizes and {gathering['mirror'].nunique()} mirror maps; longest run {rows['iterations'].max()} iterations",
     }
 
 

@@ -156,6 +156,65 @@ def _converge(options: argparse.Namespace) -> None:
     storage.write_table(options.out_rates, rates)
 
 
+def _dynamics(options: argparse.Namespace) -> None:
+    from pma_mfg import dynamics, storage
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.starts * len(dynamics.METHODS), "runs") as advance:
+        tables = dynamics.compare(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.starts,
+            options.max_iterations,
+            options.seed,
+            advance,
+        )
+    for table in tables:
+        storage.write_table(getattr(options, f"out_{table}"), tables[table])
+
+
+def _damping(options: argparse.Namespace) -> None:
+    from pma_mfg import dynamics, storage
+
+    game, _, regularizer = _game_and_equilibrium(options)
+    with _progress(options.starts * len(options.strengths) * (1 + 2 * len(options.step_shares)), "runs") as advance:
+        table, attractors = dynamics.damping(
+            game,
+            regularizer,
+            _name(options),
+            options.strengths,
+            options.step_shares,
+            options.starts,
+            options.max_iterations,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out, table)
+    storage.write_table(options.out_attractors, attractors)
+
+
+def _basins(options: argparse.Namespace) -> None:
+    from pma_mfg import dynamics, storage
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(2 * len(options.step_sizes) + 3, "step sizes and methods") as advance:
+        tables = dynamics.basins(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.step_sizes,
+            options.starts,
+            options.max_iterations,
+            options.seed,
+            advance,
+        )
+    for table in tables:
+        storage.write_table(getattr(options, f"out_{table}"), tables[table])
+
+
 def _ctd(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
@@ -366,6 +425,35 @@ def _parser() -> argparse.ArgumentParser:
     converge.add_argument("--out-iterates", required=True, help="Parquet table of distances to write")
     converge.add_argument("--out-rates", required=True, help="Parquet table of rates to write")
 
+    def add_runs(to: argparse.ArgumentParser, iterations: int) -> None:
+        to.add_argument("--starts", type=_integer(1), default=8, help="random initial policies (default 8)")
+        to.add_argument(
+            "--max-iterations", type=_integer(1), default=iterations, help=f"per run (default {iterations})"
+        )
+
+    dynamics = on_equilibrium("dynamics", _dynamics, "run exact PMA, best response and others side by side", out=False)
+    add_runs(dynamics, 2000)
+    for table in ("histories", "outcomes", "orbits", "seconds"):
+        dynamics.add_argument(f"--out-{table}", required=True, help=f"Parquet table of {table} to write")
+
+    damping = on_equilibrium("damping", _damping, "run best response and PMA while the regularizer weakens")
+    damping.add_argument("--strengths", type=_positive, nargs="+", required=True, help="of the regularizer")
+    damping.add_argument(
+        "--step-shares", type=_positive, nargs="+", default=[1.0], help="of the locally best eta (default 1)"
+    )
+    add_runs(damping, 600)
+    damping.add_argument("--out-attractors", required=True, help="Parquet table of final populations to write")
+
+    basins = on_equilibrium("basins", _basins, "find whether a step size holds PMA, and where it goes", out=False)
+    basins.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    add_runs(basins, 3000)
+    for table, text in (
+        ("departures", "runs that start next to the equilibrium"),
+        ("basins", "the equilibrium that each random start reaches"),
+        ("several", "the equilibria found"),
+    ):
+        basins.add_argument(f"--out-{table}", required=True, help=f"Parquet table of {text}, to write")
+
     ctd = on_equilibrium("ctd", _ctd, "measure the error of TD learning of the equilibrium policy (Algorithm 1)")
     add_agents(ctd)
     ctd.add_argument("--updates", type=_integer(1), nargs="+", required=True, help="M_td, increasing")
@@ -411,7 +499,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figure.add_argument("name", choices=["contraction", "equilibria", "populations", "samples"])
+    figure.add_argument("name", choices=["contraction", "dynamics", "equilibria", "orbit", "populations", "samples"])
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
 

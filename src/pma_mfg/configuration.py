@@ -75,7 +75,17 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
-    for section in ("operator_checks", "convergence", "ctd", "epsilon_sweep", "population_sweep", "bias"):
+    for section in (
+        "operator_checks",
+        "convergence",
+        "dynamics",
+        "damping",
+        "basins",
+        "ctd",
+        "epsilon_sweep",
+        "population_sweep",
+        "bias",
+    ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")

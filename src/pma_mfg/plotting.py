@@ -37,6 +37,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from pma_mfg import seeds, statistics, storage
 from pma_mfg.checks import RATE_WINDOW
+from pma_mfg.dynamics import ACCURACY
 
 STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
 #: Width of a page in inches.
@@ -46,6 +47,21 @@ COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
+#: Exploitability below this is rounding, and not drawn.
+ROUNDED_EXPLOITABILITY = 1e-13
+#: Iterations of a population's path that are drawn.
+PATH = 30
+#: Methods of `dynamics.METHODS` in words, and their looks: the explicit step is drawn over the implicit one.
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pma_euclidean": ("PMA, Euclidean", {"color": COLOURS[6]}),
+    "pma_kl": ("PMA, KL", {"color": COLOURS[0]}),
+    "online_mirror_descent": (
+        "online mirror descent",
+        {"color": "0.15", "linestyle": "none", "marker": "+", "markersize": 5.0, "markevery": 3},
+    ),
+    "best_response": ("best response", {"color": COLOURS[2]}),
+    "fictitious_play": ("fictitious play", {"color": COLOURS[4]}),
+}
 _FITTED = "fitted slope [95 % interval]"
 _styled = matplotlib.style.context(STYLE, after_reset=True)
 
@@ -213,6 +229,100 @@ def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
+def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return the exploitability of every exact method, and what theory predicts for it (claim C2).
+
+    Parameters
+    ----------
+    histories, outcomes : DataFrame
+        Of `dynamics.compare`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, method, series, start, iteration, exploitability, reached (iterations to `dynamics.ACCURACY`, the
+        slowest start's, nan if one did not get there), period (the longest), iterations (of the longest run). Series
+        "measured": from the first iteration on, above rounding. Series "predicted", of the first start: the square of
+        the predicted linear rate through the measured point nearest to `dynamics.ACCURACY`; for fictitious play k^-2
+        through its last point.
+    """
+    measured = histories[(histories["iteration"] > 0) & (histories["exploitability"] > ROUNDED_EXPLOITABILITY)]
+    facts = outcomes.groupby(["game", "method"], as_index=False).agg(
+        rate=("predicted_rate", "first"),
+        reached=("iterations_to_accuracy", lambda starts: starts.max(skipna=False)),
+        period=("period", "max"),
+        iterations=("iterations", "max"),
+    )
+    measured = measured.merge(facts, on=["game", "method"], how="left").assign(series="measured")
+    parts = [measured]
+    for (_, method), runs in measured[measured["start"] == 0].groupby(["game", "method"]):
+        nearest = runs.loc[np.log(runs["exploitability"] / ACCURACY).abs().idxmin()]
+        k, rate = runs["iteration"], nearest["rate"]
+        if method == "fictitious_play":
+            nearest = runs.iloc[-1]
+            line = nearest["exploitability"] * (k / nearest["iteration"]) ** -2.0
+            parts.append(runs.assign(series="predicted", exploitability=line)[k >= 0.1 * nearest["iteration"]])
+        elif 0.0 < rate < 1.0 and method in ("pma_euclidean", "pma_kl"):
+            line = nearest["exploitability"] * rate ** (2.0 * (k - nearest["iteration"]))
+            parts.append(runs.assign(series="predicted", exploitability=line)[line < runs["exploitability"].max()])
+    columns = ["game", "method", "series", "start", "iteration", "exploitability", "reached", "period", "iterations"]
+    order = ["game", "method", "series", "start", "iteration"]
+    return pd.concat(parts)[columns].sort_values(order, ignore_index=True)
+
+
+def orbit_data(orbits: pd.DataFrame, attractors: pd.DataFrame) -> pd.DataFrame:
+    """Return the populations that best response and PMA visit, and where best response ends as h weakens (claim C2).
+
+    Parameters
+    ----------
+    orbits : DataFrame
+        Of `dynamics.compare`.
+    attractors : DataFrame
+        Of `dynamics.damping`.
+
+    Returns
+    -------
+    DataFrame
+        The module's first columns, method, and state (the one on the vertical axis), for each game that both tables
+        have, or for all if there is none. Panel "path": a share of the population against the iteration; panel
+        "plane": two shares against each other, of PMA's path and of the best response's tail; panel "attractor": a
+        share in the best response's tail against the strength of the regularizer. The states are those that the best
+        response moves most. Series "measured", and "theory" at the equilibrium (method "").
+    """
+    shared = set(orbits["game"]) & set(attractors["game"])
+    parts = []
+    for game, rows in _by_game(orbits[orbits["game"].isin(shared)] if shared else orbits):
+        best = rows[(rows["method"] == "best_response") & (rows["part"] == "tail")]
+        ranges = best.groupby("state")["mean_field"].agg(np.ptp).sort_values(ascending=False, kind="stable")
+        first, second = int(ranges.index[0]), int(ranges.index[min(1, len(ranges) - 1)])
+        fixed = rows[rows["part"] == "equilibrium"].set_index("state")["mean_field"]
+        path = rows[(rows["part"] == "path") & (rows["state"] == first)]
+        for method in ("best_response", "pma_euclidean"):
+            seen = path[(path["method"] == method) & (path["iteration"] <= PATH)]
+            parts.append(_line("path", game, "measured", seen["iteration"], seen["mean_field"]))
+            parts[-1] = parts[-1].assign(method=method, state=first)
+            of_method = rows[(rows["method"] == method)]
+            shown = of_method[of_method["part"] == ("tail" if method == "best_response" else "path")]
+            plane = shown.pivot_table(index="iteration", columns="state", values="mean_field")
+            parts.append(_line("plane", game, "measured", plane[first], plane[second]))
+            parts[-1] = parts[-1].assign(method=method, state=second)
+        lines = [
+            _line("path", game, "theory", [0.0, float(PATH)], [fixed[first]] * 2).assign(state=first),
+            _line("plane", game, "theory", [fixed[first]], [fixed[second]]).assign(state=second),
+        ]
+        ends = attractors[(attractors["game"] == game) & (attractors["state"] == first)]
+        ends = ends.sort_values(["strength", "iteration"], kind="stable")
+        tail, still = (ends[ends["part"] == part] for part in ("tail", "equilibrium"))
+        if len(ends):
+            bifurcation = _line("attractor", game, "measured", tail["strength"], tail["mean_field"])
+            parts.append(bifurcation.assign(method="best_response", state=first))
+            lines.append(_line("attractor", game, "theory", still["strength"], still["mean_field"]).assign(state=first))
+        parts += [line.assign(method="") for line in lines]
+    columns = ["panel", "game", "series", "method", "state", "x", "value"]
+    data: pd.DataFrame = pd.concat(parts, ignore_index=True)[columns]
+    return data
+
+
 def equilibria_data(equilibria: pd.DataFrame) -> pd.DataFrame:
     """Return the policies and mean fields of equilibria, one row per number.
 
@@ -333,6 +443,98 @@ def contraction(data: pd.DataFrame) -> Figure:
         _title(ax, i, _plain(game))
         kink = table["rate"].isna().all()
         _legend(ax, r"kink at $\mu^*$: no prediction" if kink else "predicted rate per iteration")
+    return figure
+
+
+@_styled
+def dynamics(data: pd.DataFrame) -> Figure:
+    """Draw the exploitability of every exact method against the iteration, one panel per game.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `dynamics_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    handles = [
+        Line2D([], [], color="0.5", label="measured, one line per start"),
+        Line2D([], [], label="predicted: spectral radius of PMA, $k^{-2}$ of fictitious play", **_DASHED),
+    ]
+    title = "Exact methods, each at the step size that the Jacobian gives it"
+    figure, axes = _panels(len(games), 1.9, 1 + len(METHODS), title, handles, sharey=True)
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        measured = table[table["series"] == "measured"]
+        for method, (words, look) in METHODS.items():
+            runs = measured[measured["method"] == method]
+            if runs.empty:
+                continue
+            for _, curve in runs.groupby("start"):
+                ax.plot(curve["iteration"], curve["exploitability"], linewidth=1.0, **look)
+            reached, period, iterations = runs[["reached", "period", "iterations"]].iloc[0]
+            failure = f"cycle of {period:.0f}" if period > 1 else f"not in {iterations:.0f}"
+            ax.plot([], [], label=f"{words}: " + (failure if np.isnan(reached) else f"{reached:.0f}"), **look)
+        for _, line in table[table["series"] == "predicted"].groupby("method"):
+            ax.plot(line["iteration"], line["exploitability"], **_DASHED)
+        ax.set(xlabel="iteration $k$", xscale="log", yscale="log", ylim=(ROUNDED_EXPLOITABILITY, None))
+        ax.yaxis.set_major_locator(LogLocator(numticks=6))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+        if i % _shape(len(games))[1] == 0:
+            ax.set_ylabel(r"exploitability $\mathcal{E}_h(\pi_k)$")
+        _title(ax, i, _plain(game))
+        _legend(ax, rf"iterations to $10^{{{np.log10(ACCURACY):.0f}}}$")
+    return figure
+
+
+@_styled
+def orbit(data: pd.DataFrame) -> Figure:
+    """Draw the populations that best response and PMA visit, and the best response's as h weakens, a row per game.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `orbit_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    words, looks = {name: look[0] for name, look in METHODS.items()}, {name: look[1] for name, look in METHODS.items()}
+    best = {**looks["best_response"], "marker": "o", "markersize": 3.0}
+    pma = {**looks["pma_euclidean"], "marker": ".", "markersize": 4.0}
+    handles = [
+        Line2D([], [], label=words["best_response"], linewidth=0.7, **best),
+        Line2D([], [], label=words["pma_euclidean"], **pma),
+        Line2D([], [], label=r"equilibrium $\mu^*$", marker="*", markersize=7.0, **_DASHED),
+    ]
+    title = "The population under best response and under PMA" + (f": {_plain(games[0][0])}" if len(games) == 1 else "")
+    figure, axes = _panels(3 * len(games), 1.9, 0, title, handles)
+    for row, (game, table) in enumerate(games):
+        prefix = f"{_plain(game)}: " if len(games) > 1 else ""
+        first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
+        second = int(table.loc[table["panel"] == "plane", "state"].iloc[0])
+        path, plane, attractor = (table[table["panel"] == panel] for panel in ("path", "plane", "attractor"))
+        for ax, rows in zip(axes[3 * row : 3 * row + 2], (path, plane), strict=True):
+            for method, look in (("best_response", {**best, "linewidth": 0.7}), ("pma_euclidean", pma)):
+                _draw(ax, rows[rows["method"] == method], "measured", **look)
+        _draw(axes[3 * row], path, "theory", **_DASHED)
+        _draw(axes[3 * row + 1], plane, "theory", color="black", marker="*", markersize=8.0, zorder=5)
+        _draw(axes[3 * row + 2], attractor, "measured", **{**best, "linestyle": "none"})
+        _draw(axes[3 * row + 2], attractor, "theory", **_DASHED)
+        for ax, xlabel, state, title in (
+            (axes[3 * row], "iteration $k$", first, prefix + "share of one state"),
+            (axes[3 * row + 1], rf"$\mu_k(s = {first})$", second, prefix + "shares of two states"),
+            (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
+        ):
+            ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
+            _title(ax, axes.index(ax), title)
+        axes[3 * row + 2].set_xscale("log")
+        _label_decades(axes[3 * row + 2].xaxis)
     return figure
 
 
@@ -578,14 +780,19 @@ def _slope(points: pd.DataFrame) -> str:
 
 
 def _log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Set logarithmic axes; an axis of less than two decades has labels between the powers of ten."""
+    """Set logarithmic axes with their labels."""
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     for axis in cast("tuple[Axis, Axis]", (ax.xaxis, ax.yaxis)):
-        low, high = axis.get_view_interval()
-        if high < 100.0 * low:
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
-        axis.set_minor_formatter(NullFormatter())
+        _label_decades(axis)
+
+
+def _label_decades(axis: Axis) -> None:
+    """Label a logarithmic axis; between the powers of ten as well where it has less than two decades."""
+    low, high = axis.get_view_interval()
+    if high < 100.0 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(game: str) -> str:
@@ -612,6 +819,8 @@ def _ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any
 #: Figure name -> names of its input tables, its data function (of the tables in that order), its drawing function.
 FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[[pd.DataFrame], Figure]]] = {
     "contraction": (("iterates", "rates"), contraction_data, contraction),
+    "dynamics": (("histories", "outcomes"), dynamics_data, dynamics),
+    "orbit": (("orbits", "attractors"), orbit_data, orbit),
     "samples": (("ctd", "epsilon"), samples_data, samples),
     "populations": (("bias", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from scipy.optimize import brentq
@@ -89,11 +89,21 @@ def _check_strength(name: str, strength: float) -> None:
         raise InputError(f"regularizers.{name}", "strength", strength, "a finite number > 0")
 
 
-def _check_step_size(step_size: float) -> None:
+def _check_step(
+    regularizer: Regularizer, policy: np.ndarray, step_size: float, floor: float | None, mirror: Mirror
+) -> None:
     if not 0.0 < step_size < np.inf:
         raise InputError(
             "proximal_step", "step_size", step_size, "a finite number > 0 (use best_response for infinity)"
         )
+    if mirror not in get_args(Mirror):
+        raise InputError("proximal_step", "mirror", mirror, f"one of {', '.join(get_args(Mirror))}")
+    if mirror == "kl" and floor is not None and not (policy > 0.0).all():
+        taken = (policy > 0.0) / (policy > 0.0).sum(axis=-1, keepdims=True)
+        if (highest := float(regularizer.value(taken).min())) < floor:
+            raise InputError(
+                "proximal_step", "floor", floor, f"at most h_max of the actions that the policy takes, {highest}"
+            )
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ class Entropy:
         Euclidean: stationarity reads tau log u + u / eta = q + policy / eta - tau - lambda, which `_log_plus_linear`
         solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory.md, section 2).
         """
-        _check_step_size(step_size)
+        _check_step(self, policy, step_size, floor, mirror)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             tau = (1.0 + kappa) * self.strength
@@ -282,7 +292,7 @@ class Quadratic:
         Euclidean: the projection of (eta q + policy) / (1 + eta rho) on the simplex. KL: stationarity reads
         log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory.md, section 2).
         """
-        _check_step_size(step_size)
+        _check_step(self, policy, step_size, floor, mirror)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             return _project((step_size * q + policy) / (1.0 + step_size * (1.0 + kappa) * self.strength))

@@ -29,7 +29,7 @@ from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDIN
 
 from pma_mfg import plotting
 
-VALUE = {"contraction": "distance", "samples": "value", "populations": "value", "equilibria": "value"}
+VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "exploitability"}
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_exchanged_colours_are_caught_by_the_pictures_only(
 def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_picture):
     drawing = plotting.FIGURES[figure][2](drawn_table(figure))
     label = drawing.axes[0].yaxis.label
-    label.set_text(label.get_text().replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu"))
+    label.set_text(label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu"))
     assert not same_picture(figure, drawing)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.references import FAMILY_PARAMETERS, all_games, family_game, left_eigenvector
+from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games, family_game, left_eigenvector
 
-from pma_mfg import games
+from pma_mfg import equilibrium, games, lipschitz, operators
 from pma_mfg.errors import InputError
+from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
 
@@ -166,8 +167,8 @@ def test_the_same_parameters_give_bitwise_the_same_game_and_another_seed_another
 
 
 def test_every_family_is_listed_and_tested():
-    assert games.families() == sorted(FAMILY_PARAMETERS)
-    assert set(FAMILY_PARAMETERS) < set(all_games())
+    assert games.families() == sorted(FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)
+    assert set(games.families()) < set(all_games())
 
 
 @pytest.mark.parametrize("family", sorted(FAMILY_PARAMETERS))
@@ -202,9 +203,85 @@ def test_successors_left_out_leave_the_game_dense():
     assert "n_successors" not in family_game("crowd_averse").parameters
 
 
+# --- coordination
+
+
+@pytest.mark.parametrize("n_states", [1, 2, 5])
+def test_in_coordination_an_action_is_the_next_state_up_to_slips_and_a_state_is_worth_its_crowd(n_states):
+    game = games.make("coordination", n_states=n_states, discount=0.5, attraction=-3.0, slip=0.25)
+    mean_field = np.random.default_rng(0).dirichlet(np.ones(n_states))
+    for s, a, y in np.ndindex(n_states, n_states, n_states):
+        # sums of two terms
+        expected = 0.75 * (y == a) + 0.25 / n_states
+        assert game.transition(mean_field)[s, a, y] == pytest.approx(expected, rel=1e-15)
+        assert game.reward(mean_field)[s, a] == pytest.approx(-3.0 * mean_field[s], rel=1e-15)
+
+
+@pytest.mark.parametrize("attraction", [2.0, -2.0])
+@pytest.mark.parametrize("regularizer", [Entropy(0.05), Entropy(1.0), Quadratic(0.2)], ids=str)
+def test_everybody_going_everywhere_is_an_equilibrium_of_coordination(regularizer, attraction):
+    game = family_game("coordination", attraction=attraction)
+    uniform = operators.uniform_policy(game)
+    found = equilibrium.residuals(game, uniform, np.full(4, 0.25), regularizer)
+    # rounding of values up to 2.5, over a strength of 0.05
+    assert max(abs(residual) for residual in found.values()) < 1e-13
+
+
+@pytest.mark.parametrize("attraction", [2.0, -5.0])
+@pytest.mark.parametrize("n_states", [2, 3, 6])
+def test_the_best_response_to_a_uniform_crowd_has_the_eigenvalues_of_the_closed_form(n_states, attraction):
+    game = games.make("coordination", n_states=n_states, discount=0.7, attraction=attraction, slip=0.1)
+    uniform = operators.uniform_policy(game)
+    gain = 0.7 * 0.9**2 * attraction
+    for regularizer, curvature in ((Entropy(0.3), 0.3 * n_states), (Quadratic(1.7), 1.7)):
+        lead = gain / curvature
+        expected = np.sort([lead] * (n_states - 1) + [0.0] * (n_states - 1) ** 2)
+        found = np.linalg.eigvals(lipschitz.jacobian(game, uniform, np.inf, regularizer))
+        # a symmetric matrix up to rounding: its eigenvalues are known to some eps
+        np.testing.assert_allclose(np.sort(found.real), expected, rtol=0, atol=1e-12)
+        assert np.abs(found.imag).max() < 1e-12
+        for mirror, hessian in (("euclidean", 1.0), ("kl", n_states)):
+            for step_size in (0.1, 2.0, 50.0):
+                kappa = step_size * curvature / hessian
+                matrix = lipschitz.jacobian(game, uniform, step_size, regularizer, mirror)
+                mapped = np.sort((1 + kappa * expected) / (1 + kappa))
+                np.testing.assert_allclose(np.sort(np.linalg.eigvals(matrix).real), mapped, rtol=0, atol=1e-12)
+
+
+def pma_ends_near_the_uniform_policy(game, regularizer, mirror, step_size, n_iterations=600):
+    policy = operators.uniform_policy(game) + 1e-5 * np.array([1.0, -1.0, 0.0])
+    for _ in range(n_iterations):
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+    return operators.policy_distance(policy, operators.uniform_policy(game)) < 1e-5
+
+
+@pytest.mark.parametrize(("mirror", "hessian"), [("euclidean", 1.0), ("kl", 3.0)])
+@pytest.mark.parametrize("regularizer", [Entropy(0.1), Quadratic(0.25)], ids=str)
+def test_aversion_is_damped_below_exactly_the_step_size_of_the_closed_form(regularizer, mirror, hessian):
+    game = games.make("coordination", n_states=3, discount=0.9, attraction=-1.5, slip=0.1)
+    curvature = regularizer.curvature(np.array([1 / 3]))[0]
+    lead = 0.9 * 0.9**2 * 1.5 / curvature
+    assert lead > 1.5  # the best response overshoots
+    threshold = 2.0 * hessian / (curvature * (lead - 1.0))  # kappa (lead - 1) = 2
+    # 1 % below and above, the slowest mode changes by some 0.4 % per step, by a factor of ten in all
+    assert pma_ends_near_the_uniform_policy(game, regularizer, mirror, 0.99 * threshold)
+    assert not pma_ends_near_the_uniform_policy(game, regularizer, mirror, 1.01 * threshold)
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@pytest.mark.parametrize("regularizer", [Entropy(0.1), Quadratic(0.3)], ids=str)
+def test_coordination_is_lost_and_kept_on_either_side_of_the_eigenvalue_one(regularizer, mirror):
+    critical = regularizer.curvature(np.array([1 / 3]))[0] / (0.9 * 0.9**2)
+    for step_size in (0.5, 5.0, 500.0):
+        for share in (0.9, 1.1):
+            game = games.make("coordination", n_states=3, discount=0.9, attraction=share * critical, slip=0.1)
+            kept = pma_ends_near_the_uniform_policy(game, regularizer, mirror, step_size / regularizer.rho)
+            assert kept == (share < 1), (step_size, share)
+
+
 COMMON = {"n_states": 3, "n_actions": 2, "discount": 0.9, "seed": 0}
 BAD_KEYWORDS = {
-    "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, crowd_averse, planted_kinked"),
+    "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, coordination, crowd_averse"),
     "unknown parameter": ("affine", {"K_my": 0.3}, "K_my: got 0.3, expected a parameter of affine: n_states, n_"),
     "parameter of another family": ("affine", {"coupling": 0.3}, "coupling: got 0.3, expected a parameter of affine"),
     "missing parameter": ("planted_smooth", {}, "strength: got nothing, expected a value (a number > 0)"),
@@ -226,6 +303,8 @@ BAD_KEYWORDS = {
     "no successors": ("crowd_averse", {"n_successors": 0}, "n_successors: got 0, expected an integer >= 1"),
     "more successors than states": ("crowd_averse", {"n_successors": 7}, "n_successors: got 7, expected at most n_st"),
     "successors in words": ("crowd_averse", {"n_successors": "2"}, "n_successors: got '2', expected an integer >= 1"),
+    "infinite attraction": ("coordination", {"attraction": float("inf")}, "attraction: got inf, expected a number"),
+    "certain to slip": ("coordination", {"slip": 1.5}, "slip: got 1.5, expected a number in [0, 1]"),
     "negative coupling": ("crowd_averse", {"coupling": -1}, "coupling: got -1, expected a number >= 0"),
 }
 
@@ -233,7 +312,14 @@ BAD_KEYWORDS = {
 @pytest.mark.parametrize(("family", "changes", "message"), BAD_KEYWORDS.values(), ids=BAD_KEYWORDS)
 def test_a_bad_keyword_is_refused_by_name_value_and_what_is_allowed(family, changes, message):
     with pytest.raises(InputError, match="^" + re.escape(f"games.make: {message}")):
-        games.make(family, **(COMMON | changes))
+        games.make(
+            family,
+            **(
+                {name: COMMON[name] for name in ("n_states", "discount")} | changes
+                if family == "coordination"
+                else COMMON | changes
+            ),
+        )
 
 
 def test_keywords_can_be_checked_in_the_name_of_their_source():

@@ -47,6 +47,15 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "NaN parameter": (lambda c: parameters(c).update(coupling=float("nan")), ("coupling", "nan", "number >= 0")),
     "unknown regularizer": (lambda c: c["games"]["smooth"].update(regularizer="l1"), ("regularizer", "l1", "entropy")),
     "unknown game": (lambda c: c["ctd"].update(games=["smoth"]), ("ctd.games[0]", "smoth", "smooth")),
+    "unknown game in the dynamics": (
+        lambda c: c["basins"].update(games=["crowd"]),
+        ("basins.games[0]", "coordination"),
+    ),
+    "strength zero in damping": (
+        lambda c: c["damping"].update(strengths=[1.0, 0]),
+        ("damping.strengths[1]", "0", "> 0"),
+    ),
+    "no iterations": (lambda c: c["dynamics"].update(max_iterations=0), ("dynamics.max_iterations", "0", ">= 1")),
     "name that is a path": (lambda c: c["games"].update({"../x": c["games"]["smooth"]}), ("games", "../x", "letters")),
     "family and file": (lambda c: c["games"]["smooth"].update(file="x.npz"), ("games.smooth", "either family", "file")),
     "accuracy above one": (

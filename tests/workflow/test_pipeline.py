@@ -48,7 +48,8 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
     keys = {"id", "statement", "source", "game", "quantity", "estimate", "interval", "expected", "verdict", "how"}
     assert all(set(record) == keys for record in records)
     assert {record["id"] for record in records} == {
-        "C1a", "C1c", "C1d", "C3", "C4", "C4-accuracy", "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
+        "C1a", "C1c", "C1d", "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure", "C3", "C4",
+        "C4-accuracy", "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
     }  # fmt: skip
     for record in records:
         interval = tuple(float("nan") if end is None else end for end in record["interval"])
@@ -73,14 +74,29 @@ def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None
 
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
-    assert {"game", "solve", "check", "converge", "ctd", "epsilon", "population", "bias", "limits"} <= timed
+    assert {
+        "game",
+        "solve",
+        "check",
+        "converge",
+        "dynamics",
+        "damping",
+        "basins",
+        "ctd",
+        "epsilon",
+        "population",
+        "bias",
+        "limits",
+    } <= timed
 
 
-@pytest.mark.parametrize("figure", ["contraction", "equilibria"])
+@pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit"])
 def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe_regression: Any) -> None:
     data = numbers_behind(figure, smoke)
     if figure == "contraction":  # a distance near rounding has no digits to compare
         data = data[data["distance"] > 1e-9].reset_index(drop=True)
+    if figure == "dynamics":
+        data = data[data["exploitability"] > 1e-9].reset_index(drop=True)
     dataframe_regression.check(data, default_tolerance={"rtol": SOLVED, "atol": 1e-12})
 
 
@@ -121,7 +137,7 @@ def test_a_changed_number_behind_a_figure_is_noticed(smoke: Path) -> None:
 
 
 def test_tables_are_bitwise_the_same_on_one_core_and_in_another_order(smoke: Path, fresh_copy: Path, run: Run) -> None:
-    tables = ["bias", "epsilon", "rates", "equilibria"]
+    tables = ["bias", "epsilon", "rates", "equilibria", "histories", "damping", "basins"]
     targets = [f"{RESULTS}/tables/{name}.parquet" for name in reversed(tables)]
     done = run(fresh_copy, "-m", "snakemake", "--configfile", CONFIG, "--cores", "1", *targets)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -24,7 +24,9 @@ SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
 FIGURES = {
     "contraction": ["iterates", "rates"],
+    "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
+    "orbit": ["orbits", "attractors"],
     "populations": ["bias", "population", "limits"],
     "samples": ["ctd", "epsilon"],
 }

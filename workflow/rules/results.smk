@@ -4,6 +4,9 @@ TABLES = {
     "ratios": points("operator_checks", "ratios/{game}"),
     "iterates": points("convergence", "iterates/{game}"),
     "rates": points("convergence", "rates/{game}"),
+    **{name: points("dynamics", f"{name}/{{game}}") for name in ("histories", "outcomes", "orbits")},
+    **{name: points("damping", f"{name}/{{game}}") for name in ("damping", "attractors")},
+    **{name: points("basins", f"{name}/{{game}}") for name in ("departures", "basins", "several")},
     "ctd": points("ctd", "ctd/{game}"),
     "epsilon": points("epsilon_sweep", "epsilon/{game}_{epsilon}", epsilon=config["epsilon_sweep"]["epsilons"]),
     "population": points(

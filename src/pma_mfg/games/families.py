@@ -1,4 +1,4 @@
-"""Families of random games: affine with target Lipschitz constants, planted equilibria, crowd aversion.
+"""Families of games: affine with target Lipschitz constants, planted equilibria, crowd aversion, coordination.
 
 Each function returns a `MeanFieldGame` and takes only keywords. `make` is the front door: it checks the keywords of a
 family by name before anything is computed, so that a configuration can be refused before any job starts.
@@ -225,8 +225,43 @@ def _sparse_crowd(
     )
 
 
+def coordination(*, n_states: int, discount: float, attraction: float, slip: float = 0.1) -> MeanFieldGame:
+    """Return a symmetric game in which action a means "go to state a": agents seek each other, or avoid each other.
+
+    P(y|s,a) = (1 - slip) 1{y = a} + slip / S and R(s,a,mu) = attraction * mu(s). The uniform policy is an equilibrium
+    for every regularizer, and the Jacobian of the best response there is known in closed form (docs/theory.md, section
+    6.4).
+
+    Parameters
+    ----------
+    n_states : int
+        S >= 1, the number of actions as well.
+    discount : float
+        gamma in [0, 1).
+    attraction : float
+        What a state is worth per share of agents in it; negative where agents avoid each other.
+    slip : float
+        Probability of going to a random state instead, in [0, 1].
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    goes = np.broadcast_to(np.eye(n_states), (n_states, n_states, n_states))
+    own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_states))
+    return MeanFieldGame(
+        discount=discount,
+        base_transition=(1.0 - slip) * goes + slip / n_states,
+        base_reward=np.zeros((n_states, n_states)),
+        transition_terms=np.zeros((0, n_states, n_states, n_states)),
+        transition_features=Features.none(n_states),
+        reward_terms=attraction * own_state,
+        reward_features=Features.build(np.eye(n_states)),
+    )
+
+
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
-    function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse)
+    function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination)
 }
 
 # name -> (accepts, what to say); the type is checked first
@@ -238,6 +273,8 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "discount": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
     "strength": (lambda x: x > 0, "a number > 0"),
     "coupling": (lambda x: x >= 0, "a number >= 0"),
+    "attraction": (lambda x: True, "a number"),
+    "slip": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
 }

@@ -1,0 +1,83 @@
+rule dynamics:
+    input:
+        library("dynamics", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        histories=f"{RESULTS}/points/histories/{{game}}.parquet",
+        outcomes=f"{RESULTS}/points/outcomes/{{game}}.parquet",
+        orbits=f"{RESULTS}/points/orbits/{{game}}.parquet",
+        # seconds differ from run to run: no table of the results
+        seconds=f"{RESULTS}/benchmarks/seconds/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/dynamics/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/dynamics/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_starts=config["dynamics"]["n_starts"],
+        max_iterations=config["dynamics"]["max_iterations"],
+        seed=SEED,
+    message:
+        "Run exact methods side by side on {wildcards.game}"
+    shell:
+        "pma-mfg dynamics {input.game} {input.equilibrium} --starts {params.n_starts}"
+        " --max-iterations {params.max_iterations} --seed {params.seed} --out-histories {output.histories}"
+        " --out-outcomes {output.outcomes} --out-orbits {output.orbits} --out-seconds {output.seconds} --log {log}"
+
+
+rule damping:
+    input:
+        library("dynamics", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        damping=f"{RESULTS}/points/damping/{{game}}.parquet",
+        attractors=f"{RESULTS}/points/attractors/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/damping/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/damping/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        strengths=config["damping"]["strengths"],
+        step_shares=config["damping"]["step_shares"],
+        n_starts=config["damping"]["n_starts"],
+        max_iterations=config["damping"]["max_iterations"],
+        seed=SEED,
+    message:
+        "Weaken the regularizer of {wildcards.game}"
+    shell:
+        "pma-mfg damping {input.game} {input.equilibrium} --strengths {params.strengths}"
+        " --step-shares {params.step_shares} --starts {params.n_starts} --max-iterations {params.max_iterations}"
+        " --seed {params.seed} --out {output.damping} --out-attractors {output.attractors} --log {log}"
+
+
+rule basins:
+    input:
+        library("dynamics", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        departures=f"{RESULTS}/points/departures/{{game}}.parquet",
+        basins=f"{RESULTS}/points/basins/{{game}}.parquet",
+        several=f"{RESULTS}/points/several/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/basins/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/basins/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        step_sizes=step_sizes("basins"),
+        n_starts=config["basins"]["n_starts"],
+        max_iterations=config["basins"]["max_iterations"],
+        seed=SEED,
+    message:
+        "Find the equilibria that PMA leaves and reaches in {wildcards.game}"
+    shell:
+        "pma-mfg basins {input.game} {input.equilibrium} --step-sizes {params.step_sizes}"
+        " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
+        " --out-departures {output.departures} --out-basins {output.basins} --out-several {output.several} --log {log}"
