@@ -1,18 +1,21 @@
-"""Checks of the operators on one game: searched Lipschitz ratios against bounds, PMA's rate against the Jacobian (C1).
+"""Checks of the operators on one game: Lipschitz ratios against bounds, PMA's rate, where it is certified (C1).
 
-Docs/theory.md, sections 5, 7 and 12. Tables are tidy, one row per observation.
+Docs/theory.md, sections 4, 5, 7 and 12. Tables are tidy, one row per observation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from pma_mfg import lipschitz, operators, seeds
+from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizers, search, seeds
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
+from pma_mfg.search import Inside, Point
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
 RATE_WINDOW = (1e-11, 1e-6)
@@ -21,6 +24,14 @@ RATE_WINDOW = (1e-11, 1e-6)
 RATE_ITERATES = 20
 #: A run has converged when the distance to the equilibrium is below this (rounding is some 1e-14).
 CONVERGED = 1e-10
+MIRRORS: tuple[Mirror, ...] = ("euclidean", "kl")
+REGULARIZERS = ("entropy", "quadratic")
+#: Sweeps of coordinate ascent from each start; it stops before when sweeps gain nothing.
+SWEEPS = 8
+#: PMA is tested from nearby starts where the spectral radius is below the first or above the second number.
+PROBED_RADII = (0.95, 1.05)
+#: Relative size of the disturbance of an equilibrium that PMA is to undo, or to enlarge.
+DISTURBANCE = 1e-3
 
 
 def operator_ratios(
@@ -29,13 +40,15 @@ def operator_ratios(
     name: str,
     step_sizes: Sequence[float],
     n_pairs: int,
+    n_ascents: int,
     seed: int,
     after_operator: Callable[[str], None] = lambda operator: None,
 ) -> pd.DataFrame:
-    """Search random pairs for the largest Lipschitz ratio of each operator, beside its bound.
+    """Search for the largest Lipschitz ratio of each operator, beside its bound.
 
-    Half of the pairs are close to each other, half far apart; policies reach to the vertices, and lie in U where the
-    bound is one on U.
+    First random pairs: half of them close to each other, half far apart; policies reach to the vertices, and lie in the
+    set that the bound is one on. Then the Jacobian's norm is climbed from the best of them, and a pair is laid along
+    the direction that attains it (docs/theory.md, section 7.1).
 
     Parameters
     ----------
@@ -46,6 +59,9 @@ def operator_ratios(
     step_sizes : sequence of float
         The eta of the mirror ascent step and of PMA.
     n_pairs : int
+        Random pairs.
+    n_ascents : int
+        Starts of the ascent, beside the uniform point.
     seed : int
         Root seed.
     after_operator : callable
@@ -54,70 +70,215 @@ def operator_ratios(
     Returns
     -------
     DataFrame
-        Columns game, operator, step_size (nan where it plays no role), n_pairs, largest_ratio, bound, kind.
+        Columns game, operator, mirror, within (the set of policies: "simplex", "U" of section 2.2 with the bound of
+        section 5, or "W", the invariant set of the certificate), step_size (nan where it plays no role), n_pairs,
+        random_ratio (the largest of random pairs), largest_ratio (of all pairs), jacobian_norm (the largest norm of a
+        Jacobian found: an estimate of the Lipschitz constant, from below), jacobian_upper (an upper bound on the norm
+        at that point), bound, kind (of the bound).
     """
     c = lipschitz.constants(game)
     floor = lipschitz.policy_floor(game, regularizer)
-    rows = []
+    invariant = {mirror: in_invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
+    rows: list[tuple[object, ...]] = []
 
-    def search(operator: str, step_size: float, bound: float, ratio: Callable[[np.random.Generator], float]) -> None:
+    def examine(
+        operator: str,
+        step_size: float,
+        bound: float,
+        random_pair: Callable[[np.random.Generator], tuple[Point, Point]],
+        ratio: Callable[[Point, Point], float],
+        norm: Callable[[Point], search.Norm],
+        within: str = "simplex",
+        inside: Inside = search.everywhere,
+        mirror: Mirror = "euclidean",
+        kind: str = c.kind,
+        ratio_of_random: Callable[[Point, Point], float] | None = None,
+    ) -> None:
         rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
-        ratios = [ratio(rng) for _ in range(n_pairs)]
-        rows.append((name, operator, step_size, n_pairs, max(ratios), bound, c.kind))
+        pairs = [random_pair(rng) for _ in range(n_pairs)]
+        ratios = [(ratio_of_random or ratio)(*pair) for pair in pairs]
+        starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in pairs[0][0])]
+        for i in np.argsort(ratios)[::-1][:n_ascents]:
+            # somewhere on the segment of a pair the norm of the Jacobian is at least the pair's ratio
+            segment = [_between(*pairs[i], share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            starts.append(max(segment, key=lambda point: norm(point)[0]))
+        climbed = [search.ascend(lambda point: norm(point)[0], start, inside, SWEEPS) for start in starts]
+        highest, point = max(climbed, key=lambda result: result[0])
+        _, upper, direction = norm(point)
+        pair = search.pair_along(point, direction, inside)
+        largest = max(*ratios, ratio(*pair) if pair else 0.0)
+        settings = (name, operator, mirror, within, step_size, n_pairs)
+        rows.append((*settings, max(ratios), largest, highest, upper, bound, kind))
         after_operator(operator)
 
     def mean_field_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         first, second = rng.dirichlet(np.full(game.n_states, rng.choice([0.1, 1.0])), size=2)
         return first, _near_or_far(rng, first, second)
 
-    def policy_pair(rng: np.random.Generator, within: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        first, second = (random_policy(game, rng, regularizer, within) for _ in range(2))
-        return first, _near_or_far(rng, first, second)
+    def policy_pair(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
+        first, second = (random_policy(game, rng, inside) for _ in range(2))
+        return (first,), (_near_or_far(rng, first, second),)
 
-    def update_in_mean_field(rng: np.random.Generator) -> float:
+    def pair_in_mean_field(rng: np.random.Generator) -> tuple[Point, Point]:
         first, second = mean_field_pair(rng)
         policy = random_policy(game, rng)
-        moved = operators.population_update(game, first, policy) - operators.population_update(game, second, policy)
-        return _ratio(np.abs(moved).sum(), np.abs(first - second).sum())
+        return (first[None], policy), (second[None], policy)
 
-    def update_in_policy(rng: np.random.Generator) -> float:
-        first, second = policy_pair(rng)
-        mean_field = mean_field_pair(rng)[0]
-        moved = operators.population_update(game, mean_field, first) - operators.population_update(
-            game, mean_field, second
-        )
-        return _ratio(np.abs(moved).sum(), operators.policy_distance(first, second))
+    def pair_in_policy(rng: np.random.Generator) -> tuple[Point, Point]:
+        (first,), (second,) = policy_pair(rng)
+        mean_field = mean_field_pair(rng)[0][None]
+        return (mean_field, first), (mean_field, second)
 
-    def stable_in_policy(rng: np.random.Generator) -> float:
-        first, second = policy_pair(rng)
-        moved = operators.stable_population(game, first) - operators.stable_population(game, second)
-        return _ratio(np.abs(moved).sum(), operators.policy_distance(first, second))
+    def update_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.population_update(game, point[0][0], point[1]) for point in (first, second))
+        apart = np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1])
+        return _ratio(np.abs(moved - other).sum(), apart)
 
-    search("population_update_in_mean_field", np.nan, c.L_pop, update_in_mean_field)
-    search("population_update_in_policy", np.nan, 0.5 * c.K_a, update_in_policy)
+    def stable_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.stable_population(game, point[0]) for point in (first, second))
+        return _ratio(np.abs(moved - other).sum(), operators.policy_distance(first[0], second[0]))
+
+    examine(
+        "population_update_in_mean_field",
+        np.nan,
+        c.L_pop,
+        pair_in_mean_field,
+        update_ratio,
+        partial(search.update_in_mean_field, game),
+    )
+    examine(
+        "population_update_in_policy",
+        np.nan,
+        0.5 * c.K_a,
+        pair_in_policy,
+        update_ratio,
+        partial(search.update_in_policy, game),
+    )
     stable_bound = lipschitz.contraction_bound(game, regularizer, 1.0).stable_population
-    search("stable_population", np.nan, stable_bound, stable_in_policy)
-    for step_size in step_sizes:
+    examine(
+        "stable_population", np.nan, stable_bound, policy_pair, stable_ratio, partial(search.stable_population, game)
+    )
+    for eta in step_sizes:
+        rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
+        found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
+        settings = (name, "mirror_ascent_step", "euclidean", "simplex", eta, n_pairs)
+        rows.append((*settings, *found, 1.0, c.kind))
+        after_operator("mirror_ascent_step")
 
-        def mirror_step(rng: np.random.Generator, eta: float = step_size) -> float:
-            policies = policy_pair(rng)
-            spread = rng.choice([0.1, 1.0, 10.0]) * regularizer.rho
-            first_q = spread * rng.normal(size=policies[0].shape)
-            qs = (first_q, _near_or_far(rng, first_q, spread * rng.normal(size=first_q.shape)))
-            steps = [operators.mirror_ascent_step(q, p, eta, regularizer) for q, p in zip(qs, policies, strict=True)]
-            apart = np.linalg.norm(policies[0] - policies[1], axis=1) + eta * np.linalg.norm(qs[0] - qs[1], axis=1)
-            return _ratio(np.linalg.norm(steps[0] - steps[1], axis=1), apart / (1.0 + eta * regularizer.rho))
+        bound = lipschitz.contraction_bound(game, regularizer, eta)
+        above = partial(_above, regularizer, floor)
+        examine(
+            "policy_mirror_ascent",
+            eta,
+            bound.L_gamma,
+            partial(policy_pair, inside=above),
+            partial(_pma_ratio, game, regularizer, eta, "euclidean", 2, None),
+            partial(search.policy_mirror_ascent, game, regularizer, eta, "euclidean", 2),
+            within="U",
+            inside=above,
+            kind=bound.kind,
+            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", 2, floor),
+        )
+        for mirror in MIRRORS:
+            certificate = certificates.certificate(game, regularizer, eta, mirror)
+            exponent = search.NORMS[certificate.norm]
+            examine(
+                "policy_mirror_ascent",
+                eta,
+                certificate.L_gamma,
+                partial(policy_pair, inside=invariant[mirror]),
+                partial(_pma_ratio, game, regularizer, eta, mirror, exponent, None),
+                partial(search.policy_mirror_ascent, game, regularizer, eta, mirror, exponent),
+                within="W",
+                inside=invariant[mirror],
+                mirror=mirror,
+                kind=certificate.kind,
+            )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "game",
+            "operator",
+            "mirror",
+            "within",
+            "step_size",
+            "n_pairs",
+            "random_ratio",
+            "largest_ratio",
+            "jacobian_norm",
+            "jacobian_upper",
+            "bound",
+            "kind",
+        ],
+    )
 
-        def pma(rng: np.random.Generator, eta: float = step_size) -> float:
-            pair = policy_pair(rng, floor)
-            steps = [operators.policy_mirror_ascent(game, policy, eta, regularizer, floor) for policy in pair]
-            moved, apart = (np.linalg.norm(x[0] - x[1], axis=1).max() for x in (steps, pair))
-            return _ratio(moved, apart)
 
-        search("mirror_ascent_step", step_size, 1.0, mirror_step)
-        bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
-        search("policy_mirror_ascent", step_size, bound, pma)
-    return pd.DataFrame(rows, columns=["game", "operator", "step_size", "n_pairs", "largest_ratio", "bound", "kind"])
+def _mirror_step_ratios(
+    game: MeanFieldGame, regularizer: Regularizer, eta: float, n_pairs: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Return random_ratio, largest_ratio, jacobian_norm, jacobian_upper of the step, in units of its bound.
+
+    The Jacobian depends on the step's result u alone, and every u > 0 is the result for policy u and q = -grad h(u).
+    """
+
+    def ratio(policies: Sequence[np.ndarray], qs: Sequence[np.ndarray]) -> float:
+        steps = [operators.mirror_ascent_step(q, p, eta, regularizer) for q, p in zip(qs, policies, strict=True)]
+        apart = np.linalg.norm(policies[0] - policies[1], axis=1) + eta * np.linalg.norm(qs[0] - qs[1], axis=1)
+        return _ratio(np.linalg.norm(steps[0] - steps[1], axis=1), apart / (1.0 + eta * regularizer.rho))
+
+    def random_ratio() -> float:
+        first, second = (random_policy(game, rng) for _ in range(2))
+        second = _near_or_far(rng, first, second)
+        spread = rng.choice([0.1, 1.0, 10.0]) * regularizer.rho
+        first_q = spread * rng.normal(size=first.shape)
+        return ratio((first, second), (first_q, _near_or_far(rng, first_q, spread * rng.normal(size=first_q.shape))))
+
+    random = max(random_ratio() for _ in range(n_pairs))
+    norm = partial(search.mirror_step, regularizer, eta)
+    starts = [operators.uniform_policy(game), *(random_policy(game, rng) for _ in range(3))]
+    climbed = [search.ascend(lambda point: norm(point)[0], (start,), search.everywhere, SWEEPS) for start in starts]
+    highest, (u,) = max(climbed, key=lambda result: result[0])
+    change = search.PAIR_DISTANCE * (1.0 / eta + regularizer.rho) * norm((u,))[2][0]
+    q = -regularizer.gradient(u)
+    return random, max(random, ratio((u, u), (q + 0.5 * change, q - 0.5 * change))), highest, highest
+
+
+def _pma_ratio(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    eta: float,
+    mirror: Mirror,
+    exponent: int,
+    floor: float | None,
+    first: Point,
+    second: Point,
+) -> float:
+    """Return the ratio of PMA for a pair of policies, in sup_s ||.||_p with p the exponent."""
+    moved, other = (
+        operators.policy_mirror_ascent(game, point[0], eta, regularizer, floor, mirror) for point in (first, second)
+    )
+    distances = (np.linalg.norm(x, ord=exponent, axis=1).max() for x in (moved - other, first[0] - second[0]))
+    return _ratio(*distances)
+
+
+def _between(first: Point, second: Point, share: float) -> Point:
+    return tuple((1.0 - share) * x + share * y for x, y in zip(first, second, strict=True))
+
+
+def _above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.ndarray:
+    """Return which rows lie in U = {u : h(u) >= floor}, shape (S,)."""
+    return np.asarray(regularizer.value(rows) >= floor)
+
+
+def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> Inside:
+    """Return the membership of rows in the certificate's invariant set W."""
+    bounds = certificates.invariant_set(game, regularizer, mirror)
+
+    def inside(rows: np.ndarray) -> np.ndarray:
+        low, high = rows.min(axis=1), rows.max(axis=1)
+        return np.asarray((low >= bounds.least) & (high <= bounds.most) & (high - low <= bounds.difference))
+
+    return inside
 
 
 def _ratio(moved: np.ndarray | float, apart: np.ndarray | float) -> float:
@@ -133,27 +294,12 @@ def _near_or_far(rng: np.random.Generator, first: np.ndarray, second: np.ndarray
     return np.asarray((1.0 - share) * first + share * second)
 
 
-def random_policy(
-    game: MeanFieldGame,
-    rng: np.random.Generator,
-    regularizer: Regularizer | None = None,
-    floor: float | None = None,
-) -> np.ndarray:
-    """Draw a policy, flat or close to a deterministic one, shape (S, A); with a floor, inside {u : h(u) >= floor}."""
+def random_policy(game: MeanFieldGame, rng: np.random.Generator, inside: Inside = search.everywhere) -> np.ndarray:
+    """Draw a policy, flat or close to a deterministic one, drawn into a convex set of policies, shape (S, A)."""
     policy = rng.dirichlet(np.full(game.n_actions, rng.choice([0.1, 1.0])), size=game.n_states)
-    policy = np.maximum(policy, 1e-12)  # a Dirichlet draw can underflow to zero
+    policy = np.maximum(policy, search.LEAST)  # a Dirichlet draw can underflow to zero
     policy /= policy.sum(axis=1, keepdims=True)
-    if regularizer is None or floor is None:
-        return np.asarray(policy)
-    uniform = 1.0 / game.n_actions
-    inside, outside = np.zeros(game.n_states), np.ones(game.n_states)
-    if (whole := regularizer.value(policy) >= floor).any():
-        inside[whole] = 1.0
-    for _ in range(50):  # h is concave and largest at the uniform distribution: bisection towards it
-        middle = 0.5 * (inside + outside)
-        accepted = regularizer.value(uniform + middle[:, None] * (policy - uniform)) >= floor
-        inside, outside = np.where(accepted, middle, inside), np.where(accepted, outside, middle)
-    return np.asarray(uniform + inside[:, None] * (policy - uniform))
+    return search.drawn_in(operators.uniform_policy(game), policy, inside)
 
 
 def pma_convergence(
@@ -206,7 +352,7 @@ def pma_convergence(
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         for start in range(n_starts):
             rng = seeds.generator(seed, "pma_convergence", name, start)
-            policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, regularizer, floor)
+            policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, partial(_above, regularizer, floor))
             distances = [operators.policy_distance(policy, equilibrium)]
             while len(distances) <= max_iterations and distances[-1] > RATE_WINDOW[0]:
                 policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor)

@@ -312,3 +312,8 @@ def tangent_basis(n_actions: int) -> np.ndarray:
 def spectral_radius(matrix: np.ndarray) -> float:
     """Return the largest modulus of an eigenvalue; 0 for an empty matrix."""
     return float(np.abs(np.linalg.eigvals(matrix)).max()) if matrix.size else 0.0
+
+
+def mixing(game: MeanFieldGame, p_inf: float) -> tuple[int, float]:
+    """PLACEHOLDER, to be overwritten: return (T_mix, delta_mix) for one step, whatever the policy."""
+    return 1, max(0.0, least_transition(game))
