@@ -342,9 +342,7 @@ def pma_convergence(
     """
     floor = lipschitz.policy_floor(game, regularizer)
     mean_field = operators.stable_population(game, equilibrium)
-    differentiable = all(
-        features.differentiable_at(mean_field) for features in (game.transition_features, game.reward_features)
-    )
+    differentiable = _differentiable(game, mean_field)
     iterates, rates = [], []
     for step_size in step_sizes:
         matrix = lipschitz.jacobian(game, equilibrium, step_size, regularizer)
@@ -385,3 +383,288 @@ def _fitted_rate(distances: np.ndarray) -> float:
     """Return exp of the least-squares slope of log distance over the iterates in `RATE_WINDOW`."""
     k = np.flatnonzero((distances >= RATE_WINDOW[0]) & (distances <= RATE_WINDOW[1]))
     return float(np.exp(np.polyfit(k, np.log(distances[k]), 1)[0])) if len(k) >= RATE_ITERATES else float("nan")
+
+
+# ------------------------------------------------------------------------------------------ the plane of (strength, eta)
+
+
+def spectral_radii(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    step_sizes: Sequence[float],
+    mirror: Mirror = "euclidean",
+) -> np.ndarray:
+    """Return the spectral radius of PMA's Jacobian at an equilibrium for many step sizes, from one Jacobian.
+
+    By docs/theory.md, Proposition 7.4: J_eta = I - D (I - J_inf) on the directions that keep the support, with D from
+    the curvatures; with "kl" an action off the support returns at the rate exp(-eta gap) (7.9).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+        An equilibrium.
+    regularizer : Regularizer
+    step_sizes : sequence of float
+    mirror : {"euclidean", "kl"}
+
+    Returns
+    -------
+    ndarray, shape (len(step_sizes),)
+    """
+    states, actions = policy.shape
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    policy = regularizer.best_response(q)  # the equilibrium again, with the zeros of its support exact
+    support = policy > 0.0
+    face = np.zeros((int(support.sum()) - states, states, actions))
+    filled = 0
+    for s, row in enumerate(support):
+        count = int(row.sum()) - 1
+        face[filled : filled + count, s, row] = lipschitz.tangent_basis(count + 1)
+        filled += count
+    to_face = (face @ lipschitz.tangent_basis(actions).T).reshape(len(face), states * (actions - 1))
+    identity = np.eye(len(face))
+    best_response = to_face @ lipschitz.jacobian(game, policy, np.inf, regularizer) @ to_face.T
+    curvature = np.where(support, regularizer.curvature(policy), 1.0)
+    metric = 1.0 / np.where(support, policy, 1.0) if mirror == "kl" else np.ones_like(policy)
+    radii = []
+    for eta in step_sizes:
+        weights = np.where(support, 1.0 / (curvature + metric / eta), 0.0)
+        shares = curvature * weights
+        scaled = face * shares
+        means = (face * shares).sum(axis=2)[:, :, None] * (weights / weights.sum(axis=1, keepdims=True))
+        damping = np.einsum("isa,jsa->ij", face, scaled - means)
+        radius = lipschitz.spectral_radius(identity - damping @ (identity - best_response))
+        if mirror == "kl" and not support.all():
+            slope = q + regularizer.gradient(np.where(support, policy, 0.0))
+            level = np.where(support, slope, -np.inf).max(axis=1, keepdims=True)
+            radius = max(radius, float(np.exp(eta * (slope - level)[~support].max())))
+        radii.append(radius)
+    return np.array(radii)
+
+
+def phase_diagram(
+    game: MeanFieldGame,
+    name: str,
+    strengths: Sequence[float],
+    relative_step_sizes: Sequence[float],
+    n_probes: int,
+    seed: int,
+    after_strength: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Return where PMA is certified, locally contractive or divergent, over (strength, eta), docs/theory.md, 7.2.
+
+    For both regularizers and both mirror maps. One equilibrium is followed from large strengths to small ones.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    name : str
+        The game's name in tables and seeds.
+    strengths : sequence of float
+        Weights of the regularizer.
+    relative_step_sizes : sequence of float
+        eta in units of 1 / strength.
+    n_probes : int
+        Points of each region, regularizer and mirror map at which PMA itself is run from nearby.
+    seed : int
+        Root seed.
+    after_strength : callable
+        Called after each strength.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, regularizer, mirror, strength, relative_step_size, differentiable (no kink at the equilibrium),
+        spectral_radius (nan without an equilibrium or at a kink), paper_bound (of section 5; infinite with "kl", for
+        which it is not made), certificate, region ("certified" where the certificate is below 1, else "locally
+        contractive" or "divergent" by the spectral radius, "kink", or "unsolved" where no equilibrium was found),
+        returned (1 or 0: whether PMA came back from nearby; nan where it was not run).
+    """
+    columns = ["regularizer", "mirror", "strength", "relative_step_size", "differentiable", "spectral_radius"]
+    columns += ["paper_bound", "certificate", "region"]
+    rows, solved = [], {}
+    for kind in REGULARIZERS:
+        start: np.ndarray | None = None
+        for strength in sorted(map(float, strengths), reverse=True):
+            regularizer = regularizers.make(kind, strength)
+            steps = [relative / strength for relative in relative_step_sizes]
+            try:
+                found = equilibrium.solve(game, regularizer, start, max_iterations=500)
+            except ConvergenceError:
+                differentiable = True
+                radii = {mirror: np.full(len(steps), np.nan) for mirror in MIRRORS}
+            else:
+                start = solved[kind, strength] = found.policy
+                differentiable = _differentiable(game, found.mean_field)
+                radii = {
+                    mirror: spectral_radii(game, found.policy, regularizer, steps, mirror)
+                    if differentiable
+                    else np.full(len(steps), np.nan)
+                    for mirror in MIRRORS
+                }
+            theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
+            for mirror in MIRRORS:
+                for relative, eta, radius in zip(relative_step_sizes, steps, radii[mirror], strict=True):
+                    paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
+                    certified = certificates.certificate(game, regularizer, eta, mirror).L_gamma
+                    missing = "unsolved" if (kind, strength) not in solved else "kink"
+                    region = "certified" if certified < 1.0 else missing if np.isnan(radius) else _region(radius)
+                    rows.append(
+                        (kind, mirror, strength, relative, differentiable, radius, paper, certified, region)
+                    )
+            after_strength()
+    table = pd.DataFrame(rows, columns=columns)
+    table["returned"] = np.nan
+    rng = seeds.generator(seed, "phase_diagram", name)
+    for _, group in table.groupby(["regularizer", "mirror", "region"], sort=True):
+        decided = group[(group["spectral_radius"] < PROBED_RADII[0]) | (group["spectral_radius"] > PROBED_RADII[1])]
+        for i in rng.permutation(decided.index)[:n_probes]:
+            point = table.loc[i]
+            regularizer = regularizers.make(point["regularizer"], point["strength"])
+            eta = point["relative_step_size"] / point["strength"]
+            policy = solved[point["regularizer"], point["strength"]]
+            returned = _returns(game, regularizer, policy, eta, point["mirror"], point["spectral_radius"], rng)
+            table.loc[i, "returned"] = float(returned)
+    table.insert(0, "game", name)
+    return table
+
+
+def _region(radius: float) -> str:
+    return "locally contractive" if radius < 1.0 else "divergent"
+
+
+def _returns(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    eta: float,
+    mirror: Mirror,
+    radius: float,
+    rng: np.random.Generator,
+) -> bool:
+    """Return whether PMA comes back to an equilibrium after a disturbance of relative size `DISTURBANCE`.
+
+    It has come back at a hundredth of the first distance, for which the spectral radius predicts log(100) / log(1/r)
+    steps; four times as many are made, and fifty.
+    """
+    disturbed = policy * np.exp(DISTURBANCE * rng.normal(size=policy.shape))
+    disturbed /= disturbed.sum(axis=1, keepdims=True)
+    first = operators.policy_distance(disturbed, policy)
+    for _ in range(50 + int(4.0 * np.log(100.0) / abs(np.log(max(radius, 1e-3))))):
+        disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer, mirror=mirror)
+        if operators.policy_distance(disturbed, policy) <= 0.01 * first:
+            return True
+    return False
+
+
+def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: float) -> pd.DataFrame:
+    """Return the smallest regularization that each bound certifies, and how far from trivial the game then is.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    name : str
+        The game's name in the table.
+    relative_step_size : float
+        eta in units of 1 / strength.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, regularizer, mirror, bound ("paper", section 5, for the Euclidean mirror map, or "certificate"),
+        relative_step_size, smallest_strength (infinite if none is found), distance_from_uniform (sup_s l1 distance of
+        the equilibrium from the uniform policy at that strength, nan if none).
+    """
+
+    def paper(kind: str, mirror: Mirror, strength: float) -> bool:
+        eta = relative_step_size / strength
+        return lipschitz.contraction_bound(game, regularizers.make(kind, strength), eta).L_gamma < 1.0
+
+    def certificate(kind: str, mirror: Mirror, strength: float) -> bool:
+        eta = relative_step_size / strength
+        return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror).L_gamma < 1.0
+
+    bounds = [("paper", "euclidean", paper), *(("certificate", mirror, certificate) for mirror in MIRRORS)]
+    rows: list[tuple[object, ...]] = []
+    for kind in REGULARIZERS:
+        for bound, mirror, certifies in bounds:
+            smallest = smallest_certified(partial(certifies, kind, mirror))
+            distance = np.nan
+            if smallest < np.inf:
+                found = equilibrium.solve(game, regularizers.make(kind, smallest))
+                distance = operators.policy_distance(found.policy, operators.uniform_policy(game))
+            rows.append((name, kind, mirror, bound, relative_step_size, smallest, distance))
+    columns = ["game", "regularizer", "mirror", "bound", "relative_step_size", "smallest_strength"]
+    return pd.DataFrame(rows, columns=[*columns, "distance_from_uniform"])
+
+
+def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, high: float = 1e9) -> float:
+    """Return the end of the certified strengths that reaches down from `high`, to a relative 1e-6.
+
+    Walks down by factors of 2, then bisects between the last strength that is certified and the first that is not; so
+    an island of certified strengths further down is not found, and a gap narrower than a factor of 2 can be missed.
+
+    Parameters
+    ----------
+    certifies : callable
+        Of a strength.
+    low, high : float
+        Where to stop, and where to start.
+
+    Returns
+    -------
+    float
+        Infinite if `high` is not certified; at most `low` if everything is.
+    """
+    if not certifies(high):
+        return np.inf
+    inside = high
+    while certifies(inside / 2.0):
+        inside /= 2.0
+        if inside <= low:
+            return inside
+    outside = inside / 2.0
+    while inside > outside * (1.0 + 1e-6):
+        middle = float(np.sqrt(inside * outside))
+        inside, outside = (middle, outside) if certifies(middle) else (inside, middle)
+    return inside
+
+
+# --------------------------------------------------------------------------------------------------- the assumptions
+
+
+def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_size: float) -> pd.DataFrame:
+    """Return the quantities that the paper assumes of a game, each with what kind of number it is.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    name : str
+        The game's name in the table.
+    step_size : float
+        eta, on which the least probability p_inf may depend.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, assumption (its number, 0 for what follows from the six constants), quantity, value, kind
+        ("exact", "upper bound", "lower bound" or "estimate").
+    """
+    c = lipschitz.constants(game)
+    p_inf = certificates.least_probability(game, regularizer, step_size)
+    T_mix, delta_mix = lipschitz.mixing(game, p_inf)
+    rows = [(1, constant, getattr(c, constant), c.kind) for constant in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")]
+    rows += [(2, constant, getattr(c, constant), c.kind) for constant in ("delta", "L_pop")]
+    rows += [(0, "L_h", c.L_h, c.kind), (3, "p_inf", p_inf, "lower bound")]
+    rows += [(4, "T_mix", float(T_mix), "exact"), (4, "delta_mix", delta_mix, "lower bound")]
+    table = pd.DataFrame(rows, columns=["assumption", "quantity", "value", "kind"])
+    table.insert(0, "game", name)
+    return table
+
+
+def _differentiable(game: MeanFieldGame, mean_field: np.ndarray) -> bool:
+    """Return whether no feature has its kink at a mean field."""
+    return all(features.differentiable_at(mean_field) for features in (game.transition_features, game.reward_features))

@@ -35,11 +35,14 @@ def everywhere(rows: np.ndarray) -> np.ndarray:
     return np.asarray((rows >= 0.0).all(axis=-1))
 
 
-def drawn_in(start: np.ndarray, end: np.ndarray, inside: Inside) -> np.ndarray:
-    """Return, row by row, the last point of the segment from `start` (inside) to `end` that lies in a convex set."""
+def drawn_in(start: np.ndarray, end: np.ndarray, inside: Inside, n_halvings: int = 50) -> np.ndarray:
+    """Return, row by row, the last point of the segment from `start` (inside) to `end` that lies in a convex set.
+
+    By bisection: the point returned is inside, and short of the last one by 2^-n_halvings of the segment.
+    """
     low, high = np.zeros(len(end)), np.ones(len(end))
     low[inside(end)] = 1.0
-    for _ in range(50):
+    for _ in range(n_halvings):
         if (low == high).all():
             break
         middle = 0.5 * (low + high)
@@ -133,10 +136,10 @@ def ascend(value: Callable[[Point], float], start: Point, inside: Inside, n_swee
         for i, array in enumerate(start):
             count = array.shape[1]
             for s, a in np.ndindex(*array.shape):
-                row = point[i][s]
-                vertex = LEAST + (1.0 - count * LEAST) * np.eye(count)[a]
-                moved = drawn_in(point[i], np.where(np.arange(len(array))[:, None] == s, vertex, point[i]), inside)
-                moved[s] = row + reach * (moved[s] - row)
+                moved = point[i].copy()
+                moved[s] = LEAST + (1.0 - count * LEAST) * np.eye(count)[a]
+                moved = drawn_in(point[i], moved, inside, n_halvings=12)
+                moved[s] = point[i][s] + reach * (moved[s] - point[i][s])
                 candidate = (*point[:i], moved, *point[i + 1 :])
                 if (reached := value(candidate)) > best:
                     best, point = reached, candidate
