@@ -30,8 +30,9 @@ REGULARIZERS = ("entropy", "quadratic")
 SWEEPS = 8
 #: PMA is tested from nearby starts where the spectral radius is below the first or above the second number.
 PROBED_RADII = (0.95, 1.05)
-#: Relative size of the disturbance of an equilibrium that PMA is to undo, or to enlarge.
-DISTURBANCE = 1e-3
+#: Size of the disturbance of an equilibrium that PMA is to undo: relative to each probability, and mass moved to
+#: actions that may have none (the latter far above rounding, which is some 1e-12 at a deterministic equilibrium).
+DISTURBANCE = (1e-3, 1e-6)
 
 
 def operator_ratios(
@@ -100,7 +101,8 @@ def operator_ratios(
         starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in pairs[0][0])]
         for i in np.argsort(ratios)[::-1][:n_ascents]:
             # somewhere on the segment of a pair the norm of the Jacobian is at least the pair's ratio
-            segment = [_between(*pairs[i], share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            first, second = pairs[i]
+            segment = [_between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
             starts.append(max(segment, key=lambda point: norm(point)[0]))
         climbed = [search.ascend(lambda point: norm(point)[0], start, inside, SWEEPS) for start in starts]
         highest, point = max(climbed, key=lambda result: result[0])
@@ -344,13 +346,14 @@ def pma_convergence(
     mean_field = operators.stable_population(game, equilibrium)
     differentiable = _differentiable(game, mean_field)
     iterates, rates = [], []
+    inside = partial(_above, regularizer, floor)
     for step_size in step_sizes:
         matrix = lipschitz.jacobian(game, equilibrium, step_size, regularizer)
         radius = lipschitz.spectral_radius(matrix)
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         for start in range(n_starts):
             rng = seeds.generator(seed, "pma_convergence", name, start)
-            policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, partial(_above, regularizer, floor))
+            policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, inside)
             distances = [operators.policy_distance(policy, equilibrium)]
             while len(distances) <= max_iterations and distances[-1] > RATE_WINDOW[0]:
                 policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor)
@@ -379,13 +382,66 @@ def pma_convergence(
     )
 
 
+def certified_convergence(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    step_sizes: Sequence[float],
+    n_starts: int,
+    max_iterations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Run exact PMA, without a floor, from starts in the certificate's invariant set wherever it is below 1.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        The policy to measure distances from.
+    name : str
+        The game's name in tables and seeds.
+    step_sizes : sequence of float
+    n_starts : int
+        The uniform policy and n_starts - 1 random ones in W.
+    max_iterations : int
+    seed : int
+        Root seed.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, mirror, step_size, certificate, kind, n_starts (0 where nothing is certified), n_converged.
+    """
+    rows = []
+    for mirror in MIRRORS:
+        inside = in_invariant_set(game, regularizer, mirror)
+        rng = seeds.generator(seed, "certified_convergence", name, mirror)
+        starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]
+        for eta in step_sizes:
+            certificate = certificates.certificate(game, regularizer, eta, mirror)
+            certified = starts if certificate.L_gamma < 1.0 else []
+            n_converged = 0
+            for policy in certified:
+                for _ in range(max_iterations):
+                    if operators.policy_distance(policy, equilibrium) <= CONVERGED:
+                        break
+                    policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                n_converged += operators.policy_distance(policy, equilibrium) <= CONVERGED
+            bound = (certificate.L_gamma, certificate.kind)
+            rows.append((name, mirror, eta, *bound, len(certified), n_converged))
+    columns = ["game", "mirror", "step_size", "certificate", "kind", "n_starts", "n_converged"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def _fitted_rate(distances: np.ndarray) -> float:
     """Return exp of the least-squares slope of log distance over the iterates in `RATE_WINDOW`."""
     k = np.flatnonzero((distances >= RATE_WINDOW[0]) & (distances <= RATE_WINDOW[1]))
     return float(np.exp(np.polyfit(k, np.log(distances[k]), 1)[0])) if len(k) >= RATE_ITERATES else float("nan")
 
 
-# ------------------------------------------------------------------------------------------ the plane of (strength, eta)
+# ----------------------------------------------------------------------------------------- the plane of (strength, eta)
 
 
 def spectral_radii(
@@ -511,9 +567,7 @@ def phase_diagram(
                     certified = certificates.certificate(game, regularizer, eta, mirror).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
                     region = "certified" if certified < 1.0 else missing if np.isnan(radius) else _region(radius)
-                    rows.append(
-                        (kind, mirror, strength, relative, differentiable, radius, paper, certified, region)
-                    )
+                    rows.append((kind, mirror, strength, relative, differentiable, radius, paper, certified, region))
             after_strength()
     table = pd.DataFrame(rows, columns=columns)
     table["returned"] = np.nan
@@ -544,12 +598,12 @@ def _returns(
     radius: float,
     rng: np.random.Generator,
 ) -> bool:
-    """Return whether PMA comes back to an equilibrium after a disturbance of relative size `DISTURBANCE`.
+    """Return whether PMA comes back to an equilibrium after a disturbance of size `DISTURBANCE`.
 
     It has come back at a hundredth of the first distance, for which the spectral radius predicts log(100) / log(1/r)
     steps; four times as many are made, and fifty.
     """
-    disturbed = policy * np.exp(DISTURBANCE * rng.normal(size=policy.shape))
+    disturbed = policy * np.exp(DISTURBANCE[0] * rng.normal(size=policy.shape)) + DISTURBANCE[1]
     disturbed /= disturbed.sum(axis=1, keepdims=True)
     first = operators.policy_distance(disturbed, policy)
     for _ in range(50 + int(4.0 * np.log(100.0) / abs(np.log(max(radius, 1e-3))))):
@@ -559,7 +613,7 @@ def _returns(
     return False
 
 
-def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: float) -> pd.DataFrame:
+def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: float = 1.0) -> pd.DataFrame:
     """Return the smallest regularization that each bound certifies, and how far from trivial the game then is.
 
     Parameters
@@ -656,6 +710,7 @@ def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_s
     c = lipschitz.constants(game)
     p_inf = certificates.least_probability(game, regularizer, step_size)
     T_mix, delta_mix = lipschitz.mixing(game, p_inf)
+    rows: list[tuple[object, ...]]
     rows = [(1, constant, getattr(c, constant), c.kind) for constant in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")]
     rows += [(2, constant, getattr(c, constant), c.kind) for constant in ("delta", "L_pop")]
     rows += [(0, "L_h", c.L_h, c.kind), (3, "p_inf", p_inf, "lower bound")]

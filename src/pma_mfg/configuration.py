@@ -75,10 +75,13 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
-    for section in ("operator_checks", "convergence", "ctd", "epsilon_sweep", "population_sweep", "bias"):
+    for section in ("operator_checks", "convergence", "phase", "ctd", "epsilon_sweep", "population_sweep", "bias"):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
+    for key in ("strengths", "relative_step_sizes"):
+        if (grid := content["phase"][key])["low"] >= grid["high"]:
+            raise InputError(source, f"phase.{key}", grid, "low below high")
     if (updates := content["ctd"]["n_updates"]) != sorted(updates):
         raise InputError(source, "ctd.n_updates", updates, "increasing numbers")
 

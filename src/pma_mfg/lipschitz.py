@@ -315,5 +315,5 @@ def spectral_radius(matrix: np.ndarray) -> float:
 
 
 def mixing(game: MeanFieldGame, p_inf: float) -> tuple[int, float]:
-    """PLACEHOLDER, to be overwritten: return (T_mix, delta_mix) for one step, whatever the policy."""
+    """Return (T_mix, delta_mix) for one step, whatever the policy; a PLACEHOLDER, to be overwritten."""
     return 1, max(0.0, least_transition(game))

@@ -176,7 +176,7 @@ def pair_along(point: Point, direction: Point, inside: Inside) -> tuple[Point, P
     return None
 
 
-# ------------------------------------------------------------------------------------- norms of the operators' Jacobians
+# ------------------------------------------------------------------------------------ norms of the operators' Jacobians
 
 
 def update_in_mean_field(game: MeanFieldGame, point: Point) -> Norm:

@@ -23,8 +23,10 @@ RESULTS = config["results"]
 SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
 FIGURES = {
+    "bounds": ["ratios"],
     "contraction": ["iterates", "rates"],
     "equilibria": ["equilibria"],
+    "phase": ["phase"],
     "populations": ["bias", "population", "limits"],
     "samples": ["ctd", "epsilon"],
 }
