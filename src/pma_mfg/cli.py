@@ -168,9 +168,7 @@ def _phase(options: argparse.Namespace) -> None:
     game = games.load(options.game)
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
-        table = checks.phase_diagram(
-            game, _name(options), strengths, step_sizes, options.probes, options.seed, advance
-        )
+        table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
     storage.write_table(options.out, table)
     storage.write_table(options.out_strengths, checks.certified_strengths(game, _name(options)))
 
