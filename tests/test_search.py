@@ -72,56 +72,75 @@ def test_both_bounds_are_exact_for_a_single_block_and_for_single_numbers():
     assert upper == pytest.approx(lower, rel=1e-14)
 
 
-def moved_by(operator, game, regularizer):
-    """Return a function of a point, and the norm of its images, for each operator."""
-    l1 = partial(np.linalg.norm, ord=1)
+def test_the_norm_in_spans_is_exact():
+    rng = np.random.default_rng(0)
+    blocks = rng.normal(size=(2, 3, 3, 3))
+    blocks -= blocks.mean(axis=3, keepdims=True)
+    norm, direction = search.span_norm(blocks)
+    cube = [np.array(x) for x in itertools.product((0.0, 1.0), repeat=3)]
+    images = [np.einsum("tsmn,sn->tm", blocks, np.array(x)) for x in itertools.product(cube, repeat=3)]
+    assert norm == pytest.approx(max(np.ptp(image, axis=1).max() for image in images), rel=1e-14)
+    attained = np.ptp(np.einsum("tsmn,sn->tm", blocks, direction), axis=1).max()
+    assert attained == pytest.approx(norm, rel=1e-14)
+
+
+WEIGHTS = np.array([1.0, 0.5, 0.8, 0.3])
+NORMS = (("l1", "euclidean"), ("l2", "euclidean"), ("l2", "kl"), ("log-span", "kl"))
+
+
+def examined(operator, game, regularizer):
+    """Return an operator, the norms of its image and of its argument as distances, and the norm of its Jacobian."""
+
+    def l1(first, second, weights=1.0):
+        return search.distance(np.atleast_2d(first), np.atleast_2d(second), "l1", weights)
+
     match operator:
         case "mean field" | "policy":
-            return (lambda point: operators.population_update(game, point[0][0], point[1])), l1
+            norm = search.update_in_mean_field if operator == "mean field" else search.update_in_policy
+            return lambda x: operators.population_update(game, x[0][0], x[1]), l1, l1, partial(norm, game)
         case "stable":
-            return (lambda point: operators.stable_population(game, point[0])), l1
-        case _:
-            exponent, mirror = operator
-            step = partial(operators.policy_mirror_ascent, game, step_size=2.0, regularizer=regularizer, mirror=mirror)
-            return (lambda point: step(point[0])), lambda x: np.linalg.norm(x, ord=exponent, axis=1).max()
+            norm = partial(search.stable_population, game)
+            return lambda x: operators.stable_population(game, x[0]), l1, l1, norm
+    step = partial(operators.policy_mirror_ascent, game, step_size=2.0, regularizer=regularizer, mirror=operator[1])
+    norm = partial(search.policy_mirror_ascent, game, regularizer, 2.0, operator[1], operator[0], WEIGHTS)
+    distance = partial(search.distance, norm=operator[0], weights=WEIGHTS)
+    return lambda x: step(x[0]), distance, distance, norm
 
 
 @pytest.mark.parametrize("regularizer", [Entropy(0.4), Quadratic(3.0)], ids=str)
-@pytest.mark.parametrize(
-    "operator", ["mean field", "policy", "stable", *itertools.product((1, 2), ("euclidean", "kl"))]
-)
+@pytest.mark.parametrize("operator", ["mean field", "policy", "stable", *NORMS])
 @pytest.mark.parametrize("family", FAMILY_PARAMETERS)
 def test_the_direction_attains_the_norm_and_no_other_beats_its_upper_bound(family, operator, regularizer):
     game = family_game(family)
     policy = 0.8 * random_policy(game, 1) + 0.2 / game.n_actions
     mean_field = 0.8 * np.random.default_rng(2).dirichlet(np.ones(game.n_states)) + 0.2 / game.n_states
     point = (mean_field[None], policy) if operator in ("mean field", "policy") else (policy,)
-    norms = {
-        "mean field": partial(search.update_in_mean_field, game),
-        "policy": partial(search.update_in_policy, game),
-        "stable": partial(search.stable_population, game),
-    }
-    if operator not in norms:
-        norms[operator] = partial(search.policy_mirror_ascent, game, regularizer, 2.0, operator[1], operator[0])
-    lower, upper, direction = norms[operator](point)
+    varied = 1 if operator == "policy" else 0
+    image, image_distance, distance, norm = examined(operator, game, regularizer)
+    lower, upper, direction = norm(point)
     assert lower <= upper
-    image, size = moved_by(operator, game, regularizer)
 
     def ratio(direction):
         ends = [tuple(x + sign * 1e-5 * dx for x, dx in zip(point, direction, strict=True)) for sign in (1, -1)]
-        return size(image(ends[0]) - image(ends[1])) / 2e-5
+        return image_distance(*map(image, ends)) / distance(ends[0][varied], ends[1][varied])
 
     # second differences 1e-10 times a third derivative below 1e3; rounding 1e-14 / 1e-5
     assert ratio(direction) == pytest.approx(lower, rel=1e-6, abs=1e-8)
     rng = np.random.default_rng(3)
-    exponent = operator[0] if isinstance(operator, tuple) else 1
-    varied = 1 if operator == "policy" else 0
     for _ in range(30):
-        other = [np.zeros_like(x) for x in point]
         change = rng.normal(size=point[varied].shape)
-        change -= change.mean(axis=1, keepdims=True)
-        other[varied] = change / np.linalg.norm(change, ord=exponent, axis=1, keepdims=True)
+        change = 0.3 * change / np.abs(change).max()
+        other = [np.zeros_like(x) for x in point]
+        other[varied] = change - change.mean(axis=1, keepdims=True)
         assert ratio(tuple(other)) <= upper * (1 + 1e-6) + 1e-8
+
+
+def test_points_between_are_straight_in_the_logarithms():
+    first, second = (np.random.default_rng(seed).dirichlet(np.ones(3), size=2) for seed in (0, 1))
+    (middle,) = search.between_logarithms((first,), (second,), 0.25)
+    parts = [search.distance(*pair, "log-span", np.ones(2)) for pair in ((first, middle), (first, second))]
+    assert parts[0] == pytest.approx(0.25 * parts[1], rel=1e-12)
+    np.testing.assert_allclose(middle.sum(axis=1), 1.0, rtol=0, atol=1e-15)
 
 
 def test_ascent_finds_the_vertex_at_which_a_multiaffine_function_is_largest():

@@ -1,75 +1,525 @@
-"""PLACEHOLDER of the sharp certificate, to be overwritten: it returns the bound of docs/theory.md, section 5.
+"""Certificates that PMA contracts, far sharper than the theory's own bound (docs/theory.md, section 6).
 
-Only the names, arguments and fields are settled. `invariant_set` returns a box inside U, so that the old bound holds
-on it, but the box is not claimed to be invariant.
+Three things are gained on `lipschitz.contraction_bound`: a set of policies that PMA never leaves, with the part of the
+simplex that its populations live in; spans in place of sup norms, since a constant added to a row of Q moves nothing;
+and norms weighted by state, in place of a factor A. `certificate` holds before anything is solved; `attraction` uses a
+computed equilibrium and certifies more. Cost: O((S A)^2 S^3) a game and strength.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import expit
 
-from pma_mfg import lipschitz
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg import lipschitz, operators
+from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.lipschitz import Rows
 from pma_mfg.regularizers import Entropy, Mirror, Regularizer
 
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certified Lipschitz constant of unconstrained PMA.
-
-    Parameters
-    ----------
-    L_gamma : float
-        On the invariant set; infinite if nothing is certified.
-    norm : str
-        The norm on policies, one of `search.NORMS`.
-    kind : str
-        Of the constants that it is made of.
-    """
-
-    L_gamma: float
-    norm: str
-    kind: str
+#: Rounds of refining the invariant set; each gives a valid one, and later rounds gain next to nothing.
+REFINEMENTS = 30
+#: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
+OUTWARD = 1e-12
+#: `attraction` follows its comparison system until the distance has shrunk by this factor.
+SHRUNK = 1e-9
 
 
 @dataclass(frozen=True)
 class InvariantSet:
-    """W = {pi : least <= pi <= most, |pi_a - pi_b| <= difference}, each bound of shape (S,)."""
+    """Policies that unconstrained PMA never leaves, and what is certain about the game while they are held.
+
+    W = {pi : least(s) <= pi(a|s) <= most(s), |pi(a|s) - pi(b|s)| <= difference(s)}, for the entropy and the KL mirror
+    map W = {pi : tau sp(log pi(s)) <= q_span(s)}, which lies in it. W contains the uniform policy and every
+    equilibrium.
+
+    Parameters
+    ----------
+    least, most, difference : ndarray, shape (S,)
+        Bounds on the entries of a policy and on their differences, in [0, 1].
+    q_span : ndarray, shape (S,)
+        Bound on sp_a(q_pi(s)) for policies in W.
+    gap : ndarray, shape (S,)
+        Bound on sp_a(q_pi(s) + grad h(pi'(s))) for two policies in W.
+    least_mean_field : ndarray, shape (S,)
+        Lower bound on the stable populations of policies in W.
+    value_span : float
+        Bound on sp(V).
+    steering : ndarray, shape (S,)
+        K_a state by state.
+    delta, L_pop : float
+        As in `lipschitz.Constants`, for policies in W and populations above `least_mean_field`.
+    """
 
     least: np.ndarray
     most: np.ndarray
     difference: np.ndarray
+    q_span: np.ndarray
+    gap: np.ndarray
+    least_mean_field: np.ndarray
+    value_span: float
+    steering: np.ndarray
+    delta: float
+    L_pop: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A Lipschitz constant of unconstrained PMA on `InvariantSet`, in a norm that `weights` completes.
+
+    Parameters
+    ----------
+    L_gamma : float
+        Below 1 PMA contracts: one equilibrium, reached from every start in W at this rate. Infinite if nothing is
+        known.
+    norm : str
+        "l2" or "l1": max_s ||x(s)|| / weights(s); "log-span": max_s tau sp(log pi(s) - log pi'(s)) / weights(s).
+    weights : ndarray, shape (S,)
+    kind : str
+        Of the game's constants that it is computed from; the certificate itself is an upper bound.
+    """
+
+    L_gamma: float
+    norm: str
+    weights: np.ndarray
+    kind: str
+
+
+def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror = "euclidean") -> InvariantSet:
+    """Return a set of policies that PMA does not leave, for any step size (docs/theory.md, section 6.1).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    mirror : {"euclidean", "kl"}
+
+    Returns
+    -------
+    InvariantSet
+    """
+    states, actions, discount = game.n_states, game.n_actions, game.discount
+    shape = (states, actions) * 2
+    least, most, difference = np.zeros(states), np.ones(states), np.ones(states)
+    floor = np.zeros(states)
+    highest = float(regularizer.value(np.full(actions, 1.0 / actions)))
+    lowest = np.full(states, highest - regularizer.span(actions))
+    value_span = np.inf
+    for _ in range(REFINEMENTS):
+        vertices = _vertices(floor)
+        apart = lipschitz.row_distances(lipschitz.transition_rows(game), vertices).reshape(shape)
+        steering = np.einsum("sasb->sab", apart).max(axis=(1, 2))
+        rewards = lipschitz.row_distances(lipschitz.reward_rows(game), vertices).reshape(shape)
+        choice = np.einsum("sasb->sab", rewards).max(axis=(1, 2))
+        mixed = lipschitz.transition_rows(game, least)
+        mixed_apart = lipschitz.row_distances(mixed, vertices).reshape(shape)
+        delta = min(1.0, 0.5 * float(mixed_apart.max()))
+        reward_span = float(lipschitz.row_distances(lipschitz.reward_rows(game, least), vertices).max())
+        previous, value_span = value_span, (reward_span + highest - lowest.min()) / (1.0 - discount * delta)
+        q_span = (choice + 0.5 * discount * steering * value_span) * (1.0 + OUTWARD)
+        least, most, difference = _policy_set(q_span, regularizer, actions, mirror)
+        lowest = np.array(
+            [_lowest(regularizer, *bounds, actions) for bounds in zip(least, most, difference, strict=True)]
+        )
+        floor = np.maximum(floor, _least_row_entries(mixed, vertices))
+        if value_span > (1.0 - 1e-4) * previous:
+            break
+    across = 0.5 * mixed_apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
+    drift = lipschitz.steepness(mixed, vertices).max(axis=1)
+    return InvariantSet(
+        least=least,
+        most=most,
+        difference=difference,
+        q_span=q_span,
+        gap=q_span + _gradient_spans(regularizer, least, most, difference, q_span, mirror),
+        least_mean_field=floor,
+        value_span=value_span,
+        steering=steering,
+        delta=delta,
+        L_pop=float((across + drift).max(initial=0.0)) * (1.0 + OUTWARD),
+    )
+
+
+def _vertices(floor: np.ndarray) -> np.ndarray:
+    """Return the vertices of {mu : mu >= floor}, shape (S, S)."""
+    return np.asarray(floor + (1.0 - floor.sum()) * np.eye(len(floor)))
+
+
+def _least_row_entries(rows: Rows, vertices: np.ndarray) -> np.ndarray:
+    """Return lower bounds on P(y|.) over rows and mean fields, shape (S,), not below 0."""
+    return np.asarray(np.maximum(lipschitz.entry_ranges(rows, vertices)[0].min(axis=0), 0.0))
+
+
+def _policy_set(
+    q_span: np.ndarray, regularizer: Regularizer, n_actions: int, mirror: Mirror
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return least, most and difference of a set that a step with sp_a(q(s)) <= q_span(s) keeps, each (S,)."""
+    relative = q_span / regularizer.strength
+    if n_actions == 1:
+        return np.ones_like(relative), np.ones_like(relative), np.zeros_like(relative)
+    others = n_actions - 1
+    if not isinstance(regularizer, Entropy):
+        if mirror == "kl":  # no set is known that this step keeps
+            return np.zeros_like(relative), np.ones_like(relative), np.ones_like(relative)
+        difference = np.minimum(1.0, relative)
+        return (
+            np.maximum(0.0, (1.0 - others * difference) / n_actions),
+            np.minimum(1.0, (1.0 + others * difference) / n_actions),
+            difference,
+        )
+    difference = np.tanh(0.5 * relative)
+    most = np.minimum(expit(relative - np.log(others)), (1.0 + others * difference) / n_actions)
+    if mirror == "kl":
+        return expit(-relative - np.log(others)), most, difference
+    by_entries = np.array([_least_entry(span, top, n_actions) for span, top in zip(relative, most, strict=True)])
+    return np.maximum(by_entries, (1.0 - others * difference) / n_actions), most, difference
+
+
+def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
+    """Return the x at which the other entries, in [x, most], have a mean of log(u_b / x) of at least relative_span."""
+    if n_actions == 2:
+        return 1.0 - most
+
+    def excess(log_x: float) -> float:
+        x = float(np.exp(log_x))
+        return float(np.log(_spread_out(x, most, n_actions)[:-1] / x).mean()) - relative_span
+
+    low, high = -700.0, -float(np.log(n_actions))
+    if excess(high) >= 0.0:
+        return float(np.exp(high))
+    if excess(low) <= 0.0:
+        return 0.0
+    return float(np.exp(brentq(excess, low, high, xtol=1e-13) - 1e-12))
+
+
+def _spread_out(least: float, most: float, n_actions: int) -> np.ndarray:
+    """Return the distribution with entries in [least, most] that majorizes all others, largest first, shape (A,)."""
+    u = np.full(n_actions, least)
+    left = 1.0 - n_actions * least
+    for a in range(n_actions):
+        u[a] += min(most - least, left)
+        left = max(0.0, left - (most - least))
+    return u
+
+
+def _lowest(regularizer: Regularizer, least: float, most: float, difference: float, n_actions: int) -> float:
+    """Return a lower bound on h over {least <= u <= most, |u_a - u_b| <= difference}: concave, so at extreme points."""
+    by_entries = float(regularizer.value(_spread_out(least, most, n_actions)))
+    corners = []
+    for k in range(1, n_actions):
+        if k * difference < 1.0:  # k entries on top, the others below by the difference
+            bottom = (1.0 - k * difference) / n_actions
+            corners.append(np.r_[np.full(k, bottom + difference), np.full(n_actions - k, bottom)])
+    if n_actions * difference >= 1.0:
+        corners.append(_spread_out(0.0, min(1.0, difference), n_actions))
+    by_difference = min((float(regularizer.value(u)) for u in corners), default=by_entries)
+    return max(by_entries, by_difference)
+
+
+def _gradient_spans(
+    regularizer: Regularizer,
+    least: np.ndarray,
+    most: np.ndarray,
+    difference: np.ndarray,
+    q_span: np.ndarray,
+    mirror: Mirror,
+) -> np.ndarray:
+    """Return a bound on sp(grad h(pi(s))) over the set, shape (S,)."""
+    if not isinstance(regularizer, Entropy):
+        return np.asarray(regularizer.strength * np.minimum(difference, most - least))
+    if mirror == "kl":
+        return q_span
+    with np.errstate(divide="ignore"):
+        return np.asarray(regularizer.strength * np.log(np.minimum(most, least + difference) / least))
+
+
+def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> float:
+    """Return p_inf of Assumption 3: pi(a|s) >= p_inf is kept by every step whose Q lies in `lipschitz.q_range`.
+
+    The better of an invariant set for sp(q) <= G and of a bound on a single step from anywhere (docs/theory.md, section
+    10.4); with the floor of U or without.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+        The entropy. The quadratic keeps nothing positive unless G < rho / (A - 1).
+    step_size : float
+        eta > 0, of the Euclidean mirror map.
+
+    Returns
+    -------
+    float
+        In [0, 1/A].
+    """
+    q_range = np.array([lipschitz.q_range(game, regularizer)])
+    by_set = float(_policy_set(q_range, regularizer, game.n_actions, "euclidean")[0][0])
+    if not isinstance(regularizer, Entropy):
+        return by_set
+    log_ratio = (float(q_range[0]) + 1.0 / step_size) / regularizer.strength
+    return max(by_set, float(expit(-log_ratio - np.log(max(game.n_actions - 1, 1)))))
 
 
 def certificate(
     game: MeanFieldGame, regularizer: Regularizer, step_size: float, mirror: Mirror = "euclidean"
 ) -> Certificate:
-    """Return the old bound for the Euclidean mirror map, and no certificate for the other."""
-    bound = lipschitz.contraction_bound(game, regularizer, min(step_size, 1e300))
-    return Certificate(bound.L_gamma if mirror == "euclidean" else np.inf, "sup_s ||.||_2", bound.kind)
+    """Return the sharpest Lipschitz constant that is proven for unconstrained PMA (docs/theory.md, Theorem 6.4).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    step_size : float
+        eta > 0, or infinity for the best-response step.
+    mirror : {"euclidean", "kl"}
+        No certificate is known for the quadratic regularizer with the KL mirror map.
+
+    Returns
+    -------
+    Certificate
+    """
+    found = invariant_set(game, regularizer, mirror)
+    change = _change_on(game, found)
+    best = Certificate(np.inf, "l1", np.ones(game.n_states), _kind(game))
+    if game.n_actions == 1:
+        return Certificate(0.0, best.norm, best.weights, best.kind)
+    for norm, step in _steps(found, regularizer, step_size, mirror, game.n_actions).items():
+        weights = np.ones(game.n_states)
+        for _ in range(200):  # power iteration of a monotone homogeneous map: every weight gives a valid constant
+            radius = _as_l1(weights, norm, regularizer, game.n_actions)
+            following = step(weights, change(radius, found.gap * radius))
+            ratios = following / weights
+            if not np.isfinite(ratios).all():
+                break
+            if (largest := float(ratios.max()) * (1.0 + OUTWARD)) < best.L_gamma:
+                best = Certificate(largest, norm, weights, best.kind)
+            if largest <= (1.0 + 1e-9) * float(ratios.min()):
+                break
+            weights = np.maximum(following / following.max(), 1e-9)
+    return best
 
 
-def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror = "euclidean") -> InvariantSet:
-    """Return a box around the uniform policy that lies in U."""
-    actions, floor = game.n_actions, lipschitz.policy_floor(game, regularizer)
-
-    def slack(width: float) -> float:
-        u = 1.0 / actions + width / 2.0 * np.where(np.arange(actions) < actions // 2, 1.0, -1.0)
-        u[-1] = 1.0 - u[:-1].sum()
-        return float(regularizer.value(np.maximum(u, 0.0))) - floor
-
-    widest = 1.0 / actions
-    width = widest if actions == 1 or slack(widest) >= 0.0 else float(brentq(slack, 0.0, widest))
-    bounds = (1.0 / actions - width / 2.0, 1.0 / actions + width / 2.0, width)
-    return InvariantSet(*(np.full(game.n_states, bound) for bound in bounds))
+def _kind(game: MeanFieldGame) -> str:
+    return lipschitz.weaker(*lipschitz.constants(game).kind.values())
 
 
-def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> float:
-    """Return p_inf of Lemma 10.4, 0 for the quadratic regularizer."""
-    if not isinstance(regularizer, Entropy):
+def _as_l1(radius: np.ndarray, norm: str, regularizer: Regularizer, n_actions: int) -> np.ndarray:
+    """Return a bound on ||pi(s) - pi'(s)||_1 from one in another norm, shape (S,), linear in the radius."""
+    if norm == "log-span":
+        return radius / (2.0 * regularizer.strength)
+    return radius * _l1_over_l2(n_actions) if norm == "l2" else radius
+
+
+def _l1_over_l2(n_actions: int) -> float:
+    """Return max ||x||_1 / ||x||_2 over x that sums to zero; half of it is max ||x - mean||_2 / sp(x)."""
+    return float(np.sqrt(n_actions - (n_actions % 2) / n_actions))
+
+
+def _steps(
+    found: InvariantSet, regularizer: Regularizer, step_size: float, mirror: Mirror, n_actions: int
+) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """Return, per norm, the bound on the distance after a step from the one before and from sp_a of the change of q."""
+    tau = regularizer.strength
+    entropy = isinstance(regularizer, Entropy)
+    inverse = 0.0 if step_size == np.inf else 1.0 / step_size
+    curvature = tau * np.maximum(2.0, 1.0 / found.most) if entropy else np.full(len(found.most), tau)
+
+    def log_span(radius: np.ndarray, change: np.ndarray) -> np.ndarray:
+        return np.asarray((inverse * radius + tau * change) / (inverse + tau))
+
+    def l2(radius: np.ndarray, change: np.ndarray) -> np.ndarray:
+        return np.asarray((inverse * radius + 0.5 * _l1_over_l2(n_actions) * change) / (inverse + curvature))
+
+    def l1(radius: np.ndarray, change: np.ndarray) -> np.ndarray:
+        if inverse == 0.0:
+            return change / (2.0 * tau)
+        # sup over the largest entry x of (radius + half) f(x) + half (A-1) f((1-x) / (A-1)), f(x) = x / (eta tau + x)
+        scale, half, others = tau / inverse, 0.5 * change / inverse, n_actions - 1
+        root = np.sqrt(half / (radius + half))
+        largest = np.clip((scale * (1.0 - root) + 1.0 / others) / (root + 1.0 / others), 1.0 / n_actions, found.most)
+        rest = (1.0 - largest) / others
+        return np.asarray((radius + half) * largest / (scale + largest) + half * others * rest / (scale + rest))
+
+    if mirror == "kl":
+        return {"log-span": log_span} if entropy else {}
+    return {"l2": l2, "l1": l1} if entropy else {"l2": l2}
+
+
+def _change_on(game: MeanFieldGame, found: InvariantSet) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a bound on sp_a(q_pi(s) - q_pi'(s)), shape (S,), from bounds on ||pi(s) - pi'(s)||_1 and on the gain.
+
+    The gain is <pi - pi', q> + h(pi) - h(pi') at one mean field, state by state.
+    """
+    vertices = _vertices(found.least_mean_field)
+    weight = 0.5 * game.discount * found.value_span
+
+    def spread(least: np.ndarray | None) -> np.ndarray:
+        return _row_spread(
+            [(lipschitz.reward_rows(game, least), 1.0), (lipschitz.transition_rows(game, least), weight)], vertices
+        )
+
+    in_population = _within_states(spread(None), game.n_actions)
+    gain_in_population = float(spread(found.least).max())
+
+    def change(radius: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        moved = 0.5 * found.steering * radius
+        floor = found.least_mean_field
+        population = _over(float(floor @ moved + (1.0 - floor.sum()) * moved.max()), 1.0 - found.L_pop)
+        return _q_change(game, found, in_population, gain_in_population, population, float(gain.max()))
+
+    return change
+
+
+def _q_change(
+    game: MeanFieldGame,
+    found: InvariantSet,
+    in_population: np.ndarray,
+    gain_in_population: float,
+    population: float,
+    gain: float,
+) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # 0 times infinity: where nothing depends on the population, nothing is lost
+        direct = np.where(in_population > 0.0, in_population * population, 0.0)
+        through_gain = gain_in_population * population if gain_in_population > 0.0 else 0.0
+    value = (gain + through_gain) / (1.0 - game.discount * found.delta)
+    return np.asarray(direct + 0.5 * game.discount * np.where(found.steering > 0.0, found.steering * value, 0.0))
+
+
+def _over(amount: float, room: float) -> float:
+    """Return amount / room, infinite without room unless there is nothing to divide."""
+    return amount / room if room > 0.0 else float(np.inf if amount > 0.0 else 0.0)
+
+
+def _row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.ndarray:
+    """Return bounds on the change of the difference of two rows per unit of the mean field, weighted sums, (n, n)."""
+    n = len(weighted[0][0][0])
+    spread = np.zeros((n, n))
+    for i in range(n):
+        total = sum(
+            weight * lipschitz.steepness((base, terms - terms[:, [i]], features), vertices)
+            for (base, terms, features), weight in weighted
+        )
+        spread[i] = np.max(total, axis=0, initial=0.0)
+    return spread
+
+
+def _within_states(matrix: np.ndarray, n_actions: int) -> np.ndarray:
+    """Return the largest entry of each state's own block of an (S A, S A) matrix, shape (S,)."""
+    states = len(matrix) // n_actions
+    blocks = np.einsum("sasb->sab", matrix.reshape(states, n_actions, states, n_actions))
+    return np.asarray(blocks.max(axis=(1, 2)))
+
+
+def attraction(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    step_size: float,
+    equilibrium: np.ndarray,
+    mirror: Mirror = "euclidean",
+) -> float:
+    """Return a certified linear rate at which PMA reaches this equilibrium from every start in the invariant set.
+
+    The distance to the equilibrium obeys a monotone comparison system, whose constants are taken at the equilibrium and
+    whose quadratic terms vanish there; it is followed from the size of the set to (almost) zero (docs/theory.md,
+    Theorem 6.6). A finite result implies that the equilibrium is the only one.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    step_size : float
+        eta > 0, or infinity.
+    equilibrium : ndarray, shape (S, A)
+    mirror : {"euclidean", "kl"}
+
+    Returns
+    -------
+    float
+        The asymptotic rate, below 1; infinite if nothing is certified.
+    """
+    if game.n_actions == 1:
         return 0.0
-    exponent = (lipschitz.q_range(game, regularizer) + 1.0 / step_size) / regularizer.strength
-    return float(1.0 / (1.0 + (game.n_actions - 1) * np.exp(min(exponent, 700.0))))
+    found = invariant_set(game, regularizer, mirror)
+    change = _change_around(game, regularizer, found, equilibrium)
+    tau, actions = regularizer.strength, game.n_actions
+    entropy = isinstance(regularizer, Entropy)
+    slope = np.ptp(regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny)), axis=1)
+    farthest = _farthest(found, equilibrium)
+    mean_field = operators.stable_population(game, equilibrium)
+    q = operators.q_values(game, equilibrium, mean_field, regularizer)
+    unfelt = np.ptp(q + regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny)), axis=1)
+    best = np.inf
+    for norm, step in _steps(found, regularizer, step_size, mirror, actions).items():
+
+        def follow(distance: np.ndarray, norm: str = norm, step: Callable[..., np.ndarray] = step) -> np.ndarray:
+            if norm == "log-span":
+                radius, loss = 2.0 * np.tanh(distance / (4.0 * tau)), distance**2 / (8.0 * tau)
+            else:
+                radius = np.minimum(_as_l1(distance, norm, regularizer, actions), farthest)
+                squared = np.minimum(0.5 * radius**2, distance**2 if norm == "l2" else np.inf)
+                if entropy:
+                    # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
+                    spans = found.gap - found.q_span + slope
+                    loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
+                else:
+                    loss = 0.5 * radius * unfelt + 0.5 * tau * squared
+            return step(distance, change(radius, loss))
+
+        distance = found.q_span + slope if norm == "log-span" else farthest / (np.sqrt(2.0) if norm == "l2" else 1.0)
+        smallest = SHRUNK * float(distance.max())
+        while distance.max() > smallest:
+            following = np.minimum(distance, follow(distance))
+            if (following >= (1.0 - 1e-4) * distance).all() or not np.isfinite(following).all():
+                break
+            distance = np.maximum(following, 0.1 * smallest)
+        else:
+            best = min(best, float((follow(distance) / distance).max()))
+    return best if best < 1.0 else float(np.inf)
+
+
+def _farthest(found: InvariantSet, equilibrium: np.ndarray) -> np.ndarray:
+    """Return the largest ||pi(s) - pi*(s)||_1 for pi in the set, shape (S,)."""
+    actions = equilibrium.shape[1]
+    size = np.arange(1, actions)
+    smallest_sums = np.sort(equilibrium, axis=1).cumsum(axis=1)[:, :-1]
+    most = np.minimum(size * found.most[:, None], 1.0 - (actions - size) * found.least[:, None])
+    return np.asarray(2.0 * (most - smallest_sums).max(axis=1, initial=0.0))
+
+
+def _change_around(
+    game: MeanFieldGame, regularizer: Regularizer, found: InvariantSet, equilibrium: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a bound on sp_a(q_pi(s) - q*(s)) from ||pi(s) - pi*(s)||_1 and from the loss V* - T_pi V* at mu*."""
+    mean_field = operators.stable_population(game, equilibrium)
+    value = operators.state_values(game, equilibrium, mean_field, regularizer)
+    vertices = _vertices(found.least_mean_field)
+    transition = game.transition(mean_field)
+    steering = np.abs(transition[:, :, None] - transition[:, None]).sum(axis=-1).max(axis=(1, 2))
+
+    def target(least: np.ndarray | None) -> Rows:
+        """Rows of R + gamma P V*: rewards and transitions act on it together, and may cancel."""
+        base, terms, features = lipschitz.transition_rows(game, least)
+        own_base, own_terms, own_features = lipschitz.reward_rows(game, least)
+        joined = (np.concatenate(pair) for pair in zip(_parts(own_features), _parts(features), strict=True))
+        expected = game.discount * (terms @ value)[..., None]
+        return (
+            own_base + game.discount * (base @ value)[:, None],
+            np.concatenate([own_terms, expected]),
+            Features(*joined),
+        )
+
+    in_population = _within_states(_row_spread([(target(None), 1.0)], vertices), game.n_actions)
+    gain_in_population = float(_row_spread([(target(found.least), 1.0)], vertices).max())
+
+    def change(radius: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        population = min(2.0, _over(0.5 * float(mean_field @ (steering * radius)), 1.0 - found.L_pop))
+        return _q_change(game, found, in_population, gain_in_population, population, float(loss.max()))
+
+    return change
+
+
+def _parts(features: Features) -> tuple[np.ndarray, ...]:
+    return features.weights, features.offsets, features.links, features.parameters

@@ -14,7 +14,7 @@ import pandas as pd
 from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizers, search, seeds
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Mirror, Regularizer
+from pma_mfg.regularizers import Entropy, Mirror, Regularizer
 from pma_mfg.search import Inside, Point
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
@@ -92,8 +92,9 @@ def operator_ratios(
         within: str = "simplex",
         inside: Inside = search.everywhere,
         mirror: Mirror = "euclidean",
-        kind: str = c.kind,
+        kind: str = lipschitz.weaker(*c.kind.values()),
         ratio_of_random: Callable[[Point, Point], float] | None = None,
+        between: Callable[[Point, Point, float], Point] = search.between,
     ) -> None:
         rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
         pairs = [random_pair(rng) for _ in range(n_pairs)]
@@ -102,7 +103,7 @@ def operator_ratios(
         for i in np.argsort(ratios)[::-1][:n_ascents]:
             # somewhere on the segment of a pair the norm of the Jacobian is at least the pair's ratio
             first, second = pairs[i]
-            segment = [_between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
             starts.append(max(segment, key=lambda point: norm(point)[0]))
         climbed = [search.ascend(lambda point: norm(point)[0], start, inside, SWEEPS) for start in starts]
         highest, point = max(climbed, key=lambda result: result[0])
@@ -147,6 +148,7 @@ def operator_ratios(
         pair_in_mean_field,
         update_ratio,
         partial(search.update_in_mean_field, game),
+        kind=c.kind["L_pop"],
     )
     examine(
         "population_update_in_policy",
@@ -155,46 +157,53 @@ def operator_ratios(
         pair_in_policy,
         update_ratio,
         partial(search.update_in_policy, game),
+        kind=c.kind["K_a"],
     )
     stable_bound = lipschitz.contraction_bound(game, regularizer, 1.0).stable_population
     examine(
-        "stable_population", np.nan, stable_bound, policy_pair, stable_ratio, partial(search.stable_population, game)
+        "stable_population",
+        np.nan,
+        stable_bound,
+        policy_pair,
+        stable_ratio,
+        partial(search.stable_population, game),
+        kind=c.kind["L_pop"],
     )
     for eta in step_sizes:
         rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
         found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
         settings = (name, "mirror_ascent_step", "euclidean", "simplex", eta, n_pairs)
-        rows.append((*settings, *found, 1.0, c.kind))
+        rows.append((*settings, *found, 1.0, lipschitz.weaker()))
         after_operator("mirror_ascent_step")
 
-        bound = lipschitz.contraction_bound(game, regularizer, eta)
-        above = partial(_above, regularizer, floor)
+        bound = lipschitz.contraction_bound(game, regularizer, eta).L_gamma
+        above, equal = partial(_above, regularizer, floor), np.ones(game.n_states)
         examine(
             "policy_mirror_ascent",
             eta,
-            bound.L_gamma,
+            bound,
             partial(policy_pair, inside=above),
-            partial(_pma_ratio, game, regularizer, eta, "euclidean", 2, None),
-            partial(search.policy_mirror_ascent, game, regularizer, eta, "euclidean", 2),
+            partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, None),
+            partial(search.policy_mirror_ascent, game, regularizer, eta, "euclidean", "l2", equal),
             within="U",
             inside=above,
-            kind=bound.kind,
-            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", 2, floor),
+            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
         )
         for mirror in MIRRORS:
             certificate = certificates.certificate(game, regularizer, eta, mirror)
-            exponent = search.NORMS[certificate.norm]
+            measure = (certificate.norm, certificate.weights)
             examine(
                 "policy_mirror_ascent",
                 eta,
                 certificate.L_gamma,
                 partial(policy_pair, inside=invariant[mirror]),
-                partial(_pma_ratio, game, regularizer, eta, mirror, exponent, None),
-                partial(search.policy_mirror_ascent, game, regularizer, eta, mirror, exponent),
+                partial(_pma_ratio, game, regularizer, eta, mirror, *measure, None),
+                partial(search.policy_mirror_ascent, game, regularizer, eta, mirror, *measure),
                 within="W",
                 inside=invariant[mirror],
                 mirror=mirror,
                 kind=certificate.kind,
+                between=search.between_logarithms if certificate.norm == "log-span" else search.between,
             )
     return pd.DataFrame(
         rows,
@@ -250,21 +259,18 @@ def _pma_ratio(
     regularizer: Regularizer,
     eta: float,
     mirror: Mirror,
-    exponent: int,
+    norm: str,
+    weights: np.ndarray,
     floor: float | None,
     first: Point,
     second: Point,
 ) -> float:
-    """Return the ratio of PMA for a pair of policies, in sup_s ||.||_p with p the exponent."""
-    moved, other = (
-        operators.policy_mirror_ascent(game, point[0], eta, regularizer, floor, mirror) for point in (first, second)
+    """Return the ratio of PMA for a pair of policies, in a norm of `search.distance`."""
+    steps = [operators.policy_mirror_ascent(game, x[0], eta, regularizer, floor, mirror) for x in (first, second)]
+    return _ratio(
+        search.distance(*steps, norm, weights),
+        search.distance(first[0], second[0], norm, weights),
     )
-    distances = (np.linalg.norm(x, ord=exponent, axis=1).max() for x in (moved - other, first[0] - second[0]))
-    return _ratio(*distances)
-
-
-def _between(first: Point, second: Point, share: float) -> Point:
-    return tuple((1.0 - share) * x + share * y for x, y in zip(first, second, strict=True))
 
 
 def _above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.ndarray:
@@ -275,9 +281,12 @@ def _above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.ndarr
 def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> Inside:
     """Return the membership of rows in the certificate's invariant set W."""
     bounds = certificates.invariant_set(game, regularizer, mirror)
+    within_logarithms = mirror == "kl" and isinstance(regularizer, Entropy)
 
     def inside(rows: np.ndarray) -> np.ndarray:
         low, high = rows.min(axis=1), rows.max(axis=1)
+        if within_logarithms:
+            return np.asarray((low > 0.0) & (high <= low * np.exp(bounds.q_span / regularizer.strength)))
         return np.asarray((low >= bounds.least) & (high <= bounds.most) & (high - low <= bounds.difference))
 
     return inside
@@ -711,9 +720,12 @@ def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_s
     p_inf = certificates.least_probability(game, regularizer, step_size)
     T_mix, delta_mix = lipschitz.mixing(game, p_inf)
     rows: list[tuple[object, ...]]
-    rows = [(1, constant, getattr(c, constant), c.kind) for constant in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")]
-    rows += [(2, constant, getattr(c, constant), c.kind) for constant in ("delta", "L_pop")]
-    rows += [(0, "L_h", c.L_h, c.kind), (3, "p_inf", p_inf, "lower bound")]
+    rows = [
+        (1, constant, getattr(c, constant), c.kind[constant])
+        for constant in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
+    ]
+    rows += [(2, constant, getattr(c, constant), c.kind[constant]) for constant in ("delta", "L_pop")]
+    rows += [(0, "L_h", c.L_h, c.kind["L_h"]), (3, "p_inf", p_inf, "lower bound")]
     rows += [(4, "T_mix", float(T_mix), "exact"), (4, "delta_mix", delta_mix, "lower bound")]
     table = pd.DataFrame(rows, columns=["assumption", "quantity", "value", "kind"])
     table.insert(0, "game", name)

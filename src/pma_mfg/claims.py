@@ -270,7 +270,7 @@ def _operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) ->
         "estimate": _exactly(float(worst)),
         "expected": (0.0, 1.0 + tolerance),
         "how": f"searched {int(rows['n_pairs'].iloc[0])} random pairs per operator and step size, near and far, and "
-        f"climbed from the best; constants of the game: {rows['kind'].iloc[0]}{vacuous}",
+        f"climbed from the best; constants of the game: {', '.join(sorted(set(finite['kind'])))}{vacuous}",
     }
 
 

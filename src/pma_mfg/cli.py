@@ -100,8 +100,8 @@ def _validate(options: argparse.Namespace) -> None:
     game = games.load(options.game)
     constants = lipschitz.constants(game)
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    print(", ".join(f"{name} = {value:.6g}" for name, value in vars(constants).items() if name != "kind"))
-    print(f"constants: {constants.kind}")
+    for name, kind in constants.kind.items():
+        print(f"{name} = {getattr(constants, name):.6g} ({kind})")
     if options.out:
         games.save(game, options.out)
 

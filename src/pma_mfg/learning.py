@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pma_mfg import kernels, lipschitz, operators
+from pma_mfg import certificates, kernels, lipschitz, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Regularizer
 from pma_mfg.simulation import Population, game_tables, initial_population, policy_tables
 
-#: Largest log-ratio of action probabilities that `theorem_schedule` can turn into a number of samples.
-MAX_LOG_RATIO = 100.0
+#: Least action probability that `theorem_schedule` can turn into a number of samples.
+MIN_PROBABILITY = 1e-44
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
 
     For `centralized` with the floor of U, `lipschitz.policy_floor`. Every constant is the game's own; the derivation is
     docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound G on the range of Q, the least visit probability
-    d = (min P) p_inf and alpha = (1 - gamma) d,
+    d = delta_mix p_inf and alpha = (1 - gamma) d,
 
         K = log(2 sqrt(2 A) / epsilon) / log(1/L),          epsilon_q = epsilon (1 - L) (1 + eta rho) / (2 eta sqrt(A)),
         M_td = 16 G^2 / (3 alpha^2 epsilon_q^2),            M_mix = log(4 G / (alpha epsilon_q)) / log(1/L_pop),
@@ -104,7 +104,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     if not isinstance(regularizer, Entropy):
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
-    if c.kind != "exact":
+    if lipschitz.weaker(*c.kind.values()) != "exact":
         raise InputError(
             source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
         )
@@ -113,17 +113,18 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
         raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
     if not c.L_pop < 1.0:
         raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
-    least_transition = lipschitz.least_transition(game)
-    if not least_transition > 0.0:
-        raise InputError(source, "min P", least_transition, "a positive bound (Assumption 4 with T_mix = 1)")
-    q_range = lipschitz.q_range(game, regularizer)
-    log_ratio = (q_range + 1.0 / step_size) / regularizer.rho
-    if log_ratio > MAX_LOG_RATIO:
+    least_action = certificates.least_probability(game, regularizer, step_size)
+    if not least_action >= MIN_PROBABILITY:
         raise InputError(
-            source, "(G + 1/eta) / tau", log_ratio, f"at most {MAX_LOG_RATIO:g}, or samples cannot be counted"
+            source, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
         )
-    least_action = 1.0 / (1.0 + (game.n_actions - 1) * np.exp(log_ratio))
-    alpha = (1.0 - game.discount) * least_transition * least_action
+    n_steps, least_state = lipschitz.mixing(game, least_action)
+    if not least_state > 0.0:
+        raise InputError(
+            source, f"delta_mix at T_mix = {n_steps}", least_state, "a positive bound (Assumption 4, sufficient mixing)"
+        )
+    q_range = lipschitz.q_range(game, regularizer)
+    alpha = (1.0 - game.discount) * least_state * least_action
     root_actions = np.sqrt(game.n_actions)
     epsilon_q = epsilon * (1.0 - contraction) * (1.0 + step_size * regularizer.rho) / (2.0 * step_size * root_actions)
     epsilon_q = min(epsilon_q, q_range)

@@ -1,8 +1,8 @@
 """Lipschitz constants of a game, the contraction bound of the theory, and the exact Jacobian of PMA.
 
-Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian). Every constant says whether it is
-`exact` or an `upper bound`. Cost: O(S^2 A^2 Z S) for the constants; for a Jacobian two (S, S) solves with S (A - 1)
-right-hand sides.
+Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian); sharper bounds are in
+`certificates`. Every constant says whether it is `exact` or an `upper bound`. Cost: O(S^2 A^2 S^2) for the constants;
+for a Jacobian two (S, S) solves with S (A - 1) right-hand sides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from pma_mfg import operators
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer
 
+#: How a number relates to the constant it stands for. An estimate would be a lower bound by search: none is used here.
 Kind = Literal["exact", "upper bound"]
+
+#: Rows of a game's transition or reward as (base (n, D), terms (K, n, D), features): base + sum_k phi_k(mu) terms_k.
+Rows = tuple[np.ndarray, np.ndarray, Features]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class Constants:
         K_mu + delta, the Lipschitz constant of the population update in the mean field; Assumption 2 asks for < 1.
     L_h : float
         L_a + gamma K_a L_s / (2 - gamma K_s), a bound on the span over actions of an optimal Q.
-    kind : str
-        "exact" if the six constants and delta are attained, "upper bound" if some may not be.
+    kind : dict of str to str
+        For each of the names above "exact", if the number is attained, or "upper bound". `L_pop` and `L_h` are bounds
+        by themselves; theirs says what they are computed from.
     """
 
     K_mu: float
@@ -49,7 +54,7 @@ class Constants:
     delta: float
     L_pop: float
     L_h: float
-    kind: Kind
+    kind: dict[str, Kind]
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,6 @@ class ContractionBound:
         A (L_{q,pi} + L_{q,mu} K_a / (2 (1 - L_pop))).
     L_gamma : float
         (1 + eta L_theta) / (1 + eta rho): Lipschitz constant of Gamma_eta on U in the norm sup_s ||.||_2.
-    kind : str
-        Always a bound, from constants of this kind.
     """
 
     stable_population: float
@@ -78,7 +81,11 @@ class ContractionBound:
     q_policy: float
     L_theta: float
     L_gamma: float
-    kind: Kind
+
+
+def weaker(*kinds: Kind) -> Kind:
+    """Return the kind of a number computed from numbers of these kinds."""
+    return "exact" if all(kind == "exact" for kind in kinds) else "upper bound"
 
 
 def constants(game: MeanFieldGame) -> Constants:
@@ -95,69 +102,115 @@ def constants(game: MeanFieldGame) -> Constants:
     -------
     Constants
     """
-    P = (game.base_transition, game.transition_terms, game.transition_features)
-    R = (game.base_reward[..., None], game.reward_terms[..., None], game.reward_features)
-    rows = (1, game.n_states * game.n_actions)
-    K_s, K_a = min(2.0, _along(*P, axis=0)), min(2.0, _along(*P, axis=1))
-    L_s, L_a = _along(*R, axis=0), _along(*R, axis=1)
-    K_mu = _along_mean_field(*P)
-    flat_base = P[0].reshape(*rows, -1)
-    flat_terms = P[1].reshape(len(P[1]), *flat_base.shape)
-    delta = min(1.0, 0.5 * _along(flat_base, flat_terms, P[2], axis=1))
-    room = 2.0 - game.discount * K_s
-    affine = (game.transition_features.links == 0).all() and (game.reward_features.links == 0).all()
+    shape = (game.n_states, game.n_actions) * 2
+    simplex = np.eye(game.n_states)
+    largest = {}
+    for name, rows in (("K", transition_rows(game)), ("L", reward_rows(game))):
+        apart = row_distances(rows, simplex).reshape(shape)
+        largest[f"{name}_s"] = float(np.einsum("saza->sza", apart).max())
+        largest[f"{name}_a"] = float(np.einsum("sasb->sab", apart).max())
+        largest[f"{name}_mu"] = float(steepness(rows, simplex).max(initial=0.0))
+        if name == "K":
+            largest["delta"] = min(1.0, 0.5 * float(apart.max()))
+    K_s, K_a, L_s, L_a = min(2.0, largest["K_s"]), min(2.0, largest["K_a"]), largest["L_s"], largest["L_a"]
+    transitions, rewards = (_kind(features) for features in (game.transition_features, game.reward_features))
+    kind = dict.fromkeys(("K_mu", "K_s", "K_a", "delta", "L_pop"), transitions)
+    kind |= dict.fromkeys(("L_mu", "L_s", "L_a"), rewards) | {"L_h": weaker(transitions, rewards)}
     return Constants(
-        K_mu=K_mu,
+        K_mu=largest["K_mu"],
         K_s=K_s,
         K_a=K_a,
-        L_mu=_along_mean_field(*R),
+        L_mu=largest["L_mu"],
         L_s=L_s,
         L_a=L_a,
-        delta=delta,
-        L_pop=K_mu + delta,
-        L_h=L_a + game.discount * K_a * L_s / room,
-        kind="exact" if affine else "upper bound",
+        delta=largest["delta"],
+        L_pop=largest["K_mu"] + largest["delta"],
+        L_h=L_a + game.discount * K_a * L_s / (2.0 - game.discount * K_s),
+        kind=kind,
     )
 
 
-def _along(base: np.ndarray, terms: np.ndarray, features: Features, axis: int) -> float:
-    """Return the largest l1 difference between two entries along the state (0) or action (1) axis, over mean fields.
+def _kind(features: Features) -> Kind:
+    return "exact" if (features.links == 0).all() else "upper bound"
+
+
+def transition_rows(game: MeanFieldGame, least: np.ndarray | None = None) -> Rows:
+    """Return the rows P(.|s,a,.), n = S A, or those of the extreme policies with pi(a|s) >= least(s), shape (S,)."""
+    return _rows(game.base_transition, game.transition_terms, game.transition_features, least)
+
+
+def reward_rows(game: MeanFieldGame, least: np.ndarray | None = None) -> Rows:
+    """Return the rewards R(s,a,.) as rows of length one; `least` as in `transition_rows`."""
+    return _rows(game.base_reward[..., None], game.reward_terms[..., None], game.reward_features, least)
+
+
+def _rows(base: np.ndarray, terms: np.ndarray, features: Features, least: np.ndarray | None) -> Rows:
+    if least is not None:  # a mixture of all actions with weight A least and of a single one with the rest
+        share = least[:, None, None]
+        base, terms = (share * x.sum(axis=-2, keepdims=True) + (1.0 - base.shape[1] * share) * x for x in (base, terms))
+    flat = base.reshape(-1, base.shape[-1])
+    return flat, terms.reshape(len(terms), *flat.shape), features
+
+
+def row_distances(rows: Rows, vertices: np.ndarray) -> np.ndarray:
+    """Return bounds on the l1 distance between any two rows at one mean field, shape (n, n).
 
     The l1 norm is convex in the features: affine features are put on the vertices, any other feature in the middle of
-    its range, which costs half its range times the norm of its own difference.
+    its range, which costs half its range times the norm of its own difference (docs/theory.md, section 4).
+
+    Parameters
+    ----------
+    rows : Rows
+    vertices : ndarray, shape (Z, S)
+        The mean fields are in their convex hull.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+        Exact where every feature is affine.
     """
+    base, terms, features = rows
     affine = features.links == 0
-    low, high = features.ranges()
-    at_vertices = features.values(np.eye(features.weights.shape[1]))
-    phi = np.where(affine, at_vertices, 0.5 * (low + high))
-    if not affine.any():
-        phi = phi[:1]
-    tables = np.moveaxis(base + np.tensordot(phi, terms, axes=1), axis + 1, 0)
-    curved = np.moveaxis(terms[~affine], axis + 1, 0)
-    half = 0.5 * (high - low)[~affine]
-    largest = 0.0
-    for i in range(len(tables)):
-        distance = np.abs(tables - tables[i]).sum(axis=-1).max(axis=1)
-        margin = np.tensordot(np.abs(curved - curved[i]).sum(axis=-1), half, axes=([1], [0]))
-        largest = max(largest, float((distance + margin).max()))
-    return largest
+    low, high = features.ranges(vertices)
+    phi = np.where(affine, features.values(vertices), 0.5 * (low + high))
+    tables = base + np.tensordot(phi if affine.any() else phi[:1], terms, axes=1)  # (Z, n, D)
+    curved, half = terms[~affine], 0.5 * (high - low)[~affine]
+    distances = np.empty((len(base), len(base)))
+    for i in range(len(base)):
+        distances[i] = np.abs(tables - tables[:, [i]]).sum(axis=-1).max(axis=0)
+        distances[i] += np.tensordot(half, np.abs(curved - curved[:, [i]]).sum(axis=-1), axes=1)
+    return distances
 
 
-def _along_mean_field(base: np.ndarray, terms: np.ndarray, features: Features) -> float:
-    """Return the Lipschitz constant in the mean field: a convex function of mu - mu' is largest at (e_z - e_z') / 2."""
+def steepness(rows: Rows, vertices: np.ndarray) -> np.ndarray:
+    """Return bounds on the l1 change of each row per unit of the mean field's l1 norm, shape (pairs, n).
+
+    A difference of mean fields is a combination of (e_z - e_y)/2, and every row is listed for each pair z < y: a convex
+    function of the difference is largest at one of them (docs/theory.md, section 4).
+
+    Parameters
+    ----------
+    rows : Rows
+    vertices : ndarray, shape (Z, S)
+        As in `row_distances`: where curved links are evaluated.
+
+    Returns
+    -------
+    ndarray, shape (S (S-1) / 2, n)
+        Exact where every feature is affine.
+    """
+    _, terms, features = rows
     affine = features.links == 0
-    lipschitz = features.link_lipschitz()
-    norms = np.abs(terms).sum(axis=-1)
-    largest = 0.0
-    for z in range(features.weights.shape[1]):
-        difference = (features.weights - features.weights[:, [z]]).T  # (Z, K)
-        moved = np.abs(np.tensordot(difference[:, affine], terms[affine], axes=1)).sum(axis=-1)
-        for k in np.flatnonzero(~affine):
-            changes = np.abs(difference[:, k]) > 0.0  # no change, no contribution, however steep
-            steepness = np.where(changes, lipschitz[k], 0.0) * np.abs(difference[:, k])
-            moved[:, norms[k] > 0.0] += np.multiply.outer(steepness, norms[k][norms[k] > 0.0])
-        largest = max(largest, float(moved.max()))
-    return 0.5 * largest
+    first, second = np.triu_indices(features.weights.shape[1], 1)
+    moved = 0.5 * (features.weights[:, first] - features.weights[:, second])  # (K, pairs)
+    change = np.abs(np.tensordot(moved[affine].T, terms[affine], axes=1)).sum(axis=-1)
+    lipschitz, norms = features.link_lipschitz(vertices), np.abs(terms).sum(axis=-1)
+    for k in np.flatnonzero(~affine):
+        # no movement of the argument, or no weight of the feature: no contribution, however steep the link
+        moves, counts = moved[k] != 0.0, norms[k] != 0.0
+        steep = np.where(moves, lipschitz[k], 0.0) * np.abs(moved[k])
+        change[:, counts] += np.multiply.outer(steep, norms[k, counts])
+    return np.asarray(change)
 
 
 def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> ContractionBound:
@@ -189,7 +242,6 @@ def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: 
         q_policy=q_policy,
         L_theta=L_theta,
         L_gamma=(1.0 + step_size * L_theta) / (1.0 + step_size * regularizer.rho),
-        kind=c.kind,
     )
 
 
@@ -204,10 +256,36 @@ def policy_floor(game: MeanFieldGame, regularizer: Regularizer) -> float:
     return float(regularizer.value(uniform)) - constants(game).L_h
 
 
-def least_transition(game: MeanFieldGame) -> float:
-    """Return a lower bound on P(s'|s,a,mu) over everything, exact for affine features; may be negative otherwise."""
-    base, terms, features = game.base_transition, game.transition_terms, game.transition_features
-    return float(_extremes(base, terms, features)[0].min())
+def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
+    """Return T_mix and delta_mix of Assumption 4: P(state y after T_mix steps | anything) >= delta_mix for every y.
+
+    Each step's kernel is, whatever the mean field and the policy with pi(a|s) >= least_action, at least one fixed
+    matrix entry by entry; its powers are bounds (docs/theory.md, section 4).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    least_action : float
+        p_inf, in [0, 1/A].
+
+    Returns
+    -------
+    n_steps : int
+        The first T >= 1 with a positive bound for every pair of states; by Wielandt's theorem, if there is one at all
+        it is at most (S-1)^2 + 1, which is returned otherwise.
+    probability : float
+        delta_mix, 0 if the bound stays zero.
+    """
+    least = np.full(game.n_states, least_action)
+    low = entry_ranges(transition_rows(game, least), np.eye(game.n_states))[0]
+    step = np.maximum(low, 0.0).reshape(game.n_states, game.n_actions, -1).min(axis=1)
+    longest = (game.n_states - 1) ** 2 + 1
+    power = step
+    for n_steps in range(1, longest + 1):
+        if power.min() > 0.0:
+            return n_steps, float(power.min())
+        power = power @ step
+    return longest, 0.0
 
 
 def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
@@ -216,7 +294,7 @@ def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
     Rewards lie in [r, R] and h in [h_min, h_max], so targets stay between (r + gamma h_min) / (1 - gamma) and
     (R + gamma h_max) / (1 - gamma).
     """
-    low, high = _extremes(game.base_reward, game.reward_terms, game.reward_features)
+    low, high = entry_ranges(reward_rows(game), np.eye(game.n_states))
     h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
     h_min = h_max - regularizer.span(game.n_actions)
     lowest = (float(low.min()) + game.discount * h_min) / (1.0 - game.discount)
@@ -224,14 +302,17 @@ def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
     return max(highest, 0.0) - min(lowest, 0.0)
 
 
-def _extremes(base: np.ndarray, terms: np.ndarray, features: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Return entrywise bounds of base + sum_k phi_k terms_k over the simplex: affine features vary together."""
+def entry_ranges(rows: Rows, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds on every entry of the rows over mean fields in the hull of `vertices`, each of shape (n, D).
+
+    Affine features vary together, any other one alone over its range; exact where every feature is affine.
+    """
+    base, terms, features = rows
     affine = features.links == 0
-    at_vertices = features.values(np.eye(features.weights.shape[1]))[:, affine]
-    tables = base + np.tensordot(at_vertices, terms[affine], axes=1)
-    low, high = features.ranges()
-    curved = terms[~affine]
-    ends = (np.moveaxis(curved, 0, -1) * low[~affine], np.moveaxis(curved, 0, -1) * high[~affine])
+    tables = base + np.tensordot(features.values(vertices)[:, affine], terms[affine], axes=1)
+    low, high = features.ranges(vertices)
+    curved = np.moveaxis(terms[~affine], 0, -1)
+    ends = (curved * low[~affine], curved * high[~affine])
     lower, upper = np.minimum(*ends).sum(axis=-1), np.maximum(*ends).sum(axis=-1)
     return tables.min(axis=0) + lower, tables.max(axis=0) + upper
 
@@ -312,8 +393,3 @@ def tangent_basis(n_actions: int) -> np.ndarray:
 def spectral_radius(matrix: np.ndarray) -> float:
     """Return the largest modulus of an eigenvalue; 0 for an empty matrix."""
     return float(np.abs(np.linalg.eigvals(matrix)).max()) if matrix.size else 0.0
-
-
-def mixing(game: MeanFieldGame, p_inf: float) -> tuple[int, float]:
-    """Return (T_mix, delta_mix) for one step, whatever the policy; a PLACEHOLDER, to be overwritten."""
-    return 1, max(0.0, least_transition(game))

@@ -21,9 +21,6 @@ Point = tuple[np.ndarray, ...]
 Inside = Callable[[np.ndarray], np.ndarray]
 #: A lower and an upper bound on the norm of a Jacobian at a point, and a direction that attains the lower one.
 Norm = tuple[float, float, Point]
-
-#: The norms on policies, and the exponent of the norm of a state's row.
-NORMS = {"sup_s ||.||_1": 1, "sup_s ||.||_2": 2}
 #: Distributions are kept this far from the boundary: the entropy's gradient is infinite there.
 LEAST = 1e-12
 #: Distance of a pair that stands for a derivative: second differences vanish by symmetry, ten digits are left.
@@ -49,6 +46,29 @@ def drawn_in(start: np.ndarray, end: np.ndarray, inside: Inside, n_halvings: int
         accepted = inside(start + middle[:, None] * (end - start))
         low, high = np.where(accepted, middle, low), np.where(accepted, high, middle)
     return np.asarray(np.where(low[:, None] == 1.0, end, start + low[:, None] * (end - start)))
+
+
+def between(first: Point, second: Point, share: float) -> Point:
+    """Return the point at a share of the way from one point to another."""
+    return tuple((1.0 - share) * x + share * y for x, y in zip(first, second, strict=True))
+
+
+def between_logarithms(first: Point, second: Point, share: float) -> Point:
+    """Return the point at a share of the way, straight in the logarithms of positive rows."""
+    mixed = [x ** (1.0 - share) * y**share for x, y in zip(first, second, strict=True)]
+    return tuple(rows / rows.sum(axis=1, keepdims=True) for rows in mixed)
+
+
+def distance(first: np.ndarray, second: np.ndarray, norm: str, weights: np.ndarray) -> float:
+    """Return the largest distance of two policies' rows divided by the weights, shape (S,).
+
+    The norm is "l1", "l2", or "log-span": the span of log first(s) - log second(s).
+    """
+    if norm == "log-span":
+        sizes = np.ptp(np.log(first) - np.log(second), axis=1)
+    else:
+        sizes = np.linalg.norm(first - second, ord=1 if norm == "l1" else 2, axis=1)
+    return float((sizes / weights).max())
 
 
 def block_norm(blocks: np.ndarray, exponent: int, iterations: int = 30) -> tuple[float, float, np.ndarray]:
@@ -98,6 +118,27 @@ def block_norm(blocks: np.ndarray, exponent: int, iterations: int = 30) -> tuple
         functionals = images if exponent == 2 else np.sign(images)
     row, start = np.unravel_index(sizes.argmax(), sizes.shape)
     return float(sizes.max()), max(upper, float(sizes.max())), np.asarray(x[row, start])
+
+
+def span_norm(blocks: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the norm of x -> max_t sp(sum_s B_ts x_s) over x with max_s sp(x_s) <= 1, exactly, docs section 7.1.
+
+    For two entries of an image the best x_s is the indicator of where the difference of their rows is positive.
+
+    Parameters
+    ----------
+    blocks : ndarray, shape (T, S, A, A)
+        Blind to constants: rows sum to zero.
+
+    Returns
+    -------
+    norm : float
+    direction : ndarray, shape (S, A)
+    """
+    differences = blocks[:, :, :, None, :] - blocks[:, :, None, :, :]  # (T, S, A, A, A)
+    sizes = np.maximum(differences, 0.0).sum(axis=(1, 4))
+    t, a, b = np.unravel_index(sizes.argmax(), sizes.shape)
+    return float(sizes[t, a, b]), np.asarray((differences[t, :, a, b] > 0.0).astype(float))
 
 
 def _best_direction(gains: np.ndarray, exponent: int) -> np.ndarray:
@@ -222,14 +263,30 @@ def mirror_step(regularizer: Regularizer, step_size: float, point: Point) -> Nor
 
 
 def policy_mirror_ascent(
-    game: MeanFieldGame, regularizer: Regularizer, step_size: float, mirror: Mirror, exponent: int, point: Point
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    step_size: float,
+    mirror: Mirror,
+    norm: str,
+    weights: np.ndarray,
+    point: Point,
 ) -> Norm:
-    """Return the norm of the Jacobian of Gamma_eta at (pi,), in sup_s ||.||_p with p the exponent."""
-    states, actions = point[0].shape
+    """Return the norm of the Jacobian of Gamma_eta at (pi,), induced by a norm of `distance` on both sides."""
+    (policy,) = point
+    states, actions = policy.shape
     basis = lipschitz.tangent_basis(actions)
-    matrix = lipschitz.jacobian(game, point[0], step_size, regularizer, mirror)
+    matrix = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
     blocks = matrix.reshape(states, actions - 1, states, actions - 1).transpose(0, 2, 1, 3)
-    if exponent == 1:
-        blocks = basis.T @ blocks @ basis
-    lower, upper, direction = block_norm(blocks, exponent)
-    return lower, upper, (direction if exponent == 1 else direction @ basis,)
+    blocks = blocks * (weights / weights[:, None])[:, :, None, None]
+    if norm == "log-span":
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        # from a change of log pi to that of pi, and back
+        to_policy = policy[:, :, None] * (np.eye(actions) - policy[:, None, :])
+        size, logarithms = span_norm(basis.T @ blocks @ basis @ to_policy / updated[:, None, :, None])
+        lower, upper, direction = size, size, (to_policy @ logarithms[:, :, None])[:, :, 0]
+    elif norm == "l1":
+        lower, upper, direction = block_norm(basis.T @ blocks @ basis, 1)
+    else:
+        lower, upper, coordinates = block_norm(blocks, 2)
+        direction = coordinates @ basis
+    return lower, upper, (direction * weights[:, None],)

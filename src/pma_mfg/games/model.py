@@ -124,17 +124,17 @@ class Features:
                     slopes[k] = parameter * max(0.0, x[k]) ** (parameter - 1.0) if x[k] > 0 else 0.0
         return np.asarray(slopes[:, None] * self.weights)
 
-    def ranges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest value of each feature on the simplex, each of shape (K,)."""
-        x = self.arguments(np.eye(self.weights.shape[1]))
+    def ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the smallest and largest value of each feature, each (K,), on the simplex or the hull of (Z, S)."""
+        x = self.arguments(np.eye(self.weights.shape[1]) if vertices is None else vertices)
         low, high = x.min(axis=0), x.max(axis=0)
         ends = np.sort(self.link_values(np.stack([low, high])), axis=0)  # every link but |x| is monotone
         straddles = (self.links == LINKS.index("absolute")) & (low < 0.0) & (high > 0.0)
         return np.where(straddles, 0.0, ends[0]), ends[1]
 
-    def link_lipschitz(self) -> np.ndarray:
-        """Return the Lipschitz constant of each link on the range its argument has on the simplex, shape (K,)."""
-        x = self.arguments(np.eye(self.weights.shape[1]))
+    def link_lipschitz(self, vertices: np.ndarray | None = None) -> np.ndarray:
+        """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as in `ranges`."""
+        x = self.arguments(np.eye(self.weights.shape[1]) if vertices is None else vertices)
         low, high = x.min(axis=0), x.max(axis=0)
         constants: np.ndarray = np.ones_like(low)
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
