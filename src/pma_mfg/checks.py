@@ -266,11 +266,10 @@ def _pma_ratio(
     second: Point,
 ) -> float:
     """Return the ratio of PMA for a pair of policies, in a norm of `search.distance`."""
-    steps = [operators.policy_mirror_ascent(game, x[0], eta, regularizer, floor, mirror) for x in (first, second)]
-    return _ratio(
-        search.distance(*steps, norm, weights),
-        search.distance(first[0], second[0], norm, weights),
+    moved, other = (
+        operators.policy_mirror_ascent(game, point[0], eta, regularizer, floor, mirror) for point in (first, second)
     )
+    return _ratio(search.distance(moved, other, norm, weights), search.distance(first[0], second[0], norm, weights))
 
 
 def _above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.ndarray:
@@ -571,9 +570,12 @@ def phase_diagram(
                 }
             theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
             for mirror in MIRRORS:
-                for relative, eta, radius in zip(relative_step_sizes, steps, radii[mirror], strict=True):
+                certified_at = certificates.at_step_sizes(game, regularizer, steps, mirror)
+                for relative, eta, radius, certificate in zip(
+                    relative_step_sizes, steps, radii[mirror], certified_at, strict=True
+                ):
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
-                    certified = certificates.certificate(game, regularizer, eta, mirror).L_gamma
+                    certified = certificate.L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
                     region = "certified" if certified < 1.0 else missing if np.isnan(radius) else _region(radius)
                     rows.append((kind, mirror, strength, relative, differentiable, radius, paper, certified, region))
@@ -663,11 +665,11 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
     return pd.DataFrame(rows, columns=[*columns, "distance_from_uniform"])
 
 
-def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, high: float = 1e9) -> float:
-    """Return the end of the certified strengths that reaches down from `high`, to a relative 1e-6.
+def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, high: float = 1e7) -> float:
+    """Return the end of the certified strengths that reaches down from `high`, to a relative 1e-4.
 
-    Walks down by factors of 2, then bisects between the last strength that is certified and the first that is not; so
-    an island of certified strengths further down is not found, and a gap narrower than a factor of 2 can be missed.
+    Walks down by factors of 10, then bisects between the last strength that is certified and the first that is not; so
+    an island of certified strengths further down is not found, and a gap narrower than a factor of 10 can be missed.
 
     Parameters
     ----------
@@ -684,12 +686,12 @@ def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, hi
     if not certifies(high):
         return np.inf
     inside = high
-    while certifies(inside / 2.0):
-        inside /= 2.0
+    while certifies(inside / 10.0):
+        inside /= 10.0
         if inside <= low:
             return inside
-    outside = inside / 2.0
-    while inside > outside * (1.0 + 1e-6):
+    outside = inside / 10.0
+    while inside > outside * (1.0 + 1e-4):
         middle = float(np.sqrt(inside * outside))
         inside, outside = (middle, outside) if certifies(middle) else (inside, middle)
     return inside
