@@ -1,4 +1,4 @@
-"""Certificates that PMA contracts, far sharper than the theory's own bound (docs/theory.md, section 6).
+"""Certificates that PMA contracts, far sharper than the theory's own bound (docs/theory.md, sections 5.2 to 5.4).
 
 Three things are gained on `lipschitz.contraction_bound`: a set of policies that PMA never leaves, with the part of the
 simplex that its populations live in; spans in place of sup norms, since a constant added to a row of Q moves nothing;
@@ -8,7 +8,7 @@ computed equilibrium and certifies more. Cost: O((S A)^2 S^3) a game and strengt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ REFINEMENTS = 30
 #: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
 OUTWARD = 1e-12
 #: `attraction` follows its comparison system until the distance has shrunk by this factor.
-SHRUNK = 1e-9
+SHRUNK = 1e-8
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class InvariantSet:
         K_a state by state.
     delta, L_pop : float
         As in `lipschitz.Constants`, for policies in W and populations above `least_mean_field`.
+    q_population : ndarray, shape (S,)
+        Bound on the change of sp_a(R + gamma P V) per unit of the mean field's l1 norm, V fixed.
+    gain_population : float
+        The same for its span over all states and the policies in W.
     """
 
     least: np.ndarray
@@ -64,6 +68,8 @@ class InvariantSet:
     steering: np.ndarray
     delta: float
     L_pop: float
+    q_population: np.ndarray
+    gain_population: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Certificate:
 
 
 def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror = "euclidean") -> InvariantSet:
-    """Return a set of policies that PMA does not leave, for any step size (docs/theory.md, section 6.1).
+    """Return a set of policies that PMA does not leave, for any step size (docs/theory.md, section 5.2).
 
     Parameters
     ----------
@@ -129,6 +135,11 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
             break
     across = 0.5 * mixed_apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
     drift = lipschitz.steepness(mixed, vertices).max(axis=1)
+
+    def spread(floor: np.ndarray | None) -> np.ndarray:
+        transitions = (lipschitz.transition_rows(game, floor), 0.5 * discount * value_span)
+        return _row_spread([(lipschitz.reward_rows(game, floor), 1.0), transitions], vertices)
+
     return InvariantSet(
         least=least,
         most=most,
@@ -140,6 +151,8 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
         steering=steering,
         delta=delta,
         L_pop=float((across + drift).max(initial=0.0)) * (1.0 + OUTWARD),
+        q_population=_within_states(spread(None), actions),
+        gain_population=float(spread(least).max()),
     )
 
 
@@ -264,9 +277,13 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
 
 
 def certificate(
-    game: MeanFieldGame, regularizer: Regularizer, step_size: float, mirror: Mirror = "euclidean"
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    step_size: float,
+    mirror: Mirror = "euclidean",
+    found: InvariantSet | None = None,
 ) -> Certificate:
-    """Return the sharpest Lipschitz constant that is proven for unconstrained PMA (docs/theory.md, Theorem 6.4).
+    """Return the sharpest Lipschitz constant that is proven for unconstrained PMA (docs/theory.md, Theorem 5.9).
 
     Parameters
     ----------
@@ -276,13 +293,14 @@ def certificate(
         eta > 0, or infinity for the best-response step.
     mirror : {"euclidean", "kl"}
         No certificate is known for the quadratic regularizer with the KL mirror map.
+    found : InvariantSet, optional
+        Of this game, regularizer and mirror map, if it is at hand: it is the same for every step size.
 
     Returns
     -------
     Certificate
     """
-    found = invariant_set(game, regularizer, mirror)
-    change = _change_on(game, found)
+    found = invariant_set(game, regularizer, mirror) if found is None else found
     best = Certificate(np.inf, "l1", np.ones(game.n_states), _kind(game))
     if game.n_actions == 1:
         return Certificate(0.0, best.norm, best.weights, best.kind)
@@ -290,10 +308,15 @@ def certificate(
         weights = np.ones(game.n_states)
         for _ in range(200):  # power iteration of a monotone homogeneous map: every weight gives a valid constant
             radius = _as_l1(weights, norm, regularizer, game.n_actions)
-            following = step(weights, change(radius, found.gap * radius))
-            ratios = following / weights
-            if not np.isfinite(ratios).all():
+            moved = 0.5 * found.steering * radius
+            floor = found.least_mean_field
+            population = _over(float(floor @ moved + (1.0 - floor.sum()) * moved.max()), 1.0 - found.L_pop)
+            gain = float((found.gap * radius).max())
+            change = _q_change(game, found, found.q_population, found.gain_population, population, gain)
+            if not np.isfinite(change).all():
                 break
+            following = step(weights, change)
+            ratios = following / weights
             if (largest := float(ratios.max()) * (1.0 + OUTWARD)) < best.L_gamma:
                 best = Certificate(largest, norm, weights, best.kind)
             if largest <= (1.0 + 1e-9) * float(ratios.min()):
@@ -348,31 +371,6 @@ def _steps(
     return {"l2": l2, "l1": l1} if entropy else {"l2": l2}
 
 
-def _change_on(game: MeanFieldGame, found: InvariantSet) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return a bound on sp_a(q_pi(s) - q_pi'(s)), shape (S,), from bounds on ||pi(s) - pi'(s)||_1 and on the gain.
-
-    The gain is <pi - pi', q> + h(pi) - h(pi') at one mean field, state by state.
-    """
-    vertices = _vertices(found.least_mean_field)
-    weight = 0.5 * game.discount * found.value_span
-
-    def spread(least: np.ndarray | None) -> np.ndarray:
-        return _row_spread(
-            [(lipschitz.reward_rows(game, least), 1.0), (lipschitz.transition_rows(game, least), weight)], vertices
-        )
-
-    in_population = _within_states(spread(None), game.n_actions)
-    gain_in_population = float(spread(found.least).max())
-
-    def change(radius: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        moved = 0.5 * found.steering * radius
-        floor = found.least_mean_field
-        population = _over(float(floor @ moved + (1.0 - floor.sum()) * moved.max()), 1.0 - found.L_pop)
-        return _q_change(game, found, in_population, gain_in_population, population, float(gain.max()))
-
-    return change
-
-
 def _q_change(
     game: MeanFieldGame,
     found: InvariantSet,
@@ -381,6 +379,10 @@ def _q_change(
     population: float,
     gain: float,
 ) -> np.ndarray:
+    """Return a bound on sp_a of the change of q, shape (S,), from the population's move and the span of the gain.
+
+    The gain is <pi - pi', q> + h(pi) - h(pi') at one mean field, state by state.
+    """
     with np.errstate(invalid="ignore"):  # 0 times infinity: where nothing depends on the population, nothing is lost
         direct = np.where(in_population > 0.0, in_population * population, 0.0)
         through_gain = gain_in_population * population if gain_in_population > 0.0 else 0.0
@@ -416,68 +418,126 @@ def _within_states(matrix: np.ndarray, n_actions: int) -> np.ndarray:
 def attraction(
     game: MeanFieldGame,
     regularizer: Regularizer,
-    step_size: float,
+    step_sizes: Sequence[float],
     equilibrium: np.ndarray,
     mirror: Mirror = "euclidean",
-) -> float:
-    """Return a certified linear rate at which PMA reaches this equilibrium from every start in the invariant set.
+    found: InvariantSet | None = None,
+) -> np.ndarray:
+    """Return certified rates at which PMA reaches this equilibrium from every start in the invariant set.
 
     The distance to the equilibrium obeys a monotone comparison system, whose constants are taken at the equilibrium and
-    whose quadratic terms vanish there; it is followed from the size of the set to (almost) zero (docs/theory.md,
-    Theorem 6.6). A finite result implies that the equilibrium is the only one.
+    whose quadratic terms vanish there; it is followed from the size of the set to almost zero (docs/theory.md, Theorem
+    5.11). A finite result implies that the equilibrium is the only one.
 
     Parameters
     ----------
     game : MeanFieldGame
     regularizer : Regularizer
-    step_size : float
+    step_sizes : sequence of float
         eta > 0, or infinity.
     equilibrium : ndarray, shape (S, A)
     mirror : {"euclidean", "kl"}
+    found : InvariantSet, optional
+        As in `certificate`.
 
     Returns
     -------
-    float
-        The asymptotic rate, below 1; infinite if nothing is certified.
+    ndarray, shape (len(step_sizes),)
+        Asymptotic rates below 1; infinite where nothing is certified.
     """
+    rates = np.full(len(step_sizes), np.inf)
     if game.n_actions == 1:
-        return 0.0
-    found = invariant_set(game, regularizer, mirror)
-    change = _change_around(game, regularizer, found, equilibrium)
+        return np.zeros_like(rates)
+    found = invariant_set(game, regularizer, mirror) if found is None else found
+    starts, bounds = _comparison(game, regularizer, found, equilibrium, mirror)
+    for norm, start in starts.items():
+        ends: dict[float, np.ndarray | None] = {}
+        for i, step_size in enumerate(step_sizes):
+            # whether the distance goes to zero is a matter of fixed points, which only for l1 depend on the step size
+            driving = step_size if norm == "l1" else np.inf
+            if driving not in ends:
+                step = _steps(found, regularizer, driving, mirror, game.n_actions)[norm]
+                ends[driving] = _followed(step, bounds[norm], start, min(1.0, driving * regularizer.rho))
+            if (end := ends[driving]) is not None:
+                step = _steps(found, regularizer, step_size, mirror, game.n_actions)[norm]
+                rates[i] = min(rates[i], float((step(end, bounds[norm](end)) / end).max()))
+    return np.where(rates < 1.0, rates, np.inf)
+
+
+def _followed(
+    step: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    change: Callable[[np.ndarray], np.ndarray],
+    distance: np.ndarray,
+    pace: float,
+) -> np.ndarray | None:
+    """Iterate the comparison system until it has shrunk by `SHRUNK`; None if it stops on the way, shape (S,)."""
+    smallest = SHRUNK * float(distance.max())
+    while distance.max() > smallest:
+        following = np.minimum(distance, step(distance, change(distance)))
+        if not (following < (1.0 - 1e-3 * pace) * distance).any():
+            return None
+        distance = np.maximum(following, 0.1 * smallest)
+    return distance
+
+
+def _comparison(
+    game: MeanFieldGame, regularizer: Regularizer, found: InvariantSet, equilibrium: np.ndarray, mirror: Mirror
+) -> tuple[dict[str, np.ndarray], dict[str, Callable[[np.ndarray], np.ndarray]]]:
+    """Return, per norm, the largest distances to the equilibrium in the set, (S,), and the bound on sp_a(q_pi - q*)."""
     tau, actions = regularizer.strength, game.n_actions
-    entropy = isinstance(regularizer, Entropy)
-    slope = np.ptp(regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny)), axis=1)
-    farthest = _farthest(found, equilibrium)
     mean_field = operators.stable_population(game, equilibrium)
+    value = operators.state_values(game, equilibrium, mean_field, regularizer)
     q = operators.q_values(game, equilibrium, mean_field, regularizer)
-    unfelt = np.ptp(q + regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny)), axis=1)
-    best = np.inf
-    for norm, step in _steps(found, regularizer, step_size, mirror, actions).items():
+    slope = regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny))
+    transition = game.transition(mean_field)
+    steering = np.abs(transition[:, :, None] - transition[:, None]).sum(axis=-1).max(axis=(1, 2))
+    vertices = _vertices(found.least_mean_field)
 
-        def follow(distance: np.ndarray, norm: str = norm, step: Callable[..., np.ndarray] = step) -> np.ndarray:
-            if norm == "log-span":
-                radius, loss = 2.0 * np.tanh(distance / (4.0 * tau)), distance**2 / (8.0 * tau)
-            else:
-                radius = np.minimum(_as_l1(distance, norm, regularizer, actions), farthest)
-                squared = np.minimum(0.5 * radius**2, distance**2 if norm == "l2" else np.inf)
-                if entropy:
-                    # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
-                    spans = found.gap - found.q_span + slope
-                    loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
-                else:
-                    loss = 0.5 * radius * unfelt + 0.5 * tau * squared
-            return step(distance, change(radius, loss))
+    def target(least: np.ndarray | None) -> Rows:
+        """Rows of R + gamma P V*: rewards and transitions act on it together, and may cancel."""
+        base, terms, features = lipschitz.transition_rows(game, least)
+        own_base, own_terms, own_features = lipschitz.reward_rows(game, least)
+        joined = (np.concatenate(pair) for pair in zip(_parts(own_features), _parts(features), strict=True))
+        expected = game.discount * (terms @ value)[..., None]
+        own_base = own_base + game.discount * (base @ value)[:, None]
+        return own_base, np.concatenate([own_terms, expected]), Features(*joined)
 
-        distance = found.q_span + slope if norm == "log-span" else farthest / (np.sqrt(2.0) if norm == "l2" else 1.0)
-        smallest = SHRUNK * float(distance.max())
-        while distance.max() > smallest:
-            following = np.minimum(distance, follow(distance))
-            if (following >= (1.0 - 1e-4) * distance).all() or not np.isfinite(following).all():
-                break
-            distance = np.maximum(following, 0.1 * smallest)
-        else:
-            best = min(best, float((follow(distance) / distance).max()))
-    return best if best < 1.0 else float(np.inf)
+    q_population = _within_states(_row_spread([(target(None), 1.0)], vertices), actions)
+    gain_population = float(_row_spread([(target(found.least), 1.0)], vertices).max())
+
+    def change(radius: np.ndarray, loss: np.ndarray) -> np.ndarray:
+        """From ||pi(s) - pi*(s)||_1 and the loss V* - T_pi V* at mu*, each (S,)."""
+        population = min(2.0, _over(0.5 * float(mean_field @ (steering * radius)), 1.0 - found.L_pop))
+        return _q_change(game, found, q_population, gain_population, population, float(loss.max()))
+
+    farthest = _farthest(found, equilibrium)
+
+    def entropic(radius: np.ndarray, squared: np.ndarray) -> np.ndarray:
+        # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
+        spans = found.gap - found.q_span + np.ptp(slope, axis=1)
+        return change(radius, np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1)))
+
+    def quadratic(radius: np.ndarray, squared: np.ndarray) -> np.ndarray:
+        return change(radius, 0.5 * radius * np.ptp(q + slope, axis=1) + 0.5 * tau * squared)
+
+    def log_span(distance: np.ndarray) -> np.ndarray:
+        return change(2.0 * np.tanh(distance / (4.0 * tau)), distance**2 / (8.0 * tau))
+
+    def l1(distance: np.ndarray) -> np.ndarray:
+        radius = np.minimum(distance, farthest)
+        return entropic(radius, 0.5 * radius**2)
+
+    def l2(distance: np.ndarray) -> np.ndarray:
+        radius = np.minimum(_l1_over_l2(actions) * distance, farthest)
+        return (entropic if isinstance(regularizer, Entropy) else quadratic)(radius, distance**2)
+
+    if mirror == "kl":
+        start = found.q_span + np.ptp(slope, axis=1)
+        return ({"log-span": start}, {"log-span": log_span}) if isinstance(regularizer, Entropy) else ({}, {})
+    starts = {"l2": farthest / np.sqrt(2.0), "l1": farthest}  # of two entries that differ by as much, the l2 norm
+    if not isinstance(regularizer, Entropy):
+        starts.pop("l1")
+    return starts, {"l2": l2, "l1": l1}
 
 
 def _farthest(found: InvariantSet, equilibrium: np.ndarray) -> np.ndarray:
@@ -487,38 +547,6 @@ def _farthest(found: InvariantSet, equilibrium: np.ndarray) -> np.ndarray:
     smallest_sums = np.sort(equilibrium, axis=1).cumsum(axis=1)[:, :-1]
     most = np.minimum(size * found.most[:, None], 1.0 - (actions - size) * found.least[:, None])
     return np.asarray(2.0 * (most - smallest_sums).max(axis=1, initial=0.0))
-
-
-def _change_around(
-    game: MeanFieldGame, regularizer: Regularizer, found: InvariantSet, equilibrium: np.ndarray
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return a bound on sp_a(q_pi(s) - q*(s)) from ||pi(s) - pi*(s)||_1 and from the loss V* - T_pi V* at mu*."""
-    mean_field = operators.stable_population(game, equilibrium)
-    value = operators.state_values(game, equilibrium, mean_field, regularizer)
-    vertices = _vertices(found.least_mean_field)
-    transition = game.transition(mean_field)
-    steering = np.abs(transition[:, :, None] - transition[:, None]).sum(axis=-1).max(axis=(1, 2))
-
-    def target(least: np.ndarray | None) -> Rows:
-        """Rows of R + gamma P V*: rewards and transitions act on it together, and may cancel."""
-        base, terms, features = lipschitz.transition_rows(game, least)
-        own_base, own_terms, own_features = lipschitz.reward_rows(game, least)
-        joined = (np.concatenate(pair) for pair in zip(_parts(own_features), _parts(features), strict=True))
-        expected = game.discount * (terms @ value)[..., None]
-        return (
-            own_base + game.discount * (base @ value)[:, None],
-            np.concatenate([own_terms, expected]),
-            Features(*joined),
-        )
-
-    in_population = _within_states(_row_spread([(target(None), 1.0)], vertices), game.n_actions)
-    gain_in_population = float(_row_spread([(target(found.least), 1.0)], vertices).max())
-
-    def change(radius: np.ndarray, loss: np.ndarray) -> np.ndarray:
-        population = min(2.0, _over(0.5 * float(mean_field @ (steering * radius)), 1.0 - found.L_pop))
-        return _q_change(game, found, in_population, gain_in_population, population, float(loss.max()))
-
-    return change
 
 
 def _parts(features: Features) -> tuple[np.ndarray, ...]:

@@ -1,0 +1,360 @@
+"""Certificates of contraction: sets that PMA keeps, constants that no pair beats, convergence where it is certified."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import curved_game, family_game, frozen_game
+
+from pma_mfg import certificates, equilibrium, games, lipschitz, operators
+from pma_mfg.regularizers import Entropy, Quadratic
+
+GAMES = {
+    "affine": family_game("affine"),
+    "smooth": family_game("planted_smooth"),
+    "kinked": family_game("planted_kinked"),
+    "crowd": family_game("crowd_averse", coupling=0.2),
+    "two actions": family_game("affine", n_actions=2, seed=5),
+    "log": curved_game("log"),
+    "power": curved_game("power"),
+}
+SETTINGS = [
+    (Entropy(0.4), "euclidean"),
+    (Entropy(3.0), "euclidean"),
+    (Quadratic(2.0), "euclidean"),
+    (Quadratic(20.0), "euclidean"),
+    (Entropy(0.4), "kl"),
+    (Entropy(3.0), "kl"),
+]
+STEPS = (0.3, 3.0, np.inf)  # in units of 1 / rho
+
+
+@cache
+def invariant(name, regularizer, mirror):
+    return certificates.invariant_set(GAMES[name], regularizer, mirror)
+
+
+def policies_in(found, regularizer, mirror, game, seed, count=12):
+    """Return policies of the set: corners, edges and random points inside."""
+    rng = np.random.default_rng(seed)
+    states, actions = game.n_states, game.n_actions
+    policies = []
+    for _ in range(count):
+        if mirror == "kl":
+            corner = rng.integers(2, size=(states, actions)) * found.q_span[:, None] / regularizer.strength
+            x = rng.choice([1.0, rng.uniform()]) * corner
+            policy = np.exp(x - x.max(axis=1, keepdims=True))
+        else:
+            spread = [
+                certificates._spread_out(*bounds, actions) for bounds in zip(found.least, found.most, strict=True)
+            ]
+            policy = np.array([rng.permutation(row) for row in spread])
+            inside = np.minimum(1.0, found.difference / np.maximum(np.ptp(policy, axis=1), 1e-300))
+            policy = 1 / actions + rng.choice([1.0, rng.uniform()]) * inside[:, None] * (policy - 1 / actions)
+        policies.append(policy / policy.sum(axis=1, keepdims=True))
+    return policies
+
+
+def outside(found, regularizer, mirror, policy):
+    """Return by how much a policy violates the set."""
+    difference = np.ptp(policy, axis=1) - found.difference
+    excess = [found.least - policy.min(axis=1), policy.max(axis=1) - found.most, difference]
+    if mirror == "kl":
+        excess.append(np.ptp(np.log(policy), axis=1) - found.q_span / regularizer.strength)
+    return np.max(excess)
+
+
+# --- the invariant set
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize(("regularizer", "mirror"), SETTINGS, ids=str)
+def test_policies_of_the_set_have_the_stated_values_and_stay_in_it(name, regularizer, mirror):
+    game, found = GAMES[name], invariant(name, regularizer, mirror)
+    policies = policies_in(found, regularizer, mirror, game, seed=1)
+    slopes = [regularizer.gradient(policy) for policy in policies]
+    for policy in policies:
+        assert outside(found, regularizer, mirror, policy) < 1e-12
+        mean_field = operators.stable_population(game, policy)
+        q = operators.q_values(game, policy, mean_field, regularizer)
+        assert (np.ptp(q, axis=1) <= found.q_span + 1e-12).all()
+        assert (mean_field >= found.least_mean_field - 1e-12).all()
+        assert np.ptp(operators.state_values(game, policy, mean_field, regularizer)) <= found.value_span + 1e-12
+        for slope in slopes:
+            assert (np.ptp(q + slope, axis=1) <= found.gap + 1e-9).all()
+        for step in STEPS:
+            updated = operators.mirror_ascent_step(q, policy, step / regularizer.rho, regularizer, mirror=mirror)
+            assert outside(found, regularizer, mirror, updated) < 1e-9, step
+
+
+@pytest.mark.parametrize("kind", [Entropy, Quadratic])
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@given(seed=st.integers(0, 10**6), n_actions=st.integers(2, 6), span=st.floats(0.01, 30), step=st.floats(0.01, 100))
+@settings(max_examples=60, deadline=None)
+def test_a_step_with_a_bounded_q_keeps_the_set(kind, mirror, seed, n_actions, span, step):
+    """The worst q of a given span is one of two values per action; steps from corners of the set try to leave it."""
+    regularizer = kind(1.0)
+    rng = np.random.default_rng(seed)
+    least, most, difference = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
+    found = certificates.InvariantSet(
+        least,
+        most,
+        difference,
+        np.array([span]),
+        np.zeros(1),
+        np.zeros(1),
+        0.0,
+        np.zeros(1),
+        0.0,
+        0.0,
+        np.zeros(1),
+        0.0,
+    )
+    game = frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
+    for policy in policies_in(found, regularizer, mirror, game, seed, count=8):
+        q = span * rng.integers(2, size=(1, n_actions)).astype(float)
+        updated = regularizer.proximal_step(q, policy, step, mirror=mirror)
+        if mirror == "kl" and kind is Quadratic:
+            assert (least == 0).all()
+            assert (most == 1).all()
+        else:
+            assert outside(found, regularizer, mirror, updated) < 1e-9
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize(("regularizer", "mirror"), SETTINGS, ids=str)
+def test_the_set_holds_the_uniform_policy_and_the_equilibrium(name, regularizer, mirror):
+    game, found = GAMES[name], invariant(name, regularizer, mirror)
+    policy = equilibrium.solve(game, regularizer).policy
+    assert outside(found, regularizer, mirror, operators.uniform_policy(game)) <= 1e-12
+    assert outside(found, regularizer, mirror, policy) <= 1e-9
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    n_actions=st.integers(2, 6),
+    room=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1)),
+)
+@settings(max_examples=80, deadline=None)
+def test_no_distribution_within_the_bounds_has_a_lower_value(seed, n_actions, room):
+    least, most = room[0] / n_actions, 1 / n_actions + room[1] * (1 - 1 / n_actions)
+    difference = room[2]
+    rng = np.random.default_rng(seed)
+    u = rng.dirichlet(np.full(n_actions, rng.choice([0.05, 0.5, 2.0])), size=300)
+    u = u[(u.min(axis=1) >= least) & (u.max(axis=1) <= most) & (np.ptp(u, axis=1) <= difference)]
+    for regularizer in (Entropy(1.0), Quadratic(1.0)):
+        lowest = certificates._lowest(regularizer, least, most, difference, n_actions)
+        assert (regularizer.value(u) >= lowest - 1e-12).all()
+
+
+# --- the certificate
+
+
+def distances(norm, weights, regularizer, first, second):
+    """Return the distance of two policies in a certificate's norm."""
+    if norm == "log-span":
+        rows = regularizer.strength * np.ptp(np.log(first) - np.log(second), axis=1)
+    else:
+        rows = np.linalg.norm(first - second, ord=int(norm[1]), axis=1)
+    return (rows / weights).max()
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize(("regularizer", "mirror"), SETTINGS, ids=str)
+@pytest.mark.parametrize("step", STEPS)
+def test_no_pair_of_policies_beats_the_certificate(name, regularizer, mirror, step):
+    game, found = GAMES[name], invariant(name, regularizer, mirror)
+    eta = step / regularizer.rho
+    certified = certificates.certificate(game, regularizer, eta, mirror)
+    policies = policies_in(found, regularizer, mirror, game, seed=2)
+    policies += [p + 1e-3 * (policies[0] - p) for p in policies[1:6]]  # W is convex; for KL not exactly, yet within
+    policies = [p for p in policies if outside(found, regularizer, mirror, p) <= 1e-12]
+    updated = [operators.policy_mirror_ascent(game, p, eta, regularizer, mirror=mirror) for p in policies]
+    worst = 0.0
+    for i in range(len(policies)):
+        for j in range(i):
+            apart = distances(certified.norm, certified.weights, regularizer, policies[i], policies[j])
+            if apart > 1e-6:
+                moved = distances(certified.norm, certified.weights, regularizer, updated[i], updated[j])
+                worst = max(worst, moved / apart)
+    assert worst > 0
+    assert worst <= certified.L_gamma + 1e-8
+
+
+@pytest.mark.parametrize(("kind", "mirror"), [(Entropy, "euclidean"), (Entropy, "kl"), (Quadratic, "euclidean")])
+@given(seed=st.integers(0, 10**6), n_actions=st.integers(2, 5), step=st.floats(0.01, 100))
+@settings(max_examples=60, deadline=None)
+def test_one_step_is_lipschitz_in_every_norm_used(kind, mirror, seed, n_actions, step):
+    regularizer, rng = kind(0.7), np.random.default_rng(seed)
+    span = rng.uniform(0.1, 5.0)
+    least, most, difference = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
+    found = certificates.InvariantSet(
+        least,
+        most,
+        difference,
+        np.array([span]),
+        np.zeros(1),
+        np.zeros(1),
+        0.0,
+        np.zeros(1),
+        0.0,
+        0.0,
+        np.zeros(1),
+        0.0,
+    )
+    game = frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
+    first, second = policies_in(found, regularizer, mirror, game, seed, count=2)
+    q = span * rng.uniform(size=(2, 1, n_actions))
+    q[1] = q[0] + rng.choice([1.0, 1e-3]) * (q[1] - q[0])
+    u, v = (regularizer.proximal_step(*x, step, mirror=mirror) for x in ((q[0], first), (q[1], second)))
+    change = np.ptp(q[0] - q[1], axis=1)
+    for norm, bound in certificates._steps(found, regularizer, step, mirror, n_actions).items():
+        before, after = (np.atleast_1d(distances(norm, 1.0, regularizer, *pair)) for pair in ((first, second), (u, v)))
+        assert (after <= bound(before, change) + 1e-10).all(), norm
+
+
+@pytest.mark.parametrize("name", ["affine", "smooth", "kinked", "two actions", "log"])
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+def test_where_it_is_certified_pma_reaches_the_one_equilibrium_at_the_certified_rate(name, mirror):
+    game, regularizer = GAMES[name], Entropy(3.0)
+    solution = equilibrium.solve(game, regularizer).policy
+    found = invariant(name, regularizer, mirror)
+    for step in STEPS:
+        eta = step / regularizer.rho
+        certified = certificates.certificate(game, regularizer, eta, mirror)
+        assert certified.L_gamma < 1
+        radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, eta, regularizer, mirror))
+        assert radius <= certified.L_gamma
+        for policy in policies_in(found, regularizer, mirror, game, seed=4, count=4):
+            before = distances(certified.norm, certified.weights, regularizer, policy, solution)
+            for _ in range(5):
+                policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                after = distances(certified.norm, certified.weights, regularizer, policy, solution)
+                assert after <= certified.L_gamma * before + 1e-11  # the equilibrium is known to 1e-12
+                before = after
+
+
+def smallest(certifies):
+    """Return the smallest strength of a grid of factor 2 that is certified, with all larger ones."""
+    strength = 1e6
+    while strength > 1e-4 and certifies(strength / 2):
+        strength /= 2
+    return strength
+
+
+@pytest.mark.parametrize("name", ["affine", "smooth", "two actions"])
+def test_games_are_certified_at_a_hundredth_of_the_strength_that_the_theory_asks_for(name):
+    game = GAMES[name]
+    theory = smallest(lambda tau: lipschitz.contraction_bound(game, Entropy(tau), 1.0 / tau).L_gamma < 1)
+    ours = smallest(lambda tau: certificates.certificate(game, Entropy(tau), 1.0 / tau).L_gamma < 1)
+    assert ours < theory / 100
+
+
+def test_nothing_is_certified_where_nothing_is_known():
+    assert certificates.certificate(GAMES["affine"], Quadratic(50.0), 1.0, "kl").L_gamma == np.inf
+    wild = games.make("affine", n_states=4, n_actions=3, discount=0.9, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
+    assert lipschitz.constants(wild).L_pop >= 1
+    assert certificates.certificate(wild, Entropy(0.01), 1.0).L_gamma >= 1
+
+
+def test_a_game_without_a_choice_contracts_at_once():
+    game = family_game("affine", n_actions=1)
+    assert certificates.certificate(game, Entropy(1.0), 1.0).L_gamma == 0
+    assert certificates.attraction(game, Entropy(1.0), [1.0], operators.uniform_policy(game)) == [0]
+
+
+# --- attraction to a computed equilibrium
+
+
+@pytest.mark.parametrize("name", ["affine", "smooth", "kinked", "two actions", "crowd", "log"])
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated(name, mirror):
+    game = GAMES[name]
+    finite = 0
+    for strength in (0.1, 0.5, 3.0):
+        regularizer = Entropy(strength)
+        solution = equilibrium.solve(game, regularizer).policy
+        etas = [step / strength for step in STEPS]
+        for eta, rate in zip(etas, certificates.attraction(game, regularizer, etas, solution, mirror), strict=True):
+            if rate < 1:
+                finite += 1
+                radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, eta, regularizer, mirror))
+                assert radius <= rate + 1e-9
+                found = certificates.invariant_set(game, regularizer, mirror)
+                for policy in policies_in(found, regularizer, mirror, game, seed=5, count=2):
+                    left = 300
+                    while left and operators.policy_distance(policy, solution) > 1e-10:
+                        policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                        left -= 1
+                    assert left
+    assert finite > 0
+
+
+@pytest.mark.parametrize("regularizer", [Quadratic(3.0), Quadratic(0.3)], ids=str)
+def test_attraction_of_a_quadratic_game_holds_on_the_boundary_too(regularizer):
+    game = GAMES["affine"]
+    solution = equilibrium.solve(game, regularizer).policy
+    (rate,) = certificates.attraction(game, regularizer, [1.0 / regularizer.rho], solution)
+    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, 1.0 / regularizer.rho, regularizer))
+    assert radius <= rate
+
+
+@pytest.mark.parametrize("name", ["affine", "smooth", "two actions"])
+def test_a_computed_equilibrium_certifies_more(name):
+    game = GAMES[name]
+
+    def attracted(strength):
+        solution = equilibrium.solve(game, Entropy(strength)).policy
+        return certificates.attraction(game, Entropy(strength), [1.0 / strength], solution, "kl")[0] < 1
+
+    strengths = np.geomspace(0.02, 2.0, 15)
+    ours = [s for s in strengths if certificates.certificate(game, Entropy(s), 1.0 / s, "kl").L_gamma < 1]
+    assert min(s for s in strengths if attracted(s)) < min(ours)
+
+
+# --- Assumptions 3 and 4
+
+
+@given(seed=st.integers(0, 10**6), step=st.floats(0.05, 50))
+@settings(max_examples=50, deadline=None)
+def test_learning_keeps_every_action_at_the_stated_probability(seed, step):
+    game, regularizer = family_game("affine", discount=0.3), Entropy(0.8)
+    rng = np.random.default_rng(seed)
+    least = certificates.least_probability(game, regularizer, step)
+    span = lipschitz.q_range(game, regularizer)
+    policy = operators.uniform_policy(game)
+    assert 0 < least < 1 / game.n_actions
+    for _ in range(30):
+        q = span * rng.integers(2, size=policy.shape)  # the worst estimates that fit
+        policy = regularizer.proximal_step(q, policy, step)
+        assert policy.min() >= least * (1 - 1e-12)
+
+
+def test_states_are_reached_with_the_stated_probability():
+    game = family_game("affine")
+    rng = np.random.default_rng(0)
+    n_steps, probability = lipschitz.mixing(game, 0.05)
+    assert n_steps == 1
+    assert probability > 0
+    reached = []
+    for _ in range(200):
+        policy = 0.05 + (1 - 0.05 * game.n_actions) * np.eye(game.n_actions)[rng.integers(game.n_actions, size=4)]
+        reached.append(operators.policy_kernel(game.transition(np.eye(4)[rng.integers(4)]), policy).min())
+    assert min(reached) >= probability - 1e-15
+    assert min(reached) == pytest.approx(probability, rel=1e-12)  # affine games attain it
+
+
+def test_mixing_takes_as_many_steps_as_the_chain_needs():
+    """From state s an agent may stay or go on to s + 1: after two steps all of a cycle of three has been reached."""
+    cycle = np.zeros((3, 2, 3))
+    cycle[:, 0, :] = np.eye(3)
+    cycle[:, 1, :] = np.roll(np.eye(3), 1, axis=1)
+    game = frozen_game(cycle, np.zeros((3, 2)), 0.5)
+    # two moves at 0.1 each, or one move and one stay in either order, or two stays
+    assert lipschitz.mixing(game, 0.1) == (2, pytest.approx(0.1**2, rel=1e-12))
+    assert lipschitz.mixing(game, 0.0) == (5, 0.0)
+    apart = np.zeros((2, 1, 2))
+    apart[:, 0, :] = np.eye(2)
+    assert lipschitz.mixing(frozen_game(apart, np.zeros((2, 1)), 0.5), 1.0) == (2, 0.0)
