@@ -570,12 +570,10 @@ def phase_diagram(
                 }
             theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
             for mirror in MIRRORS:
-                certified_at = certificates.at_step_sizes(game, regularizer, steps, mirror)
-                for relative, eta, radius, certificate in zip(
-                    relative_step_sizes, steps, radii[mirror], certified_at, strict=True
-                ):
+                invariant = certificates.invariant_set(game, regularizer, mirror)
+                for relative, eta, radius in zip(relative_step_sizes, steps, radii[mirror], strict=True):
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
-                    certified = certificate.L_gamma
+                    certified = certificates.certificate(game, regularizer, eta, mirror, invariant).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
                     region = "certified" if certified < 1.0 else missing if np.isnan(radius) else _region(radius)
                     rows.append((kind, mirror, strength, relative, differentiable, radius, paper, certified, region))
