@@ -108,10 +108,11 @@ def test_phase_diagram_has_a_row_for_every_point_and_names_its_region(crowd_phas
     assert not table.duplicated(["regularizer", "mirror", "strength", "relative_step_size"]).any()
     certified = table["certificate"] < 1
     assert (table["region"] == "certified").eq(certified).all()
-    rest = table[~certified]
+    assert (table["region"] == "attracting").eq(~certified & (table["attraction"] < 1)).all()
+    rest = table[~certified & (table["attraction"] >= 1)]
     assert (rest["region"] == np.where(rest["spectral_radius"] < 1, "locally contractive", "divergent")).all()
     assert {"locally contractive", "divergent"} <= set(table["region"])
-    assert (table["spectral_radius"] <= table[["certificate", "paper_bound"]].min(axis=1)).all()
+    assert (table["spectral_radius"] <= table[["certificate", "paper_bound", "attraction"]].min(axis=1)).all()
 
 
 def test_pma_returns_where_the_radius_is_below_one_and_not_above(crowd_phase):
@@ -168,7 +169,7 @@ def test_a_kink_at_the_equilibrium_has_no_radius():
 @pytest.mark.parametrize("threshold", [3e-4, 0.7, 123.0])
 def test_bisection_finds_the_threshold(threshold):
     found = checks.smallest_certified(lambda strength: strength >= threshold)
-    assert threshold <= found <= threshold * (1 + 2e-6)
+    assert threshold <= found <= threshold * (1 + 2e-4)
 
 
 def test_bisection_says_when_nothing_or_everything_is_certified():
@@ -179,9 +180,9 @@ def test_bisection_says_when_nothing_or_everything_is_certified():
 def test_the_bound_is_one_at_the_smallest_certified_strength():
     game = games.make("affine", **CERTIFIED)
     table = checks.certified_strengths(game, "certified")
-    assert len(table) == 2 * (1 + len(checks.MIRRORS))
+    assert len(table) == 2 * (1 + 2 * len(checks.MIRRORS))
     for row in table[table["bound"] == "paper"].itertuples():
-        for factor, certified in ((1.0, True), (1.0 - 1e-5, False)):
+        for factor, certified in ((1.0, True), (1.0 - 2e-4, False)):
             strength = factor * row.smallest_strength
             bound = lipschitz.contraction_bound(game, regularizers.make(row.regularizer, strength), 1.0 / strength)
             assert (bound.L_gamma < 1) == certified
@@ -194,7 +195,7 @@ def test_certified_runs_start_where_something_is_certified_and_converge_there():
     solution = equilibrium.solve(game, regularizer).policy
     table = checks.certified_convergence(game, regularizer, solution, "certified", [0.5, 5.0], 3, 500, 0)
     assert set(table["mirror"]) == set(checks.MIRRORS)
-    assert (table["n_starts"] == np.where(table["certificate"] < 1, 3, 0)).all()
+    assert (table["n_starts"] == np.where(table[["certificate", "attraction"]].min(axis=1) < 1, 3, 0)).all()
     assert (table["n_converged"] == table["n_starts"]).all()
     assert table["n_starts"].sum() > 0
     hurried = checks.certified_convergence(game, regularizer, solution, "certified", [0.5], 3, 1, 0)
@@ -208,7 +209,7 @@ def test_assumptions_are_the_constants_with_their_kinds(family):
     constants = lipschitz.constants(game)
     for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop", "L_h"):
         assert table["value"][name] == getattr(constants, name)
-        assert table["kind"][name] == constants.kind
+        assert table["kind"][name] == constants.kind[name]
     p_inf = certificates.least_probability(game, Entropy(0.5), 2.0)
     assert (table["value"]["p_inf"], table["kind"]["p_inf"]) == (p_inf, "lower bound")
     assert (table["value"]["T_mix"], table["value"]["delta_mix"]) == lipschitz.mixing(game, p_inf)

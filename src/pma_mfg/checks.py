@@ -400,7 +400,7 @@ def certified_convergence(
     max_iterations: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Run exact PMA, without a floor, from starts in the certificate's invariant set wherever it is below 1.
+    """Run exact PMA, without a floor, from starts in the certificates' invariant set wherever one is below 1.
 
     Parameters
     ----------
@@ -420,16 +420,18 @@ def certified_convergence(
     Returns
     -------
     DataFrame
-        Columns game, mirror, step_size, certificate, kind, n_starts (0 where nothing is certified), n_converged.
+        Columns game, mirror, step_size, certificate, attraction, kind, n_starts (0 where nothing is certified),
+        n_converged.
     """
     rows = []
     for mirror in MIRRORS:
         inside = in_invariant_set(game, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
         starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]
-        for eta in step_sizes:
+        rates = certificates.attraction(game, regularizer, step_sizes, equilibrium, mirror)
+        for eta, rate in zip(step_sizes, rates, strict=True):
             certificate = certificates.certificate(game, regularizer, eta, mirror)
-            certified = starts if certificate.L_gamma < 1.0 else []
+            certified = starts if min(certificate.L_gamma, rate) < 1.0 else []
             n_converged = 0
             for policy in certified:
                 for _ in range(max_iterations):
@@ -437,9 +439,9 @@ def certified_convergence(
                         break
                     policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
                 n_converged += operators.policy_distance(policy, equilibrium) <= CONVERGED
-            bound = (certificate.L_gamma, certificate.kind)
+            bound = (certificate.L_gamma, rate, certificate.kind)
             rows.append((name, mirror, eta, *bound, len(certified), n_converged))
-    columns = ["game", "mirror", "step_size", "certificate", "kind", "n_starts", "n_converged"]
+    columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -517,7 +519,7 @@ def phase_diagram(
     seed: int,
     after_strength: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Return where PMA is certified, locally contractive or divergent, over (strength, eta), docs/theory.md, 7.2.
+    """Return where PMA is certified, locally contractive or divergent, over (strength, eta); docs/theory.md, 7.2.
 
     For both regularizers and both mirror maps. One equilibrium is followed from large strengths to small ones.
 
@@ -542,12 +544,13 @@ def phase_diagram(
     DataFrame
         Columns game, regularizer, mirror, strength, relative_step_size, differentiable (no kink at the equilibrium),
         spectral_radius (nan without an equilibrium or at a kink), paper_bound (of section 5; infinite with "kl", for
-        which it is not made), certificate, region ("certified" where the certificate is below 1, else "locally
+        which it is not made), certificate, attraction (the certified rate towards this equilibrium), region
+        ("certified" where the certificate is below 1, else "attracting" where the attraction is, else "locally
         contractive" or "divergent" by the spectral radius, "kink", or "unsolved" where no equilibrium was found),
         returned (1 or 0: whether PMA came back from nearby; nan where it was not run).
     """
     columns = ["regularizer", "mirror", "strength", "relative_step_size", "differentiable", "spectral_radius"]
-    columns += ["paper_bound", "certificate", "region"]
+    columns += ["paper_bound", "certificate", "attraction", "region"]
     rows, solved = [], {}
     for kind in REGULARIZERS:
         start: np.ndarray | None = None
@@ -570,13 +573,20 @@ def phase_diagram(
                 }
             theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
             for mirror in MIRRORS:
-                invariant = certificates.invariant_set(game, regularizer, mirror)
-                for relative, eta, radius in zip(relative_step_sizes, steps, radii[mirror], strict=True):
+                found_set = certificates.invariant_set(game, regularizer, mirror)
+                attraction = np.full(len(steps), np.inf)
+                if (kind, strength) in solved:
+                    attraction = certificates.attraction(
+                        game, regularizer, steps, solved[kind, strength], mirror, found_set
+                    )
+                for i, (relative, eta) in enumerate(zip(relative_step_sizes, steps, strict=True)):
+                    radius, rate = float(radii[mirror][i]), float(attraction[i])
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
-                    certified = certificates.certificate(game, regularizer, eta, mirror, invariant).L_gamma
+                    certified = certificates.certificate(game, regularizer, eta, mirror, found_set).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
-                    region = "certified" if certified < 1.0 else missing if np.isnan(radius) else _region(radius)
-                    rows.append((kind, mirror, strength, relative, differentiable, radius, paper, certified, region))
+                    region = _region(certified, rate, radius, missing)
+                    point = (kind, mirror, strength, relative, differentiable)
+                    rows.append((*point, radius, paper, certified, rate, region))
             after_strength()
     table = pd.DataFrame(rows, columns=columns)
     table["returned"] = np.nan
@@ -594,7 +604,14 @@ def phase_diagram(
     return table
 
 
-def _region(radius: float) -> str:
+def _region(certificate: float, attraction: float, radius: float, missing: str) -> str:
+    """Return the strongest statement that holds; `missing` where there is no spectral radius."""
+    if certificate < 1.0:
+        return "certified"
+    if attraction < 1.0:
+        return "attracting"
+    if np.isnan(radius):
+        return missing
     return "locally contractive" if radius < 1.0 else "divergent"
 
 
@@ -636,7 +653,8 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
     Returns
     -------
     DataFrame
-        Columns game, regularizer, mirror, bound ("paper", section 5, for the Euclidean mirror map, or "certificate"),
+        Columns game, regularizer, mirror, bound ("paper", section 5.1, for the Euclidean mirror map, "certificate",
+        section 5.3, or "attraction" to the equilibrium that is solved for, section 5.4),
         relative_step_size, smallest_strength (infinite if none is found), distance_from_uniform (sup_s l1 distance of
         the equilibrium from the uniform policy at that strength, nan if none).
     """
@@ -649,7 +667,16 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
         eta = relative_step_size / strength
         return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror).L_gamma < 1.0
 
-    bounds = [("paper", "euclidean", paper), *(("certificate", mirror, certificate) for mirror in MIRRORS)]
+    def attraction(kind: str, mirror: Mirror, strength: float) -> bool:
+        regularizer, eta = regularizers.make(kind, strength), relative_step_size / strength
+        try:
+            found = equilibrium.solve(game, regularizer, max_iterations=500)
+        except ConvergenceError:
+            return False
+        return bool(certificates.attraction(game, regularizer, [eta], found.policy, mirror)[0] < 1.0)
+
+    bounds = [("paper", "euclidean", paper)]
+    bounds += [(f.__name__, mirror, f) for f in (certificate, attraction) for mirror in MIRRORS]
     rows: list[tuple[object, ...]] = []
     for kind in REGULARIZERS:
         for bound, mirror, certifies in bounds:

@@ -50,8 +50,9 @@ _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 #: Region of `checks.phase_diagram` -> colour, dark to light also without colour vision.
 REGIONS = {
-    "certified": "#5aa2d4",
-    "locally contractive": "#dcebf5",
+    "certified": "#4f9bd0",
+    "attracting": "#a9d0ea",
+    "locally contractive": "#e6f1f8",
     "divergent": "#e69f00",
     "kink": "#bbbbbb",
     "unsolved": "#ffffff",
@@ -257,7 +258,7 @@ def phase_data(phase: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns game, panel (regularizer and mirror map), strength, relative_step_size, region, paper (whether the
-        bound of section 5 certifies), spectral_radius.
+        bound of section 5.1 certifies), spectral_radius.
     """
     panel = phase["regularizer"] + ", " + phase["mirror"].map({"euclidean": "Euclidean", "kl": "KL"})
     data = phase.assign(panel=panel, paper=phase["paper_bound"] < 1.0)
@@ -279,7 +280,7 @@ def bounds_data(ratios: pd.DataFrame) -> pd.DataFrame:
         Columns panel (the bound and its mirror map), game, step_size, x (the norm), value (the bound, may be infinite).
     """
     panels = {
-        ("U", "euclidean"): "bound of section 5",
+        ("U", "euclidean"): "bound of section 5.1",
         ("W", "euclidean"): "certificate",
         ("W", "kl"): "certificate, KL",
     }
@@ -582,7 +583,9 @@ def phase(data: pd.DataFrame) -> Figure:
         for region, colour in REGIONS.items()
         if (data["region"] == region).any()
     ]
-    hatched = Patch(facecolor=REGIONS["certified"], edgecolor="white", hatch="////", label="certified by section 5 too")
+    hatched = Patch(
+        facecolor=REGIONS["certified"], edgecolor="white", hatch="////", label="certified by section 5.1 too"
+    )
     regions.insert(1 if (data["region"] == "certified").any() else 0, hatched)
     contours = [
         Line2D([], [], color="black", linewidth=0.8, linestyle=style, label=f"{radius:g}")
@@ -598,7 +601,7 @@ def phase(data: pd.DataFrame) -> Figure:
 
 
 def _regions(ax: Axes, table: pd.DataFrame, colours: ListedColormap) -> None:
-    """Draw one plane: cells in the colour of their region, hatched where section 5 certifies, contours above."""
+    """Draw one plane: cells in the colour of their region, hatched where section 5.1 certifies, contours above."""
     codes = {region: code for code, region in enumerate(REGIONS)}
     table = table.assign(code=table["region"].map(codes), paper=table["paper"].astype(float))
     plane = {
@@ -647,7 +650,7 @@ def bounds(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    panels = sorted(set(data["panel"]))  # the bound of section 5 comes first
+    panels = sorted(set(data["panel"]))  # the bound of section 5.1 comes first
     colours, markers = _game_looks(data["game"])
     finite = data[np.isfinite(data["value"])]
     ends = np.array([0.5 * data["x"].min(), 2.0 * data["x"].max()])
