@@ -675,7 +675,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
             return False
         return bool(certificates.attraction(game, regularizer, [eta], found.policy, mirror)[0] < 1.0)
 
-    bounds = [("paper", "euclidean", paper)]
+    bounds: list[tuple[str, Mirror, Callable[[str, Mirror, float], bool]]] = [("paper", "euclidean", paper)]
     bounds += [(f.__name__, mirror, f) for f in (certificate, attraction) for mirror in MIRRORS]
     rows: list[tuple[object, ...]] = []
     for kind in REGULARIZERS:
