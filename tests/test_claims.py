@@ -182,7 +182,7 @@ def tables(
         "rates": rates,
         "certified": certified,
         "phase": phase,
-        "strengths": strengths,
+        "certified_strengths": strengths,
         "ctd": ctd,
         "epsilon": epsilon,
         "bias": bias,
@@ -236,7 +236,7 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["ratios"]["bound"] = np.inf
     found["certified"] = found["certified"].iloc[1:]
     found["phase"] = found["phase"].iloc[3:]
-    found["strengths"]["smallest_strength"] = np.inf
+    found["certified_strengths"]["smallest_strength"] = np.inf
     records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
     untested = ("C1a", "C1b", "C1b-certificate", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f")
     for claim in untested:

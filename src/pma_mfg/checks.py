@@ -464,7 +464,7 @@ def spectral_radii(
     """Return the spectral radius of PMA's Jacobian at an equilibrium for many step sizes, from one Jacobian.
 
     By docs/theory.md, Proposition 7.4: J_eta = I - D (I - J_inf) on the directions that keep the support, with D from
-    the curvatures; with "kl" an action off the support returns at the rate exp(-eta gap) (7.9).
+    the curvatures; with "kl" an action off the support fades at the rate (7.7).
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ Claim = dict[str, Any]
 Tables = Mapping[str, pd.DataFrame]
 
 #: Tables that `evaluate` reads.
-TABLES = ("ratios", "rates", "certified", "phase", "strengths", "ctd", "epsilon", "bias")
+TABLES = ("ratios", "rates", "certified", "phase", "certified_strengths", "ctd", "epsilon", "bias")
 
 PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
 #: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
@@ -98,7 +98,7 @@ def evaluate(
         (_certified_convergence, "rates", 0.0),
         (_certified_runs, "certified", 0.0),
         (_regions, "phase", 0.0),
-        (_certified_strengths, "strengths", 0.0),
+        (_certified_strengths, "certified_strengths", 0.0),
         (_td_rate, "ctd", slope_tolerance),
         (_samples_slope, "epsilon", samples_slope_tolerance),
         (_accuracy, "epsilon", 0.0),

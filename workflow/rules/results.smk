@@ -7,7 +7,7 @@ TABLES = {
     "rates": points("convergence", "rates/{game}"),
     "certified": points("convergence", "certified/{game}"),
     "phase": points("phase", "phase/{game}"),
-    "strengths": points("phase", "strengths/{game}"),
+    "certified_strengths": points("phase", "strengths/{game}"),
     "ctd": points("ctd", "ctd/{game}"),
     "epsilon": points("epsilon_sweep", "epsilon/{game}_{epsilon}", epsilon=config["epsilon_sweep"]["epsilons"]),
     "population": points(
