@@ -593,10 +593,10 @@ def phase(data: pd.DataFrame) -> Figure:
     ]
     look: dict[str, Any] = {"alignment": "left", "borderaxespad": 0.0}
     figure.legend(
-        handles=regions, title="region", ncols=2, loc="lower left", bbox_to_anchor=(left / WIDTH, 0.05 / total), **look
+        handles=regions, title="region", ncols=2, loc="upper left", bbox_to_anchor=(left / WIDTH, 0.74 / total), **look
     )
     title = "spectral radius at the equilibrium"
-    figure.legend(handles=contours, title=title, ncols=3, loc="upper left", bbox_to_anchor=(0.58, 0.73 / total), **look)
+    figure.legend(handles=contours, title=title, ncols=3, loc="upper left", bbox_to_anchor=(0.58, 0.74 / total), **look)
     return figure
 
 
@@ -641,6 +641,8 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 def bounds(data: pd.DataFrame) -> Figure:
     """Draw each bound on PMA's Lipschitz constant against the largest norm of its Jacobian found.
 
+    Where a bound is infinite the norm can be anything; one far beyond the others is drawn at the right edge.
+
     Parameters
     ----------
     data : DataFrame
@@ -653,7 +655,7 @@ def bounds(data: pd.DataFrame) -> Figure:
     panels = sorted(set(data["panel"]))  # the bound of section 5.1 comes first
     colours, markers = _game_looks(data["game"])
     finite = data[np.isfinite(data["value"])]
-    ends = np.array([0.5 * data["x"].min(), 2.0 * data["x"].max()])
+    ends = np.array([0.5 * data["x"].min(), 3.0 * (data if finite.empty else finite)["x"].max()])
     highest = 10.0 ** np.ceil(np.log10(max(4.0, ends[1], *finite["value"])))
     # infinite bounds go above the line `highest`, a row for each game
     infinite = {game: highest * 10.0 ** (0.25 * (k + 1)) for k, game in enumerate(colours)}
@@ -663,7 +665,7 @@ def bounds(data: pd.DataFrame) -> Figure:
         for game, table in _by_game(data[data["panel"] == panel]):
             value = table["value"].where(np.isfinite(table["value"]), infinite[game])
             look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linewidth": 0.6}
-            ax.plot(table["x"], value, markerfacecolor="none", **look)
+            ax.plot(np.minimum(table["x"], 0.9 * ends[1]), value, markerfacecolor="none", **look)
         ax.plot(ends, ends, **_DASHED)
         ax.axhline(1.0, **_DOTTED)
         ax.axhspan(highest, top, color="0.94", linewidth=0.0)
