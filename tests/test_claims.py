@@ -44,13 +44,20 @@ def tables(
     best_response: bool = False,
     pma: bool = True,
     fastest: bool = True,
-    radius: float = 1.2,
+    gathering: float = 1.2,
     left: bool = True,
     td_slope: float = -0.5,
     samples_slope: float = 2.0,
     bias_slope: float = -0.5,
     bias_factor: float = 1.0,
     deviation_factor: float = 1.0,
+    norm: float = 0.7,
+    certified_norm: float = 0.7,
+    far_pair: float = 0.7,
+    radius: float = 0.5,
+    certified_converged: int = 4,
+    returned: float = 1.0,
+    smallest_strength: float = 0.1,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -59,9 +66,50 @@ def tables(
     def noisy() -> float:
         return float(np.exp(0.01 * rng.normal()))
 
+    ascent = "policy_mirror_ascent"
     ratios = pd.DataFrame(
-        [("g", "stable_population", np.nan, 10, ratio, bound, "exact"), ("g", "pma", 1.0, 10, 5.0, np.inf, "exact")],
-        columns=["game", "operator", "step_size", "n_pairs", "largest_ratio", "bound", "kind"],
+        [
+            ("stable_population", "simplex", np.nan, 0.8 * ratio, ratio, ratio, ratio, bound, "exact"),
+            (ascent, "U", 1.0, 0.5, 0.7, norm, norm, min(bound, 0.9), "exact"),
+            (ascent, "U", 2.0, 4.0, 5.0, 5.0, 5.0, np.inf, "exact"),
+            (ascent, "W", 1.0, 0.5, far_pair, certified_norm, certified_norm, 0.8, "upper bound"),
+        ],
+        columns=[
+            "operator",
+            "within",
+            "step_size",
+            "random_ratio",
+            "largest_ratio",
+            "jacobian_norm",
+            "jacobian_upper",
+            "bound",
+            "kind",
+        ],
+    ).assign(game="g", n_pairs=10, mirror="euclidean")
+    certified = pd.DataFrame(
+        [
+            ("g", "euclidean", 1.0, 0.9, 0.8, "exact", 4, certified_converged),
+            ("g", "kl", 1.0, np.inf, np.inf, "exact", 0, 0),
+        ],
+        columns=["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"],
+    )
+    phase = pd.DataFrame(
+        [
+            ("certified", radius, 0.9, 0.8, 0.8, returned),
+            ("locally contractive", 0.9, np.inf, 2.0, np.inf, np.nan),
+            ("divergent", 2.0, np.inf, np.inf, np.inf, 0.0),
+            ("unsolved", np.nan, np.inf, np.inf, np.inf, np.nan),
+        ],
+        columns=["region", "spectral_radius", "paper_bound", "certificate", "attraction", "returned"],
+    ).assign(game="g", regularizer="entropy", mirror="euclidean", strength=1.0, relative_step_size=1.0)
+    strengths = pd.DataFrame(
+        [
+            ("g", "entropy", "euclidean", "paper", 10.0),
+            ("g", "entropy", "euclidean", "certificate", smallest_strength),
+            ("g", "entropy", "euclidean", "attraction", smallest_strength),
+            ("g", "entropy", "kl", "certificate", np.inf),
+        ],
+        columns=["game", "regularizer", "mirror", "bound", "smallest_strength"],
     )
     rates = pd.DataFrame(
         [("g", 1.0, k, converged, 50, rate, 0.5, 0.9, True) for k in range(3)],
@@ -88,7 +136,7 @@ def tables(
         columns=["game", "strength", "method", "share", "best_response_radius", "start", "ending", "period", "arrived"],
     )
     departures = pd.DataFrame(
-        [("g", mirror, 1.0, 2.0, radius, k, left, 50) for mirror in ("euclidean", "kl") for k in range(2)],
+        [("g", mirror, 1.0, 2.0, gathering, k, left, 50) for mirror in ("euclidean", "kl") for k in range(2)],
         columns=["game", "mirror", "step_size", "best_response_lead", "radius", "start", "left", "iterations"],
     )
     ctd = pd.DataFrame(
@@ -153,6 +201,9 @@ def tables(
         "rates": rates,
         "damping": damping,
         "departures": departures,
+        "certified": certified,
+        "phase": phase,
+        "certified_strengths": strengths,
         "ctd": ctd,
         "epsilon": epsilon,
         "bias": bias,
@@ -175,12 +226,19 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
     ("changes", "claim"),
     [
         ({"ratio": 1.01}, "C1a"),
+        ({"norm": 0.95}, "C1b"),
+        ({"certified_norm": 0.85}, "C1b-certificate"),
+        ({"far_pair": 0.75}, "C1b-search"),
+        ({"radius": 0.85}, "C1b-radius"),
+        ({"certified_converged": 3}, "C1d-certificate"),
+        ({"returned": 0.0}, "C1e"),
+        ({"smallest_strength": 11.0}, "C1f"),
         ({"rate": 0.52}, "C1c"),
         ({"converged": False}, "C1d"),
         ({"best_response": True}, "C2-failure"),
         ({"pma": False}, "C2-cycle"),
         ({"fastest": False}, "C2-fastest"),
-        ({"radius": 0.9}, "C2-coordination"),
+        ({"gathering": 0.9}, "C2-coordination"),
         ({"left": False}, "C2-departure"),
         ({"td_slope": -0.35}, "C3"),
         ({"samples_slope": 2.5}, "C4"),
@@ -203,8 +261,14 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["rates"]["differentiable"] = False
     found["damping"]["best_response_radius"] = 0.9
     found["departures"]["best_response_lead"] = 0.9
+    found["ratios"]["bound"] = np.inf
+    found["certified"] = found["certified"].iloc[1:]
+    found["phase"] = found["phase"].iloc[3:]
+    found["certified_strengths"]["smallest_strength"] = np.inf
     records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
-    for claim in ("C1a", "C1c", "C1d", "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure"):
+    untested = ["C1a", "C1b", "C1b-certificate", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f"]
+    untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure"]
+    for claim in untested:
         assert records[claim]["verdict"] == "inconclusive"
         assert records[claim]["estimate"] is None
     assert "infinite" in records["C1a"]["how"]
@@ -220,6 +284,25 @@ def test_one_run_that_misses_is_seen_and_the_region_is_reported() -> None:
     assert "1.1 to 1.5 at 2 of 3 strengths, 0.1 to 0.2" in records["C2-cycle"]["how"]
     assert "3 of 4 with kl; misses at strength 0.1" in records["C2-cycle"]["how"]
     assert records["C2-fastest"]["verdict"] == "confirmed"
+
+
+def test_a_norm_that_is_known_only_up_to_the_bound_is_inconclusive() -> None:
+    found = tables()
+    found["ratios"].loc[found["ratios"]["within"] == "W", "jacobian_upper"] = 0.81
+    record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C1b-certificate")
+    assert record["verdict"] == "inconclusive"
+
+
+def test_readers_table_of_assumptions_marks_bounds_and_what_is_shown() -> None:
+    names = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop", "L_h", "p_inf", "T_mix", "delta_mix")
+    table = pd.DataFrame({"game": "a_game", "quantity": names, "value": 0.5, "kind": "exact"})
+    table.loc[table["quantity"] == "K_mu", "kind"] = "upper bound"
+    table.loc[table["quantity"] == "p_inf", ["value", "kind"]] = 0.125, "lower bound"
+    table.loc[table["quantity"] == "L_pop", "value"] = 1.5
+    row = claims.assumptions_markdown(table).splitlines()[-1]
+    assert row.startswith("| a game | ≤ 0.5 | 0.5 |")
+    assert "| ≥ 0.125 |" in row
+    assert row.endswith("| 1, 3, 4 |")
 
 
 def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:

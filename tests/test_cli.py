@@ -51,6 +51,7 @@ COMMANDS = {
     " --out {out} --out-attractors {out}2",
     "basins": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
     " --out-basins {out}2 --out-several {out}3",
+    "assumptions": "--step-size 5 --out {out}",
     "ctd": "--agents 1e6 --updates 10 20 30 --replicates 2 --out {out}",
     "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
@@ -69,6 +70,16 @@ def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Pa
     assert set(table["game"]) == {"planted"}
     assert log.exists()
     assert not list(tmp_path.glob(".*"))  # no temporary file is left
+
+
+def test_phase_writes_the_plane_and_the_smallest_certified_strengths(solved: Path, tmp_path: Path) -> None:
+    out, strengths = tmp_path / "phase.parquet", tmp_path / "strengths.parquet"
+    grids = ["--strengths", "0.1", "10", "3", "--relative-step-sizes", "1", "1", "1"]
+    outs = ["--out", str(out), "--out-strengths", str(strengths)]
+    assert cli.main(["phase", str(solved / "planted.npz"), *grids, "--probes", "0", *outs]) == 0
+    table = storage.read_table(out)
+    assert sorted(set(table["strength"])) == [0.1, 1.0, 10.0]
+    assert set(table["game"]) == set(storage.read_table(strengths)["game"]) == {"planted"}
 
 
 def test_same_seed_same_table_another_seed_another(solved: Path, tmp_path: Path) -> None:
@@ -160,7 +171,9 @@ def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "nash.npz").exists()
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "generate", "solve", "validate", "collect", "claims", "figure"])
+@pytest.mark.parametrize(
+    "command", ["", *COMMANDS, "phase", "generate", "solve", "validate", "collect", "claims", "figure"]
+)
 def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), "--help"])

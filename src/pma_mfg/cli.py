@@ -23,7 +23,7 @@ log = logging.getLogger("pma_mfg")
 EXAMPLES = """examples:
   pma-mfg generate planted_smooth n_states=5 n_actions=3 discount=0.8 seed=1 strength=0.1 --out game.npz
   pma-mfg solve game.npz --regularizer entropy --strength 0.1 --out equilibrium.npz
-  pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 1000 --out ratios.parquet
+  pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 100 --out ratios.parquet
   pma-mfg converge game.npz equilibrium.npz --step-sizes 1 5 --out-iterates iterates.parquet --out-rates rates.parquet
   pma-mfg learn game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
 
@@ -129,9 +129,16 @@ def _check(options: argparse.Namespace) -> None:
     from pma_mfg import checks, storage
 
     game, _, regularizer = _game_and_equilibrium(options)
-    with _progress(3 + 2 * len(options.step_sizes), "operators") as advance:
+    with _progress(3 + 4 * len(options.step_sizes), "operators") as advance:
         table = checks.operator_ratios(
-            game, regularizer, _name(options), options.step_sizes, options.pairs, options.seed, advance
+            game,
+            regularizer,
+            _name(options),
+            options.step_sizes,
+            options.pairs,
+            options.ascents,
+            options.seed,
+            advance,
         )
     storage.write_table(options.out, table)
 
@@ -154,6 +161,28 @@ def _converge(options: argparse.Namespace) -> None:
         )
     storage.write_table(options.out_iterates, iterates)
     storage.write_table(options.out_rates, rates)
+    if options.out_certified:
+        settings = (options.step_sizes, options.starts, options.max_iterations, options.seed)
+        certified = checks.certified_convergence(game, regularizer, found.policy, _name(options), *settings)
+        storage.write_table(options.out_certified, certified)
+
+
+def _phase(options: argparse.Namespace) -> None:
+    from pma_mfg import checks, games, storage
+
+    game = games.load(options.game)
+    strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
+    with _progress(2 * len(strengths), "strengths") as advance:
+        table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
+    storage.write_table(options.out, table)
+    storage.write_table(options.out_strengths, checks.certified_strengths(game, _name(options)))
+
+
+def _assumptions(options: argparse.Namespace) -> None:
+    from pma_mfg import checks, storage
+
+    game, _, regularizer = _game_and_equilibrium(options)
+    storage.write_table(options.out, checks.assumptions(game, regularizer, _name(options), options.step_size))
 
 
 def _dynamics(options: argparse.Namespace) -> None:
@@ -326,6 +355,9 @@ def _claims(options: argparse.Namespace) -> None:
     storage.write_json(options.out, records)
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
+    if options.out_assumptions:
+        table = storage.read_table(Path(options.tables, "assumptions.parquet"))
+        storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
         log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
@@ -344,6 +376,15 @@ def _warm_up(options: argparse.Namespace) -> None:
 
     if options.out:
         storage.write_text(options.out, f"{kernels.__name__} compiled\n")
+
+
+def _grid(source: str, low: float, high: float, count: float) -> list[float]:
+    """Return `count` numbers from low to high, evenly spaced in their logarithm."""
+    import numpy as np
+
+    if not (low <= high and count == int(count)):
+        raise InputError(source, "grid", (low, high, count), "LOW <= HIGH and an integer COUNT")
+    return [float(x) for x in np.geomspace(low, high, int(count))]
 
 
 def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
@@ -416,7 +457,8 @@ def _parser() -> argparse.ArgumentParser:
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
     check.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
-    check.add_argument("--pairs", type=_integer(1), default=1000, help="pairs per operator (default 1000)")
+    check.add_argument("--pairs", type=_integer(1), default=100, help="random pairs per operator (default 100)")
+    check.add_argument("--ascents", type=_integer(0), default=2, help="pairs to climb from (default 2)")
 
     converge = on_equilibrium("converge", _converge, "run exact PMA from several starts, with the rate", out=False)
     converge.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
@@ -424,6 +466,21 @@ def _parser() -> argparse.ArgumentParser:
     converge.add_argument("--max-iterations", type=_integer(1), default=2000, help="PMA steps (default 2000)")
     converge.add_argument("--out-iterates", required=True, help="Parquet table of distances to write")
     converge.add_argument("--out-rates", required=True, help="Parquet table of rates to write")
+    converge.add_argument("--out-certified", help="Parquet table of runs from the certified set to write")
+
+    phase = command("phase", _phase, "map where PMA is certified, locally contractive or divergent")
+    phase.add_argument("game", help="a game's .npz file")
+    phase.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
+    grid: dict[str, Any] = {"type": _positive, "nargs": 3, "metavar": ("LOW", "HIGH", "COUNT"), "required": True}
+    phase.add_argument("--strengths", help="weights of the regularizer, a logarithmic grid", **grid)
+    phase.add_argument("--relative-step-sizes", help="eta times the strength, a logarithmic grid", **grid)
+    phase.add_argument("--probes", type=_integer(0), default=2, help="points per region where PMA is run (default 2)")
+    phase.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
+    phase.add_argument("--out", required=True, help="Parquet table of the plane to write")
+    phase.add_argument("--out-strengths", required=True, help="Parquet table of the smallest certified strengths")
+
+    assumptions = on_equilibrium("assumptions", _assumptions, "compute what the paper assumes of a game", seeded=False)
+    assumptions.add_argument("--step-size", type=_positive, required=True, help="eta")
 
     def add_runs(to: argparse.ArgumentParser, iterations: int) -> None:
         to.add_argument("--starts", type=_integer(1), default=8, help="random initial policies (default 8)")
@@ -497,9 +554,11 @@ def _parser() -> argparse.ArgumentParser:
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
+    claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figure.add_argument("name", choices=["contraction", "dynamics", "equilibria", "orbit", "populations", "samples"])
+    figures = ["bounds", "contraction", "dynamics", "equilibria", "orbit", "phase", "populations", "samples"]
+    figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
 

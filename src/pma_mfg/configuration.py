@@ -78,6 +78,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for section in (
         "operator_checks",
         "convergence",
+        "phase",
         "dynamics",
         "damping",
         "basins",
@@ -89,6 +90,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
+    for key in ("strengths", "relative_step_sizes"):
+        if (grid := content["phase"][key])["low"] >= grid["high"]:
+            raise InputError(source, f"phase.{key}", grid, "low below high")
     if (updates := content["ctd"]["n_updates"]) != sorted(updates):
         raise InputError(source, "ctd.n_updates", updates, "increasing numbers")
 

@@ -405,7 +405,7 @@ def jacobian_product(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return d pi -> d Gamma_eta, the Jacobian at a policy as a function, for games too large for the matrix.
 
-    One linear system in the mean field and one policy evaluation per product (docs/theory.md, section 7.1).
+    One linear system in the mean field and one policy evaluation per product (docs/theory.md, section 7.2).
 
     Parameters
     ----------

@@ -30,9 +30,11 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from pma_mfg import seeds, statistics, storage
@@ -62,6 +64,17 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "best_response": ("best response", {"color": COLOURS[2]}),
     "fictitious_play": ("fictitious play", {"color": COLOURS[4]}),
 }
+#: Region of `checks.phase_diagram` -> colour, dark to light also without colour vision.
+REGIONS = {
+    "certified": "#4f9bd0",
+    "attracting": "#a9d0ea",
+    "locally contractive": "#e6f1f8",
+    "divergent": "#e69f00",
+    "kink": "#bbbbbb",
+    "unsolved": "#ffffff",
+}
+#: Contours of the spectral radius, and their line styles.
+RADII: dict[float, Any] = {0.1: (0, (1, 1.5)), 0.5: (0, (4, 2)), 0.9: "solid"}
 _FITTED = "fitted slope [95 % interval]"
 _styled = matplotlib.style.context(STYLE, after_reset=True)
 
@@ -341,6 +354,51 @@ def equilibria_data(equilibria: pd.DataFrame) -> pd.DataFrame:
     data = pd.concat([policy, mean_field.assign(series="mean field", action=np.nan)], ignore_index=True)
     order = ["game", "series", "state", "action"]
     return data[[*order, "value"]].sort_values(order, ignore_index=True)
+
+
+def phase_data(phase: pd.DataFrame) -> pd.DataFrame:
+    """Return the regions of the plane of strength and step size, and the spectral radius (claims C1b, C1e).
+
+    Parameters
+    ----------
+    phase : DataFrame
+        Of `checks.phase_diagram`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, panel (regularizer and mirror map), strength, relative_step_size, region, paper (whether the
+        bound of section 5.1 certifies), spectral_radius.
+    """
+    panel = phase["regularizer"] + ", " + phase["mirror"].map({"euclidean": "Euclidean", "kl": "KL"})
+    data = phase.assign(panel=panel, paper=phase["paper_bound"] < 1.0)
+    order = ["game", "panel", "strength", "relative_step_size"]
+    return data[[*order, "region", "paper", "spectral_radius"]].sort_values(order, ignore_index=True)
+
+
+def bounds_data(ratios: pd.DataFrame) -> pd.DataFrame:
+    """Return the bounds on PMA's Lipschitz constant beside the largest norm of its Jacobian found (claim C1b).
+
+    Parameters
+    ----------
+    ratios : DataFrame
+        Of `checks.operator_ratios`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns panel (the bound and its mirror map), game, step_size, x (the norm), value (the bound, may be infinite).
+    """
+    panels = {
+        ("U", "euclidean"): "bound of section 5.1",
+        ("W", "euclidean"): "certificate",
+        ("W", "kl"): "certificate, KL",
+    }
+    rows = ratios[ratios["operator"] == "policy_mirror_ascent"]
+    panel = [panels[key] for key in zip(rows["within"], rows["mirror"], strict=True)]
+    data = rows.assign(panel=panel, x=rows["jacobian_norm"], value=rows["bound"])
+    order = ["panel", "game", "step_size"]
+    return data[[*order, "x", "value"]].sort_values(order, ignore_index=True)
 
 
 def _by_game(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -686,6 +744,152 @@ def equilibria(data: pd.DataFrame) -> Figure:
     return figure
 
 
+@_styled
+def phase(data: pd.DataFrame) -> Figure:
+    """Draw the regions over step size and strength, a row for each game, a column for each regularizer and mirror map.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `phase_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games, panels = _by_game(data), sorted(set(data["panel"]))
+    left, right, above, below, between, height = 0.85, 0.1, 0.3, 1.25, 0.12, 1.05
+    total = above + len(games) * height + (len(games) - 1) * between + below
+    figure = Figure(figsize=(WIDTH, total))
+    width = (WIDTH - left - right - (len(panels) - 1) * between) / len(panels)
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1.0 - right / WIDTH,
+        bottom=below / total,
+        top=1.0 - above / total,
+        wspace=between / width,
+        hspace=between / height,
+    )
+    axes = figure.subplots(len(games), len(panels), sharex=True, sharey="row", squeeze=False)
+    colours = ListedColormap(list(REGIONS.values()))
+    for row, (game, table) in zip(axes, games, strict=True):
+        row[0].set_ylabel(f"{_plain(game)}\nstrength $\\rho$")
+        for ax, panel in zip(row, panels, strict=True):
+            _regions(ax, table[table["panel"] == panel], colours)
+    for ax, panel in zip(axes[0], panels, strict=True):
+        ax.set_title(panel, loc="center")
+    for ax in axes[-1]:
+        ax.set_xlabel(r"step size $\eta \rho$")
+    regions: list[Any] = [
+        Patch(facecolor=colour, edgecolor="0.5", linewidth=0.4, label=region)
+        for region, colour in REGIONS.items()
+        if (data["region"] == region).any()
+    ]
+    hatched = Patch(
+        facecolor=REGIONS["certified"], edgecolor="white", hatch="////", label="certified by section 5.1 too"
+    )
+    regions.insert(1 if (data["region"] == "certified").any() else 0, hatched)
+    contours = [
+        Line2D([], [], color="black", linewidth=0.8, linestyle=style, label=f"{radius:g}")
+        for radius, style in RADII.items()
+    ]
+    look: dict[str, Any] = {"alignment": "left", "borderaxespad": 0.0}
+    figure.legend(
+        handles=regions, title="region", ncols=2, loc="upper left", bbox_to_anchor=(left / WIDTH, 0.74 / total), **look
+    )
+    title = "spectral radius at the equilibrium"
+    figure.legend(handles=contours, title=title, ncols=3, loc="upper left", bbox_to_anchor=(0.58, 0.74 / total), **look)
+    return figure
+
+
+def _regions(ax: Axes, table: pd.DataFrame, colours: ListedColormap) -> None:
+    """Draw one plane: cells in the colour of their region, hatched where section 5.1 certifies, contours above."""
+    codes = {region: code for code, region in enumerate(REGIONS)}
+    table = table.assign(code=table["region"].map(codes), paper=table["paper"].astype(float))
+    plane = {
+        column: table.pivot_table(index="strength", columns="relative_step_size", values=column, dropna=False)
+        for column in ("code", "paper", "spectral_radius")
+    }
+    x, y = plane["code"].columns.to_numpy(float), plane["code"].index.to_numpy(float)
+    edges = (_edges(x), _edges(y))
+    ax.pcolormesh(*edges, plane["code"], cmap=colours, vmin=-0.5, vmax=len(REGIONS) - 0.5, rasterized=True)
+    hatched = np.ma.masked_less(plane["paper"].to_numpy(), 0.5)
+    if hatched.count():
+        look: dict[str, Any] = {"hatch": "////", "edgecolor": "white", "linewidth": 0.0}
+        ax.pcolor(*edges, hatched, cmap=ListedColormap(["none"]), **look)
+    radius = plane["spectral_radius"].to_numpy(float)
+    if min(radius.shape) > 1 and np.isfinite(radius).any():
+        look = {"levels": list(RADII), "linestyles": list(RADII.values()), "colors": "black", "linewidths": 0.8}
+        present = [level for level in RADII if np.nanmin(radius) < level < np.nanmax(radius)]
+        if present:
+            look |= {"levels": present, "linestyles": [RADII[level] for level in present]}
+            ax.contour(x, y, np.ma.masked_invalid(radius), **look)
+    ax.set(xscale="log", yscale="log", xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
+    ax.grid(False)
+    for axis in cast("tuple[Axis, Axis]", (ax.xaxis, ax.yaxis)):
+        axis.set_major_locator(LogLocator(numticks=4))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Return the edges of cells around points of a logarithmic grid."""
+    if len(centres) == 1:
+        return np.array([centres[0] / 2.0, centres[0] * 2.0])
+    middles = np.sqrt(centres[:-1] * centres[1:])
+    return np.concatenate([[centres[0] ** 2 / middles[0]], middles, [centres[-1] ** 2 / middles[-1]]])
+
+
+@_styled
+def bounds(data: pd.DataFrame) -> Figure:
+    """Draw each bound on PMA's Lipschitz constant against the largest norm of its Jacobian found.
+
+    Where a bound is infinite the norm can be anything; one far beyond the others is drawn at the right edge.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `bounds_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panels = sorted(set(data["panel"]))  # the bound of section 5.1 comes first
+    colours, markers = _game_looks(data["game"])
+    finite = data[np.isfinite(data["value"])]
+    ends = np.array([0.5 * data["x"].min(), 3.0 * (data if finite.empty else finite)["x"].max()])
+    highest = 10.0 ** np.ceil(np.log10(max(4.0, ends[1], *finite["value"])))
+    # infinite bounds go above the line `highest`, a row for each game
+    infinite = {game: highest * 10.0 ** (0.25 * (k + 1)) for k, game in enumerate(colours)}
+    top = highest * 10.0 ** (0.25 * (len(colours) + 1))
+    figure, axes = _panels(len(panels), 2.6, 2 + (len(colours) + 2) // 4, sharey=True)
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        for game, table in _by_game(data[data["panel"] == panel]):
+            value = table["value"].where(np.isfinite(table["value"]), infinite[game])
+            look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linewidth": 0.6}
+            ax.plot(np.minimum(table["x"], 0.9 * ends[1]), value, markerfacecolor="none", **look)
+        ax.plot(ends, ends, **_DASHED)
+        ax.axhline(1.0, **_DOTTED)
+        ax.axhspan(highest, top, color="0.94", linewidth=0.0)
+        ax.set(xscale="log", yscale="log", xlim=ends, ylim=(ends[0], top))
+        ticks = 10.0 ** np.arange(np.ceil(np.log10(ends[0])), np.log10(highest) + 0.5)
+        labels = [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"]
+        ax.set_yticks([*ticks, np.sqrt(highest * top)], labels)
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set_xlabel(r"norm of $D\Gamma_\eta(\pi)$, largest found")
+        if i == 0:
+            ax.set_ylabel(r"bound on the norm of $D\Gamma_\eta(\pi)$")
+        _title(ax, i, panel)
+    handles = [
+        Line2D([], [], color=colours[game], marker=markers[game], markerfacecolor="none", label=_plain(game))
+        for game in colours
+    ]
+    handles.append(Line2D([], [], label="below: a bound is refuted", **_DASHED))
+    handles.append(Line2D([], [], label="below: PMA is certified", **_DOTTED))
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4 if len(panels) > 1 else 2)
+    return figure
+
+
 def _shape(n: int) -> tuple[int, int]:
     """Return rows and columns for n panels."""
     n_columns = {1: 1, 2: 2, 4: 2}.get(n, 3)
@@ -824,4 +1028,6 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "samples": (("ctd", "epsilon"), samples_data, samples),
     "populations": (("bias", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),
+    "phase": (("phase",), phase_data, phase),
+    "bounds": (("ratios",), bounds_data, bounds),
 }

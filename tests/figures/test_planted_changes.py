@@ -30,6 +30,7 @@ from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDIN
 from pma_mfg import plotting
 
 VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "exploitability"}
+VALUE |= {"phase": "spectral_radius"}
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +80,27 @@ def same_numbers(dataframe_regression, tmp_path, request):
 
 def moved_point(figure, data, factor):
     """Move one measured point (for an equilibrium, one probability)."""
-    rows = np.flatnonzero(data["series"].isin(["measured", "policy"]))
+    rows = measured(figure, data)
     data = data.copy()
     data.loc[rows[len(rows) // 2], VALUE[figure]] *= factor
     return data
 
 
+def measured(figure, data):
+    """Return the rows that a figure draws as measured: of the phase diagram those with a radius beside a contour."""
+    if figure == "phase":
+        return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
+    if figure == "bounds":
+        return np.flatnonzero(np.isfinite(data["value"]))
+    return np.flatnonzero(data["series"].isin(["measured", "policy"]))
+
+
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
-    groups = ["series", "game", *(c for c in ("panel", "epsilon", "step_size") if c in data)]
-    rows = data[data["series"].isin(["measured", "policy"])].groupby(groups, dropna=False).groups
+    parts = ("panel", "epsilon", "step_size") if figure != "bounds" else ("panel",)
+    groups = ["game", *(c for c in ("series", *parts) if c in data)]
+    rows = data if figure == "phase" else data.loc[measured(figure, data)]
+    rows = rows.groupby(groups, dropna=False).groups
     data = data.copy()
     data.loc[rows[max(rows, key=lambda curve: (len(rows[curve]), str(curve)))], VALUE[figure]] *= factor
     return data
@@ -165,7 +177,8 @@ def test_exchanged_colours_are_caught_by_the_pictures_only(
 def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_picture):
     drawing = plotting.FIGURES[figure][2](drawn_table(figure))
     label = drawing.axes[0].yaxis.label
-    label.set_text(label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu"))
+    text = label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
+    label.set_text(text.replace(r"\rho", r"\tau"))
     assert not same_picture(figure, drawing)
 
 

@@ -62,6 +62,11 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["epsilon_sweep"].update(epsilons=[0.1, 0.2, 1.5]),
         ("epsilons[2]", "1.5", "< 1"),
     ),
+    "grid upside down": (
+        lambda c: c["phase"]["strengths"].update(low=1000.0),
+        ("phase.strengths", "1000.0", "low below high"),
+    ),
+    "grid of one": (lambda c: c["phase"]["strengths"].update(count=1), ("phase.strengths.count", "1", ">= 2")),
     "updates in disorder": (lambda c: c["ctd"].update(n_updates=[100, 10, 1000]), ("ctd.n_updates", "increasing")),
     "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
 }

@@ -48,8 +48,9 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
     keys = {"id", "statement", "source", "game", "quantity", "estimate", "interval", "expected", "verdict", "how"}
     assert all(set(record) == keys for record in records)
     assert {record["id"] for record in records} == {
-        "C1a", "C1c", "C1d", "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure", "C3", "C4",
-        "C4-accuracy", "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
+        "C1a", "C1b", "C1b-certificate", "C1b-search", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f",
+        "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure",
+        "C3", "C4", "C4-accuracy", "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
     }  # fmt: skip
     for record in records:
         interval = tuple(float("nan") if end is None else end for end in record["interval"])
@@ -60,6 +61,7 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
 
 
 def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
+    assert (smoke / RESULTS / "figures" / "assumptions.md").read_text().startswith("# Assumptions")
     drawn = sorted(path.name for path in (smoke / RESULTS / "figures").iterdir() if path.suffix != ".md")
     assert drawn == sorted(f"{name}.{suffix}" for name in plotting.FIGURES for suffix in ("png", "svg"))
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
@@ -74,23 +76,11 @@ def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None
 
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
-    assert {
-        "game",
-        "solve",
-        "check",
-        "converge",
-        "dynamics",
-        "damping",
-        "basins",
-        "ctd",
-        "epsilon",
-        "population",
-        "bias",
-        "limits",
-    } <= timed
+    steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
+    assert steps | {"epsilon", "population", "bias", "limits"} <= timed
 
 
-@pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit"])
+@pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit", "phase"])
 def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe_regression: Any) -> None:
     data = numbers_behind(figure, smoke)
     if figure == "contraction":  # a distance near rounding has no digits to compare

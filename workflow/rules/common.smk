@@ -23,10 +23,12 @@ RESULTS = config["results"]
 SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
 FIGURES = {
+    "bounds": ["ratios"],
     "contraction": ["iterates", "rates"],
     "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
     "orbit": ["orbits", "attractors"],
+    "phase": ["phase"],
     "populations": ["bias", "population", "limits"],
     "samples": ["ctd", "epsilon"],
 }

@@ -14,12 +14,13 @@ rule check_operators:
     params:
         step_sizes=step_sizes("operator_checks"),
         n_pairs=config["operator_checks"]["n_pairs"],
+        n_ascents=config["operator_checks"]["n_ascents"],
         seed=SEED,
     message:
         "Search {wildcards.game} for pairs that beat a Lipschitz bound"
     shell:
         "pma-mfg check {input.game} {input.equilibrium} --step-sizes {params.step_sizes} --pairs {params.n_pairs}"
-        " --seed {params.seed} --out {output} --log {log}"
+        " --ascents {params.n_ascents} --seed {params.seed} --out {output} --log {log}"
 
 
 rule converge:
@@ -30,6 +31,7 @@ rule converge:
     output:
         iterates=f"{RESULTS}/points/iterates/{{game}}.parquet",
         rates=f"{RESULTS}/points/rates/{{game}}.parquet",
+        certified=f"{RESULTS}/points/certified/{{game}}.parquet",
     log:
         f"{RESULTS}/logs/converge/{{game}}.log",
     benchmark:
@@ -46,4 +48,51 @@ rule converge:
     shell:
         "pma-mfg converge {input.game} {input.equilibrium} --step-sizes {params.step_sizes}"
         " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
-        " --out-iterates {output.iterates} --out-rates {output.rates} --log {log}"
+        " --out-iterates {output.iterates} --out-rates {output.rates} --out-certified {output.certified} --log {log}"
+
+
+rule phase:
+    input:
+        library("checks", "games"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+    output:
+        phase=f"{RESULTS}/points/phase/{{game}}.parquet",
+        strengths=f"{RESULTS}/points/strengths/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/phase/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/phase/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        strengths=list(config["phase"]["strengths"][end] for end in ("low", "high", "count")),
+        step_sizes=list(config["phase"]["relative_step_sizes"][end] for end in ("low", "high", "count")),
+        n_probes=config["phase"]["n_probes"],
+        seed=SEED,
+    message:
+        "Map where PMA contracts in {wildcards.game}"
+    shell:
+        "pma-mfg phase {input.game} --strengths {params.strengths} --relative-step-sizes {params.step_sizes}"
+        " --probes {params.n_probes} --seed {params.seed} --out {output.phase} --out-strengths {output.strengths}"
+        " --log {log}"
+
+
+rule assumptions:
+    input:
+        library("checks", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/assumptions/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/assumptions/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/assumptions/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        step_size=lambda wildcards: 1.0 / config["games"][wildcards.game]["strength"],
+    message:
+        "Compute what the theory assumes of {wildcards.game}"
+    shell:
+        "pma-mfg assumptions {input.game} {input.equilibrium} --step-size {params.step_size} --out {output} --log {log}"

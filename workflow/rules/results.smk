@@ -1,12 +1,16 @@
 # table -> the files it joins
 TABLES = {
     "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=config["games"]),
+    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=config["games"]),
     "ratios": points("operator_checks", "ratios/{game}"),
     "iterates": points("convergence", "iterates/{game}"),
     "rates": points("convergence", "rates/{game}"),
     **{name: points("dynamics", f"{name}/{{game}}") for name in ("histories", "outcomes", "orbits")},
     **{name: points("damping", f"{name}/{{game}}") for name in ("damping", "attractors")},
     **{name: points("basins", f"{name}/{{game}}") for name in ("departures", "basins", "several")},
+    "certified": points("convergence", "certified/{game}"),
+    "phase": points("phase", "phase/{game}"),
+    "certified_strengths": points("phase", "strengths/{game}"),
     "ctd": points("ctd", "ctd/{game}"),
     "epsilon": points("epsilon_sweep", "epsilon/{game}_{epsilon}", epsilon=config["epsilon_sweep"]["epsilons"]),
     "population": points(
@@ -39,10 +43,11 @@ rule table:
 rule claims:
     input:
         library("claims"),
-        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=claims.TABLES),
+        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=[*claims.TABLES, "assumptions"]),
     output:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
+        assumptions=f"{config['figures']}/assumptions.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -56,7 +61,7 @@ rule claims:
         "Turn the tables into verdicts"
     shell:
         "pma-mfg claims --tables {params.tables} {params.tolerances}"
-        " --out {output.claims} --out-markdown {output.markdown} --log {log}"
+        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions} --log {log}"
 
 
 rule figure:
