@@ -162,14 +162,17 @@ def test_a_kink_at_the_equilibrium_has_no_radius():
     game = family_game("planted_kinked")
     table = checks.phase_diagram(game, "kinked", [game.planted.strength], [1.0], 1, 0)
     entropy = table[table["regularizer"] == "entropy"]
-    assert set(entropy["region"]) == {"kink"}
+    assert not entropy["differentiable"].any()
+    # a certified attraction needs no derivative
+    assert (entropy["region"] == np.where(entropy["attraction"] < 1, "attracting", "kink")).all()
+    assert "kink" in set(entropy["region"])
     assert entropy["spectral_radius"].isna().all()
 
 
 @pytest.mark.parametrize("threshold", [3e-4, 0.7, 123.0])
 def test_bisection_finds_the_threshold(threshold):
     found = checks.smallest_certified(lambda strength: strength >= threshold)
-    assert threshold <= found <= threshold * (1 + 2e-4)
+    assert threshold <= found <= 1.01 * threshold
 
 
 def test_bisection_says_when_nothing_or_everything_is_certified():
@@ -182,7 +185,7 @@ def test_the_bound_is_one_at_the_smallest_certified_strength():
     table = checks.certified_strengths(game, "certified")
     assert len(table) == 2 * (1 + 2 * len(checks.MIRRORS))
     for row in table[table["bound"] == "paper"].itertuples():
-        for factor, certified in ((1.0, True), (1.0 - 2e-4, False)):
+        for factor, certified in ((1.0, True), (0.99, False)):
             strength = factor * row.smallest_strength
             bound = lipschitz.contraction_bound(game, regularizers.make(row.regularizer, strength), 1.0 / strength)
             assert (bound.L_gamma < 1) == certified

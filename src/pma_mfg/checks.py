@@ -691,7 +691,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
 
 
 def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, high: float = 1e7) -> float:
-    """Return the end of the certified strengths that reaches down from `high`, to a relative 1e-4.
+    """Return the end of the certified strengths that reaches down from `high`, to one percent.
 
     Walks down by factors of 10, then bisects between the last strength that is certified and the first that is not; so
     an island of certified strengths further down is not found, and a gap narrower than a factor of 10 can be missed.
@@ -716,7 +716,7 @@ def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, hi
         if inside <= low:
             return inside
     outside = inside / 10.0
-    while inside > outside * (1.0 + 1e-4):
+    while inside > 1.01 * outside:
         middle = float(np.sqrt(inside * outside))
         inside, outside = (middle, outside) if certifies(middle) else (inside, middle)
     return inside
