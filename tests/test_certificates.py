@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from references import curved_game, family_game, frozen_game
 
 from pma_mfg import certificates, equilibrium, games, lipschitz, operators
+from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
 
 GAMES = {
@@ -257,6 +258,93 @@ def test_nothing_is_certified_where_nothing_is_known():
     wild = games.make("affine", n_states=4, n_actions=3, discount=0.9, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
     assert lipschitz.constants(wild).L_pop >= 1
     assert certificates.certificate(wild, Entropy(0.01), 1.0).L_gamma >= 1
+
+
+def small_game(base, reward, discount, *, transition=None, reward_change=None):
+    """Return a game of two states and actions from its rows; changes are (terms, features)."""
+    terms, features = transition or (np.zeros((0, 2, 2, 2)), Features.none(2))
+    own_terms, own_features = reward_change or (np.zeros((0, 2, 2)), Features.none(2))
+    base, reward = np.asarray(base, dtype=float), np.asarray(reward, dtype=float)
+    return MeanFieldGame(discount, base, reward, terms, features, own_terms, own_features)
+
+
+def two_populations(slope):
+    """P(1|0,a,mu) = a mu(1), P(0|1,.) = 0.7: staying in state 0 is stable, and so is going on. R(0,1) = slope mu(1)."""
+    base = np.array([[[1, 0], [1, 0]], [[0.7, 0.3], [0.7, 0.3]]])
+    terms = np.array([[[[0, 0], [-1, 1]], [[0, 0], [0, 0]]]], dtype=float)
+    in_one = Features.build([[0.0, 1.0]])
+    own = (np.array([[[0.0, slope], [0.0, 0.0]]]), in_one)
+    return small_game(base, [[-0.5, 0.5], [0, 0]], 0.0, transition=(terms, in_one), reward_change=own)
+
+
+#: Games with several fixed points, or stable populations, that a careless bound would certify.
+SEVERAL = {
+    "every population is stable": small_game(
+        np.repeat(np.eye(2)[:, None], 2, axis=1),
+        np.zeros((2, 2)),
+        0.5,
+        reward_change=(np.array([[[0, 5.0], [0, 0]]]), Features.build([[1.0, 0.0]])),
+    ),
+    "two stable populations": two_populations(14.0),
+    "two stable populations, almost the same policy": two_populations(1e-9),
+    "a square root moves transitions, without discount": small_game(
+        np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2),
+        np.array([[0, -6.0]] * 2),
+        0.0,
+        transition=(
+            np.array([[[[-0.1, 0.1]] * 2] * 2]),
+            Features.build([[1.0, 0.0]], -0.5, "power", 0.5),
+        ),
+        reward_change=(np.array([[[0, 12.0]] * 2]), Features.build([[0.0, 1.0]])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+def test_games_with_several_equilibria_are_not_certified(name, mirror):
+    game, regularizer = SEVERAL[name], Entropy(1.0)
+    for step in STEPS:
+        assert certificates.certificate(game, regularizer, step, mirror).L_gamma >= 1
+    policy = operators.uniform_policy(game)
+    assert (certificates.attraction(game, regularizer, STEPS, policy, mirror) == np.inf).all()
+    assert not lipschitz.contraction_bound(game, regularizer, 1.0).L_gamma < 1
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+def test_attraction_ends_where_one_state_cannot_steer_and_the_other_does_not_contract(mirror):
+    base = np.array([[[0.5, 0.5], [0.5, 0.5]], [[0.9, 0.1], [0.1, 0.9]]])
+    own = (np.array([[[0, 0], [0, 20.0]]]), Features.build([[0.0, 1.0]]))
+    game = small_game(base, [[0, 1], [0, -10]], 0.5, reward_change=own)
+    solution = equilibrium.solve(game, Entropy(1.0)).policy
+    assert (certificates.attraction(game, Entropy(1.0), [1.0], solution, mirror) == np.inf).all()
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+def test_a_game_without_rewards_is_attracted_to_the_uniform_policy(mirror):
+    game = small_game(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.5)
+    rates = certificates.attraction(game, Entropy(1.0), STEPS, operators.uniform_policy(game), mirror)
+    for step, rate in zip(STEPS, rates, strict=True):
+        assert 0 <= rate <= certificates.certificate(game, Entropy(1.0), step, mirror).L_gamma + 1e-6
+
+
+@pytest.mark.parametrize("span", [1.0, 20.0, 36.6, 100.0, 600.0])
+def test_the_least_probability_of_two_actions_keeps_its_digits(span):
+    least, most, _ = certificates._policy_set(np.array([span]), Entropy(1.0), 2, "euclidean")
+    assert least[0] == pytest.approx(np.exp(-span) / (1 + np.exp(-span)), rel=1e-11)
+    assert least[0] <= np.exp(-span) / (1 + np.exp(-span))
+    assert most[0] == pytest.approx(1 / (1 + np.exp(-span)), rel=1e-15)
+
+
+def test_the_distance_to_an_almost_deterministic_equilibrium_is_not_cut_short():
+    """tau log pi* has the span of q, 1, where pi* itself underflows."""
+    game = frozen_game(np.ones((1, 2, 1)), np.array([[0.0, 1.0]]), 0.0)
+    regularizer = Entropy(1e-3)
+    solution = operators.best_response_step(game, operators.uniform_policy(game), regularizer)
+    assert solution.min() == 0
+    found = certificates.invariant_set(game, regularizer, "kl")
+    start = certificates._comparison(game, regularizer, found, solution, "kl")["log-span"][0]
+    assert start == pytest.approx(2.0, rel=1e-9)
 
 
 def test_a_game_without_a_choice_contracts_at_once():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import brentq
@@ -20,6 +21,8 @@ from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.lipschitz import Rows
 from pma_mfg.regularizers import Entropy, Mirror, Regularizer
 
+#: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
+Change = Callable[[np.ndarray], np.ndarray]
 #: Rounds of refining the invariant set; each gives a valid one, and later rounds gain next to nothing.
 REFINEMENTS = 30
 #: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
@@ -188,14 +191,15 @@ def _policy_set(
     most = np.minimum(expit(relative - np.log(others)), (1.0 + others * difference) / n_actions)
     if mirror == "kl":
         return expit(-relative - np.log(others)), most, difference
+    if n_actions == 2:
+        return expit(-relative) * (1.0 - OUTWARD), most, difference  # 1 - most, without cancellation
     by_entries = np.array([_least_entry(span, top, n_actions) for span, top in zip(relative, most, strict=True)])
-    return np.maximum(by_entries, (1.0 - others * difference) / n_actions), most, difference
+    by_difference = (1.0 - others * difference) / n_actions - 1e-15  # rounding of 1
+    return np.maximum(by_entries, by_difference), most, difference
 
 
 def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
     """Return the x at which the other entries, in [x, most], have a mean of log(u_b / x) of at least relative_span."""
-    if n_actions == 2:
-        return 1.0 - most
 
     def excess(log_x: float) -> float:
         x = float(np.exp(log_x))
@@ -251,10 +255,10 @@ def _gradient_spans(
 
 
 def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> float:
-    """Return p_inf of Assumption 3: pi(a|s) >= p_inf is kept by every step whose Q lies in `lipschitz.q_range`.
+    """Return p_inf of Assumption 3: pi(a|s) >= p_inf as long as every Q lies in `lipschitz.q_range`, from uniform on.
 
-    The better of an invariant set for sp(q) <= G and of a bound on a single step from anywhere (docs/theory.md, section
-    10.4); with the floor of U or without.
+    The better of an invariant set for sp(q) <= G, which holds the uniform policy, and of a bound on a single step from
+    anywhere (docs/theory.md, section 10.4); with the floor of U or without.
 
     Parameters
     ----------
@@ -303,6 +307,8 @@ def certificate(
     """
     found = invariant_set(game, regularizer, mirror) if found is None else found
     best = Certificate(np.inf, "l1", np.ones(game.n_states), _kind(game))
+    if not found.L_pop < 1.0:  # there may be several stable populations
+        return best
     if game.n_actions == 1:
         return Certificate(0.0, best.norm, best.weights, best.kind)
     for norm, step in _steps(found, regularizer, step_size, mirror, game.n_actions).items():
@@ -311,7 +317,7 @@ def certificate(
             radius = _as_l1(weights, norm, regularizer, game.n_actions)
             moved = 0.5 * found.steering * radius
             floor = found.least_mean_field
-            population = _over(float(floor @ moved + (1.0 - floor.sum()) * moved.max()), 1.0 - found.L_pop)
+            population = float(floor @ moved + (1.0 - floor.sum()) * moved.max()) / (1.0 - found.L_pop)
             gain = float((found.gap * radius).max())
             change = _q_change(game, found, found.q_population, found.gain_population, population, gain)
             if not np.isfinite(change).all():
@@ -384,16 +390,11 @@ def _q_change(
 
     The gain is <pi - pi', q> + h(pi) - h(pi') at one mean field, state by state.
     """
-    with np.errstate(invalid="ignore"):  # 0 times infinity: where nothing depends on the population, nothing is lost
-        direct = np.where(in_population > 0.0, in_population * population, 0.0)
-        through_gain = gain_in_population * population if gain_in_population > 0.0 else 0.0
+    # a population that does not move changes nothing, however steep the game
+    direct = in_population * population if population > 0.0 else np.zeros_like(in_population)
+    through_gain = gain_in_population * population if population > 0.0 else 0.0
     value = (gain + through_gain) / (1.0 - game.discount * found.delta)
     return np.asarray(direct + 0.5 * game.discount * np.where(found.steering > 0.0, found.steering * value, 0.0))
-
-
-def _over(amount: float, room: float) -> float:
-    """Return amount / room, infinite without room unless there is nothing to divide."""
-    return amount / room if room > 0.0 else float(np.inf if amount > 0.0 else 0.0)
 
 
 def _row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.ndarray:
@@ -404,6 +405,7 @@ def _row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.
         total = sum(
             weight * lipschitz.steepness((base, terms - terms[:, [i]], features), vertices)
             for (base, terms, features), weight in weighted
+            if weight > 0.0
         )
         spread[i] = np.max(total, axis=0, initial=0.0)
     return spread
@@ -437,6 +439,7 @@ def attraction(
     step_sizes : sequence of float
         eta > 0, or infinity.
     equilibrium : ndarray, shape (S, A)
+        Computed to rounding (`equilibrium.residuals`); not checked here.
     mirror : {"euclidean", "kl"}
     found : InvariantSet, optional
         As in `certificate`.
@@ -448,27 +451,40 @@ def attraction(
     """
     game = game.dense("certificates")
     rates = np.full(len(step_sizes), np.inf)
+    found = invariant_set(game, regularizer, mirror) if found is None else found
+    if not found.L_pop < 1.0:
+        return rates
     if game.n_actions == 1:
         return np.zeros_like(rates)
-    found = invariant_set(game, regularizer, mirror) if found is None else found
-    starts, bounds = _comparison(game, regularizer, found, equilibrium, mirror)
-    for norm, start in starts.items():
+    for norm, (start, capped, change) in _comparison(game, regularizer, found, equilibrium, mirror).items():
         ends: dict[float, np.ndarray | None] = {}
         for i, step_size in enumerate(step_sizes):
             # whether the distance goes to zero is a matter of fixed points, which only for l1 depend on the step size
             driving = step_size if norm == "l1" else np.inf
             if driving not in ends:
                 step = _steps(found, regularizer, driving, mirror, game.n_actions)[norm]
-                ends[driving] = _followed(step, bounds[norm], start, min(1.0, driving * regularizer.rho))
+                ends[driving] = _followed(step, capped, start, min(1.0, driving * regularizer.rho))
             if (end := ends[driving]) is not None:
                 step = _steps(found, regularizer, step_size, mirror, game.n_actions)[norm]
-                rates[i] = min(rates[i], float((step(end, bounds[norm](end)) / end).max()))
+                rates[i] = min(rates[i], _rate_within(step, change, end))
     return np.where(rates < 1.0, rates, np.inf)
+
+
+def _rate_within(step: Callable[[np.ndarray, np.ndarray], np.ndarray], change: Change, end: np.ndarray) -> float:
+    """Return L with F(w) <= L w for some w >= end, where F = step(., change(.)) obeys F(t w) <= t F(w) for t <= 1."""
+    weights = end
+    for _ in range(100):
+        following = step(weights, change(weights))
+        if not np.isfinite(following).all() or following.max() == 0.0:
+            break
+        weights = np.maximum(following / following.max(), 1e-3) * end.max()
+    weights = weights * float((end / weights).max())
+    return float((step(weights, change(weights)) / weights).max())
 
 
 def _followed(
     step: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    change: Callable[[np.ndarray], np.ndarray],
+    change: Change,
     distance: np.ndarray,
     pace: float,
 ) -> np.ndarray | None:
@@ -476,7 +492,7 @@ def _followed(
     smallest = SHRUNK * float(distance.max())
     while distance.max() > smallest:
         following = np.minimum(distance, step(distance, change(distance)))
-        if not (following < (1.0 - 1e-3 * pace) * distance).any():
+        if not ((following < (1.0 - 1e-3 * pace) * distance) & (distance > 0.1 * smallest)).any():
             return None
         distance = np.maximum(following, 0.1 * smallest)
     return distance
@@ -484,13 +500,15 @@ def _followed(
 
 def _comparison(
     game: MeanFieldGame, regularizer: Regularizer, found: InvariantSet, equilibrium: np.ndarray, mirror: Mirror
-) -> tuple[dict[str, np.ndarray], dict[str, Callable[[np.ndarray], np.ndarray]]]:
-    """Return, per norm, the largest distances to the equilibrium in the set, (S,), and the bound on sp_a(q_pi - q*)."""
+) -> dict[str, tuple[np.ndarray, Change, Change]]:
+    """Return, per norm, the largest distances to the equilibrium in the set, (S,), and two bounds on sp_a(q_pi - q*).
+
+    The first bound knows that no distance is larger than the set; the second grows at least in proportion.
+    """
     tau, actions = regularizer.strength, game.n_actions
     mean_field = operators.stable_population(game, equilibrium)
     value = operators.state_values(game, equilibrium, mean_field, regularizer)
     q = operators.q_values(game, equilibrium, mean_field, regularizer)
-    slope = regularizer.gradient(np.maximum(equilibrium, np.finfo(float).tiny))
     transition = game.transition(mean_field)
     steering = np.abs(transition[:, :, None] - transition[:, None]).sum(axis=-1).max(axis=(1, 2))
     vertices = _vertices(found.least_mean_field)
@@ -509,37 +527,42 @@ def _comparison(
 
     def change(radius: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """From ||pi(s) - pi*(s)||_1 and the loss V* - T_pi V* at mu*, each (S,)."""
-        population = min(2.0, _over(0.5 * float(mean_field @ (steering * radius)), 1.0 - found.L_pop))
+        population = 0.5 * float(mean_field @ (steering * radius)) / (1.0 - found.L_pop)
         return _q_change(game, found, q_population, gain_population, population, float(loss.max()))
 
     farthest = _farthest(found, equilibrium)
+    entropy = isinstance(regularizer, Entropy)
+    # the span of grad h at the equilibrium, even where a probability underflows; and what of it q does not balance
+    slopes = np.ptp(q, axis=1)
+    unbalanced = np.ptp(q + regularizer.gradient(equilibrium), axis=1) if not entropy else np.zeros(len(q))
 
-    def entropic(radius: np.ndarray, squared: np.ndarray) -> np.ndarray:
-        # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
-        spans = found.gap - found.q_span + np.ptp(slope, axis=1)
-        return change(radius, np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1)))
+    def in_space(distance: np.ndarray, to_l1: float, to_l2: float, cap: bool) -> np.ndarray:
+        radius = np.minimum(to_l1 * distance, farthest) if cap else to_l1 * distance
+        squared = (to_l2 * distance) ** 2
+        if entropy:  # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
+            spans = found.gap - found.q_span + slopes
+            loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
+        else:
+            loss = 0.5 * radius * unbalanced + 0.5 * tau * squared
+        return change(radius, loss)
 
-    def quadratic(radius: np.ndarray, squared: np.ndarray) -> np.ndarray:
-        return change(radius, 0.5 * radius * np.ptp(q + slope, axis=1) + 0.5 * tau * squared)
+    def in_logarithms(distance: np.ndarray, cap: bool) -> np.ndarray:
+        radius = 2.0 * np.tanh(distance / (4.0 * tau)) if cap else distance / (2.0 * tau)
+        return change(radius, distance**2 / (8.0 * tau))
 
-    def log_span(distance: np.ndarray) -> np.ndarray:
-        return change(2.0 * np.tanh(distance / (4.0 * tau)), distance**2 / (8.0 * tau))
-
-    def l1(distance: np.ndarray) -> np.ndarray:
-        radius = np.minimum(distance, farthest)
-        return entropic(radius, 0.5 * radius**2)
-
-    def l2(distance: np.ndarray) -> np.ndarray:
-        radius = np.minimum(_l1_over_l2(actions) * distance, farthest)
-        return (entropic if isinstance(regularizer, Entropy) else quadratic)(radius, distance**2)
-
-    if mirror == "kl":
-        start = found.q_span + np.ptp(slope, axis=1)
-        return ({"log-span": start}, {"log-span": log_span}) if isinstance(regularizer, Entropy) else ({}, {})
-    starts = {"l2": farthest / np.sqrt(2.0), "l1": farthest}  # of two entries that differ by as much, the l2 norm
-    if not isinstance(regularizer, Entropy):
-        starts.pop("l1")
-    return starts, {"l2": l2, "l1": l1}
+    # of two entries that differ by as much, an l1 distance of x is an l2 distance of x / sqrt(2), at most
+    scales = {"l2": (_l1_over_l2(actions), 1.0), "l1": (1.0, np.sqrt(0.5))}
+    starts = {"l2": np.sqrt(0.5) * farthest, "l1": farthest}
+    compared: dict[str, tuple[np.ndarray, Change, Change]] = {}
+    for norm in _steps(found, regularizer, np.inf, mirror, actions):
+        if norm == "log-span":
+            start = found.q_span + slopes
+            capped, free = partial(in_logarithms, cap=True), partial(in_logarithms, cap=False)
+        else:
+            start, (to_l1, to_l2) = starts[norm], scales[norm]
+            capped, free = (partial(in_space, to_l1=to_l1, to_l2=to_l2, cap=cap) for cap in (True, False))
+        compared[norm] = np.maximum(start, 1e-6), capped, free  # a set of one point has a distance of zero
+    return compared
 
 
 def _farthest(found: InvariantSet, equilibrium: np.ndarray) -> np.ndarray:

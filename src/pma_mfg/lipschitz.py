@@ -243,7 +243,7 @@ def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     gamma, actions, inf = game.discount, game.n_actions, float("inf")
     stable = 0.5 * c.K_a / (1.0 - c.L_pop) if c.L_pop < 1.0 else _product(c.K_a, inf)
     value_span = (c.L_s + c.L_a + c.L_h) / (1.0 - gamma * c.delta)
-    q_mean_field = (c.L_mu + 0.5 * gamma * c.K_mu * value_span) / (1.0 - gamma)
+    q_mean_field = (c.L_mu + _product(0.5 * gamma * value_span, c.K_mu)) / (1.0 - gamma)
     q_span = c.L_a + 0.5 * gamma * c.K_a * value_span
     q_policy = _product(0.5 * gamma / (1.0 - gamma), q_span + regularizer.gradient_span(actions, c.L_h))
     L_theta = actions * (q_policy + _product(q_mean_field, stable)) if actions > 1 else 0.0
