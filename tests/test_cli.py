@@ -216,7 +216,7 @@ def test_a_game_without_a_contraction_is_solved_and_labelled(
     parameters = ["n_states=4000", "n_actions=2", "discount=0.8", "seed=0", "n_successors=3"]
     assert cli.main(["generate", "crowd_averse", *parameters, "--out", game]) == 0
     assert cli.main(["validate", game]) == 0
-    assert "constants: not computed (lipschitz.constants: game: got a sparse game" in capsys.readouterr().out
+    assert "L_pop = 1 (upper bound); the other constants of so large a game:" in capsys.readouterr().out
     assert cli.main(["solve", game, "--strength", "0.5", "--out", nash]) == 0
     assert "warning: no contraction of the population is guaranteed: L_pop = 1 (upper bound)" in capsys.readouterr().err
     assert len(equilibrium.load(nash, games.load(game))[0].warnings) == 1

@@ -99,12 +99,13 @@ def _validate(options: argparse.Namespace) -> None:
 
     game = games.load(options.game)
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    try:
+    if lipschitz.is_small(game):
         constants = lipschitz.constants(game)
         for name, kind in constants.kind.items():
             print(f"{name} = {getattr(constants, name):.6g} ({kind})")
-    except InputError as error:  # the game is valid all the same
-        print(f"constants: not computed ({error})")
+    else:
+        L_pop, kind = lipschitz.population_contraction(game)
+        print(f"L_pop = {L_pop:.6g} ({kind}); the other constants of so large a game: pma_mfg.lipschitz.constants")
     if options.out:
         games.save(game, options.out)
 

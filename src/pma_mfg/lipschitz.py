@@ -7,7 +7,7 @@ bound`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,7 +21,7 @@ from pma_mfg.regularizers import Mirror, Regularizer
 
 #: How a number relates to the constant it stands for. An estimate would be a lower bound by search: none is used here.
 Kind = Literal["exact", "upper bound"]
-#: Sums up to this many terms are spent on exact constants where only a warning depends on them.
+#: Sums up to this many terms are spent on a game's constants where nobody has asked for them.
 LARGEST_EXACT = 10**8
 
 #: Rows of a game's transition or reward as (base (n, D), terms (K, n, D), features): base + sum_k phi_k(mu) terms_k.
@@ -119,7 +119,7 @@ def constants(game: MeanFieldGame) -> Constants:
         apart = row_distances(rows, simplex).reshape(shape)
         largest[f"{name}_s"] = float(np.einsum("saza->sza", apart).max())
         largest[f"{name}_a"] = float(np.einsum("sasb->sab", apart).max())
-        largest[f"{name}_mu"] = float(steepness(rows, simplex).max(initial=0.0))
+        largest[f"{name}_mu"] = max(float(part.max(initial=0.0)) for part in _steepness_by_state(rows, simplex))
         if name == "K":
             largest["delta"] = min(1.0, 0.5 * float(apart.max()))
     K_s, K_a, L_s, L_a = min(2.0, largest["K_s"]), min(2.0, largest["K_a"]), largest["L_s"], largest["L_a"]
@@ -211,18 +211,25 @@ def steepness(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     ndarray, shape (S (S-1) / 2, n)
         Exact where every feature is affine.
     """
+    return np.concatenate(list(_steepness_by_state(rows, vertices)))
+
+
+def _steepness_by_state(rows: Rows, vertices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the parts of `steepness` with one z each: all of it at once may be too large."""
     _, terms, features = rows
     affine = features.links == 0
-    first, second = np.triu_indices(features.weights.shape[1], 1)
-    moved = 0.5 * (features.weights[:, first] - features.weights[:, second])  # (K, pairs)
-    change = np.abs(np.tensordot(moved[affine].T, terms[affine], axes=1)).sum(axis=-1)
     lipschitz, norms = features.link_lipschitz(vertices), np.abs(terms).sum(axis=-1)
-    for k in np.flatnonzero(~affine):
-        # no movement of the argument, or no weight of the feature: no contribution, however steep the link
-        moves, counts = moved[k] != 0.0, norms[k] != 0.0
-        steep = np.where(moves, lipschitz[k], 0.0) * np.abs(moved[k])
-        change[:, counts] += np.multiply.outer(steep, norms[k, counts])
-    return np.asarray(change)
+    for z in range(features.weights.shape[1]):
+        moved = 0.5 * (features.weights[:, [z]] - features.weights[:, z + 1 :])  # (K, S - 1 - z)
+        change = np.zeros((moved.shape[1], terms.shape[1]))
+        if affine.any():
+            change += np.abs(np.tensordot(moved[affine].T, terms[affine], axes=1)).sum(axis=-1)
+        for k in np.flatnonzero(~affine):
+            # no movement of the argument, or no weight of the feature: no contribution, however steep the link
+            moves, counts = moved[k] != 0.0, norms[k] != 0.0
+            steep = np.where(moves, lipschitz[k], 0.0) * np.abs(moved[k])
+            change[:, counts] += np.multiply.outer(steep, norms[k, counts])
+        yield change
 
 
 def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> ContractionBound:
@@ -457,14 +464,19 @@ def jacobian_product(
     return product
 
 
+def is_small(game: MeanFieldGame) -> bool:
+    """Return whether `constants` takes seconds at most."""
+    pairs = game.n_states * game.n_actions
+    return pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT
+
+
 def population_contraction(game: MeanFieldGame) -> tuple[float, Kind]:
     """Return L_pop and whether it is exact, at a cost that a large game can bear (docs/theory.md, section 4).
 
     Small games: of `constants`. Large ones: an upper bound. Rows have in common at least sum_y min_{s,a} P(y|s,a), so
     delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.
     """
-    pairs = game.n_states * game.n_actions
-    if pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT:
+    if is_small(game):
         none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
         found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))
         return found.L_pop, found.kind["L_pop"]

@@ -49,8 +49,9 @@ COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
-#: Exploitability below this is rounding, and not drawn.
-ROUNDED_EXPLOITABILITY = 1e-13
+#: Distances to an equilibrium below this are rounding, and not drawn; a predicted line goes through the point nearest
+#: to the second number.
+ROUNDED_DISTANCE, ANCHOR = 1e-11, 1e-6
 #: Iterations of a population's path that are drawn.
 PATH = 30
 #: Methods of `dynamics.METHODS` in words, and their looks: the explicit step is drawn over the implicit one.
@@ -243,7 +244,7 @@ def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.Da
 
 
 def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Return the exploitability of every exact method, and what theory predicts for it (claim C2).
+    """Return the distance to the equilibrium of every exact method, and what theory predicts for it (claim C2).
 
     Parameters
     ----------
@@ -253,13 +254,13 @@ def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
     Returns
     -------
     DataFrame
-        Columns game, method, series, start, iteration, exploitability, reached (iterations to `dynamics.ACCURACY`, the
-        slowest start's, nan if one did not get there), period (the longest), iterations (of the longest run). Series
-        "measured": from the first iteration on, above rounding. Series "predicted", of the first start: the square of
-        the predicted linear rate through the measured point nearest to `dynamics.ACCURACY`; for fictitious play k^-2
+        Columns game, method, series, start, iteration, distance, reached (iterations to an exploitability of
+        `dynamics.ACCURACY`, the slowest start's, nan if one did not get there), period (the longest), iterations (of
+        the longest run). Series "measured": from the first iteration on, above rounding. Series "predicted", of the
+        first start: the predicted linear rate through the measured point nearest to `ANCHOR`; for fictitious play k^-1
         through its last point.
     """
-    measured = histories[(histories["iteration"] > 0) & (histories["exploitability"] > ROUNDED_EXPLOITABILITY)]
+    measured = histories[(histories["iteration"] > 0) & (histories["distance"] > ROUNDED_DISTANCE)]
     facts = outcomes.groupby(["game", "method"], as_index=False).agg(
         rate=("predicted_rate", "first"),
         reached=("iterations_to_accuracy", lambda starts: starts.max(skipna=False)),
@@ -269,16 +270,16 @@ def dynamics_data(histories: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
     measured = measured.merge(facts, on=["game", "method"], how="left").assign(series="measured")
     parts = [measured]
     for (_, method), runs in measured[measured["start"] == 0].groupby(["game", "method"]):
-        nearest = runs.loc[np.log(runs["exploitability"] / ACCURACY).abs().idxmin()]
+        nearest = runs.loc[np.log(runs["distance"] / ANCHOR).abs().idxmin()]
         k, rate = runs["iteration"], nearest["rate"]
         if method == "fictitious_play":
             nearest = runs.iloc[-1]
-            line = nearest["exploitability"] * (k / nearest["iteration"]) ** -2.0
-            parts.append(runs.assign(series="predicted", exploitability=line)[k >= 0.1 * nearest["iteration"]])
+            line = nearest["distance"] * nearest["iteration"] / k
+            parts.append(runs.assign(series="predicted", distance=line)[k >= 0.1 * nearest["iteration"]])
         elif 0.0 < rate < 1.0 and method in ("pma_euclidean", "pma_kl"):
-            line = nearest["exploitability"] * rate ** (2.0 * (k - nearest["iteration"]))
-            parts.append(runs.assign(series="predicted", exploitability=line)[line < runs["exploitability"].max()])
-    columns = ["game", "method", "series", "start", "iteration", "exploitability", "reached", "period", "iterations"]
+            line = nearest["distance"] * rate ** (k - nearest["iteration"])
+            parts.append(runs.assign(series="predicted", distance=line)[line < runs["distance"].max()])
+    columns = ["game", "method", "series", "start", "iteration", "distance", "reached", "period", "iterations"]
     order = ["game", "method", "series", "start", "iteration"]
     return pd.concat(parts)[columns].sort_values(order, ignore_index=True)
 
@@ -506,7 +507,7 @@ def contraction(data: pd.DataFrame) -> Figure:
 
 @_styled
 def dynamics(data: pd.DataFrame) -> Figure:
-    """Draw the exploitability of every exact method against the iteration, one panel per game.
+    """Draw the distance to the equilibrium of every exact method against the iteration, one panel per game.
 
     Parameters
     ----------
@@ -520,7 +521,7 @@ def dynamics(data: pd.DataFrame) -> Figure:
     games = _by_game(data)
     handles = [
         Line2D([], [], color="0.5", label="measured, one line per start"),
-        Line2D([], [], label="predicted: spectral radius of PMA, $k^{-2}$ of fictitious play", **_DASHED),
+        Line2D([], [], label="predicted: spectral radius of PMA, $k^{-1}$ of fictitious play", **_DASHED),
     ]
     title = "Exact methods, each at the step size that the Jacobian gives it"
     figure, axes = _panels(len(games), 1.9, 1 + len(METHODS), title, handles, sharey=True)
@@ -531,20 +532,20 @@ def dynamics(data: pd.DataFrame) -> Figure:
             if runs.empty:
                 continue
             for _, curve in runs.groupby("start"):
-                ax.plot(curve["iteration"], curve["exploitability"], linewidth=1.0, **look)
+                ax.plot(curve["iteration"], curve["distance"], linewidth=1.0, **look)
             reached, period, iterations = runs[["reached", "period", "iterations"]].iloc[0]
             failure = f"cycle of {period:.0f}" if period > 1 else f"not in {iterations:.0f}"
             ax.plot([], [], label=f"{words}: " + (failure if np.isnan(reached) else f"{reached:.0f}"), **look)
         for _, line in table[table["series"] == "predicted"].groupby("method"):
-            ax.plot(line["iteration"], line["exploitability"], **_DASHED)
-        ax.set(xlabel="iteration $k$", xscale="log", yscale="log", ylim=(ROUNDED_EXPLOITABILITY, None))
+            ax.plot(line["iteration"], line["distance"], **_DASHED)
+        ax.set(xlabel="iteration $k$", xscale="log", yscale="log", ylim=(ROUNDED_DISTANCE, None))
         ax.yaxis.set_major_locator(LogLocator(numticks=6))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_minor_formatter(NullFormatter())
         if i % _shape(len(games))[1] == 0:
-            ax.set_ylabel(r"exploitability $\mathcal{E}_h(\pi_k)$")
+            ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
         _title(ax, i, _plain(game))
-        _legend(ax, rf"iterations to $10^{{{np.log10(ACCURACY):.0f}}}$")
+        _legend(ax, rf"iterations to exploitability $10^{{{np.log10(ACCURACY):.0f}}}$")
     return figure
 
 

@@ -29,7 +29,7 @@ from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDIN
 
 from pma_mfg import plotting
 
-VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "exploitability"}
+VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "distance"}
 VALUE |= {"phase": "spectral_radius"}
 
 
