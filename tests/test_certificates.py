@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import curved_game, family_game, frozen_game
+from scipy.special import expit
 
 from pma_mfg import certificates, equilibrium, games, lipschitz, operators
 from pma_mfg.games import Features, MeanFieldGame
@@ -275,6 +276,99 @@ def two_populations(slope):
     in_one = Features.build([[0.0, 1.0]])
     own = (np.array([[[0.0, slope], [0.0, 0.0]]]), in_one)
     return small_game(base, [[-0.5, 0.5], [0, 0]], 0.0, transition=(terms, in_one), reward_change=own)
+
+
+# --- games that attain the bounds: a bound that were a few percent smaller would be beaten
+
+NEAR = 1e-4  # of the way between two policies of a pair; what is quadratic in it is lost
+
+
+def two_rooms(slip, discount, reward, reward_change=None):
+    """States 0 and 1 keep an agent with probability (1 + slip)/2; in state 2 the action picks one of their rows."""
+    rooms = np.array([[1 + slip, 1 - slip, 0], [1 - slip, 1 + slip, 0]]) / 2
+    base = np.stack([np.stack([row, row]) for row in rooms] + [rooms])
+    own_terms, own_features = reward_change or (np.zeros((0, 3, 2)), Features.none(3))
+    terms, features = np.zeros((0, *base.shape)), Features.none(3)
+    return MeanFieldGame(discount, base, np.asarray(reward, float), terms, features, own_terms, own_features)
+
+
+def pair_near_corners(found, signs):
+    """Return two policies, one at the corners of the set with the signs given and one slightly inside, or vice versa.
+
+    In states with an even index the first policy is at the corner, in the others the second.
+    """
+    most = expit(found.q_span)  # a corner: the log-odds are the span
+    corner = np.where(np.asarray(signs) > 0, most, 1 - most)
+    inside = corner + NEAR * (0.5 - corner)
+    even = np.arange(len(corner)) % 2 == 0
+    first, second = np.where(even, corner, inside), np.where(even, inside, corner)
+    return np.stack([first, 1 - first], axis=1), np.stack([second, 1 - second], axis=1)
+
+
+def change_of_q(game, first, second):
+    q = [operators.q_values(game, p, operators.stable_population(game, p), Entropy(1.0)) for p in (first, second)]
+    return np.ptp(q[0] - q[1], axis=1)
+
+
+@pytest.mark.parametrize(("slip", "discount"), [(0.3, 0.9), (0.8, 0.5)])
+def test_a_game_attains_the_bound_on_how_values_move_q(slip, discount):
+    """Policies that fight the reward lose it all when they give in: gap, delta, discount and steering at once."""
+    game = two_rooms(slip, discount, [[0, 1], [0, 1], [0, 0]])
+    found = certificates.invariant_set(game, Entropy(1.0), "kl")
+    np.testing.assert_allclose(found.gap[:2], 2.0, rtol=1e-9)
+    first, second = pair_near_corners(found, [1, 1, 1])
+    first[2] = second[2] = 0.5
+    bound = certificates._change_between(game, found, np.abs(first - second).sum(axis=1))[2]
+    assert 0.999 * bound <= change_of_q(game, first, second)[2] <= bound * (1 + 1e-9)  # rounding
+
+
+@pytest.mark.parametrize("steering", [0.2, 0.8])
+def test_a_game_attains_the_bound_on_how_populations_move_q(steering):
+    """The action decides the next state; in each state the policy holds on to it, or in both it lets go."""
+    rows = np.array([[1 + steering, 1 - steering], [1 - steering, 1 + steering]]) / 2
+    own = (np.array([[[0, 1.0], [0, 0]]]), Features.build([[1.0, 0.0]]))
+    game = small_game(np.stack([rows, rows]), [[0, 0], [1, 0]], 0.0, reward_change=own)
+    found = certificates.invariant_set(game, Entropy(1.0), "kl")
+    corner = np.array([expit(found.q_span[0]), expit(-found.q_span[1])])
+    # equal l1 moves in both states, in one direction
+    first, second = (np.stack([p, 1 - p], axis=1) for p in (corner, corner - NEAR * np.array([1.0, 1.0])))
+    bound = certificates._change_between(game, found, np.abs(first - second).sum(axis=1))[0]
+    assert 0.999 * bound <= change_of_q(game, first, second)[0] <= bound * (1 + 1e-9)
+
+
+def test_a_game_attains_the_bound_on_the_loss_around_an_equilibrium():
+    """State 0 alone leaves the equilibrium, where both actions are equally good: its loss is the divergence."""
+    own = (np.array([[[0, 1.0], [0, 0], [0, 0]]]), Features.build([[1.0, 0.0, 0.0]], -0.5))
+    game = two_rooms(0.4, 0.9, np.zeros((3, 2)), own)
+    regularizer = Entropy(1.0)
+    uniform = operators.uniform_policy(game)
+    np.testing.assert_allclose(equilibrium.solve(game, regularizer).policy, uniform, rtol=0, atol=1e-12)
+    found = certificates.invariant_set(game, regularizer, "kl")
+    policy = uniform.copy()
+    policy[0] = expit(0.05), expit(-0.05)
+    assert found.q_span[0] > 0.1
+    for norm, distance in (("log-span", 0.05), ("l2", np.linalg.norm(policy[0] - 0.5)), ("l1", np.ptp(policy[0]))):
+        mirror = "kl" if norm == "log-span" else "euclidean"
+        compared = certificates._comparison(game, regularizer, found, uniform, mirror)
+        for change in compared[norm][1:]:
+            bound = change(np.array([distance, 0.0, 0.0]))[2]
+            if norm == "log-span":
+                assert 0.99 * bound <= change_of_q(game, policy, uniform)[2] <= bound
+            else:  # the chi-square distance is twice the divergence
+                assert 0.49 * bound <= change_of_q(game, policy, uniform)[2] <= bound
+
+
+def test_a_game_almost_attains_the_bound_on_populations_around_an_equilibrium():
+    rows = np.array([[1.1, 0.9], [0.9, 1.1]]) / 2
+    own = (np.array([[[0, 1.0], [0, 0]]]), Features.build([[1.0, 0.0]], -0.5))
+    game = small_game(np.stack([rows, rows]), np.zeros((2, 2)), 0.0, reward_change=own)
+    uniform = operators.uniform_policy(game)
+    found = certificates.invariant_set(game, Entropy(1.0), "kl")
+    free = certificates._comparison(game, Entropy(1.0), found, uniform, "kl")["log-span"][2]
+    policy = np.stack([expit([0.01, 0.01]), expit([-0.01, -0.01])], axis=1)
+    bound = free(np.array([0.01, 0.01]))[0]
+    # L_pop, some 0.05 here, is the set's and not the equilibrium's
+    assert 0.9 * bound <= change_of_q(game, policy, uniform)[0] <= bound
 
 
 #: Games with several fixed points, or stable populations, that a careless bound would certify.

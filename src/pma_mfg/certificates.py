@@ -314,12 +314,7 @@ def certificate(
     for norm, step in _steps(found, regularizer, step_size, mirror, game.n_actions).items():
         weights = np.ones(game.n_states)
         for _ in range(200):  # power iteration of a monotone homogeneous map: every weight gives a valid constant
-            radius = _as_l1(weights, norm, regularizer, game.n_actions)
-            moved = 0.5 * found.steering * radius
-            floor = found.least_mean_field
-            population = float(floor @ moved + (1.0 - floor.sum()) * moved.max()) / (1.0 - found.L_pop)
-            gain = float((found.gap * radius).max())
-            change = _q_change(game, found, found.q_population, found.gain_population, population, gain)
+            change = _change_between(game, found, _as_l1(weights, norm, regularizer, game.n_actions))
             if not np.isfinite(change).all():
                 break
             following = step(weights, change)
@@ -376,6 +371,15 @@ def _steps(
     if mirror == "kl":
         return {"log-span": log_span} if entropy else {}
     return {"l2": l2, "l1": l1} if entropy else {"l2": l2}
+
+
+def _change_between(game: MeanFieldGame, found: InvariantSet, radius: np.ndarray) -> np.ndarray:
+    """Return T(x) of Lemma 5.7, a bound on sp_a(q_pi(s) - q_pi'(s)) from ||pi(s) - pi'(s)||_1, shape (S,)."""
+    moved = 0.5 * found.steering * radius
+    floor = found.least_mean_field
+    population = float(floor @ moved + (1.0 - floor.sum()) * moved.max()) / (1.0 - found.L_pop)
+    gain = float((found.gap * radius).max())
+    return _q_change(game, found, found.q_population, found.gain_population, population, gain)
 
 
 def _q_change(
