@@ -358,6 +358,22 @@ def test_a_game_attains_the_bound_on_the_loss_around_an_equilibrium():
                 assert 0.49 * bound <= change_of_q(game, policy, uniform)[2] <= bound
 
 
+@pytest.mark.parametrize("n_actions", range(2, 6))
+def test_distances_turn_into_l1_by_factors_that_are_attained(n_actions):
+    regularizer = Entropy(0.7)
+    # in logarithms: half of the probability rises against the other half
+    half = np.arange(n_actions) < 1
+    policy = np.where(half, 0.5, 0.5 / (n_actions - 1))
+    moved = policy * np.exp(1e-3 * half)
+    moved /= moved.sum()
+    distance = regularizer.strength * np.ptp(np.log(moved / policy))
+    factor = certificates._as_l1(np.ones(1), "log-span", regularizer, n_actions)[0]
+    assert 0.999 * factor * distance <= np.abs(moved - policy).sum() <= factor * distance
+    signs = np.where(np.arange(n_actions) < n_actions // 2, 1.0 / (n_actions // 2), -1.0 / (n_actions - n_actions // 2))
+    factor = certificates._as_l1(np.ones(1), "l2", regularizer, n_actions)[0]
+    assert np.abs(signs).sum() == pytest.approx(factor * np.linalg.norm(signs), rel=1e-14)
+
+
 def test_a_game_almost_attains_the_bound_on_populations_around_an_equilibrium():
     rows = np.array([[1.1, 0.9], [0.9, 1.1]]) / 2
     own = (np.array([[[0, 1.0], [0, 0]]]), Features.build([[1.0, 0.0]], -0.5))
