@@ -91,6 +91,14 @@ def test_policies_of_the_set_have_the_stated_values_and_stay_in_it(name, regular
             assert outside(found, regularizer, mirror, updated) < 1e-9, step
 
 
+def set_of_one_state(span, regularizer, n_actions, mirror):
+    """Return the set that steps with sp(q) <= span keep, and a game of its shape."""
+    bounds = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
+    zero = np.zeros(1)
+    found = certificates.InvariantSet(*bounds, np.array([span]), zero, zero, 0.0, zero, 0.0, 0.0, zero, 0.0)
+    return found, frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
+
+
 @pytest.mark.parametrize("kind", [Entropy, Quadratic])
 @pytest.mark.parametrize("mirror", ["euclidean", "kl"])
 @given(seed=st.integers(0, 10**6), n_actions=st.integers(2, 6), span=st.floats(0.01, 30), step=st.floats(0.01, 100))
@@ -99,28 +107,13 @@ def test_a_step_with_a_bounded_q_keeps_the_set(kind, mirror, seed, n_actions, sp
     """The worst q of a given span is one of two values per action; steps from corners of the set try to leave it."""
     regularizer = kind(1.0)
     rng = np.random.default_rng(seed)
-    least, most, difference = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
-    found = certificates.InvariantSet(
-        least,
-        most,
-        difference,
-        np.array([span]),
-        np.zeros(1),
-        np.zeros(1),
-        0.0,
-        np.zeros(1),
-        0.0,
-        0.0,
-        np.zeros(1),
-        0.0,
-    )
-    game = frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
+    found, game = set_of_one_state(span, regularizer, n_actions, mirror)
     for policy in policies_in(found, regularizer, mirror, game, seed, count=8):
         q = span * rng.integers(2, size=(1, n_actions)).astype(float)
         updated = regularizer.proximal_step(q, policy, step, mirror=mirror)
         if mirror == "kl" and kind is Quadratic:
-            assert (least == 0).all()
-            assert (most == 1).all()
+            assert (found.least == 0).all()
+            assert (found.most == 1).all()
         else:
             assert outside(found, regularizer, mirror, updated) < 1e-9
 
@@ -191,22 +184,7 @@ def test_no_pair_of_policies_beats_the_certificate(name, regularizer, mirror, st
 def test_one_step_is_lipschitz_in_every_norm_used(kind, mirror, seed, n_actions, step):
     regularizer, rng = kind(0.7), np.random.default_rng(seed)
     span = rng.uniform(0.1, 5.0)
-    least, most, difference = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
-    found = certificates.InvariantSet(
-        least,
-        most,
-        difference,
-        np.array([span]),
-        np.zeros(1),
-        np.zeros(1),
-        0.0,
-        np.zeros(1),
-        0.0,
-        0.0,
-        np.zeros(1),
-        0.0,
-    )
-    game = frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
+    found, game = set_of_one_state(span, regularizer, n_actions, mirror)
     first, second = policies_in(found, regularizer, mirror, game, seed, count=2)
     q = span * rng.uniform(size=(2, 1, n_actions))
     q[1] = q[0] + rng.choice([1.0, 1e-3]) * (q[1] - q[0])

@@ -430,7 +430,8 @@ def _best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float
     }
 
 
-def _damped_at(rows: pd.DataFrame, share: float) -> tuple[Estimate, str]:
+def _damped_at(rows: pd.DataFrame, share: float) -> Claim:
+    """Return what both claims on PMA at a share of the locally fastest step size have in common."""
     unstable, region = _region(rows[rows["method"].str.startswith("pma") & (rows["share"] == share)])
     counts = ", ".join(
         f"{runs['arrived'].sum()} of {len(runs)} with {str(method).removeprefix('pma_')}"
@@ -438,34 +439,29 @@ def _damped_at(rows: pd.DataFrame, share: float) -> tuple[Estimate, str]:
     )
     missed = sorted(set(unstable.loc[~unstable["arrived"], "strength"]))
     failures = f"; misses at strength {', '.join(f'{strength:g}' for strength in missed)}" if missed else ""
-    return _share(unstable, "arrived"), f"{region}; converged: {counts or 'nothing to test'}{failures}"
+    return {
+        "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
+        "estimate": _share(unstable, "arrived"),
+        "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {region}; "
+        f"converged: {counts or 'nothing to test'}{failures}",
+    }
 
 
 def _damped(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    share = float(rows.loc[rows["method"] != "best_response", "share"].min())
-    estimate, how = _damped_at(rows, share)
-    return {
+    return _damped_at(rows, float(rows.loc[rows["method"] != "best_response", "share"].min())) | {
         "id": "C2-cycle",
         "statement": "Where best-response iteration fails, PMA with a moderate step size converges from every start.",
         "source": "the case for mirror ascent",
-        "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
-        "estimate": estimate,
         "expected": (1.0 - tolerance, 1.0),
-        "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {how}",
     }
 
 
 def _damped_fastest(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    share = float(rows.loc[rows["method"] != "best_response", "share"].max())
-    estimate, how = _damped_at(rows, share)
-    return {
+    return _damped_at(rows, float(rows.loc[rows["method"] != "best_response", "share"].max())) | {
         "id": "C2-fastest",
         "statement": "So does PMA with the step size that is fastest near the equilibrium.",
         "source": "none: whether local stability is enough",
-        "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
-        "estimate": estimate,
         "expected": (1.0 - tolerance, 1.0),
-        "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {how}",
     }
 
 
