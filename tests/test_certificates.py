@@ -232,6 +232,18 @@ def test_games_are_certified_at_a_hundredth_of_the_strength_that_the_theory_asks
     assert ours < theory / 100
 
 
+@pytest.mark.parametrize("kind", [Entropy, Quadratic])
+def test_a_coordination_game_is_certified_wherever_the_theory_certifies_it_and_far_below(kind):
+    """From all policies no invariant set would be found: the span of h grows with its strength."""
+    game = games.make("coordination", n_states=3, discount=0.9, attraction=1.0)
+    theory = smallest(lambda rho: lipschitz.contraction_bound(game, kind(rho), 1.0 / rho).L_gamma < 1)
+    ours = smallest(lambda rho: certificates.certificate(game, kind(rho), 1.0 / rho).L_gamma < 1)
+    assert theory < 1e4
+    assert ours < theory / 100
+    # the best response has the eigenvalue 0.9 * 0.9^2 / curvature: nothing can be certified where it exceeds 1
+    assert kind(ours).curvature(np.full(1, 1 / 3))[0] > 0.9 * 0.9**2
+
+
 def test_nothing_is_certified_where_nothing_is_known():
     assert certificates.certificate(GAMES["affine"], Quadratic(50.0), 1.0, "kl").L_gamma == np.inf
     wild = games.make("affine", n_states=4, n_actions=3, discount=0.9, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)

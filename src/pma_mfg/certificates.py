@@ -23,8 +23,12 @@ from pma_mfg.regularizers import Entropy, Mirror, Regularizer
 
 #: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
 Change = Callable[[np.ndarray], np.ndarray]
-#: Rounds of refining the invariant set; each gives a valid one, and later rounds gain next to nothing.
+#: Least and largest probability of an action and largest difference of two, each (S,).
+Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
+#: Rounds of growing and of refining the invariant set; later rounds gain next to nothing.
 REFINEMENTS = 30
+#: A growing set overshoots what it needs by this factor, to arrive in finitely many rounds.
+GROWTH = 1.001
 #: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
 OUTWARD = 1e-12
 #: `attraction` follows its comparison system until the distance has shrunk by this factor.
@@ -112,33 +116,19 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
     """
     game = game.dense("certificates")
     states, actions, discount = game.n_states, game.n_actions, game.discount
-    shape = (states, actions) * 2
-    least, most, difference = np.zeros(states), np.ones(states), np.ones(states)
-    floor = np.zeros(states)
-    highest = float(regularizer.value(np.full(actions, 1.0 / actions)))
-    lowest = np.full(states, highest - regularizer.span(actions))
+    bounds, floor = _first_set(game, regularizer, mirror)
     value_span = np.inf
     for _ in range(REFINEMENTS):
-        vertices = _vertices(floor)
-        apart = lipschitz.row_distances(lipschitz.transition_rows(game), vertices).reshape(shape)
-        steering = np.einsum("sasb->sab", apart).max(axis=(1, 2))
-        rewards = lipschitz.row_distances(lipschitz.reward_rows(game), vertices).reshape(shape)
-        choice = np.einsum("sasb->sab", rewards).max(axis=(1, 2))
-        mixed = lipschitz.transition_rows(game, least)
-        mixed_apart = lipschitz.row_distances(mixed, vertices).reshape(shape)
-        delta = min(1.0, 0.5 * float(mixed_apart.max()))
-        reward_span = float(lipschitz.row_distances(lipschitz.reward_rows(game, least), vertices).max())
-        previous, value_span = value_span, (reward_span + highest - lowest.min()) / (1.0 - discount * delta)
-        q_span = (choice + 0.5 * discount * steering * value_span) * (1.0 + OUTWARD)
-        least, most, difference = _policy_set(q_span, regularizer, actions, mirror)
-        lowest = np.array(
-            [_lowest(regularizer, *bounds, actions) for bounds in zip(least, most, difference, strict=True)]
-        )
-        floor = np.maximum(floor, _least_row_entries(mixed, vertices))
+        previous, facts = value_span, _facts(game, regularizer, bounds, floor)
+        value_span, q_span = facts.value_span, facts.q_span
+        bounds = _policy_set(q_span, regularizer, actions, mirror)
+        floor = np.maximum(floor, _least_row_entries(facts.rows, facts.vertices))
         if value_span > (1.0 - 1e-4) * previous:
             break
-    across = 0.5 * mixed_apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
-    drift = lipschitz.steepness(mixed, vertices).max(axis=1)
+    least, most, difference = bounds
+    vertices = facts.vertices
+    across = 0.5 * facts.apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
+    drift = lipschitz.steepness(facts.rows, vertices).max(axis=1)
 
     def spread(floor: np.ndarray | None) -> np.ndarray:
         transitions = (lipschitz.transition_rows(game, floor), 0.5 * discount * value_span)
@@ -152,12 +142,71 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
         gap=q_span + _gradient_spans(regularizer, least, most, difference, q_span, mirror),
         least_mean_field=floor,
         value_span=value_span,
-        steering=steering,
-        delta=delta,
+        steering=facts.steering,
+        delta=facts.delta,
         L_pop=float((across + drift).max(initial=0.0)) * (1.0 + OUTWARD),
         q_population=_within_states(spread(None), actions),
         gain_population=float(spread(least).max()),
     )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is certain while policies are within bounds and mean fields above a floor.
+
+    As in `InvariantSet`; `rows` are the transitions of extreme policies, `apart` their distances (S, A, S, A),
+    `vertices` those of the mean fields.
+    """
+
+    q_span: np.ndarray
+    value_span: float
+    steering: np.ndarray
+    delta: float
+    rows: Rows
+    apart: np.ndarray
+    vertices: np.ndarray
+
+
+def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor: np.ndarray) -> _Facts:
+    shape, vertices, least = (game.n_states, game.n_actions) * 2, _vertices(floor), bounds[0]
+
+    def distances(rows: Rows) -> np.ndarray:
+        return lipschitz.row_distances(rows, vertices).reshape(shape)
+
+    rows = lipschitz.transition_rows(game, least)
+    apart = distances(rows)
+    delta = min(1.0, 0.5 * float(apart.max()))
+    steering = np.einsum("sasb->sab", distances(lipschitz.transition_rows(game))).max(axis=(1, 2))
+    choice = np.einsum("sasb->sab", distances(lipschitz.reward_rows(game))).max(axis=(1, 2))
+    highest = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
+    lowest = min(_lowest(regularizer, *entry, game.n_actions) for entry in zip(*bounds, strict=True))
+    reward_span = float(distances(lipschitz.reward_rows(game, least)).max())
+    value_span = (reward_span + highest - lowest) / (1.0 - game.discount * delta)
+    q_span = (choice + 0.5 * game.discount * steering * value_span) * (1.0 + OUTWARD)
+    return _Facts(q_span, value_span, steering, delta, rows, apart, vertices)
+
+
+def _first_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> tuple[Bounds, np.ndarray]:
+    """Return bounds of an invariant set with the uniform policy and every equilibrium, and a floor of its mean fields.
+
+    The smallest that is found by growing the set from the span of an optimal Q; else all policies.
+    """
+    states = game.n_states
+    everything = (np.zeros(states), np.ones(states), np.ones(states))
+    c = lipschitz.constants(game)
+    optimal = c.L_s / (1.0 - 0.5 * game.discount * c.K_s)  # Proposition 2.3
+    whole = _facts(game, regularizer, everything, np.zeros(states))
+    choice = whole.q_span - 0.5 * game.discount * whole.steering * whole.value_span
+    q_span = (choice + 0.5 * game.discount * whole.steering * optimal) * (1.0 + OUTWARD)
+    for _ in range(REFINEMENTS):
+        bounds, floor = _policy_set(q_span, regularizer, game.n_actions, mirror), np.zeros(states)
+        for _ in range(3):
+            floor = np.maximum(floor, _least_row_entries(lipschitz.transition_rows(game, bounds[0]), _vertices(floor)))
+        needed = _facts(game, regularizer, bounds, floor).q_span
+        if (needed <= q_span).all():
+            return bounds, floor
+        q_span = np.maximum(q_span, needed) * GROWTH
+    return everything, np.zeros(states)
 
 
 def _vertices(floor: np.ndarray) -> np.ndarray:
@@ -170,9 +219,7 @@ def _least_row_entries(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(lipschitz.entry_ranges(rows, vertices)[0].min(axis=0), 0.0))
 
 
-def _policy_set(
-    q_span: np.ndarray, regularizer: Regularizer, n_actions: int, mirror: Mirror
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, mirror: Mirror) -> Bounds:
     """Return least, most and difference of a set that a step with sp_a(q(s)) <= q_span(s) keeps, each (S,)."""
     relative = q_span / regularizer.strength
     if n_actions == 1:
