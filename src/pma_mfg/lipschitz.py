@@ -374,6 +374,38 @@ def jacobian(
     d_policy[np.arange(states), :, np.arange(states), :] = basis
     d_policy = d_policy.reshape(count, states, actions)
 
+    q, d_q = q_derivative(game, policy, regularizer, d_policy)
+    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
+    inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
+    # Hessian of the mirror map where the step starts and where it ends
+    start, end = (1.0 / policy, 1.0 / updated) if mirror == "kl" else (1.0, 1.0)
+    weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
+    push = d_q + inverse_step * start * d_policy
+    mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
+    d_updated = weight * (push - mean_push)
+    return np.asarray((d_updated @ basis.T).reshape(count, count).T)
+
+
+def q_derivative(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, d_policy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return q = Gamma_q(pi, mu_pi) and its derivatives in directions of the policy, by (7.1) to (7.3).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+        Dense.
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    d_policy : ndarray, shape (n, S, A)
+        Directions, whose rows sum to zero.
+
+    Returns
+    -------
+    q : ndarray, shape (S, A)
+    d_q : ndarray, shape (n, S, A)
+    """
+    states = game.n_states
     mean_field = operators.stable_population(game, policy)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     kernel = operators.policy_kernel(transition, policy)
@@ -395,16 +427,7 @@ def jacobian(
     gain = (d_policy * slope).sum(axis=2) + (policy * d_target).sum(axis=2)
     d_value = np.linalg.solve(identity - game.discount * kernel, gain.T).T
     d_q = d_target + game.discount * np.tensordot(d_value, transition, axes=([1], [2]))
-
-    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
-    inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    # Hessian of the mirror map where the step starts and where it ends
-    start, end = (1.0 / policy, 1.0 / updated) if mirror == "kl" else (1.0, 1.0)
-    weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
-    push = d_q + inverse_step * start * d_policy
-    mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
-    d_updated = weight * (push - mean_push)
-    return np.asarray((d_updated @ basis.T).reshape(count, count).T)
+    return q, d_q
 
 
 def jacobian_product(

@@ -274,17 +274,28 @@ def policy_mirror_ascent(
     """Return the norm of the Jacobian of Gamma_eta at (pi,), induced by a norm of `distance` on both sides."""
     (policy,) = point
     states, actions = policy.shape
+    scale = weights / weights[:, None]
+    if norm == "log-span":  # in logarithms throughout: a change of u would have no digits where u is tiny
+        to_policy = policy[:, :, None] * (np.eye(actions) - policy[:, None, :])  # from a change of log pi to that of pi
+        d_policy = np.zeros((states, actions, states, actions))
+        d_policy[np.arange(states), :, np.arange(states), :] = to_policy.transpose(0, 2, 1)
+        q, d_q = lipschitz.q_derivative(game, policy, regularizer, d_policy.reshape(-1, states, actions))
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
+        updated = np.maximum(updated, np.finfo(float).tiny)
+        d_q = d_q.reshape(states, actions, states, actions).transpose(2, 0, 3, 1)
+        # (1 + eta u (-h''(u))) d log u = d log pi + eta dq - lambda, with sum_a du_a = 0
+        push = np.eye(states)[:, :, None, None] * np.eye(actions) + step_size * d_q
+        share = 1.0 / (1.0 + step_size * updated * regularizer.curvature(updated))
+        mean = np.einsum("ta,tsab->tsb", updated * share, push) / (updated * share).sum(axis=1)[:, None, None]
+        moved = share[:, None, :, None] * (push - mean[:, :, None, :])
+        size, logarithms = span_norm(moved * scale[:, :, None, None])
+        direction = (to_policy @ logarithms[:, :, None])[:, :, 0]
+        return size, size, (direction * weights[:, None],)
     basis = lipschitz.tangent_basis(actions)
     matrix = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
     blocks = matrix.reshape(states, actions - 1, states, actions - 1).transpose(0, 2, 1, 3)
-    blocks = blocks * (weights / weights[:, None])[:, :, None, None]
-    if norm == "log-span":
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
-        # from a change of log pi to that of pi, and back
-        to_policy = policy[:, :, None] * (np.eye(actions) - policy[:, None, :])
-        size, logarithms = span_norm(basis.T @ blocks @ basis @ to_policy / updated[:, None, :, None])
-        lower, upper, direction = size, size, (to_policy @ logarithms[:, :, None])[:, :, 0]
-    elif norm == "l1":
+    blocks = blocks * scale[:, :, None, None]
+    if norm == "l1":
         lower, upper, direction = block_norm(basis.T @ blocks @ basis, 1)
     else:
         lower, upper, coordinates = block_norm(blocks, 2)
