@@ -222,3 +222,43 @@ def test_a_truncated_table_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"table\.parquet: file: .* expected a complete Parquet table"):
         storage.read_table(path)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    monkeypatch.setattr(storage, "CHECKPOINT_SECONDS", 0.0)
+
+
+def test_a_run_goes_on_from_its_checkpoint(tmp_path, eager):
+    storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
+    found = storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load()
+    assert found.keys() == ARRAYS.keys()
+    assert all(np.array_equal(found[name], ARRAYS[name], equal_nan=True) for name in ("matrix", "codes", "specials"))
+
+
+def test_a_run_with_other_arguments_starts_anew(tmp_path, eager, monkeypatch):
+    storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
+    assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 2}).load() is None
+    monkeypatch.setattr(storage, "__version__", "another")
+    assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load() is None
+
+
+def test_a_damaged_checkpoint_counts_as_none(tmp_path, eager):
+    checkpoint = storage.Checkpoint(tmp_path / "table.parquet", {})
+    checkpoint.save(lambda: ARRAYS)
+    damage(checkpoint.path, len(checkpoint.path.read_bytes()) // 2)
+    assert checkpoint.load() is None
+    checkpoint.discard()
+    checkpoint.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_written_now_and_then_only(tmp_path, monkeypatch):
+    clock = iter([0.0, 1.0, 25.0, 25.0, 30.0])
+    monkeypatch.setattr(storage.time, "monotonic", lambda: next(clock))
+    checkpoint = storage.Checkpoint(tmp_path / "table.parquet", {})
+    checkpoint.save(lambda: {"step": np.array(1)})
+    assert checkpoint.load() is None
+    checkpoint.save(lambda: {"step": np.array(2)})
+    checkpoint.save(lambda: {"step": np.array(3)})
+    assert checkpoint.load()["step"] == 2

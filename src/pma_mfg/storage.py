@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,8 @@ from pma_mfg import __version__
 from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
+#: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
+CHECKPOINT_SECONDS = 20.0
 #: What numpy, zipfile and zlib raise on a file that is damaged, cut short, or something else.
 _DAMAGE = (
     OSError,
@@ -121,6 +124,45 @@ def read_arrays(
             source, "content_hash", stored_hash, "the hash of the file's content: it was changed or damaged"
         )
     return entries, metadata
+
+
+class Checkpoint:
+    """Where a long run keeps its state, so that a killed job goes on instead of starting anew.
+
+    The file stands beside the run's output under a hidden name, and belongs to one key: a run with other arguments, on
+    another game or by another version of the library never goes on from it.
+
+    Parameters
+    ----------
+    path : path-like
+        The run's output.
+    key : mapping of str to anything that JSON knows
+        All that determines the run.
+    """
+
+    def __init__(self, path: str | Path, key: Mapping[str, Any]) -> None:
+        path = Path(path)
+        self.path = path.with_name(f".{path.name}.checkpoint.npz")
+        self.key = hashlib.sha256(json.dumps({**key, "library": __version__}, sort_keys=True).encode()).hexdigest()
+        self._saved = time.monotonic()
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Return the arrays last saved under this key, or None; a damaged file counts as none."""
+        try:
+            arrays, metadata = read_arrays(self.path)
+        except InputError:
+            return None
+        return arrays if metadata.get("key") == self.key else None
+
+    def save(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Write the arrays that `state` returns, unless less than `CHECKPOINT_SECONDS` have passed since the last."""
+        if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
+            write_arrays(self.path, state(), {"key": self.key})
+            self._saved = time.monotonic()
+
+    def discard(self) -> None:
+        """Remove the file, once the run's output is written."""
+        self.path.unlink(missing_ok=True)
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
