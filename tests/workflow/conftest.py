@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -54,3 +54,19 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_copy(tmp_path: Path) -> Path:
     """An unused copy of the repository."""
     return copy_of_repository(tmp_path / "copy")
+
+
+@pytest.fixture
+def without(smoke: Path, tmp_path: Path) -> Callable[[Sequence[str]], Path]:
+    """Give tests a copy of the finished smoke run from which some points, their tables and the verdicts are gone."""
+
+    def copy(points: Sequence[str]) -> Path:
+        folder = shutil.copytree(smoke, tmp_path / "copy", symlinks=True)
+        results = folder / "results/smoke"
+        for name in points:
+            shutil.rmtree(results / "points" / name)
+            (results / "tables" / f"{name}.parquet").unlink()
+        (results / "claims.json").unlink()
+        return folder
+
+    return copy
