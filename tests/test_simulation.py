@@ -271,14 +271,21 @@ def samples(n, kept, rest, count, seed):
     return drawn
 
 
-def binomial_cells(law, n, count):
-    """Return increasing bounds whose cells (low, high] have about 1/150 of the law each, or one number each."""
+def cells_of(drawn, law, n):
+    """Return how many draws, and how many of them are expected, in cells of at least 30 expected and a 150th."""
+    count = len(drawn)
     bounds = np.unique(np.concatenate([[-1.0], law.ppf(np.linspace(0.002, 0.998, 150)), [float(n)]]))
-    probability = np.diff(law.cdf(bounds))
-    probability[-1] = law.sf(bounds[-2])
-    keep = np.concatenate([[True], np.cumsum(probability)[:-1] * count > 30, [True]])
-    keep &= np.concatenate([[True], probability[::-1].cumsum()[::-1][1:] * count > 30, [True, True]])
-    return bounds[keep]
+    upper, lower = law.cdf(bounds), law.sf(bounds)
+    kept = [0]
+    for i in range(1, len(bounds)):
+        expected = count * (upper[i] - upper[kept[-1]])
+        if expected >= 30 and count * lower[i] >= 30:
+            kept.append(i)
+    edges = bounds[[*kept, len(bounds) - 1]]
+    probability = np.array([law.cdf(high) - law.cdf(low) for low, high in itertools.pairwise(edges)])
+    probability[-1] = law.sf(edges[-2])
+    seen = np.array([np.count_nonzero((low < drawn) & (drawn <= high)) for low, high in itertools.pairwise(edges)])
+    return seen, count * probability / probability.sum()
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 20, 33, 100, 1000, 10**4, 10**6, 10**9, 10**15])
@@ -290,23 +297,18 @@ def test_binomials_have_their_law(n, p):
     assert (drawn == np.floor(drawn)).all()
     assert drawn.min() >= 0
     assert drawn.max() <= n
-    bounds = binomial_cells(law, n, count)
-    expected = count * np.array([law.cdf(h) - law.cdf(l) for l, h in itertools.pairwise(bounds)])
-    expected[-1] = count * law.sf(bounds[-2])
-    seen = np.array([np.count_nonzero((l < drawn) & (drawn <= h)) for l, h in itertools.pairwise(bounds)])
+    seen, expected = cells_of(drawn, law, n)
     assert seen.sum() == count
     if len(seen) > 1:
-        assert chisquare(seen, expected * count / expected.sum()).pvalue > 1e-8
+        assert chisquare(seen, expected).pvalue > 1e-8
     # n p < 1e-3 draws: nothing but zeros, up to some of probability 60; six standard errors otherwise
     assert abs(drawn.mean() - law.mean()) <= 6 * law.std() / np.sqrt(count) + 10 / count * (law.mean() < 1e-3)
 
 
-def test_a_binomial_that_is_wrong_by_a_percent_of_its_deviation_is_detected():
+def test_a_binomial_that_is_off_by_a_few_percent_of_its_deviation_is_detected():
     n, count = 10**9, 400_000
-    drawn = samples(n, 0.3, 0.7, count, 0) + 0.02 * binom(n, 0.3).std()
-    bounds = binomial_cells(binom(n, 0.3), n, count)
-    seen = np.array([np.count_nonzero((l < drawn) & (drawn <= h)) for l, h in itertools.pairwise(bounds)])
-    assert chisquare(seen, count * np.diff(binom(n, 0.3).cdf(bounds)) * seen.sum() / count).pvalue < POWER
+    drawn = samples(n, 0.3, 0.7, count, 0) + 0.04 * binom(n, 0.3).std()
+    assert chisquare(*cells_of(drawn, binom(n, 0.3), n)).pvalue < POWER
 
 
 def test_binomial_moments_at_a_billion_agents():
@@ -342,15 +344,15 @@ def test_rows_move_agent_by_agent_or_by_binomials_in_one_law(n_agents):
     wide = np.zeros((23, 23))
     wide[:, [0, 9, 22]] = row
     stream = simulation.random_stream(np.random.default_rng(n_agents))
-    narrow = [moved_counts(stream, np.array([n_agents, 0.0, 0.0]), np.tile(row, (3, 1))) for _ in range(RUNS)]
+    narrow = [moved_counts(stream, np.array([n_agents, 0.0, 0.0]), np.tile(row, (3, 1))) for _ in range(8000)]
     others = np.zeros(23)
     others[4] = min(n_agents, 46)
-    broad = np.array([moved_counts(stream, others, wide)[[0, 9, 22]] for _ in range(RUNS)])
+    broad = np.array([moved_counts(stream, others, wide)[[0, 9, 22]] for _ in range(8000)])
     assert (broad.sum(axis=1) == others[4]).all()
     for found, total in ((np.array(narrow), n_agents), (broad, others[4])):
         for y in range(3):
             law = binom(total, row[y])
-            expected = RUNS * law.pmf(np.arange(total + 1))
+            expected = 8000 * law.pmf(np.arange(total + 1))
             seen = np.bincount(found[:, y].astype(int), minlength=int(total) + 1)
             ok = expected > 20
             merged = (np.append(x[ok], x[~ok].sum()) for x in (seen, expected))

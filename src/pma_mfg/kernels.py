@@ -356,7 +356,7 @@ with kernel_cache(Path(__file__)) as kernel:
                             next_number += 1
                             slot, step = 0, top
                             while step > 0:
-                                slot += step * np.int64(u < drawn[slot + step - 1])
+                                slot += step * int(u < drawn[slot + step - 1])
                                 step //= 2
                             moved[successors[starts[slot] + i]] += 1.0
                         left[i] = 0.0

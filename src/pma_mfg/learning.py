@@ -354,7 +354,7 @@ def centralized(
     ndarray, shape (K + 1, S, A)
         pi_0, ..., pi_K.
     """
-    policies = [operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)]
+    policies = [operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
         policies = list(resume["policies"])
@@ -371,7 +371,7 @@ def centralized(
         resume = None
         if inside is None:
             # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
-            population.tagged[1] = kernels.draw(population.stream, policy[population.tagged[0]])
+            population.tagged[1] = kernels.draw(population.stream, policy[population.tagged[0]].copy())
         q = ctd(
             game,
             policy,

@@ -82,7 +82,7 @@ def ctd_errors(
             save=None if checkpoint is None else save,
         )
         after_replicate()
-        return np.abs(estimates - truth).max(axis=(1, 2))
+        return np.asarray(np.abs(estimates - truth).max(axis=(1, 2)))
 
     rows = []
     for replicate, errors in enumerate(_replicates(run, n_replicates, checkpoint)):
