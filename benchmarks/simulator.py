@@ -206,7 +206,7 @@ def main() -> None:
 
     print("\nsmall populations: with the switch to single agents, and without")
     for n_states, n_agents in ((5, 20), (5, 75), (10, 100), (10, 300), (50, 100), (50, 1000), (50, 7500)):
-        game, steps = planted(n_states), max(200, 500_000 // (n_states**2 + 10 * n_agents))
+        game, steps = planted(n_states), 2_000_000 // (n_states**2 + 5 * n_agents) + 500
         sides = {"library": library(game, n_agents, steps), "counts": library(game, n_agents, steps, True)}
         print(line(f"S = {n_states}, N = {n_agents}", alternating(sides)))
 

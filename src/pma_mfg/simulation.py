@@ -159,8 +159,11 @@ def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, T
         )
     shape = (game.base_reward.size, game.n_states)
     base, changes = table.reshape(shape), game.transition_terms.reshape(len(game.transition_terms), *shape)
-    rows, successors = np.nonzero((base != 0.0) | changes.any(axis=0))
-    return rows, successors, base[rows, successors], changes[:, rows, successors]
+    pattern = (base != 0.0) | changes.any(axis=0)
+    rows, successors = np.nonzero(pattern)
+    if pattern.all():  # as usual: copies of large tables are spared
+        return rows, successors, base.ravel(), changes.reshape(len(changes), -1)
+    return rows, successors, base[pattern], changes[:, pattern]
 
 
 def _terms(changes: Table) -> Tables:
