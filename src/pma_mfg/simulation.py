@@ -20,7 +20,9 @@ from pma_mfg.regularizers import Regularizer
 
 #: Populations of at most this many agents per entry of P_pi move agent by agent, if transitions are affine.
 AGENTS_PER_ENTRY = 3.0
-#: But not if that takes alias tables with more entries than this (16 bytes each).
+#: Fewer, in inverse proportion, if the alias tables have more entries than this (24 bytes each) and leave the cache;
+CACHED_ENTRIES = 2**13
+#: and none if they have more than this.
 ALIAS_ENTRIES = 2 * 10**6
 
 Tables = tuple[Any, ...]
@@ -130,13 +132,14 @@ def policy_tables(
         _terms(changes[:, entries]),
     )
     vertices = np.zeros((0, len(keys)))
-    if n_agents is not None and n_agents <= AGENTS_PER_ENTRY * len(keys):
-        features = game.transition_features
-        n_vertices = size if len(features.links) else 1
-        affine = not features.links.any()  # the identity has the code 0
-        if affine and n_vertices * len(keys) <= ALIAS_ENTRIES:
-            phi = to_dense(features.weights).T[:n_vertices] + features.offsets
-            vertices = _floats(base + phi @ changes)
+    features = game.transition_features
+    n_vertices = size if len(features.links) else 1
+    n_aliases = n_vertices * len(keys)
+    limit = AGENTS_PER_ENTRY * len(keys) * min(1.0, CACHED_ENTRIES / n_aliases)
+    affine = not features.links.any()  # the identity has the code 0
+    if affine and n_aliases <= ALIAS_ENTRIES and n_agents is not None and n_agents <= limit:
+        phi = to_dense(features.weights).T[:n_vertices] + features.offsets
+        vertices = _floats(base + phi @ changes)
     aliases = (
         _integers(starts),
         _integers(successors),
@@ -162,7 +165,7 @@ def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, T
     pattern = (base != 0.0) | changes.any(axis=0)
     rows, successors = np.nonzero(pattern)
     if pattern.all():  # as usual: copies of large tables are spared
-        return rows, successors, base.ravel(), changes.reshape(len(changes), -1)
+        return rows, successors, base.ravel(), changes.reshape(len(changes), base.size)
     return rows, successors, base[pattern], changes[:, pattern]
 
 
