@@ -1,26 +1,28 @@
-"""Time the counts simulator against its baselines, both sides in this run: `make bench`.
+"""Time the counts simulator against its alternatives, all sides in this run: `make bench`; see benchmarks/README.md.
 
-The work is TD learning (Algorithm 1) on one trajectory of the N-agent game. The baseline is the same algorithm as a
-numpy loop over steps: one multinomial call for all states, the same averaged transition tables, features of an affine
-game by one product. Sides alternate, and the median of the ratios is reported, so that a machine whose speed drifts
-does not favour one of them. Nothing is asserted here.
+Nothing is asserted here.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numba import njit
+from timing import alternating, line
 
-from pma_mfg import games, learning
+from pma_mfg import games, learning, operators, simulation
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import initial_population
 
-REPEATS = 7
+try:
+    import jax_loops
+except ImportError:
+    jax_loops = None
+
 REGULARIZER = Entropy(0.1)
+REPLICATES = 64
 
 
 def numpy_loop(
@@ -38,7 +40,7 @@ def numpy_loop(
     rows_terms = np.ascontiguousarray(np.moveaxis(game.transition_terms, 0, 2))
     rewards_terms = np.ascontiguousarray(np.moveaxis(game.reward_terms, 0, 2))
     entropy, cumulative_policy = REGULARIZER.value(policy).tolist(), policy.cumsum(axis=1)
-    scale, discount = learning.td_scale(game, policy), game.discount
+    scale, discount = 1.0, game.discount
     q = np.zeros_like(policy)
     for m in range(n_updates):
         mean_field = others / n_agents
@@ -61,54 +63,157 @@ def compiled(
     game: MeanFieldGame, policy: np.ndarray, n_agents: int, n_updates: int, rng: np.random.Generator
 ) -> np.ndarray:
     """The same work by the library; returns Q, shape (S, A)."""
-    scale = learning.td_scale(game, policy)
-    return learning.ctd(game, policy, n_agents, REGULARIZER, n_updates, 0, scale, scale, rng)
+    return learning.ctd(game, policy, n_agents, REGULARIZER, n_updates, 0, 1.0, 1.0, rng)
 
 
-def microseconds(run: Callable[..., object], game: MeanFieldGame, n_agents: int, n_steps: int, seed: int) -> float:
-    """Return the time per step of one call."""
-    rng = np.random.default_rng(seed)
-    start = time.perf_counter()
-    run(game, game.planted.policy, n_agents, n_steps, rng)
-    return (time.perf_counter() - start) / n_steps * 1e6
+def affine_tables(game: MeanFieldGame, policy: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return weights (K, S) and offsets (K,) of affine features, and P0 and the P_k averaged over the policy."""
+    features = game.transition_features
+    base = np.einsum("sa,say->sy", policy, game.base_transition)
+    terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
+    return features.weights, features.offsets, base, terms
 
 
-def median_ratio(numerators: list[float], denominators: list[float]) -> float:
-    """Return the median of the ratios of runs that stood next to each other."""
-    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
+def numpy_replicates(
+    tables: tuple[np.ndarray, ...], counts: np.ndarray, n_steps: int, replicates: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Move the counts of many replicates by n_steps steps, all in one numpy call; returns them, (replicates, S)."""
+    weights, offsets, base, terms = tables
+    flat, n_agents = terms.reshape(len(terms), -1), counts.sum()
+    moving = np.tile(counts, (replicates, 1))
+    for _ in range(n_steps):
+        phi = (moving / n_agents) @ weights.T + offsets
+        kernel = (phi @ flat).reshape(-1, *base.shape)
+        kernel += base
+        moving = rng.multinomial(moving, kernel).sum(axis=1)
+    return moving
+
+
+@njit
+def individuals(
+    tables: tuple[np.ndarray, ...], states: np.ndarray, n_steps: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Move every agent on its own by n_steps steps, compiled; returns the counts, (S,)."""
+    weights, offsets, base, terms = tables
+    size = len(base)
+    counts = np.bincount(states, minlength=size)
+    for _ in range(n_steps):
+        phi = weights @ (counts / len(states)) + offsets
+        cumulative = base.copy()
+        for k in range(len(phi)):
+            cumulative += phi[k] * terms[k]
+        for s in range(size):
+            for y in range(1, size):
+                cumulative[s, y] += cumulative[s, y - 1]
+        counts[:] = 0
+        for i in range(len(states)):
+            u, s, y = rng.random(), states[i], 0
+            while y < size - 1 and u >= cumulative[s, y]:
+                y += 1
+            states[i] = y
+            counts[y] += 1
+    return counts
+
+
+def planted(n_states: int) -> MeanFieldGame:
+    """Return a planted game with mean-field coupling in rewards and transitions: as many features as states."""
+    return games.make("planted_smooth", n_states=n_states, n_actions=3, discount=0.8, seed=1, strength=0.1)
+
+
+def sparse(n_states: int, n_successors: int) -> MeanFieldGame:
+    """Return a crowd-averse game with few successors per state and action."""
+    parameters = {"n_states": n_states, "n_actions": 3, "discount": 0.8, "seed": 0, "n_successors": n_successors}
+    return games.make("crowd_averse", coupling=n_states / 2, **parameters)
+
+
+def library(game: MeanFieldGame, n_agents: int, n_steps: int, by_counts: bool = False) -> Any:
+    """Return a side that runs TD learning with the library; without the switch to single agents if so asked."""
+    policy = game.planted.policy if game.planted is not None else operators.uniform_policy(game)
+
+    def run(seed: int) -> int:
+        kept = simulation.AGENTS_PER_ENTRY
+        simulation.AGENTS_PER_ENTRY = 0.0 if by_counts else kept
+        compiled(game, policy, n_agents, n_steps, np.random.default_rng(seed))
+        simulation.AGENTS_PER_ENTRY = kept
+        return n_steps
+
+    return run
+
+
+def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]:
+    """Return the library and the ways to do without it, as sides of one comparison."""
+    game = planted(n_states)
+    policy, mean_field = game.planted.policy, game.planted.mean_field
+    tables = affine_tables(game, policy)
+    counts = np.random.default_rng(0).multinomial(n_agents, mean_field)
+    steps = 200_000 // n_states**2 + 1000
+
+    def loop(seed: int) -> int:
+        numpy_loop(game, policy, n_agents, steps // 10, np.random.default_rng(seed))
+        return steps // 10
+
+    def replicates(seed: int) -> int:
+        done = max(10, steps // 100)
+        numpy_replicates(tables, counts, done, REPLICATES, np.random.default_rng(seed))
+        return done * REPLICATES
+
+    sides: dict[str, Any] = {"library": library(game, n_agents, steps)}
+    sides |= {"numpy loop": loop, f"numpy x {REPLICATES}": replicates}
+    if jax_loops is not None:
+        for many in (1, REPLICATES):
+            done = max(2, 100 // n_states // many)
+
+            def jax_side(seed: int, many: int = many, done: int = done) -> int:
+                jax_loops.run_counts(tables, counts, done, many, seed)
+                return done * many
+
+            sides["jax" if many == 1 else f"jax x {many}"] = jax_side
+    return sides
+
+
+def one_agent_at_a_time(n_states: int, n_agents: int, n_steps: int) -> Any:
+    """Return the side that moves individual agents."""
+    game = planted(n_states)
+    tables = affine_tables(game, game.planted.policy)
+
+    def run(seed: int) -> int:
+        rng = np.random.default_rng(seed)
+        individuals(tables, rng.choice(n_states, size=n_agents, p=game.planted.mean_field), n_steps, rng)
+        return n_steps
+
+    return run
 
 
 def main() -> None:
     """Print one line per comparison."""
-    print(f"median of {REPEATS} alternating runs; times in microseconds per step of the N-agent game\n")
-    print("against a numpy loop over steps of the same algorithm, N = 10^6")
-    print(f"{'S':>4} {'numpy loop':>12} {'library':>10} {'ratio':>8}")
+    print("microseconds per step of one trajectory: median of alternating runs (how many times the library's)")
+    print("\nTD learning at N = 10^6 against a numpy loop of the same; numpy and JAX only move the counts")
+    if jax_loops is None:
+        print("(jax is not installed: skipped, see benchmarks/README.md)")
     for n_states in (5, 10, 50):
+        print(line(f"S = {n_states}", alternating(against_alternatives(n_states))))
+
+    print("\nagainst single agents, compiled, N = 10^6")
+    for n_states in (5, 10):
+        sides = {"library": library(planted(n_states), 10**6, 5000), "agents": one_agent_at_a_time(n_states, 10**6, 2)}
+        print(line(f"S = {n_states}", alternating(sides, 3)))
+
+    print("\nagainst the number of agents, N = 10^4 to 10^9 (ratio: to N = 10^4)")
+    for n_states, steps in ((5, 20_000), (10, 8000), (50, 400)):
         game = planted(n_states)
-        steps = 200_000 // n_states
-        loops, ours = [], []
-        for seed in range(REPEATS):
-            loops.append(microseconds(numpy_loop, game, 10**6, steps // 20, seed))
-            ours.append(microseconds(compiled, game, 10**6, steps, seed))
-        print(
-            f"{n_states:4d} {statistics.median(loops):12.1f} {statistics.median(ours):10.2f} "
-            f"{median_ratio(loops, ours):7.1f}x"
-        )
+        sides = {f"10^{power}": library(game, 10**power, steps) for power in range(4, 10)}
+        print(line(f"S = {n_states}", alternating(sides), "10^4"))
 
-    print("\ntime per step against the number of agents, S = 5")
-    game = planted(5)
-    times: dict[int, list[float]] = {10**power: [] for power in range(4, 10)}
-    for seed in range(REPEATS):
-        for n_agents, runs in times.items():
-            runs.append(microseconds(compiled, game, n_agents, 40_000, seed))
-    for n_agents, runs in times.items():
-        power = len(str(n_agents)) - 1
-        print(f"  N = 10^{power}: {statistics.median(runs):6.2f}, {median_ratio(runs, times[10**4]):.2f}x N = 10^4")
+    print("\nsmall populations: with alias tables, and without (rows with few agents then still go agent by agent)")
+    for n_states, n_agents in ((5, 20), (5, 75), (10, 100), (10, 300), (50, 20), (50, 100), (50, 400)):
+        game, steps = planted(n_states), 2_000_000 // (n_states**2 + 5 * n_agents) + 500
+        sides = {"library": library(game, n_agents, steps), "counts": library(game, n_agents, steps, True)}
+        print(line(f"S = {n_states}, N = {n_agents}", alternating(sides)))
 
-
-def planted(n_states: int) -> MeanFieldGame:
-    """Return a planted game with mean-field coupling in rewards and transitions."""
-    return games.make("planted_smooth", n_states=n_states, n_actions=3, discount=0.8, seed=1, strength=0.1)
+    print("\nagainst the successors d per state and action, N = 10^6 (ratio: to the first)")
+    for n_states, successors, steps in ((50, (2, 5, 10, 25, 50), 2000), (1000, (2, 5, 10, 50), 100), (2000, (5,), 100)):
+        sides = {f"d = {d}": library(sparse(n_states, d), 10**6, steps) for d in successors}
+        print(line(f"S = {n_states}", alternating(sides, 3), f"d = {successors[0]}"))
 
 
 if __name__ == "__main__":

@@ -3,27 +3,72 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pma_mfg import games, operators, solvers
+from pma_mfg import kernels, operators, simulation, solvers
 
 SIMULATOR, SOLVERS = (
     Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py" for name in ("simulator", "solvers")
 )
 
 
-def test_numpy_baseline_learns_the_same_q_from_the_same_stream() -> None:
-    bench = runpy.run_path(str(SIMULATOR))
-    game = games.make("planted_smooth", n_states=5, n_actions=3, discount=0.8, seed=1, strength=0.1)
-    assert game.planted is not None
-    loop, library = (
-        bench[name](game, game.planted.policy, 10**6, 2000, np.random.default_rng(0))
-        for name in ("numpy_loop", "compiled")
+def load(path: Path) -> dict[str, Any]:
+    """Return what a benchmark defines; benchmarks import each other as scripts do, from their own folder."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        return runpy.run_path(str(path))
+    finally:
+        sys.path.remove(str(path.parent))
+
+
+def test_numpy_baseline_learns_the_same_q() -> None:
+    bench = load(SIMULATOR)
+    game = bench["planted"](5)
+    found = np.array(
+        [
+            [bench[name](game, game.planted.policy, 10**6, 300, np.random.default_rng([seed, i])) for seed in range(60)]
+            for i, name in enumerate(("numpy_loop", "compiled"))
+        ]
     )
-    # one binomial stream serves both; probabilities are summed in another order, which rounding alone can tell
-    np.testing.assert_allclose(loop, library, rtol=0, atol=1e-12)
+    difference = found[0].mean(axis=0) - found[1].mean(axis=0)
+    # six standard errors of 15 numbers from 60 replicates each: a false alarm with probability below 1e-6
+    assert (np.abs(difference) <= 6 * np.sqrt(found.var(axis=1, ddof=1).sum(axis=0) / 60)).all()
+    assert np.abs(found).max() > 0.1
+
+
+def test_the_alternatives_move_counts_in_the_same_law() -> None:
+    bench = load(SIMULATOR)
+    game, n_agents, steps = bench["planted"](5), 200, 3
+    tables = bench["affine_tables"](game, game.planted.policy)
+    start = np.array([n_agents, 0, 0, 0, 0])
+    rng = np.random.default_rng(0)
+    many = bench["numpy_replicates"](tables, start, steps, 4000, rng)
+    single = np.array([bench["individuals"](tables, np.repeat(np.arange(5), start), steps, rng) for _ in range(4000)])
+    shared = simulation.policy_tables(game, game.planted.policy, None)
+    own, stream = np.tile(start, (4000, 1)), simulation.random_stream(rng)
+    sums = (np.zeros(1), np.zeros(5), np.zeros((5, 5)), np.zeros((5, 5)))
+    for counts in own:
+        kernels.average(stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), *sums)
+    for other in (many, single):
+        assert (other.sum(axis=1) == n_agents).all()
+        # six standard errors: 5 means, and 25 second moments whose own variance is estimated from the samples
+        for one, two in ((own, other), *((own * own[:, [y]], other * other[:, [y]]) for y in range(5))):
+            standard = np.sqrt((one.var(axis=0) + two.var(axis=0)) / 4000)
+            assert (np.abs(one.mean(axis=0) - two.mean(axis=0)) <= 6 * standard).all()
+
+
+def test_times_are_taken_in_turn() -> None:
+    timing = load(SIMULATOR.with_name("timing.py"))
+    called = []
+    sides = {name: lambda seed, name=name: called.append((name, seed)) or 10 for name in "ab"}
+    times = timing["alternating"](sides, 2)
+    assert called == [("a", 0), ("b", 0), ("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert {name: len(values) for name, values in times.items()} == {"a": 2, "b": 2}
+    assert timing["line"]("S", {"library": [1.0, 2.0, 3.0], "loop": [2.0, 6.0, 3.0]}).endswith("library 2  loop 3 (2x)")
 
 
 def test_both_sides_reach_the_same_stable_population() -> None:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -220,3 +221,32 @@ def test_a_game_without_a_contraction_is_solved_and_labelled(
     assert cli.main(["solve", game, "--strength", "0.5", "--out", nash]) == 0
     assert "warning: no contraction of the population is guaranteed: L_pop = 1 (upper bound)" in capsys.readouterr().err
     assert len(equilibrium.load(nash, games.load(game))[0].warnings) == 1
+
+
+def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
+    solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game, nash = str(solved / "planted.npz"), str(solved / "nash.npz")
+    for command, arguments in (
+        ("ctd", "--agents 50 --updates 900 2500 --replicates 3"),
+        ("learn", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
+    ):
+        whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
+        assert cli.main([command, game, nash, *arguments.split(), "--out", str(whole)]) == 0
+        save, saved = storage.Checkpoint.save, []
+
+        def killed(checkpoint: Any, state: Any, save: Any = save, saved: list[Path] = saved) -> None:
+            save(checkpoint, state)
+            saved.append(checkpoint.path)
+            if len(saved) == 3:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "CHECKPOINT_SECONDS", 0.0)
+            patch.setattr(storage.Checkpoint, "save", killed)
+            assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 130
+            assert saved[0].exists()
+            assert not out.exists()
+        assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 0
+        assert not saved[0].exists()
+        assert storage.read_table(out).equals(storage.read_table(whole))

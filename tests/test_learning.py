@@ -1,10 +1,11 @@
 """Conditional TD learning tends to its exact finite-N limit, and centralized learning to a planted equilibrium."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.references import family_game, left_eigenvector, lumped_chain, random_policy
 
-from pma_mfg import equilibrium, learning, lipschitz, operators
+from pma_mfg import equilibrium, learning, lipschitz, operators, sweeps
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.learning import Schedule
@@ -260,7 +261,7 @@ def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
     actions, estimate = [], learning.ctd
 
     def spy(game, policy, *arguments):
-        population = arguments[-1]
+        population = arguments[7]
         actions.append((policy[population.tagged[0]].argmax(), population.tagged[1]))
         return estimate(game, policy, *arguments)
 
@@ -275,6 +276,87 @@ def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
     )
     assert len(actions) == 20
     assert all(likely == played for likely, played in actions)
+
+
+class Killed(Exception):
+    pass
+
+
+class Storage:
+    """A checkpoint in memory, whose run is killed after some savings."""
+
+    def __init__(self, survives):
+        self.survives, self.state, self.saved = survives, None, 0
+
+    def save(self, state):
+        self.state = {name: array.copy() for name, array in state().items()}
+        self.saved += 1
+        if self.saved > self.survives:
+            raise Killed
+
+    def load(self):
+        return self.state
+
+
+def until_finished(run, survives):
+    """Kill a run again and again after so many savings; return its result and how often it was killed."""
+    storage, kills = Storage(survives), 0
+    while True:
+        try:
+            return run(storage), kills
+        except Killed:
+            storage.saved, kills = 0, kills + 1
+
+
+@pytest.mark.parametrize("n_agents", [5, 10**6])
+def test_td_learning_in_pieces_is_bitwise_that_in_one(n_agents):
+    game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
+    fixed = (game, policy, n_agents, Entropy(0.2), [700, 1500, 9000], 1, 2.0, 4.0)
+    whole = learning.ctd(*fixed, np.random.default_rng(1))
+
+    def run(storage):
+        return learning.ctd(*fixed, np.random.default_rng(1), resume=storage.state, save=storage.save)
+
+    pieces, kills = until_finished(run, 0)
+    assert kills >= 3
+    np.testing.assert_array_equal(pieces, whole)
+
+
+def test_centralized_learning_that_is_killed_goes_on_bitwise():
+    schedule = Schedule(4, 2500, 0, 1.0, 10.0, 20.0)
+    whole = learning.centralized(PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(1))
+
+    def run(storage):
+        return learning.centralized(
+            PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(1), resume=storage.state, save=storage.save
+        )
+
+    for survives in (0, 2):
+        policies, kills = until_finished(run, survives)
+        assert kills >= 2
+        np.testing.assert_array_equal(policies, whole)
+
+
+def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
+    schedule = Schedule(2, 2500, 0, 1.0, 10.0, 20.0)
+    started = []
+
+    def ctd(storage):
+        started.append(storage)
+        policy = PLANTED.planted.policy
+        return sweeps.ctd_errors(PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], 0, 3, 1, checkpoint=storage)
+
+    def learn(storage):
+        policy = PLANTED.planted.policy
+        fixed = (PLANTED, Entropy(0.3), policy, "x", 50, 0.3, schedule, 2, 1)
+        return sweeps.learning_errors(*fixed, checkpoint=storage)
+
+    for run in (ctd, learn):
+        whole = run(None)
+        for survives in (0, 2):
+            table, kills = until_finished(run, survives)
+            assert kills >= 1
+            pd.testing.assert_frame_equal(table, whole, check_exact=True)
 
 
 def test_samples_are_counted_with_the_waiting_steps():

@@ -6,16 +6,25 @@ rejected at p < 1e-12 by the same test on the same number of runs.
 """
 
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency, chisquare
-from tests.references import all_games, family_game, left_eigenvector, lumped_chain, random_policy
+from scipy.stats import binom, chi2_contingency, chisquare
+from tests.references import (
+    all_games,
+    congested_ring,
+    family_game,
+    left_eigenvector,
+    lumped_chain,
+    random_policy,
+    sparse_copy,
+)
 
-from pma_mfg import kernels, operators, simulation
+from pma_mfg import games, kernels, learning, operators, simulation
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers import Entropy
 
@@ -37,17 +46,20 @@ def start_of(n_agents):
     return others
 
 
-def counts_simulator(n_agents, seed, game=GAME):
+def counts_simulator(n_agents, seed, game=GAME, by_agents=False):
     """Return tagged states (runs,) and counts of the others (runs, S) after three steps of the compiled kernel."""
     rng = np.random.default_rng([seed, n_agents])
-    tables, shared = simulation.game_tables(game), simulation.policy_tables(game, POLICY, None)
+    stream, tables = simulation.random_stream(rng), simulation.game_tables(game)
+    shared = simulation.policy_tables(game, POLICY, None, 2 if by_agents else None)
+    assert (shared[3][2].shape[0] > 0) == by_agents
     q, snapshots, checkpoints = np.zeros((3, 2)), np.zeros((1, 3, 2)), np.array([1])
     actions = rng.choice(2, p=POLICY[TAGGED], size=RUNS)
     states, counts = np.empty(RUNS, dtype=int), np.empty((RUNS, 3), dtype=int)
     for run in range(RUNS):
         others, tagged = start_of(n_agents), np.array([TAGGED, actions[run]])
         # one update after two waiting steps: three steps
-        kernels.learn(rng, others, tagged, tables, shared, 0.5, q, 1, STEPS - 1, 1.0, 1.0, checkpoints, snapshots)
+        learned = (q, 0, 1, STEPS - 1, 1.0, 1.0, checkpoints, snapshots)
+        kernels.learn(stream, others, tagged, tables, shared, 0.5, *learned)
         states[run], counts[run] = tagged[0], others
     return states, counts
 
@@ -95,13 +107,17 @@ def same_law(sample, other, n_agents):
     return chi2_contingency(pooled(table, 40)).pvalue  # at least 20 expected in each: chi-square is accurate
 
 
-@pytest.fixture(scope="module")
-def counted():
-    """The counts simulator's samples, by number of agents, drawn once."""
-    return {n_agents: counts_simulator(n_agents, seed=0) for n_agents in (2, 3, 10, 30, 100)}
+SIZES = [2, 3, 10, 30, 100]
 
 
-@pytest.mark.parametrize("n_agents", [2, 3, 10, 30, 100])
+@pytest.fixture(scope="module", params=["counts", "agents"])
+def counted(request):
+    """The simulator's samples by number of agents, drawn once: by binomials and rows, and agent by agent."""
+    by_agents = request.param == "agents"
+    return {n_agents: counts_simulator(n_agents, seed=0, by_agents=by_agents) for n_agents in SIZES}
+
+
+@pytest.mark.parametrize("n_agents", SIZES)
 def test_counts_move_like_agents_one_by_one(counted, n_agents):
     assert same_law(counted[n_agents], individual_agents(n_agents, seed=0), n_agents) > ALARM
 
@@ -156,7 +172,7 @@ def test_the_others_and_the_tagged_agent_are_conserved(counted):
 def test_compiled_features_are_those_of_the_game(game, seed):
     tables = simulation.game_tables(game)
     mean_field = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.5))
-    for features, compiled in ((game.transition_features, tables[2]), (game.reward_features, tables[5])):
+    for features, compiled in ((game.transition_features, tables[1]), (game.reward_features, tables[4])):
         out = np.empty(len(features.links))
         kernels.feature_values(mean_field, compiled, out)
         # a sum of four terms in another order, and one elementary function
@@ -170,12 +186,23 @@ def test_the_compiled_links_are_numbered_like_the_game_s():
 
 def test_draws_have_the_given_law_and_no_index_of_probability_zero():
     law = np.array([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
-    rng = np.random.default_rng(0)
+    rng = simulation.random_stream(np.random.default_rng(0))
     seen = np.bincount([kernels.draw(rng, law) for _ in range(RUNS)], minlength=6)
     assert seen[law == 0].sum() == 0
     assert chisquare(seen[law > 0], law[law > 0] * RUNS).pvalue > ALARM
     # what rounding leaves over goes to the last possible index
     assert {kernels.draw(rng, np.array([0.5, 0.2, 0.0])) for _ in range(200)} == {0, 1}
+
+
+def moved_counts(stream, counts, transition):
+    """Return the counts after one step of a kernel given as a matrix, zeros stored."""
+    size = len(counts)
+    starts, successors = np.arange(size + 1) * size, np.repeat(np.arange(size), size)
+    terms = (np.zeros((0, size**2)), *(np.zeros(0, dtype=kind) for kind in (int, int, float)))
+    slots = (np.arange(size), starts, successors, np.ascontiguousarray(transition.T).ravel(), terms)
+    moved = np.full(size, -7.0)
+    kernels.move_counts(stream, counts, np.zeros(0), slots, kernels.work_space(slots), moved)
+    return moved
 
 
 @pytest.mark.parametrize(
@@ -193,22 +220,21 @@ def test_draws_have_the_given_law_and_no_index_of_probability_zero():
 )
 @pytest.mark.parametrize("n_agents", [1, 7, 10**6, 10**15])
 def test_counts_are_conserved_for_every_row_whatever_its_rounding(row, n_agents):
-    rng = np.random.default_rng(0)
-    moved = np.full(3, -7)
-    transition = np.array([row, row, row])
+    stream = simulation.random_stream(np.random.default_rng(0))
+    counts = np.array([n_agents, 0.0, 1.0])
     for _ in range(50):
-        kernels.move_counts(rng, np.array([n_agents, 0, 1]), transition, moved)
+        moved = moved_counts(stream, counts, np.array([row, row, row]))
         assert moved.sum() == n_agents + 1
         assert (moved >= 0).all()
-        assert (moved[transition[0] <= 0] == 0).all()
+        assert (moved == moved.astype(np.int64)).all()
+        assert (moved[np.array(row) <= 0] == 0).all()
 
 
 def test_moved_counts_have_multinomial_means_and_covariances():
     row, n = np.array([0.2, 0.3, 0.5]), 1000
-    rng, moved, draws = np.random.default_rng(0), np.zeros(3, dtype=np.int64), []
-    for _ in range(RUNS):
-        kernels.move_counts(rng, np.array([n, 0, 0]), np.tile(row, (3, 1)), moved)
-        draws.append(moved.copy())
+    stream = simulation.random_stream(np.random.default_rng(0))
+    counts, transition = np.array([float(n), 0.0, 0.0]), np.tile(row, (3, 1))
+    draws = [moved_counts(stream, counts, transition) for _ in range(RUNS)]
     covariance = n * (np.diag(row) - np.outer(row, row))
     # five standard errors: sqrt(variance / runs), and sqrt(2 / runs) relative to the variances
     assert (np.abs(np.mean(draws, axis=0) - n * row) < 5 * np.sqrt(np.diag(covariance) / RUNS)).all()
@@ -219,15 +245,169 @@ def test_moved_counts_have_multinomial_means_and_covariances():
 def test_policy_tables_are_averages_over_the_policy():
     for game in GAMES.values():
         policy = random_policy(game, 0)
-        held, h, base, terms = simulation.policy_tables(game, policy, Entropy(0.3))
+        held, h, slots, _ = simulation.policy_tables(game, policy, Entropy(0.3))
         np.testing.assert_array_equal(held, policy)
         np.testing.assert_allclose(h, -0.3 * (policy * np.log(policy)).sum(axis=1), rtol=1e-13)  # a few roundings
         mean_field = np.random.default_rng(0).dirichlet(np.ones(game.n_states))
         phi = game.transition_features.values(mean_field)
         expected = np.einsum("sa,say->sy", policy, game.transition(mean_field))
+        order, starts, successors, base, terms = slots
+        out, found = np.empty(len(base)), np.zeros_like(expected)
+        kernels.probabilities(base, terms, phi, out)
+        states = np.concatenate([order[: end - begin] for begin, end in itertools.pairwise(starts)])
+        found[states, successors] = out
         # sums in another order
-        np.testing.assert_allclose(base + np.einsum("k,ksy->sy", phi, terms), expected, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
         assert (simulation.policy_tables(game, policy, None)[1] == 0).all()
+
+
+def samples(n, kept, rest, count, seed):
+    """Return draws of Binomial(n, kept / (kept + rest))."""
+    stream = simulation.random_stream(np.random.default_rng(seed))
+    bits, drawn = np.empty(2 * count + kernels.LANES, dtype=np.uint64), np.empty(count)
+    kernels.fill(stream, bits, 2 * count)
+    left, p, q = (np.full(count, float(x)) for x in (n, kept, rest))
+    kernels.binomials(stream, count, 0, left, p, q, bits.view(float), 0, drawn)
+    return drawn
+
+
+def cells_of(drawn, law, n):
+    """Return how many draws, and how many of them are expected, in cells of at least 30 expected and a 150th."""
+    count = len(drawn)
+    bounds = np.unique(np.concatenate([[-1.0], law.ppf(np.linspace(0.002, 0.998, 150)), [float(n)]]))
+    upper, lower = law.cdf(bounds), law.sf(bounds)
+    kept = [0]
+    for i in range(1, len(bounds)):
+        expected = count * (upper[i] - upper[kept[-1]])
+        if expected >= 30 and count * lower[i] >= 30:
+            kept.append(i)
+    edges = bounds[[*kept, len(bounds) - 1]]
+    probability = np.array([law.cdf(high) - law.cdf(low) for low, high in itertools.pairwise(edges)])
+    probability[-1] = law.sf(edges[-2])
+    seen = np.array([np.count_nonzero((low < drawn) & (drawn <= high)) for low, high in itertools.pairwise(edges)])
+    return seen, count * probability / probability.sum()
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 20, 33, 100, 1000, 10**4, 10**6, 10**9, 10**15])
+@pytest.mark.parametrize("p", [1e-14, 1e-9, 1e-5, 0.01, 0.12, 0.3, 0.4999, 0.5, 0.5001, 0.83, 0.9999])
+def test_binomials_have_their_law(n, p):
+    # 121 tests at 1e-8: a false alarm of all of them with probability 1e-6 for fresh seeds
+    count, law = 60_000, binom(n, p)
+    drawn = samples(n, p, 1.0 - p, count, [n, int(p * 1e6)])
+    assert (drawn == np.floor(drawn)).all()
+    assert drawn.min() >= 0
+    assert drawn.max() <= n
+    seen, expected = cells_of(drawn, law, n)
+    assert seen.sum() == count
+    if len(seen) > 1:
+        assert chisquare(seen, expected).pvalue > 1e-8
+    # n p < 1e-3 draws: nothing but zeros, up to some of probability 60; six standard errors otherwise
+    assert abs(drawn.mean() - law.mean()) <= 6 * law.std() / np.sqrt(count) + 10 / count * (law.mean() < 1e-3)
+
+
+def test_a_binomial_that_is_off_by_a_few_percent_of_its_deviation_is_detected():
+    n, count = 10**9, 400_000
+    drawn = samples(n, 0.3, 0.7, count, 0) + 0.04 * binom(n, 0.3).std()
+    assert chisquare(*cells_of(drawn, binom(n, 0.3), n)).pvalue < POWER
+
+
+def test_binomial_moments_at_a_billion_agents():
+    n, p, count = 10**9, 0.37, 10**6
+    z = (samples(n, p, 1 - p, count, 3) - n * p) / np.sqrt(n * p * (1 - p))
+    # standard errors of the first four moments of a normal: 1, sqrt(2), sqrt(15), sqrt(96), over sqrt(count); six each
+    for power, error in ((1, 1.0), (2, 2**0.5), (3, 15**0.5), (4, 96**0.5)):
+        assert abs((z**power).mean() - (0, 1, 0, 3)[power - 1]) < 6 * error / np.sqrt(count)
+
+
+def test_the_series_in_the_rejection_is_within_its_bound():
+    # the same numbers as in `kernels.binomial_by_rejection`, against the logarithms of the exact probabilities
+    for n, p in [(25, 0.41), (60, 0.2), (400, 0.5), (10**4, 0.01), (10**5, 0.3)]:
+        v, q = (n + 1) * p * (1 - p), 1 - p
+        mode = np.floor((n + 1) * p)
+        fraction = (n + 1) * p - mode
+        steps = np.arange(-int(min(mode, v / 2)), int(min(n - mode, v / 2)) + 1)
+        steps = steps[steps != 0]
+        exact = binom.logpmf(mode + steps, n, p) - binom.logpmf(mode, n, p)
+        up, d = steps > 0, np.abs(steps)
+        mean = 0.5 * (d + 1) - np.where(up, fraction, 1 - fraction)
+        spread, skew = (d**2 - 1) / 12, np.where(up, 1 - 2 * p, 2 * p - 1)
+        series = -d / v * mean + d * skew * (mean**2 + spread) / (2 * v**2)
+        series -= d * (1 - 3 * p * q) * mean * (mean**2 + 3 * spread) / (3 * v**3)
+        rest = 2 / 15 * (d + 0.5) ** 5 / v**4
+        assert (np.abs(exact - series) <= rest + 1e-9).all()  # lgamma's own errors are below 1e-10 here
+
+
+@pytest.mark.parametrize("n_agents", [3, 60])
+def test_rows_move_agent_by_agent_or_by_binomials_in_one_law(n_agents):
+    # a row of three successors goes by binomials above six agents: with 20 zero columns more it never does
+    row = np.array([0.2, 0.5, 0.3])
+    wide = np.zeros((23, 23))
+    wide[:, [0, 9, 22]] = row
+    stream = simulation.random_stream(np.random.default_rng(n_agents))
+    narrow = [moved_counts(stream, np.array([n_agents, 0.0, 0.0]), np.tile(row, (3, 1))) for _ in range(8000)]
+    others = np.zeros(23)
+    others[4] = min(n_agents, 46)
+    broad = np.array([moved_counts(stream, others, wide)[[0, 9, 22]] for _ in range(8000)])
+    assert (broad.sum(axis=1) == others[4]).all()
+    for found, total in ((np.array(narrow), n_agents), (broad, others[4])):
+        for y in range(3):
+            law = binom(total, row[y])
+            expected = 8000 * law.pmf(np.arange(total + 1))
+            seen = np.bincount(found[:, y].astype(int), minlength=int(total) + 1)
+            ok = expected > 20
+            merged = (np.append(x[ok], x[~ok].sum()) for x in (seen, expected))
+            seen, expected = (x[np.append(np.ones(ok.sum(), bool), expected[~ok].sum() > 5)] for x in merged)
+            assert chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > ALARM
+
+
+def test_alias_tables_hold_the_rows_exactly():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 7, 40):
+        transition = rng.dirichlet(np.full(size, 0.2), size=(3, size))
+        transition[:, 0, : size // 2] = 0.0
+        transition /= transition.sum(axis=2, keepdims=True)
+        starts, successors = np.arange(size + 1) * size, np.tile(np.arange(size), size)
+        flat = np.ascontiguousarray(transition.reshape(3, -1))
+        shares, others = flat.copy(), np.zeros((3, 2 * size**2), dtype=np.int64)
+        kernels.build_aliases(starts, successors, flat, shares, others)
+        assert ((shares >= 0) & (shares <= 1)).all()
+        found = np.zeros_like(transition)
+        for v, s in itertools.product(range(3), range(size)):
+            mine = slice(starts[s], starts[s + 1])
+            for column, share in ((0, shares[v, mine]), (1, 1.0 - shares[v, mine])):
+                np.add.at(found[v, s], others[v, column::2][mine], share / size)
+        np.testing.assert_allclose(found, transition, rtol=0, atol=1e-14)  # a few roundings
+
+
+# --- sparse games
+
+
+def test_a_sparse_game_moves_bitwise_like_its_dense_copy():
+    game = congested_ring(12)
+    policy = random_policy(game, 0)
+    centre = np.full(12, 1 / 12)
+    runs = [
+        simulation.ergodic_averages(g, policy, 500, 300, np.random.default_rng(0), 10, centre)
+        for g in (game, game.dense("test"), sparse_copy(game.dense("test")))
+    ]
+    for other in runs[1:]:
+        # the same draws; features of zero weight are left out of both, and sums in the same order
+        np.testing.assert_array_equal(runs[0].mean_field, other.mean_field)
+        np.testing.assert_array_equal(runs[0].transition_features, other.transition_features)
+
+
+def test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states():
+    size = 2000
+    game = games.make(
+        "crowd_averse", n_states=size, n_actions=3, discount=0.8, seed=0, coupling=size / 2, n_successors=5
+    )
+    policy = operators.uniform_policy(game)
+    tracemalloc.start()
+    q = learning.ctd(game, policy, 10**6, Entropy(0.1), 20, 0, 1.0, 1.0, np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6  # one table of S^2 doubles would be 32 MB
+    assert 0 < np.count_nonzero(q) <= 20
 
 
 # --- ergodic averages
@@ -346,7 +526,7 @@ def test_the_same_seed_gives_bitwise_the_same_averages(n_agents):
     )
     for name in one.__dataclass_fields__:
         assert np.array_equal(getattr(one, name), getattr(two, name))
-    assert one.deviation != other.deviation
+    assert (one.mean_field != other.mean_field).any()
 
 
 def test_every_composition_of_agents_is_a_state_of_the_lumped_chain():

@@ -249,6 +249,7 @@ def _ctd(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
+    checkpoint = _checkpoint(options)
     with _progress(options.replicates, "replicates") as advance:
         table = sweeps.ctd_errors(
             game,
@@ -261,8 +262,10 @@ def _ctd(options: argparse.Namespace) -> None:
             options.replicates,
             options.seed,
             advance,
+            checkpoint,
         )
     storage.write_table(options.out, table)
+    checkpoint.discard()
 
 
 def _learn(options: argparse.Namespace) -> None:
@@ -286,6 +289,7 @@ def _learn(options: argparse.Namespace) -> None:
         return
     if not options.out:
         raise InputError("pma-mfg learn", "--out", None, "a file to write (or --dry-run)")
+    checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
         table = sweeps.learning_errors(
             game,
@@ -298,8 +302,10 @@ def _learn(options: argparse.Namespace) -> None:
             options.replicates,
             options.seed,
             advance,
+            checkpoint,
         )
     storage.write_table(options.out, table)
+    checkpoint.discard()
 
 
 def _bias(options: argparse.Namespace) -> None:
@@ -393,6 +399,17 @@ def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
 
     game = games.load(options.game)
     return game, *equilibrium.load(options.equilibrium, game)
+
+
+def _checkpoint(options: argparse.Namespace) -> Any:
+    """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content."""
+    import hashlib
+
+    from pma_mfg import storage
+
+    key = {name: value for name, value in vars(options).items() if name not in ("run", "log", "out")}
+    files = {name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest() for name in ("game", "equilibrium")}
+    return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
 
 def _name(options: argparse.Namespace) -> str:

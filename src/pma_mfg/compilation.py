@@ -22,6 +22,9 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+#: A division by zero is inf or nan, as in numpy: a check before each division would rule out vector instructions.
+SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
 
 def cache_folder(source: Path) -> Path:
     """Return the cache folder of the kernels in one source file.
@@ -60,7 +63,7 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError:
-        yield lambda signature: numba.njit(signature, nogil=True)
+        yield lambda signature: numba.njit(signature, **SETTINGS)
         return
     settings: Any = numba.config  # which sets its attributes at run time
     previous = settings.CACHE_DIR
@@ -69,6 +72,6 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
         settings.CACHE_DIR = str(folder)
         try:
             # an explicit signature compiles at once, inside the lock
-            yield lambda signature: numba.njit(signature, cache=True, nogil=True)
+            yield lambda signature: numba.njit(signature, cache=True, **SETTINGS)
         finally:
             settings.CACHE_DIR = previous

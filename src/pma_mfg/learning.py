@@ -6,7 +6,8 @@ docs/theory.md, section 10. Samples are counted as environment steps of the traj
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Regularizer
 from pma_mfg.simulation import Population, game_tables, initial_population, policy_tables
 
+#: Takes a function that returns the arrays from which a run can be resumed, and may call it.
+Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
 #: Least action probability that `theorem_schedule` can turn into a number of samples.
 MIN_PROBABILITY = 1e-44
 
@@ -234,6 +237,8 @@ def ctd(
     td_offset: float,
     rng: np.random.Generator,
     population: Population | None = None,
+    resume: Mapping[str, np.ndarray] | None = None,
+    save: Save | None = None,
 ) -> np.ndarray:
     """Estimate the Q-function of a policy that all N agents play (Algorithm 1).
 
@@ -251,8 +256,14 @@ def ctd(
     td_scale, td_offset : float
         c and m_0 of the steps c / (m + m_0).
     rng : numpy.random.Generator
+        Draws the fresh population; not used when a population is given, which has its own stream.
     population : Population, optional
         Where the trajectory is; moved on in place. A fresh one, with states drawn uniformly, by default.
+    resume : mapping of str to ndarray, optional
+        What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
+        there, and returns bitwise what that one would have. The population is then overwritten.
+    save : callable, optional
+        Called every few seconds with a function that returns the arrays to resume from (`storage.Checkpoint.save`).
 
     Returns
     -------
@@ -267,23 +278,40 @@ def ctd(
         raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
     if population is None:
         population = initial_population(game, n_agents, rng)
-    snapshots = np.empty((len(checkpoints), game.n_states, game.n_actions))
+    snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
     q = np.zeros((game.n_states, game.n_actions))
-    kernels.learn(
-        rng,
-        population.others,
-        population.tagged,
-        game_tables(game),
-        policy_tables(game, policy, regularizer),
-        float(game.discount),
-        q,
-        int(checkpoints[-1]),
-        n_waiting,
-        float(td_scale),
-        float(td_offset),
-        checkpoints,
-        snapshots,
-    )
+    moving = {**vars(population), "q": q, "snapshots": snapshots}
+    done = 0
+    if resume is not None:
+        for name, array in moving.items():
+            array[...] = resume[name]
+        done = int(resume["updates"])
+    shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+    tables, total, chunk = game_tables(game), int(checkpoints[-1]), 1000
+    while done < total:
+        end = total if save is None else min(done + chunk, total)
+        began = time.monotonic()
+        kernels.learn(
+            population.stream,
+            population.others,
+            population.tagged,
+            tables,
+            shared,
+            float(game.discount),
+            q,
+            done,
+            end,
+            n_waiting,
+            float(td_scale),
+            float(td_offset),
+            checkpoints,
+            snapshots,
+        )
+        if time.monotonic() - began < 1.0:  # the length of a chunk has no influence on the result
+            chunk *= 2
+        done = end
+        if save is not None and done < total:
+            save(lambda: {**moving, "updates": np.array(done)})  # noqa: B023 (called at once)
     return snapshots if np.ndim(n_updates) else snapshots[0]
 
 
@@ -296,6 +324,8 @@ def centralized(
     start: np.ndarray | None = None,
     floor: float | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
+    resume: Mapping[str, np.ndarray] | None = None,
+    save: Save | None = None,
 ) -> np.ndarray:
     """Run centralized PMA on one trajectory of the N-agent game (Algorithm 2).
 
@@ -316,19 +346,32 @@ def centralized(
         Restrict the policies to h(u) >= floor (`lipschitz.policy_floor` gives the theory's).
     after_epoch : callable
         Called with the number of each finished epoch, for a progress bar.
+    resume, save : optional
+        As in `ctd`.
 
     Returns
     -------
     ndarray, shape (K + 1, S, A)
         pi_0, ..., pi_K.
     """
-    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
-    policies = [policy]
+    policies = [operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)]
     population = initial_population(game, n_agents, rng)
-    for epoch in range(schedule.n_epochs):
-        # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
-        state = population.tagged[0]
-        population.tagged[1] = rng.choice(game.n_actions, p=policy[state])
+    if resume is not None:
+        policies = list(resume["policies"])
+        for name, array in vars(population).items():
+            array[...] = resume[name]
+
+    def save_epoch(state: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        if save is not None:
+            save(lambda: {**state(), "policies": np.array(policies)})
+
+    while len(policies) <= schedule.n_epochs:
+        policy = policies[-1]
+        inside = resume if resume is not None and "q" in resume else None
+        resume = None
+        if inside is None:
+            # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
+            population.tagged[1] = kernels.draw(population.stream, policy[population.tagged[0]].copy())
         q = ctd(
             game,
             policy,
@@ -340,8 +383,10 @@ def centralized(
             schedule.td_offset,
             rng,
             population,
+            inside,
+            None if save is None else save_epoch,
         )
-        policy = operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer, floor)
-        policies.append(policy)
-        after_epoch(epoch + 1)
+        policies.append(operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer, floor))
+        after_epoch(len(policies) - 1)
+        save_epoch(lambda: vars(population))
     return np.stack(policies)

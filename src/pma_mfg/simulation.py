@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csc_array, csr_array, issparse
 
-from pma_mfg import kernels, operators
+from pma_mfg import kernels
 from pma_mfg.errors import InputError
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.model import Features, MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Regularizer
+
+#: Populations of at most this many agents per entry of P_pi move agent by agent, if transitions are affine.
+AGENTS_PER_ENTRY = 3.0
+#: Fewer, in inverse proportion, if the alias tables have more entries than this (24 bytes each) and leave the cache;
+CACHED_ENTRIES = 2**13
+#: and none if they have more than this.
+ALIAS_ENTRIES = 2 * 10**6
 
 Tables = tuple[Any, ...]
 
@@ -29,10 +38,14 @@ class Population:
         How many of the N - 1 other agents are in each state.
     tagged : ndarray of int64, shape (2,)
         State and next action of the tagged agent.
+    stream : ndarray of uint64, shape (32,)
+        State of the random numbers that move it on (`random_stream`). With the two others it determines the rest of the
+        trajectory, bit for bit.
     """
 
     others: np.ndarray
     tagged: np.ndarray
+    stream: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,39 +78,123 @@ def check_n_agents(n_agents: int) -> int:
     return int(n_agents)
 
 
+def random_stream(rng: np.random.Generator) -> np.ndarray:
+    """Return the state of the kernels' own generators, xoshiro256++, started at random: uint64, shape (32,).
+
+    D. Blackman and S. Vigna, Scrambled linear pseudorandom number generators, ACM Trans. Math. Software 47 (2021). The
+    period is 2^256 - 1, so that streams started at random do not overlap.
+    """
+    return rng.integers(2**64, size=4 * kernels.LANES, dtype=np.uint64)
+
+
 def game_tables(game: MeanFieldGame) -> Tables:
-    """Return a game in the form that the kernels take: dense."""
-    game = game.dense("simulation")
-
-    def contiguous(array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(array, dtype=float)
-
-    def features(of: Features) -> Tables:
-        return (
-            contiguous(of.weights),
-            contiguous(of.offsets),
-            np.ascontiguousarray(of.links, dtype=np.int64),
-            contiguous(of.parameters),
-        )
-
+    """Return a game in the form that the kernels take: what is not zero, whether it is stored sparse or not."""
+    rows, successors, base, changes = _entries(game)
+    starts = np.searchsorted(rows, np.arange(game.n_states * game.n_actions + 1))
+    dense, features, entries, values = _terms(changes)
+    by_pair = np.argsort(entries, kind="stable")
+    terms = (dense, *(np.ascontiguousarray(array[by_pair]) for array in (features, entries, values)))
+    rewards = csc_array(game.reward_terms.reshape(game.reward_terms.shape[0], game.base_reward.size))
     return (
-        contiguous(game.base_transition),
-        contiguous(game.transition_terms),
-        features(game.transition_features),
-        contiguous(game.base_reward),
-        contiguous(game.reward_terms),
-        features(game.reward_features),
+        (_integers(starts), _integers(successors), _floats(base), terms, _integers(np.searchsorted(terms[2], starts))),
+        _features(game.transition_features),
+        _floats(game.base_reward.ravel()),
+        (_integers(rewards.indptr), _integers(rewards.indices), _floats(rewards.data)),
+        _features(game.reward_features),
     )
 
 
-def policy_tables(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> Tables:
-    """Return a policy in the form that the kernels take: pi, h(pi(s)), and the transition tables averaged over pi."""
-    game = game.dense("simulation")
-    policy = np.ascontiguousarray(policy, dtype=float)
-    h = np.zeros(game.n_states) if regularizer is None else regularizer.value(policy)
-    terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
-    base = operators.policy_kernel(game.base_transition, policy)
-    return policy, np.ascontiguousarray(h), np.ascontiguousarray(base), np.ascontiguousarray(terms)
+def policy_tables(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, n_agents: int | None = None
+) -> Tables:
+    """Return a policy in the form that the kernels take: pi, h(pi(s)), and the transitions averaged over pi.
+
+    With the number of agents, a small population whose transitions are affine in the mean field gets alias tables too,
+    and the kernels then move agent by agent (docs/theory.md, section 9.1).
+    """
+    policy, size = _floats(policy), game.n_states
+    h = np.zeros(size) if regularizer is None else regularizer.value(policy)
+    rows, successors, base, changes = _entries(game)
+    keys, place = np.unique(rows // game.n_actions * size + successors, return_inverse=True)
+    weights = csr_array((policy.ravel()[rows], place, np.arange(len(rows) + 1)), shape=(len(rows), len(keys)))
+    base, changes = base @ weights, changes @ weights
+    states, successors = np.divmod(keys, size)
+    starts = np.searchsorted(states, np.arange(size + 1))
+    widths = np.diff(starts)
+    order = np.argsort(-widths, kind="stable")
+    slots = [starts[order[: np.count_nonzero(widths > j)]] + j for j in range(widths.max())]
+    entries = np.concatenate(slots)
+    slot_tables = (
+        _integers(order),
+        _integers(np.cumsum([0, *map(len, slots)])),
+        _integers(successors[entries]),
+        _floats(base[entries]),
+        _terms(changes[:, entries]),
+    )
+    vertices = np.zeros((0, len(keys)))
+    features = game.transition_features
+    n_vertices = size if len(features.links) else 1
+    n_aliases = n_vertices * len(keys)
+    limit = AGENTS_PER_ENTRY * len(keys) * min(1.0, CACHED_ENTRIES / n_aliases)
+    affine = not features.links.any()  # the identity has the code 0
+    if affine and n_aliases <= ALIAS_ENTRIES and n_agents is not None and n_agents <= limit:
+        phi = to_dense(features.weights).T[:n_vertices] + features.offsets
+        vertices = _floats(base + phi @ changes)
+    aliases = (
+        _integers(starts),
+        _integers(successors),
+        vertices.copy(),
+        np.zeros((len(vertices), 2 * len(keys)), dtype=np.int64),
+    )
+    kernels.build_aliases(aliases[0], aliases[1], vertices, aliases[2], aliases[3])
+    return policy, _floats(h), slot_tables, aliases
+
+
+def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, Table]:
+    """Return row s A + a, successor and P0 of the entries of the transitions, (nnz,) each, and the P_k, (K, nnz)."""
+    table = game.base_transition
+    if isinstance(table, csr_array):
+        return (
+            np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)),
+            table.indices,
+            table.data,
+            game.transition_terms,
+        )
+    shape = (game.base_reward.size, game.n_states)
+    base, changes = table.reshape(shape), game.transition_terms.reshape(len(game.transition_terms), *shape)
+    pattern = (base != 0.0) | changes.any(axis=0)
+    rows, successors = np.nonzero(pattern)
+    if pattern.all():  # as usual: copies of large tables are spared
+        return rows, successors, base.ravel(), changes.reshape(len(changes), base.size)
+    return rows, successors, base[pattern], changes[:, pattern]
+
+
+def _terms(changes: Table) -> Tables:
+    """Return the P_k, (K, nnz), dense, or if most of them is zero as (feature, entry, value) one by one."""
+    if issparse(changes) or np.count_nonzero(changes) < changes.size / 4:
+        single, dense = csr_array(changes).tocoo(), np.zeros((0, changes.shape[1]))
+        return dense, _integers(single.row), _integers(single.col), _floats(single.data)
+    return _floats(changes), _integers([]), _integers([]), _floats([])
+
+
+def _features(features: Features) -> Tables:
+    weights = csr_array(features.weights)
+    return (
+        _integers(weights.indptr),
+        _integers(weights.indices),
+        _floats(weights.data),
+        _floats(features.offsets),
+        _integers(features.links),
+        _floats(features.parameters),
+    )
+
+
+def _floats(array: ArrayLike) -> np.ndarray:
+    return np.ascontiguousarray(array, dtype=float)
+
+
+def _integers(array: ArrayLike) -> np.ndarray:
+    return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def initial_population(
@@ -122,7 +219,7 @@ def initial_population(
     law = np.full(size, 1.0 / size) if mean_field is None else np.asarray(mean_field, dtype=float)
     others = rng.multinomial(check_n_agents(n_agents) - 1, law).astype(np.int64)
     tagged = np.array([rng.choice(size, p=law), rng.integers(game.n_actions)], dtype=np.int64)
-    return Population(others, tagged)
+    return Population(others, tagged, random_stream(rng))
 
 
 def ergodic_averages(
@@ -154,9 +251,9 @@ def ergodic_averages(
     -------
     ErgodicAverages
     """
-    tables, shared = game_tables(game), policy_tables(game, policy, None)
+    tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
     counts = rng.multinomial(check_n_agents(n_agents), centre).astype(np.int64)
-    centre = np.ascontiguousarray(centre, dtype=float)
+    stream, centre = random_stream(rng), _floats(centre)
 
     def run(steps: int) -> tuple[np.ndarray, ...]:
         sums = (
@@ -165,7 +262,7 @@ def ergodic_averages(
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
         )
-        kernels.average(rng, counts, tables, shared, steps, centre, *sums)
+        kernels.average(stream, counts, tables, shared, steps, centre, *sums)
         return sums
 
     run(n_burn_in)

@@ -6,7 +6,7 @@ number, so a table is bitwise the same in any order and on any number of cores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pma_mfg import fluctuations, learning, lipschitz, operators, seeds, simulat
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.storage import Checkpoint
 
 
 def ctd_errors(
@@ -29,6 +30,7 @@ def ctd_errors(
     n_replicates: int,
     seed: int,
     after_replicate: Callable[[], None] = lambda: None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Measure the error of TD learning of a fixed policy after growing numbers of updates (claim C3).
 
@@ -52,6 +54,8 @@ def ctd_errors(
         Root seed.
     after_replicate : callable
         Called after each replicate.
+    checkpoint : storage.Checkpoint, optional
+        Where the state is kept, and taken up if there is one; to be discarded once the table is written.
 
     Returns
     -------
@@ -61,14 +65,29 @@ def ctd_errors(
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer)
     scale = learning.td_scale(game, policy)
-    rows = []
-    for replicate in range(n_replicates):
+
+    def run(replicate: int, resume: _State | None, save: learning.Save) -> np.ndarray:
         rng = seeds.generator(seed, "ctd", name, n_agents, replicate)
-        estimates = learning.ctd(game, policy, n_agents, regularizer, n_updates, n_waiting, scale, scale, rng)
-        for updates, q in zip(n_updates, estimates, strict=True):
-            error = float(np.abs(q - truth).max())
-            rows.append((name, n_agents, n_waiting, replicate, updates, updates * (n_waiting + 1), error))
+        estimates = learning.ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer,
+            n_updates,
+            n_waiting,
+            scale,
+            scale,
+            rng,
+            resume=resume,
+            save=None if checkpoint is None else save,
+        )
         after_replicate()
+        return np.asarray(np.abs(estimates - truth).max(axis=(1, 2)))
+
+    rows = []
+    for replicate, errors in enumerate(_replicates(run, n_replicates, checkpoint)):
+        for updates, error in zip(n_updates, errors.tolist(), strict=True):
+            rows.append((name, n_agents, n_waiting, replicate, updates, updates * (n_waiting + 1), error))
     columns = ["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -84,6 +103,7 @@ def learning_errors(
     n_replicates: int,
     seed: int,
     after_epoch: Callable[[], None] = lambda: None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Run centralized learning over U and measure the distance to the equilibrium after every epoch (claim C4).
 
@@ -104,6 +124,8 @@ def learning_errors(
         Root seed.
     after_epoch : callable
         Called after each epoch of each replicate.
+    checkpoint : storage.Checkpoint, optional
+        Where the state is kept, and taken up if there is one; to be discarded once the table is written.
 
     Returns
     -------
@@ -115,18 +137,50 @@ def learning_errors(
     floor = lipschitz.policy_floor(game, regularizer)
     per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
     fixed = (name, n_agents, epsilon, schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
-    rows = []
-    for replicate in range(n_replicates):
+
+    def run(replicate: int, resume: _State | None, save: learning.Save) -> np.ndarray:
         rng = seeds.generator(seed, "learning", name, n_agents, epsilon, replicate)
         policies = learning.centralized(
-            game, n_agents, regularizer, schedule, rng, floor=floor, after_epoch=lambda epoch: after_epoch()
+            game,
+            n_agents,
+            regularizer,
+            schedule,
+            rng,
+            floor=floor,
+            after_epoch=lambda epoch: after_epoch(),
+            resume=resume,
+            save=None if checkpoint is None else save,
         )
-        for epoch, policy in enumerate(policies):
-            error = operators.policy_distance(policy, equilibrium)
-            gain = exact.exploitability(game, policy, regularizer)
+        distances = [operators.policy_distance(policy, equilibrium) for policy in policies]
+        return np.array([distances, [exact.exploitability(game, policy, regularizer) for policy in policies]])
+
+    rows = []
+    for replicate, measured in enumerate(_replicates(run, n_replicates, checkpoint)):
+        for epoch, (error, gain) in enumerate(measured.T.tolist()):
             rows.append((*fixed, replicate, epoch, epoch * per_epoch, error, gain))
     columns = ["game", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
     return pd.DataFrame(rows, columns=[*columns, "replicate", "epoch", "samples", "error", "exploitability"])
+
+
+_State = Mapping[str, np.ndarray]
+
+
+def _replicates(
+    run: Callable[[int, _State | None, learning.Save], np.ndarray], n_replicates: int, checkpoint: Checkpoint | None
+) -> list[np.ndarray]:
+    """Return what each replicate measured; with a checkpoint, go on from the replicate and the state saved there."""
+    state = None if checkpoint is None else checkpoint.load()
+    finished: list[np.ndarray] = [] if state is None else list(state["finished"])
+
+    def save(inside: Callable[[], _State]) -> None:
+        if checkpoint is not None:
+            checkpoint.save(lambda: {**inside(), "finished": np.array(finished)})
+
+    while len(finished) < n_replicates:
+        finished.append(run(len(finished), state if state is not None and "stream" in state else None, save))
+        state = None
+        save(dict)
+    return finished
 
 
 def finite_population_bias(
