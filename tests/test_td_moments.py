@@ -1,6 +1,6 @@
 """The moments of TD learning: against every path of a few updates, against simulation, and their limits."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def every_path(game, policy, regularizer, n_updates, n_waiting, scale, offset, s
     mean, square, steps = 0.0, 0.0, n_updates * (n_waiting + 1)
     for path in product(pairs, repeat=steps + 1):
         probability = mean_field[path[0][0]] / game.n_actions
-        for (s, a), (y, b) in zip(path[:-1], path[1:], strict=True):
+        for (s, a), (y, b) in pairwise(path):
             probability *= transition[s, a, y] * policy[y, b]
         q = np.full(policy.shape, start)
         for m in range(n_updates):
@@ -77,11 +77,19 @@ def test_independent_samples_are_the_limit_of_waiting():
     gaps = []
     for n_waiting in (2, 4, 6):
         found = td_moments.moments(GAME, POLICY, H, updates, n_waiting, 2.0, 4.0)
-        gaps.append([np.abs(x - y).max() for x, y in ((found.mean, limit.mean), (found.mean_square, limit.mean_square))])
+        gaps.append(
+            [np.abs(x - y).max() for x, y in ((found.mean, limit.mean), (found.mean_square, limit.mean_square))]
+        )
     # two states: one eigenvalue, so that the bias falls by its square at once, up to its own higher powers
     np.testing.assert_allclose(np.array(gaps[2]) / gaps[1], rates**2, rtol=0.1)
-    assert rates == pytest.approx(abs(np.linalg.eigvals(td_moments.pair_chain(GAME, POLICY)[0])[np.argsort(
-        -np.abs(np.linalg.eigvals(td_moments.pair_chain(GAME, POLICY)[0])))][1]), abs=1e-12)
+    assert rates == pytest.approx(
+        abs(
+            np.linalg.eigvals(td_moments.pair_chain(GAME, POLICY)[0])[
+                np.argsort(-np.abs(np.linalg.eigvals(td_moments.pair_chain(GAME, POLICY)[0])))
+            ][1]
+        ),
+        abs=1e-12,
+    )
 
 
 def test_learning_from_independent_samples_starts_from_the_true_q_without_a_mean_error():
@@ -95,7 +103,9 @@ def test_learning_from_independent_samples_starts_from_the_true_q_without_a_mean
     np.testing.assert_allclose(middle, 0.5 * (low + high), rtol=0, atol=1e-14 * np.abs(q).max() * 10)
 
 
-@pytest.mark.parametrize(("field", "value"), [("n_updates", []), ("n_updates", [3, 3]), ("n_waiting", 1.5), ("n_waiting", -1)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("n_updates", []), ("n_updates", [3, 3]), ("n_waiting", 1.5), ("n_waiting", -1)]
+)
 def test_numbers_that_make_no_sense_are_refused(field, value):
     good = {"n_updates": [1], "n_waiting": 0}
     with pytest.raises(InputError, match=field):

@@ -459,8 +459,8 @@ def noisy_contraction(
 ) -> tuple[float, float, float]:
     """Return L, the distance at the start and the weight of noise in the error of PMA with a learned Q.
 
-    From the uniform policy, sup_s ||pi_K - pi*||_1 <= L^K start + sum_k L^(K-1-k) noise sup_s ||Q_k(s) - q_k(s)||_2, with
-    q_k the true Q of pi_k (docs/theory.md, section 10.2).
+    From the uniform policy, sup_s ||pi_K - pi*||_1 <= L^K start + sum_k L^(K-1-k) noise sup_s ||Q_k(s) - q_k(s)||_2,
+    with q_k the true Q of pi_k (docs/theory.md, section 10.2).
 
     Parameters
     ----------

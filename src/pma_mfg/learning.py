@@ -182,7 +182,8 @@ def practical_schedule(
 
     K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
     epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
-    probability of a state-action pair at the equilibrium (docs/theory.md, section 10).
+    probability of a state-action pair at the equilibrium, Q_0 the value of the middle reward with the largest h
+    (docs/theory.md, section 10.6).
 
     Parameters
     ----------
@@ -215,6 +216,9 @@ def practical_schedule(
     if not rate < 1.0:
         raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
     scale = td_scale(game, equilibrium)
+    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
+    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
+    middle = 0.5 * float(lowest.min() + highest.max())
     return Schedule(
         n_epochs=_at_least_one(np.log(2.0 / epsilon) / -np.log(max(rate, 1e-12))),
         n_updates=_at_least_one((td_constant / epsilon) ** 2),
@@ -222,6 +226,7 @@ def practical_schedule(
         step_size=step_size,
         td_scale=scale,
         td_offset=scale,
+        start=(middle + game.discount * h_max) / (1.0 - game.discount),
     )
 
 

@@ -137,7 +137,7 @@ def moments(
 
 
 def forgetting_rate(game: MeanFieldGame, policy: np.ndarray) -> float:
-    """Return |lambda_2| of the learner's chain in the stable population: the bias of waiting falls as its M_mix-th power.
+    """Return |lambda_2| of the learner's chain in the stable population: the mixing bias falls as its M_mix-th power.
 
     Parameters
     ----------
