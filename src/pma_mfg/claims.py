@@ -605,8 +605,8 @@ def _mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "expected": (1.0 - tolerance, 1.0 + tolerance),
         "how": f"exact moments at M_td = {int(last['n_updates'].iloc[0])}, infinitely many agents, {len(fitted)} "
         f"M_mix from {fitted['n_waiting'].min():.0f} to {fitted['n_waiting'].max():.0f}; fitted rate "
-        f"{math.exp(measured):.4g}, |lambda_2| = {rate:.4g}, the theory's L_pop = {bound:.4g}; without waiting the bias is "
-        f"{values.iloc[0]:.3g}, and the root mean square error {math.sqrt(last['mean_square'].iloc[0]):.3g}",
+        f"{math.exp(measured):.4g}, |lambda_2| = {rate:.4g}, the theory's L_pop = {bound:.4g}; without waiting the "
+        f"bias is {values.iloc[0]:.3g}, and the root mean square error {math.sqrt(last['mean_square'].iloc[0]):.3g}",
     }
 
 
