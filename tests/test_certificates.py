@@ -546,3 +546,66 @@ def test_mixing_takes_as_many_steps_as_the_chain_needs():
     apart = np.zeros((2, 1, 2))
     apart[:, 0, :] = np.eye(2)
     assert lipschitz.mixing(frozen_game(apart, np.zeros((2, 1)), 0.5), 1.0) == (2, 0.0)
+
+
+# --- PMA with a learned Q
+
+
+NEARLY_TRIVIAL = {"discount": 0.5, "K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 0.01, "L_s": 0.02, "L_a": 0.05}
+
+
+@pytest.mark.parametrize(("n_actions", "strength"), [(2, 0.05), (3, 0.1), (4, 1.0)])
+def test_no_estimate_in_the_range_leads_out_of_the_noisy_set(n_actions, strength):
+    game, regularizer = family_game("affine", n_actions=n_actions, **NEARLY_TRIVIAL), Entropy(strength)
+    found, rng = certificates.noisy_set(game, regularizer), np.random.default_rng(0)
+    least, most = found.policies.least[0], found.policies.most[0]
+    h_max = regularizer.value(np.full(n_actions, 1.0 / n_actions))
+    rewards = [game.reward(vertex) for vertex in np.eye(game.n_states)]  # affine: extreme at the vertices
+    policy, lowest = operators.uniform_policy(game), h_max
+    for step in 10.0 ** rng.uniform(-2, 3, size=300) / strength:
+        q = rng.choice([found.low, found.high], size=policy.shape)  # the worst estimates that fit
+        policy = regularizer.proximal_step(q, policy, step)
+        assert policy.min() >= least * (1 - 1e-12)
+        assert policy.max() <= most * (1 + 1e-12)
+        lowest = min(lowest, regularizer.value(policy).min())
+    # the range holds every target of these policies, and is not much larger
+    lower = np.min(rewards) + game.discount * (found.low + lowest)
+    upper = np.max(rewards) + game.discount * (found.high + h_max)
+    assert found.low - 1e-12 <= lower <= found.low + 0.3 * (found.high - found.low)
+    assert upper == pytest.approx(found.high, rel=1e-12)
+    assert game.discount * (found.high - found.low + h_max - lowest) <= found.target_span * (1 + 1e-9)
+
+
+def test_stable_populations_of_the_noisy_set_are_above_its_floor():
+    game, regularizer = family_game("affine", n_actions=2, **NEARLY_TRIVIAL), Entropy(0.05)
+    found, rng = certificates.noisy_set(game, regularizer).policies, np.random.default_rng(0)
+    lowest = np.ones(game.n_states)
+    for _ in range(100):
+        extreme = np.where(rng.random((game.n_states, 1)) < 0.5, [[0.0, 1.0]], [[1.0, 0.0]])
+        policy = found.least[:, None] + (1.0 - 2.0 * found.least[:, None]) * extreme
+        lowest = np.minimum(lowest, operators.stable_population(game, policy))
+    assert (lowest >= found.least_mean_field).all()
+    assert (lowest <= 2.0 * found.least_mean_field).all()  # nor far above
+    assert found.least_mean_field.min() > lipschitz.mixing(game, found.least.min())[1]
+
+
+@pytest.mark.parametrize("relative_step", [0.5, 10.0])
+@pytest.mark.parametrize("n_actions", [2, 3])
+def test_noise_moves_pma_no_further_than_stated(n_actions, relative_step):
+    game, regularizer = family_game("affine", n_actions=n_actions, **NEARLY_TRIVIAL), Entropy(0.1)
+    noisy, rng, size = certificates.noisy_set(game, regularizer), np.random.default_rng(0), 0.01
+    step = relative_step / regularizer.strength
+    rate, start, weight = certificates.noisy_contraction(game, regularizer, step, noisy)
+    assert rate < 1.0
+    target = equilibrium.solve(game, regularizer).policy
+    policy = operators.uniform_policy(game)
+    bound, worst = start, 0.0
+    assert operators.policy_distance(policy, target) <= bound
+    for _ in range(60):
+        noise = rng.normal(size=policy.shape)
+        noise *= size / np.linalg.norm(noise, axis=1, keepdims=True)
+        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer) + noise
+        policy = operators.mirror_ascent_step(q, policy, step, regularizer)
+        bound = rate * bound + weight * size
+        worst = max(worst, operators.policy_distance(policy, target) / bound)
+    assert 0.1 < worst <= 1.0

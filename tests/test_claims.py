@@ -58,6 +58,11 @@ def tables(
     certified_converged: int = 4,
     returned: float = 1.0,
     smallest_strength: float = 0.1,
+    mixing: float = 0.1,
+    floor: float = 1.0,
+    floor_slope: float = -1.0,
+    prescribed_error: float = 0.1,
+    prescribed_samples: float = 1e6,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -143,9 +148,47 @@ def tables(
         [("g", 10**6, 1, r, m, 2 * m, m**td_slope * noisy()) for r in replicates for m in (100, 1000, 10_000)],
         columns=["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"],
     )
+    moments = pd.DataFrame(
+        [
+            ("g", w, m, 0.1, 0.2, 0.0 if w == np.inf else 1e-3 * mixing**w, 0.0, 0.1, 0.6)
+            for w in (np.inf, 0.0, 1.0, 2.0, 3.0)
+            for m in (100, 1000)
+        ],
+        columns=[
+            "game",
+            "n_waiting",
+            "n_updates",
+            "mean_error",
+            "mean_square",
+            "mixing_bias",
+            "excess",
+            "forgetting_rate",
+            "L_pop",
+        ],
+    )
+    ctd_floor = pd.DataFrame(
+        [
+            ("g", n, 1, 10_000, r, s, 0, floor * (n / 10) ** (floor_slope + 1.0) * predicted * noisy(), predicted)
+            for n in (10, 100, 1000)
+            for r in replicates
+            for s in range(2)
+            for predicted in [(s + 1) / n]
+        ],
+        columns=[
+            "game",
+            "n_agents",
+            "n_waiting",
+            "n_updates",
+            "replicate",
+            "state",
+            "action",
+            "q_error",
+            "predicted_q_error",
+        ],
+    )
     epsilon = pd.DataFrame(
         [
-            ("g", 10**6, e, 3, round(0.01 * e**-samples_slope * 1e4), 1, 1.0, r, k, 1, 0.5 * e * noisy(), 0.0)
+            ("g", 10**6, e, 3, round(0.01 * e**-samples_slope * 1e4), 1, 1.0, r, k, e**-2.0, 0.5 * e * noisy(), 0.0)
             for r in replicates
             for e in (0.3, 0.1, 0.03)
             for k in range(4)
@@ -164,6 +207,10 @@ def tables(
             "error",
             "exploitability",
         ],
+    )
+    epsilon = epsilon.assign(algorithm="centralized", schedule="tuned")
+    prescribed = epsilon[(epsilon["epsilon"] == 0.1) & (epsilon["replicate"] < 8)].assign(
+        error=lambda t: prescribed_error * t["error"], samples=prescribed_samples, schedule="theorem"
     )
     predicted_slope = -0.5 if bias_slope > -0.75 else -1.0
     bias = pd.DataFrame(
@@ -205,7 +252,10 @@ def tables(
         "phase": phase,
         "certified_strengths": strengths,
         "ctd": ctd,
+        "ctd_floor": ctd_floor,
+        "moments": moments,
         "epsilon": epsilon,
+        "prescribed": prescribed,
         "bias": bias,
     }
 
@@ -241,7 +291,12 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"gathering": 0.9}, "C2-coordination"),
         ({"left": False}, "C2-departure"),
         ({"td_slope": -0.35}, "C3"),
+        ({"mixing": 0.2}, "C3-mixing"),
+        ({"floor": 1.2}, "C3-floor"),
+        ({"floor_slope": -0.8}, "C3-floor-rate"),
         ({"samples_slope": 2.5}, "C4"),
+        ({"prescribed_error": 3.0}, "C4-prescribed"),
+        ({"prescribed_samples": 1e-3}, "C4-conservative"),
         ({"bias_slope": -0.6}, "C6-kinked"),
         ({"bias_slope": -0.9}, "C6-smooth"),
         ({"bias_factor": 1.1}, "C6-constant"),

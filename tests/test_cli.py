@@ -53,7 +53,10 @@ COMMANDS = {
     "basins": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
     " --out-basins {out}2 --out-several {out}3",
     "assumptions": "--step-size 5 --out {out}",
-    "ctd": "--agents 1e6 --updates 10 20 30 --replicates 2 --out {out}",
+    "ctd": "--agents 1e6 --updates 10 20 30 --waiting 1 0 --replicates 2 --other-replicates 1 --out {out}"
+    " --out-floor {out}2",
+    "moments": "--updates 10 20 --waiting 0 1 --out {out}",
+    "centralized": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
     "limits": "--agents 10 100 --step-size 5 --out {out}",
@@ -101,10 +104,13 @@ def test_dry_run_prints_the_theorems_schedule_without_running_it(
     bounds = ["K_mu=0.1", "K_s=0.3", "K_a=0.2", "L_mu=0.01", "L_s=0.01", "L_a=0.01"]
     assert cli.main(["generate", "affine", *SMALL[:4], *bounds, "--out", str(game)]) == 0
     assert cli.main(["solve", str(game), "--strength", "1", "--out", str(tmp_path / "nash.npz")]) == 0
-    arguments = ["--agents", "1000", "--epsilon", "0.1", "--step-size", "1", "--schedule", "theorem", "--dry-run"]
-    assert cli.main(["learn", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
+    arguments = ["--agents", "1000", "--epsilon", "0.001", "--step-size", "1", "--schedule", "theorem", "--dry-run"]
+    assert cli.main(["centralized", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
     samples = int(re.findall(r"(\d+) samples per replicate", capsys.readouterr().err)[0])
-    assert samples > 10**9
+    out = tmp_path / "schedules.parquet"
+    arguments = ["--epsilons", "0.01", "0.001", "--step-size", "1", "--out", str(out)]
+    assert cli.main(["schedules", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
+    assert storage.read_table(out)["samples"].iloc[1] == samples
 
 
 BAD = {

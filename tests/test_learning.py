@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tests.references import family_game, left_eigenvector, lumped_chain, random_policy
 
-from pma_mfg import equilibrium, learning, lipschitz, operators, sweeps
+from pma_mfg import certificates, equilibrium, learning, lipschitz, operators, sweeps, td_moments
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.learning import Schedule
@@ -344,7 +344,9 @@ def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
     def ctd(storage):
         started.append(storage)
         policy = PLANTED.planted.policy
-        return sweeps.ctd_errors(PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], 0, 3, 1, checkpoint=storage)
+        return sweeps.ctd_errors(PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], [0], [3], 1, checkpoint=storage)[
+            0
+        ]
 
     def learn(storage):
         policy = PLANTED.planted.policy
@@ -385,3 +387,77 @@ def test_a_schedule_out_of_range_is_refused(field, value, allowed):
     good = {"n_epochs": 1, "n_updates": 1, "n_waiting": 0, "step_size": 1.0, "td_scale": 1.0, "td_offset": 1.0}
     with pytest.raises(InputError, match=rf"^Schedule: {field}: got .*expected {allowed}"):
         Schedule(**(good | {field: value}))
+
+
+# --- the theorem's schedule
+
+
+CERTIFIED = family_game(
+    "affine", n_states=3, n_actions=2, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.2, L_mu=0.01, L_s=0.02, L_a=0.05
+)
+
+
+@pytest.mark.parametrize(("strength", "epsilon"), [(0.3, 0.1), (0.3, 0.05), (0.1, 0.3)])
+def test_the_schedules_td_learning_is_as_accurate_as_the_proof_says(strength, epsilon):
+    """Exactly, with infinitely many agents, for policies at the edge of the set that learning keeps."""
+    regularizer = Entropy(strength)
+    schedule = learning.theorem_schedule(CERTIFIED, regularizer, 10.0 / strength, epsilon)
+    noisy = certificates.noisy_set(CERTIFIED, regularizer)
+    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, 10.0 / strength, noisy)
+    power = rate**schedule.n_epochs
+    accuracy = (epsilon - power * start) * (1 - rate) / (noise * (1 - power))
+    assert accuracy > 0
+    least = noisy.policies.least[0]
+    for extreme in ([0, 0, 0], [1, 0, 1], [1, 1, 0]):
+        policy = least + (1 - 2 * least) * np.eye(2)[extreme]
+        found = td_moments.moments(
+            CERTIFIED,
+            policy,
+            regularizer,
+            [schedule.n_updates],
+            schedule.n_waiting,
+            schedule.td_scale,
+            schedule.td_offset,
+            schedule.start,
+        )
+        assert 0.01 * accuracy < np.sqrt(found.mean_square.sum()) <= accuracy
+
+
+def test_learning_as_prescribed_is_as_accurate_as_prescribed():
+    regularizer, epsilon = Entropy(0.1), 0.2
+    schedule = learning.theorem_schedule(CERTIFIED, regularizer, 100.0, epsilon)
+    target = equilibrium.solve(CERTIFIED, regularizer).policy
+    for seed in range(4):
+        policies = learning.centralized(CERTIFIED, 10**9, regularizer, schedule, np.random.default_rng(seed))
+        assert operators.policy_distance(policies[-1], target) <= epsilon
+
+
+def test_samples_of_the_theorem_grow_as_the_inverse_square_of_epsilon():
+    # from 1e-4 on the contraction's share is negligible; K and M_mix grow logarithmically
+    regularizer = Entropy(0.3)
+    fine, finer = (learning.theorem_schedule(CERTIFIED, regularizer, 30.0, epsilon) for epsilon in (1e-4, 1e-6))
+    assert finer.n_updates / fine.n_updates == pytest.approx(1e4, rel=0.2)
+    assert fine.n_waiting < finer.n_waiting < 2 * fine.n_waiting
+    assert fine.n_epochs < finer.n_epochs < 2 * fine.n_epochs
+    assert fine.start == finer.start
+
+
+@pytest.mark.parametrize(
+    ("game", "regularizer", "words"),
+    [
+        (CERTIFIED, Quadratic(1.0), "regularizer: .*the entropy"),
+        (CERTIFIED, Entropy(1e-3), "L_Gamma_eta: .*not certified"),
+        (family_game("planted_kinked"), Entropy(1.0), "affine features"),
+        (crowded_game(), Entropy(1.0), "affine features"),
+        (family_game("affine", K_mu=0.9, K_s=1.5, K_a=1.5), Entropy(1.0), "L_pop: .*Assumption 2"),
+    ],
+)
+def test_a_game_without_the_theorems_assumptions_is_refused(game, regularizer, words):
+    with pytest.raises(InputError, match=words):
+        learning.theorem_schedule(game, regularizer, 1.0, 0.1)
+
+
+def test_learning_starts_from_the_stated_q():
+    game, rng = family_game("affine"), np.random.default_rng(0)
+    q = learning.ctd(game, random_policy(game, 0), 10, Entropy(0.2), 1, 0, 1.0, 2.0, rng, None, 7.0)
+    assert (q == 7.0).sum() == q.size - 1

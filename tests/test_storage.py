@@ -239,7 +239,8 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path, eager):
 def test_a_run_with_other_arguments_starts_anew(tmp_path, eager, monkeypatch):
     storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
     assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 2}).load() is None
-    monkeypatch.setattr(storage, "__version__", "another")
+    (tmp_path / "edited.py").write_text("another version")
+    monkeypatch.setattr(storage, "LIBRARY", tmp_path)
     assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load() is None
 
 

@@ -80,6 +80,27 @@ class InvariantSet:
 
 
 @dataclass(frozen=True)
+class NoisySet:
+    """Policies that PMA does not leave although its Q is learned, and the range of what is learned.
+
+    Parameters
+    ----------
+    policies : InvariantSet
+        The policies, with what is certain of the true Q there; they satisfy the bounds for every sp_a(Q) that can be
+        learned, not only for those of its `q_span`.
+    low, high : float
+        Every estimate, and every true Q, stays within [low, high] if it starts there.
+    target_span : float
+        Given the updated pair and the mean field, a TD target stays within an interval of this length.
+    """
+
+    policies: InvariantSet
+    low: float
+    high: float
+    target_span: float
+
+
+@dataclass(frozen=True)
 class Certificate:
     """A Lipschitz constant of unconstrained PMA on `InvariantSet`, in a norm that `weights` completes.
 
@@ -115,7 +136,7 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
     InvariantSet
     """
     game = game.dense("certificates")
-    states, actions, discount = game.n_states, game.n_actions, game.discount
+    actions = game.n_actions
     bounds, floor = _first_set(game, regularizer, mirror)
     value_span = np.inf
     for _ in range(REFINEMENTS):
@@ -125,8 +146,67 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
         floor = np.maximum(floor, _least_row_entries(facts.rows, facts.vertices))
         if value_span > (1.0 - 1e-4) * previous:
             break
+    return _described(game, regularizer, bounds, floor, facts, mirror)
+
+
+def noisy_set(game: MeanFieldGame, regularizer: Regularizer) -> NoisySet:
+    """Return a set of policies that PMA does not leave although its Q is learned (docs/theory.md, section 10.3).
+
+    Euclidean mirror map, entropy, any step size. The set and the range of Q depend on each other: it grows until it
+    holds what it makes possible.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+        The entropy.
+
+    Returns
+    -------
+    NoisySet
+    """
+    game = game.dense("certificates")
+    states, actions, discount = game.n_states, game.n_actions, game.discount
+    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(states))
+    reward_span = float(highest.max() - lowest.min())
+    h_max, whole = float(regularizer.value(np.full(actions, 1.0 / actions))), regularizer.span(actions)
+    h_span = 0.0
+    for i in range(REFINEMENTS + 1):
+        target_span = discount * (reward_span + h_span) / (1.0 - discount) * (1.0 + OUTWARD)
+        bounds = _policy_set(np.full(states, reward_span + target_span), regularizer, actions, "euclidean")
+        needed = h_max - min(_lowest(regularizer, *entry, actions) for entry in zip(*bounds, strict=True))
+        if needed <= h_span:
+            break
+        h_span = min(needed * GROWTH, whole) if i + 1 < REFINEMENTS else whole
+    floor = _stationary_floor(game, bounds[0])
+    return NoisySet(
+        policies=_described(game, regularizer, bounds, floor, _facts(game, regularizer, bounds, floor), "euclidean"),
+        low=(float(lowest.min()) + discount * (h_max - h_span)) / (1.0 - discount),
+        high=(float(highest.max()) + discount * h_max) / (1.0 - discount),
+        target_span=target_span,
+    )
+
+
+def _stationary_floor(game: MeanFieldGame, least: np.ndarray) -> np.ndarray:
+    """Return a lower bound on the stable populations of policies with pi(a|s) >= least(s), shape (S,).
+
+    A stable population is an average of rows, weighted by itself: what is known of it improves what is known of it.
+    """
+    floor = np.zeros(game.n_states)
+    for _ in range(REFINEMENTS):
+        entries = lipschitz.entry_ranges(lipschitz.transition_rows(game, least), _vertices(floor))[0]
+        step = np.maximum(entries, 0.0).reshape(game.n_states, game.n_actions, -1).min(axis=1)
+        floor = np.maximum(floor, (floor @ step + (1.0 - floor.sum()) * step.min(axis=0)) * (1.0 - OUTWARD))
+    return floor
+
+
+def _described(
+    game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor: np.ndarray, facts: _Facts, mirror: Mirror
+) -> InvariantSet:
+    """Return what is certain of a set of policies, from its facts."""
+    states, actions, discount = game.n_states, game.n_actions, game.discount
+    value_span, q_span, vertices = facts.value_span, facts.q_span, facts.vertices
     least, most, difference = bounds
-    vertices = facts.vertices
     across = 0.5 * facts.apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
     drift = lipschitz.steepness(facts.rows, vertices).max(axis=1)
 
@@ -372,6 +452,44 @@ def certificate(
                 break
             weights = np.maximum(following / following.max(), 1e-9)
     return best
+
+
+def noisy_contraction(
+    game: MeanFieldGame, regularizer: Regularizer, step_size: float, noisy: NoisySet
+) -> tuple[float, float, float]:
+    """Return L, the distance at the start and the weight of noise in the error of PMA with a learned Q.
+
+    From the uniform policy, sup_s ||pi_K - pi*||_1 <= L^K start + sum_k L^(K-1-k) noise sup_s ||Q_k(s) - q_k(s)||_2,
+    with q_k the true Q of pi_k (docs/theory.md, section 10.2).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+        The entropy.
+    step_size : float
+        eta > 0, or infinity for the best-response step; of the Euclidean mirror map.
+    noisy : NoisySet
+
+    Returns
+    -------
+    L, start, noise : float
+        L is infinite if nothing is certified.
+    """
+    found, actions = noisy.policies, game.n_actions
+    best = certificate(game, regularizer, step_size, found=found)
+    # two policies whose l1 distance is x are x / sqrt(2) apart, at most; two Q's with l2 distance x differ in span by
+    # sqrt(2) x, at most
+    farthest = _farthest(found, operators.uniform_policy(game))
+    if best.norm == "l2":
+        curvature = regularizer.strength * np.maximum(2.0, 1.0 / found.most)
+        noise = 1.0 / (1.0 / step_size + curvature)
+        farthest, to_l1 = np.sqrt(0.5) * farthest, _l1_over_l2(actions)
+    else:
+        step = _steps(found, regularizer, step_size, "euclidean", actions)["l1"]
+        noise, to_l1 = step(np.zeros(game.n_states), np.full(game.n_states, np.sqrt(2.0))), 1.0
+    scale = to_l1 * float(best.weights.max())
+    return best.L_gamma, scale * float((farthest / best.weights).max()), scale * float((noise / best.weights).max())
 
 
 def _kind(game: MeanFieldGame) -> str:

@@ -30,7 +30,10 @@ TABLES = (
     "damping",
     "departures",
     "ctd",
+    "ctd_floor",
+    "moments",
     "epsilon",
+    "prescribed",
     "bias",
 )
 
@@ -41,6 +44,13 @@ RATIO_ROUNDING = 1e-9
 PAIR_ROUNDING = 1e-6
 #: A bias counts as measured, and above its Monte Carlo floor, at this many standard errors.
 FLOOR_STANDARD_ERRORS = 5.0
+#: The slope of the TD error is fitted to M_td within this factor of the largest: below, the start has not faded.
+FITTED_FACTOR = 20.0
+#: Relative, on the exponent of the mixing bias: a complex pair of eigenvalues makes it swing about its line, and faster
+#: modes are still seen at small M_mix.
+MIXING_TOLERANCE = 0.1
+#: A mixing bias below this is rounding of Q.
+ROUNDED_BIAS = 1e-11
 
 
 def verdict(interval: tuple[float, float], expected: tuple[float, float]) -> Verdict:
@@ -86,7 +96,8 @@ def evaluate(
     rate_tolerance : float
         Relative, on PMA's rate against the spectral radius.
     slope_tolerance : float
-        Absolute, on the slopes of the TD error and of the finite-population bias.
+        Absolute, on the slopes of the TD error and of the finite-population bias, and on the floor of the TD error in
+        units of the predicted one.
     samples_slope_tolerance : float
         Absolute, on the slope of samples against 1 / epsilon.
     constant_tolerance : float
@@ -99,6 +110,9 @@ def evaluate(
         exist are None.
     """
     records = []
+    runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
+    both = runs.groupby("game")["schedule"].nunique() == 2
+    tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_jacobian_norm, "ratios", RATIO_ROUNDING),
@@ -116,8 +130,13 @@ def evaluate(
         (_not_held, "departures", 0.0),
         (_left, "departures", 0.0),
         (_td_rate, "ctd", slope_tolerance),
+        (_mixing, "moments", MIXING_TOLERANCE),
+        (_floor, "ctd_floor", slope_tolerance),
+        (_floor_rate, "ctd_floor", slope_tolerance),
         (_samples_slope, "epsilon", samples_slope_tolerance),
         (_accuracy, "epsilon", 0.0),
+        (_prescribed, "prescribed", 0.0),
+        (_conservative, "runs", 0.0),
         (_bias_slope, "bias", slope_tolerance),
         (_deviation_constant, "bias", constant_tolerance),
         (_bias_constant, "bias", constant_tolerance),
@@ -551,7 +570,12 @@ def _certified_strengths(rows: pd.DataFrame, tolerance: float, confidence: float
 
 
 def _td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    updates, errors = _replicates(rows, "n_updates", "error")
+    largest = rows[rows["n_agents"] == rows["n_agents"].max()]
+    waiting = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
+    largest = largest[
+        (largest["n_waiting"] == waiting) & (FITTED_FACTOR * rows["n_updates"] >= rows["n_updates"].max())
+    ]
+    updates, errors = _replicates(largest, "n_updates", "error")
     return {
         "id": "C3",
         "statement": "The error of conditional TD learning falls as M_td^(-1/2).",
@@ -559,8 +583,82 @@ def _td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
         "estimate": statistics.slope_interval(updates, errors, _generator(rows, "C3"), confidence, paired=True),
         "expected": (-0.5 - tolerance, -0.5 + tolerance),
-        "how": f"{len(errors[0])} runs, each measured at all M_td, N = {rows['n_agents'].iloc[0]:.0e}, "
-        f"M_td from {updates[0]:.0f} to {updates[-1]:.0f}; bootstrap over replicates",
+        "how": f"{len(errors[0])} runs, each measured at all M_td, N = {largest['n_agents'].iloc[0]:.0e}, "
+        f"M_mix = {waiting}, M_td from {updates[0]:.0f} to {updates[-1]:.0f}; bootstrap over replicates",
+    }
+
+
+def _mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    last = rows[(rows["n_updates"] == rows["n_updates"].max()) & np.isfinite(rows["n_waiting"])]
+    fitted = last[(last["n_waiting"] >= 1) & (last["mixing_bias"] >= ROUNDED_BIAS)]
+    rate, bound = float(rows["forgetting_rate"].iloc[0]), float(rows["L_pop"].iloc[0])
+    measured = math.nan
+    if len(fitted) >= 3 and 0.0 < rate < 1.0:
+        measured = float(np.polyfit(fitted["n_waiting"], np.log(fitted["mixing_bias"]), 1)[0])
+    values = last.set_index("n_waiting")["mixing_bias"]
+    return {
+        "id": "C3-mixing",
+        "statement": "The bias from waiting M_mix steps only falls geometrically, at the rate of the learner's chain.",
+        "source": "Theorem 4.2 (its term in M_mix, with the exact rate)",
+        "quantity": "slope of log ||E Q_M - E Q_M of independent samples||_inf against M_mix / log |lambda_2|",
+        "estimate": _exactly(measured / math.log(rate) if math.isfinite(measured) else math.nan),
+        "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "how": f"exact moments at M_td = {int(last['n_updates'].iloc[0])}, infinitely many agents, {len(fitted)} "
+        f"M_mix from {fitted['n_waiting'].min():.0f} to {fitted['n_waiting'].max():.0f}; fitted rate "
+        f"{math.exp(measured):.4g}, |lambda_2| = {rate:.4g}, the theory's L_pop = {bound:.4g}; without waiting the "
+        f"bias is {values.iloc[0]:.3g}, and the root mean square error {math.sqrt(last['mean_square'].iloc[0]):.3g}",
+    }
+
+
+def _floor_shares(rows: pd.DataFrame) -> tuple[list[int], list[np.ndarray], list[float]]:
+    """Return N, each replicate's error along the predicted one in units of it, and the predicted one's l2 norm."""
+    populations, shares, norms = [], [], []
+    for n_agents, group in rows.groupby("n_agents"):
+        squares = float((group[group["replicate"] == group["replicate"].iloc[0]]["predicted_q_error"] ** 2).sum())
+        products = (group["q_error"] * group["predicted_q_error"]).groupby(group["replicate"]).sum()
+        populations.append(int(n_agents))
+        shares.append(products.to_numpy() / squares)
+        norms.append(math.sqrt(squares))
+    return populations, shares, norms
+
+
+def _floor(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    populations, shares, _ = _floor_shares(rows)
+    return {
+        "id": "C3-floor",
+        "statement": "With many updates the error of TD learning in a small population tends to its predicted limit.",
+        "source": "Theorem 4.2 (its term in N, with the limit itself)",
+        "quantity": "mean error of Q along the predicted one / predicted",
+        "estimate": statistics.mean_interval(shares[0], _generator(rows, "C3-floor"), confidence),
+        "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "how": f"N = {populations[0]}, M_td = {int(rows['n_updates'].max())}, {len(shares[0])} runs; largest predicted "
+        f"error of an entry {rows[rows['n_agents'] == populations[0]]['predicted_q_error'].abs().max():.3g}; no free "
+        "parameter",
+    }
+
+
+def _floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    points = [
+        point
+        for point in zip(*_floor_shares(rows), strict=True)
+        if point[1].mean() > FLOOR_STANDARD_ERRORS * point[1].std(ddof=1) / math.sqrt(len(point[1]))
+    ]
+    estimate, predicted, populations = _exactly(math.nan), math.nan, [float(point[0]) for point in points]
+    if len(points) >= 2:
+        predicted = statistics.log_log_slope(populations, [point[2] for point in points])
+        groups = [share * norm for _, share, norm in points]
+        rng = _generator(rows, "C3-floor-rate")
+        slope = statistics.slope_interval(populations, groups, rng, confidence)
+        estimate = Estimate(slope.value - predicted, slope.low - predicted, slope.high - predicted)
+    return {
+        "id": "C3-floor-rate",
+        "statement": "The floor of the TD error falls with N as the predicted limit does.",
+        "source": "Theorem 4.2 (its term in N, with the limit itself)",
+        "quantity": "slope of log floor against log N, minus that of the predicted floor",
+        "estimate": estimate,
+        "expected": (-tolerance, tolerance),
+        "how": f"N = {', '.join(f'{n:g}' for n in populations) or 'none'}, where the floor exceeds "
+        f"{FLOOR_STANDARD_ERRORS:g} standard errors; predicted slope {predicted:.4g}",
     }
 
 
@@ -601,6 +699,56 @@ def _accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "estimate": statistics.mean_interval(shares, _generator(rows, "C4-accuracy"), confidence),
         "expected": (0.0, 1.0 + tolerance),
         "how": f"worst accuracy of the sweep, epsilon = {epsilons[worst]}; tuned constants, not the theorem's",
+    }
+
+
+def _prescribed(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    epsilons, errors = _replicates(_final(rows), "epsilon", "error")
+    worst = max(range(len(epsilons)), key=lambda i: float(errors[i].mean()) / epsilons[i])
+    samples = _final(rows).groupby("epsilon")["samples"].first()
+    costs = ", ".join(f"{samples[epsilon]:.3g} for {epsilon:g}" for epsilon in epsilons)
+    shares = ", ".join(f"{group.mean() / epsilon:.3g}" for epsilon, group in zip(epsilons, errors, strict=True))
+    start = float(rows[rows["epoch"] == 0]["error"].max())
+    trivial = ", ".join(f"{epsilon:g}" for epsilon in epsilons if epsilon >= start)
+    return {
+        "id": "C4-prescribed",
+        "statement": "Run exactly as the theorem prescribes, centralized learning has an error of at most epsilon.",
+        "source": "Theorem 4.3 (with the constants of Theorem 10.5 of docs/theory.md)",
+        "quantity": "largest mean error / epsilon",
+        "estimate": statistics.mean_interval(
+            errors[worst] / epsilons[worst], _generator(rows, "C4-prescribed"), confidence
+        ),
+        "expected": (0.0, 1.0 + tolerance),
+        "how": f"{len(errors[0])} replicates, N = {rows['n_agents'].iloc[0]:.0e}; samples {costs}; mean error / "
+        f"epsilon {shares}; the start is {start:.3g} away"
+        f"{f', so that nothing need be learned for epsilon = {trivial}' if trivial else ''}",
+    }
+
+
+def _conservative(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    final = _final(rows)
+    tuned, theorem = (final[final["schedule"] == kind] for kind in ("tuned", "theorem"))
+    targets, errors = _replicates(tuned, "epsilon", "error")
+    costs = [float(tuned[tuned["epsilon"] == target]["samples"].iloc[0]) for target in targets]
+    accuracies, reached = _replicates(theorem, "epsilon", "error")
+    epsilon, achieved = accuracies[0], float(reached[0].mean())
+    prescribed = float(theorem[theorem["epsilon"] == epsilon]["samples"].iloc[0])
+
+    def factor(groups: Any, error: float = epsilon) -> float:
+        """Return the theorem's samples over those of the line through the tuned runs, samples against error."""
+        line = np.polyfit(np.log([np.mean(group) for group in groups]), np.log(costs), 1)
+        return prescribed / float(np.exp(np.polyval(line, math.log(error))))
+
+    return {
+        "id": "C4-conservative",
+        "statement": "The theorem's constants ask for more samples than are needed.",
+        "source": "Theorem 4.3 (the price of a proof)",
+        "quantity": "samples that the theorem prescribes / samples at which the tuned rule has the mean error epsilon",
+        "estimate": statistics.bootstrap(errors, factor, _generator(rows, "C4-conservative"), confidence),
+        "expected": (1.0 - tolerance, math.inf),
+        "how": f"epsilon = {epsilon:g}, {prescribed:.3g} samples; the tuned rule's samples on the line through "
+        f"{len(targets)} accuracies; for the error that the prescribed runs had, {achieved:.3g}, the factor is "
+        f"{factor(errors, achieved):.3g}",
     }
 
 

@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   pma-mfg solve game.npz --regularizer entropy --strength 0.1 --out equilibrium.npz
   pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 100 --out ratios.parquet
   pma-mfg converge game.npz equilibrium.npz --step-sizes 1 5 --out-iterates iterates.parquet --out-rates rates.parquet
-  pma-mfg learn game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
+  pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
 
 exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
 
@@ -250,8 +250,10 @@ def _ctd(options: argparse.Namespace) -> None:
 
     game, found, regularizer = _game_and_equilibrium(options)
     checkpoint = _checkpoint(options)
-    with _progress(options.replicates, "replicates") as advance:
-        table = sweeps.ctd_errors(
+    others = options.other_replicates or options.replicates
+    replicates = [options.replicates, *([others] * (len(options.waiting) - 1))]
+    with _progress(sum(replicates), "replicates") as advance:
+        table, floor = sweeps.ctd_errors(
             game,
             regularizer,
             found.policy,
@@ -259,16 +261,37 @@ def _ctd(options: argparse.Namespace) -> None:
             options.agents,
             options.updates,
             options.waiting,
-            options.replicates,
+            replicates,
             options.seed,
             advance,
             checkpoint,
         )
     storage.write_table(options.out, table)
+    if options.out_floor:
+        storage.write_table(options.out_floor, floor)
     checkpoint.discard()
 
 
-def _learn(options: argparse.Namespace) -> None:
+def _moments(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(1 + len(options.waiting), "waiting times") as advance:
+        table = sweeps.ctd_moments(
+            game, regularizer, found.policy, _name(options), options.updates, options.waiting, advance
+        )
+    storage.write_table(options.out, table)
+
+
+def _schedules(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, _, regularizer = _game_and_equilibrium(options)
+    table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
+    storage.write_table(options.out, table)
+
+
+def _centralized(options: argparse.Namespace) -> None:
     from pma_mfg import learning, storage, sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
@@ -288,7 +311,7 @@ def _learn(options: argparse.Namespace) -> None:
     if options.dry_run:
         return
     if not options.out:
-        raise InputError("pma-mfg learn", "--out", None, "a file to write (or --dry-run)")
+        raise InputError("pma-mfg centralized", "--out", None, "a file to write (or --dry-run)")
     checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
         table = sweeps.learning_errors(
@@ -302,6 +325,7 @@ def _learn(options: argparse.Namespace) -> None:
             options.replicates,
             options.seed,
             advance,
+            options.schedule,
             checkpoint,
         )
     storage.write_table(options.out, table)
@@ -427,18 +451,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pma-mfg {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], None], text: str, aliases: Sequence[str] = ()
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(
-            name, help=text, description=text, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            aliases=aliases,
+            help=text,
+            description=text,
+            epilog=EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.set_defaults(run=run)
         added.add_argument("--log", metavar="FILE", help="also write messages to this file")
         return added
 
     def on_equilibrium(
-        name: str, run: Callable[[argparse.Namespace], None], text: str, seeded: bool = True, out: bool = True
+        name: str,
+        run: Callable[[argparse.Namespace], None],
+        text: str,
+        seeded: bool = True,
+        out: bool = True,
+        aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
-        added = command(name, run, text)
+        added = command(name, run, text, aliases)
         added.add_argument("game", help="a game's .npz file")
         added.add_argument("equilibrium", help="its equilibrium's .npz file, from `pma-mfg solve`")
         added.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
@@ -532,24 +568,44 @@ def _parser() -> argparse.ArgumentParser:
     ctd = on_equilibrium("ctd", _ctd, "measure the error of TD learning of the equilibrium policy (Algorithm 1)")
     add_agents(ctd)
     ctd.add_argument("--updates", type=_integer(1), nargs="+", required=True, help="M_td, increasing")
-    ctd.add_argument("--waiting", type=_integer(0), default=1, help="M_mix (default 1)")
+    ctd.add_argument("--waiting", type=_integer(0), nargs="+", default=[1], help="M_mix (default 1)")
     add_replicates(ctd)
+    ctd.add_argument("--other-replicates", type=_integer(1), help="runs of all M_mix but the first (default: as many)")
+    ctd.add_argument("--out-floor", help="Parquet table of the last estimates, entry by entry, of the first M_mix")
 
-    learn = on_equilibrium("learn", _learn, "run centralized learning (Algorithm 2) for an accuracy epsilon", out=False)
-    add_agents(learn)
-    learn.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
-    learn.add_argument("--step-size", type=_positive, required=True, help="eta")
-    learn.add_argument(
-        "--schedule",
-        choices=["practical", "theorem"],
-        default="practical",
-        help="tuned constants, or the theorem's for this game (astronomical; see --dry-run)",
+    moments = on_equilibrium(
+        "moments", _moments, "compute the error of TD learning exactly, with infinitely many agents", seeded=False
     )
-    learn.add_argument("--td-constant", type=_positive, default=7.0, help="M_td = (this / epsilon)^2 (default 7)")
-    learn.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
-    learn.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
-    add_replicates(learn)
-    learn.add_argument("--out", help="Parquet table to write")
+    moments.add_argument("--updates", type=_integer(1), nargs="+", required=True, help="M_td, increasing")
+    moments.add_argument("--waiting", type=_integer(0), nargs="+", required=True, help="M_mix")
+
+    centralized = on_equilibrium(
+        "centralized",
+        _centralized,
+        "run centralized learning (Algorithm 2) for an accuracy epsilon",
+        out=False,
+        aliases=["learn"],
+    )
+    add_agents(centralized)
+    centralized.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
+    centralized.add_argument("--step-size", type=_positive, required=True, help="eta")
+    centralized.add_argument(
+        "--schedule",
+        choices=["tuned", "theorem"],
+        default="tuned",
+        help="tuned constants, or the theorem's for this game (see --dry-run)",
+    )
+    centralized.add_argument("--td-constant", type=_positive, default=7.0, help="M_td = (this / epsilon)^2 (default 7)")
+    centralized.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
+    centralized.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
+    add_replicates(centralized)
+    centralized.add_argument("--out", help="Parquet table to write")
+
+    schedules = on_equilibrium(
+        "schedules", _schedules, "compute what the theorem prescribes for each accuracy", seeded=False
+    )
+    schedules.add_argument("--epsilons", type=_positive, nargs="+", required=True, help="accuracies")
+    schedules.add_argument("--step-size", type=_positive, required=True, help="eta")
 
     bias = on_equilibrium("bias", _bias, "measure fluctuations and the bias of what is learned from N agents")
     add_agents(bias)
@@ -575,7 +631,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figures = ["bounds", "contraction", "dynamics", "equilibria", "orbit", "phase", "populations", "samples"]
+    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "orbit", "phase", "populations", "samples"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")

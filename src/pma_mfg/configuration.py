@@ -84,6 +84,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "basins",
         "ctd",
         "epsilon_sweep",
+        "prescribed",
         "population_sweep",
         "bias",
     ):
@@ -93,8 +94,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for key in ("strengths", "relative_step_sizes"):
         if (grid := content["phase"][key])["low"] >= grid["high"]:
             raise InputError(source, f"phase.{key}", grid, "low below high")
-    if (updates := content["ctd"]["n_updates"]) != sorted(updates):
-        raise InputError(source, "ctd.n_updates", updates, "increasing numbers")
+    for key in ("n_updates", "exact_updates"):
+        if (updates := content["ctd"][key]) != sorted(updates):
+            raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:

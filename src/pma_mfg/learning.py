@@ -22,6 +22,9 @@ from pma_mfg.simulation import Population, game_tables, initial_population, poli
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
 #: Least action probability that `theorem_schedule` can turn into a number of samples.
 MIN_PROBABILITY = 1e-44
+#: Most epochs that `theorem_schedule` considers.
+MAX_EPOCHS = 100_000
+TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Schedule:
         eta > 0 of the mirror ascent step.
     td_scale, td_offset : float
         c > 0 and m_0 >= c: the m-th TD update (m = 0, 1, ...) has the step c / (m + m_0) <= 1.
+    start : float
+        Q_0(s,a), with which every epoch's TD learning starts.
 
     Raises
     ------
@@ -53,6 +58,7 @@ class Schedule:
     step_size: float
     td_scale: float
     td_offset: float
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("n_epochs", 1), ("n_updates", 1), ("n_waiting", 0)):
@@ -64,6 +70,8 @@ class Schedule:
                 raise InputError("Schedule", name, getattr(self, name), "a finite number > 0")
         if not self.td_scale <= self.td_offset < np.inf:
             raise InputError("Schedule", "td_offset", self.td_offset, f"a finite number >= td_scale = {self.td_scale}")
+        if not np.isfinite(self.start):
+            raise InputError("Schedule", "start", self.start, "a finite number")
 
     @property
     def n_samples(self) -> int:
@@ -72,15 +80,18 @@ class Schedule:
 
 
 def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
-    """Return the schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
+    """Return the cheapest schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
 
-    For `centralized` with the floor of U, `lipschitz.policy_floor`. Every constant is the game's own; the derivation is
-    docs/theory.md, section 10. With L = L_Gamma_eta < 1, the bound G on the range of Q, the least visit probability
-    d = delta_mix p_inf and alpha = (1 - gamma) d,
+    For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
+    docs/theory.md, section 10. With L, e_0 and nu of `certificates.noisy_contraction`, the range G of Q and sigma, half
+    that of a target given its pair, of `certificates.noisy_set`, the least visit probability d, alpha = (1 - gamma) d,
+    theta = 1 - b (1 - gamma) / 2 and free b in (0, 1], x in (0, 1) and K,
 
-        K = log(2 sqrt(2 A) / epsilon) / log(1/L),          epsilon_q = epsilon (1 - L) (1 + eta rho) / (2 eta sqrt(A)),
-        M_td = 16 G^2 / (3 alpha^2 epsilon_q^2),            M_mix = log(4 G / (alpha epsilon_q)) / log(1/L_pop),
-        c = m_0 = 2 / alpha.
+        epsilon_q = (epsilon - L^K e_0) (1 - L) / (nu (1 - L^K)),     c = 1 / (theta alpha),     m_0 = c / b,
+        M_mix = log(3 G c / (x epsilon_q)) / log(1 / L_pop),          Q_0 the middle of the range of Q,
+        M_td = max(c^2 (sigma^2 + 4 G^2 L_pop^M_mix), m_0 S A G^2 / 4) / ((1 - x) epsilon_q)^2 - m_0.
+
+    The number of samples is minimized over K and grids of b and x.
 
     Parameters
     ----------
@@ -111,34 +122,54 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
         raise InputError(
             source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
         )
-    contraction = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
-    if not contraction < 1.0:
-        raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
     if not c.L_pop < 1.0:
         raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
-    least_action = certificates.least_probability(game, regularizer, step_size)
+    noisy = certificates.noisy_set(game, regularizer)
+    contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy)
+    if not contraction < 1.0:
+        raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
+    least_action = float(noisy.policies.least.min())
     if not least_action >= MIN_PROBABILITY:
         raise InputError(
             source, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
         )
-    n_steps, least_state = lipschitz.mixing(game, least_action)
-    if not least_state > 0.0:
-        raise InputError(
-            source, f"delta_mix at T_mix = {n_steps}", least_state, "a positive bound (Assumption 4, sufficient mixing)"
-        )
-    q_range = lipschitz.q_range(game, regularizer)
-    alpha = (1.0 - game.discount) * least_state * least_action
-    root_actions = np.sqrt(game.n_actions)
-    epsilon_q = epsilon * (1.0 - contraction) * (1.0 + step_size * regularizer.rho) / (2.0 * step_size * root_actions)
-    epsilon_q = min(epsilon_q, q_range)
-    return Schedule(
-        n_epochs=_at_least_one(np.log(2.0 * np.sqrt(2.0) * root_actions / epsilon) / -np.log(contraction)),
-        n_updates=_at_least_one(16.0 * q_range**2 / (3.0 * alpha**2 * epsilon_q**2)),
-        n_waiting=_at_least_one(np.log(4.0 * q_range / (alpha * epsilon_q)) / -np.log(c.L_pop)),
-        step_size=step_size,
-        td_scale=float(2.0 / alpha),
-        td_offset=float(2.0 / alpha),
-    )
+    least = float((noisy.policies.least_mean_field * noisy.policies.least).min())
+    if not least > 0.0:
+        raise InputError(source, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
+    alpha, q_range = (1.0 - game.discount) * least, noisy.high - noisy.low
+    forgetting = max(c.L_pop, TINY)
+    # the share of epsilon_q that is left to the bias of waiting, and the first TD step
+    shares, first_steps = np.geomspace(1e-3, 0.5, 60)[:, None], np.linspace(0.01, 1.0, 100)
+    scales = 1.0 / ((1.0 - 0.5 * first_steps * (1.0 - game.discount)) * alpha)
+    offsets = scales / first_steps
+    best: tuple[float, Schedule] | None = None
+    powers = contraction ** np.arange(1, MAX_EPOCHS + 1)
+    for n_epochs, power in enumerate(powers, start=1):
+        if not (room := epsilon - power * start) > 0.0:
+            continue
+        accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
+        waiting = np.maximum(1.0, np.ceil(np.log(3.0 * q_range * scales / (shares * accuracy)) / -np.log(forgetting)))
+        variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
+        constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
+        updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
+        samples = n_epochs * updates * (waiting + 1.0)
+        i, j = np.unravel_index(int(samples.argmin()), samples.shape)
+        if best is None or samples[i, j] < best[0]:
+            schedule = Schedule(
+                n_epochs=n_epochs,
+                n_updates=int(updates[i, j]),
+                n_waiting=int(waiting[i, j]),
+                step_size=step_size,
+                td_scale=float(scales[j]),
+                td_offset=float(offsets[j]),
+                start=0.5 * (noisy.low + noisy.high),
+            )
+            best = float(samples[i, j]), schedule
+        elif n_epochs * float(updates.min()) > best[0]:
+            break
+    if best is None:
+        raise InputError(source, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
+    return best[1]
 
 
 def practical_schedule(
@@ -154,7 +185,8 @@ def practical_schedule(
 
     K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
     epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
-    probability of a state-action pair at the equilibrium (docs/theory.md, section 10).
+    probability of a state-action pair at the equilibrium, Q_0 the value of the middle reward with the largest h
+    (docs/theory.md, section 10.6).
 
     Parameters
     ----------
@@ -187,6 +219,9 @@ def practical_schedule(
     if not rate < 1.0:
         raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
     scale = td_scale(game, equilibrium)
+    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
+    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
+    middle = 0.5 * float(lowest.min() + highest.max())
     return Schedule(
         n_epochs=_at_least_one(np.log(2.0 / epsilon) / -np.log(max(rate, 1e-12))),
         n_updates=_at_least_one((td_constant / epsilon) ** 2),
@@ -194,6 +229,7 @@ def practical_schedule(
         step_size=step_size,
         td_scale=scale,
         td_offset=scale,
+        start=(middle + game.discount * h_max) / (1.0 - game.discount),
     )
 
 
@@ -237,6 +273,7 @@ def ctd(
     td_offset: float,
     rng: np.random.Generator,
     population: Population | None = None,
+    start: float = 0.0,
     resume: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
 ) -> np.ndarray:
@@ -259,6 +296,8 @@ def ctd(
         Draws the fresh population; not used when a population is given, which has its own stream.
     population : Population, optional
         Where the trajectory is; moved on in place. A fresh one, with states drawn uniformly, by default.
+    start : float
+        Q_0(s,a).
     resume : mapping of str to ndarray, optional
         What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
         there, and returns bitwise what that one would have. The population is then overwritten.
@@ -279,7 +318,7 @@ def ctd(
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
-    q = np.zeros((game.n_states, game.n_actions))
+    q = np.full((game.n_states, game.n_actions), float(start))
     moving = {**vars(population), "q": q, "snapshots": snapshots}
     done = 0
     if resume is not None:
@@ -330,7 +369,7 @@ def centralized(
     """Run centralized PMA on one trajectory of the N-agent game (Algorithm 2).
 
     All agents hold pi_k; the tagged agent's TD estimate gives pi_{k+1} = Gamma_md^eta(Q_k, pi_k). The trajectory is
-    never reset; each epoch's estimate starts from zero.
+    never reset; each epoch's estimate starts from `Schedule.start`.
 
     Parameters
     ----------
@@ -383,6 +422,7 @@ def centralized(
             schedule.td_offset,
             rng,
             population,
+            schedule.start,
             inside,
             None if save is None else save_epoch,
         )

@@ -30,15 +30,18 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import ListedColormap
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from pma_mfg import seeds, statistics, storage
 from pma_mfg.checks import RATE_WINDOW
+from pma_mfg.claims import ROUNDED_BIAS
 from pma_mfg.dynamics import ACCURACY
 
 STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
@@ -49,6 +52,8 @@ COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
+#: A white line or letter on any colour.
+_OUTLINED = [withStroke(linewidth=2.5, foreground="0.25")]
 #: Distances to an equilibrium below this are rounding, and not drawn; a predicted line goes through the point nearest
 #: to the second number.
 ROUNDED_DISTANCE, ANCHOR = 1e-11, 1e-6
@@ -143,41 +148,96 @@ def _prediction(runs: pd.DataFrame) -> pd.DataFrame:
     return ends.assign(series="predicted", distance=distance)
 
 
-def samples_data(ctd: pd.DataFrame, epsilon: pd.DataFrame) -> pd.DataFrame:
-    """Return the error of TD learning and of centralized learning against samples (claims C3 and C4).
+def ctd_data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
+    """Return the error of TD learning over M_td, N and M_mix, and the bias of waiting (claim C3).
 
     Parameters
     ----------
     ctd : DataFrame
-        Of `sweeps.ctd_errors`; the largest population of each game is used.
-    epsilon : DataFrame
-        Of `sweeps.learning_errors` at one or more epsilon; the largest population of each game is used.
+        Of `sweeps.ctd_errors`, for one or more games.
+    moments : DataFrame
+        Of `sweeps.ctd_moments`, for the same games.
 
     Returns
     -------
     DataFrame
-        The module's columns and epsilon. Panel "ctd": error against M_td, and the line M_td^{-1/2} through its
-        centre. Panel "learning": error against samples for each epsilon, and epsilon itself as the line "target".
-        Panel "cost": samples against 1 / (mean final error), with low and high on that axis, once as "measured" and
-        once as "measured per update" (divided by K (M_mix + 1)), each with a line of slope 2 through its centre.
+        Columns panel, game, series, x, y, value. Panels "agents" and "waiting": root mean square error ("measured",
+        over entries of Q and replicates, and "predicted", exactly, with the square of the limit for N agents added)
+        at x = M_td and y = N or M_mix. Panel "mixing": the bias of waiting at x = M_mix ("exact"), its line with the
+        rate |lambda_2| ("eigenvalue") and one with the theory's rate L_pop ("bound").
     """
     parts = []
-    for game, table in _by_game(_largest_population(ctd)):
-        x, groups = _groups(table, "n_updates", "error")
-        parts.append(_measured("ctd", game, x, groups, paired=True))
-        parts.append(_through_centre("ctd", game, "theory", x, parts[-1]["value"], -0.5))
-    for game, table in _by_game(_largest_population(epsilon)):
-        for target, runs in table[table["epoch"] > 0].groupby(table["epsilon"].astype(float)):
-            x, groups = _groups(runs, "samples", "error")
+    for game, table in _by_game(ctd):
+        largest = _largest_population(table)
+        first = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
+        exact = moments[(moments["game"] == game) & np.isfinite(moments["n_waiting"])].astype({"n_waiting": int})
+        for panel, y, rows in (
+            ("agents", "n_agents", table[table["n_waiting"] == first]),
+            ("waiting", "n_waiting", largest),
+        ):
+            mean = rows.groupby([y, "n_updates"], as_index=False)[["mean_square", "predicted_mean_square"]].mean()
+            points = {"panel": panel, "game": game, "x": mean["n_updates"].astype(float), "y": mean[y].astype(float)}
+            parts.append(pd.DataFrame({**points, "series": "measured", "value": np.sqrt(mean["mean_square"])}))
+            known = rows.drop(columns="mean_square").merge(exact[["n_waiting", "n_updates", "mean_square"]])
+            limit = known.groupby([y, "n_updates"], as_index=False)[["mean_square", "predicted_mean_square"]].mean()
+            points = {"panel": panel, "game": game, "x": limit["n_updates"].astype(float), "y": limit[y].astype(float)}
+            value = np.sqrt(limit["mean_square"] + limit["predicted_mean_square"])
+            parts.append(pd.DataFrame({**points, "series": "predicted", "value": value}))
+        last = exact[exact["n_updates"] == exact["n_updates"].max()]
+        last = last[last["mixing_bias"] > ROUNDED_BIAS].sort_values("n_waiting")
+        x, bias = last["n_waiting"].to_numpy(float), last["mixing_bias"].to_numpy()
+        parts.append(_line("mixing", game, "exact", x, bias))
+        centre = float(np.exp(np.mean(np.log(bias) - x * np.log(last["forgetting_rate"]))))
+        parts.append(_line("mixing", game, "eigenvalue", x, centre * last["forgetting_rate"] ** x))
+        parts.append(_line("mixing", game, "bound", x, bias[0] * last["L_pop"] ** (x - x[0])))
+    columns = ["panel", "game", "series", "x", "y", "value"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
+def samples_data(schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.DataFrame) -> pd.DataFrame:
+    """Return the error of learning against samples, and the samples that an accuracy costs (claim C4).
+
+    Parameters
+    ----------
+    schedules : DataFrame
+        Of `sweeps.theorem_schedules`.
+    epsilon : DataFrame
+        Of `sweeps.learning_errors` at one or more epsilon, with tuned schedules; the largest population of each game is
+        used.
+    prescribed : DataFrame
+        The same with the theorem's schedules.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns and epsilon. Panel "learning": error against samples for each epsilon, and epsilon itself
+        as the line "target". Panel "cost": samples against 1 / (mean final error), with low and high on that axis, as
+        "measured <algorithm> <schedule>"; the tuned ones also "per update" (divided by K (M_mix + 1)), with a line of
+        slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
+    """
+    # RUNS: a table of another algorithm with the same columns, such as independent_epsilon, joins here
+    runs = pd.concat([epsilon, prescribed], ignore_index=True)
+    parts = []
+    for game, table in _by_game(runs):
+        tuned = table[(table["schedule"] == "tuned") & (table["algorithm"] == "centralized")]
+        for target, curve in tuned[tuned["epoch"] > 0].groupby(tuned["epsilon"].astype(float)):
+            x, groups = _groups(_largest_population(curve), "samples", "error")
             parts.append(_measured("learning", game, x, groups, str(target), fit=False).assign(epsilon=target))
             parts.append(_line("learning", game, "target", [x[0], x[-1]], [target, target]).assign(epsilon=target))
-        final = table[table["epoch"] == table["n_epochs"]]
-        targets, groups = _groups(final, "epsilon", "error")
-        schedule = final.groupby("epsilon")[["samples", "n_epochs", "n_waiting"]].first()
-        per_update = schedule["samples"] / (schedule["n_epochs"] * (schedule["n_waiting"] + 1))
-        for suffix, samples in (("", schedule["samples"]), (" per update", per_update)):
-            cost = _cost(game, f"measured{suffix}", samples.to_numpy(float), groups).assign(epsilon=targets)
-            parts += [cost, _through_centre("cost", game, f"theory{suffix}", cost["x"], cost["value"], 2.0)]
+        for (algorithm, kind), rows in table.groupby(["algorithm", "schedule"]):
+            rows = _largest_population(rows)
+            final = rows[rows["epoch"] == rows["n_epochs"]]
+            targets, groups = _groups(final, "epsilon", "error")
+            schedule = final.groupby("epsilon")[["samples", "n_epochs", "n_waiting"]].first()
+            name = f"measured {algorithm} {kind}"
+            parts.append(_cost(game, name, schedule["samples"].to_numpy(float), groups).assign(epsilon=targets))
+            if kind == "tuned":
+                per_update = schedule["samples"] / (schedule["n_epochs"] * (schedule["n_waiting"] + 1))
+                cost = _cost(game, f"{name} per update", per_update.to_numpy(float), groups).assign(epsilon=targets)
+                parts += [cost, _through_centre("cost", game, "theory", cost["x"], cost["value"], 2.0)]
+        known = schedules[schedules["game"] == game].sort_values("epsilon")
+        if len(known):
+            parts.append(_line("cost", game, "theorem", 1.0 / known["epsilon"], known["samples"]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -598,8 +658,102 @@ def orbit(data: pd.DataFrame) -> Figure:
 
 
 @_styled
+def ctd(data: pd.DataFrame) -> Figure:
+    """Draw the error of TD learning over M_td, N and M_mix, and the bias of waiting, one row a game.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `ctd_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    surfaces = data[data["panel"] != "mixing"]
+    ends = (surfaces["value"].min(), surfaces["value"].max())
+    norm = LogNorm(*ends if ends[0] < ends[1] else (0.9 * ends[0], 1.1 * ends[0]))
+    height, above, below, bottom = 1.45, 0.28, 0.5, 0.95
+    size = (WIDTH, len(games) * (above + height + below) + bottom)
+    figure = Figure(figsize=size)
+    labels = {"agents": "agents $N$", "waiting": r"waiting $M_{\mathrm{mix}}$"}
+    mesh = None
+    for i, (game, table) in enumerate(games):
+        floor = (bottom + below + (len(games) - 1 - i) * (above + height + below)) / size[1]
+        places = [(left / size[0], floor, 1.6 / size[0], height / size[1]) for left in (0.62, 2.88, 5.28)]
+        axes = [figure.add_axes(place) for place in places]
+        for j, (panel, label) in enumerate(labels.items()):
+            mesh = _surface(axes[j], table[table["panel"] == panel], norm, label)
+            _title(axes[j], 3 * i + j, f"{_plain(game)}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"))
+        ax, rows = axes[2], table[table["panel"] == "mixing"]
+        _draw(ax, rows, "bound", **_DASHED)
+        _draw(ax, rows, "eigenvalue", **_DOTTED)
+        _draw(ax, rows, "exact", color=COLOURS[6], marker="o", linestyle="none", markersize=4.0)
+        ax.set(
+            yscale="log",
+            xlabel=labels["waiting"],
+            ylabel=r"$\|\mathrm{E} Q_M - \mathrm{E} Q_M^{\mathrm{iid}}\|_\infty$",
+        )
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        _title(ax, 3 * i + 2, f"{_plain(game)}: bias of waiting")
+    bar = figure.add_axes((0.62 / size[0], 0.62 / size[1], 3.86 / size[0], 0.12 / size[1]))
+    figure.colorbar(mesh, cax=bar, orientation="horizontal")
+    bar.set_xlabel("measured root mean square error of an entry of $Q$")
+    figure.legend(
+        handles=[
+            Line2D([], [], color="white", linewidth=1.2, path_effects=_OUTLINED, label="predicted error"),
+            Line2D([], [], color=COLOURS[6], marker="o", linestyle="none", markersize=4.0, label="exact bias"),
+            Line2D([], [], label=r"rate $|\lambda_2|$", **_DOTTED),
+            Line2D([], [], label=r"theory's rate $L_{\mathrm{pop}}$", **_DASHED),
+        ],
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.0),
+        ncols=1,
+    )
+    return figure
+
+
+def _surface(ax: Axes, table: pd.DataFrame, norm: LogNorm, ylabel: str) -> QuadMesh:
+    """Draw measured values as cells and the predicted ones as contours, over M_td and rows of equal height."""
+    measured = table[table["series"] == "measured"].pivot(index="y", columns="x", values="value")
+    predicted = table[table["series"] == "predicted"].pivot(index="y", columns="x", values="value")
+    mesh = ax.pcolormesh(
+        _edges(np.log10(measured.columns.to_numpy(float))), np.arange(len(measured) + 1) - 0.5, measured, norm=norm
+    )
+    if min(predicted.shape) >= 2:
+        rows = [list(measured.index).index(y) for y in predicted.index]
+        levels = [
+            level
+            for level in np.outer(10.0 ** np.arange(-6, 3), [1.0, 2.0, 5.0]).ravel()
+            if predicted.to_numpy().min() < level < predicted.to_numpy().max()
+        ]
+        x = np.log10(predicted.columns.to_numpy(float))
+        drawn = ax.contour(
+            x, rows, np.log(predicted), np.log(levels), colors="white", linestyles="solid", linewidths=1.2
+        )
+        drawn.set(path_effects=_OUTLINED)
+        names = {np.log(level): f"{level:g}" for level in levels}
+        texts = ax.clabel(drawn, fmt=names, fontsize=8.0)
+        for text in texts:
+            text.set(path_effects=_OUTLINED)
+    ticks = [x for x in range(-1, 16) if 10.0**x >= measured.columns.min() and 10.0**x <= measured.columns.max()]
+    ax.set_xticks(ticks, [rf"$10^{{{x}}}$" for x in ticks])
+    ax.set_yticks(range(len(measured)), [_count(y) for y in measured.index])
+    ax.set(xlabel=r"TD updates $M_{\mathrm{td}}$", ylabel=ylabel)
+    return mesh
+
+
+def _count(number: float) -> str:
+    """Return a number of agents or steps in few characters."""
+    power = np.log10(number) if number >= 1000 else 0.5
+    return rf"$10^{{{power:.0f}}}$" if power == round(power) else f"{number:g}"
+
+
+@_styled
 def samples(data: pd.DataFrame) -> Figure:
-    """Draw the error of TD learning, of centralized learning, and the samples that an accuracy costs.
+    """Draw the error of learning, and the samples that an accuracy costs.
 
     Parameters
     ----------
@@ -610,45 +764,44 @@ def samples(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    ctd, learning, cost = (_by_game(data[data["panel"] == panel]) for panel in ("ctd", "learning", "cost"))
-    colours, markers = _game_looks(data["game"])
+    learning, cost = (_by_game(data[data["panel"] == panel]) for panel in ("learning", "cost"))
     epsilons = _ordered_colours(data["epsilon"].dropna(), reverse=True)
-    lines = max(2 + len(ctd), 2 + 2 * len(cost), 2 + len(epsilons) // 2)
-    figure, axes = _panels(2 + len(learning), 1.9, lines)
+    colours, markers = _game_looks(data["game"])
+    series = [table["series"].nunique() for _, table in cost]
+    figure, axes = _panels(len(learning) + len(cost), 1.9, 1 + max([2 + len(epsilons) // 2, *series]))
 
-    ax = axes[0]
-    for game, table in ctd:
-        _draw(ax, table, "theory", **_DOTTED)
-        _draw_points(ax, table, "measured", f"{_plain(game)}: ", color=colours[game], marker=markers[game])
-    _log_log(ax, r"TD updates $M_{\mathrm{td}}$", r"$\mathrm{E}\, \|Q_M - \Gamma_q(\pi,\mu_\pi)\|_\infty$")
-    _title(ax, 0, "error of TD learning")
-    _legend(ax, _FITTED, [Line2D([], [], label="theory: slope −1/2", **_DOTTED)])
-
-    for i, (ax, (game, table)) in enumerate(zip(axes[1:-1], learning, strict=True), start=1):
+    for i, (ax, (game, table)) in enumerate(zip(axes, learning, strict=False)):
+        shown = table["epsilon"].unique()
         for epsilon, colour in epsilons.items():
             rows = table[table["epsilon"] == epsilon]
             curve = rows[rows["series"] == "measured"]
             ax.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
-            _draw(ax, rows, "measured", color=colour, marker=".", label=rf"$\varepsilon = {epsilon:g}$")
+            label = rf"$\varepsilon = {epsilon:g}$" if epsilon in shown else None
+            _draw(ax, rows, "measured", color=colour, marker=".", label=label)
             _draw(ax, rows, "target", **{**_DOTTED, "color": colour})
         _log_log(ax, "samples (environment steps)", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        _title(ax, i, "centralized learning" + (f", {_plain(game)}" if len(learning) > 1 else ""))
-        _legend(ax, "accuracy aimed at", [Line2D([], [], label=r"target $\varepsilon$", **_DOTTED)], 2)
+        _title(ax, i, f"learning, {_plain(game)}")
+        _legend(ax, "centralized, tuned for", [Line2D([], [], label=r"target $\varepsilon$", **_DOTTED)], 2)
 
-    ax = axes[-1]
-    for game, table in cost:
-        prefix = f"{_plain(game)}, " if len(cost) > 1 else ""
-        for suffix, what, face in (
-            ("", "all: ", colours[game]),
-            (" per update", r"$\div\, K(M_{\mathrm{mix}}{+}1)$: ", "white"),
-        ):
-            _draw(ax, table, f"theory{suffix}", **_DOTTED)
-            look = {"color": colours[game], "marker": markers[game], "markerfacecolor": face}
-            _draw_points(ax, table, f"measured{suffix}", prefix + what, horizontal=True, **look)
-    xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
-    _log_log(ax, xlabel, "samples (environment steps)")
-    _title(ax, len(axes) - 1, "samples for an accuracy")
-    _legend(ax, _FITTED, [Line2D([], [], label="theory: slope 2", **_DOTTED)])
+    for i, (ax, (game, table)) in enumerate(zip(axes[len(learning) :], cost, strict=True), start=len(learning)):
+        _draw(ax, table, "theory", **_DOTTED)
+        _draw(ax, table, "theorem", **_DASHED)
+        more = [Line2D([], [], label="slope 2", **_DOTTED)] if (table["series"] == "theory").any() else []
+        if (table["series"] == "theorem").any():
+            more.append(Line2D([], [], label=r"theorem, against $1/\varepsilon$", **_DASHED))
+        for name in sorted(set(table["series"]) - {"theory", "theorem"}):
+            algorithm, kind, *per_update = name.removeprefix("measured ").split(maxsplit=2)
+            marker = markers[game] if algorithm == "centralized" else "x"
+            face = {"tuned": colours[game], "theorem": "black"}[kind] if not per_update else "white"
+            label = _plain(game) if algorithm == "centralized" else algorithm
+            label = "as prescribed" if kind == "theorem" else label
+            label = r"$\div\, K(M_{\mathrm{mix}}{+}1)$" if per_update else label
+            look = {"color": "black" if kind == "theorem" else colours[game], "marker": marker, "markerfacecolor": face}
+            _draw_points(ax, table, name, f"{label}: ", horizontal=True, **look)
+        xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
+        _log_log(ax, xlabel, "samples (environment steps)")
+        _title(ax, i, f"cost, {_plain(game)}")
+        _legend(ax, _FITTED, more)
     return figure
 
 
@@ -1026,7 +1179,8 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "contraction": (("iterates", "rates"), contraction_data, contraction),
     "dynamics": (("histories", "outcomes"), dynamics_data, dynamics),
     "orbit": (("orbits", "attractors"), orbit_data, orbit),
-    "samples": (("ctd", "epsilon"), samples_data, samples),
+    "samples": (("schedules", "epsilon", "prescribed"), samples_data, samples),
+    "ctd": (("ctd", "moments"), ctd_data, ctd),
     "populations": (("bias", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),
     "phase": (("phase",), phase_data, phase),

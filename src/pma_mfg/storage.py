@@ -27,6 +27,7 @@ from pma_mfg.errors import Description, InputError
 METADATA = "metadata"
 #: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
 CHECKPOINT_SECONDS = 20.0
+LIBRARY = Path(__file__).parent
 #: What numpy, zipfile and zlib raise on a file that is damaged, cut short, or something else.
 _DAMAGE = (
     OSError,
@@ -130,7 +131,7 @@ class Checkpoint:
     """Where a long run keeps its state, so that a killed job goes on instead of starting anew.
 
     The file stands beside the run's output under a hidden name, and belongs to one key: a run with other arguments, on
-    another game or by another version of the library never goes on from it.
+    another game or by another version of the library's code never goes on from it.
 
     Parameters
     ----------
@@ -143,7 +144,10 @@ class Checkpoint:
     def __init__(self, path: str | Path, key: Mapping[str, Any]) -> None:
         path = Path(path)
         self.path = path.with_name(f".{path.name}.checkpoint.npz")
-        self.key = hashlib.sha256(json.dumps({**key, "library": __version__}, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode())
+        for source in sorted(LIBRARY.rglob("*.py")):
+            digest.update(source.read_bytes())
+        self.key = digest.hexdigest()
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, np.ndarray] | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import equilibrium as exact
-from pma_mfg import fluctuations, learning, lipschitz, operators, seeds, simulation
+from pma_mfg import fluctuations, learning, lipschitz, operators, seeds, simulation, td_moments
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
@@ -26,12 +26,12 @@ def ctd_errors(
     name: str,
     n_agents: int,
     n_updates: Sequence[int],
-    n_waiting: int,
-    n_replicates: int,
+    n_waiting: Sequence[int],
+    n_replicates: Sequence[int],
     seed: int,
     after_replicate: Callable[[], None] = lambda: None,
     checkpoint: Checkpoint | None = None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the error of TD learning of a fixed policy after growing numbers of updates (claim C3).
 
     The step sizes are c / (m + c) with c = 1 / ((1 - gamma) d), d the least visit probability of a state-action pair.
@@ -47,9 +47,10 @@ def ctd_errors(
     n_agents : int
     n_updates : sequence of int
         M_td, increasing.
-    n_waiting : int
+    n_waiting : sequence of int
         M_mix.
-    n_replicates : int
+    n_replicates : sequence of int
+        Of each M_mix.
     seed : int
         Root seed.
     after_replicate : callable
@@ -59,22 +60,30 @@ def ctd_errors(
 
     Returns
     -------
-    DataFrame
-        Columns game, n_agents, n_waiting, replicate, n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)).
+    errors : DataFrame
+        Columns game, n_agents, n_waiting, replicate, n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)),
+        mean_square (of its entries), predicted_mean_square (of the entries of its limit for N agents).
+    floor : DataFrame
+        After the last update with the first M_mix, entry by entry: game, n_agents, n_waiting, n_updates, replicate,
+        state, action, q_error (signed), predicted_q_error (of the limit for N agents).
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer)
+    # LIMIT: the large-N closure; the exact limit of learning with N agents goes here
+    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
     scale = learning.td_scale(game, policy)
+    runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
 
-    def run(replicate: int, resume: _State | None, save: learning.Save) -> np.ndarray:
-        rng = seeds.generator(seed, "ctd", name, n_agents, replicate)
+    def run(index: int, resume: _State | None, save: learning.Save) -> np.ndarray:
+        wait, replicate = runs[index]
+        rng = seeds.generator(seed, "ctd", name, n_agents, wait, replicate)
         estimates = learning.ctd(
             game,
             policy,
             n_agents,
             regularizer,
             n_updates,
-            n_waiting,
+            wait,
             scale,
             scale,
             rng,
@@ -82,14 +91,111 @@ def ctd_errors(
             save=None if checkpoint is None else save,
         )
         after_replicate()
-        return np.asarray(np.abs(estimates - truth).max(axis=(1, 2)))
+        return np.asarray(estimates - truth)
 
-    rows = []
-    for replicate, errors in enumerate(_replicates(run, n_replicates, checkpoint)):
-        for updates, error in zip(n_updates, errors.tolist(), strict=True):
-            rows.append((name, n_agents, n_waiting, replicate, updates, updates * (n_waiting + 1), error))
+    rows, floors = [], []
+    limit = float((predicted**2).mean())
+    state, action = (index.ravel() for index in np.indices(truth.shape))
+    for (wait, replicate), errors in zip(runs, _replicates(run, len(runs), checkpoint), strict=True):
+        for updates, error in zip(n_updates, errors, strict=True):
+            measured = float(np.abs(error).max()), float((error**2).mean())
+            rows.append((name, n_agents, wait, replicate, updates, updates * (wait + 1), *measured, limit))
+        if wait == n_waiting[0]:
+            floors.append(
+                pd.DataFrame(
+                    {
+                        "game": name,
+                        "n_agents": n_agents,
+                        "n_waiting": wait,
+                        "n_updates": n_updates[-1],
+                        "replicate": replicate,
+                        "state": state,
+                        "action": action,
+                        "q_error": errors[-1].ravel(),
+                        "predicted_q_error": predicted.ravel(),
+                    }
+                )
+            )
     columns = ["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=[*columns, "mean_square", "predicted_mean_square"])
+    return table, pd.concat(floors, ignore_index=True)
+
+
+def ctd_moments(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_updates: Sequence[int],
+    n_waiting: Sequence[int],
+    after_waiting: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Compute the error of TD learning of a fixed policy exactly, with infinitely many agents (claim C3-mixing).
+
+    Step sizes as in `ctd_errors`.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+    name : str
+    n_updates : sequence of int
+        M_td, increasing.
+    n_waiting : sequence of int
+        M_mix; independent samples from the stationary law are added as infinity.
+    after_waiting : callable
+        Called after each M_mix.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_waiting, n_updates, mean_error (sup norm of E Q - Gamma_q), mean_square (mean over entries of E
+        (Q - Gamma_q)^2), mixing_bias (sup norm of E Q minus E Q of independent samples), excess (of mean_square over
+        that of independent samples), forgetting_rate (|lambda_2| of the learner's chain), L_pop.
+    """
+    scale = learning.td_scale(game, policy)
+    fixed = td_moments.forgetting_rate(game, policy), lipschitz.constants(game).L_pop
+    independent: td_moments.Moments | None = None
+    rows = []
+    for waiting in (np.inf, *n_waiting):
+        found = td_moments.moments(game, policy, regularizer, n_updates, waiting, scale, scale)
+        independent = found if independent is None else independent
+        for i, updates in enumerate(n_updates):
+            mean, square = found.mean[i], float(found.mean_square[i].mean())
+            bias = float(np.abs(mean - independent.mean[i]).max())
+            excess = square - float(independent.mean_square[i].mean())
+            rows.append((name, float(waiting), updates, float(np.abs(mean).max()), square, bias, excess, *fixed))
+        after_waiting()
+    columns = ["game", "n_waiting", "n_updates", "mean_error", "mean_square", "mixing_bias", "excess"]
+    return pd.DataFrame(rows, columns=[*columns, "forgetting_rate", "L_pop"])
+
+
+def theorem_schedules(
+    game: MeanFieldGame, regularizer: Regularizer, name: str, epsilons: Sequence[float], step_size: float
+) -> pd.DataFrame:
+    """Return what the theorem prescribes for each accuracy (claim C4-prescribed).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    name : str
+    epsilons : sequence of float
+    step_size : float
+        eta > 0.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, epsilon, samples, and the fields of `learning.Schedule`.
+    """
+    schedules = [learning.theorem_schedule(game, regularizer, step_size, epsilon) for epsilon in epsilons]
+    rows = [
+        {"game": name, "epsilon": epsilon, "samples": float(schedule.n_samples), **vars(schedule)}
+        for epsilon, schedule in zip(epsilons, schedules, strict=True)
+    ]
+    return pd.DataFrame(rows)
 
 
 def learning_errors(
@@ -103,9 +209,12 @@ def learning_errors(
     n_replicates: int,
     seed: int,
     after_epoch: Callable[[], None] = lambda: None,
+    kind: str = "tuned",
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
-    """Run centralized learning over U and measure the distance to the equilibrium after every epoch (claim C4).
+    """Run centralized learning and measure the distance to the equilibrium after every epoch (claim C4).
+
+    A tuned schedule is run over U, the theorem's as the theorem prescribes: without a floor.
 
     Parameters
     ----------
@@ -124,22 +233,26 @@ def learning_errors(
         Root seed.
     after_epoch : callable
         Called after each epoch of each replicate.
+    kind : {"tuned", "theorem"}
+        Of schedule.
     checkpoint : storage.Checkpoint, optional
         Where the state is kept, and taken up if there is one; to be discarded once the table is written.
 
     Returns
     -------
     DataFrame
-        Columns game, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, replicate, epoch, samples
-        (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
-        (regularized).
+        Columns game, algorithm ("centralized"), schedule ("tuned" or "theorem"), n_agents, epsilon, n_epochs,
+        n_updates, n_waiting, step_size, replicate, epoch, samples (environment steps up to here), error (sup_s l1
+        distance of the policy to the equilibrium), exploitability (regularized).
     """
-    floor = lipschitz.policy_floor(game, regularizer)
+    floor = lipschitz.policy_floor(game, regularizer) if kind == "tuned" else None
+    experiment = "learning" if kind == "tuned" else "prescribed"
     per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
-    fixed = (name, n_agents, epsilon, schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
+    fixed: tuple[object, ...] = (name, "centralized", kind, n_agents, epsilon)
+    fixed += (schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
 
     def run(replicate: int, resume: _State | None, save: learning.Save) -> np.ndarray:
-        rng = seeds.generator(seed, "learning", name, n_agents, epsilon, replicate)
+        rng = seeds.generator(seed, experiment, name, n_agents, epsilon, replicate)
         policies = learning.centralized(
             game,
             n_agents,
@@ -158,7 +271,8 @@ def learning_errors(
     for replicate, measured in enumerate(_replicates(run, n_replicates, checkpoint)):
         for epoch, (error, gain) in enumerate(measured.T.tolist()):
             rows.append((*fixed, replicate, epoch, epoch * per_epoch, error, gain))
-    columns = ["game", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
+    columns = ["game", "algorithm", "schedule", "n_agents", "epsilon"]
+    columns += ["n_epochs", "n_updates", "n_waiting", "step_size"]
     return pd.DataFrame(rows, columns=[*columns, "replicate", "epoch", "samples", "error", "exploitability"])
 
 

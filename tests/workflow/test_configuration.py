@@ -36,7 +36,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "strength zero": (lambda c: c["games"]["smooth"].update(strength=0), ("games.smooth.strength", "0", "> 0")),
     "negative planted strength": (lambda c: parameters(c).update(strength=-1.0), ("strength", "-1.0", "> 0")),
     "one agent": (lambda c: c["bias"].update(populations=[1, 10, 100]), ("bias.populations[0]", "1", ">= 2")),
-    "one agent in TD": (lambda c: c["ctd"].update(n_agents=1), ("ctd.n_agents", "1", ">= 2")),
+    "one agent in TD": (lambda c: c["ctd"].update(populations=[10, 1]), ("ctd.populations[1]", "1", ">= 2")),
     "unknown family": (
         lambda c: c["games"]["smooth"].update(family="planted"),
         ("family", "planted", "planted_smooth"),
@@ -59,7 +59,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "name that is a path": (lambda c: c["games"].update({"../x": c["games"]["smooth"]}), ("games", "../x", "letters")),
     "family and file": (lambda c: c["games"]["smooth"].update(file="x.npz"), ("games.smooth", "either family", "file")),
     "accuracy above one": (
-        lambda c: c["epsilon_sweep"].update(epsilons=[0.1, 0.2, 1.5]),
+        lambda c: c["epsilon_sweep"]["games"]["smooth"].update(epsilons=[0.1, 0.2, 1.5]),
         ("epsilons[2]", "1.5", "< 1"),
     ),
     "grid upside down": (
@@ -68,6 +68,18 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "grid of one": (lambda c: c["phase"]["strengths"].update(count=1), ("phase.strengths.count", "1", ">= 2")),
     "updates in disorder": (lambda c: c["ctd"].update(n_updates=[100, 10, 1000]), ("ctd.n_updates", "increasing")),
+    "exact updates in disorder": (
+        lambda c: c["ctd"].update(exact_updates=[100, 10]),
+        ("ctd.exact_updates", "increasing"),
+    ),
+    "unknown game to prescribe for": (
+        lambda c: c["prescribed"].update(games={"smoth": [0.1]}),
+        ("prescribed.games[0]", "smoth", "smooth"),
+    ),
+    "prescription without accuracy": (
+        lambda c: c["prescribed"].update(games={"smooth": []}),
+        ("prescribed.games.smooth", "[]", "at least 1"),
+    ),
     "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
 }
 

@@ -77,7 +77,7 @@ def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
-    assert steps | {"epsilon", "population", "bias", "limits"} <= timed
+    assert steps | {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"} <= timed
 
 
 @pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit", "phase"])

@@ -25,12 +25,13 @@ SEED = config["seed"]
 FIGURES = {
     "bounds": ["ratios"],
     "contraction": ["iterates", "rates"],
+    "ctd": ["ctd", "moments"],
     "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
     "orbit": ["orbits", "attractors"],
     "phase": ["phase"],
     "populations": ["bias", "population", "limits"],
-    "samples": ["ctd", "epsilon"],
+    "samples": ["schedules", "epsilon", "prescribed"],
 }
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
@@ -82,6 +83,11 @@ def step_sizes(section):
     ]
 
 
+def prescribed_step_size(wildcards):
+    """The absolute step size of the theorem's schedule for a job's game."""
+    return config["prescribed"]["relative_step_size"] / config["games"][wildcards.game]["strength"]
+
+
 def points(section, name, **axes):
     """The files of a sweep, one per game and point."""
-    return expand(f"{RESULTS}/points/{name}.parquet", game=config[section]["games"], **axes)
+    return expand(f"{RESULTS}/points/{name}.parquet", game=list(config[section]["games"]), **axes)

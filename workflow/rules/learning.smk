@@ -22,24 +22,54 @@ rule ctd:
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/ctd/{{game}}.parquet",
+        errors=f"{RESULTS}/points/ctd/{{game}}_{{n_agents}}.parquet",
+        floor=f"{RESULTS}/points/ctd_floor/{{game}}_{{n_agents}}.parquet",
     log:
-        f"{RESULTS}/logs/ctd/{{game}}.log",
+        f"{RESULTS}/logs/ctd/{{game}}_{{n_agents}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ctd/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/ctd/{{game}}_{{n_agents}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        n_agents=config["ctd"]["n_agents"],
         n_updates=config["ctd"]["n_updates"],
-        n_waiting=config["ctd"]["n_waiting"],
+        # all waiting times in the largest population, the first one in the others
+        n_waiting=lambda wildcards: (
+            config["ctd"]["n_waiting"][
+                : None if int(wildcards.n_agents) == max(config["ctd"]["populations"]) else 1
+            ]
+        ),
         n_replicates=config["ctd"]["n_replicates"],
+        other_replicates=config["ctd"]["other_replicates"],
         seed=SEED,
     message:
-        "Learn the Q-function of {wildcards.game}"
+        "Learn the Q-function of {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg ctd {input.game} {input.equilibrium} --agents {params.n_agents} --updates {params.n_updates}"
-        " --waiting {params.n_waiting} --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        "pma-mfg ctd {input.game} {input.equilibrium} --agents {wildcards.n_agents} --updates {params.n_updates}"
+        " --waiting {params.n_waiting} --replicates {params.n_replicates} --other-replicates {params.other_replicates}"
+        " --seed {params.seed} --out {output.errors} --out-floor {output.floor} --log {log}"
+
+
+rule moments:
+    input:
+        library("sweeps", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/moments/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/moments/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/moments/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_updates=config["ctd"]["exact_updates"],
+        n_waiting=config["ctd"]["exact_waiting"],
+    message:
+        "Compute the error of TD learning in {wildcards.game} exactly"
+    shell:
+        "pma-mfg moments {input.game} {input.equilibrium} --updates {params.n_updates} --waiting {params.n_waiting}"
+        " --out {output} --log {log}"
 
 
 rule learn_epsilon:
@@ -59,15 +89,64 @@ rule learn_epsilon:
     params:
         n_agents=config["epsilon_sweep"]["n_agents"],
         n_replicates=config["epsilon_sweep"]["n_replicates"],
-        step_size=config["epsilon_sweep"]["step_size"],
-        td_constant=config["epsilon_sweep"]["td_constant"],
-        waiting_constant=config["epsilon_sweep"]["waiting_constant"],
+        tuned=lambda wildcards: config["epsilon_sweep"]["games"][wildcards.game],
         seed=SEED,
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon}"
     shell:
-        "pma-mfg learn {input.game} {input.equilibrium} --agents {params.n_agents} --epsilon {wildcards.epsilon}"
-        " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
+        "pma-mfg centralized {input.game} {input.equilibrium} --agents {params.n_agents} --epsilon {wildcards.epsilon}"
+        " --step-size {params.tuned[step_size]} --td-constant {params.tuned[td_constant]}"
+        " --waiting-constant {params.tuned[waiting_constant]}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+
+
+rule schedules:
+    input:
+        library("sweeps", "equilibrium"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/schedules/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/schedules/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/schedules/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        epsilons=config["prescribed"]["epsilons"],
+        step_size=prescribed_step_size,
+    message:
+        "Compute what the theorem prescribes in {wildcards.game}"
+    shell:
+        "pma-mfg schedules {input.game} {input.equilibrium} --epsilons {params.epsilons}"
+        " --step-size {params.step_size} --out {output} --log {log}"
+
+
+rule prescribed:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/prescribed/{{game}}_{{epsilon}}.parquet",
+    log:
+        f"{RESULTS}/logs/prescribed/{{game}}_{{epsilon}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prescribed/{{game}}_{{epsilon}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_agents=config["prescribed"]["n_agents"],
+        n_replicates=config["prescribed"]["n_replicates"],
+        step_size=prescribed_step_size,
+        seed=SEED,
+    message:
+        "Learn in {wildcards.game} to accuracy {wildcards.epsilon} as the theorem prescribes"
+    shell:
+        "pma-mfg centralized {input.game} {input.equilibrium} --schedule theorem --agents {params.n_agents}"
+        " --epsilon {wildcards.epsilon} --step-size {params.step_size}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
 
 
@@ -95,7 +174,7 @@ rule learn_population:
     message:
         "Learn in {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg learn {input.game} {input.equilibrium} --agents {wildcards.n_agents} --epsilon {params.epsilon}"
+        "pma-mfg centralized {input.game} {input.equilibrium} --agents {wildcards.n_agents} --epsilon {params.epsilon}"
         " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
 

@@ -11,8 +11,20 @@ TABLES = {
     "certified": points("convergence", "certified/{game}"),
     "phase": points("phase", "phase/{game}"),
     "certified_strengths": points("phase", "strengths/{game}"),
-    "ctd": points("ctd", "ctd/{game}"),
-    "epsilon": points("epsilon_sweep", "epsilon/{game}_{epsilon}", epsilon=config["epsilon_sweep"]["epsilons"]),
+    "ctd": points("ctd", "ctd/{game}_{n_agents}", n_agents=config["ctd"]["populations"]),
+    "ctd_floor": points("ctd", "ctd_floor/{game}_{n_agents}", n_agents=config["ctd"]["populations"]),
+    "moments": points("ctd", "moments/{game}"),
+    "epsilon": [
+        f"{RESULTS}/points/epsilon/{game}_{epsilon}.parquet"
+        for game, tuned in config["epsilon_sweep"]["games"].items()
+        for epsilon in tuned["epsilons"]
+    ],
+    "schedules": points("prescribed", "schedules/{game}"),
+    "prescribed": [
+        f"{RESULTS}/points/prescribed/{game}_{epsilon}.parquet"
+        for game, epsilons in config["prescribed"]["games"].items()
+        for epsilon in epsilons
+    ],
     "population": points(
         "population_sweep", "population/{game}_{n_agents}", n_agents=config["population_sweep"]["populations"]
     ),
