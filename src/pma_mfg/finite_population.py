@@ -9,7 +9,7 @@ rows of the chain, once if they fit into `MEMORY`, else once per application, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
@@ -222,6 +222,29 @@ def policy_limit(
         if history[-1] <= tolerance:
             return policy
     raise ConvergenceError("finite_population.policy_limit: no fixed point", history)
+
+
+def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> MeanFieldGame:
+    """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
+
+    R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then has
+    the value that it had, and all actions are equally good against it (docs/theory.md, Proposition 9.6).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+        Positive.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    game = game.dense(SOURCE)
+    slope = regularizer.gradient(policy)
+    bonus = (regularizer.value(policy) - (policy * slope).sum(axis=1))[:, None] + slope
+    return replace(game, base_reward=game.base_reward + bonus, planted=None)
 
 
 def nash_gap(

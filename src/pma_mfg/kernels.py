@@ -28,6 +28,8 @@ _tuple: Any = types.Tuple  # which numba leaves untyped
 _features = _tuple((_matrix, _vector, _integers, _vector))
 # P0 (S, A, S), P_k (K, S, A, S), their features; R0 (S, A), R_k (L, S, A), their features
 _game = _tuple((_cube, _tensor, _features, _matrix, _cube, _features))
+# phi(c) (K,), grad phi(c) (K, S): features expanded at a centre c
+_expansion = _tuple((_vector, _matrix))
 # pi (S, A), h(pi(s)) (S,), P0 averaged over pi (S, S), P_k averaged over pi (K, S, S)
 _shared = _tuple((_matrix, _vector, _matrix, _cube))
 
@@ -103,7 +105,21 @@ with kernel_cache(Path(__file__)) as kernel:
                 for y in range(out.shape[1]):
                     out[s, y] += phi[k] * terms[k, s, y]
 
-    @kernel(_none(_rng, _integers, _game, _shared, _i8, _vector, _vector, _vector, _matrix, _matrix))
+    @kernel(_none(_vector, _features, _expansion, _vector, _vector))
+    def feature_remainders(mean_field: Any, features: Any, expansion: Any, x: Any, out: Any) -> None:
+        """Write phi_k(c + x) - phi_k(c) - <grad phi_k(c), x> into out, shape (K,), mean_field = c + x."""
+        values, gradients = expansion
+        feature_values(mean_field, features, out)
+        for k in range(len(out)):
+            out[k] -= values[k]
+            for z in range(len(x)):
+                out[k] -= gradients[k, z] * x[z]
+
+    @kernel(
+        _none(
+            _rng, _integers, _game, _shared, _i8, _vector, _expansion, _expansion, _vector, _vector, _matrix, _matrix, _matrix
+        )
+    )
     def average(
         rng: Any,
         counts: Any,
@@ -111,15 +127,20 @@ with kernel_cache(Path(__file__)) as kernel:
         shared: Any,
         n_steps: Any,
         centre: Any,
+        transition_expansion: Any,
+        reward_expansion: Any,
         deviation: Any,
         mean_field_sum: Any,
+        second_moments: Any,
         transition_sums: Any,
         reward_sums: Any,
     ) -> None:
         """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory.md, section 9).
 
-        deviation[0] += ||mu - centre||_1, mean_field_sum += mu, transition_sums[s, k] += mu(s) phi_k(mu) and the same
-        for the reward's features; counts (S,) is moved on in place.
+        With x = mu - centre: deviation[0] += ||x||_1, mean_field_sum += mu, second_moments += x x^T,
+        transition_sums[s, k] += mu(s) times the remainder of phi_k at x, and the same for the reward's features: all
+        that is added up shrinks with x, so that its relative precision does not depend on N. counts (S,) is moved on in
+        place.
         """
         transition_features, reward_features = game[2], game[5]
         size = len(counts)
@@ -129,18 +150,23 @@ with kernel_cache(Path(__file__)) as kernel:
         reward_phi = np.empty(len(reward_features[2]))
         kernel_matrix = np.empty((size, size))
         moved = np.empty_like(counts)
+        x = np.empty(size)
         for _ in range(n_steps):
             for s in range(size):
                 mean_field[s] = counts[s] / n_agents
-                deviation[0] += abs(mean_field[s] - centre[s])
+                x[s] = mean_field[s] - centre[s]
+                deviation[0] += abs(x[s])
                 mean_field_sum[s] += mean_field[s]
-            feature_values(mean_field, transition_features, transition_phi)
-            feature_values(mean_field, reward_features, reward_phi)
+            feature_remainders(mean_field, transition_features, transition_expansion, x, transition_phi)
+            feature_remainders(mean_field, reward_features, reward_expansion, x, reward_phi)
             for s in range(size):
+                for z in range(size):
+                    second_moments[s, z] += x[s] * x[z]
                 for k in range(len(transition_phi)):
                     transition_sums[s, k] += mean_field[s] * transition_phi[k]
                 for k in range(len(reward_phi)):
                     reward_sums[s, k] += mean_field[s] * reward_phi[k]
+            feature_values(mean_field, transition_features, transition_phi)
             mixed_transition(shared[2], shared[3], transition_phi, kernel_matrix)
             move_counts(rng, counts, kernel_matrix, moved)
             counts[:] = moved
