@@ -27,9 +27,10 @@ FIGURES = {
     "contraction": ["iterates", "rates"],
     "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
+    "nash": ["nash"],
     "orbit": ["orbits", "attractors"],
     "phase": ["phase"],
-    "populations": ["bias", "population", "limits"],
+    "populations": ["bias", "exact", "population", "limits"],
     "samples": ["ctd", "epsilon"],
 }
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
