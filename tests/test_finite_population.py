@@ -86,7 +86,7 @@ def test_rows_in_windows_are_convolutions_of_binomials(n_agents: int) -> None:
         np.testing.assert_allclose(row, expected, rtol=0.0, atol=1e-13)
 
 
-@pytest.mark.parametrize(("n_states", "n_agents", "whole"), [(2, 3000, 500), (3, 60, 800), (4, 16, 900)])
+@pytest.mark.parametrize(("n_states", "n_agents", "whole"), [(2, 3000, 500), (3, 48, 300), (4, 16, 900)])
 def test_restricted_lattice_gives_the_limit_of_the_whole_one(
     n_states: int, n_agents: int, whole: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +151,7 @@ def test_kinked_bias_has_its_constant_in_the_limit() -> None:
     constant = fluctuations.kinked_bias(game, policy)
     errors = [
         np.abs((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * np.sqrt(n) - constant).max()
-        for n in (500, 2000)
+        for n in (50, 800)
     ]
     # docs/theory.md, 9.5: relative corrections of order 1/sqrt(N)
     assert errors[1] < 0.6 * errors[0]
@@ -181,19 +181,18 @@ def test_constant_of_the_regularized_gap_agrees_for_every_number_of_states(n_sta
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
     constant = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
-    gap = finite_population.nash_gap(game, game.planted.policy, 80, ENTROPY) * 80
+    gap = finite_population.nash_gap(game, game.planted.policy, 40, ENTROPY) * 40
     assert gap == pytest.approx(constant, rel=0.02)  # corrections of order 1/N
     if n_states == 2:
         other = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
         assert other == pytest.approx(constant, rel=1e-6)  # of a Gaussian, summed on a grid
 
 
-@pytest.mark.parametrize("regularizer", [ENTROPY, Quadratic(0.3)])
+@pytest.mark.parametrize("regularizer", [ENTROPY, Quadratic(3.0)])
 def test_indifferent_game_keeps_values_and_makes_actions_equal(regularizer: Regularizer) -> None:
     game = family_game("affine")
     policy = equilibrium.solve(game, regularizer).policy
-    if policy.min() == 0.0:
-        pytest.skip("no interior equilibrium")
+    assert policy.min() > 0.0
     mean_field = operators.stable_population(game, policy)
     indifferent = finite_population.indifferent_game(game, policy, regularizer)
     q = operators.q_values(indifferent, policy, mean_field)

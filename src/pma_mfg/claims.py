@@ -33,7 +33,6 @@ TABLES = (
     "ctd",
     "epsilon",
     "bias",
-    "exact",
     "agreement",
     "nash",
 )
