@@ -123,9 +123,7 @@ def test_bias_has_its_constant_in_the_limit(n_states: int) -> None:
     policy = game.planted.policy
     truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
     constant = fluctuations.smooth_bias(game, policy, ENTROPY)
-    few, many = (
-        (finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (40, 80)
-    )
+    few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (40, 80))
     # Richardson: what is left of the expansion c + d/N + e/N^2 is of order 1/N^2; the second term is larger
     assert np.abs(2.0 * many - few - constant).max() < 1e-4 * np.abs(constant).max()
     assert np.abs(many - constant).max() > 1e-3 * np.abs(constant).max()
@@ -137,9 +135,7 @@ def test_bias_of_curved_transitions_and_rewards_has_its_constant() -> None:
         policy = random_policy(game, 2)
         truth = operators.q_values(game, policy, operators.stable_population(game, policy), ENTROPY)
         constant = fluctuations.smooth_bias(game, policy, ENTROPY)
-        few, many = (
-            (finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (400, 800)
-        )
+        few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (400, 800))
         assert np.abs(2.0 * many - few - constant).max() < 1e-3 * np.abs(constant).max()
 
 

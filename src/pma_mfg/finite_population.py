@@ -65,10 +65,10 @@ class StationaryCounts:
     @property
     def mean_fields(self) -> np.ndarray:
         """The points as distributions, shape (D, S)."""
-        return self.counts / self.counts[0].sum()
+        return np.asarray(self.counts / self.counts[0].sum())
 
     def given_state(self, values: np.ndarray) -> np.ndarray:
-        """Return E[f(mu_hat) | an agent's own state], shape (S, K), for f at the points, shape (D, K): Prop. 9.2 (i)."""
+        """Return E[f(mu_hat) | own state], shape (S, K), for f at the points, shape (D, K): Proposition 9.2 (i)."""
         weights = self.probabilities[:, None] * self.counts
         return np.asarray(weights.T @ values / weights.sum(axis=0)[:, None])
 
@@ -114,25 +114,34 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
         columns = np.flatnonzero(distances <= radius)
         if len(columns) == len(points):
             radius = np.inf
-        counts = points[columns]
-        blocks = _blocks(
-            counts, lambda part, counts=counts: kernels(counts[part] / n_agents), lattice.Rows(points, columns)
-        )
-        kept_mass = [1.0]
-
-        def step(law: np.ndarray, blocks=blocks, kept_mass=kept_mass) -> np.ndarray:
-            moved = np.asarray(sum(law[part] @ block for part, block in blocks()))
-            kept_mass[0] = float(moved.sum() / law.sum())
-            return moved / moved.sum()
-
         start = np.exp(-0.5 * (distances[columns] - distances.min()))
-        law, history = solvers.anderson(step, start / start.sum(), RESIDUAL, 500)
-        if history[-1] > 10.0 * RESIDUAL:
-            raise ConvergenceError("finite_population.stationary_counts: no stationary law of the counts", history)
-        lost = max(0.0, 1.0 - kept_mass[0])
+        law, lost = _settled_law(kernels, points, columns, start / start.sum())
         if radius == np.inf or lost <= LOST_MASS:
-            return StationaryCounts(counts, law, columns, radius, lost)
+            return StationaryCounts(points[columns], law, columns, radius, lost)
         radius *= 1.3
+
+
+def _settled_law(
+    kernels: Callable[[np.ndarray], np.ndarray], points: np.ndarray, columns: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the law that the chain keeps on some points, given that it stays there, and what leaves in one step."""
+    counts = points[columns]
+    fields = counts / counts[0].sum()
+    blocks = _blocks(counts, lambda part: kernels(fields[part]), lattice.Rows(points, columns))
+    lost = 0.0
+
+    def step(law: np.ndarray) -> np.ndarray:
+        nonlocal lost
+        moved: np.ndarray = np.zeros(len(columns))
+        for part, block in blocks():
+            moved += law[part] @ block
+        lost = max(0.0, 1.0 - float(moved.sum() / law.sum()))
+        return moved / moved.sum()
+
+    law, history = solvers.anderson(step, start, RESIDUAL, 500)
+    if history[-1] > 10.0 * RESIDUAL:
+        raise ConvergenceError("finite_population.stationary_counts: no stationary law of the counts", history)
+    return law, lost
 
 
 def learning_limit(
@@ -227,8 +236,8 @@ def policy_limit(
 def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> MeanFieldGame:
     """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
 
-    R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then has
-    the value that it had, and all actions are equally good against it (docs/theory.md, Proposition 9.6).
+    R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then
+    has the value that it had, and all actions are equally good against it (docs/theory.md, Proposition 9.5).
 
     Parameters
     ----------
@@ -247,9 +256,7 @@ def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regul
     return replace(game, base_reward=game.base_reward + bonus, planted=None)
 
 
-def nash_gap(
-    game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None = None
-) -> float:
+def nash_gap(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None = None) -> float:
     """Return what one of N agents gains by leaving a policy that all others keep (docs/theory.md, section 9.8).
 
     The deviator sees its own state and the counts of the others. The gain E[V*(s, n) - V^pi(s, n)], over the stationary
@@ -293,14 +300,14 @@ def nash_gap(
     )
 
     def next_values(values: np.ndarray) -> np.ndarray:
-        """E[V(s', n') | s, n, a] of values (S, D), shape (S, D, A)."""
+        """Return E[V(s', n') | s, n, a] of values (S, D), shape (S, D, A)."""
         averaged = np.empty((game.n_states * len(columns), game.n_states))
         for part, block in blocks():
             averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
         return np.asarray((moves @ averaged.reshape(*fields.shape)[..., None])[..., 0])
 
     def value_of(actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """The discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
+        """Return the discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
 
         def apply(values: np.ndarray) -> np.ndarray:
             expected = (actions * next_values(values.reshape(gain.shape))).sum(axis=2)
@@ -388,4 +395,3 @@ def _blocks(
         return computed
     stored = list(computed())
     return lambda: iter(stored)
-

@@ -117,7 +117,19 @@ with kernel_cache(Path(__file__)) as kernel:
 
     @kernel(
         _none(
-            _rng, _integers, _game, _shared, _i8, _vector, _expansion, _expansion, _vector, _vector, _matrix, _matrix, _matrix
+            _rng,
+            _integers,
+            _game,
+            _shared,
+            _i8,
+            _vector,
+            _expansion,
+            _expansion,
+            _vector,
+            _vector,
+            _matrix,
+            _matrix,
+            _matrix,
         )
     )
     def average(

@@ -223,7 +223,7 @@ def populations_data(
         x, groups = _groups(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
         parts.append(_measured("deviation", game, x, groups))
         predicted = table.groupby("n_agents")["predicted_deviation"].first()
-        small = exact[(exact["game"] == game)].sort_values("n_agents")
+        small = exact[exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < x[0]]  # where the lines of the closed forms begin
         line = [*below["n_agents"], *x]
         parts.append(_line("deviation", game, "exact", small["n_agents"], small["deviation"]))
@@ -249,11 +249,9 @@ def populations_data(
         small = exact[exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < limit["n_agents"].min()]
         parts.append(_line("policy", game, "exact", small["n_agents"], small["policy_error"]))
-        line, predicted = (
-            [*below["n_agents"], *limit["n_agents"]],
-            [*below["predicted_policy_error"], *limit["predicted_error"]],
-        )
-        parts.append(_line("policy", game, "theory", line, predicted))
+        places = [*below["n_agents"], *limit["n_agents"]]
+        errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
+        parts.append(_line("policy", game, "theory", places, errors))
     ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
     for target in sorted(population["epsilon"].unique()):
         parts.append(_line("policy", "", "noise", ends, [target, target]))
@@ -772,8 +770,8 @@ def nash(data: pd.DataFrame) -> Figure:
         rows = data[data["panel"] == panel]
         for game, table in _by_game(rows[rows["game"] != ""]):
             _draw(ax, table, "theory", color=colours[game])
-            look = {"color": colours[game], "marker": markers[game], "markerfacecolor": "none", "linestyle": "none"}
-            _draw(ax, table, "measured", label=_plain(game), **look)
+            points = {"color": colours[game], "marker": markers[game], "markerfacecolor": "none"}
+            _draw(ax, table, "measured", label=_plain(game), linestyle="none", **points)
         references = []
         for exponent, name, look in (("-0.5", "-1/2", _DOTTED), ("-1", "-1", dashed)):
             _draw(ax, rows, f"slope {exponent}", **look)

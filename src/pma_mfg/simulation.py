@@ -188,6 +188,4 @@ def ergodic_averages(
     with np.errstate(invalid="ignore"):
         for (values, gradients), sums in zip(expansions, (transition_sums, reward_sums), strict=True):
             averages.append(values + (moves @ gradients.T + sums) / visits[:, None])
-    return ErgodicAverages(
-        float(deviation[0]), visits, *averages, second_moments, transition_sums, reward_sums
-    )
+    return ErgodicAverages(float(deviation[0]), visits, *averages, second_moments, transition_sums, reward_sums)

@@ -277,7 +277,9 @@ def exact_limits(
         errors += [operators.policy_distance(policy, equilibrium) for policy in (settled, predicted)]
         rows.append((name, n_agents, *errors))
         after_population()
-    columns = [f"{prefix}{error}" for error in ("deviation", "q_error", "policy_error") for prefix in ("", "predicted_")]
+    columns = [
+        f"{prefix}{error}" for error in ("deviation", "q_error", "policy_error") for prefix in ("", "predicted_")
+    ]
     return pd.DataFrame(rows, columns=["game", "n_agents", *columns])
 
 
