@@ -1,8 +1,8 @@
 """The N-agent game solved exactly on the lattice of counts: what is learned, and what a deviator gains.
 
 Docs/theory.md, sections 9.6 to 9.8. All agents hold one policy; their counts are a Markov chain on C(N + S - 1, S - 1)
-points (`lattice`). Its stationary law gives the limit of TD learning and the fixed point of centralized learning; with a
-deviator who sees everything added, the decision process on S C(N + S - 2, S - 1) states gives the Nash gap. Cost: the
+points (`lattice`). Its stationary law gives the limit of TD learning and the fixed point of centralized learning; with
+a deviator who sees everything added, the decision process on S C(N + S - 2, S - 1) states gives the Nash gap. Cost: the
 rows of the chain, once if they fit into `MEMORY`, else once per application, and a dozen applications.
 """
 
@@ -136,7 +136,7 @@ def _settled_law(
         for part, block in blocks():
             moved += law[part] @ block
         lost = max(0.0, 1.0 - float(moved.sum() / law.sum()))
-        return moved / moved.sum()
+        return np.asarray(moved / moved.sum())
 
     law, history = solvers.anderson(step, start, RESIDUAL, 500)
     if history[-1] > 10.0 * RESIDUAL:

@@ -137,7 +137,7 @@ def points_below(counts: np.ndarray) -> np.ndarray:
             rest = n_states - 2 - y  # states after this one: those with fewer agents here come before
             found += binomial[left + rest, rest] - binomial[left - outside[:, y] + rest, rest]
             left = left - outside[:, y]
-        return found
+        return np.asarray(found)
 
     below = np.full((len(counts), n_states - 1), len(counts), dtype=np.int64)
     for y in range(n_states - 1):

@@ -777,7 +777,7 @@ def nash(data: pd.DataFrame) -> Figure:
             _draw(ax, rows, f"slope {exponent}", **look)
             bound = ", the paper's bound" if name == "-1/2" else ""
             references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}${bound}", **look))
-        _log_log(ax, "population size $N$", "gain of a deviator")
+        _log_log(ax, "population size $N$", r"gain of a deviator, $\mathrm{E}\, [V^* - V^\pi]$")
         _title(ax, i, title)
         _legend(ax, None, references)
     return figure

@@ -177,15 +177,23 @@ def ergodic_averages(
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
         )
-        kernels.average(rng, counts, tables, shared, steps, centre, *expansions, *sums)
+        kernels.average(rng, counts, tables, shared, steps, centre, expansions[0], expansions[1], *sums)
         return sums
 
     run(n_burn_in)
     deviation, visits, second_moments, transition_sums, reward_sums = (total / n_steps for total in run(n_steps))
     # E[mu(s) x] = c(s) E[x] + E[x(s) x]
     moves = np.outer(centre, visits - centre) + second_moments
-    averages = []
+    averages: list[np.ndarray] = []
     with np.errstate(invalid="ignore"):
         for (values, gradients), sums in zip(expansions, (transition_sums, reward_sums), strict=True):
             averages.append(values + (moves @ gradients.T + sums) / visits[:, None])
-    return ErgodicAverages(float(deviation[0]), visits, *averages, second_moments, transition_sums, reward_sums)
+    return ErgodicAverages(
+        deviation=float(deviation[0]),
+        mean_field=visits,
+        transition_features=averages[0],
+        reward_features=averages[1],
+        second_moments=second_moments,
+        transition_remainders=transition_sums,
+        reward_remainders=reward_sums,
+    )
