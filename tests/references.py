@@ -186,3 +186,65 @@ def lumped_chain(
             for y in range(size):
                 matrix[i, index[y, counts]] += probability * kernel[tagged, y]
     return states, matrix
+
+
+def _joint_chain(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int
+) -> tuple[list[tuple[int, ...]], np.ndarray, dict[tuple[int, ...], np.ndarray]]:
+    """Return all joint states of N agents, their transition matrix, and each agent's rows P(y|s_i,a) in each state."""
+    size, states = game.n_states, list(itertools.product(range(game.n_states), repeat=n_agents))
+    matrix, tables = np.empty((len(states), len(states))), {}
+    for i, state in enumerate(states):
+        mean_field = np.bincount(state, minlength=size) / n_agents
+        tables[state] = game.transition(mean_field)
+        law = np.ones(1)
+        for s in state:  # independent given the present: a product law, the last agent fastest
+            law = np.kron(law, policy[s] @ tables[state][s])
+        matrix[i] = law
+    return states, matrix, tables
+
+
+def joint_learning_limit(game: MeanFieldGame, policy: np.ndarray, n_agents: int, entropy: np.ndarray) -> np.ndarray:
+    """Return the limit of TD learning for agent 0 from the joint chain of all agents; entropy (S,) is h(pi(s))."""
+    states, matrix, tables = _joint_chain(game, policy, n_agents)
+    law = left_eigenvector(matrix)
+    shape = (game.n_states, game.n_actions)
+    visits, reward, moves = np.zeros(game.n_states), np.zeros(shape), np.zeros((*shape, game.n_states))
+    for probability, state in zip(law, states, strict=True):
+        mean_field = np.bincount(state, minlength=game.n_states) / n_agents
+        visits[state[0]] += probability
+        reward[state[0]] += probability * game.reward(mean_field)[state[0]]
+        moves[state[0]] += probability * tables[state][state[0]]
+    reward, moves = reward / visits[:, None], moves / visits[:, None, None]
+    q = np.zeros(shape)
+    while True:
+        updated = reward + game.discount * moves @ ((policy * q).sum(axis=1) + entropy)
+        if np.abs(updated - q).max() < 1e-14:
+            return updated
+        q = updated
+
+
+def deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: object) -> float:
+    """Return what agent 0 gains by the best policy of the joint state, by value iteration; the others keep theirs."""
+    states, matrix, tables = _joint_chain(game, policy, n_agents)
+    law = left_eigenvector(matrix)
+    rewards = np.array([game.reward(np.bincount(s, minlength=game.n_states) / n_agents)[s[0]] for s in states])
+    # (states, A, states): agent 0 by its action's row, the others by the policy
+    moves = np.empty((len(states), game.n_actions, len(states)))
+    for i, state in enumerate(states):
+        others = np.ones(1)
+        for s in state[1:]:
+            others = np.kron(others, policy[s] @ tables[state][s])
+        moves[i] = [np.kron(tables[state][state[0], a], others) for a in range(game.n_actions)]
+    kept = policy[[s[0] for s in states]]
+    best, own = np.zeros(len(states)), np.zeros(len(states))
+    while True:
+        q, held = (rewards + game.discount * moves @ value for value in (best, own))
+        if regularizer is None:
+            improved, kept_value = q.max(axis=1), (kept * held).sum(axis=1)
+        else:
+            improved, kept_value = regularizer.optimum(q), (kept * held).sum(axis=1) + regularizer.value(kept)
+        change = max(np.abs(improved - best).max(), np.abs(kept_value - own).max())
+        best, own = improved, kept_value
+        if change < 1e-12:
+            return float(law @ (best - own))

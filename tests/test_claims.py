@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,9 @@ def tables(
     floor_slope: float = -1.0,
     prescribed_error: float = 0.1,
     prescribed_samples: float = 1e6,
+    score: float = 3.0,
+    gap_slopes: tuple[float, float] = (-1.0, -0.5),
+    gap_factor: float = 1.0,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -243,6 +247,18 @@ def tables(
             "predicted_deviation",
         ],
     )
+    agreement = pd.DataFrame(
+        [("g", 2, 1.0, 1.0 - 0.1 * score, 0.1, 32), ("g", 5, 1.0, 1.05, 0.1, 32)],
+        columns=["game", "n_agents", "exact", "simulated", "standard_error", "n_replicates"],
+    )
+    nash = pd.DataFrame(
+        [
+            ("g", variant, n, gap_factor * (n / 10_000) ** (slope - order) * n**order, n**order)
+            for variant, slope, order in zip(("regularized", "indifferent"), gap_slopes, (-1.0, -0.5), strict=True)
+            for n in (2, 100, 1000, 10_000)
+        ],
+        columns=["game", "variant", "n_agents", "gap", "predicted"],
+    )
     return {
         "ratios": ratios,
         "rates": rates,
@@ -257,11 +273,13 @@ def tables(
         "epsilon": epsilon,
         "prescribed": prescribed,
         "bias": bias,
+        "agreement": agreement,
+        "nash": nash,
     }
 
 
-def verdicts(**changes: float | bool) -> dict[str, str]:
-    records = claims.evaluate(tables(**changes), **TOLERANCES)  # type: ignore[arg-type]
+def verdicts(**changes: Any) -> dict[str, str]:
+    records = claims.evaluate(tables(**changes), **TOLERANCES)
     return {record["id"]: record["verdict"] for record in records}
 
 
@@ -301,13 +319,30 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"bias_slope": -0.9}, "C6-smooth"),
         ({"bias_factor": 1.1}, "C6-constant"),
         ({"deviation_factor": 0.9}, "C6-deviation"),
+        ({"score": 4.1}, "C3-exact"),
+        ({"gap_slopes": (-0.9, -0.5)}, "C7-order"),
+        ({"gap_slopes": (-1.0, -0.56)}, "C7-tight"),
+        ({"gap_factor": 1.03}, "C7-constant"),
     ],
 )
-def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, float], claim: str) -> None:
+def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, Any], claim: str) -> None:
     found = verdicts(**changes)
     assert found.pop(claim) == "not confirmed"
     found.pop("C6-constant", None) if claim.startswith("C6") else None  # a wrong slope moves the constant at large N
     assert set(found.values()) == {"confirmed"}
+
+
+def test_a_gain_that_falls_more_slowly_than_the_papers_bound_refutes_it() -> None:
+    found = verdicts(gap_slopes=(-1.0, -0.4))
+    assert found["C7"] == found["C7-tight"] == "not confirmed"
+    assert found["C7-order"] == found["C7-constant"] == "confirmed"
+
+
+def test_a_gain_without_a_prediction_or_with_too_few_populations_is_inconclusive() -> None:
+    found = tables()
+    found["nash"] = found["nash"][found["nash"]["n_agents"] > 100].assign(predicted=math.nan)
+    records = {record["id"]: record["verdict"] for record in claims.evaluate(found, **TOLERANCES)}
+    assert {records[claim] for claim in ("C7", "C7-order", "C7-tight", "C7-constant")} == {"inconclusive"}
 
 
 def test_nothing_tested_is_inconclusive_not_confirmed() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import __version__, cli, equilibrium, games, storage
+from pma_mfg import __version__, cli, equilibrium, finite_population, games, storage
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["n_states=3", "n_actions=2", "discount=0.5", "seed=1", "strength=0.1"]
@@ -60,6 +60,10 @@ COMMANDS = {
     "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
     "limits": "--agents 10 100 --step-size 5 --out {out}",
+    "learning-limit": "--agents 2 5 --step-size 5 --out {out}",
+    "agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
+    "nash-gap": "--agents 2 5 --out {out}",
+    "covariance": "--out {out}",
 }
 
 
@@ -256,3 +260,19 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
         assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 0
         assert not saved[0].exists()
         assert storage.read_table(out).equals(storage.read_table(whole))
+
+
+def test_exact_answers_are_printed_for_a_reader(solved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(solved / f"{x}.npz") for x in ("planted", "nash")]
+    game = games.load(files[0])
+    found, regularizer = equilibrium.load(files[1], game)
+    assert cli.main(["learning-limit", *files, "--agents", "5"]) == 0
+    printed = re.findall(r"-?\d+\.\d{8}", capsys.readouterr().out)
+    q = finite_population.learning_limit(game, found.policy, 5, regularizer)
+    np.testing.assert_allclose(np.array(printed, dtype=float), q.ravel(), atol=1e-8)  # eight digits are printed
+    assert cli.main(["nash-gap", *files, "--agents", "5"]) == 0
+    assert "N = 5, regularized: gap " in capsys.readouterr().out
+    assert cli.main(["covariance", *files]) == 0
+    assert "limit of sqrt(N) E||mu_hat - mu||_1: " in capsys.readouterr().out
+    assert cli.main(["nash-gap", *files, "--agents", "1000"]) == 2
+    assert "1501500 states" in capsys.readouterr().err  # 3 C(1001, 2)

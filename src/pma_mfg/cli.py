@@ -359,6 +359,76 @@ def _limits(options: argparse.Namespace) -> None:
     storage.write_table(options.out, table)
 
 
+def _learning_limit(options: argparse.Namespace) -> None:
+    from pma_mfg import finite_population, storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    if not options.out:
+        for n_agents in options.agents:
+            q = finite_population.learning_limit(game, found.policy, n_agents, regularizer)
+            print(f"N = {n_agents}, Q in the limit of TD learning, a row per state:")
+            _print_matrix(q)
+        return
+    with _progress(len(options.agents), "populations") as advance:
+        table = sweeps.exact_limits(
+            game, regularizer, found.policy, _name(options), options.agents, options.step_size, advance
+        )
+    storage.write_table(options.out, table)
+
+
+def _agreement(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(len(options.agents), "populations") as advance:
+        table = sweeps.agreement(
+            game,
+            regularizer,
+            found.policy,
+            _name(options),
+            options.agents,
+            options.steps,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    storage.write_table(options.out, table)
+
+
+def _nash_gap(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, sweeps
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(len(options.agents), "populations") as advance:
+        table = sweeps.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
+    for row in table.itertuples():
+        print(f"N = {row.n_agents}, {row.variant}: gap {row.gap:.6g}, predicted {row.predicted:.6g}")
+    if options.out:
+        storage.write_table(options.out, table)
+
+
+def _covariance(options: argparse.Namespace) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from pma_mfg import fluctuations, storage
+
+    game, found, _ = _game_and_equilibrium(options)
+    covariance = fluctuations.stationary_covariance(game, found.policy)
+    print("limit of N Cov(mu_hat):")
+    _print_matrix(covariance)
+    print(f"limit of sqrt(N) E||mu_hat - mu||_1: {fluctuations.expected_deviation(game, found.policy):.6g}")
+    if options.out:
+        state, other = (index.ravel() for index in np.indices(covariance.shape))
+        columns = {"game": _name(options), "state": state, "other": other, "covariance": covariance.ravel()}
+        storage.write_table(options.out, pd.DataFrame(columns))
+
+
+def _print_matrix(matrix: Any) -> None:
+    for row in matrix:
+        print("  ".join(f"{entry:12.8f}" for entry in row))
+
+
 def _collect(options: argparse.Namespace) -> None:
     import pandas as pd
 
@@ -403,10 +473,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import kernels, storage
+    from pma_mfg import kernels, lattice, storage
 
     if options.out:
-        storage.write_text(options.out, f"{kernels.__name__} compiled\n")
+        storage.write_text(options.out, f"{kernels.__name__} and {lattice.__name__} compiled\n")
 
 
 def _grid(source: str, low: float, high: float, count: float) -> list[float]:
@@ -616,6 +686,31 @@ def _parser() -> argparse.ArgumentParser:
     add_agents(limits, nargs="+")
     limits.add_argument("--step-size", type=_positive, required=True, help="eta")
 
+    learning_limit = on_equilibrium(
+        "learning-limit", _learning_limit, "find what learning from N agents converges to, exactly", False, False
+    )
+    add_agents(learning_limit, nargs="+")
+    learning_limit.add_argument(
+        "--step-size", type=_positive, default=1.0, help="eta of the iteration to the policy's limit (default 1)"
+    )
+    learning_limit.add_argument("--out", help="Parquet table of the errors to write, in place of printing Q")
+
+    agreement = on_equilibrium("agreement", _agreement, "compare the simulated limit of TD learning with the exact one")
+    add_agents(agreement, nargs="+")
+    agreement.add_argument("--steps", type=_integer(100), default=20_000, help="averaged steps per replicate")
+    add_replicates(agreement)
+
+    nash_gap = on_equilibrium(
+        "nash-gap", _nash_gap, "compute what one of N agents gains by deviating, exactly", seeded=False, out=False
+    )
+    add_agents(nash_gap, nargs="+")
+    nash_gap.add_argument("--out", help="Parquet table to write")
+
+    covariance = on_equilibrium(
+        "covariance", _covariance, "print the covariance of the mean field's fluctuations", seeded=False, out=False
+    )
+    covariance.add_argument("--out", help="Parquet table to write")
+
     collect = command("collect", _collect, "join tables with the same columns")
     collect.add_argument("tables", nargs="+", help="Parquet tables")
     collect.add_argument("--out", required=True, help="Parquet table to write")
@@ -631,7 +726,8 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "orbit", "phase", "populations", "samples"]
+    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "nash", "orbit", "phase", "populations"]
+    figures += ["samples"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")

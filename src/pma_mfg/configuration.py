@@ -87,6 +87,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "prescribed",
         "population_sweep",
         "bias",
+        "exact",
+        "agreement",
+        "nash",
     ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:

@@ -8,18 +8,23 @@ min(1, x) has its kink at mu_pi. Predictions without a free parameter. Cost: one
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.special import erf
 
-from pma_mfg import operators
+from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.model import LINKS, Features, MeanFieldGame
+from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import ErgodicAverages
 
 #: Nodes of the Gaussian quadrature for the links log and power; the others have closed forms.
 QUADRATURE_NODES = 64
+#: Grid of the two-state gap: points, and its half width in standard deviations.
+GRID_POINTS, GRID_WIDTH = 301, 8.0
 SOURCE = "fluctuations"
 
 
@@ -120,19 +125,256 @@ def large_population_q(
     mean_field = operators.stable_population(game, policy)
     if not mean_field.min() > 0.0:
         raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
+    return _settled_q(
+        game,
+        policy,
+        regularizer,
+        mean_field,
+        lambda m: [
+            _averaged(of, m + covariance / (n_agents * m[:, None]), covariance / n_agents)
+            for of in (game.transition_features, game.reward_features)
+        ],
+    )
+
+
+def _settled_q(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    regularizer: Regularizer | None,
+    mean_field: np.ndarray,
+    conditional_features: Callable[[np.ndarray], list[np.ndarray]],
+) -> np.ndarray:
+    """Return Q of the decision process whose features depend on the mean field m that is stationary in it."""
     history: list[float] = []
     for _ in range(10_000):
-        centres = mean_field + covariance / (n_agents * mean_field[:, None])
-        transition_features = _averaged(game.transition_features, centres, covariance / n_agents)
-        reward_features = _averaged(game.reward_features, centres, covariance / n_agents)
-        transition, reward = decision_process(game, transition_features, reward_features)
+        transition, reward = decision_process(game, *conditional_features(mean_field))
         updated = mean_field @ operators.policy_kernel(transition, policy)
         updated /= updated.sum()
         history.append(float(np.abs(updated - mean_field).sum()))
         mean_field = updated
         if history[-1] <= 1e-14:
             return operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
-    raise ConvergenceError("fluctuations.large_population_q: the averaged population does not settle", history)
+    raise ConvergenceError("fluctuations: the averaged population does not settle", history)
+
+
+def measured_q(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, averages: ErgodicAverages
+) -> np.ndarray:
+    """Return the limit of TD learning from a trajectory's second moments, shape (S, A).
+
+    Only E[x x^T], x = mu_hat - mu_pi, and the features' remainders of second order are measured; E[x] solves the
+    stationarity of Proposition 9.2 (ii). What is measured is as small as the bias itself, so that its relative
+    precision does not depend on N (docs/theory.md, section 9.9).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+    averages : ErgodicAverages
+        Of `simulation.ergodic_averages`, centred at the stable population.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        As `large_population_q`.
+    """
+    game = game.dense(SOURCE)
+    centre = operators.stable_population(game, policy)
+    families = (
+        (game.transition_features, averages.transition_remainders),
+        (game.reward_features, averages.reward_remainders),
+    )
+
+    def conditional_features(m: np.ndarray) -> list[np.ndarray]:
+        # E[mu(s) x] = mu_pi(s) E[x] + E[x(s) x]
+        moves = np.outer(centre, m - centre) + averages.second_moments
+        return [of.values(centre) + (moves @ of.gradients(centre).T + rest) / m[:, None] for of, rest in families]
+
+    return _settled_q(game, policy, regularizer, centre, conditional_features)
+
+
+def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
+    """Return c, the limit of N (q_N - q) where all features are smooth, shape (S, A) (docs/theory.md, section 9.5).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `large_population_q`, or if a reward feature has a kink at the stable population.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    if not game.reward_features.differentiable_at(mean_field):
+        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    if not mean_field.min() > 0.0:
+        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
+    families = (game.transition_features, game.reward_features)
+    gradients = [of.gradients(mean_field) for of in families]
+    # of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature
+    changes = [
+        (covariance / mean_field[:, None]) @ slopes.T + 0.5 * _second_derivatives(of, mean_field) * spread
+        for of, slopes, spread in (
+            (of, slopes, np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights))
+            for of, slopes in zip(families, gradients, strict=True)
+        )
+    ]
+    flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    jacobian -= jacobian.sum(axis=0) / game.n_states
+    moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
+    phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    reward = np.einsum("sl,lsa->sa", psi, game.reward_terms)
+    reward += game.discount * np.einsum("sk,ksay,y->sa", phi, game.transition_terms, value)
+    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+
+
+def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
+    """Return the limit of sqrt(N) (q_N - q), shape (S, A): zero without kinks at mu_pi (docs/theory.md, section 9.5).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `stationary_covariance`, or if a feature with the link `power` is at its kink.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    features = game.reward_features
+    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
+    # E|x| = sigma sqrt(2/pi); max(0, x) = (x + |x|)/2, min(0, x) = (x - |x|)/2
+    means = _kink_shares(features, mean_field) * deviations * np.sqrt(2.0 / np.pi)
+    reward = np.tensordot(means, game.reward_terms, axes=1)
+    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+
+
+def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
+    """Return the limit of N times the Nash gap at a regularized equilibrium, smooth games (docs/theory.md, 9.8).
+
+    1 / (2 (1 - gamma)) sum_s mu(s) tr(C_s L_s Sigma L_s^T), with L_s the derivative of the deviator's Q in the
+    population's displacement and C_s the derivative of the best response in Q.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+        The equilibrium.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        As `smooth_bias`.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    if not game.reward_features.differentiable_at(mean_field):
+        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    size = game.n_states
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    transition = game.transition(mean_field)
+    rows = operators.policy_kernel(transition, policy)
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    jacobian -= jacobian.sum(axis=0) / size
+    now = np.einsum("lz,lsa->saz", game.reward_features.gradients(mean_field), game.reward_terms)
+    now += game.discount * np.einsum(
+        "kz,ksay,y->saz", game.transition_features.gradients(mean_field), game.transition_terms, value
+    )
+    # G = sum_a pi now + gamma P_pi G J: the value's derivative in the displacement of the population
+    averaged = np.einsum("sa,saz->sz", policy, now)
+    system = np.eye(size**2) - game.discount * np.kron(rows, jacobian.T)
+    gradient = np.linalg.solve(system, averaged.ravel()).reshape(size, size)
+    slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
+    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
+    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
+    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+
+
+def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> float:
+    """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory.md, section 9.8).
+
+    The population's displacement is then a scalar Gaussian autoregression, here on a grid, and the deviator's problem
+    to leading order a decision process on it.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+        With two states.
+    policy : ndarray, shape (2, A)
+        The equilibrium; without a regularizer one at which all actions are equally good.
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    float
+        The limit of N times the gap with a regularizer, of sqrt(N) times the gap without.
+
+    Raises
+    ------
+    InputError
+        As `kinked_bias`, or for another number of states.
+    """
+    game = game.dense(SOURCE)
+    if game.n_states != 2:
+        raise InputError(SOURCE, "n_states", game.n_states, "2")
+    mean_field = operators.stable_population(game, policy)
+    variance = float(stationary_covariance(game, policy)[1, 1])
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    memory = float(jacobian[1, 1] - jacobian[1, 0])
+    x = np.sqrt(variance) * np.linspace(-GRID_WIDTH, GRID_WIDTH, GRID_POINTS)
+    law = np.exp(-0.5 * x**2 / variance)
+    law /= law.sum()
+    step = np.exp(-0.5 * (x - memory * x[:, None]) ** 2 / (variance * (1.0 - memory**2)))
+    step /= step.sum(axis=1, keepdims=True)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    phi, psi = (
+        _directional(of, mean_field, np.stack([-x, x], axis=1))
+        for of in (game.transition_features, game.reward_features)
+    )
+    now = np.einsum("xl,lsa->sxa", psi, game.reward_terms)
+    now += game.discount * np.einsum("xk,ksay,y->sxa", phi, game.transition_terms, value)
+    states, actions = 2 * GRID_POINTS, game.n_actions
+    moves = np.einsum("say,xz->sxayz", game.transition(mean_field), step).reshape(states, actions, states)
+    reward = now.reshape(states, actions)
+    kept = np.repeat(policy, GRID_POINTS, axis=0)
+    q = operators.q_of_decision_process(moves, reward, game.discount, kept, None)
+    weights = (mean_field[:, None] * law).ravel()
+    if regularizer is not None:
+        response = np.repeat(_response(policy, regularizer), GRID_POINTS, axis=0)
+        return float(weights @ np.einsum("xa,xab,xb->x", q, response, q)) / (2.0 * (1.0 - game.discount))
+    best = equilibrium.best_response(moves, reward, game.discount)
+    advantage = ((best - kept) * q).sum(axis=1)
+    gain = solvers.discounted_sum(operators.policy_kernel(moves, best), game.discount, advantage)
+    return float(weights @ gain)
 
 
 def large_population_policy(
@@ -216,3 +458,38 @@ def _quadrature(features: Features, k: int, mean: np.ndarray, deviation: float) 
     # the Gaussian's tails leave the simplex; the mean field does not
     samples = np.clip(mean + nodes[:, None] * deviation, ends.min(), ends.max())
     return np.asarray(weights @ feature.link_values(samples[..., None])[..., 0] / weights.sum())
+
+
+def _second_derivatives(features: Features, mean_field: np.ndarray) -> np.ndarray:
+    """Return g_k'' at each feature's argument, shape (K,), away from kinks."""
+    x, parameters = features.arguments(mean_field), features.parameters
+    found = np.zeros_like(x)
+    for k, link in enumerate(features.links):
+        if LINKS[link] == "log":
+            found[k] = -((x[k] + parameters[k]) ** -2.0)
+        elif LINKS[link] == "power" and x[k] > 0.0:
+            found[k] = parameters[k] * (parameters[k] - 1.0) * x[k] ** (parameters[k] - 2.0)
+    return found
+
+
+def _kink_shares(features: Features, mean_field: np.ndarray) -> np.ndarray:
+    """Return what |x| contributes to each feature next to mu, shape (K,): zero off its kink."""
+    shares = {"absolute": 1.0, "positive": 0.5, "minimum": -0.5, "power": np.nan}
+    at_kink = np.abs(features.arguments(mean_field) - features.kinks()) < KINK_WIDTH
+    found = np.array([shares.get(LINKS[link], 0.0) * at for link, at in zip(features.links, at_kink, strict=True)])
+    if np.isnan(found).any():
+        raise InputError(SOURCE, "reward", Description("the link power at its kink"), "another link there")
+    return np.where(at_kink, found, 0.0)
+
+
+def _directional(features: Features, mean_field: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the derivative of each feature at mu in the directions x (X, S), shape (X, K): one-sided at a kink."""
+    bent = np.abs(x @ features.weights.T) * _kink_shares(features, mean_field)
+    return np.asarray(x @ features.gradients(mean_field).T + bent)
+
+
+def _response(policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
+    """Return the derivative of the best response in q at its optimum, shape (S, A, A): symmetric, rows sum to zero."""
+    inverse = 1.0 / regularizer.curvature(policy)
+    outer = inverse[:, :, None] * inverse[:, None, :] / inverse.sum(axis=1)[:, None, None]
+    return np.asarray(inverse[:, :, None] * np.eye(policy.shape[1]) - outer)

@@ -37,6 +37,8 @@ _pairs = _tuple((_integers, _integers, _vector, _terms, _integers))
 _reward_terms = _tuple((_integers, _integers, _vector))
 # transitions, their features; R0 (S A,), R_l, their features
 _game = _tuple((_pairs, _features, _vector, _reward_terms, _features))
+# phi(c) (K,), grad phi(c) (K, S): features expanded at a centre c
+_expansion = _tuple((_vector, _matrix))
 # states by falling number of successors (S,); starts of the slots (D+1,), successors, P0 and P_k averaged over pi
 _slots = _tuple((_integers, _integers, _integers, _vector, _terms))
 # state s: starts (S+1,), successors; alias tables at each vertex: share kept (V, entries), and by turns the entry's own
@@ -469,7 +471,33 @@ with kernel_cache(Path(__file__)) as kernel:
 
     # --- trajectories
 
-    @kernel(_none(_stream, _integers, _game, _shared, _i8, _vector, _vector, _vector, _matrix, _matrix))
+    @kernel(_none(_vector, _features, _expansion, _vector, _vector))
+    def feature_remainders(mean_field: Any, features: Any, expansion: Any, x: Any, out: Any) -> None:
+        """Write phi_k(c + x) - phi_k(c) - <grad phi_k(c), x> into out, shape (K,), mean_field = c + x."""
+        values, gradients = expansion
+        feature_values(mean_field, features, out)
+        for k in range(len(out)):
+            out[k] -= values[k]
+            for z in range(len(x)):
+                out[k] -= gradients[k, z] * x[z]
+
+    @kernel(
+        _none(
+            _stream,
+            _integers,
+            _game,
+            _shared,
+            _i8,
+            _vector,
+            _expansion,
+            _expansion,
+            _vector,
+            _vector,
+            _matrix,
+            _matrix,
+            _matrix,
+        )
+    )
     def average(
         stream: Any,
         counts: Any,
@@ -477,15 +505,20 @@ with kernel_cache(Path(__file__)) as kernel:
         shared: Any,
         n_steps: Any,
         centre: Any,
+        transition_expansion: Any,
+        reward_expansion: Any,
         deviation: Any,
         mean_field_sum: Any,
+        second_moments: Any,
         transition_sums: Any,
         reward_sums: Any,
     ) -> None:
         """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory.md, section 9).
 
-        deviation[0] += ||mu - centre||_1, mean_field_sum += mu, transition_sums[s, k] += mu(s) phi_k(mu) and the same
-        for the reward's features; counts (S,) is moved on in place.
+        With x = mu - centre: deviation[0] += ||x||_1, mean_field_sum += mu, second_moments += x x^T,
+        transition_sums[s, k] += mu(s) times the remainder of phi_k at x, and the same for the reward's features: all
+        that is added up shrinks with x, so that its relative precision does not depend on N. counts (S,) is moved on in
+        place.
         """
         transition_features, reward_features = game[1], game[4]
         slots, aliases = shared[2], shared[3]
@@ -498,14 +531,18 @@ with kernel_cache(Path(__file__)) as kernel:
         work = work_space(slots)
         states = np.empty(n_agents if by_agents else 0, dtype=np.int64)
         here, moved = counts.astype(np.float64), np.empty(size)
+        x = np.empty(size)
         for _ in range(n_steps):
             for s in range(size):
                 mean_field[s] = here[s] / n_agents
-                deviation[0] += abs(mean_field[s] - centre[s])
+                x[s] = mean_field[s] - centre[s]
+                deviation[0] += abs(x[s])
                 mean_field_sum[s] += mean_field[s]
-            feature_values(mean_field, transition_features, transition_phi)
-            feature_values(mean_field, reward_features, reward_phi)
+            feature_remainders(mean_field, transition_features, transition_expansion, x, transition_phi)
+            feature_remainders(mean_field, reward_features, reward_expansion, x, reward_phi)
             for s in range(size):
+                for z in range(size):
+                    second_moments[s, z] += x[s] * x[z]
                 for k in range(len(transition_phi)):
                     transition_sums[s, k] += mean_field[s] * transition_phi[k]
                 for k in range(len(reward_phi)):
@@ -513,6 +550,7 @@ with kernel_cache(Path(__file__)) as kernel:
             if by_agents:
                 move_agents(stream, here, -1, aliases, work, states, moved)
             else:
+                feature_values(mean_field, transition_features, transition_phi)
                 move_counts(stream, here, transition_phi, slots, work, moved)
             here, moved = moved, here
         for s in range(size):

@@ -254,13 +254,17 @@ def _cost(game: str, series: str, samples: np.ndarray, groups: Sequence[np.ndarr
     return _with_slope(points, statistics.bootstrap(groups, slope, rng) if len(groups) > 1 else None)
 
 
-def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+def populations_data(
+    bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limits: pd.DataFrame
+) -> pd.DataFrame:
     """Return what a finite population does to the mean field, to Q and to the learned policy (claim C6).
 
     Parameters
     ----------
     bias : DataFrame
         Of `sweeps.finite_population_bias` at several N.
+    exact : DataFrame
+        Of `sweeps.exact_limits`, small N.
     population : DataFrame
         Of `sweeps.learning_errors` at several N and one epsilon for each game.
     limits : DataFrame
@@ -271,21 +275,27 @@ def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.Da
     DataFrame
         The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|;
         panel "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed
-        form; "bias" also with the slopes -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
+        form, from the exact solutions' smallest N on, and with those in the series "exact"; "bias" also with the slopes
+        -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
     """
     parts = []
     for game, table in _by_game(bias):
         x, groups = _groups(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
         parts.append(_measured("deviation", game, x, groups))
         predicted = table.groupby("n_agents")["predicted_deviation"].first()
-        parts.append(_line("deviation", game, "theory", x, predicted))
+        small = exact[exact["game"] == game].sort_values("n_agents")
+        below = small[small["n_agents"] < x[0]]  # where the lines of the closed forms begin
+        line = [*below["n_agents"], *x]
+        parts.append(_line("deviation", game, "exact", small["n_agents"], small["deviation"]))
+        parts.append(_line("deviation", game, "theory", line, [*below["predicted_deviation"], *predicted]))
         matrices = [
             at_n.pivot_table(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
             for _, at_n in table.groupby("n_agents")
         ]
         parts.append(_measured("bias", game, x, matrices, summary=lambda q: float(np.abs(q.mean(axis=0)).max())))
         largest = table["predicted_q_error"].abs().groupby(table["n_agents"]).max()
-        parts.append(_line("bias", game, "theory", x, largest))
+        parts.append(_line("bias", game, "exact", small["n_agents"], small["q_error"]))
+        parts.append(_line("bias", game, "theory", line, [*below["predicted_q_error"], *largest]))
     measured = pd.concat(parts)
     measured = measured[(measured["panel"] == "bias") & (measured["series"] == "measured")]
     ends = np.array([measured["x"].min(), measured["x"].max()])
@@ -296,10 +306,42 @@ def populations_data(bias: pd.DataFrame, population: pd.DataFrame, limits: pd.Da
         x, groups = _groups(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
         parts.append(_measured("policy", game, x, groups, fit=False))
         limit = limits[limits["game"] == game].sort_values("n_agents")
-        parts.append(_line("policy", game, "theory", limit["n_agents"], limit["predicted_error"]))
+        small = exact[exact["game"] == game].sort_values("n_agents")
+        below = small[small["n_agents"] < limit["n_agents"].min()]
+        parts.append(_line("policy", game, "exact", small["n_agents"], small["policy_error"]))
+        places = [*below["n_agents"], *limit["n_agents"]]
+        errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
+        parts.append(_line("policy", game, "theory", places, errors))
     ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
     for target in sorted(population["epsilon"].unique()):
         parts.append(_line("policy", "", "noise", ends, [target, target]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def nash_data(nash: pd.DataFrame) -> pd.DataFrame:
+    """Return what a deviator gains against the number of agents, exactly and in the limit (claim C7).
+
+    Parameters
+    ----------
+    nash : DataFrame
+        Of `sweeps.nash_gaps`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns. Panels "regularized" and "indifferent": the gain in series "measured" (exact numbers), the
+        limit's line "theory" where one is known, and the line "slope -1" or "slope -0.5", in each panel both.
+    """
+    parts = []
+    for panel, rows in nash.groupby("variant"):
+        for game, table in _by_game(rows.sort_values("n_agents")):
+            parts.append(_line(str(panel), game, "measured", table["n_agents"], table["gap"]))
+            known = table[table["predicted"].notna()]
+            parts.append(_line(str(panel), game, "theory", known["n_agents"], known["predicted"]))
+        ends = np.array([rows["n_agents"].min(), rows["n_agents"].max()], dtype=float)
+        height = 2.5 * rows.loc[rows["n_agents"] == ends[0], "gap"].max()
+        for exponent in (-0.5, -1.0):
+            parts.append(_line(str(panel), "", f"slope {exponent:g}", ends, height * (ends / ends[0]) ** exponent))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -821,6 +863,7 @@ def populations(data: pd.DataFrame) -> Figure:
     games = sorted(set(data["game"]) - {""})
     colours, markers = _game_looks(games)
     handles = [
+        Line2D([], [], color="0.3", marker="o", linestyle="none", label="exact"),
         Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
@@ -836,6 +879,7 @@ def populations(data: pd.DataFrame) -> Figure:
         for game, table in _by_game(rows[rows["game"] != ""]):
             _draw(ax, table, "theory", color=colours[game])
             label = f"{_plain(game)}: " if panel != "policy" else _plain(game)
+            _draw(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
             _draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
         references = []
         if panel == "bias":
@@ -850,6 +894,45 @@ def populations(data: pd.DataFrame) -> Figure:
         _log_log(ax, "population size $N$", ylabel)
         _title(ax, i, title)
         _legend(ax, None if panel == "policy" else _FITTED, references)
+    return figure
+
+
+@_styled
+def nash(data: pd.DataFrame) -> Figure:
+    """Draw what one of N agents gains by leaving the equilibrium, with a regularizer and without.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `nash_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = sorted(set(data["game"]) - {""})
+    colours, markers = _game_looks(games)
+    handles = [
+        Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="exact"),
+        Line2D([], [], color="0.3", label="limit for large $N$, no free parameter"),
+    ]
+    dashed = {**_DASHED, "color": "0.35"}
+    titles = {"regularized": "with a regularizer", "indifferent": "without, where all actions are equally good"}
+    figure, axes = _panels(2, 2.3, len(games) + 2, None, handles)
+    for i, (ax, (panel, title)) in enumerate(zip(axes, titles.items(), strict=False)):
+        rows = data[data["panel"] == panel]
+        for game, table in _by_game(rows[rows["game"] != ""]):
+            _draw(ax, table, "theory", color=colours[game])
+            points = {"color": colours[game], "marker": markers[game], "markerfacecolor": "none"}
+            _draw(ax, table, "measured", label=_plain(game), linestyle="none", **points)
+        references = []
+        for exponent, name, look in (("-0.5", "-1/2", _DOTTED), ("-1", "-1", dashed)):
+            _draw(ax, rows, f"slope {exponent}", **look)
+            bound = ", the paper's bound" if name == "-1/2" else ""
+            references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}${bound}", **look))
+        _log_log(ax, "population size $N$", r"gain of a deviator, $\mathrm{E}\, [V^* - V^\pi]$")
+        _title(ax, i, title)
+        _legend(ax, None, references)
     return figure
 
 
@@ -1181,7 +1264,8 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "orbit": (("orbits", "attractors"), orbit_data, orbit),
     "samples": (("schedules", "epsilon", "prescribed"), samples_data, samples),
     "ctd": (("ctd", "moments"), ctd_data, ctd),
-    "populations": (("bias", "population", "limits"), populations_data, populations),
+    "nash": (("nash",), nash_data, nash),
+    "populations": (("bias", "exact", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),
     "phase": (("phase",), phase_data, phase),
     "bounds": (("ratios",), bounds_data, bounds),

@@ -62,12 +62,21 @@ class ErgodicAverages:
         E[phi_k(mu) | the agent's state is s], from E[mu(s) phi_k(mu)] / E[mu(s)]; nan for a state never visited.
     reward_features : ndarray, shape (S, L)
         The same for the features of the reward.
+    second_moments : ndarray, shape (S, S)
+        Time average of x x^T, x = mu - centre.
+    transition_remainders : ndarray, shape (S, K)
+        Time average of mu(s) (phi_k(mu) - phi_k(centre) - <grad phi_k(centre), x>).
+    reward_remainders : ndarray, shape (S, L)
+        The same for the features of the reward.
     """
 
     deviation: float
     mean_field: np.ndarray
     transition_features: np.ndarray
     reward_features: np.ndarray
+    second_moments: np.ndarray
+    transition_remainders: np.ndarray
+    reward_remainders: np.ndarray
 
 
 def check_n_agents(n_agents: int) -> int:
@@ -254,23 +263,34 @@ def ergodic_averages(
     tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
     counts = rng.multinomial(check_n_agents(n_agents), centre).astype(np.int64)
     stream, centre = random_stream(rng), _floats(centre)
+    families = (game.transition_features, game.reward_features)
+    expansions = [(_floats(of.values(centre)), _floats(to_dense(of.gradients(centre)))) for of in families]
 
     def run(steps: int) -> tuple[np.ndarray, ...]:
         sums = (
             np.zeros(1),
             np.zeros(game.n_states),
+            np.zeros((game.n_states, game.n_states)),
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
         )
-        kernels.average(stream, counts, tables, shared, steps, centre, *sums)
+        kernels.average(stream, counts, tables, shared, steps, centre, expansions[0], expansions[1], *sums)
         return sums
 
     run(n_burn_in)
-    deviation, visits, transition_sums, reward_sums = run(n_steps)
+    deviation, visits, second_moments, transition_sums, reward_sums = (total / n_steps for total in run(n_steps))
+    # E[mu(s) x] = c(s) E[x] + E[x(s) x]
+    moves = np.outer(centre, visits - centre) + second_moments
+    averages: list[np.ndarray] = []
     with np.errstate(invalid="ignore"):
-        return ErgodicAverages(
-            deviation=float(deviation[0]) / n_steps,
-            mean_field=visits / n_steps,
-            transition_features=transition_sums / visits[:, None],
-            reward_features=reward_sums / visits[:, None],
-        )
+        for (values, gradients), sums in zip(expansions, (transition_sums, reward_sums), strict=True):
+            averages.append(values + (moves @ gradients.T + sums) / visits[:, None])
+    return ErgodicAverages(
+        deviation=float(deviation[0]),
+        mean_field=visits,
+        transition_features=averages[0],
+        reward_features=averages[1],
+        second_moments=second_moments,
+        transition_remainders=transition_sums,
+        reward_remainders=reward_sums,
+    )

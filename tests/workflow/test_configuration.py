@@ -37,6 +37,8 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "negative planted strength": (lambda c: parameters(c).update(strength=-1.0), ("strength", "-1.0", "> 0")),
     "one agent": (lambda c: c["bias"].update(populations=[1, 10, 100]), ("bias.populations[0]", "1", ">= 2")),
     "one agent in TD": (lambda c: c["ctd"].update(populations=[10, 1]), ("ctd.populations[1]", "1", ">= 2")),
+    "no agents to deviate": (lambda c: c["nash"].update(populations=[]), ("nash.populations", "entries")),
+    "unknown game in the agreement": (lambda c: c["agreement"].update(games=["x"]), ("agreement.games[0]", "'x'")),
     "unknown family": (
         lambda c: c["games"]["smooth"].update(family="planted"),
         ("family", "planted", "planted_smooth"),

@@ -28,9 +28,10 @@ FIGURES = {
     "ctd": ["ctd", "moments"],
     "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
+    "nash": ["nash"],
     "orbit": ["orbits", "attractors"],
     "phase": ["phase"],
-    "populations": ["bias", "population", "limits"],
+    "populations": ["bias", "exact", "population", "limits"],
     "samples": ["schedules", "epsilon", "prescribed"],
 }
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")

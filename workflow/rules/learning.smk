@@ -1,6 +1,6 @@
 rule warm_up:
     input:
-        library("kernels"),
+        library("kernels", "lattice"),
     output:
         f"{RESULTS}/kernels.txt",
     log:
@@ -226,3 +226,72 @@ rule limits:
     shell:
         "pma-mfg limits {input.game} {input.equilibrium} --agents {params.populations}"
         " --step-size {params.step_size} --out {output} --log {log}"
+
+rule exact:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/exact/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/exact/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/exact/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        populations=config["exact"]["populations"],
+        step_size=config["exact"]["step_size"],
+    message:
+        "Solve the N-agent game of {wildcards.game} exactly"
+    shell:
+        "pma-mfg learning-limit {input.game} {input.equilibrium} --agents {params.populations}"
+        " --step-size {params.step_size} --out {output} --log {log}"
+
+rule agreement:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/agreement/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/agreement/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/agreement/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        populations=config["agreement"]["populations"],
+        n_steps=config["agreement"]["n_steps"],
+        n_replicates=config["agreement"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Compare the simulation of {wildcards.game} with the exact limit"
+    shell:
+        "pma-mfg agreement {input.game} {input.equilibrium} --agents {params.populations} --steps {params.n_steps}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+
+rule nash:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/nash/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/nash/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/nash/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        populations=config["nash"]["populations"],
+    message:
+        "Compute what a deviator gains in {wildcards.game}"
+    shell:
+        "pma-mfg nash-gap {input.game} {input.equilibrium} --agents {params.populations} --out {output} --log {log}"

@@ -30,6 +30,9 @@ TABLES = {
     ),
     "bias": points("bias", "bias/{game}_{n_agents}", n_agents=config["bias"]["populations"]),
     "limits": points("population_sweep", "limits/{game}"),
+    "exact": points("exact", "exact/{game}"),
+    "agreement": points("agreement", "agreement/{game}"),
+    "nash": points("nash", "nash/{game}"),
 }
 
 

@@ -1,0 +1,283 @@
+"""The N-agent game on the lattice of counts against brute force over all joint states, and limits in N."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from references import (
+    CURVED_LINKS,
+    all_games,
+    curved_game,
+    deviators_gain,
+    family_game,
+    joint_learning_limit,
+    random_policy,
+    sparse_copy,
+)
+from scipy.stats import binom
+
+from pma_mfg import equilibrium, finite_population, fluctuations, games, lattice, operators, seeds, simulation
+from pma_mfg.errors import InputError
+from pma_mfg.games import MeanFieldGame
+from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
+
+ENTROPY = Entropy(0.1)
+#: Families, curved links and numbers of states, at sizes where all joint states can be visited.
+SMALL = {
+    "affine": (family_game("affine", n_states=2, n_actions=2), 5),
+    "planted smooth": (family_game("planted_smooth", n_states=3, n_actions=2), 4),
+    "planted kinked": (family_game("planted_kinked", n_states=3, n_actions=2), 3),
+    "crowd averse": (family_game("crowd_averse", n_states=4, n_actions=2), 3),
+    "coordination": (family_game("coordination", n_states=2), 4),
+    **{f"link {link}": (curved_game(link, n_states=3, n_actions=2), 3) for link in CURVED_LINKS},
+}
+
+
+def pair(family: str, n_states: int = 2) -> MeanFieldGame:
+    return games.make(family, n_states=n_states, n_actions=2, discount=0.6, seed=3, strength=0.1, coupling=1.0)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_limit_of_learning_is_that_of_all_joint_states(name: str) -> None:
+    game, n_agents = SMALL[name]
+    policy = random_policy(game, 1)
+    expected = joint_learning_limit(game, policy, n_agents, ENTROPY.value(policy))
+    found = finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+    # a stationary law to 1e-13, on values below 10
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["affine", "planted smooth", "planted kinked", "crowd averse", "link log"])
+@pytest.mark.parametrize("regularizer", [None, ENTROPY, Quadratic(0.3)])
+def test_nash_gap_is_that_of_value_iteration_over_joint_states(name: str, regularizer: Regularizer | None) -> None:
+    game, n_agents = SMALL[name]
+    policy = random_policy(game, 1)
+    expected = deviators_gain(game, policy, min(n_agents, 3), regularizer)
+    found = finite_population.nash_gap(game, policy, min(n_agents, 3), regularizer)
+    # value iteration in the reference stops at 1e-11
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert found > 0.0
+
+
+@pytest.mark.parametrize(("n_states", "n_agents"), [(1, 4), (2, 9), (3, 7), (4, 6), (5, 4)])
+def test_lattice_holds_every_count_once_and_finds_its_neighbours(n_states: int, n_agents: int) -> None:
+    points = lattice.points(n_agents, n_states)
+    assert len({tuple(point) for point in points}) == len(points) == lattice.n_points(n_agents, n_states)
+    assert (points.sum(axis=1) == n_agents).all()
+    below = lattice.points_below(points)
+    for y in range(n_states - 1):
+        some = points[:, y + 1] > 0
+        moved = points[some].copy()
+        moved[:, y + 1] -= 1
+        moved[:, 0] += 1
+        np.testing.assert_array_equal(points[below[some, y]], moved)
+        assert (below[~some, y] == len(points)).all()
+
+
+@pytest.mark.parametrize("n_agents", [300, 5000])
+def test_rows_in_windows_are_convolutions_of_binomials(n_agents: int) -> None:
+    columns = np.arange(n_agents + 1)
+    starts = np.stack([n_agents - columns, columns], axis=1)[:: n_agents // 7]
+    kernels = np.broadcast_to([[0.7, 0.3], [0.1, 0.9]], (len(starts), 2, 2))
+    found = lattice.Rows(lattice.points(n_agents, 2), columns)(starts, np.ascontiguousarray(kernels))
+    for (left, right), row in zip(starts, found, strict=True):
+        expected = np.convolve(binom.pmf(range(left + 1), left, 0.3), binom.pmf(range(right + 1), right, 0.9))
+        # rounding to the power N: 1e-16 N, spread over some hundred points; scipy's binomials have 1e-13
+        np.testing.assert_allclose(row, expected, rtol=0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("n_states", "n_agents", "whole"), [(2, 3000, 500), (3, 48, 300), (4, 16, 900)])
+def test_restricted_lattice_gives_the_limit_of_the_whole_one(
+    n_states: int, n_agents: int, whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = pair("planted_smooth", n_states)
+    assert game.planted is not None
+    monkeypatch.setattr(finite_population, "WHOLE", 10**6)
+    expected = finite_population.learning_limit(game, game.planted.policy, n_agents, ENTROPY)
+    monkeypatch.setattr(finite_population, "WHOLE", whole)
+    law = finite_population.stationary_counts(game, game.planted.policy, n_agents)
+    # all of so small a tetrahedron matters; its rows still come anew at every application below
+    assert (len(law.counts) < lattice.n_points(n_agents, n_states)) == (n_states < 4)
+    assert law.lost <= finite_population.LOST_MASS
+    monkeypatch.setattr(finite_population, "MEMORY", 0)  # rows are computed at every application
+    found = finite_population.learning_limit(game, game.planted.policy, n_agents, ENTROPY)
+    # docs/theory.md, 9.6: a few times the mass lost per step, over 1 - L_pop and 1 - gamma
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-11)
+
+
+def test_sparse_game_has_the_limit_and_the_gap_of_its_dense_copy() -> None:
+    for name in ("affine", "planted_kinked", "crowd_averse"):
+        game = all_games()[name]
+        policy = random_policy(game, 1)
+        for solve in (finite_population.learning_limit, finite_population.nash_gap):
+            # the same tables after `dense`: bitwise but for the order of sums
+            np.testing.assert_allclose(
+                solve(sparse_copy(game), policy, 4, ENTROPY), solve(game, policy, 4, ENTROPY), atol=1e-11
+            )
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_bias_has_its_constant_in_the_limit(n_states: int) -> None:
+    game = pair("planted_smooth", n_states)
+    assert game.planted is not None
+    policy = game.planted.policy
+    truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
+    constant = fluctuations.smooth_bias(game, policy, ENTROPY)
+    few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (40, 80))
+    # Richardson: what is left of the expansion c + d/N + e/N^2 is of order 1/N^2; the second term is larger
+    assert np.abs(2.0 * many - few - constant).max() < 1e-4 * np.abs(constant).max()
+    assert np.abs(many - constant).max() > 1e-3 * np.abs(constant).max()
+
+
+def test_bias_of_curved_transitions_and_rewards_has_its_constant() -> None:
+    for link in ("log", "power"):
+        game = curved_game(link, n_states=2, n_actions=2)
+        policy = random_policy(game, 2)
+        truth = operators.q_values(game, policy, operators.stable_population(game, policy), ENTROPY)
+        constant = fluctuations.smooth_bias(game, policy, ENTROPY)
+        few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (400, 800))
+        assert np.abs(2.0 * many - few - constant).max() < 1e-3 * np.abs(constant).max()
+
+
+def test_kinked_bias_has_its_constant_in_the_limit() -> None:
+    game = pair("planted_kinked")
+    assert game.planted is not None
+    policy = game.planted.policy
+    truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
+    constant = fluctuations.kinked_bias(game, policy)
+    errors = [
+        np.abs((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * np.sqrt(n) - constant).max()
+        for n in (50, 800)
+    ]
+    # docs/theory.md, 9.5: relative corrections of order 1/sqrt(N)
+    assert errors[1] < 0.6 * errors[0]
+    assert errors[1] < 0.01 * np.abs(constant).max()
+    assert np.abs(fluctuations.kinked_bias(pair("planted_smooth"), policy)).max() == 0.0
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+@pytest.mark.parametrize(("regularizer", "order"), [(ENTROPY, 1.0), (None, 0.5)])
+def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regularizer | None, order: float) -> None:
+    game = pair(family)
+    assert game.planted is not None
+    policy = game.planted.policy
+    if regularizer is None:
+        game = finite_population.indifferent_game(game, policy, ENTROPY)
+    constant = fluctuations.two_state_gap_constant(game, policy, regularizer)
+    errors = [
+        abs(finite_population.nash_gap(game, policy, n, regularizer) * n**order / constant - 1.0) for n in (200, 3200)
+    ]
+    # docs/theory.md, 9.8: relative corrections of order 1/sqrt(N) or smaller, 1/4 between the two; the grid has 1e-4
+    assert errors[1] < 0.01
+    assert errors[1] < 0.4 * errors[0] + 2e-4
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_constant_of_the_regularized_gap_agrees_for_every_number_of_states(n_states: int) -> None:
+    game = pair("planted_smooth", n_states)
+    assert game.planted is not None
+    constant = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
+    gap = finite_population.nash_gap(game, game.planted.policy, 40, ENTROPY) * 40
+    assert gap == pytest.approx(constant, rel=0.02)  # corrections of order 1/N
+    if n_states == 2:
+        other = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
+        assert other == pytest.approx(constant, rel=1e-6)  # of a Gaussian, summed on a grid
+
+
+@pytest.mark.parametrize("regularizer", [ENTROPY, Quadratic(3.0)])
+def test_indifferent_game_keeps_values_and_makes_actions_equal(regularizer: Regularizer) -> None:
+    game = family_game("affine")
+    policy = equilibrium.solve(game, regularizer).policy
+    assert policy.min() > 0.0
+    mean_field = operators.stable_population(game, policy)
+    indifferent = finite_population.indifferent_game(game, policy, regularizer)
+    q = operators.q_values(indifferent, policy, mean_field)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    np.testing.assert_allclose(q, np.broadcast_to(value[:, None], q.shape), atol=1e-9)  # the equilibrium's accuracy
+
+
+def test_limit_of_the_policy_does_not_depend_on_the_step_size_and_tends_to_the_closed_form() -> None:
+    game = pair("planted_smooth", 3)
+    assert game.planted is not None
+    start = game.planted.policy
+    small, large = (finite_population.policy_limit(game, 12, ENTROPY, eta, start) for eta in (2.0, 20.0))
+    np.testing.assert_allclose(small, large, atol=1e-8)  # each to 1e-10, over 1 - rate
+    errors = []
+    for n_agents in (12, 24):
+        exact = finite_population.policy_limit(game, n_agents, ENTROPY, 5.0, start)
+        closed = fluctuations.large_population_policy(game, n_agents, ENTROPY, 5.0, start)
+        errors.append(operators.policy_distance(exact, closed))
+    assert errors[1] < 0.35 * errors[0]  # order 1/N^2
+
+
+@pytest.mark.parametrize(
+    ("n_states", "n_agents", "states"), [(2, 100_001, 200_002), (3, 365, 200_385), (5, 30, 204_600)]
+)
+def test_too_many_states_are_refused_by_number(n_states: int, n_agents: int, states: int) -> None:
+    game = family_game("affine", n_states=n_states)
+    with pytest.raises(InputError, match=f"n_agents: got .*{states} states.* at most 200000"):
+        finite_population.learning_limit(game, random_policy(game, 0), n_agents, ENTROPY)
+    with pytest.raises(InputError, match="integer from 2"):
+        finite_population.nash_gap(game, random_policy(game, 0), 1)
+
+
+def test_simulation_agrees_with_the_exact_limit() -> None:
+    """20 pairs of a game and N, each one projection of Q against 5 standard errors of 24 replicates."""
+    drawn = {name: game for name, game in all_games().items() if name != "link power"}
+    pairs = [(name, game, n) for name, game in drawn.items() for n in (2, 6)] + [
+        (f"pair {family}", pair(family), n) for family in ("planted_smooth", "planted_kinked") for n in (10, 60)
+    ]
+    assert len(pairs) >= 20
+    scores = []
+    for name, game, n_agents in pairs:
+        policy = random_policy(game, 4)
+        direction = seeds.generator(0, "direction", name, n_agents).normal(size=policy.shape)
+        exact = float((direction * finite_population.learning_limit(game, policy, n_agents, ENTROPY)).sum())
+        centre = operators.stable_population(game, policy)
+        simulated = []
+        for replicate in range(24):
+            rng = seeds.generator(0, "test agreement", name, n_agents, replicate)
+            found = simulation.ergodic_averages(game, policy, n_agents, 3000, rng, 300, centre)
+            process = fluctuations.decision_process(game, found.transition_features, found.reward_features)
+            q = operators.q_of_decision_process(*process, game.discount, policy, ENTROPY)
+            simulated.append(float((direction * q).sum()))
+        scores.append((np.mean(simulated) - exact) / (np.std(simulated, ddof=1) / np.sqrt(24)))
+    # Student's law with 23 degrees of freedom: beyond 6.5 with probability 1e-6, 2.4e-5 in all pairs; 4 is usual
+    assert np.abs(scores).max() < 6.5
+    assert np.sort(np.abs(scores))[-3] < 4.0  # three of 20 beyond 4 would be chance with probability 1e-7
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(family: str) -> None:
+    game = pair(family, 3)
+    assert game.planted is not None
+    policy, centre = game.planted.policy, game.planted.mean_field
+    truth = operators.q_values(game, policy, centre, ENTROPY)
+    precisions = []
+    for n_agents in (100, 10**9):
+        predicted = fluctuations.large_population_q(game, policy, n_agents, ENTROPY) - truth
+        ratios = []
+        for replicate in range(16):
+            rng = seeds.generator(0, "precision", family, n_agents, replicate)
+            averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
+            bias = fluctuations.measured_q(game, policy, ENTROPY, averages) - truth
+            ratios.append(float((bias * predicted).sum() / (predicted**2).sum()))
+        precisions.append(np.std(ratios, ddof=1) / 4.0)
+        # 8 standard errors of 16 replicates (Student: 1e-6), and higher orders at N = 100, below 2 %
+        assert abs(np.mean(ratios) - 1.0) < 8.0 * precisions[-1] + (0.02 if n_agents == 100 else 0.0)
+    # the F statistic of 15 and 15 degrees of freedom exceeds 25 with probability 1e-7
+    assert precisions[1] < 5.0 * precisions[0]
+
+
+def test_measured_limit_is_unbiased_for_curved_features_and_few_agents() -> None:
+    game, n_agents = SMALL["link log"]
+    policy = random_policy(game, 1)
+    exact = finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+    centre = operators.stable_population(game, policy)
+    errors = []
+    for replicate in range(24):
+        rng = seeds.generator(0, "curved", replicate)
+        averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
+        errors.append((fluctuations.measured_q(game, policy, ENTROPY, averages) - exact).sum())
+    # Student with 23 degrees of freedom, 6.5: 1e-6
+    assert abs(np.mean(errors)) < 6.5 * np.std(errors, ddof=1) / np.sqrt(24)
