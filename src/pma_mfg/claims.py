@@ -585,7 +585,7 @@ def _td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     largest = rows[rows["n_agents"] == rows["n_agents"].max()]
     waiting = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
     largest = largest[
-        (largest["n_waiting"] == waiting) & (FITTED_FACTOR * rows["n_updates"] >= rows["n_updates"].max())
+        (largest["n_waiting"] == waiting) & (FITTED_FACTOR * largest["n_updates"] >= largest["n_updates"].max())
     ]
     updates, errors = _replicates(largest, "n_updates", "error")
     return {
@@ -625,7 +625,8 @@ def _mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 def _floor_shares(rows: pd.DataFrame) -> tuple[list[int], list[np.ndarray], list[float]]:
     """Return N, each replicate's error along the predicted one in units of it, and the predicted one's l2 norm."""
     populations, shares, norms = [], [], []
-    for n_agents, group in rows.groupby("n_agents"):
+    for n_agents in sorted(set(rows["n_agents"])):
+        group = rows[rows["n_agents"] == n_agents]
         squares = float((group[group["replicate"] == group["replicate"].iloc[0]]["predicted_q_error"] ** 2).sum())
         products = (group["q_error"] * group["predicted_q_error"]).groupby(group["replicate"]).sum()
         populations.append(int(n_agents))

@@ -30,7 +30,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.collections import QuadMesh
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -720,13 +720,12 @@ def ctd(data: pd.DataFrame) -> Figure:
     size = (WIDTH, len(games) * (above + height + below) + bottom)
     figure = Figure(figsize=size)
     labels = {"agents": "agents $N$", "waiting": r"waiting $M_{\mathrm{mix}}$"}
-    mesh = None
     for i, (game, table) in enumerate(games):
         floor = (bottom + below + (len(games) - 1 - i) * (above + height + below)) / size[1]
         places = [(left / size[0], floor, 1.6 / size[0], height / size[1]) for left in (0.62, 2.88, 5.28)]
         axes = [figure.add_axes(place) for place in places]
         for j, (panel, label) in enumerate(labels.items()):
-            mesh = _surface(axes[j], table[table["panel"] == panel], norm, label)
+            _surface(axes[j], table[table["panel"] == panel], norm, label)
             _title(axes[j], 3 * i + j, f"{_plain(game)}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"))
         ax, rows = axes[2], table[table["panel"] == "mixing"]
         _draw(ax, rows, "bound", **_DASHED)
@@ -741,7 +740,7 @@ def ctd(data: pd.DataFrame) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
         _title(ax, 3 * i + 2, f"{_plain(game)}: bias of waiting")
     bar = figure.add_axes((0.62 / size[0], 0.62 / size[1], 3.86 / size[0], 0.12 / size[1]))
-    figure.colorbar(mesh, cax=bar, orientation="horizontal")
+    figure.colorbar(ScalarMappable(norm), cax=bar, orientation="horizontal")
     bar.set_xlabel("measured root mean square error of an entry of $Q$")
     figure.legend(
         handles=[
@@ -757,18 +756,17 @@ def ctd(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _surface(ax: Axes, table: pd.DataFrame, norm: LogNorm, ylabel: str) -> QuadMesh:
+def _surface(ax: Axes, table: pd.DataFrame, norm: LogNorm, ylabel: str) -> None:
     """Draw measured values as cells and the predicted ones as contours, over M_td and rows of equal height."""
     measured = table[table["series"] == "measured"].pivot(index="y", columns="x", values="value")
     predicted = table[table["series"] == "predicted"].pivot(index="y", columns="x", values="value")
-    mesh = ax.pcolormesh(
-        _edges(np.log10(measured.columns.to_numpy(float))), np.arange(len(measured) + 1) - 0.5, measured, norm=norm
-    )
+    updates = measured.columns.to_numpy(float)
+    ax.pcolormesh(_edges(np.log10(updates)), np.arange(len(measured) + 1) - 0.5, measured, norm=norm)
     if min(predicted.shape) >= 2:
         rows = [list(measured.index).index(y) for y in predicted.index]
         levels = [
             level
-            for level in np.outer(10.0 ** np.arange(-6, 3), [1.0, 2.0, 5.0]).ravel()
+            for level in np.outer(10.0 ** np.arange(-6, 3), [1.0, 3.0]).ravel()
             if predicted.to_numpy().min() < level < predicted.to_numpy().max()
         ]
         x = np.log10(predicted.columns.to_numpy(float))
@@ -780,11 +778,10 @@ def _surface(ax: Axes, table: pd.DataFrame, norm: LogNorm, ylabel: str) -> QuadM
         texts = ax.clabel(drawn, fmt=names, fontsize=8.0)
         for text in texts:
             text.set(path_effects=_OUTLINED)
-    ticks = [x for x in range(-1, 16) if 10.0**x >= measured.columns.min() and 10.0**x <= measured.columns.max()]
+    ticks = [x for x in range(16) if updates.min() <= 10.0**x <= updates.max()]
     ax.set_xticks(ticks, [rf"$10^{{{x}}}$" for x in ticks])
     ax.set_yticks(range(len(measured)), [_count(y) for y in measured.index])
     ax.set(xlabel=r"TD updates $M_{\mathrm{td}}$", ylabel=ylabel)
-    return mesh
 
 
 def _count(number: float) -> str:

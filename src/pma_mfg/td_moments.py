@@ -104,7 +104,8 @@ def moments(
     law = np.repeat(mean_field / game.n_actions, game.n_actions)  # of the pair
     error = start - truth.ravel()
     first, second = np.multiply.outer(law, error), np.multiply.outer(law, np.multiply.outer(error, error))
-    means, squares = [], []
+    means: list[np.ndarray] = []
+    squares: list[np.ndarray] = []
     for m in range(int(n_updates[-1])):
         step = td_scale / (m + td_offset)
         law, first = law @ waiting, waiting.T @ first
