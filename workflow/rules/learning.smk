@@ -148,6 +148,7 @@ rule limits:
         "pma-mfg limits {input.game} {input.equilibrium} --agents {params.populations}"
         " --step-size {params.step_size} --out {output} --log {log}"
 
+
 rule exact:
     input:
         library("sweeps", "equilibrium"),
@@ -170,6 +171,7 @@ rule exact:
     shell:
         "pma-mfg learning-limit {input.game} {input.equilibrium} --agents {params.populations}"
         " --step-size {params.step_size} --out {output} --log {log}"
+
 
 rule agreement:
     input:
@@ -195,6 +197,7 @@ rule agreement:
     shell:
         "pma-mfg agreement {input.game} {input.equilibrium} --agents {params.populations} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+
 
 rule nash:
     input:
