@@ -227,6 +227,7 @@ rule limits:
         "pma-mfg limits {input.game} {input.equilibrium} --agents {params.populations}"
         " --step-size {params.step_size} --out {output} --log {log}"
 
+
 rule exact:
     input:
         library("sweeps", "equilibrium"),
@@ -249,6 +250,7 @@ rule exact:
     shell:
         "pma-mfg learning-limit {input.game} {input.equilibrium} --agents {params.populations}"
         " --step-size {params.step_size} --out {output} --log {log}"
+
 
 rule agreement:
     input:
@@ -274,6 +276,7 @@ rule agreement:
     shell:
         "pma-mfg agreement {input.game} {input.equilibrium} --agents {params.populations} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+
 
 rule nash:
     input:
