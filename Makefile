@@ -41,6 +41,7 @@ test: environment ## Check style and types, then run all tests
 
 bench: environment ## Time the simulator and the solvers against their baselines
 	@$(BIN)/python benchmarks/simulator.py
+	@$(BIN)/python benchmarks/agents.py
 	@$(BIN)/python benchmarks/solvers.py
 
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)

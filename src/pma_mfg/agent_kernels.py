@@ -5,7 +5,8 @@ agent's step: 31 bits for the action, by comparison with the cumulated probabili
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.
 
-A game enters as in `kernels`; nothing is shared with that module, because a kernel calls no compiled function of another.
+A game enters as in `kernels`; nothing is shared with that module, because a kernel calls no compiled function of another
+module.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
@@ -46,8 +47,7 @@ _walkers = _tuple((_u2[::1], _u2[::1], _u4[:, :, ::1], _u8[:, ::1]))
 _learners = _tuple((_cube, _matrix))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(context: Any, array: Any, index: Any) -> Any:
+def _prefetch(context: Any, array: Any, index: Any) -> Any:
     """Ask for array[index] to be brought into the cache, without waiting for it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -60,6 +60,9 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, index), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
 
 
 with kernel_cache(Path(__file__)) as kernel:

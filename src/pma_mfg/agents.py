@@ -62,7 +62,7 @@ class Agents:
         limits = self.thresholds[first:last]
         shape = (*limits.shape[:2], 1)
         ends = np.concatenate([limits, np.full(shape, agent_kernels.UNITS, dtype=np.uint32)], axis=2)
-        return np.diff(ends.astype(float), axis=2, prepend=0.0) / agent_kernels.UNITS
+        return np.asarray(np.diff(ends.astype(float), axis=2, prepend=0.0) / agent_kernels.UNITS)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the fields, to be saved."""
@@ -131,9 +131,8 @@ def initial_agents(
 def _cumulated(policies: np.ndarray) -> np.ndarray:
     """Return the cumulated probabilities (..., A - 1) in units of 2^-31, rounded."""
     ends = np.cumsum(policies, axis=-1)
-    return np.minimum(np.rint(ends / ends[..., -1:] * agent_kernels.UNITS), agent_kernels.UNITS)[..., :-1].astype(
-        np.uint32
-    )
+    units = np.rint(ends / ends[..., -1:] * agent_kernels.UNITS)
+    return np.asarray(units[..., :-1].astype(np.uint32))
 
 
 def advance(

@@ -364,8 +364,8 @@ def independent(
 ) -> Agents:
     """Run independent PMA on one trajectory of the N-agent game (Algorithm 3).
 
-    Every agent has a policy and a TD estimate of its own, learns from its own path only, and makes its own mirror ascent
-    step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from zero.
+    Every agent has a policy and a TD estimate of its own, learns from its own path only, and makes its own mirror
+    ascent step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from zero.
 
     Parameters
     ----------
