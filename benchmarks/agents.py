@@ -102,11 +102,11 @@ def numpy_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None
 def _plain(states: Any, policies: Any, transition: Any, moved: Any) -> None:
     for i in range(len(states)):
         s = states[i]
-        u, a = np.random.random(), 0
+        u, a = np.random.random(), 0  # noqa: NPY002
         while a < policies.shape[2] - 1 and u >= policies[i, s, a]:
             u -= policies[i, s, a]
             a += 1
-        u, y = np.random.random(), 0
+        u, y = np.random.random(), 0  # noqa: NPY002
         while y < transition.shape[2] - 1 and u >= transition[s, a, y]:
             u -= transition[s, a, y]
             y += 1
@@ -202,7 +202,7 @@ def main() -> None:
         for _ in range(REPEATS):
             for run, found in zip(runs, times, strict=True):
                 found.append(nanoseconds(run, n_agents, max(2, 10**6 // n_agents)))
-        ours, vectorised, plain, least, learning = times
+        ours, vectorised, plain, least, _ = times
         medians = [statistics.median(found) for found in times]
         place = "cache " if population.thresholds.nbytes <= 2 * CACHE else "memory"
         print(

@@ -86,6 +86,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "epsilon_sweep",
         "population_sweep",
         "bias",
+        "independent",
     ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
@@ -93,6 +94,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for key in ("strengths", "relative_step_sizes"):
         if (grid := content["phase"][key])["low"] >= grid["high"]:
             raise InputError(source, f"phase.{key}", grid, "low below high")
+    if len((groups := content["independent"])["populations"]) != len(groups["population_replicates"]):
+        counts = groups["population_replicates"]
+        raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
     if (updates := content["ctd"]["n_updates"]) != sorted(updates):
         raise InputError(source, "ctd.n_updates", updates, "increasing numbers")
 

@@ -47,8 +47,8 @@ def td_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and covariance of Q - Gamma_q(pi, mu_pi) after TD updates with independent samples, from Q = 0.
 
-    The pair of each update is a draw of mu_pi x pi, and the mean field is mu_pi: the limit of large N and M_mix. Equation
-    (10.6), exact.
+    The pair of each update is a draw of mu_pi x pi, and the mean field is mu_pi: the limit of large N and M_mix.
+    Equation (10.6), exact.
 
     Parameters
     ----------

@@ -18,6 +18,11 @@ TABLES = {
     ),
     "bias": points("bias", "bias/{game}_{n_agents}", n_agents=config["bias"]["populations"]),
     "limits": points("population_sweep", "limits/{game}"),
+    "independent": [
+        *points("independent", "independent/{game}_{sweep}", sweep=["populations", "updates", "step_sizes"]),
+        *points("independent", "independent_agents/{game}"),
+    ],
+    "independent_epsilon": points("independent", "independent_epsilon/{game}"),
 }
 
 
