@@ -287,7 +287,7 @@ with kernel_cache(Path(__file__)) as kernel:
             m = t // (n_waiting + 1) - 1
             for block in range(low, high):
                 if what:
-                    share = scale / (m + offset)
+                    share = scale / (m + offset) if what & UPDATE else 0.0
                     learn_block(block, walkers, learners, alias, reward, discount, share, what + MOVE, after)
                 else:
                     move_block(block, walkers, alias, after)
@@ -306,10 +306,12 @@ with kernel_cache(Path(__file__)) as kernel:
             w = x - np.log(x) * (1.0 - 1.0 / x)
         if w < 1e-290:  # next to underflow w = e^x
             return w
-        for _ in range(2):
+        for _ in range(4):
             residual = x - w - np.log(w)
             factor = (1.0 + w) * (1.0 + w + residual * (2.0 / 3.0))
             w *= 1.0 + residual / (1.0 + w) * (factor - 0.5 * residual) / (factor - residual)
+            if abs(residual) < 1e-4:  # the next one would be some 1e-16
+                break
         return w
 
     @kernel(_none(_i8, _i8, _i8, _u4[:, :, ::1], _learners, _f8, _f8, _f8, types.boolean[:, ::1]))
