@@ -16,6 +16,7 @@ TOLERANCES = {
     "slope_tolerance": 0.05,
     "samples_slope_tolerance": 0.2,
     "constant_tolerance": 0.02,
+    "independent_tolerance": 0.1,
 }
 
 
@@ -58,6 +59,11 @@ def tables(
     certified_converged: int = 4,
     returned: float = 1.0,
     smallest_strength: float = 0.1,
+    independent_slope: float = 2.0,
+    updates_slope: float = -0.5,
+    spread_factor: float = 1.0,
+    step_slope: float = 0.5,
+    worst_factor: float = 0.6,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -196,7 +202,33 @@ def tables(
             "predicted_deviation",
         ],
     )
+    independent = pd.DataFrame(
+        [
+            (
+                sweep,
+                n,
+                m,
+                eta,
+                r,
+                error * noisy(),
+                error * (1 + worst_factor * np.sqrt(2 * np.log(n))),
+                spread * noisy(),
+            )
+            for r in replicates
+            for sweep, n, m, eta, error, spread in (
+                *(("updates", 100, m, 1.0, m**updates_slope, spread_factor) for m in (100, 1000, 10_000)),
+                *(("step_sizes", 100, 10, eta, 1.0, eta**step_slope) for eta in (0.1, 0.2, 0.4)),
+                *(("populations", n, 10, 1.0, 1.0, 1.0) for n in (10, 1000)),
+            )
+        ],
+        columns=["sweep", "n_agents", "n_updates", "step_size", "replicate", "error", "worst", "spread"],
+    ).assign(game="g", epoch=3, n_epochs=3, predicted_spread=1.0, predicted_deviation=1.0)
+    independent_epsilon = epsilon.assign(
+        n_updates=(0.01 * epsilon["epsilon"] ** -independent_slope * 1e4).round().astype(int), algorithm="independent"
+    )
     return {
+        "independent": independent,
+        "independent_epsilon": independent_epsilon,
         "ratios": ratios,
         "rates": rates,
         "damping": damping,
@@ -246,6 +278,11 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"bias_slope": -0.9}, "C6-smooth"),
         ({"bias_factor": 1.1}, "C6-constant"),
         ({"deviation_factor": 0.9}, "C6-deviation"),
+        ({"independent_slope": 2.5}, "C5"),
+        ({"updates_slope": -0.4}, "C5-updates"),
+        ({"spread_factor": 1.15}, "C5-spread"),
+        ({"step_slope": 0.7}, "C5-eta"),
+        ({"worst_factor": 1.3}, "C5-worst"),
     ],
 )
 def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, float], claim: str) -> None:

@@ -56,6 +56,7 @@ COMMANDS = {
     "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
     "limits": "--agents 10 100 --step-size 5 --out {out}",
+    "independent": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
 }
 
 
