@@ -41,6 +41,7 @@ test: environment ## Check style and types, then run all tests
 
 bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
+	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/solvers.py
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.

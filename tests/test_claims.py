@@ -17,6 +17,7 @@ TOLERANCES = {
     "slope_tolerance": 0.05,
     "samples_slope_tolerance": 0.2,
     "constant_tolerance": 0.02,
+    "independent_tolerance": 0.1,
 }
 
 
@@ -67,6 +68,11 @@ def tables(
     score: float = 3.0,
     gap_slopes: tuple[float, float] = (-1.0, -0.5),
     gap_factor: float = 1.0,
+    independent_slope: float = 2.0,
+    updates_slope: float = -0.5,
+    spread_factor: float = 1.0,
+    step_slope: float = 0.5,
+    worst_factor: float = 0.6,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -259,7 +265,33 @@ def tables(
         ],
         columns=["game", "variant", "n_agents", "gap", "predicted"],
     )
+    independent = pd.DataFrame(
+        [
+            (
+                sweep,
+                n,
+                m,
+                eta,
+                r,
+                error * noisy(),
+                error * (1 + worst_factor * np.sqrt(2 * np.log(n))),
+                spread * noisy(),
+            )
+            for r in replicates
+            for sweep, n, m, eta, error, spread in (
+                *(("updates", 100, m, 1.0, m**updates_slope, spread_factor) for m in (100, 1000, 10_000)),
+                *(("step_sizes", 100, 10, eta, 1.0, eta**step_slope) for eta in (0.1, 0.2, 0.4)),
+                *(("populations", n, 10, 1.0, 1.0, 1.0) for n in (10, 1000)),
+            )
+        ],
+        columns=["sweep", "n_agents", "n_updates", "step_size", "replicate", "error", "worst", "spread"],
+    ).assign(game="g", epoch=3, n_epochs=3, predicted_spread=1.0, predicted_deviation=1.0)
+    independent_epsilon = epsilon.assign(
+        n_updates=(0.01 * epsilon["epsilon"] ** -independent_slope * 1e4).round().astype(int), algorithm="independent"
+    )
     return {
+        "independent": independent,
+        "independent_epsilon": independent_epsilon,
         "ratios": ratios,
         "rates": rates,
         "damping": damping,
@@ -323,6 +355,11 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"gap_slopes": (-0.9, -0.5)}, "C7-order"),
         ({"gap_slopes": (-1.0, -0.56)}, "C7-tight"),
         ({"gap_factor": 1.03}, "C7-constant"),
+        ({"independent_slope": 2.5}, "C5"),
+        ({"updates_slope": -0.4}, "C5-updates"),
+        ({"spread_factor": 1.15}, "C5-spread"),
+        ({"step_slope": 0.7}, "C5-eta"),
+        ({"worst_factor": 1.3}, "C5-worst"),
     ],
 )
 def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, Any], claim: str) -> None:

@@ -2,8 +2,8 @@
 
 The reference is Yardim, Cayci, Geist and He, *Policy Mirror Ascent for Efficient and Independent Learning in Mean Field
 Games* (ICML 2023). The modules, in the order of the computation: `games`, `regularizers`, `operators`, `equilibrium`,
-`lipschitz`, `fluctuations`, `kernels`, `learning`, `checks`, `sweeps`, `statistics`, `claims`, `plotting`; the command
-line is `cli`. Symbols and equation numbers are those of docs/theory.md.
+`lipschitz`, `fluctuations`, `kernels`, `agents`, `learning`, `spread`, `checks`, `sweeps`, `statistics`, `claims`,
+`plotting`; the command line is `cli`. Symbols and equation numbers are those of docs/theory.md.
 """
 
 __version__ = "0.1.0"

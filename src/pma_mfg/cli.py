@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a computation did not converge; 2 bad input (one line on s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -429,6 +430,50 @@ def _print_matrix(matrix: Any) -> None:
         print("  ".join(f"{entry:12.8f}" for entry in row))
 
 
+def _independent(options: argparse.Namespace) -> None:
+    from pma_mfg import learning, storage, sweeps
+
+    source = "pma-mfg independent"
+    game, found, regularizer = _game_and_equilibrium(options)
+    replicates = options.replicates * len(options.agents) if len(options.replicates) == 1 else options.replicates
+    if len(replicates) != len(options.agents):
+        raise InputError(source, "--replicates", replicates, "one number, or one for each of --agents")
+    schedules = []
+    for step_size in options.step_size:
+        for epsilon in options.epsilon or []:
+            settings = (step_size, epsilon, options.td_constant, options.waiting_constant)
+            schedules.append((epsilon, learning.practical_schedule(game, regularizer, found.policy, *settings)))
+        for updates in options.updates or []:
+            if not options.epochs:
+                raise InputError(source, "--epochs", None, "a number of epochs beside --updates")
+            scale = learning.td_scale(game, found.policy)
+            lengths = (options.epochs, updates, options.waiting)
+            schedules.append((float("nan"), learning.Schedule(*lengths, step_size, scale, scale)))
+    if not schedules:
+        raise InputError(source, "--epsilon", None, "an accuracy, or --epochs and --updates")
+    runs = [
+        sweeps.IndependentRuns(n_agents, schedule, count, epsilon)
+        for n_agents, count in zip(options.agents, replicates, strict=True)
+        for epsilon, schedule in schedules
+    ]
+    for setting in runs:
+        log.info("%s: %d samples per replicate", setting, setting.schedule.n_samples)
+    key = {name: value for name, value in vars(options).items() if name not in ("run", "log", "out", "out_learning")}
+    key["hashes"] = [
+        hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (options.game, options.equilibrium)
+    ]
+    checkpoint = storage.Checkpoint(options.out, key)
+    with _progress(sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs), "epochs") as advance:
+        name, seed = _name(options), options.seed
+        table = sweeps.independent_errors(
+            game, regularizer, found.policy, name, options.sweep, runs, seed, advance, checkpoint
+        )
+    storage.write_table(options.out, table)
+    if options.out_learning:
+        storage.write_table(options.out_learning, sweeps.independent_learning_errors(table))
+    checkpoint.discard()
+
+
 def _collect(options: argparse.Namespace) -> None:
     import pandas as pd
 
@@ -452,6 +497,7 @@ def _claims(options: argparse.Namespace) -> None:
         options.slope_tolerance,
         options.samples_slope_tolerance,
         options.constant_tolerance,
+        options.independent_tolerance,
     )
     storage.write_json(options.out, records)
     if options.out_markdown:
@@ -477,6 +523,11 @@ def _warm_up(options: argparse.Namespace) -> None:
 
     if options.out:
         storage.write_text(options.out, f"{kernels.__name__} and {lattice.__name__} compiled\n")
+    from pma_mfg import agent_kernels, kernels, storage
+
+    if options.out:
+        modules = (kernels, agent_kernels)
+        storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))
 
 
 def _grid(source: str, low: float, high: float, count: float) -> list[float]:
@@ -710,6 +761,22 @@ def _parser() -> argparse.ArgumentParser:
         "covariance", _covariance, "print the covariance of the mean field's fluctuations", seeded=False, out=False
     )
     covariance.add_argument("--out", help="Parquet table to write")
+    independent = on_equilibrium("independent", _independent, "run independent learning (Algorithm 3), agent by agent")
+    add_agents(independent, nargs="+")
+    independent.add_argument("--step-size", type=_positive, nargs="+", required=True, help="eta")
+    independent.add_argument(
+        "--epsilon", type=_positive, nargs="+", help="accuracies of tuned schedules, as in `learn`"
+    )
+    independent.add_argument("--td-constant", type=_positive, default=9.0, help="M_td = (this / epsilon)^2 (default 9)")
+    independent.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
+    independent.add_argument("--epochs", type=_integer(1), help="K, without --epsilon")
+    independent.add_argument("--updates", type=_integer(1), nargs="+", help="M_td, without --epsilon")
+    independent.add_argument("--waiting", type=_integer(0), default=1, help="M_mix, without --epsilon (default 1)")
+    independent.add_argument(
+        "--replicates", type=_integer(1), nargs="+", default=[16], help="independent runs (default 16), of each N"
+    )
+    independent.add_argument("--sweep", default="alone", help="what the runs are for, in table and seeds")
+    independent.add_argument("--out-learning", help="also write the table in the columns of `learn`")
 
     collect = command("collect", _collect, "join tables with the same columns")
     collect.add_argument("tables", nargs="+", help="Parquet tables")
@@ -718,7 +785,13 @@ def _parser() -> argparse.ArgumentParser:
     claims = command("claims", _claims, "turn tables into verdicts on the paper's claims")
     claims.add_argument("--tables", required=True, help="folder of the tables")
     claims.add_argument("--confidence", type=_positive, default=0.95, help="of every interval (default 0.95)")
-    for option, default in (("rate", 0.02), ("slope", 0.05), ("samples-slope", 0.2), ("constant", 0.02)):
+    for option, default in (
+        ("rate", 0.02),
+        ("slope", 0.05),
+        ("samples-slope", 0.2),
+        ("constant", 0.02),
+        ("independent", 0.1),
+    ):
         text = f"see docs/theory.md, section 12 (default {default})"
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
     claims.add_argument("--out", required=True, help="JSON file to write")
@@ -727,6 +800,7 @@ def _parser() -> argparse.ArgumentParser:
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "nash", "orbit", "phase", "populations"]
+    figures = ["bounds", "contraction", "dynamics", "equilibria", "independent", "orbit", "phase", "populations"]
     figures += ["samples"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")

@@ -90,6 +90,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "exact",
         "agreement",
         "nash",
+        "independent",
     ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
@@ -100,6 +101,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for key in ("n_updates", "exact_updates"):
         if (updates := content["ctd"][key]) != sorted(updates):
             raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
+    if len((groups := content["independent"])["populations"]) != len(groups["population_replicates"]):
+        counts = groups["population_replicates"]
+        raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:

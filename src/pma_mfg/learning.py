@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import certificates, kernels, lipschitz, operators
+from pma_mfg.agents import Agents
+from pma_mfg.agents import independent as _independent
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Regularizer
@@ -430,3 +432,53 @@ def centralized(
         after_epoch(len(policies) - 1)
         save_epoch(lambda: vars(population))
     return np.stack(policies)
+
+
+def independent(
+    game: MeanFieldGame,
+    n_agents: int,
+    regularizer: Regularizer,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    start: np.ndarray | None = None,
+    floor: float | None = None,
+    after_epoch: Callable[[int, Agents], None] = lambda epoch, agents: None,
+    after_chunk: Callable[[Agents], None] = lambda agents: None,
+    agents: Agents | None = None,
+    threads: int = 1,
+) -> Agents:
+    """Run independent PMA on one trajectory of the N-agent game (Algorithm 3).
+
+    Every agent has a policy and a TD estimate of its own, learns from its own path only, and makes its own mirror
+    ascent step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from zero.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    n_agents : int
+        N >= 2.
+    regularizer : Regularizer
+    schedule : Schedule
+    rng : numpy.random.Generator
+    start : ndarray, shape (S, A) or (N, S, A), optional
+        First policies, uniform by default.
+    floor : float, optional
+        Restrict the policies to h(u) >= floor (`lipschitz.policy_floor` gives the theory's).
+    after_epoch : callable
+        Called with the number of each finished epoch and the agents, which hold their new policies.
+    after_chunk : callable
+        Called with the agents several times a minute, and after `after_epoch`: the place to save them.
+    agents : Agents, optional
+        Go on from here, moved on in place; `n_agents`, `rng` and `start` are then ignored. The result is bitwise that
+        of a run that was not interrupted.
+    threads : int
+        The result is bitwise the same for any number.
+
+    Returns
+    -------
+    Agents
+        `Agents.policies()` are the learned policies, shape (N, S, A).
+    """
+    return _independent(
+        game, n_agents, regularizer, schedule, rng, start, floor, after_epoch, after_chunk, agents, threads
+    )

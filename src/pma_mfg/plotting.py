@@ -6,7 +6,7 @@ nothing. Intervals come from generators of their own, so that a figure is a func
 distinguishable without colour vision; a game has the same colour in all figures unless two names
 of one figure compete for it.
 
-The data of `samples` and `populations` have these columns:
+The data of `samples`, `populations` and `independent` have these columns:
 
 ============================ ==================================================================================
 panel, game                  where the row is drawn; a line of no game has the empty name
@@ -504,6 +504,76 @@ def bounds_data(ratios: pd.DataFrame) -> pd.DataFrame:
     return data[[*order, "x", "value"]].sort_values(order, ignore_index=True)
 
 
+def independent_data(independent: pd.DataFrame) -> pd.DataFrame:
+    """Return how far N independent learners are from the equilibrium, and from each other (claim C5).
+
+    Parameters
+    ----------
+    independent : DataFrame
+        Of `sweeps.independent_errors`, all sweeps together.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns and setting (N in panel "history", eta in panel "spread"). Panel "history": the median
+        agent's error against samples, low and high being the 5 and 95 % quantiles over agents, and "worst", all means
+        over runs. Panel "spread": distance to the mean policy against epochs, and where it is "predicted" to end.
+        Panels "step", "updates", "populations": after the last epoch, against eta, M_td and N, with intervals over
+        runs; "measured worst" and "measured centre" beside the mean error; lines of theory.
+    """
+    parts = []
+    for game, table in _by_game(independent):
+        runs = {str(sweep): rows for sweep, rows in table.groupby("sweep")}
+        final = {sweep: rows[rows["epoch"] == rows["n_epochs"]] for sweep, rows in runs.items()}
+        if "populations" in runs:
+            sizes = sorted(set(runs["populations"]["n_agents"]))
+            for size in sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]}):
+                rows = runs["populations"].query("n_agents == @size and epoch > 0")
+                means = rows.groupby("samples")[["median", "low", "high", "worst"]].mean()
+                typical = _line("history", game, "measured", means.index, means["median"])
+                typical["low"], typical["high"] = means["low"].to_numpy(), means["high"].to_numpy()
+                worst = _line("history", game, "worst", means.index, means["worst"])
+                parts += [part.assign(setting=float(size)) for part in (typical, worst)]
+            parts += _final_points(game, "populations", "n_agents", final["populations"])
+            first = final["populations"].drop_duplicates("n_agents").sort_values("n_agents")
+            limit = first["predicted_spread"] + first["predicted_deviation"] * np.sqrt(2.0 * np.log(first["n_agents"]))
+            parts.append(_line("populations", game, "theory", first["n_agents"], first["predicted_spread"]))
+            parts.append(_line("populations", game, "theory worst", first["n_agents"], limit))
+        if "updates" in runs:
+            parts += _final_points(game, "updates", "n_updates", final["updates"], 3)
+            first = final["updates"].drop_duplicates("n_updates").sort_values("n_updates")
+            parts.append(_line("updates", game, "theory", first["n_updates"], first["predicted_spread"]))
+        if "step_sizes" in runs:
+            for size, rows in runs["step_sizes"].groupby("step_size"):
+                path = rows[rows["epoch"] > 0].groupby("epoch")[["spread"]].mean()
+                parts.append(_line("spread", game, "measured", path.index, path["spread"]).assign(setting=size))
+                ends = [path.index[-1] / 2, path.index[-1]]
+                level = [rows["predicted_spread"].iloc[0]] * 2
+                parts.append(_line("spread", game, "predicted", ends, level).assign(setting=size))
+            x, groups = _groups(final["step_sizes"], "step_size", "spread")
+            points = _measured("step", game, x, groups, fit=False)
+            if len(x) >= 3:
+                rng = seeds.generator(0, "figure", "step", game)
+                points = _with_slope(points, statistics.slope_interval(x[:3], groups[:3], rng))
+            first = final["step_sizes"].drop_duplicates("step_size").sort_values("step_size")
+            parts += [points, _line("step", game, "theory", first["step_size"], first["predicted_spread"])]
+    data: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return data if "setting" in data else data.assign(setting=np.nan)
+
+
+def _final_points(game: str, panel: str, by: str, final: pd.DataFrame, fitted: int = 0) -> list[pd.DataFrame]:
+    """Return the mean, the worst and the mean policy's error after the last epoch, fitted over the last points."""
+    parts = []
+    for series, column in (("measured", "error"), ("measured worst", "worst"), ("measured centre", "centre_error")):
+        x, groups = _groups(final, by, column)
+        points = _measured(panel, game, x, groups, column, fit=False).assign(series=series)
+        if column == "error" and fitted and len(x) >= fitted:
+            rng = seeds.generator(0, "figure", panel, game)
+            points = _with_slope(points, statistics.slope_interval(x[-fitted:], groups[-fitted:], rng))
+        parts.append(points)
+    return parts
+
+
 def _by_game(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the games in order of their names, with their rows."""
     return [(str(game), rows) for game, rows in table.groupby("game", sort=True)]
@@ -934,6 +1004,79 @@ def nash(data: pd.DataFrame) -> Figure:
 
 
 @_styled
+def independent(data: pd.DataFrame) -> Figure:
+    """Draw the errors of independent learners and their disagreement.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `independent_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    colours, markers = _game_looks(data["game"])
+    figure, axes = _panels(5, 1.9, 6)
+    panels = {name: data[data["panel"] == name] for name in ("history", "populations", "updates", "spread", "step")}
+    distance, samples = r"$\mathrm{sup}_s\, \|\pi^i(s) - \pi^*(s)\|_1$", "samples (environment steps)"
+    apart = r"mean of $\mathrm{sup}_s\, \|\pi^i(s) - \bar\pi(s)\|_1$"
+
+    ax, rows = axes[0], panels["history"]
+    looks = _ordered_colours(rows["setting"].dropna())
+    for (_, size), curve in rows.groupby(["game", "setting"]):
+        band = curve[curve["series"] == "measured"]
+        ax.fill_between(band["x"], band["low"], band["high"], color=looks[size], alpha=0.2, linewidth=0)
+        _draw(ax, curve, "measured", color=looks[size], marker=".", label=f"$N = {size:g}$")
+        _draw(ax, curve, "worst", color=looks[size], linestyle=(0, (4, 2)))
+    _log_log(ax, samples, distance)
+    _title(ax, 0, "agents and samples")
+    kinds = [("median agent", {"color": "0.3", "marker": "."}), ("worst agent", {**_DASHED, "color": "0.3"})]
+    kinds.append(("band: 5 to 95 % of agents", {"color": "0.3", "alpha": 0.2, "linewidth": 5}))
+    _legend(ax, None, [Line2D([], [], label=label, **look) for label, look in kinds])
+
+    for i, (panel, xlabel, title) in enumerate(
+        (
+            ("populations", "agents $N$", "typical and worst"),
+            ("updates", r"TD updates $M_{\mathrm{td}}$", "TD updates"),
+        ),
+        start=1,
+    ):
+        ax = axes[i]
+        for game, table in _by_game(panels[panel]):
+            _draw(ax, table, "theory", **_DOTTED)
+            _draw(ax, table, "theory worst", **{**_DASHED, "color": "0.35"})
+            look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
+            _draw_points(ax, table, "measured", "mean: " if panel == "updates" else "mean of agents", **look)
+            _draw_points(ax, table, "measured worst", "worst agent", **{**look, "marker": "_"})
+            _draw_points(ax, table, "measured centre", "mean policy", **{**look, "marker": "x"})
+        _log_log(ax, xlabel, distance)
+        _title(ax, i, title)
+        lines = [Line2D([], [], label="predicted noise of an agent", **_DOTTED)]
+        if panel == "populations":
+            lines.append(Line2D([], [], label=r"and $\sigma\sqrt{2\, \log N}$ more", **{**_DASHED, "color": "0.35"}))
+        _legend(ax, _FITTED if panel == "updates" else None, lines)
+
+    ax, rows = axes[3], panels["spread"]
+    looks = _ordered_colours(rows["setting"].dropna())
+    for (_, size), curve in rows.groupby(["game", "setting"]):
+        _draw(ax, curve, "measured", color=looks[size], label=rf"$\eta = {size:g}$")
+        _draw(ax, curve, "predicted", **{**_DOTTED, "color": looks[size]})
+    _log_log(ax, "epoch $k$", apart)
+    _title(ax, 3, "disagreement")
+    _legend(ax, None, [Line2D([], [], label="predicted end", **_DOTTED)], 2)
+
+    ax = axes[4]
+    for game, table in _by_game(panels["step"]):
+        _draw(ax, table, "theory", color=colours[game])
+        _draw_points(ax, table, "measured", "", color=colours[game], marker=markers[game])
+    _log_log(ax, r"step size $\eta$", apart)
+    _title(ax, 4, "disagreement and steps")
+    _legend(ax, _FITTED, [Line2D([], [], color="0.3", label="predicted, no free parameter")])
+    return figure
+
+
+@_styled
 def equilibria(data: pd.DataFrame) -> Figure:
     """Draw the mean field (bars) over the policy (heat map) of each equilibrium, states in the same order.
 
@@ -1264,6 +1407,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "nash": (("nash",), nash_data, nash),
     "populations": (("bias", "exact", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),
+    "independent": (("independent",), independent_data, independent),
     "phase": (("phase",), phase_data, phase),
     "bounds": (("ratios",), bounds_data, bounds),
 }

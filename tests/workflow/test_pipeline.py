@@ -50,7 +50,8 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
     assert {record["id"] for record in records} == {
         "C1a", "C1b", "C1b-certificate", "C1b-search", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f",
         "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure",
-        "C3", "C4", "C4-accuracy", "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
+        "C3", "C4", "C4-accuracy", "C5", "C5-updates", "C5-spread", "C5-eta", "C5-worst",
+        "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant",
     }  # fmt: skip
     for record in records:
         interval = tuple(float("nan") if end is None else end for end in record["interval"])
@@ -77,7 +78,8 @@ def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
-    assert steps | {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"} <= timed
+    learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
+    assert steps | learning | {"independent", "independent_epsilon"} <= timed
 
 
 @pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit", "phase"])

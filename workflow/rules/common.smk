@@ -28,6 +28,7 @@ FIGURES = {
     "ctd": ["ctd", "moments"],
     "dynamics": ["histories", "outcomes"],
     "equilibria": ["equilibria"],
+    "independent": ["independent"],
     "nash": ["nash"],
     "orbit": ["orbits", "attractors"],
     "phase": ["phase"],
@@ -41,6 +42,7 @@ wildcard_constraints:
     game="[A-Za-z][A-Za-z0-9_-]*",
     n_agents="[0-9]+",
     epsilon="[0-9.e-]+",
+    sweep="populations|updates|step_sizes",
 
 
 def library(*modules):
@@ -92,3 +94,22 @@ def prescribed_step_size(wildcards):
 def points(section, name, **axes):
     """The files of a sweep, one per game and point."""
     return expand(f"{RESULTS}/points/{name}.parquet", game=list(config[section]["games"]), **axes)
+
+
+def independent_settings(wildcards):
+    """The options of one sweep of independent learning: what the sweep varies, and the rest as configured."""
+    section = config["independent"]
+    settings = {
+        "agents": [section["n_agents"]],
+        "epochs": [section["n_epochs"]],
+        "updates": [section["n_updates"]],
+        "waiting": [section["n_waiting"]],
+        "step-size": [section["step_size"]],
+        "replicates": [section["n_replicates"]],
+    }
+    settings |= {
+        "populations": {"agents": section["populations"], "replicates": section["population_replicates"]},
+        "updates": {"updates": section["updates"]},
+        "step_sizes": {"step-size": section["step_sizes"], "epochs": [section["step_epochs"]]},
+    }[wildcards.sweep]
+    return " ".join(f"--{name} {' '.join(map(str, values))}" for name, values in settings.items())

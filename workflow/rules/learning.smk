@@ -1,6 +1,6 @@
 rule warm_up:
     input:
-        library("kernels", "lattice"),
+        library("kernels", "lattice", "agent_kernels"),
     output:
         f"{RESULTS}/kernels.txt",
     log:
@@ -34,9 +34,7 @@ rule ctd:
         n_updates=config["ctd"]["n_updates"],
         # all waiting times in the largest population, the first one in the others
         n_waiting=lambda wildcards: (
-            config["ctd"]["n_waiting"][
-                : None if int(wildcards.n_agents) == max(config["ctd"]["populations"]) else 1
-            ]
+            config["ctd"]["n_waiting"][: None if int(wildcards.n_agents) == max(config["ctd"]["populations"]) else 1]
         ),
         n_replicates=config["ctd"]["n_replicates"],
         other_replicates=config["ctd"]["other_replicates"],
@@ -298,3 +296,59 @@ rule nash:
         "Compute what a deviator gains in {wildcards.game}"
     shell:
         "pma-mfg nash-gap {input.game} {input.equilibrium} --agents {params.populations} --out {output} --log {log}"
+
+
+rule independent:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/independent/{{game}}_{{sweep}}.parquet",
+    log:
+        f"{RESULTS}/logs/independent/{{game}}_{{sweep}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/independent/{{game}}_{{sweep}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=independent_settings,
+        seed=SEED,
+    message:
+        "Learn independently in {wildcards.game}: {wildcards.sweep}"
+    shell:
+        "pma-mfg independent {input.game} {input.equilibrium} {params.settings} --sweep {wildcards.sweep}"
+        " --seed {params.seed} --out {output} --log {log}"
+
+
+rule independent_epsilon:
+    input:
+        library("sweeps", "equilibrium"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        agents=f"{RESULTS}/points/independent_agents/{{game}}.parquet",
+        learning=f"{RESULTS}/points/independent_epsilon/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/independent_epsilon/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/independent_epsilon/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_agents=config["independent"]["n_agents"],
+        epsilons=config["independent"]["epsilons"],
+        n_replicates=config["independent"]["n_replicates"],
+        step_size=config["independent"]["step_size"],
+        td_constant=config["independent"]["td_constant"],
+        waiting_constant=config["independent"]["waiting_constant"],
+        seed=SEED,
+    message:
+        "Learn independently in {wildcards.game} to several accuracies"
+    shell:
+        "pma-mfg independent {input.game} {input.equilibrium} --agents {params.n_agents} --epsilon {params.epsilons}"
+        " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
+        " --replicates {params.n_replicates} --sweep epsilons --seed {params.seed} --out {output.agents}"
+        " --out-learning {output.learning} --log {log}"

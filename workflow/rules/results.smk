@@ -33,6 +33,11 @@ TABLES = {
     "exact": points("exact", "exact/{game}"),
     "agreement": points("agreement", "agreement/{game}"),
     "nash": points("nash", "nash/{game}"),
+    "independent": [
+        *points("independent", "independent/{game}_{sweep}", sweep=["populations", "updates", "step_sizes"]),
+        *points("independent", "independent_agents/{game}"),
+    ],
+    "independent_epsilon": points("independent", "independent_epsilon/{game}"),
 }
 
 

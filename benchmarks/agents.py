@@ -1,0 +1,228 @@
+"""Time the simulator of independent agents against its baselines, both sides in this run: `make bench`.
+
+The work is one step of the N-agent game in which every agent has a policy of its own, action and next state drawn for
+each. Baselines do the same work: numpy vectorised over agents with the same layout and alias tables; a plain compiled
+loop with cumulated probabilities in float64 and numba's own generator; and a floor, one 64-bit draw and one access to
+the policies per agent. Sides alternate, and medians of ratios are reported. Nothing is asserted here.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from pma_mfg import agent_kernels, agents, games
+from pma_mfg.agents import Agents
+from pma_mfg.games import MeanFieldGame
+from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import game_tables
+
+REPEATS = 7
+N_ACTIONS = 5
+SETTINGS = [(s, n) for s in (5, 10, 50) for n in (10**4, 10**5, 10**6) if s * n <= 10**7]
+#: Agents beyond which policies of S states leave the second-level cache, in bytes.
+CACHE = 512 * 1024
+
+
+def make(n_states: int, n_agents: int, seed: int = 0) -> tuple[MeanFieldGame, Agents]:
+    """Return a planted game and agents with random policies."""
+    game = games.make("planted_smooth", n_states=n_states, n_actions=N_ACTIONS, discount=0.8, seed=1, strength=0.1)
+    rng = np.random.default_rng(seed)
+    start = rng.dirichlet(np.ones(N_ACTIONS), size=(n_agents, n_states))
+    return game, agents.initial_agents(game, n_agents, Entropy(0.1), rng, start)
+
+
+def library(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return steps without learning: all of them wait."""
+
+    def run(n_steps: int) -> None:
+        population.progress[1] = 0
+        agents.advance(game, population, n_steps, 10**9, 1.0, 1.0)
+
+    return run
+
+
+def library_learning(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return steps with a TD update each."""
+
+    def run(n_steps: int) -> None:
+        population.progress[1] = 0
+        agents.advance(game, population, n_steps, 0, 100.0, 100.0)
+
+    return run
+
+
+def library_on_two_threads(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return steps without learning on two threads."""
+
+    def run(n_steps: int) -> None:
+        population.progress[1] = 0
+        agents.advance(game, population, n_steps, 10**9, 1.0, 1.0, threads=2)
+
+    return run
+
+
+def numpy_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return steps vectorised over agents: flat gathers, 32-bit draws, the library's own alias tables."""
+    n_agents, n_states, n_limits = population.thresholds.shape
+    limits = population.thresholds.reshape(-1, n_limits)
+    first_rows = np.arange(n_agents, dtype=np.int64) * n_states
+    states = population.states.astype(np.int64)
+    rng = np.random.Generator(np.random.SFC64(0))
+    tables = game_tables(game)
+    alias, reward = np.empty((n_states * N_ACTIONS, n_states), dtype=np.uint64), np.empty((n_states, N_ACTIONS))
+
+    def run(n_steps: int) -> None:
+        nonlocal states
+        for _ in range(n_steps):
+            agent_kernels.prepare(np.bincount(states, minlength=n_states) / n_agents, tables, alias, reward)
+            share = (alias >> np.uint64(16)).astype(np.float32).ravel() / np.float32(2.0**33)
+            other = (alias & np.uint64(2**16 - 1)).astype(np.int64).ravel()
+            level = rng.integers(2**31, size=n_agents, dtype=np.uint32)
+            rows = limits.take(first_rows + states, axis=0)
+            pair = states * N_ACTIONS
+            for j in range(n_limits):
+                pair += level >= rows[:, j]
+            x = rng.random(n_agents, dtype=np.float32) * np.float32(n_states)
+            column = np.minimum(x.astype(np.int64), n_states - 1)
+            entry = pair * n_states + column
+            states = np.where(x - column < share.take(entry), column, other.take(entry))
+
+    return run
+
+
+@numba.njit(nogil=True)
+def _plain(states: Any, policies: Any, transition: Any, moved: Any) -> None:
+    for i in range(len(states)):
+        s = states[i]
+        u, a = np.random.random(), 0  # noqa: NPY002
+        while a < policies.shape[2] - 1 and u >= policies[i, s, a]:
+            u -= policies[i, s, a]
+            a += 1
+        u, y = np.random.random(), 0  # noqa: NPY002
+        while y < transition.shape[2] - 1 and u >= transition[s, a, y]:
+            u -= transition[s, a, y]
+            y += 1
+        states[i] = y
+        moved[y] += 1
+
+
+def plain_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return steps of the plain compiled loop."""
+    policies, states = population.policies(), population.states.astype(np.int64)
+    counts = np.bincount(states, minlength=game.n_states)
+
+    def run(n_steps: int) -> None:
+        for _ in range(n_steps):
+            transition = np.ascontiguousarray(game.transition(counts / len(states)))
+            counts[:] = 0
+            _plain(states, policies, transition, counts)
+
+    return run
+
+
+@numba.njit(nogil=True)
+def _floor(states: Any, limits: Any, generators: Any, block: Any) -> Any:
+    n_states, n_limits, total = np.uint64(limits.shape[1]), np.uint64(limits.shape[2]), np.uint64(0)
+    flat = limits.reshape(-1)
+    for b in range(len(generators)):
+        a0, a1, a2, a3 = generators[b, 0], generators[b, 1], generators[b, 2], generators[b, 3]
+        for i in range(np.uint64(b * block), np.uint64(min((b + 1) * block, len(states)))):
+            x = a0 + a3
+            total += ((x << np.uint64(23)) | (x >> np.uint64(41))) + a0
+            x = a1 << np.uint64(17)
+            a2 ^= a0
+            a3 ^= a1
+            a1 ^= a2
+            a0 ^= a3
+            a2 ^= x
+            a3 = (a3 << np.uint64(45)) | (a3 >> np.uint64(19))
+            total += np.uint64(flat[(i * n_states + np.uint64(states[i])) * n_limits])
+        generators[b, 0], generators[b, 1], generators[b, 2], generators[b, 3] = a0, a1, a2, a3
+    return total
+
+
+def floor(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
+    """Return the floor: a draw and an access to the policies per agent, and nothing done with them."""
+
+    def run(n_steps: int) -> None:
+        for _ in range(n_steps):
+            _floor(population.states, population.thresholds, population.generators, agent_kernels.BLOCK)
+
+    return run
+
+
+def nanoseconds(run: Callable[[int], None], n_agents: int, n_steps: int) -> float:
+    """Return the time per step and agent."""
+    start = time.perf_counter()
+    run(n_steps)
+    return (time.perf_counter() - start) / n_steps / n_agents * 1e9
+
+
+def median_ratio(numerators: list[float], denominators: list[float]) -> float:
+    """Return the median of the ratios of runs that stood next to each other."""
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
+
+
+def peak_memory(n_agents: int, n_states: int) -> float:
+    """Return the peak resident memory in GiB of a process that runs an epoch of learning (from /proc: Linux)."""
+    program = (
+        "import numpy as np\n"
+        "from pma_mfg import games, learning\n"
+        "from pma_mfg.regularizers import Entropy\n"
+        f"game = games.make('planted_smooth', n_states={n_states}, n_actions={N_ACTIONS}, discount=0.8, seed=1, "
+        "strength=0.1)\n"
+        "schedule = learning.Schedule(1, 2, 1, 1.0, 100.0, 100.0)\n"
+        f"learning.independent(game, {n_agents}, Entropy(0.1), schedule, np.random.default_rng(0))\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return int(run.stdout) / 2**20
+
+
+def main() -> None:
+    """Print one line per comparison."""
+    print(f"median of {REPEATS} alternating runs; times in nanoseconds per agent and step, A = {N_ACTIONS}\n")
+    sides = (library, numpy_steps, plain_steps, floor, library_learning)
+    print("against numpy (goal 4x), a plain compiled loop (3x), and above a draw and an access (6x in cache, else 2x)")
+    print(f"{'S':>4} {'N':>8} {'library':>9} {'numpy':>8} {'plain':>8} {'floor':>7}   ratios {'learning':>28}")
+    for n_states, n_agents in SETTINGS:
+        game, population = make(n_states, n_agents)
+        runs = [side(game, population) for side in sides]
+        times: list[list[float]] = [[] for _ in sides]
+        for run in runs:
+            run(2)
+        for _ in range(REPEATS):
+            for run, found in zip(runs, times, strict=True):
+                found.append(nanoseconds(run, n_agents, max(2, 10**6 // n_agents)))
+        ours, vectorised, plain, least, _ = times
+        medians = [statistics.median(found) for found in times]
+        place = "cache " if population.thresholds.nbytes <= 2 * CACHE else "memory"
+        print(
+            f"{n_states:4d} {n_agents:8d} {medians[0]:9.1f} {medians[1]:8.1f} {medians[2]:8.1f} {medians[3]:7.1f}   "
+            f"{median_ratio(vectorised, ours):4.1f}x {median_ratio(plain, ours):4.1f}x "
+            f"{median_ratio(ours, least):4.1f}x ({place}) {medians[4]:8.1f}"
+        )
+
+    print("\ntwo threads against one (goal 1.5x at N = 10^5, on two idle cores)")
+    for n_agents in (10**5, 10**6):
+        game, population = make(5, n_agents)
+        one, two = library(game, population), library_on_two_threads(game, population)
+        steps = 4 * 10**6 // n_agents
+        one(2)
+        pairs = [(nanoseconds(one, n_agents, steps), nanoseconds(two, n_agents, steps)) for _ in range(REPEATS)]
+        singles, doubles = map(list, zip(*pairs, strict=True))
+        print(f"  S = 5, N = {n_agents}: {median_ratio(singles, doubles):.2f}x")
+
+    print(f"\npeak memory of learning, N = 10^6, S = 10: {peak_memory(10**6, 10):.2f} GiB (goal 2)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""Independent agents: the law of their moves, their TD updates, bitwise resumption, and the predicted disagreement.
+
+Statistical tests: chi-square at p > 1e-6 with fixed seeds; what they can see is shown by a planted error at p < 1e-12.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.special import wrightomega
+from scipy.stats import chi2_contingency, chisquare
+from tests.references import all_games, family_game, random_policy
+
+from pma_mfg import agent_kernels, agents, kernels, learning, lipschitz, operators, seeds, simulation, spread, sweeps
+from pma_mfg.agents import Agents
+from pma_mfg.errors import InputError
+from pma_mfg.learning import Schedule
+from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.storage import Checkpoint
+
+ALARM, POWER = 1e-6, 1e-12
+GAME = family_game("affine", n_states=3, n_actions=2, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
+PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
+UNIT = 1.0 / agent_kernels.UNITS
+
+
+def moved(policies, start, n_steps, runs, seed):
+    """Return the states of all agents (runs, N) after some steps from given states."""
+    rng = np.random.default_rng(seed)
+    population = agents.initial_agents(GAME, len(start), Entropy(1.0), rng, policies)
+    found = np.empty((runs, len(start)), dtype=np.int64)
+    for run in range(runs):
+        population.states[:] = start
+        population.progress[:] = 0
+        agents.advance(GAME, population, n_steps, 10**6, 1.0, 1.0)
+        found[run] = population.states
+    return found
+
+
+def exact_law(policies, start, n_steps):
+    """Return the law of (s^1, ..., s^N), shape (S^N,), by enumerating every joint state."""
+    n_agents, size = len(start), GAME.n_states
+    joint = list(itertools.product(range(size), repeat=n_agents))
+    law = dict.fromkeys(joint, 0.0) | {tuple(start): 1.0}
+    for _ in range(n_steps):
+        after = dict.fromkeys(joint, 0.0)
+        for states, weight in law.items():
+            transition = GAME.transition(np.bincount(states, minlength=size) / n_agents)
+            rows = [policies[i, s] @ transition[s] for i, s in enumerate(states)]
+            for new in joint:
+                after[new] += weight * np.prod([rows[i][y] for i, y in enumerate(new)])
+        law = after
+    return np.array([law[states] for states in joint])
+
+
+def test_agents_with_policies_of_their_own_have_the_enumerated_law():
+    rng = np.random.default_rng(0)
+    policies, start, runs = rng.dirichlet(np.ones(2), size=(3, 3)), [0, 0, 2], 20_000
+    found = np.bincount(np.ravel_multi_index(moved(policies, start, 2, runs, 1).T, (3, 3, 3)), minlength=27)
+    assert chisquare(found, runs * exact_law(policies, start, 2)).pvalue > ALARM
+    # power: the same agents with each other's policies
+    assert chisquare(found, runs * exact_law(policies[[1, 0, 2]], start, 2)).pvalue < POWER
+
+
+def test_agents_with_one_policy_have_the_law_of_the_counts_simulator():
+    """The special case: the first agent's state and the counts of the others, three steps on."""
+    policy, n_agents, runs, steps = random_policy(GAME, 0, 1.0), 12, 10_000, 3
+    states = moved(policy, [0] * n_agents, steps, runs, 2)
+    counts = np.stack([(states[:, 1:] == s).sum(axis=1) for s in range(3)], axis=1)
+    ours = states[:, 0] * 169 + counts[:, 0] * 13 + counts[:, 1]
+    rng = np.random.default_rng(3)
+    tables = simulation.game_tables(GAME)
+    shared = simulation.policy_tables(GAME, policy, None)
+    theirs = np.empty(runs, dtype=np.int64)
+    for run in range(runs):
+        population = simulation.Population(np.array([n_agents - 1, 0, 0]), np.array([0, rng.choice(2, p=policy[0])]))
+        q, none = np.zeros((3, 2)), (np.zeros(0, dtype=np.int64), np.empty((0, 3, 2)))
+        kernels.learn(rng, population.others, population.tagged, tables, shared, 0.5, q, 1, steps - 1, 1.0, 1.0, *none)
+        theirs[run] = population.tagged[0] * 169 + population.others[0] * 13 + population.others[1]
+    cells, inverse = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
+    table = np.stack([np.bincount(part, minlength=len(cells)) for part in np.split(inverse, 2)])
+    common = table.sum(axis=0) >= 20
+    table = np.concatenate([table[:, common], table[:, ~common].sum(axis=1, keepdims=True)], axis=1)
+    assert chi2_contingency(table).pvalue > ALARM
+
+
+@pytest.mark.parametrize(("name", "game"), all_games().items())
+def test_alias_tables_hold_the_transitions_of_every_game(name, game):
+    mean_field = np.random.default_rng(0).dirichlet(np.ones(game.n_states))
+    pairs = game.n_states * game.n_actions
+    alias, reward = np.empty((pairs, game.n_states), dtype=np.uint64), np.empty((game.n_states, game.n_actions))
+    agent_kernels.prepare(mean_field, simulation.game_tables(game), alias, reward)
+    law, share = np.zeros((pairs, game.n_states)), (alias >> np.uint64(16)) / 2.0**33
+    for pair, column in np.ndindex(alias.shape):
+        law[pair, column] += share[pair, column] / game.n_states
+        law[pair, int(alias[pair, column]) & 0xFFFF] += (1.0 - share[pair, column]) / game.n_states
+    # one rounding to 2^-33 for each of at most S columns
+    np.testing.assert_allclose(law.reshape(game.transition(mean_field).shape), game.transition(mean_field), atol=2e-10)
+    assert (law[game.transition(mean_field).reshape(law.shape) == 0.0] == 0.0).all()
+    np.testing.assert_allclose(reward, game.reward(mean_field), rtol=0, atol=1e-14)  # another order of sums
+
+
+def test_an_action_without_probability_is_never_played():
+    policy = np.tile([0.0, 1.0], (3, 1))
+    population = agents.initial_agents(GAME, 5000, Quadratic(1.0), np.random.default_rng(0), policy)
+    np.testing.assert_array_equal(population.policies(), np.broadcast_to(policy, (5000, 3, 2)))
+    for step in range(20):
+        agents.advance(GAME, population, 1, 0, 1.0, 1.0)
+        assert (population.pairs % 2 == 1).all(), step
+
+
+def test_td_updates_are_the_stated_ones():
+    """Replay the recorded path of every agent with Algorithm 3 written out."""
+    regularizer, n_waiting, scale, offset = Entropy(0.3), 1, 2.0, 5.0
+    rng = np.random.default_rng(0)
+    start = rng.dirichlet(np.ones(2), size=(6, 3))
+    population = agents.initial_agents(PLANTED, 6, regularizer, rng, start)
+    q, h = np.zeros((6, 3, 2)), regularizer.value(population.policies())
+    twin = Agents.restored(population.arrays())
+    recorded = None
+    for t in range(12):
+        mean_field = np.bincount(twin.states, minlength=3) / 6
+        states = twin.states.astype(int)
+        agents.advance(PLANTED, twin, 1, 0, 1e-9, 1.0)  # records every pair: the same draws, whatever is learnt
+        actions = twin.pairs.astype(int) - 2 * states
+        if recorded is not None and t % 2 == 0:
+            s, a, r = recorded
+            i = np.arange(6)
+            target = r + PLANTED.discount * (q[i, states, actions] + h[i, states])
+            q[i, s, a] += scale / (t // 2 - 1 + offset) * (target - q[i, s, a])
+        if t % 2 == 1:
+            recorded = states, actions, PLANTED.reward(mean_field)[states, actions]
+    agents.advance(PLANTED, population, 12, n_waiting, scale, offset)
+    np.testing.assert_allclose(population.q, q, rtol=0, atol=1e-14)  # the same operations, rewards summed otherwise
+    np.testing.assert_array_equal(population.states, twin.states)
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.1), Quadratic(0.3)], ids=str)
+@pytest.mark.parametrize("step_size", [0.1, 5.0, 1000.0])
+@pytest.mark.parametrize("bound", [False, True])
+def test_every_agent_makes_its_own_mirror_ascent_step(regularizer, step_size, bound):
+    rng = np.random.default_rng(0)
+    start = rng.dirichlet(np.full(2, 0.3), size=(60, 3))
+    population = agents.initial_agents(PLANTED, 60, regularizer, rng, start)
+    population.q[:] = 0.1 * rng.normal(size=population.q.shape)
+    kept, q = population.policies(), population.q.copy()
+    floor = float(regularizer.value(np.full(2, 0.5))) - 0.2 * regularizer.span(2) if bound else None
+    agents.finish_epoch(PLANTED, population, regularizer, step_size, 0.0, floor)
+    expected = regularizer.proximal_step(q, kept, step_size, floor)
+    if bound:
+        assert (regularizer.value(regularizer.proximal_step(q, kept, step_size)) < floor).any()
+    # cumulated probabilities are rounded to multiples of 2^-31: two roundings, of half of one each
+    np.testing.assert_allclose(population.policies(), expected, rtol=0, atol=UNIT + 1e-12)
+    np.testing.assert_allclose(population.values, regularizer.value(population.policies()), rtol=0, atol=1e-8)
+    assert (population.q == 0.0).all()
+
+
+def test_wright_omega_is_scipys():
+    x = np.concatenate([np.linspace(-50, 50, 20_001), np.geomspace(50, 1e6, 100), [-700.0]])
+    found = np.array([agent_kernels.wright_omega(value) for value in x])
+    np.testing.assert_allclose(found, wrightomega(x), rtol=1e-12)
+
+
+SCHEDULE = Schedule(3, 40, 1, 2.0, 5.0, 10.0)
+
+
+def run(n_agents=9000, seed=0, **more):
+    return learning.independent(PLANTED, n_agents, Entropy(0.3), SCHEDULE, np.random.default_rng(seed), **more)
+
+
+def assert_equal(one, other):
+    for name, array in one.arrays().items():
+        np.testing.assert_array_equal(array, getattr(other, name), err_msg=name)
+
+
+def test_two_threads_give_the_bits_of_one():
+    assert_equal(run(), run(threads=2))
+    assert (run().thresholds != run(seed=1).thresholds).any()
+
+
+def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
+    whole = run(100)
+    monkeypatch.setattr(agents, "CHUNK", 700)  # seven steps of a hundred agents
+    states = []
+    assert_equal(whole, run(100, after_chunk=lambda population: states.append(Agents.restored(population.arrays()))))
+    assert len(states) > 30
+    for kept in states[:: len(states) // 8]:
+        assert_equal(whole, run(100, seed=99, agents=kept))
+
+
+def test_independent_learning_comes_close_to_a_planted_equilibrium():
+    schedule = Schedule(15, 20_000, 0, 3.0, 30.0, 60.0)
+    found = learning.independent(PLANTED, 50, Entropy(0.3), schedule, np.random.default_rng(0)).policies()
+    distances = np.abs(found - PLANTED.planted.policy).sum(axis=2).max(axis=1)
+    # as centralized learning with this schedule (test_learning), for each of the agents
+    assert distances.max() < 0.1
+    assert operators.policy_distance(operators.uniform_policy(PLANTED), PLANTED.planted.policy) > 0.15
+
+
+def test_moments_of_td_learning_are_those_of_many_agents():
+    policy, regularizer, n_agents = PLANTED.planted.policy, Entropy(0.3), 20_000
+    population = agents.initial_agents(PLANTED, n_agents, regularizer, np.random.default_rng(0), policy)
+    agents.advance(PLANTED, population, 301 * 6, 5, 20.0, 25.0)  # the 301st transition is not learnt from yet
+    mean, covariance = spread.td_moments(PLANTED, policy, regularizer, 300, 20.0, 25.0)
+    mean_field = operators.stable_population(PLANTED, policy)
+    errors = (population.q - operators.q_values(PLANTED, policy, mean_field, regularizer)).reshape(n_agents, -1)
+    # five standard errors; 1e-3 for the fluctuation of a mean field of 20 000 agents, which all of them share
+    allowed = 5 * np.sqrt(np.diag(covariance) / n_agents) + 1e-3
+    assert (np.abs(errors.mean(axis=0) - mean) <= allowed).all()
+    # a variance is known to sqrt(2 / N) = 1 %; five of these
+    np.testing.assert_allclose(errors.var(axis=0), np.diag(covariance), rtol=0.05)
+
+
+@pytest.mark.parametrize("step_size", [0.5, 5.0])
+def test_disagreement_is_the_predicted_one(step_size):
+    policy, regularizer = PLANTED.planted.policy, Entropy(0.3)
+    schedule = Schedule(20, 4000, 1, step_size, 30.0, 30.0)
+    found = learning.independent(PLANTED, 500, regularizer, schedule, np.random.default_rng(0)).policies()
+    measured = np.abs(found - found.mean(axis=0)).sum(axis=2).max(axis=1).mean()
+    # a mean of 500 is known to 3 % (a relative deviation of 0.6 each); the rest is the second order in the noise
+    assert abs(measured / spread.predicted_spread(PLANTED, regularizer, policy, schedule).mean - 1.0) < 0.15
+
+
+def test_one_agent_alone_changes_neither_the_mean_field_nor_its_own_q_to_first_order():
+    """The envelope theorem behind the prediction: dV = 0 at the equilibrium when the mean field is held."""
+    regularizer, policy = Entropy(0.3), PLANTED.planted.policy
+    mean_field = operators.stable_population(PLANTED, policy)
+    basis = lipschitz.tangent_basis(2)[0]
+    for state in range(3):
+        q = []
+        for step in (1e-4, -1e-4):
+            changed = policy.copy()
+            changed[state] += step * basis
+            q.append(operators.q_values(PLANTED, changed, mean_field, regularizer))
+        assert np.abs(q[0] - q[1]).max() / 2e-4 < 1e-6
+
+
+def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr("pma_mfg.storage.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(agents, "CHUNK", 2000)
+    settings = [sweeps.IndependentRuns(30, SCHEDULE, 2), sweeps.IndependentRuns(50, SCHEDULE, 1)]
+
+    def measure(*more):
+        return sweeps.independent_errors(
+            PLANTED, Entropy(0.3), PLANTED.planted.policy, "planted", "alone", settings, 0, *more
+        )
+
+    whole = measure()
+    assert len(whole) == 3 * (SCHEDULE.n_epochs + 1)
+    for last in (1, 4, 8):
+        left = itertools.count(1)
+
+        def stop(left=left, last=last):
+            if next(left) == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            measure(stop, Checkpoint(tmp_path / "out", {}))
+        done = []
+        found = measure(lambda done=done: done.append(1), Checkpoint(tmp_path / "out", {}))
+        assert found.equals(whole)
+        assert len(done) == 9 - last + 1  # what was finished is not run again
+        Checkpoint(tmp_path / "out", {}).discard()
+
+
+@pytest.mark.parametrize("start", [np.full((3, 3), 1 / 3), np.full((7, 3, 2), 0.5)])
+def test_start_policies_of_another_shape_are_refused(start):
+    with pytest.raises(InputError, match=r"agents: start: got shape .* expected shape \(3, 2\), or one per agent"):
+        agents.initial_agents(PLANTED, 8, Entropy(0.3), seeds.generator(0, "x"), start)
