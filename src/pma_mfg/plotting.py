@@ -443,9 +443,9 @@ def independent_data(independent: pd.DataFrame) -> pd.DataFrame:
             parts.append(_line("updates", game, "theory", first["n_updates"], first["predicted_spread"]))
         if "step_sizes" in runs:
             for size, rows in runs["step_sizes"].groupby("step_size"):
-                means = rows[rows["epoch"] > 0].groupby("epoch")["spread"].mean()
-                parts.append(_line("spread", game, "measured", means.index, means).assign(setting=size))
-                ends = [means.index[-1] / 2, means.index[-1]]
+                path = rows[rows["epoch"] > 0].groupby("epoch")[["spread"]].mean()
+                parts.append(_line("spread", game, "measured", path.index, path["spread"]).assign(setting=size))
+                ends = [path.index[-1] / 2, path.index[-1]]
                 level = [rows["predicted_spread"].iloc[0]] * 2
                 parts.append(_line("spread", game, "predicted", ends, level).assign(setting=size))
             x, groups = _groups(final["step_sizes"], "step_size", "spread")
@@ -813,7 +813,7 @@ def independent(data: pd.DataFrame) -> Figure:
         for game, table in _by_game(panels[panel]):
             _draw(ax, table, "theory", **_DOTTED)
             _draw(ax, table, "theory worst", **{**_DASHED, "color": "0.35"})
-            look = {"color": colours[game], "marker": markers[game]}
+            look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
             _draw_points(ax, table, "measured", "mean: " if panel == "updates" else "mean of agents", **look)
             _draw_points(ax, table, "measured worst", "worst agent", **{**look, "marker": "_"})
             _draw_points(ax, table, "measured centre", "mean policy", **{**look, "marker": "x"})
