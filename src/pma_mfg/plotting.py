@@ -909,6 +909,7 @@ def samples(data: pd.DataFrame) -> Figure:
             _draw_points(ax, table, name, f"{label}: ", horizontal=True, **look)
         xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
         _log_log(ax, xlabel, "samples (environment steps)")
+        ax.xaxis.labelpad = 1.0  # powers of ten are tall, and the legend is close
         _title(ax, i, f"cost, {_plain(game)}")
         _legend(ax, _FITTED, more)
     return figure
