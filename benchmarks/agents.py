@@ -22,7 +22,6 @@ from pma_mfg import agent_kernels, agents, games
 from pma_mfg.agents import Agents
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation import game_tables
 
 REPEATS = 7
 N_ACTIONS = 5
@@ -76,7 +75,7 @@ def numpy_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None
     first_rows = np.arange(n_agents, dtype=np.int64) * n_states
     states = population.states.astype(np.int64)
     rng = np.random.Generator(np.random.SFC64(0))
-    tables = game_tables(game)
+    tables = agents.dense_tables(game)
     alias, reward = np.empty((n_states * N_ACTIONS, n_states), dtype=np.uint64), np.empty((n_states, N_ACTIONS))
 
     def run(n_steps: int) -> None:

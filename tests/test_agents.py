@@ -73,9 +73,12 @@ def test_agents_with_one_policy_have_the_law_of_the_counts_simulator():
     shared = simulation.policy_tables(GAME, policy, None)
     theirs = np.empty(runs, dtype=np.int64)
     for run in range(runs):
-        population = simulation.Population(np.array([n_agents - 1, 0, 0]), np.array([0, rng.choice(2, p=policy[0])]))
+        population = simulation.Population(
+            np.array([n_agents - 1, 0, 0]), np.array([0, rng.choice(2, p=policy[0])]), simulation.random_stream(rng)
+        )
         q, none = np.zeros((3, 2)), (np.zeros(0, dtype=np.int64), np.empty((0, 3, 2)))
-        kernels.learn(rng, population.others, population.tagged, tables, shared, 0.5, q, 1, steps - 1, 1.0, 1.0, *none)
+        moving = (population.stream, population.others, population.tagged)
+        kernels.learn(*moving, tables, shared, 0.5, q, 0, 1, steps - 1, 1.0, 1.0, *none)
         theirs[run] = population.tagged[0] * 169 + population.others[0] * 13 + population.others[1]
     cells, inverse = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
     table = np.stack([np.bincount(part, minlength=len(cells)) for part in np.split(inverse, 2)])
@@ -89,7 +92,7 @@ def test_alias_tables_hold_the_transitions_of_every_game(name, game):
     mean_field = np.random.default_rng(0).dirichlet(np.ones(game.n_states))
     pairs = game.n_states * game.n_actions
     alias, reward = np.empty((pairs, game.n_states), dtype=np.uint64), np.empty((game.n_states, game.n_actions))
-    agent_kernels.prepare(mean_field, simulation.game_tables(game), alias, reward)
+    agent_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
     law, share = np.zeros((pairs, game.n_states)), (alias >> np.uint64(16)) / 2.0**33
     for pair, column in np.ndindex(alias.shape):
         law[pair, column] += share[pair, column] / game.n_states

@@ -50,9 +50,10 @@ def test_the_alternatives_move_counts_in_the_same_law() -> None:
     single = np.array([bench["individuals"](tables, np.repeat(np.arange(5), start), steps, rng) for _ in range(4000)])
     shared = simulation.policy_tables(game, game.planted.policy, None)
     own, stream = np.tile(start, (4000, 1)), simulation.random_stream(rng)
-    sums = (np.zeros(1), np.zeros(5), np.zeros((5, 5)), np.zeros((5, 5)))
+    sums = (np.zeros(1), np.zeros(5), np.zeros((5, 5)), np.zeros((5, 5)), np.zeros((5, 5)))
+    unused = np.zeros(5), np.zeros((5, 5))  # it also averages, which is not looked at
     for counts in own:
-        kernels.average(stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), *sums)
+        kernels.average(stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), unused, unused, *sums)
     for other in (many, single):
         assert (other.sum(axis=1) == n_agents).all()
         # six standard errors: 5 means, and 25 second moments whose own variance is estimated from the samples

@@ -5,7 +5,8 @@ agent's step: 31 bits for the action, by comparison with the cumulated probabili
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.
 
-A game enters as in `kernels`. Nothing is shared with it: a kernel calls no compiled function of another module.
+A game enters as plain dense arrays (`agents.dense_tables`). Nothing is shared with it: a kernel calls no compiled
+function of another module.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ import numpy as np
 
 from pma_mfg import agent_kernels, operators
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
-from pma_mfg.simulation import check_n_agents, game_tables
+from pma_mfg.simulation import check_n_agents
 
 #: Steps of agents that are run before Python looks at the clock again: some tenths of a second.
 CHUNK = 2**25
@@ -135,6 +135,21 @@ def _cumulated(policies: np.ndarray) -> np.ndarray:
     return np.asarray(units[..., :-1].astype(np.uint32))
 
 
+def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
+    """Return a game in the form that `agent_kernels` take: P0, P_k, their features, and the same of the reward."""
+    game = game.dense("agents")
+
+    def contiguous(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array, dtype=float)
+
+    def features(of: Features) -> tuple[np.ndarray, ...]:
+        codes = np.ascontiguousarray(of.links, dtype=np.int64)
+        return contiguous(of.weights), contiguous(of.offsets), codes, contiguous(of.parameters)
+
+    transition = contiguous(game.base_transition), contiguous(game.transition_terms), features(game.transition_features)
+    return *transition, contiguous(game.base_reward), contiguous(game.reward_terms), features(game.reward_features)
+
+
 def advance(
     game: MeanFieldGame, agents: Agents, n_steps: int, n_waiting: int, scale: float, offset: float, threads: int = 1
 ) -> None:
@@ -154,7 +169,7 @@ def advance(
     threads : int
         They pay from some 10^5 agents on.
     """
-    tables, n_blocks = game_tables(game), len(agents.generators)
+    tables, n_blocks = dense_tables(game), len(agents.generators)
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -260,7 +275,6 @@ def finish_epoch(
             u = regularizer.proximal_step(agents.q[first + i, s], policies, step_size, floor)
             agents.thresholds[first + i, s] = _cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
-    agents.q[:] = 0.0
     agents.progress[:] = agents.progress[0] + 1, 0
 
 
@@ -284,6 +298,8 @@ def independent(
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
     chunk = max(1, CHUNK // len(agents.states))
     while agents.progress[0] < schedule.n_epochs:
+        if agents.progress[1] == 0:
+            agents.q[:] = schedule.start
         count = min(chunk, n_steps - int(agents.progress[1]))
         advance(game, agents, count, schedule.n_waiting, schedule.td_scale, schedule.td_offset, threads)
         if agents.progress[1] == n_steps:

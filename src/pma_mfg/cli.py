@@ -448,7 +448,8 @@ def _independent(options: argparse.Namespace) -> None:
                 raise InputError(source, "--epochs", None, "a number of epochs beside --updates")
             scale = learning.td_scale(game, found.policy)
             lengths = (options.epochs, updates, options.waiting)
-            schedules.append((float("nan"), learning.Schedule(*lengths, step_size, scale, scale)))
+            first = learning.td_start(game, regularizer)
+            schedules.append((float("nan"), learning.Schedule(*lengths, step_size, scale, scale, first)))
     if not schedules:
         raise InputError(source, "--epsilon", None, "an accuracy, or --epochs and --updates")
     runs = [
@@ -458,11 +459,7 @@ def _independent(options: argparse.Namespace) -> None:
     ]
     for setting in runs:
         log.info("%s: %d samples per replicate", setting, setting.schedule.n_samples)
-    key = {name: value for name, value in vars(options).items() if name not in ("run", "log", "out", "out_learning")}
-    key["hashes"] = [
-        hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (options.game, options.equilibrium)
-    ]
-    checkpoint = storage.Checkpoint(options.out, key)
+    checkpoint = _checkpoint(options)
     with _progress(sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs), "epochs") as advance:
         name, seed = _name(options), options.seed
         table = sweeps.independent_errors(
@@ -548,11 +545,13 @@ def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
 
 def _checkpoint(options: argparse.Namespace) -> Any:
     """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content."""
-    import hashlib
-
     from pma_mfg import storage
 
-    key = {name: value for name, value in vars(options).items() if name not in ("run", "log", "out")}
+    key = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("run", "log") and not name.startswith("out")
+    }
     files = {name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest() for name in ("game", "equilibrium")}
     return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
@@ -799,9 +798,8 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "nash", "orbit", "phase", "populations"]
-    figures = ["bounds", "contraction", "dynamics", "equilibria", "independent", "orbit", "phase", "populations"]
-    figures += ["samples"]
+    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "independent", "nash", "orbit", "phase"]
+    figures += ["populations", "samples"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")

@@ -221,9 +221,6 @@ def practical_schedule(
     if not rate < 1.0:
         raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
     scale = td_scale(game, equilibrium)
-    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
-    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
-    middle = 0.5 * float(lowest.min() + highest.max())
     return Schedule(
         n_epochs=_at_least_one(np.log(2.0 / epsilon) / -np.log(max(rate, 1e-12))),
         n_updates=_at_least_one((td_constant / epsilon) ** 2),
@@ -231,8 +228,26 @@ def practical_schedule(
         step_size=step_size,
         td_scale=scale,
         td_offset=scale,
-        start=(middle + game.discount * h_max) / (1.0 - game.discount),
+        start=td_start(game, regularizer),
     )
+
+
+def td_start(game: MeanFieldGame, regularizer: Regularizer) -> float:
+    """Return the value of the middle reward with the largest h at every step, a Q_0 that leaves little to learn.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+    """
+    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
+    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
+    middle = 0.5 * float(lowest.min() + highest.max())
+    return (middle + game.discount * h_max) / (1.0 - game.discount)
 
 
 def td_scale(game: MeanFieldGame, policy: np.ndarray) -> float:
@@ -450,7 +465,8 @@ def independent(
     """Run independent PMA on one trajectory of the N-agent game (Algorithm 3).
 
     Every agent has a policy and a TD estimate of its own, learns from its own path only, and makes its own mirror
-    ascent step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from zero.
+    ascent step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from
+    `Schedule.start`.
 
     Parameters
     ----------

@@ -194,7 +194,9 @@ def ctd_data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
-def samples_data(schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.DataFrame) -> pd.DataFrame:
+def samples_data(
+    schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.DataFrame, independent_epsilon: pd.DataFrame
+) -> pd.DataFrame:
     """Return the error of learning against samples, and the samples that an accuracy costs (claim C4).
 
     Parameters
@@ -206,6 +208,8 @@ def samples_data(schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.
         used.
     prescribed : DataFrame
         The same with the theorem's schedules.
+    independent_epsilon : DataFrame
+        Of `sweeps.independent_learning_errors`: the same of independent learners, the mean over agents.
 
     Returns
     -------
@@ -215,8 +219,7 @@ def samples_data(schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.
         "measured <algorithm> <schedule>"; the tuned ones also "per update" (divided by K (M_mix + 1)), with a line of
         slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
     """
-    # RUNS: a table of another algorithm with the same columns, such as independent_epsilon, joins here
-    runs = pd.concat([epsilon, prescribed], ignore_index=True)
+    runs = pd.concat([epsilon, prescribed, independent_epsilon], ignore_index=True)
     parts = []
     for game, table in _by_game(runs):
         tuned = table[(table["schedule"] == "tuned") & (table["algorithm"] == "centralized")]
@@ -1403,7 +1406,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "contraction": (("iterates", "rates"), contraction_data, contraction),
     "dynamics": (("histories", "outcomes"), dynamics_data, dynamics),
     "orbit": (("orbits", "attractors"), orbit_data, orbit),
-    "samples": (("schedules", "epsilon", "prescribed"), samples_data, samples),
+    "samples": (("schedules", "epsilon", "prescribed", "independent_epsilon"), samples_data, samples),
     "ctd": (("ctd", "moments"), ctd_data, ctd),
     "nash": (("nash",), nash_data, nash),
     "populations": (("bias", "exact", "population", "limits"), populations_data, populations),

@@ -44,8 +44,9 @@ def td_moments(
     n_updates: int,
     scale: float,
     offset: float,
+    start: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and covariance of Q - Gamma_q(pi, mu_pi) after TD updates with independent samples, from Q = 0.
+    """Return mean and covariance of Q - Gamma_q(pi, mu_pi) after TD updates with independent samples.
 
     The pair of each update is a draw of mu_pi x pi, and the mean field is mu_pi: the limit of large N and M_mix.
     Equation (10.6), exact.
@@ -59,6 +60,8 @@ def td_moments(
         M_td.
     scale, offset : float
         c and m_0.
+    start : float
+        Q_0(s,a).
 
     Returns
     -------
@@ -77,7 +80,8 @@ def td_moments(
     drift = visits[:, None] * (gamma * pairs - np.eye(len(q)))
     own = (pairs * noise**2).sum(axis=1)
     mixed = 2.0 * gamma * pairs * noise
-    mean, moment = -q, np.outer(q, q)
+    mean = start - q
+    moment = np.outer(mean, mean)
     for m in range(n_updates):
         share = scale / (m + offset)
         variances = np.diag(moment)
@@ -108,9 +112,8 @@ def predicted_spread(
     Spread
     """
     n_states, n_actions = equilibrium.shape
-    _, covariance = td_moments(
-        game, equilibrium, regularizer, schedule.n_updates, schedule.td_scale, schedule.td_offset
-    )
+    steps = (schedule.n_updates, schedule.td_scale, schedule.td_offset, schedule.start)
+    _, covariance = td_moments(game, equilibrium, regularizer, *steps)
     basis = lipschitz.tangent_basis(n_actions)
     count = n_states * (n_actions - 1)
     project, curvature = np.zeros((count, n_states * n_actions)), np.empty(count)

@@ -33,7 +33,7 @@ FIGURES = {
     "orbit": ["orbits", "attractors"],
     "phase": ["phase"],
     "populations": ["bias", "exact", "population", "limits"],
-    "samples": ["schedules", "epsilon", "prescribed"],
+    "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
 }
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
