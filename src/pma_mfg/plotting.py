@@ -216,8 +216,8 @@ def samples_data(
     DataFrame
         The module's columns and epsilon. Panel "learning": error against samples for each epsilon, and epsilon itself
         as the line "target". Panel "cost": samples against 1 / (mean final error), with low and high on that axis, as
-        "measured <algorithm> <schedule>"; the tuned ones also "per update" (divided by K (M_mix + 1)), with a line of
-        slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
+        "measured <algorithm> <schedule>"; centralized and tuned also "per update" (divided by K (M_mix + 1)), with a
+        line of slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
     """
     runs = pd.concat([epsilon, prescribed, independent_epsilon], ignore_index=True)
     parts = []
@@ -234,7 +234,7 @@ def samples_data(
             schedule = final.groupby("epsilon")[["samples", "n_epochs", "n_waiting"]].first()
             name = f"measured {algorithm} {kind}"
             parts.append(_cost(game, name, schedule["samples"].to_numpy(float), groups).assign(epsilon=targets))
-            if kind == "tuned":
+            if (algorithm, kind) == ("centralized", "tuned"):
                 per_update = schedule["samples"] / (schedule["n_epochs"] * (schedule["n_waiting"] + 1))
                 cost = _cost(game, f"{name} per update", per_update.to_numpy(float), groups).assign(epsilon=targets)
                 parts += [cost, _through_centre("cost", game, "theory", cost["x"], cost["value"], 2.0)]
@@ -905,8 +905,7 @@ def samples(data: pd.DataFrame) -> Figure:
             algorithm, kind, *per_update = name.removeprefix("measured ").split(maxsplit=2)
             marker = markers[game] if algorithm == "centralized" else "x"
             face = {"tuned": colours[game], "theorem": "black"}[kind] if not per_update else "white"
-            label = _plain(game) if algorithm == "centralized" else algorithm
-            label = "as prescribed" if kind == "theorem" else label
+            label = "as prescribed" if kind == "theorem" else f"{algorithm}, tuned"
             label = r"$\div\, K(M_{\mathrm{mix}}{+}1)$" if per_update else label
             look = {"color": "black" if kind == "theorem" else colours[game], "marker": marker, "markerfacecolor": face}
             _draw_points(ax, table, name, f"{label}: ", horizontal=True, **look)
