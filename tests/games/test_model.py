@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.references import CURVED_LINKS, all_games, congested_ring, curved_game, family_game, sparse_copy
 
-from pma_mfg import lipschitz, simulation
+from pma_mfg import agents, lipschitz
 from pma_mfg.errors import InputError
 from pma_mfg.games import LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy
@@ -282,7 +282,7 @@ def test_a_sparse_game_made_dense_is_the_dense_game(name):
 
 def test_a_sparse_game_too_large_to_be_dense_says_so_where_tables_are_needed():
     game = family_game("crowd_averse", n_states=6000, n_successors=2)
-    for compute in (lipschitz.constants, lambda game: lipschitz.q_range(game, Entropy(1.0)), simulation.game_tables):
+    for compute in (lipschitz.constants, lambda game: lipschitz.q_range(game, Entropy(1.0)), agents.dense_tables):
         with pytest.raises(InputError, match=r"game: got a sparse game with 2\.5e\+08 of them, expected a game whose"):
             compute(game)
 
