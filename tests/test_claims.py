@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import claims
+from pma_mfg import claims, statistics
 
 TOLERANCES = {
     "confidence": 0.95,
@@ -35,6 +35,12 @@ TOLERANCES = {
 )
 def test_verdict_compares_the_whole_interval(interval: tuple[float, float], verdict: str) -> None:
     assert claims.verdict(interval, (0.8, 1.2)) == verdict
+
+
+@pytest.fixture(autouse=True)
+def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables' noise leaves wide margins; two thousand resamples for each claim and test would take minutes."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
 
 
 def tables(

@@ -82,7 +82,7 @@ def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     assert steps | learning | {"independent", "independent_epsilon"} <= timed
 
 
-@pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "orbit", "phase"])
+@pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "nash", "orbit", "phase"])
 def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe_regression: Any) -> None:
     data = numbers_behind(figure, smoke)
     if figure in ("contraction", "dynamics"):  # a distance near rounding has no digits to compare
