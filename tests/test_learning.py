@@ -461,3 +461,8 @@ def test_learning_starts_from_the_stated_q():
     game, rng = family_game("affine"), np.random.default_rng(0)
     q = learning.ctd(game, random_policy(game, 0), 10, Entropy(0.2), 1, 0, 1.0, 2.0, rng, None, 7.0)
     assert (q == 7.0).sum() == q.size - 1
+
+
+def test_one_action_needs_no_learning():
+    game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
+    assert learning.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).n_samples == 2

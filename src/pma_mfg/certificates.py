@@ -477,6 +477,8 @@ def noisy_contraction(
         L is infinite if nothing is certified.
     """
     found, actions = noisy.policies, game.n_actions
+    if actions == 1:
+        return 0.0, 0.0, 0.0  # there is one policy
     best = certificate(game, regularizer, step_size, found=found)
     # two policies whose l1 distance is x are x / sqrt(2) apart, at most; two Q's with l2 distance x differ in span by
     # sqrt(2) x, at most

@@ -898,7 +898,7 @@ def _gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
     slope, span = _gap_slope(rows, "regularized")
     return {
         "id": "C7-order",
-        "statement": "With a regularizer the gain of a deviator is of order 1/N: the paper's bound is not tight.",
+        "statement": "With a regularizer even a deviator who sees all counts gains O(1/N) only: the bound is loose.",
         "source": "the approximate Nash property, sharpened",
         "quantity": "slope of log gain against log N",
         "estimate": _exactly(slope),
@@ -911,8 +911,9 @@ def _gap_tight(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
     slope, span = _gap_slope(rows, "indifferent")
     return {
         "id": "C7-tight",
-        "statement": "Without a regularizer, where all actions are equally good, the gain is of order 1/sqrt(N).",
-        "source": "the approximate Nash property (the paper's order is tight)",
+        "statement": "Without a regularizer, where all actions are equally good, the gain is of order 1/sqrt(N), for a "
+        "deviator who sees all counts.",
+        "source": "the approximate Nash property (tight for deviators who see the counts)",
         "quantity": "slope of log gain against log N",
         "estimate": _exactly(slope),
         "expected": (-0.5 - tolerance, -0.5 + tolerance),

@@ -108,7 +108,12 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     InputError
         If there are too many states; the message says how many.
     ConvergenceError
-        If the law does not settle, for example because the chain has several recurrent classes or a period.
+        If the law does not settle.
+
+    Notes
+    -----
+    The chain of the counts must have one recurrent class, and visit every state, for the limits made of the law to
+    exist (docs/theory.md, section 9.2); that is not checked. With several classes the law found is one of many.
     """
     game = game.dense(SOURCE)
     n_agents = check_size(game, n_agents)

@@ -59,7 +59,8 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
     noise = np.diag(mean_field @ rows) - (rows.T * mean_field) @ rows
     tangent = operators.population_jacobian(game, mean_field, policy)
     tangent -= tangent.sum(axis=0) / game.n_states
-    if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0:
+    # at radius 1, up to rounding, the equation has no solution
+    if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0 - 1e-10:
         raise InputError(SOURCE, "spectral radius of the population update", radius, "less than 1")
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
@@ -273,7 +274,7 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
 
 
 def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
-    """Return the limit of N times the Nash gap at a regularized equilibrium, smooth games (docs/theory.md, 9.8).
+    """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory.md, 9.8).
 
     1 / (2 (1 - gamma)) sum_s mu(s) tr(C_s L_s Sigma L_s^T), with L_s the derivative of the deviator's Q in the
     population's displacement and C_s the derivative of the best response in Q.
@@ -292,7 +293,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     Raises
     ------
     InputError
-        As `smooth_bias`.
+        As `stationary_covariance`, or if the reward has a kink there.
     """
     game = game.dense(SOURCE)
     covariance = stationary_covariance(game, policy)

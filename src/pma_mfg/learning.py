@@ -138,6 +138,8 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     least = float((noisy.policies.least_mean_field * noisy.policies.least).min())
     if not least > 0.0:
         raise InputError(source, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
+    if game.n_actions == 1:
+        return Schedule(1, 1, 1, step_size, 1.0, 1.0, 0.5 * (noisy.low + noisy.high))
     alpha, q_range = (1.0 - game.discount) * least, noisy.high - noisy.low
     forgetting = max(c.L_pop, TINY)
     # the share of epsilon_q that is left to the bias of waiting, and the first TD step
@@ -150,7 +152,8 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
         if not (room := epsilon - power * start) > 0.0:
             continue
         accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
-        waiting = np.maximum(1.0, np.ceil(np.log(3.0 * q_range * scales / (shares * accuracy)) / -np.log(forgetting)))
+        biases = np.maximum(3.0 * q_range * scales / (shares * accuracy), TINY)
+        waiting = np.maximum(1.0, np.ceil(np.log(biases) / -np.log(forgetting)))
         variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
         constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
         updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
