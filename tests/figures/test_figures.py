@@ -195,5 +195,5 @@ def test_game_has_one_colour_in_all_figures(drawn_table):
         lines = [line for ax in drawing.axes for line in ax.get_lines() if line.get_label().startswith(label)]
         return {to_hex(line.get_color()) for line in lines}
 
-    assert colours("samples", "smooth") == colours("populations", "smooth")
+    assert colours("samples", "centralized") == colours("populations", "smooth")
     assert len(colours("populations", "smooth") | colours("populations", "kinked")) == 2
