@@ -7,8 +7,8 @@ few agents, or a small population, is moved agent by agent instead, in the same 
 
 A game enters as plain arrays, grouped in tuples (see `simulation.game_tables`); whatever is zero is left out of them.
 Random numbers come from a stream of our own, 8 interleaved xoshiro256++ generators (see `simulation.random_stream`):
-the state is an array that is carried from call to call, so a run can be stopped and gone on with, bit for bit. This
-module is the only one with compiled code; `compilation` says how the cache works.
+the state is an array that is carried from call to call, so a run can be stopped and gone on with, bit for bit. Other
+compiled code is in `agent_kernels` and `lattice`; `compilation` says how the cache works.
 """
 
 from __future__ import annotations
