@@ -30,8 +30,9 @@ _CURVES = {
     "minimum": ((0.0, 2.0), 0.0, 0.0),
     "positive": ((-1.0, 1.0), 0.1, 0.0),
     "power": ((0.1, 1.5), 0.0, 1.7),
+    "floored_log": ((0.1, 1.5), 0.0, 0.3),
 }
-CURVED_LINKS = sorted(_CURVES)
+CURVED_LINKS = list(_CURVES)
 
 
 def family_game(family: str, **changes: float) -> MeanFieldGame:

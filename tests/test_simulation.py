@@ -26,6 +26,7 @@ from tests.references import (
 
 from pma_mfg import games, kernels, learning, operators, simulation
 from pma_mfg.errors import InputError
+from pma_mfg.games import LINKS
 from pma_mfg.regularizers import Entropy
 
 GAMES = all_games()
@@ -181,7 +182,7 @@ def test_compiled_features_are_those_of_the_game(game, seed):
 
 def test_the_compiled_links_are_numbered_like_the_game_s():
     links = {int(link) for game in GAMES.values() for link in game.reward_features.links}
-    assert links == set(range(6))
+    assert links == set(range(len(LINKS)))
 
 
 def test_draws_have_the_given_law_and_no_index_of_probability_zero():

@@ -86,6 +86,8 @@ with kernel_cache(Path(__file__)) as kernel:
                 x = max(0.0, x)
             elif link == 5:
                 x = max(0.0, x) ** parameters[k]
+            elif link == 6:
+                x = np.log(max(x, parameters[k]))
             out[k] = x
 
     @kernel(_none(_vector, _u8[::1], _integers))

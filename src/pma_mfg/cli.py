@@ -90,7 +90,7 @@ def _generate(options: argparse.Namespace) -> None:
         name, separator, value = setting.partition("=")
         if not separator:
             raise InputError("pma-mfg generate", "parameter", setting, "name=value")
-        parameters[name] = _number(value)
+        parameters[name] = _value(value)
     games.check_parameters(options.family, parameters, "pma-mfg generate")
     games.save(games.make(options.family, **parameters), options.out)
 
@@ -822,8 +822,10 @@ def _integer(least: int) -> Callable[[str], int]:
     return parse
 
 
-def _number(text: str) -> int | float | str:
-    """Return a number if the text is one, else the text, which the family will refuse by name."""
+def _value(text: str) -> bool | int | float | str:
+    """Return true, false or a number if the text is one, else the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         try:
             return kind(text)

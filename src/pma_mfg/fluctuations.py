@@ -470,6 +470,8 @@ def _second_derivatives(features: Features, mean_field: np.ndarray) -> np.ndarra
             found[k] = -((x[k] + parameters[k]) ** -2.0)
         elif LINKS[link] == "power" and x[k] > 0.0:
             found[k] = parameters[k] * (parameters[k] - 1.0) * x[k] ** (parameters[k] - 2.0)
+        elif LINKS[link] == "floored_log" and x[k] > parameters[k]:
+            found[k] = -(x[k] ** -2.0)
     return found
 
 

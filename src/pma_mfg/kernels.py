@@ -124,6 +124,8 @@ with kernel_cache(Path(__file__)) as kernel:
             x = max(0.0, x)
         elif link == 5:
             x = max(0.0, x) ** parameter
+        elif link == 6:
+            x = np.log(max(x, parameter))
         return x
 
     @kernel(_f8(_features, _i8, _vector))

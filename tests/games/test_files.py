@@ -1,6 +1,7 @@
 """A game on disk is the same game, and a bad file is refused by file, array and place."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,11 +199,11 @@ BAD_FILES = {
     ),
     "links that are not integers": (
         ONE_TERM | {"transition_links": np.zeros(1)},
-        r"transition_features\.links: .* integers from 0 to 5",
+        r"transition_features\.links: .* integers from 0 to 6",
     ),
     "unknown link": (
         ONE_TERM | {"transition_links": np.array([-1])},
-        r"transition_features\.links: got \[-1\], expected a list of integers from 0 to 5",
+        r"transition_features\.links: got \[-1\], expected a list of integers from 0 to 6",
     ),
     "planted policy of another shape": (
         {
@@ -259,3 +260,24 @@ def test_a_game_changed_under_its_old_hash_is_refused(tmp_path):
     np.savez(path, **entries)
     with pytest.raises(InputError, match=r"content_hash: .*changed or damaged"):
         games.load(path)
+
+
+def test_labels_and_layout_are_kept(tmp_path):
+    game = replace(
+        games.make("coordination", n_states=2, discount=0.9, attraction=1.0),
+        state_labels=("left", "right"),
+        action_labels=("go left", "go right"),
+        layout=np.array([[0.0, 0.0], [1.0, 0.0]]),
+    )
+    games.save(game, tmp_path / "game.npz")
+    loaded = games.load(tmp_path / "game.npz")
+    assert (loaded.state_labels, loaded.action_labels) == (game.state_labels, game.action_labels)
+    np.testing.assert_array_equal(loaded.layout, game.layout)
+
+
+@pytest.mark.parametrize(
+    "change", [{"state_labels": ("one",)}, {"action_labels": ("a", 2)}, {"layout": np.zeros((3, 2))}]
+)
+def test_labels_and_layouts_of_another_size_are_refused(change):
+    with pytest.raises(InputError, match=next(iter(change))):
+        replace(games.make("coordination", n_states=2, discount=0.9, attraction=1.0), **change)

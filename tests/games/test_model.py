@@ -22,6 +22,7 @@ LINK_FORMULAS = {
     "minimum": lambda x, p: x if x < 1 else 1.0,
     "positive": lambda x, p: x if x > 0 else 0.0,
     "power": lambda x, p: x**p if x > 0 else 0.0,
+    "floored_log": lambda x, p: np.log(x) if x > p else np.log(p),
 }
 
 
@@ -29,7 +30,7 @@ def features_of(link, seed, count=3, size=4):
     """Return features whose arguments are admissible, and on both sides of a kink where the link has one."""
     rng = np.random.default_rng(seed)
     weights, parameter = rng.uniform(-1.5, 1.5, size=(count, size)), 0.0
-    if link in ("log", "power"):
+    if link in ("log", "power", "floored_log"):
         weights, parameter = np.abs(weights) + 0.05, rng.uniform(0.1, 2.5)
     return Features.build(weights, rng.uniform(0.0, 0.2, size=count), link, parameter)
 
@@ -121,12 +122,14 @@ def test_no_pair_of_arguments_beats_the_lipschitz_constant_of_a_link(link, seed)
     low, high = arguments.min(), arguments.max()
     short = 1e-6 * (high - low)
     x = np.concatenate([np.linspace(low, high, 200), [low + short, high - short]])
+    if link == "floored_log" and low < (floor := features.parameters[0]) < high - short:
+        x = np.append(x, [floor, floor + short])
     x = np.sort(x)[:, None]
     slopes = np.abs(np.diff(features.link_values(x)[:, 0]) / np.diff(x[:, 0]))
     constant = features.link_lipschitz()[0]
     # rounding 1e-16 over a spacing of 1e-6
     assert slopes.max() <= constant * (1 + 1e-9) + 1e-9
-    # attained at an end of the range: over 1e-6 of it a slope changes by less than 1e-4 of itself
+    # attained at an end of the range, or next to the floor: over 1e-6 of it a slope changes by less than 1e-4 of itself
     assert slopes.max() >= (1 - 1e-4) * constant
 
 
@@ -215,12 +218,12 @@ BAD_GAMES = {
         r"reward_features\.weights\[2, 3\]: got nan",
     ),
     "unknown link": (
-        {"transition_features": replace(BASE.transition_features, links=np.array([0, 0, 6, 0]))},
-        r"transition_features\.links: got \[0, 0, 6, 0\], expected a list of integers from 0 to 5",
+        {"transition_features": replace(BASE.transition_features, links=np.array([0, 0, 7, 0]))},
+        r"transition_features\.links: got \[0, 0, 7, 0\], expected a list of integers from 0 to 6",
     ),
     "links that are not integers": (
         {"transition_features": replace(BASE.transition_features, links=np.zeros(4))},
-        r"transition_features\.links: .* integers from 0 to 5",
+        r"transition_features\.links: .* integers from 0 to 6",
     ),
     "logarithm of zero": (
         {"reward_features": Features.build(np.eye(4), 0.0, "log", 0.0)},

@@ -302,10 +302,8 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     for name, value in parameters.items():
         if name not in signature:
             raise InputError(source, name, value, f"a parameter of {family}: {', '.join(signature)}")
-        integer = signature[name].annotation in ("int", "int | None")
         accepts, allowed = _RANGES[name]
-        kind = isinstance(value, int) if integer else isinstance(value, int | float) and np.isfinite(value)
-        if isinstance(value, bool) or not kind or not accepts(value):
+        if not (_is_of_kind(value, str(signature[name].annotation)) and accepts(value)):
             raise InputError(source, name, value, allowed)
     if (successors := parameters.get("n_successors", 1)) > parameters.get("n_states", successors):
         raise InputError(source, "n_successors", successors, f"at most n_states, {parameters['n_states']}")
@@ -314,6 +312,17 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
             raise InputError(
                 source, name, Description("nothing"), f"a value ({_RANGES[name][1]}): {family} requires it"
             )
+
+
+def _is_of_kind(value: Any, annotation: str) -> bool:
+    match annotation.removesuffix(" | None"):
+        case "bool":
+            return isinstance(value, bool)
+        case "str":
+            return isinstance(value, str)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def make(family: str, **parameters: Any) -> MeanFieldGame:

@@ -18,6 +18,7 @@ from pma_mfg.storage import read_arrays, write_arrays
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
 _FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
 _MATRIX_PARTS = ("data", "indices", "indptr", "shape")
+_LABELS = ("state_labels", "action_labels")
 
 
 def save(game: MeanFieldGame, path: str | Path) -> None:
@@ -41,7 +42,11 @@ def save(game: MeanFieldGame, path: str | Path) -> None:
     for name in [name for name, array in arrays.items() if isinstance(array, csr_array)]:
         matrix = arrays.pop(name)
         arrays |= {f"{name}_{part}": np.asarray(getattr(matrix, part)) for part in _MATRIX_PARTS}
-    write_arrays(path, arrays, {"family": game.family, "parameters": game.parameters})
+    if game.layout is not None:
+        arrays["layout"] = game.layout
+    metadata: dict[str, Any] = {"family": game.family, "parameters": game.parameters}
+    metadata |= {name: list(labels) for name in _LABELS if (labels := getattr(game, name))}
+    write_arrays(path, arrays, metadata)
 
 
 def load(path: str | Path) -> MeanFieldGame:
@@ -112,6 +117,9 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
             family=str(metadata.get("family", "custom")),
             parameters=dict(metadata.get("parameters", {})),
             planted=planted,
+            layout=arrays.get("layout"),
+            state_labels=tuple(metadata.get("state_labels", ())),
+            action_labels=tuple(metadata.get("action_labels", ())),
             **tables,
         )
     except InputError as error:

@@ -23,8 +23,8 @@ from scipy.sparse import coo_array, csr_array, issparse
 from pma_mfg.errors import Description, InputError
 
 #: The links g, in the order of their codes in `pma_mfg.kernels`. `log` is log(x + parameter), `minimum` is min(1, x),
-#: `positive` is max(0, x), `power` is max(0, x) ** parameter.
-LINKS = ("identity", "absolute", "log", "minimum", "positive", "power")
+#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)).
+LINKS = ("identity", "absolute", "log", "minimum", "positive", "power", "floored_log")
 
 #: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
 KINK_WIDTH = 1e-9
@@ -48,7 +48,8 @@ class Features:
     links : ndarray of int, shape (K,)
         Indices into `LINKS`.
     parameters : ndarray, shape (K,)
-        The link's parameter: the shift of `log`, the exponent of `power`; ignored by the others.
+        The link's parameter: the shift of `log`, the exponent of `power`, the floor of `floored_log`; ignored by the
+        others.
     """
 
     weights: Table
@@ -101,6 +102,9 @@ class Features:
                     values[..., k] = np.maximum(0.0, columns)
                 case "power":
                     values[..., k] = np.maximum(0.0, columns) ** parameters
+                case "floored_log":
+                    with np.errstate(divide="ignore", invalid="ignore"):  # of a floor of 0, reported as above
+                        values[..., k] = np.log(np.maximum(columns, parameters))
         return values
 
     def values(self, mean_field: np.ndarray) -> np.ndarray:
@@ -108,7 +112,10 @@ class Features:
         return self.link_values(self.arguments(mean_field))
 
     def kinks(self) -> np.ndarray:
-        """Return the argument at which each link has its kink, shape (K,); nan for the links that have none."""
+        """Return the argument at which each link has its kink, shape (K,); nan for the links that have none.
+
+        The floor of `floored_log` is a guard for states that nobody visits, and does not count.
+        """
         place = {"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}
         return np.asarray(np.array([place.get(link, np.nan) for link in LINKS])[self.links])
 
@@ -139,6 +146,8 @@ class Features:
                 case "power":
                     base = np.where(x[k] > 0.0, x[k], 1.0)
                     slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
+                case "floored_log":
+                    slopes[k] = np.where(x[k] > parameters, 1.0 / np.maximum(x[k], parameters), 0.0)
         if isinstance(self.weights, csr_array):
             return csr_array(self.weights.multiply(slopes[:, None]))
         return np.asarray(slopes[:, None] * self.weights)
@@ -177,6 +186,8 @@ class Features:
                     steepest = max(0.0, low[k] if parameter < 1.0 else high[k])
                     with np.errstate(divide="ignore"):
                         constants[k] = parameter * np.float64(steepest) ** (parameter - 1.0)
+                case "floored_log":
+                    constants[k] = float(high[k] > parameter) / max(low[k], parameter)
         return constants
 
 
@@ -222,6 +233,12 @@ class MeanFieldGame:
         The generator's keywords.
     planted : Planted or None
         The closed-form equilibrium of a planted game.
+    state_labels : tuple of str
+        S names, or none.
+    action_labels : tuple of str
+        A names, or none.
+    layout : ndarray, shape (S, 2), or None
+        Where to draw the states: column and row, in units of a cell, row 0 at the bottom.
 
     Raises
     ------
@@ -240,6 +257,9 @@ class MeanFieldGame:
     family: str = "custom"
     parameters: dict[str, Any] = field(default_factory=dict)
     planted: Planted | None = None
+    state_labels: tuple[str, ...] = ()
+    action_labels: tuple[str, ...] = ()
+    layout: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.validate(f"game '{self.family}'")
@@ -375,6 +395,11 @@ class MeanFieldGame:
             _check_distributions(source, "planted_mean_field", self.planted.mean_field, (states,))
             if not 0.0 < self.planted.strength < np.inf:
                 raise InputError(source, "planted_strength", self.planted.strength, "a finite number > 0")
+        for name, labels, count in (("state", self.state_labels, states), ("action", self.action_labels, actions)):
+            if labels and (len(labels) != count or not all(isinstance(label, str) for label in labels)):
+                raise InputError(source, f"{name}_labels", labels, f"{count} strings, or none")
+        if self.layout is not None:
+            _check_array(source, "layout", self.layout, (states, 2))
 
     def _validate_probabilities(self, source: str) -> None:
         if self._probabilities_by_ranges():
