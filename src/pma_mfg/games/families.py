@@ -285,6 +285,42 @@ def families() -> list[str]:
     return sorted(_FAMILIES)
 
 
+def describe(family: str) -> dict[str, Any]:
+    """Return what a family is, and what its parameters are.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    dict
+        ``summary`` (a sentence), ``description`` (the docstring) and ``parameters``: name -> ``allowed`` (in words),
+        ``required`` and ``default``.
+
+    Raises
+    ------
+    InputError
+        For an unknown family.
+    """
+    _check_family(family, "games.describe")
+    text = inspect.getdoc(_FAMILIES[family]) or ""
+    parameters = {
+        name: {
+            "allowed": _RANGES[name][1],
+            "required": (required := parameter.default is inspect.Parameter.empty),
+            "default": None if required else parameter.default,
+        }
+        for name, parameter in inspect.signature(_FAMILIES[family]).parameters.items()
+    }
+    return {"summary": text.split("\n")[0], "description": text, "parameters": parameters}
+
+
+def _check_family(family: str, source: str) -> None:
+    if family not in _FAMILIES:
+        raise InputError(source, "family", family, f"one of {', '.join(families())}")
+
+
 def check_parameters(family: str, parameters: dict[str, Any], source: str = "games.make") -> None:
     """Raise an `InputError` unless `family` exists and accepts `parameters`.
 
@@ -296,8 +332,7 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     source : str
         Where the parameters came from, for the message.
     """
-    if family not in _FAMILIES:
-        raise InputError(source, "family", family, f"one of {', '.join(families())}")
+    _check_family(family, source)
     signature = inspect.signature(_FAMILIES[family]).parameters
     for name, value in parameters.items():
         if name not in signature:
