@@ -313,7 +313,7 @@ def describe(family: str) -> dict[str, Any]:
         }
         for name, parameter in inspect.signature(_FAMILIES[family]).parameters.items()
     }
-    return {"summary": text.split("\n")[0], "description": text, "parameters": parameters}
+    return {"summary": text.split("\n")[0].removeprefix("Return "), "description": text, "parameters": parameters}
 
 
 def _check_family(family: str, source: str) -> None:
