@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games import benchmarks
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
@@ -261,7 +262,8 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
 
 
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
-    function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination)
+    function.__name__: function
+    for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination, *benchmarks.FAMILIES)
 }
 
 # name -> (accepts, what to say); the type is checked first
@@ -277,6 +279,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "slip": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
+    **benchmarks.RANGES,
 }
 
 
