@@ -222,6 +222,21 @@ def test_a_solution_is_printed_for_readers_and_as_json(solved: Path, capsys: pyt
     np.testing.assert_allclose(shown, game.planted.policy, rtol=0, atol=5e-7)  # six digits are printed
 
 
+def test_a_family_stands_for_its_game_with_default_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = printed_json(["solve", "rock_paper_scissors", "--strength", "0.5"], capsys)
+    np.testing.assert_allclose(answer["mean_field"], 1 / 3, rtol=0, atol=1e-12)  # by symmetry
+    assert cli.main(["solve", "rock_paper_scissors", "--strength", "0.5"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["rock", "0.33333333"]
+    # a file of that name goes first, and a family that needs parameters says so
+    assert cli.main(["generate", "sis_epidemic", "--out", "rock_paper_scissors"]) == 0
+    assert printed_json(["solve", "rock_paper_scissors", "--strength", "0.5"], capsys)["policy"][0][4:]
+    assert cli.main(["solve", "coordination", "--strength", "0.5"]) == 2
+    assert "n_states: got nothing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["check", "learn", "assumptions"])
 def test_a_strength_in_place_of_an_equilibrium_and_json_in_place_of_a_file(
     command: str, solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
