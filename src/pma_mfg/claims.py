@@ -100,7 +100,8 @@ def evaluate(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        The tables `TABLES`, as written by `checks` and `sweeps`, all games together.
+        The tables `TABLES`, as written by `checks` and `sweeps`, all games together. Claims on a table that is not
+        there are left out.
     confidence : float
         Of every interval, in (0, 1).
     rate_tolerance : float
@@ -122,9 +123,10 @@ def evaluate(
         exist are None.
     """
     records = []
-    runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
-    both = runs.groupby("game")["schedule"].nunique() == 2
-    tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
+    if "epsilon" in tables and "prescribed" in tables:
+        runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
+        both = runs.groupby("game")["schedule"].nunique() == 2
+        tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_jacobian_norm, "ratios", RATIO_ROUNDING),
@@ -164,7 +166,7 @@ def evaluate(
         (_gap_constant, "nash", constant_tolerance),
     ):
         make: Callable[[pd.DataFrame, float, float], Claim] = claim
-        for game, rows in tables[table].groupby("game"):
+        for game, rows in tables[table].groupby("game") if table in tables else ():
             record = make(rows, tolerance, confidence)
             records.append(_record(str(game), **record))
     return records

@@ -486,7 +486,8 @@ def _collect(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import claims, storage
 
-    tables = {name: storage.read_table(Path(options.tables, f"{name}.parquet")) for name in claims.TABLES}
+    paths = {Path(path).stem: path for path in options.tables}
+    tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
     records = claims.evaluate(
         tables,
         options.confidence,
@@ -500,7 +501,9 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
     if options.out_assumptions:
-        table = storage.read_table(Path(options.tables, "assumptions.parquet"))
+        if "assumptions" not in paths:
+            raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
+        table = storage.read_table(paths["assumptions"])
         storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
@@ -782,7 +785,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--out", required=True, help="Parquet table to write")
 
     claims = command("claims", _claims, "turn tables into verdicts on the paper's claims")
-    claims.add_argument("--tables", required=True, help="folder of the tables")
+    claims.add_argument("--tables", required=True, nargs="+", help="the tables, by their names in the pipeline")
     claims.add_argument("--confidence", type=_positive, default=0.95, help="of every interval (default 0.95)")
     for option, default in (
         ("rate", 0.02),

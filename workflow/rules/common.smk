@@ -16,6 +16,17 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+
+class LeftOut(dict):
+    """A section that the configuration leaves out: no games, no settings; its rules stay, and nothing asks for them."""
+
+    def __missing__(self, key):
+        return LeftOut()
+
+
+for section in (*configuration.SECTIONS, "claims"):
+    config.setdefault(section, LeftOut())
+
 # jobs find the pma-mfg of this environment, also where it was not activated
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
