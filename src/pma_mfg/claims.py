@@ -289,8 +289,11 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
         cells = [f"{_SIGNS[values['kind'][name]]}{values['value'][name]:.3g}" for name in _SYMBOLS]
         value = values["value"]
         shown = {
-            "1": all(math.isfinite(value[name]) for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")),
-            "2": value["L_pop"] < 1.0,
+            "1": all(
+                math.isfinite(value[name]) and values["kind"][name] != "estimate"
+                for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
+            ),
+            "2": value["L_pop"] < 1.0 and values["kind"]["L_pop"] != "estimate",
             "3": value["p_inf"] > 0.0,
             "4": value["delta_mix"] > 0.0,
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pma_mfg import __version__
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
 log = logging.getLogger("pma_mfg")
@@ -96,19 +96,85 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    from pma_mfg import games, lipschitz
+    from pma_mfg import games
+    from pma_mfg.games import functions
 
+    if Path(options.game).suffix == ".py" and (found := functions.problems(functions.load_functions(options.game))):
+        for problem in found:
+            log.error("%s: %s", options.game, problem)
+        raise InputError(options.game, "game", Description(f"{len(found)} problems"), "none; they are listed above")
     game = games.load(options.game)
-    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    if lipschitz.is_small(game):
-        constants = lipschitz.constants(game)
-        for name, kind in constants.kind.items():
-            print(f"{name} = {getattr(constants, name):.6g} ({kind})")
-    else:
-        L_pop, kind = lipschitz.population_contraction(game)
-        print(f"L_pop = {L_pop:.6g} ({kind}); the other constants of so large a game: pma_mfg.lipschitz.constants")
-    if options.out:
+    if options.out:  # a step of the pipeline, which computes the rest elsewhere
         games.save(game, options.out)
+        return
+    report = _report(game, options)
+    if options.json:
+        _print_json(report)
+        return
+    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
+    if isinstance(game, games.FunctionGame):
+        print("examined at the vertices of the simplex and at random mean fields, which is no proof")
+    for name, constant in report["constants"].items():
+        value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
+        more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"
+        print(f"{name} = {value} ({constant['kind']}){more}{' pma_mfg.lipschitz.constants' if more else ''}")
+    for line in report["assumptions"]:
+        print(line)
+    found = report["equilibrium"]
+    if found is None:
+        return
+    print(f"equilibrium with {found['regularizer']} of strength {found['strength']:g} ({found['chosen']}):")
+    for row in found["states"]:
+        played = ", ".join(f"{action} {p:.4f}" for action, p in row["policy"].items())
+        print(f"  {row['state']}: population {row['population']:.4f}; plays {played}")
+    print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
+    for warning in found["warnings"]:
+        print(f"  warning: {warning}")
+
+
+def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `validate` tells of a sound game, ready for JSON."""
+    from pma_mfg import checks, equilibrium, lipschitz, regularizers
+
+    report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
+    report |= {"discount": game.discount, "constants": {}, "assumptions": [], "equilibrium": None}
+    if not lipschitz.is_small(game):
+        L_pop, kind = lipschitz.population_contraction(game)
+        report["constants"]["L_pop"] = {"value": L_pop, "kind": kind}
+        return report
+    lowest, highest = lipschitz.reward_range(game)
+    # a tenth of what is at stake in one step
+    strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
+    regularizer = regularizers.make(options.regularizer, strength)
+    table = checks.assumptions(game, regularizer, _name(options), 1.0 / strength).set_index("quantity")
+    for name, value, kind in zip(table.index, table["value"], table["kind"], strict=True):
+        report["constants"][name] = {"value": value if value < float("inf") else None, "kind": kind}
+    report["assumptions"] = checks.assumptions_in_words(table)
+    found = equilibrium.solve(game, regularizer)
+    actions = game.action_labels or [f"action {a}" for a in range(game.n_actions)]
+    report["equilibrium"] = {
+        "regularizer": options.regularizer,
+        "strength": strength,
+        "chosen": "as asked" if options.strength else "a tenth of the rewards' range; --strength sets it",
+        "exploitability": found.residuals["exploitability"],
+        "residual": max(map(abs, found.residuals.values())),
+        "warnings": found.warnings,
+        "states": [
+            {
+                "state": game.state_labels[s] if game.state_labels else f"state {s}",
+                "population": float(found.mean_field[s]),
+                "policy": dict(zip(actions, map(float, found.policy[s]), strict=True)),
+            }
+            for s in range(game.n_states)
+        ],
+    }
+    return report
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def _solve(options: argparse.Namespace) -> None:
@@ -171,8 +237,9 @@ def _converge(options: argparse.Namespace) -> None:
 
 def _phase(options: argparse.Namespace) -> None:
     from pma_mfg import checks, games, storage
+    from pma_mfg.games import functions
 
-    game = games.load(options.game)
+    game = functions.with_features(games.load(options.game), "pma-mfg phase")
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
         table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
@@ -287,16 +354,18 @@ def _moments(options: argparse.Namespace) -> None:
 def _schedules(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, _, regularizer = _game_and_equilibrium(options)
+    game, _, regularizer = _game_and_equilibrium(options, features=True)
     table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
     storage.write_table(options.out, table)
 
 
 def _centralized(options: argparse.Namespace) -> None:
     from pma_mfg import learning, storage, sweeps
+    from pma_mfg.games import functions
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
+        game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
         schedule = learning.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
         schedule = learning.practical_schedule(
@@ -336,7 +405,7 @@ def _centralized(options: argparse.Namespace) -> None:
 def _bias(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(options.replicates, "replicates") as advance:
         table = sweeps.finite_population_bias(
             game,
@@ -363,7 +432,7 @@ def _limits(options: argparse.Namespace) -> None:
 def _learning_limit(options: argparse.Namespace) -> None:
     from pma_mfg import finite_population, storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     if not options.out:
         for n_agents in options.agents:
             q = finite_population.learning_limit(game, found.policy, n_agents, regularizer)
@@ -380,7 +449,7 @@ def _learning_limit(options: argparse.Namespace) -> None:
 def _agreement(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.agreement(
             game,
@@ -399,7 +468,7 @@ def _agreement(options: argparse.Namespace) -> None:
 def _nash_gap(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
     for row in table.itertuples():
@@ -539,10 +608,13 @@ def _grid(source: str, low: float, high: float, count: float) -> list[float]:
     return [float(x) for x in np.geomspace(low, high, int(count))]
 
 
-def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
     from pma_mfg import equilibrium, games
+    from pma_mfg.games import functions
 
     game = games.load(options.game)
+    if features:
+        game = functions.with_features(game, "pma-mfg")
     return game, *equilibrium.load(options.equilibrium, game)
 
 
@@ -598,7 +670,7 @@ def _parser() -> argparse.ArgumentParser:
         aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
         added = command(name, run, text, aliases)
-        added.add_argument("game", help="a game's .npz file")
+        added.add_argument("game", help="a game's file, .npz or .py")
         added.add_argument("equilibrium", help="its equilibrium's .npz file, from `pma-mfg solve`")
         added.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
         if seeded:
@@ -620,12 +692,16 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
     generate.add_argument("--out", required=True, help="game file (.npz) to write")
 
-    validate = command("validate", _validate, "check a game file and print its Lipschitz constants")
-    validate.add_argument("game", help="a game's .npz file")
-    validate.add_argument("--out", help="write the validated game here")
+    validate = command("validate", _validate, "say what is wrong with a game, or what the theory knows of it")
+    validate.add_argument("game", help="a game's .npz file, or a Python file with its functions (which is run)")
+    validate.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
+    validate.add_argument("--strength", type=_positive, help="of the regularizer (default: 0.1 of the rewards' range)")
+    validate.add_argument("--name", help=argparse.SUPPRESS)
+    validate.add_argument("--json", action="store_true", help="print the same as JSON")
+    validate.add_argument("--out", help="only check the game, and write it here")
 
     solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
-    solve.add_argument("game", help="a game's .npz file")
+    solve.add_argument("game", help="a game's file, .npz or .py")
     solve.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
     solve.add_argument("--strength", type=_positive, required=True, help="weight of the regularizer, > 0")
     solve.add_argument("--name", help="the game's name in the table (default: the file's name)")
@@ -646,7 +722,7 @@ def _parser() -> argparse.ArgumentParser:
     converge.add_argument("--out-certified", help="Parquet table of runs from the certified set to write")
 
     phase = command("phase", _phase, "map where PMA is certified, locally contractive or divergent")
-    phase.add_argument("game", help="a game's .npz file")
+    phase.add_argument("game", help="a game's file, .npz or .py")
     phase.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
     grid: dict[str, Any] = {"type": _positive, "nargs": 3, "metavar": ("LOW", "HIGH", "COUNT"), "required": True}
     phase.add_argument("--strengths", help="weights of the regularizer, a logarithmic grid", **grid)

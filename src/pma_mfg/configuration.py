@@ -35,6 +35,9 @@ SECTIONS = (
     "independent",
 )
 
+#: Those that need bounds or features, which a game given by Python functions does not have.
+DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash")
+
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     """Read a YAML configuration and check it.
@@ -87,10 +90,12 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         raise _schema_error(source, error)
+    functions = set()
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
-            games.load(game["file"])
+            if isinstance(games.load(game["file"]), games.FunctionGame):
+                functions.add(name)
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
@@ -99,6 +104,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         for i, name in enumerate(settings["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
+            if name in functions and section in DATA_SECTIONS:
+                allowed = "a game with features: of one given by Python functions no bound can be proved"
+                raise InputError(source, f"{section}.games[{i}]", name, allowed)
     for key in ("strengths", "relative_step_sizes") if "phase" in sections else ():
         if (grid := sections["phase"][key])["low"] >= grid["high"]:
             raise InputError(source, f"phase.{key}", grid, "low below high")

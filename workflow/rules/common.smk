@@ -80,6 +80,12 @@ def game_file(wildcards):
     return [game["file"]] if "file" in game else []
 
 
+def made_game(wildcards):
+    """The file of a game in the results: arrays, or the checked copy of the user's Python file."""
+    suffix = Path(config["games"][wildcards.game].get("file", ".npz")).suffix
+    return f"{RESULTS}/games/{wildcards.game}{'.py' if suffix == '.py' else '.npz'}"
+
+
 def game_arguments(wildcards):
     """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
     game = config["games"][wildcards.game]

@@ -2,6 +2,19 @@
 
 from pma_mfg.games.families import check_parameters, families, make
 from pma_mfg.games.files import load, save
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
 
-__all__ = ["LINKS", "Features", "MeanFieldGame", "Planted", "check_parameters", "families", "load", "make", "save"]
+__all__ = [
+    "LINKS",
+    "Features",
+    "FunctionGame",
+    "Game",
+    "MeanFieldGame",
+    "Planted",
+    "check_parameters",
+    "families",
+    "load",
+    "make",
+    "save",
+]
