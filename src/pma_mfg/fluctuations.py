@@ -137,17 +137,17 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularize
     return _settled_q(game, policy, regularizer, mean_field, conditional_tables)
 
 
-def _averaged_functions(game: FunctionGame, centres: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, ...]:
+def _averaged_functions(
+    game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 9.3).
 
     Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
     or less, so that the points stay in the simplex: exact for quadratic f.
     """
     variances, vectors = np.linalg.eigh(covariance)
-    transition, reward = (
-        np.empty((len(centres), game.n_actions, len(centres))),
-        np.empty((len(centres), game.n_actions)),
-    )
+    transition = np.empty((game.n_states, game.n_actions, game.n_states))
+    reward = np.empty((game.n_states, game.n_actions))
     for s, centre in enumerate(np.maximum(centres, 0.0)):
         centre = centre / centre.sum()
         for table, function in ((transition, game.transition), (reward, game.reward)):
