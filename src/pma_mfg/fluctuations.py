@@ -140,7 +140,7 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularize
 def _averaged_functions(
     game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 9.3).
+    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 1.2).
 
     Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
     or less, so that the points stay in the simplex: exact for quadratic f.
