@@ -32,9 +32,9 @@ EXAMPLES = """examples:
   pma-mfg solve game.npz --strength 0.1 --out equilibrium.npz
   pma-mfg bias game.npz equilibrium.npz --agents 100 --out bias.parquet
 
-GAME is a file (.npz), or the name of a family for the game with its default parameters.
+GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
 exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
-GAME = "a game's file, or a family's name"
+GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +88,7 @@ def _games(options: argparse.Namespace) -> None:
     names = [options.family] if options.family else games.families()
     described = {name: games.describe(name) for name in names}
     if options.json:
-        print(json.dumps(described, indent=2))
+        _print_json(described)
         return
     if not options.family:
         width = max(map(len, names))
@@ -113,19 +113,83 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    from pma_mfg import games, lipschitz
+    from pma_mfg import games
+    from pma_mfg.games import functions
 
-    game = games.load(options.game)
-    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    if lipschitz.is_small(game):
-        constants = lipschitz.constants(game)
-        for name, kind in constants.kind.items():
-            print(f"{name} = {getattr(constants, name):.6g} ({kind})")
-    else:
-        L_pop, kind = lipschitz.population_contraction(game)
-        print(f"L_pop = {L_pop:.6g} ({kind}); the other constants of so large a game: pma_mfg.lipschitz.constants")
-    if options.out:
+    if Path(options.game).suffix == ".py" and (found := functions.problems(functions.load_functions(options.game))):
+        for problem in found:
+            log.error("%s: %s", options.game, problem)
+        raise InputError(options.game, "game", Description(f"{len(found)} problems"), "none; they are listed above")
+    game = _load_game(options.game)
+    if options.out:  # a step of the pipeline, which computes the rest elsewhere
         games.save(game, options.out)
+        return
+    report = _report(game, options)
+    if options.json:
+        _print_json(report)
+        return
+    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
+    if isinstance(game, games.FunctionGame):
+        print("examined at the vertices of the simplex and at random mean fields, which is no proof")
+    for name, constant in report["constants"].items():
+        value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
+        more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"
+        print(f"{name} = {value} ({constant['kind']}){more}{' pma_mfg.lipschitz.constants' if more else ''}")
+    for line in report["assumptions"]:
+        print(line)
+    found = report["equilibrium"]
+    if found is None:
+        return
+    print(f"equilibrium with {found['regularizer']} of strength {found['strength']:g} ({found['chosen']}):")
+    for row in found["states"]:
+        played = ", ".join(f"{action} {p:.4f}" for action, p in row["policy"].items())
+        print(f"  {row['state']}: population {row['population']:.4f}; plays {played}")
+    print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
+    for warning in found["warnings"]:
+        print(f"  warning: {warning}")
+
+
+def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `validate` tells of a sound game, ready for JSON."""
+    from pma_mfg import checks, equilibrium, lipschitz, regularizers
+
+    report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
+    report |= {"discount": game.discount, "constants": {}, "assumptions": [], "equilibrium": None}
+    if not lipschitz.is_small(game):
+        L_pop, kind = lipschitz.population_contraction(game)
+        report["constants"]["L_pop"] = {"value": L_pop, "kind": kind}
+        return report
+    lowest, highest = lipschitz.reward_range(game)
+    # a tenth of what is at stake in one step
+    strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
+    regularizer = regularizers.make(options.regularizer, strength)
+    table = checks.assumptions(game, regularizer, _name(options), 1.0 / strength).set_index("quantity")
+    for name, value, kind in zip(table.index, table["value"], table["kind"], strict=True):
+        report["constants"][name] = {"value": value if value < float("inf") else None, "kind": kind}
+    report["assumptions"] = checks.assumptions_in_words(table)
+    found = equilibrium.solve(game, regularizer)
+    actions = game.action_labels or [f"action {a}" for a in range(game.n_actions)]
+    report["equilibrium"] = {
+        "regularizer": options.regularizer,
+        "strength": strength,
+        "chosen": "as asked" if options.strength else "a tenth of the rewards' range; --strength sets it",
+        "exploitability": found.residuals["exploitability"],
+        "residual": max(map(abs, found.residuals.values())),
+        "warnings": found.warnings,
+        "states": [
+            {
+                "state": game.state_labels[s] if game.state_labels else f"state {s}",
+                "population": float(found.mean_field[s]),
+                "policy": dict(zip(actions, map(float, found.policy[s]), strict=True)),
+            }
+            for s in range(game.n_states)
+        ],
+    }
+    return report
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def _solve(options: argparse.Namespace) -> None:
@@ -147,7 +211,7 @@ def _solve(options: argparse.Namespace) -> None:
         **{name: getattr(found, name).tolist() for name in ("mean_field", "policy", "q")},
     }
     if options.json:
-        print(json.dumps(summary, indent=2))
+        _print_json(summary)
     elif not options.out:
         print("state, its share of the population, and its policy:")
         labels = game.state_labels or tuple(map(str, range(game.n_states)))
@@ -209,8 +273,9 @@ def _converge(options: argparse.Namespace) -> None:
 
 def _phase(options: argparse.Namespace) -> None:
     from pma_mfg import checks, storage
+    from pma_mfg.games import functions
 
-    game = _load_game(options.game)
+    game = functions.with_features(_load_game(options.game), "pma-mfg phase")
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
         table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
@@ -326,16 +391,18 @@ def _moments(options: argparse.Namespace) -> None:
 def _schedules(options: argparse.Namespace) -> None:
     from pma_mfg import sweeps
 
-    game, _, regularizer = _game_and_equilibrium(options)
+    game, _, regularizer = _game_and_equilibrium(options, features=True)
     table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
     _write(options, table)
 
 
 def _centralized(options: argparse.Namespace) -> None:
     from pma_mfg import learning, sweeps
+    from pma_mfg.games import functions
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
+        game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
         schedule = learning.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
         schedule = learning.practical_schedule(
@@ -374,7 +441,7 @@ def _centralized(options: argparse.Namespace) -> None:
 def _bias(options: argparse.Namespace) -> None:
     from pma_mfg import sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(options.replicates, "replicates") as advance:
         table = sweeps.finite_population_bias(
             game,
@@ -401,7 +468,7 @@ def _limits(options: argparse.Namespace) -> None:
 def _learning_limit(options: argparse.Namespace) -> None:
     from pma_mfg import finite_population, storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     if not options.out:
         for n_agents in options.agents:
             q = finite_population.learning_limit(game, found.policy, n_agents, regularizer)
@@ -418,7 +485,7 @@ def _learning_limit(options: argparse.Namespace) -> None:
 def _agreement(options: argparse.Namespace) -> None:
     from pma_mfg import sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.agreement(
             game,
@@ -437,7 +504,7 @@ def _agreement(options: argparse.Namespace) -> None:
 def _nash_gap(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
     for row in table.itertuples():
@@ -525,7 +592,8 @@ def _collect(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import claims, storage
 
-    tables = {name: storage.read_table(Path(options.tables, f"{name}.parquet")) for name in claims.TABLES}
+    paths = {Path(path).stem: path for path in options.tables}
+    tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
     records = claims.evaluate(
         tables,
         options.confidence,
@@ -539,7 +607,9 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
     if options.out_assumptions:
-        table = storage.read_table(Path(options.tables, "assumptions.parquet"))
+        if "assumptions" not in paths:
+            raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
+        table = storage.read_table(paths["assumptions"])
         storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
@@ -580,11 +650,14 @@ def _load_game(name: str) -> Any:
     return games.load(name)
 
 
-def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
     """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file."""
     from pma_mfg import equilibrium, regularizers
+    from pma_mfg.games import functions
 
     game = _load_game(options.game)
+    if features:
+        game = functions.with_features(game, "pma-mfg")
     if (options.equilibrium is None) == (options.strength is None):
         given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
         raise InputError("pma-mfg", "equilibrium", Description(given), "an equilibrium's file, or --strength")
@@ -703,9 +776,13 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
     generate.add_argument("--out", required=True, help="game file (.npz) to write")
 
-    validate = command("validate", _validate, "check a game file and print its Lipschitz constants")
-    validate.add_argument("game", help="a game's .npz file")
-    validate.add_argument("--out", help="write the validated game here")
+    validate = command("validate", _validate, "say what is wrong with a game, or what the theory knows of it")
+    validate.add_argument("game", help="a game's .npz file, or a Python file with its functions (which is run)")
+    validate.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
+    validate.add_argument("--strength", type=_positive, help="of the regularizer (default: 0.1 of the rewards' range)")
+    validate.add_argument("--name", help=argparse.SUPPRESS)
+    validate.add_argument("--json", action="store_true", help="print the same as JSON")
+    validate.add_argument("--out", help="only check the game, and write it here")
 
     solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
     solve.add_argument("game", help=GAME)
@@ -868,7 +945,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--out", required=True, help="Parquet table to write")
 
     claims = command("claims", _claims, "turn tables into verdicts on the paper's claims")
-    claims.add_argument("--tables", required=True, help="folder of the tables")
+    claims.add_argument("--tables", required=True, nargs="+", help="the tables, by their names in the pipeline")
     claims.add_argument("--confidence", type=_positive, default=0.95, help="of every interval (default 0.95)")
     for option, default in (
         ("rate", 0.02),

@@ -2,11 +2,14 @@
 
 from pma_mfg.games.families import check_parameters, describe, families, make
 from pma_mfg.games.files import load, save
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
 
 __all__ = [
     "LINKS",
     "Features",
+    "FunctionGame",
+    "Game",
     "MeanFieldGame",
     "Planted",
     "check_parameters",
