@@ -24,6 +24,10 @@ from pma_mfg.storage import read_arrays, write_arrays
 RESIDUAL_STEP_SIZES = (0.1, 10.0)
 #: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
 SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
+#: Before the attempt of this number `solve` follows the equilibrium from a strong regularizer down to the given one,
+CONTINUATION = 2
+#: at this residual.
+CONTINUATION_TOLERANCE = 1e-9
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
 NEWTON_FORCING = 1e-4
 #: Stable populations further apart than this (l1) are different ones.
@@ -72,7 +76,8 @@ def solve(
     """Find a mean field Nash equilibrium of the regularized game.
 
     PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
-    kept only if it halves the fixed-point residual.
+    kept only if it halves the fixed-point residual. Where large steps lead nowhere, the equilibrium is followed from a
+    strong regularizer down to the given one.
 
     Parameters
     ----------
@@ -112,8 +117,10 @@ def solve(
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
     history = [best_residual]
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
-    for multiple in SOLVER_STEP_SIZES:
+    for attempt, multiple in enumerate(SOLVER_STEP_SIZES):
         policy = best_policy
+        if attempt == CONTINUATION and (followed := _continued(game, regularizer)) is not None:
+            policy = followed
         for iteration in range(max_iterations):
             if history[-1] <= tolerance:
                 return _finished(game, policy, regularizer, history)
@@ -133,6 +140,28 @@ def solve(
         f"residual {best_residual:.2e}, tolerance {tolerance:g}",
         history,
     )
+
+
+def _continued(game: Game, regularizer: Regularizer) -> np.ndarray | None:
+    """Follow the equilibrium from a strong regularizer, under which it is nearly uniform, down to the given one.
+
+    Newton's method at each strength starts from the equilibrium of the last. The strength falls by half, or by less
+    where that is too far for Newton's method; None where even a few percent are (the branch has an end, or a kink).
+    """
+    policy = operators.uniform_policy(game)
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    strength, factor = max(2.0 * float(np.ptp(q, axis=1).max()), 2.0 * regularizer.strength), 0.5
+    while strength > regularizer.strength:
+        lower = regularizers.make(type(regularizer).__name__.lower(), max(regularizer.strength, factor * strength))
+        try:
+            candidate, residual = _newton(game, policy, 1.0 / lower.rho, lower, CONTINUATION_TOLERANCE, [])
+        except ConvergenceError:  # no stable population on the way
+            residual = np.inf
+        if residual <= CONTINUATION_TOLERANCE:
+            policy, strength, factor = candidate, lower.strength, max(0.5, factor**2)
+        elif (factor := factor**0.5) > 0.98:
+            return None
+    return policy
 
 
 def _residual(game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:

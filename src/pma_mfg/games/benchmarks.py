@@ -330,9 +330,10 @@ def four_rooms(
     The middle row and the middle column of the grid are walls, with a door in the middle of each of their four arms
     ((2,5), (8,5), (5,2), (5,8) by default). An agent proposes to move by its action (up, right, down, left, stay) plus
     a noise move, one of the same five at random; it stays where it is if the proposed cell is a wall or off the grid.
-    Walls are states too, and nobody enters them: agents put there leave under every policy that moves, so that walls
-    have no share in its stable population (docs/theory.md, section 14). Source: Bench-MFG; -log mu(s) as a drive to
-    explore, M. Geist et al., "Concave Utility Reinforcement Learning: the Mean-Field Game Viewpoint", AAMAS 2022.
+    Walls are states too, which nobody enters. An agent put there goes to a free cell at random, whatever it does: so
+    walls have no share in any stable population. (In Bench-MFG it moves like the others, and can choose to stay in the
+    empty wall for ever.) Source: Bench-MFG; -log mu(s) as a drive to explore, M. Geist et al., "Concave Utility
+    Reinforcement Learning: the Mean-Field Game Viewpoint", AAMAS 2022.
 
     Parameters
     ----------
@@ -358,6 +359,7 @@ def four_rooms(
         target = grids.displaced(rows, columns, move + moves, walls)
         for reached in target.T:  # noise moves that lead to the same cell add up
             transition[np.arange(size), a, reached] += 1.0 / len(moves)
+    transition[walls] = ~walls / np.count_nonzero(~walls)
     return MeanFieldGame(
         discount=discount,
         base_transition=transition,
