@@ -1,7 +1,7 @@
 """Games as environments of MFGLib: finite horizon, the discount folded into the rewards.
 
-Docs/theory.md, section 16.1. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*, arXiv:2304.08630. It computes
-with PyTorch, on tensors of PyTorch's default type.
+Docs/theory.md, section 16.1. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*, arXiv:2304.08630. It
+computes with PyTorch, on tensors of PyTorch's default type.
 """
 
 from __future__ import annotations

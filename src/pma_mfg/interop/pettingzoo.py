@@ -22,7 +22,7 @@ except ImportError as error:
     raise ImportError('pma_mfg.interop.pettingzoo needs PettingZoo: pip install "pma-mfg[pettingzoo]"') from error
 
 
-class NAgentGame(ParallelEnv):
+class NAgentGame(ParallelEnv[str, Any, int]):
     """The N-agent game; made by `parallel_env`, which says what is observed, earned and drawn.
 
     Attributes
@@ -52,10 +52,8 @@ class NAgentGame(ParallelEnv):
         self._time = 0
 
     def _observation_space(self) -> Any:
-        own: Any = spaces.Discrete(self.game.n_states)
-        if not self.observe_mean_field:
-            return own
-        return spaces.Dict({"state": own, "mean_field": spaces.Box(0.0, 1.0, (self.game.n_states,), np.float64)})
+        size = self.game.n_states
+        return spaces.Box(0.0, 1.0, (2 * size,), np.float64) if self.observe_mean_field else spaces.Discrete(size)
 
     def observation_space(self, agent: str) -> Any:
         """Return the space of an agent's observations."""
@@ -147,13 +145,10 @@ class NAgentGame(ParallelEnv):
         return np.array([actions[agent] for agent in self.agents], dtype=np.int64)
 
     def _observations(self, mean_field: np.ndarray) -> dict[str, Any]:
-        own = self.states.tolist()
         if not self.observe_mean_field:
-            return dict(zip(self.agents, own, strict=True))
-        return {
-            agent: {"state": state, "mean_field": mean_field.copy()}
-            for agent, state in zip(self.agents, own, strict=True)
-        }
+            return dict(zip(self.agents, self.states, strict=True))
+        of_state = np.column_stack([np.eye(len(mean_field)), np.tile(mean_field, (len(mean_field), 1))])
+        return dict(zip(self.agents, of_state[self.states], strict=True))
 
 
 def parallel_env(
@@ -179,8 +174,8 @@ def parallel_env(
     mean_field : ndarray, shape (S,), optional
         The law of the initial states, uniform by default.
     observe_mean_field : bool
-        An agent observes its own state, ``Discrete(S)``, as in the theory; or with this
-        ``Dict(state=Discrete(S), mean_field=Box(0, 1, (S,)))``, the empirical mean field too.
+        An agent observes its own state, ``Discrete(S)``, as in the theory; or with this ``Box(0, 1, (2 S,))``, its own
+        state as a unit vector followed by the empirical mean field.
 
     Returns
     -------
@@ -210,9 +205,7 @@ def parallel_env(
 
 def _successors(game: MeanFieldGame, mean_field: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the next state of each agent, shape (N,), from the rows s A + a of P(mu), by inversion of a uniform."""
-    transition = game.transition(mean_field)
-    if not game.is_sparse:
-        transition = transition.reshape(-1, game.n_states)
+    transition = game.transition(mean_field).reshape(-1, game.n_states)  # a sparse one has this shape already
     kinds, kind_of = np.unique(rows, return_inverse=True)
     cumulative = np.cumsum(np.maximum(to_dense(transition[kinds]), 0.0), axis=1)
     cumulative /= cumulative[:, -1:]  # exactly 1 at the end, so that every uniform below 1 finds a state
