@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke test bench environment lock clean
+.PHONY: help replicate smoke test test-interop bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -23,7 +23,7 @@ export PIP_USER := 0
 export OPENBLAS_NUM_THREADS := 1
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
 replicate: environment ## Run the full replication into results/ and figures/
 	@$(BIN)/python workflow/run.py config/config.yaml
@@ -37,7 +37,20 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not interop'
+
+test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
+	.venv-interop/bin/python -m pytest -m interop tests/interop
+
+# Like .venv-bench. With its dependencies, because PyTorch's depend on the build: none more for the CPU, some gigabytes of
+# CUDA libraries for what most package indexes hold for Linux.
+.venv-interop/.installed: .venv/.project tests/interop/requirements.txt
+	@rm -rf .venv-interop && $(BIN)/python -m venv --without-pip .venv-interop
+	@own=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	interop=$$(.venv-interop/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$own')" > "$$interop/project.pth"
+	@echo 'Installing the other libraries into .venv-interop (some minutes)'
+	@$(BIN)/python -m pip --python .venv-interop/bin/python install -qq -r tests/interop/requirements.txt && touch $@
 
 bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
@@ -85,8 +98,8 @@ environment: .venv/.project ## Set up .venv from requirements.lock (done by the 
 # Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
 lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --all-extras --group build --generate-hashes --no-header --no-annotate -o requirements.lock
+	    --extra pipeline --extra pettingzoo --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv and results/
-	rm -rf .venv .venv-bench results
+	rm -rf .venv .venv-bench .venv-interop results

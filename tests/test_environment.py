@@ -27,14 +27,18 @@ def read_lock() -> list[tuple[Requirement, list[str]]]:
     return [(Requirement(pin), [digest.strip() for digest in hashes]) for pin, *hashes in entries]
 
 
+#: Extras that are not locked, because of their size, and the file that pins what they are tested with.
+UNLOCKED = {"mfglib": "tests/interop/requirements.txt"}
+
+
 def declared_requirements() -> list[Requirement]:
-    """Return every requirement that pyproject.toml names, for building, running and testing."""
+    """Return every requirement that pyproject.toml names, for building, running and testing; not the `UNLOCKED`."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project = document["project"]
     lists = [
         document["build-system"]["requires"],
         project["dependencies"],
-        *project["optional-dependencies"].values(),
+        *(listed for extra, listed in project["optional-dependencies"].items() if extra not in UNLOCKED),
         *document["dependency-groups"].values(),
     ]
     return [Requirement(text) for requirements in lists for text in requirements]
@@ -59,6 +63,18 @@ def test_declared_requirement_is_pinned_to_an_allowed_version(requirement):
     pins = {canonicalize_name(pin.name): pin for pin, _ in read_lock()}
     (specifier,) = pins[canonicalize_name(requirement.name)].specifier
     assert requirement.specifier.contains(specifier.version)
+
+
+@pytest.mark.parametrize(("extra", "pins"), UNLOCKED.items())
+def test_an_extra_that_is_not_locked_is_pinned_where_it_is_tested(extra, pins):
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = (ROOT / pins).read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(pin.name): pin for pin in map(Requirement, (x for x in lines if not x.startswith("#")))}
+    assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pinned.values())
+    for requirement in map(Requirement, document["project"]["optional-dependencies"][extra]):
+        (specifier,) = pinned[canonicalize_name(requirement.name)].specifier
+        assert requirement.specifier.contains(specifier.version)
+    assert not pinned.keys() & {canonicalize_name(pin.name) for pin, _ in read_lock()}  # nothing is pinned twice
 
 
 def test_every_pin_has_sha256_hashes():

@@ -1,0 +1,192 @@
+"""Games as environments of MFGLib: the same tables, the same exploitability, and its methods run on them.
+
+Only with MFGLib (make test-interop). Its numbers come from code that shares nothing with the library's.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.references import (
+    CURVED_LINKS,
+    FAMILY_PARAMETERS,
+    SYMMETRIC_PARAMETERS,
+    all_games,
+    curved_game,
+    family_game,
+    random_policy,
+    sparse_copy,
+)
+
+from pma_mfg import equilibrium, games, operators
+from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.games import MeanFieldGame
+from pma_mfg.regularizers import Entropy
+
+pytestmark = pytest.mark.interop
+WHY = "MFGLib is not installed: make test-interop"
+torch = pytest.importorskip("torch", reason=WHY)
+pytest.importorskip("mfglib", reason=WHY)
+
+from mfglib.alg import MFOMO, OnlineMirrorDescent  # noqa: E402
+from mfglib.scoring import exploitability_score  # noqa: E402
+
+from pma_mfg.interop import mfglib  # noqa: E402
+
+HORIZON, DISCOUNT = 400, 0.9  # 0.9^401 sp(R) / (1 - 0.9) is below 1e-16 for every sp(R) < 20
+NAMED = {**FAMILY_PARAMETERS, **SYMMETRIC_PARAMETERS}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Set MFGLib's precision as a user does, and give it back; one thread, because small tensors gain from no more."""
+    before, threads = torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    yield
+    torch.set_default_dtype(before)
+    torch.set_num_threads(threads)
+
+
+def both_exploitabilities(game: MeanFieldGame, policy: np.ndarray) -> tuple[float, float]:
+    mean_field = operators.stable_population(game, policy)
+    environment = mfglib.environment(game, HORIZON, mean_field)
+    theirs = exploitability_score(environment, mfglib.policy(policy).build(environment))
+    return equilibrium.exploitability(game, policy), theirs
+
+
+def distance_allowed(game: MeanFieldGame) -> float:
+    """1e-9, and 1e-12 of the values' size where that is more: a sum of 400 terms of that size is not known better."""
+    size = mfglib.environment(game, 1).r_max / (1.0 - game.discount)
+    return max(1e-9, 1e-12 * size)
+
+
+@pytest.mark.parametrize("name", [*NAMED, *(f"link {link}" for link in CURVED_LINKS)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_exploitability_is_that_of_mfglib(name: str, seed: int) -> None:
+    game = curved_game(name.split()[1], discount=DISCOUNT) if " " in name else family_game(name, discount=DISCOUNT)
+    ours, theirs = both_exploitabilities(game, random_policy(game, seed, 1.0))
+    assert ours > 1e-3  # there is something to compare
+    assert abs(ours - theirs) <= 1e-9
+
+
+@pytest.mark.parametrize("family", sorted(set(games.families()) - set(NAMED)))
+def test_exploitability_is_that_of_mfglib_in_the_zoo(family: str) -> None:
+    game = games.make(family)
+    policy = random_policy(game, 0, 1.0)
+    try:
+        mean_field = operators.stable_population(game, policy)
+    except ConvergenceError:
+        pytest.skip(f"{family} has no stable population that is found, so nothing to start MFGLib's flow from")
+    jacobian = operators.population_jacobian(game.dense("tests"), mean_field, policy)
+    if game.discount * np.abs(np.linalg.eigvals(jacobian)).max() >= 1.0:
+        pytest.skip(f"rounding drives MFGLib's flow away from the stable population of {family} (section 16.1)")
+    assert game.discount == DISCOUNT
+    ours, theirs = both_exploitabilities(game, policy)
+    assert abs(ours - theirs) <= distance_allowed(game)
+
+
+def test_an_equilibrium_without_regularizer_is_one_for_mfglib_too() -> None:
+    game = family_game("planted_smooth", discount=DISCOUNT)
+    found = equilibrium.solve(game, Entropy(game.planted.strength))
+    ours, theirs = both_exploitabilities(game, found.policy)
+    assert 0.0 <= theirs <= game.planted.strength * np.log(game.n_actions) / (1.0 - DISCOUNT)  # Proposition 8.2
+    assert abs(ours - theirs) <= 1e-9
+
+
+def test_truncation_error_is_within_its_bound_and_of_its_size() -> None:
+    game = family_game("crowd_averse", discount=DISCOUNT)
+    policy = random_policy(game, 0, 1.0)
+    mean_field = operators.stable_population(game, policy)
+    reward = game.reward(mean_field)
+    exact = equilibrium.exploitability(game, policy)
+    errors = []
+    for horizon in (1, 5, 20, 60):
+        environment = mfglib.environment(game, horizon, mean_field)
+        error = abs(exact - exploitability_score(environment, mfglib.policy(policy).build(environment)))
+        assert error <= DISCOUNT ** (horizon + 1) * np.ptp(reward) / (1.0 - DISCOUNT)
+        errors.append(error)
+    assert errors[-1] > 1e-3 * DISCOUNT**61 * np.ptp(reward)  # a bound that is not idle: a horizon of 60 is too short
+
+
+@pytest.mark.parametrize(("name", "game"), all_games().items(), ids=all_games().keys())
+def test_tables_are_the_game_s_on_mfglib_s_axes(name: str, game: MeanFieldGame) -> None:
+    environment = mfglib.environment(game, 10)
+    joint = 1.7 * np.random.default_rng(0).dirichlet(np.ones(game.n_states * game.n_actions))  # a mass that drifted
+    joint = joint.reshape(game.n_states, game.n_actions)
+    mean_field = joint.sum(axis=1) / joint.sum()
+    transition, reward = (of(3, torch.tensor(joint)).numpy() for of in (environment.prob, environment.reward))
+    assert transition.dtype == reward.dtype == float
+    # two roundings of sums of some ten terms below 3
+    np.testing.assert_allclose(transition, np.moveaxis(game.transition(mean_field), 2, 0), atol=1e-14)
+    np.testing.assert_allclose(reward, game.discount**3 * game.reward(mean_field), atol=1e-14)
+    assert environment.r_max >= np.abs(game.reward(mean_field)).max() * (1.0 - 1e-15)
+
+
+def test_sparse_games_give_the_environment_of_their_dense_copies() -> None:
+    game = family_game("crowd_averse", discount=DISCOUNT)
+    joint = torch.full((game.n_states, game.n_actions), 1.0 / game.base_reward.size)
+    one, other = (mfglib.environment(of, 5) for of in (game, sparse_copy(game)))
+    assert torch.equal(one.prob(0, joint), other.prob(0, joint))
+    assert torch.equal(one.reward(0, joint), other.reward(0, joint))
+
+
+@pytest.mark.parametrize("link", CURVED_LINKS)
+def test_derivatives_in_the_joint_law_are_those_of_finite_differences(link: str) -> None:
+    game = curved_game(link)
+    environment = mfglib.environment(game, 5)
+    rng = np.random.default_rng(1)
+    joint = torch.tensor(rng.dirichlet(np.ones(game.base_reward.size)).reshape(game.base_reward.shape))
+
+    def weighted(law):
+        return (weights[0] * environment.prob(2, law)).sum() + (weights[1] * environment.reward(2, law)).sum()
+
+    weights = [torch.tensor(rng.normal(size=of.shape)) for of in (environment.prob(0, joint), joint)]
+    variable = joint.clone().requires_grad_()
+    weighted(variable).backward()
+    direction = torch.tensor(rng.normal(size=joint.shape))
+    step = 1e-5  # central differences: an error of order 1e-10, and rounding of order 1e-11
+    difference = (weighted(joint + step * direction) - weighted(joint - step * direction)) / (2 * step)
+    assert abs(float((variable.grad * direction).sum() - difference)) < 1e-7
+
+
+def test_methods_of_mfglib_lower_the_exploitability() -> None:
+    game = family_game("crowd_averse", discount=0.7)
+    environment = mfglib.environment(game, 10)
+    for method in (OnlineMirrorDescent(alpha=1.0), MFOMO()):
+        _, scores, _ = method.solve(environment, max_iter=40, atol=None, rtol=None)
+        assert min(scores) < 0.3 * scores[0]  # it has the right derivatives and tables, or it would not
+
+
+def test_a_default_type_of_single_precision_is_refused() -> None:
+    torch.set_default_dtype(torch.float32)
+    with pytest.raises(InputError, match=re.escape("got torch.float32, expected torch.float64, by torch.set_default")):
+        mfglib.environment(family_game("affine"), 10)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "mean_field", "message"),
+    [
+        (0, None, "horizon: got 0, expected an integer >= 1"),
+        (2.5, None, "horizon: got 2.5"),
+        (5, np.ones(4), "mean_field: got [1.0, 1.0, 1.0, 1.0], expected 4 probabilities that sum to 1"),
+        (5, np.ones(3) / 3, "expected 4 probabilities"),
+        (5, np.array([np.nan, 1.0, 0.0, 0.0]), "expected 4 probabilities"),
+    ],
+)
+def test_bad_input_is_refused(horizon: int, mean_field: np.ndarray | None, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        mfglib.environment(family_game("affine"), horizon, mean_field)
+
+
+def test_readme_example_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    code = next(
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "interop.mfglib import" in block
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    ours, theirs = map(float, printed.split())
+    assert abs(ours - theirs) <= 1e-9
