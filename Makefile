@@ -6,6 +6,8 @@
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
 PYTHON ?=
+# What `make replicate` runs.
+CONFIG ?= config/config.yaml
 # Only `make lock` needs uv; it is never needed to run or to test anything.
 UV ?= uv
 
@@ -25,8 +27,8 @@ export OPENBLAS_NUM_THREADS := 1
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
-replicate: environment ## Run the full replication into results/ and figures/
-	@$(BIN)/python workflow/run.py config/config.yaml
+replicate: environment ## Run the full replication into results/ and figures/, or another one: CONFIG=config/example.yaml
+	@$(BIN)/python workflow/run.py $(CONFIG)
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml

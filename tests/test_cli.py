@@ -273,8 +273,13 @@ def readme_block(language: str, containing: str) -> str:
     return next(block for block in blocks if containing in block)
 
 
+def test_the_readmes_game_is_the_example_of_the_pipeline() -> None:
+    assert readme_block("python", "def transition") == (ROOT / "config/example_game.py").read_text()
+    assert "CONFIG=config/example.yaml" in readme_block("sh", "example.yaml")
+
+
 def test_readme_python_example_runs_and_learns(tmp_path: Path) -> None:
-    code = readme_block("python", "import")
+    code = readme_block("python", "practical_schedule")
     assert len([line for line in code.splitlines() if line.strip()]) <= 13
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
     distances = [float(x) for x in re.findall(r"[\d.]+(?:e-?\d+)?", printed.split("equilibrium")[-1])]
