@@ -60,12 +60,12 @@ def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coup
         discount=discount,
         base_transition=transition,
         base_reward=np.tile([0.0, -switching_cost], (2, 1)),
-        reward_terms=-coupling * own_state(2, 2),
+        reward_terms=-coupling * _own_state(2, 2),
         reward_features=Features.build(np.eye(2)),
         state_labels=("first", "second"),
         action_labels=("stay", "switch"),
-        layout=line(2),
-        **autonomous(transition),
+        layout=_line(2),
+        **_autonomous(transition),
     )
 
 
@@ -100,7 +100,7 @@ def rock_paper_scissors(*, discount: float = 0.9, coupling: float = 1.0) -> Mean
         state_labels=names,
         action_labels=names,
         layout=np.array([[0.5, np.sqrt(0.75)], [1.0, 0.0], [0.0, 0.0]]),
-        **autonomous(transition),
+        **_autonomous(transition),
     )
 
 
@@ -259,7 +259,7 @@ def sis_epidemic(
         reward_features=Features.none(2),
         state_labels=("susceptible", "infected"),
         action_labels=tuple(f"activity {level:g}" for level in activity),
-        layout=line(2),
+        layout=_line(2),
     )
 
 
@@ -364,12 +364,12 @@ def four_rooms(
         discount=discount,
         base_transition=transition,
         base_reward=np.zeros((size, len(moves))),
-        reward_terms=-coupling * own_state(size, len(moves)),
+        reward_terms=-coupling * _own_state(size, len(moves)),
         reward_features=Features.build(np.eye(size), link="floored_log", parameter=floor),
         state_labels=grids.state_labels(rows, columns),
         action_labels=tuple(grids.MOVES),
         layout=grids.layout(rows, columns),
-        **autonomous(transition),
+        **_autonomous(transition),
     )
 
 
@@ -410,16 +410,16 @@ def _chain(
         discount=discount,
         base_transition=transition,
         base_reward=reward_of_state[:, None] - movement_cost * np.abs(moves),
-        reward_terms=weight * own_state(size, len(moves)) if coupled else np.zeros((0, size, len(moves))),
+        reward_terms=weight * _own_state(size, len(moves)) if coupled else np.zeros((0, size, len(moves))),
         reward_features=Features.build(np.eye(size)) if coupled else Features.none(size),
         state_labels=tuple(map(str, range(size))),
         action_labels=tuple(CHAIN_MOVES),
-        layout=line(size),
-        **autonomous(transition),
+        layout=_line(size),
+        **_autonomous(transition),
     )
 
 
-def autonomous(transition: np.ndarray) -> dict[str, Any]:
+def _autonomous(transition: np.ndarray) -> dict[str, Any]:
     """Return the part of a game that says that the transitions do not depend on the mean field."""
     return {
         "transition_terms": np.zeros((0, *transition.shape)),
@@ -427,11 +427,10 @@ def autonomous(transition: np.ndarray) -> dict[str, Any]:
     }
 
 
-def own_state(states: int, actions: int) -> np.ndarray:
+def _own_state(states: int, actions: int) -> np.ndarray:
     """Return the reward terms of R(s,a,mu) = phi_s(mu), shape (S, S, A)."""
     return np.repeat(np.eye(states)[:, :, None], actions, axis=2)
 
 
-def line(states: int) -> np.ndarray:
-    """Return the layout of states side by side, shape (S, 2)."""
+def _line(states: int) -> np.ndarray:
     return np.stack([np.arange(states, dtype=float), np.zeros(states)], axis=1)

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games import benchmarks, literature
+from pma_mfg.games import benchmarks
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
@@ -199,7 +199,11 @@ def _sparse_crowd(
     successors: int,
     rng: np.random.Generator,
 ) -> MeanFieldGame:
-    columns = literature.successors_on_ring(states, successors, rng)
+    # the next state on the ring, and others: numbers 0..S-2 stand for the states that are not the next one
+    others = np.array([rng.choice(states - 1, successors - 1, replace=False) for _ in range(states)], dtype=np.int64)
+    following = (np.arange(states)[:, None] + 1) % states
+    others = (following + 1 + others.reshape(states, successors - 1)) % states
+    columns = np.sort(np.hstack([following, others]), axis=1)
     rows = rng.dirichlet(np.full(successors, ROW_CONCENTRATION), size=(states, actions))
     rows = UNIFORM_SHARE / successors + (1.0 - UNIFORM_SHARE) * rows
     steering = max(float(np.abs(rows - rows[:, [a]]).sum(axis=2).max()) for a in range(actions))
@@ -259,11 +263,7 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
 
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
     function.__name__: function
-    for function in (
-        *(affine, planted_smooth, planted_kinked, crowd_averse, coordination),
-        *benchmarks.FAMILIES,
-        *literature.FAMILIES,
-    )
+    for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination, *benchmarks.FAMILIES)
 }
 
 # name -> (accepts, what to say); the type is checked first
@@ -280,7 +280,6 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
     **benchmarks.RANGES,
-    **literature.RANGES,
 }
 
 
