@@ -339,6 +339,25 @@ def test_devices_are_repaired_the_more_the_worse_they_are():
     assert all(x < y for x, y in pairwise(found.policy[:, 1]))
 
 
+@pytest.mark.parametrize("name", ["malware_spread", "cournot_investment"])
+@pytest.mark.parametrize("strength", [0.02, 0.1, 1.0])
+def test_the_answer_to_a_higher_average_is_a_lower_one(name, strength):
+    """At most one equilibrium between two points of the grid: docs/theory.md, section 15.2."""
+    game = games.make(name)
+    levels = np.arange(game.n_states) / (game.n_states - 1)
+    answers = []
+    for average in np.linspace(0.0, 1.0, 21):
+        mean_field = np.zeros(game.n_states)
+        mean_field[[0, -1]] = 1.0 - average, average
+        reward = game.reward(mean_field)
+        policy = equilibrium.best_response(game.base_transition, reward, game.discount, Entropy(strength))
+        answers.append(levels @ operators.stable_population(game, policy))
+    assert (np.diff(answers) < 0.0).all()
+    found = equilibrium.solve(game, Entropy(strength)).mean_field @ levels
+    place = int(np.floor(20 * found))
+    assert answers[place] >= found >= answers[place + 1]
+
+
 def test_more_demand_means_more_capacity_and_a_steeper_price_less():
     def capacity(**changes):
         game, found = solved("cournot_investment", [0.1], **changes)
