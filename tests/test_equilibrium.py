@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy, sparse_copy
 
 from pma_mfg import equilibrium, games, lipschitz, operators
@@ -209,6 +210,52 @@ def test_exploitability_agrees_with_an_independent_policy_iteration(seed):
     tolerance = 1e-12 * max(1.0, np.abs(best).max())
     assert equilibrium.exploitability(game, policy) == pytest.approx(expected, rel=0, abs=tolerance)
     assert expected > 1e-3  # there is something to agree on
+
+
+def defaulted_families():
+    """Return the families that can be made without any parameter."""
+    return [
+        name
+        for name in games.families()
+        if not any(parameter["required"] for parameter in games.describe(name)["parameters"].values())
+    ]
+
+
+def test_many_families_can_be_made_without_parameters():
+    assert len(defaulted_families()) >= 15
+
+
+@pytest.mark.parametrize("name", defaulted_families())
+def test_best_response_and_exploitability_agree_with_quantecon_on_every_family_with_defaults(name):
+    game = games.make(name)
+    states, actions = game.base_reward.shape
+    policy = random_policy(game, 5, 1.0)
+    mean_field = operators.stable_population(game, policy)
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    rows = csr_matrix(transition if game.is_sparse else transition.reshape(states * actions, states))
+    pairs = np.divmod(np.arange(states * actions), actions)
+    problem = DiscreteDP(reward.ravel(), rows, game.discount, *pairs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside QuantEcon
+        solution = problem.solve(method="policy_iteration")
+    best = equilibrium.best_response(transition, reward, game.discount)
+    # values of size |V| come from systems whose inverse is of norm 1 / (1 - 0.9) at most
+    tolerance = 1e-12 * max(1.0, np.abs(solution.v).max())
+    reached, own = (
+        np.linalg.solve(np.eye(states) - game.discount * averaged(rows, played), (played * reward).sum(axis=1))
+        for played in (best, policy)
+    )
+    np.testing.assert_allclose(reached, solution.v, rtol=0, atol=tolerance)
+    expected = mean_field @ (solution.v - own)
+    assert equilibrium.exploitability(game, policy) == pytest.approx(expected, rel=0, abs=tolerance)
+    assert expected > 1e-3  # there is something to agree on
+
+
+def averaged(rows, policy):
+    """Return the kernel of a policy, (S, S), from rows (S A, S) of a sparse matrix."""
+    size, actions = policy.shape
+    weights = csr_matrix((policy.ravel(), np.arange(size * actions), np.arange(size + 1) * actions))
+    return (weights @ rows).toarray()
 
 
 @pytest.mark.parametrize("regularizer", [Entropy(0.05), Entropy(1.0), Quadratic(0.3)], ids=str)

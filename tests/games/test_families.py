@@ -10,7 +10,7 @@ from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games,
 
 from pma_mfg import equilibrium, games, lipschitz, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks
+from pma_mfg.games import benchmarks, literature
 from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -169,7 +169,8 @@ def test_the_same_parameters_give_bitwise_the_same_game_and_another_seed_another
 
 def test_every_family_is_listed_and_tested():
     generated = set(FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)
-    assert games.families() == sorted(generated | {family.__name__ for family in benchmarks.FAMILIES})
+    defined = {family.__name__ for family in (*benchmarks.FAMILIES, *literature.FAMILIES)}
+    assert games.families() == sorted(generated | defined)
     assert generated < set(all_games())
 
 
@@ -283,7 +284,7 @@ def test_coordination_is_lost_and_kept_on_either_side_of_the_eigenvalue_one(regu
 
 COMMON = {"n_states": 3, "n_actions": 2, "discount": 0.9, "seed": 0}
 BAD_KEYWORDS = {
-    "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, coordination, crowd_averse"),
+    "unknown family": ("afine", {}, "family: got 'afine', expected one of affine, beach_bar, cluster, "),
     "unknown parameter": ("affine", {"K_my": 0.3}, "K_my: got 0.3, expected a parameter of affine: n_states, n_"),
     "parameter of another family": ("affine", {"coupling": 0.3}, "coupling: got 0.3, expected a parameter of affine"),
     "missing parameter": ("planted_smooth", {}, "strength: got nothing, expected a value (a number > 0)"),

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games import benchmarks
+from pma_mfg.games import benchmarks, literature
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
@@ -263,7 +263,15 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
 
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
     function.__name__: function
-    for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination, *benchmarks.FAMILIES)
+    for function in (
+        affine,
+        planted_smooth,
+        planted_kinked,
+        crowd_averse,
+        coordination,
+        *benchmarks.FAMILIES,
+        *literature.FAMILIES,
+    )
 }
 
 # name -> (accepts, what to say); the type is checked first
@@ -280,6 +288,13 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
     **benchmarks.RANGES,
+    **literature.RANGES,
+}
+
+# name -> (accepts all parameters, what to say of them): limits that involve several
+_LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
+    "n_successors": (lambda p: p["n_successors"] <= p["n_states"], "at most n_states, {n_states}"),
+    **literature.LIMITS,
 }
 
 
@@ -343,13 +358,15 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
         accepts, allowed = _RANGES[name]
         if not (_is_of_kind(value, str(signature[name].annotation)) and accepts(value)):
             raise InputError(source, name, value, allowed)
-    if (successors := parameters.get("n_successors", 1)) > parameters.get("n_states", successors):
-        raise InputError(source, "n_successors", successors, f"at most n_states, {parameters['n_states']}")
     for name, parameter in signature.items():
         if parameter.default is inspect.Parameter.empty and name not in parameters:
             raise InputError(
                 source, name, Description("nothing"), f"a value ({_RANGES[name][1]}): {family} requires it"
             )
+    values = {name: parameter.default for name, parameter in signature.items()} | parameters
+    for name, (holds, words) in _LIMITS.items():
+        if values.get(name) is not None and not holds(values):
+            raise InputError(source, name, values[name], words.format(**values))
 
 
 def _is_of_kind(value: Any, annotation: str) -> bool:
