@@ -23,5 +23,5 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/claims.json",
-        expand(f"{RESULTS}/tables/{{table}}.parquet", table=["basins", "several"]),
+        expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
         expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),

@@ -388,6 +388,16 @@ def test_a_gain_without_a_prediction_or_with_too_few_populations_is_inconclusive
     assert {records[claim] for claim in ("C7", "C7-order", "C7-tight", "C7-constant")} == {"inconclusive"}
 
 
+def test_claims_on_a_table_that_is_not_there_are_left_out() -> None:
+    whole = tables()
+    everything = {record["id"] for record in claims.evaluate(whole, **TOLERANCES)}
+    without = {name: table for name, table in whole.items() if name not in ("prescribed", "bias")}
+    rest = {record["id"] for record in claims.evaluate(without, **TOLERANCES)}
+    assert everything - rest == {"C4-prescribed", "C4-conservative", "C6-kinked", "C6-deviation", "C6-constant"}
+    assert {record["id"] for record in claims.evaluate({"agreement": whole["agreement"]}, **TOLERANCES)} == {"C3-exact"}
+    assert claims.markdown(claims.evaluate({}, **TOLERANCES)).startswith("# Verdicts")
+
+
 def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found = tables(bound=np.inf)
     found["rates"]["bound"] = 2.0

@@ -49,7 +49,8 @@ def main(path: str, *options: str) -> int:
         return code
     verdicts = Counter(record["verdict"] for record in json.loads((ROOT / results / "claims.json").read_text()))
     print(f"\ndone in {time.monotonic() - start:.0f} s")
-    print(f"verdicts: {results / 'claims.json'} ({', '.join(f'{n} {name}' for name, n in sorted(verdicts.items()))})")
+    counts = ", ".join(f"{n} {name}" for name, n in sorted(verdicts.items()))
+    print(f"verdicts: {results / 'claims.json'} ({counts or 'none'})")
     print(f"figures:  {settings['figures']}/")
     print(f"tables:   {results / 'tables'}/    times of every step: {results / 'benchmarks'}/")
     return 0

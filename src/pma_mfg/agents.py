@@ -16,6 +16,7 @@ import numpy as np
 
 from pma_mfg import agent_kernels, operators
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import check_n_agents
@@ -75,7 +76,7 @@ class Agents:
 
 
 def initial_agents(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     regularizer: Regularizer,
     rng: np.random.Generator,
@@ -85,7 +86,7 @@ def initial_agents(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
         S A at most 2^16.
     n_agents : int
         N >= 2.
@@ -135,6 +136,15 @@ def _cumulated(policies: np.ndarray) -> np.ndarray:
     return np.asarray(units[..., :-1].astype(np.uint32))
 
 
+def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]:
+    """Return a game at one mean field in the form that `agent_kernels` take: P, R, and no features."""
+    tables = []
+    for table in (game.transition(mean_field), game.reward(mean_field)):
+        features = np.zeros((0, game.n_states)), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
+        tables += [np.ascontiguousarray(table), np.zeros((0, *table.shape)), features]
+    return tuple(tables)
+
+
 def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
     """Return a game in the form that `agent_kernels` take: P0, P_k, their features, and the same of the reward."""
     game = game.dense("agents")
@@ -151,7 +161,7 @@ def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
 
 
 def advance(
-    game: MeanFieldGame, agents: Agents, n_steps: int, n_waiting: int, scale: float, offset: float, threads: int = 1
+    game: Game, agents: Agents, n_steps: int, n_waiting: int, scale: float, offset: float, threads: int = 1
 ) -> None:
     """Run some steps of an epoch, in place: the agents move, and learn by TD with the steps scale / (m + offset).
 
@@ -159,7 +169,7 @@ def advance(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     agents : Agents
     n_steps : int
     n_waiting : int
@@ -169,7 +179,8 @@ def advance(
     threads : int
         They pay from some 10^5 agents on.
     """
-    tables, n_blocks = dense_tables(game), len(agents.generators)
+    n_blocks = len(agents.generators)
+    tables = None if isinstance(game, FunctionGame) else dense_tables(game)
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -178,7 +189,13 @@ def advance(
     parameters = (float(game.discount), n_waiting, float(scale), float(offset))
 
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
-        agent_kernels.run(first, count, thread, low, high, counts, walkers, learners, tables, reward, *parameters)
+        blocks = thread, low, high, counts, walkers, learners
+        if not isinstance(game, FunctionGame):
+            agent_kernels.run(first, count, *blocks, tables, reward, *parameters)
+            return
+        for t in range(first, first + count):
+            here = frozen_tables(game, counts[t % 2].sum(axis=0) / len(agents.states))
+            agent_kernels.run(t, 1, *blocks, here, reward, *parameters)
 
     if threads == 1:
         run(0, begin, n_steps, 0, n_blocks, agents.reward)
@@ -208,7 +225,7 @@ def _walkers(agents: Agents) -> tuple[np.ndarray, ...]:
 
 
 def finish_epoch(
-    game: MeanFieldGame,
+    game: Game,
     agents: Agents,
     regularizer: Regularizer,
     step_size: float,
@@ -220,7 +237,7 @@ def finish_epoch(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     agents : Agents
     regularizer : Regularizer
     step_size : float
@@ -279,7 +296,7 @@ def finish_epoch(
 
 
 def independent(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     regularizer: Regularizer,
     schedule: Any,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizers, search, seeds
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.functions import FunctionGame, Game, with_features
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Mirror, Regularizer
 from pma_mfg.search import Inside, Point
@@ -36,7 +37,7 @@ DISTURBANCE = (1e-3, 1e-6)
 
 
 def operator_ratios(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     name: str,
     step_sizes: Sequence[float],
@@ -53,7 +54,7 @@ def operator_ratios(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     name : str
         The game's name in tables and seeds.
@@ -79,7 +80,8 @@ def operator_ratios(
     """
     c = lipschitz.constants(game)
     floor = lipschitz.policy_floor(game, regularizer)
-    invariant = {mirror: in_invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
+    # of functions nothing is certified
+    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in MIRRORS}
     rows: list[tuple[object, ...]] = []
 
     def examine(
@@ -96,6 +98,7 @@ def operator_ratios(
         ratio_of_random: Callable[[Point, Point], float] | None = None,
         between: Callable[[Point, Point, float], Point] = search.between,
     ) -> None:
+        bound = np.inf if kind == "estimate" else bound  # no bound at all
         rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
         pairs = [random_pair(rng) for _ in range(n_pairs)]
         ratios = [(ratio_of_random or ratio)(*pair) for pair in pairs]
@@ -189,7 +192,8 @@ def operator_ratios(
             inside=above,
             ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
         )
-        for mirror in MIRRORS:
+        for mirror in invariant:
+            game = with_features(game, "checks.operator_ratios")
             certificate = certificates.certificate(game, regularizer, eta, mirror)
             measure = (certificate.norm, certificate.weights)
             examine(
@@ -225,7 +229,7 @@ def operator_ratios(
 
 
 def _mirror_step_ratios(
-    game: MeanFieldGame, regularizer: Regularizer, eta: float, n_pairs: int, rng: np.random.Generator
+    game: Game, regularizer: Regularizer, eta: float, n_pairs: int, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
     """Return random_ratio, largest_ratio, jacobian_norm, jacobian_upper of the step, in units of its bound.
 
@@ -255,7 +259,7 @@ def _mirror_step_ratios(
 
 
 def _pma_ratio(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     eta: float,
     mirror: Mirror,
@@ -304,7 +308,7 @@ def _near_or_far(rng: np.random.Generator, first: np.ndarray, second: np.ndarray
     return np.asarray((1.0 - share) * first + share * second)
 
 
-def random_policy(game: MeanFieldGame, rng: np.random.Generator, inside: Inside = search.everywhere) -> np.ndarray:
+def random_policy(game: Game, rng: np.random.Generator, inside: Inside = search.everywhere) -> np.ndarray:
     """Draw a policy, flat or close to a deterministic one, drawn into a convex set of policies, shape (S, A)."""
     policy = rng.dirichlet(np.full(game.n_actions, rng.choice([0.1, 1.0])), size=game.n_states)
     policy = np.maximum(policy, search.LEAST)  # a Dirichlet draw can underflow to zero
@@ -313,7 +317,7 @@ def random_policy(game: MeanFieldGame, rng: np.random.Generator, inside: Inside 
 
 
 def pma_convergence(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     name: str,
@@ -327,7 +331,7 @@ def pma_convergence(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         The policy to measure distances from.
@@ -352,7 +356,7 @@ def pma_convergence(
     """
     floor = lipschitz.policy_floor(game, regularizer)
     mean_field = operators.stable_population(game, equilibrium)
-    differentiable = _differentiable(game, mean_field)
+    differentiable = game.differentiable_at(mean_field)
     iterates, rates = [], []
     inside = partial(_above, regularizer, floor)
     for step_size in step_sizes:
@@ -391,7 +395,7 @@ def pma_convergence(
 
 
 def certified_convergence(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     name: str,
@@ -404,7 +408,7 @@ def certified_convergence(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         The policy to measure distances from.
@@ -421,9 +425,12 @@ def certified_convergence(
     -------
     DataFrame
         Columns game, mirror, step_size, certificate, attraction, kind, n_starts (0 where nothing is certified),
-        n_converged.
+        n_converged. Empty for a game given by functions.
     """
-    rows = []
+    rows: list[tuple[object, ...]] = []
+    columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
+    if isinstance(game, FunctionGame):
+        return pd.DataFrame(rows, columns=columns)
     for mirror in MIRRORS:
         inside = in_invariant_set(game, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
@@ -441,7 +448,6 @@ def certified_convergence(
                 n_converged += operators.policy_distance(policy, equilibrium) <= CONVERGED
             bound = (certificate.L_gamma, rate, certificate.kind)
             rows.append((name, mirror, eta, *bound, len(certified), n_converged))
-    columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -455,7 +461,7 @@ def _fitted_rate(distances: np.ndarray) -> float:
 
 
 def spectral_radii(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
     step_sizes: Sequence[float],
@@ -468,7 +474,7 @@ def spectral_radii(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
         An equilibrium.
     regularizer : Regularizer
@@ -525,7 +531,7 @@ def phase_diagram(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     name : str
         The game's name in tables and seeds.
     strengths : sequence of float
@@ -564,7 +570,7 @@ def phase_diagram(
                 radii = {mirror: np.full(len(steps), np.nan) for mirror in MIRRORS}
             else:
                 start = solved[kind, strength] = found.policy
-                differentiable = _differentiable(game, found.mean_field)
+                differentiable = game.differentiable_at(found.mean_field)
                 radii = {
                     mirror: spectral_radii(game, found.policy, regularizer, steps, mirror)
                     if differentiable
@@ -616,7 +622,7 @@ def _region(certificate: float, attraction: float, radius: float, missing: str) 
 
 
 def _returns(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
     eta: float,
@@ -644,7 +650,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     name : str
         The game's name in the table.
     relative_step_size : float
@@ -725,12 +731,12 @@ def smallest_certified(certifies: Callable[[float], bool], low: float = 1e-6, hi
 # --------------------------------------------------------------------------------------------------- the assumptions
 
 
-def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_size: float) -> pd.DataFrame:
+def assumptions(game: Game, regularizer: Regularizer, name: str, step_size: float) -> pd.DataFrame:
     """Return the quantities that the paper assumes of a game, each with what kind of number it is.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     name : str
         The game's name in the table.
@@ -744,8 +750,10 @@ def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_s
         ("exact", "upper bound", "lower bound" or "estimate").
     """
     c = lipschitz.constants(game)
-    p_inf = certificates.least_probability(game, regularizer, step_size)
-    T_mix, delta_mix = lipschitz.mixing(game, p_inf)
+    p_inf, T_mix, delta_mix = 0.0, 1, 0.0  # what is known of a game given by functions
+    if not isinstance(game, FunctionGame):
+        p_inf = certificates.least_probability(game, regularizer, step_size)
+        T_mix, delta_mix = lipschitz.mixing(game, p_inf)
     rows: list[tuple[object, ...]]
     rows = [
         (1, constant, getattr(c, constant), c.kind[constant])
@@ -759,6 +767,25 @@ def assumptions(game: MeanFieldGame, regularizer: Regularizer, name: str, step_s
     return table
 
 
-def _differentiable(game: MeanFieldGame, mean_field: np.ndarray) -> bool:
-    """Return whether no feature has its kink at a mean field."""
-    return all(features.differentiable_at(mean_field) for features in (game.transition_features, game.reward_features))
+def assumptions_in_words(table: pd.DataFrame) -> list[str]:
+    """Say which of the paper's assumptions are shown to hold, one line each (docs/theory.md, section 4).
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `assumptions`, for one game, indexed by quantity.
+
+    Returns
+    -------
+    list of str
+    """
+    value, estimated = table["value"], bool((table["kind"] == "estimate").any())
+    not_shown = "not shown (estimates prove nothing)" if estimated else "not shown"
+    finite = bool(np.isfinite(value[["K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a"]]).all())
+    lines = (
+        ("1, Lipschitz transitions and rewards", finite and not estimated),
+        ("2, a contracting population (L_pop < 1)", value["L_pop"] < 1.0 and not estimated),
+        ("3, every action keeps a probability p_inf > 0", value["p_inf"] > 0.0),
+        ("4, mixing within T_mix steps (delta_mix > 0)", value["delta_mix"] > 0.0),
+    )
+    return [f"assumption {words}: {'met' if met else not_shown}" for words, met in lines]

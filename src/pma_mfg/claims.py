@@ -100,7 +100,8 @@ def evaluate(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        The tables `TABLES`, as written by `checks` and `sweeps`, all games together.
+        The tables `TABLES`, as written by `checks` and `sweeps`, all games together. Claims on a table that is not
+        there are left out.
     confidence : float
         Of every interval, in (0, 1).
     rate_tolerance : float
@@ -122,9 +123,10 @@ def evaluate(
         exist are None.
     """
     records = []
-    runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
-    both = runs.groupby("game")["schedule"].nunique() == 2
-    tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
+    if "epsilon" in tables and "prescribed" in tables:
+        runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
+        both = runs.groupby("game")["schedule"].nunique() == 2
+        tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_jacobian_norm, "ratios", RATIO_ROUNDING),
@@ -164,7 +166,7 @@ def evaluate(
         (_gap_constant, "nash", constant_tolerance),
     ):
         make: Callable[[pd.DataFrame, float, float], Claim] = claim
-        for game, rows in tables[table].groupby("game"):
+        for game, rows in tables[table].groupby("game") if table in tables else ():
             record = make(rows, tolerance, confidence)
             records.append(_record(str(game), **record))
     return records
@@ -287,8 +289,11 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
         cells = [f"{_SIGNS[values['kind'][name]]}{values['value'][name]:.3g}" for name in _SYMBOLS]
         value = values["value"]
         shown = {
-            "1": all(math.isfinite(value[name]) for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")),
-            "2": value["L_pop"] < 1.0,
+            "1": all(
+                math.isfinite(value[name]) and values["kind"][name] != "estimate"
+                for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
+            ),
+            "2": value["L_pop"] < 1.0 and values["kind"]["L_pop"] != "estimate",
             "3": value["p_inf"] > 0.0,
             "4": value["delta_mix"] > 0.0,
         }

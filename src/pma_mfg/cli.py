@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from pma_mfg import __version__
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
 log = logging.getLogger("pma_mfg")
 
 EXAMPLES = """examples:
+  pma-mfg games                                      # what there is; `pma-mfg games crowd_averse` tells more of one
   pma-mfg generate planted_smooth n_states=5 n_actions=3 discount=0.8 seed=1 strength=0.1 --out game.npz
-  pma-mfg solve game.npz --regularizer entropy --strength 0.1 --out equilibrium.npz
-  pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 100 --out ratios.parquet
-  pma-mfg converge game.npz equilibrium.npz --step-sizes 1 5 --out-iterates iterates.parquet --out-rates rates.parquet
-  pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
+  pma-mfg validate game.npz
+  pma-mfg solve game.npz --strength 0.1              # --json: as JSON; --out equilibrium.npz: to a file
+  pma-mfg check game.npz --strength 0.1 --pairs 20
+  pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --replicates 2 --json
+  pma-mfg solve game.npz --strength 0.1 --out equilibrium.npz
+  pma-mfg bias game.npz equilibrium.npz --agents 100 --out bias.parquet
 
+GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
 exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
+GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +82,21 @@ def _progress(total: int, label: str) -> Iterator[Callable[..., None]]:
         yield lambda *_: (bar.update(1), None)[1]
 
 
-def _families(options: argparse.Namespace) -> None:
+def _games(options: argparse.Namespace) -> None:
     from pma_mfg import games
 
-    print("\n".join(games.families()))
+    names = [options.family] if options.family else games.families()
+    described = {name: games.describe(name) for name in names}
+    if options.json:
+        _print_json(described)
+        return
+    if not options.family:
+        width = max(map(len, names))
+        print("\n".join(f"{name:{width}}  {described[name]['summary']}" for name in names))
+        return
+    print(described[options.family]["description"], "\n\nDefaults:")
+    for name, parameter in described[options.family]["parameters"].items():
+        print(f"  {name} = {'(required)' if parameter['required'] else parameter['default']}  ({parameter['allowed']})")
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -96,28 +113,113 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    from pma_mfg import games, lipschitz
+    from pma_mfg import games
+    from pma_mfg.games import functions
 
-    game = games.load(options.game)
-    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}")
-    if lipschitz.is_small(game):
-        constants = lipschitz.constants(game)
-        for name, kind in constants.kind.items():
-            print(f"{name} = {getattr(constants, name):.6g} ({kind})")
-    else:
-        L_pop, kind = lipschitz.population_contraction(game)
-        print(f"L_pop = {L_pop:.6g} ({kind}); the other constants of so large a game: pma_mfg.lipschitz.constants")
-    if options.out:
+    if Path(options.game).suffix == ".py" and (found := functions.problems(functions.load_functions(options.game))):
+        for problem in found:
+            log.error("%s: %s", options.game, problem)
+        raise InputError(options.game, "game", Description(f"{len(found)} problems"), "none; they are listed above")
+    game = _load_game(options.game)
+    if options.out:  # a step of the pipeline, which computes the rest elsewhere
         games.save(game, options.out)
+        return
+    report = _report(game, options)
+    if options.json:
+        _print_json(report)
+        return
+    print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
+    if isinstance(game, games.FunctionGame):
+        print("examined at the vertices of the simplex and at random mean fields, which is no proof")
+    for name, constant in report["constants"].items():
+        value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
+        more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"
+        print(f"{name} = {value} ({constant['kind']}){more}{' pma_mfg.lipschitz.constants' if more else ''}")
+    for line in report["assumptions"]:
+        print(line)
+    found = report["equilibrium"]
+    if found is None:
+        return
+    print(f"equilibrium with {found['regularizer']} of strength {found['strength']:g} ({found['chosen']}):")
+    for row in found["states"]:
+        played = ", ".join(f"{action} {p:.4f}" for action, p in row["policy"].items())
+        print(f"  {row['state']}: population {row['population']:.4f}; plays {played}")
+    print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
+    for warning in found["warnings"]:
+        print(f"  warning: {warning}")
+
+
+def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `validate` tells of a sound game, ready for JSON."""
+    from pma_mfg import checks, equilibrium, lipschitz, regularizers
+
+    report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
+    report |= {"discount": game.discount, "constants": {}, "assumptions": [], "equilibrium": None}
+    if not lipschitz.is_small(game):
+        L_pop, kind = lipschitz.population_contraction(game)
+        report["constants"]["L_pop"] = {"value": L_pop, "kind": kind}
+        return report
+    lowest, highest = lipschitz.reward_range(game)
+    # a tenth of what is at stake in one step
+    strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
+    regularizer = regularizers.make(options.regularizer, strength)
+    table = checks.assumptions(game, regularizer, _name(options), 1.0 / strength).set_index("quantity")
+    for name, value, kind in zip(table.index, table["value"], table["kind"], strict=True):
+        report["constants"][name] = {"value": value if value < float("inf") else None, "kind": kind}
+    report["assumptions"] = checks.assumptions_in_words(table)
+    found = equilibrium.solve(game, regularizer)
+    actions = game.action_labels or [f"action {a}" for a in range(game.n_actions)]
+    report["equilibrium"] = {
+        "regularizer": options.regularizer,
+        "strength": strength,
+        "chosen": "as asked" if options.strength else "a tenth of the rewards' range; --strength sets it",
+        "exploitability": found.residuals["exploitability"],
+        "residual": max(map(abs, found.residuals.values())),
+        "warnings": found.warnings,
+        "states": [
+            {
+                "state": game.state_labels[s] if game.state_labels else f"state {s}",
+                "population": float(found.mean_field[s]),
+                "policy": dict(zip(actions, map(float, found.policy[s]), strict=True)),
+            }
+            for s in range(game.n_states)
+        ],
+    }
+    return report
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from pma_mfg import equilibrium, games, regularizers, storage
+    from pma_mfg import equilibrium, regularizers, storage
 
-    game = games.load(options.game)
+    game = _load_game(options.game)
     regularizer = regularizers.make(options.regularizer, options.strength)
     found = equilibrium.solve(game, regularizer)
-    equilibrium.save(found, regularizer, options.out)
+    if options.out:
+        equilibrium.save(found, regularizer, options.out)
+    summary = {
+        "game": _name(options),
+        "regularizer": options.regularizer,
+        "strength": options.strength,
+        "iterations": found.iterations,
+        "residuals": found.residuals,
+        "exploitability_without_regularizer": equilibrium.exploitability(game, found.policy),
+        "warnings": found.warnings,
+        **{name: getattr(found, name).tolist() for name in ("mean_field", "policy", "q")},
+    }
+    if options.json:
+        _print_json(summary)
+    elif not options.out:
+        print("state, its share of the population, and its policy:")
+        labels = game.state_labels or tuple(map(str, range(game.n_states)))
+        width = max(map(len, labels))
+        for label, share, row in zip(labels, found.mean_field, found.policy, strict=True):
+            print(f"{label:>{width}}  {share:.8f}   {'  '.join(f'{x:.6f}' for x in row)}")
+        bias = summary["exploitability_without_regularizer"]
+        print(f"exploitability without the regularizer: {bias:.6g}")
     if options.out_table:
         storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
     log.info("solved in %d iterations", found.iterations)
@@ -128,7 +230,7 @@ def _solve(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
+    from pma_mfg import checks
 
     game, _, regularizer = _game_and_equilibrium(options)
     with _progress(3 + 4 * len(options.step_sizes), "operators") as advance:
@@ -142,7 +244,7 @@ def _check(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _converge(options: argparse.Namespace) -> None:
@@ -170,9 +272,10 @@ def _converge(options: argparse.Namespace) -> None:
 
 
 def _phase(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, games, storage
+    from pma_mfg import checks, storage
+    from pma_mfg.games import functions
 
-    game = games.load(options.game)
+    game = functions.with_features(_load_game(options.game), "pma-mfg phase")
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
         table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
@@ -181,10 +284,10 @@ def _phase(options: argparse.Namespace) -> None:
 
 
 def _assumptions(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
+    from pma_mfg import checks
 
     game, _, regularizer = _game_and_equilibrium(options)
-    storage.write_table(options.out, checks.assumptions(game, regularizer, _name(options), options.step_size))
+    _write(options, checks.assumptions(game, regularizer, _name(options), options.step_size))
 
 
 def _dynamics(options: argparse.Namespace) -> None:
@@ -267,36 +370,39 @@ def _ctd(options: argparse.Namespace) -> None:
             advance,
             checkpoint,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
     if options.out_floor:
         storage.write_table(options.out_floor, floor)
-    checkpoint.discard()
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _moments(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(1 + len(options.waiting), "waiting times") as advance:
         table = sweeps.ctd_moments(
             game, regularizer, found.policy, _name(options), options.updates, options.waiting, advance
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _schedules(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
-    game, _, regularizer = _game_and_equilibrium(options)
+    game, _, regularizer = _game_and_equilibrium(options, features=True)
     table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _centralized(options: argparse.Namespace) -> None:
-    from pma_mfg import learning, storage, sweeps
+    from pma_mfg import learning, sweeps
+    from pma_mfg.games import functions
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
+        game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
         schedule = learning.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
         schedule = learning.practical_schedule(
@@ -311,8 +417,6 @@ def _centralized(options: argparse.Namespace) -> None:
     log.info("%s: %d samples per replicate", schedule, schedule.n_samples)
     if options.dry_run:
         return
-    if not options.out:
-        raise InputError("pma-mfg centralized", "--out", None, "a file to write (or --dry-run)")
     checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
         table = sweeps.learning_errors(
@@ -329,14 +433,15 @@ def _centralized(options: argparse.Namespace) -> None:
             options.schedule,
             checkpoint,
         )
-    storage.write_table(options.out, table)
-    checkpoint.discard()
+    _write(options, table)
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _bias(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(options.replicates, "replicates") as advance:
         table = sweeps.finite_population_bias(
             game,
@@ -349,21 +454,21 @@ def _bias(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _limits(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     table = sweeps.policy_limits(game, regularizer, found.policy, _name(options), options.agents, options.step_size)
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _learning_limit(options: argparse.Namespace) -> None:
     from pma_mfg import finite_population, storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     if not options.out:
         for n_agents in options.agents:
             q = finite_population.learning_limit(game, found.policy, n_agents, regularizer)
@@ -378,9 +483,9 @@ def _learning_limit(options: argparse.Namespace) -> None:
 
 
 def _agreement(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.agreement(
             game,
@@ -393,13 +498,13 @@ def _agreement(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _nash_gap(options: argparse.Namespace) -> None:
     from pma_mfg import storage, sweeps
 
-    game, found, regularizer = _game_and_equilibrium(options)
+    game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
         table = sweeps.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
     for row in table.itertuples():
@@ -465,10 +570,11 @@ def _independent(options: argparse.Namespace) -> None:
         table = sweeps.independent_errors(
             game, regularizer, found.policy, name, options.sweep, runs, seed, advance, checkpoint
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
     if options.out_learning:
         storage.write_table(options.out_learning, sweeps.independent_learning_errors(table))
-    checkpoint.discard()
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _collect(options: argparse.Namespace) -> None:
@@ -486,7 +592,8 @@ def _collect(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import claims, storage
 
-    tables = {name: storage.read_table(Path(options.tables, f"{name}.parquet")) for name in claims.TABLES}
+    paths = {Path(path).stem: path for path in options.tables}
+    tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
     records = claims.evaluate(
         tables,
         options.confidence,
@@ -500,7 +607,9 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
     if options.out_assumptions:
-        table = storage.read_table(Path(options.tables, "assumptions.parquet"))
+        if "assumptions" not in paths:
+            raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
+        table = storage.read_table(paths["assumptions"])
         storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
@@ -516,14 +625,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import kernels, lattice, storage
+    from pma_mfg import agent_kernels, kernels, lattice, storage
 
     if options.out:
-        storage.write_text(options.out, f"{kernels.__name__} and {lattice.__name__} compiled\n")
-    from pma_mfg import agent_kernels, kernels, storage
-
-    if options.out:
-        modules = (kernels, agent_kernels)
+        modules = (kernels, lattice, agent_kernels)
         storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))
 
 
@@ -536,23 +641,63 @@ def _grid(source: str, low: float, high: float, count: float) -> list[float]:
     return [float(x) for x in np.geomspace(low, high, int(count))]
 
 
-def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
-    from pma_mfg import equilibrium, games
+def _load_game(name: str) -> Any:
+    """Return the game of a file, or else of a family with its default parameters."""
+    from pma_mfg import games
 
-    game = games.load(options.game)
-    return game, *equilibrium.load(options.equilibrium, game)
+    if not Path(name).exists() and name in games.families():
+        return games.make(name)
+    return games.load(name)
+
+
+def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
+    """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file."""
+    from pma_mfg import equilibrium, regularizers
+    from pma_mfg.games import functions
+
+    game = _load_game(options.game)
+    if features:
+        game = functions.with_features(game, "pma-mfg")
+    if (options.equilibrium is None) == (options.strength is None):
+        given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
+        raise InputError("pma-mfg", "equilibrium", Description(given), "an equilibrium's file, or --strength")
+    if options.equilibrium is not None:
+        return game, *equilibrium.load(options.equilibrium, game)
+    regularizer = regularizers.make(options.regularizer, options.strength)
+    return game, equilibrium.solve(game, regularizer), regularizer
+
+
+def _write(options: argparse.Namespace, table: Any) -> None:
+    """Write a table to the file of --out; with --json print it as JSON (null: not finite), with neither as text."""
+    from pma_mfg import storage
+
+    if options.out:
+        storage.write_table(options.out, table)
+    if options.json:
+        print(table.to_json(orient="records", indent=2, double_precision=15))
+    elif not options.out:
+        print(table.to_string(index=False))
 
 
 def _checkpoint(options: argparse.Namespace) -> Any:
-    """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content."""
+    """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content.
+
+    A run without an output file keeps none.
+    """
     from pma_mfg import storage
 
+    if not options.out:
+        return None
     key = {
         name: value
         for name, value in vars(options).items()
         if name not in ("run", "log") and not name.startswith("out")
     }
-    files = {name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest() for name in ("game", "equilibrium")}
+    files = {
+        name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest()
+        for name in ("game", "equilibrium")
+        if key[name] is not None and Path(key[name]).exists()  # not so for a family's name
+    }
     return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
 
@@ -595,14 +740,26 @@ def _parser() -> argparse.ArgumentParser:
         aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
         added = command(name, run, text, aliases)
-        added.add_argument("game", help="a game's .npz file")
-        added.add_argument("equilibrium", help="its equilibrium's .npz file, from `pma-mfg solve`")
-        added.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
+        added.add_argument("game", help=GAME)
+        added.add_argument("equilibrium", nargs="?", help="its equilibrium's .npz file, from `pma-mfg solve`; or:")
+        add_regularizer(added)
+        added.add_argument("--name", help="the game's name in tables and seeds (default: the file's)")
         if seeded:
             added.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
         if out:
-            added.add_argument("--out", required=True, help="Parquet table to write")
+            add_out(added)
         return added
+
+    def add_regularizer(to: argparse.ArgumentParser, required: bool = False) -> None:
+        to.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy", help="default entropy")
+        to.add_argument("--strength", type=_positive, required=required, help="weight of the regularizer, > 0")
+
+    def add_json(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def add_out(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--out", help="Parquet table to write (without it and --json: print the table)")
+        add_json(to)
 
     def add_agents(to: argparse.ArgumentParser, **more: Any) -> None:
         to.add_argument("--agents", type=_integer(2), required=True, help="N, the number of agents", **more)
@@ -610,27 +767,33 @@ def _parser() -> argparse.ArgumentParser:
     def add_replicates(to: argparse.ArgumentParser) -> None:
         to.add_argument("--replicates", type=_integer(1), default=16, help="independent runs (default 16)")
 
-    command("families", _families, "list the families of games")
+    listed = command("games", _games, "list the families of games, or explain one", aliases=["families"])
+    listed.add_argument("family", nargs="?", help="a family, to explain")
+    add_json(listed)
 
     generate = command("generate", _generate, "generate a game of a family")
-    generate.add_argument("family", help="see `pma-mfg families`")
+    generate.add_argument("family", help="see `pma-mfg games`")
     generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
     generate.add_argument("--out", required=True, help="game file (.npz) to write")
 
-    validate = command("validate", _validate, "check a game file and print its Lipschitz constants")
-    validate.add_argument("game", help="a game's .npz file")
-    validate.add_argument("--out", help="write the validated game here")
+    validate = command("validate", _validate, "say what is wrong with a game, or what the theory knows of it")
+    validate.add_argument("game", help="a game's .npz file, or a Python file with its functions (which is run)")
+    validate.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
+    validate.add_argument("--strength", type=_positive, help="of the regularizer (default: 0.1 of the rewards' range)")
+    validate.add_argument("--name", help=argparse.SUPPRESS)
+    validate.add_argument("--json", action="store_true", help="print the same as JSON")
+    validate.add_argument("--out", help="only check the game, and write it here")
 
     solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
-    solve.add_argument("game", help="a game's .npz file")
-    solve.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
-    solve.add_argument("--strength", type=_positive, required=True, help="weight of the regularizer, > 0")
+    solve.add_argument("game", help=GAME)
+    add_regularizer(solve, required=True)
     solve.add_argument("--name", help="the game's name in the table (default: the file's name)")
-    solve.add_argument("--out", required=True, help="equilibrium file (.npz) to write")
+    solve.add_argument("--out", help="equilibrium file (.npz) to write (without it and --json: print it)")
+    add_json(solve)
     solve.add_argument("--out-table", help="Parquet table of policy, mean field and Q to write")
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
-    check.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    check.add_argument("--step-sizes", type=_positive, nargs="+", default=[1.0, 10.0], help="eta (default 1 and 10)")
     check.add_argument("--pairs", type=_integer(1), default=100, help="random pairs per operator (default 100)")
     check.add_argument("--ascents", type=_integer(0), default=2, help="pairs to climb from (default 2)")
 
@@ -643,7 +806,7 @@ def _parser() -> argparse.ArgumentParser:
     converge.add_argument("--out-certified", help="Parquet table of runs from the certified set to write")
 
     phase = command("phase", _phase, "map where PMA is certified, locally contractive or divergent")
-    phase.add_argument("game", help="a game's .npz file")
+    phase.add_argument("game", help=GAME)
     phase.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
     grid: dict[str, Any] = {"type": _positive, "nargs": 3, "metavar": ("LOW", "HIGH", "COUNT"), "required": True}
     phase.add_argument("--strengths", help="weights of the regularizer, a logarithmic grid", **grid)
@@ -708,7 +871,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_agents(centralized)
     centralized.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
-    centralized.add_argument("--step-size", type=_positive, required=True, help="eta")
+    centralized.add_argument("--step-size", type=_positive, default=5.0, help="eta (default 5)")
     centralized.add_argument(
         "--schedule",
         choices=["tuned", "theorem"],
@@ -719,7 +882,7 @@ def _parser() -> argparse.ArgumentParser:
     centralized.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
     centralized.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
     add_replicates(centralized)
-    centralized.add_argument("--out", help="Parquet table to write")
+    add_out(centralized)
 
     schedules = on_equilibrium(
         "schedules", _schedules, "compute what the theorem prescribes for each accuracy", seeded=False
@@ -782,7 +945,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--out", required=True, help="Parquet table to write")
 
     claims = command("claims", _claims, "turn tables into verdicts on the paper's claims")
-    claims.add_argument("--tables", required=True, help="folder of the tables")
+    claims.add_argument("--tables", required=True, nargs="+", help="the tables, by their names in the pipeline")
     claims.add_argument("--confidence", type=_positive, default=0.95, help="of every interval (default 0.95)")
     for option, default in (
         ("rate", 0.02),

@@ -16,6 +16,28 @@ import yaml
 from pma_mfg import games
 from pma_mfg.errors import Description, InputError
 
+#: The sections that are experiments on games. Each may be left out, and nothing of it is run.
+SECTIONS = (
+    "operator_checks",
+    "convergence",
+    "phase",
+    "dynamics",
+    "damping",
+    "basins",
+    "ctd",
+    "epsilon_sweep",
+    "prescribed",
+    "population_sweep",
+    "bias",
+    "exact",
+    "agreement",
+    "nash",
+    "independent",
+)
+
+#: Those that need bounds or features, which a game given by Python functions does not have.
+DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash")
+
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     """Read a YAML configuration and check it.
@@ -68,41 +90,31 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         raise _schema_error(source, error)
+    functions = set()
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
-            games.load(game["file"])
+            if isinstance(games.load(game["file"]), games.FunctionGame):
+                functions.add(name)
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
-    for section in (
-        "operator_checks",
-        "convergence",
-        "phase",
-        "dynamics",
-        "damping",
-        "basins",
-        "ctd",
-        "epsilon_sweep",
-        "prescribed",
-        "population_sweep",
-        "bias",
-        "exact",
-        "agreement",
-        "nash",
-        "independent",
-    ):
-        for i, name in enumerate(content[section]["games"]):
+    sections = {section: content[section] for section in SECTIONS if section in content}
+    for section, settings in sections.items():
+        for i, name in enumerate(settings["games"]):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
-    for key in ("strengths", "relative_step_sizes"):
-        if (grid := content["phase"][key])["low"] >= grid["high"]:
+            if name in functions and section in DATA_SECTIONS:
+                allowed = "a game with features: of one given by Python functions no bound can be proved"
+                raise InputError(source, f"{section}.games[{i}]", name, allowed)
+    for key in ("strengths", "relative_step_sizes") if "phase" in sections else ():
+        if (grid := sections["phase"][key])["low"] >= grid["high"]:
             raise InputError(source, f"phase.{key}", grid, "low below high")
-    for key in ("n_updates", "exact_updates"):
-        if (updates := content["ctd"][key]) != sorted(updates):
+    for key in ("n_updates", "exact_updates") if "ctd" in sections else ():
+        if (updates := sections["ctd"][key]) != sorted(updates):
             raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
-    if len((groups := content["independent"])["populations"]) != len(groups["population_replicates"]):
-        counts = groups["population_replicates"]
+    groups = sections.get("independent", {"populations": (), "population_replicates": ()})
+    if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
 
 

@@ -21,7 +21,7 @@ from scipy.special import softmax
 from pma_mfg import equilibrium, lipschitz, operators, regularizers, seeds
 from pma_mfg.checks import random_policy
 from pma_mfg.errors import ConvergenceError, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Mirror, Regularizer
 
 Ending = Literal["converged", "cycle", "neither"]
@@ -48,7 +48,7 @@ PERTURBATION, DEPARTURE = 1e-3, 10.0
 
 
 def pma(
-    game: MeanFieldGame, regularizer: Regularizer, start: np.ndarray, step_size: float, mirror: Mirror = "euclidean"
+    game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float, mirror: Mirror = "euclidean"
 ) -> Orbit:
     """Yield pi_{k+1} = Gamma_eta(pi_k), equation (6); at eta = infinity the one-step regularized best response."""
     policy = start
@@ -57,7 +57,7 @@ def pma(
         policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
 
 
-def online_mirror_descent(game: MeanFieldGame, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
     """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1)."""
     policy = start
     while True:
@@ -68,7 +68,7 @@ def online_mirror_descent(game: MeanFieldGame, regularizer: Regularizer, start: 
         policy = softmax(np.log(positive) + step_size * (q + regularizer.gradient(positive)), axis=1)
 
 
-def fictitious_play(game: MeanFieldGame, regularizer: Regularizer, start: np.ndarray) -> Orbit:
+def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> Orbit:
     """Yield the averaged policies of fictitious play, equations (13.2) and (13.3).
 
     Round k plays the optimal policy against the average of the mean fields so far; the averaged policy weighs the
@@ -87,7 +87,7 @@ def fictitious_play(game: MeanFieldGame, regularizer: Regularizer, start: np.nda
         flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
 
 
-def iteration(method: str, game: MeanFieldGame, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
     """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
 
     Raises
@@ -110,7 +110,7 @@ def iteration(method: str, game: MeanFieldGame, regularizer: Regularizer, start:
 
 
 def step_size(
-    method: str, game: MeanFieldGame, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0
+    method: str, game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0
 ) -> tuple[float, float]:
     """Return the step size of a method, and the linear rate at an equilibrium that the theory predicts for it.
 
@@ -122,7 +122,7 @@ def step_size(
     ----------
     method : str
         One of `METHODS`.
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     policy : ndarray, shape (S, A)
         The equilibrium.
@@ -241,7 +241,7 @@ def two_digits(iteration: int) -> bool:
 
 def run(
     orbit: Orbit,
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     reference: np.ndarray,
     max_iterations: int,
@@ -253,7 +253,7 @@ def run(
     ----------
     orbit : iterator of ndarray, shape (S, A)
         From `iteration`, say.
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     reference : ndarray, shape (S, A)
         The equilibrium to measure distances from.
@@ -290,7 +290,7 @@ def run(
     return Run(history, Outcome(ends, period, _amplitude(populations)), policies, k)
 
 
-def start_policy(game: MeanFieldGame, name: str, start: int, seed: int) -> np.ndarray:
+def start_policy(game: Game, name: str, start: int, seed: int) -> np.ndarray:
     """Draw an initial policy: flat or close to a deterministic one; not the uniform one, which a symmetry may keep."""
     return random_policy(game, seeds.generator(seed, "dynamics", name, start))
 
@@ -302,7 +302,7 @@ SHOWN = 60
 
 
 def compare(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     reference: np.ndarray,
     name: str,
@@ -315,7 +315,7 @@ def compare(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     reference : ndarray, shape (S, A)
         The equilibrium.
@@ -376,7 +376,7 @@ def compare(
 
 
 def _population_rows(
-    game: MeanFieldGame,
+    game: Game,
     policies: Sequence[np.ndarray] | np.ndarray,
     numbers: Sequence[int] | range,
     name: str,
@@ -399,7 +399,7 @@ def _population_rows(
 
 
 def damping(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     name: str,
     strengths: Sequence[float],
@@ -413,7 +413,7 @@ def damping(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
         Its kind; the strengths replace its own.
     name : str
@@ -474,7 +474,7 @@ def damping(
 
 
 def basins(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     reference: np.ndarray,
     name: str,
@@ -488,7 +488,7 @@ def basins(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     reference : ndarray, shape (S, A)
         The equilibrium in question.
@@ -557,7 +557,7 @@ def basins(
     return {"departures": pd.DataFrame(departures), "basins": pd.DataFrame(reached), "several": pd.DataFrame(listed)}
 
 
-def _lead(game: MeanFieldGame, regularizer: Regularizer, policy: np.ndarray) -> float:
+def _lead(game: Game, regularizer: Regularizer, policy: np.ndarray) -> float:
     """Return the largest real part of an eigenvalue of the best response's Jacobian."""
     matrix = lipschitz.jacobian(game, policy, np.inf, regularizer)
     return float(np.linalg.eigvals(matrix).real.max()) if matrix.size else 0.0

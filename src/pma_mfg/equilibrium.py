@@ -15,7 +15,8 @@ import pandas as pd
 
 from pma_mfg import lipschitz, operators, regularizers, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.model import MeanFieldGame, Table
+from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.model import Table
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.storage import read_arrays, write_arrays
 
@@ -62,7 +63,7 @@ class Equilibrium:
 
 
 def solve(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     start: np.ndarray | None = None,
     tolerance: float = 1e-12,
@@ -75,7 +76,7 @@ def solve(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     start : ndarray, shape (S, A), optional
         Uniform by default. Which equilibrium is found may depend on it when there are several.
@@ -134,13 +135,13 @@ def solve(
     )
 
 
-def _residual(game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
+def _residual(game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
     updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
     return operators.policy_distance(updated, policy)
 
 
 def _newton(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     step_size: float,
     regularizer: Regularizer,
@@ -172,7 +173,7 @@ def _newton(
 
 
 def _krylov_step(
-    game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer, gap: np.ndarray
+    game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, gap: np.ndarray
 ) -> np.ndarray:
     """Solve (I - J) x = gap by products with J; GMRES stays in the tangent space that gap lies in."""
     product = lipschitz.jacobian_product(game, policy, step_size, regularizer, tolerance=1e-2 * NEWTON_FORCING)
@@ -183,7 +184,7 @@ def _krylov_step(
     return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
 
 
-def _finished(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, history: list[float]) -> Equilibrium:
+def _finished(game: Game, policy: np.ndarray, regularizer: Regularizer, history: list[float]) -> Equilibrium:
     mean_field = operators.stable_population(game, policy)
     return Equilibrium(
         policy=policy,
@@ -196,12 +197,12 @@ def _finished(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer,
     )
 
 
-def shortcomings(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Say which conditions of the theory a game with this policy lacks, in words (docs/theory.md, section 3.5).
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
         A stable population of the policy.
@@ -213,7 +214,9 @@ def shortcomings(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray
     """
     found = []
     L_pop, kind = lipschitz.population_contraction(game)
-    if L_pop >= 1.0:
+    if kind == "estimate":
+        found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} is an estimate, from below")
+    elif L_pop >= 1.0:
         found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
     classes = operators.recurrent_classes(operators.policy_kernel(game.transition(mean_field), policy))
     transient = np.setdiff1d(np.arange(game.n_states), np.concatenate(classes))
@@ -225,12 +228,12 @@ def shortcomings(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray
     if len(transient):
         shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
         found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
-    if L_pop >= 1.0 and len(game.transition_features.links):
+    if isinstance(game, FunctionGame) or (L_pop >= 1.0 and len(game.transition_features.links)):
         found += _other_populations(game, policy, mean_field)
     return found
 
 
-def _other_populations(game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Look for stable populations other than `mean_field` from a few starts, corners and random ones."""
     size = game.n_states
     corners = np.unique(np.linspace(0, size - 1, 4).astype(int))
@@ -251,14 +254,12 @@ def _other_populations(game: MeanFieldGame, policy: np.ndarray, mean_field: np.n
     return []
 
 
-def residuals(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer
-) -> dict[str, float]:
+def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer) -> dict[str, float]:
     """Return every residual of a candidate equilibrium, by the names in `Equilibrium`.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
     regularizer : Regularizer
@@ -284,7 +285,7 @@ def residuals(
     }
 
 
-def exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None = None) -> float:
+def exploitability(game: Game, policy: np.ndarray, regularizer: Regularizer | None = None) -> float:
     """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
 
     Exact: the best response comes from policy iteration, and the difference is computed from one-step advantages,
@@ -293,7 +294,7 @@ def exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Regular
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     regularizer : Regularizer, optional
         None means the unregularized exploitability, h = 0.
@@ -378,13 +379,13 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
     write_arrays(path, arrays, metadata)
 
 
-def load(path: str | Path, game: MeanFieldGame) -> tuple[Equilibrium, Regularizer]:
+def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
     """Read an equilibrium of `game` and its regularizer.
 
     Parameters
     ----------
     path : path-like
-    game : MeanFieldGame
+    game : Game
 
     Returns
     -------

@@ -17,6 +17,7 @@ from scipy.special import erf
 
 from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import ErgodicAverages
@@ -28,7 +29,7 @@ GRID_POINTS, GRID_WIDTH = 301, 8.0
 SOURCE = "fluctuations"
 
 
-def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
+def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
     """Return Sigma, the limit of N Cov(mu_hat) in the stationary N-agent game, shape (S, S).
 
     Sigma = J Sigma J^T + sum_s mu(s) (diag(p_s) - p_s p_s^T) on the tangent space, J the Jacobian of the population
@@ -36,7 +37,7 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
 
     Returns
@@ -51,7 +52,8 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
     """
     game = game.dense(SOURCE)
     mean_field = operators.stable_population(game, policy)
-    if not game.transition_features.differentiable_at(mean_field):
+    smooth = game if isinstance(game, FunctionGame) else game.transition_features
+    if not smooth.differentiable_at(mean_field):
         raise InputError(
             SOURCE, "transition", Description("a kink at the stable population"), "smooth transitions there"
         )
@@ -65,7 +67,7 @@ def stationary_covariance(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
 
-def expected_deviation(game: MeanFieldGame, policy: np.ndarray) -> float:
+def expected_deviation(game: Game, policy: np.ndarray) -> float:
     """Return the limit of sqrt(N) E ||mu_hat - mu_pi||_1 = sum_s sqrt(2 Sigma_ss / pi)."""
     variances = np.maximum(np.diag(stationary_covariance(game, policy)), 0.0)
     return float(np.sqrt(2.0 * variances / np.pi).sum())
@@ -78,7 +80,7 @@ def decision_process(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     transition_features : ndarray, shape (S, K)
         E[phi_k(mu_hat) | own state].
     reward_features : ndarray, shape (S, L)
@@ -94,9 +96,7 @@ def decision_process(
     return transition, reward
 
 
-def large_population_q(
-    game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None
-) -> np.ndarray:
+def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, for large N, shape (S, A).
 
     The conditional law of mu_hat given the agent's own state s is taken as Gaussian with mean m + Sigma e_s / (N m(s))
@@ -104,7 +104,7 @@ def large_population_q(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     n_agents : int
         N >= 2.
@@ -126,29 +126,54 @@ def large_population_q(
     mean_field = operators.stable_population(game, policy)
     if not mean_field.min() > 0.0:
         raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
-    return _settled_q(
-        game,
-        policy,
-        regularizer,
-        mean_field,
-        lambda m: [
-            _averaged(of, m + covariance / (n_agents * m[:, None]), covariance / n_agents)
-            for of in (game.transition_features, game.reward_features)
-        ],
-    )
+
+    def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        centres, spread = m + covariance / (n_agents * m[:, None]), covariance / n_agents
+        if isinstance(game, FunctionGame):
+            return _averaged_functions(game, centres, spread)
+        families = (game.transition_features, game.reward_features)
+        return decision_process(game, *(_averaged(of, centres, spread) for of in families))
+
+    return _settled_q(game, policy, regularizer, mean_field, conditional_tables)
+
+
+def _averaged_functions(
+    game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 1.2).
+
+    Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
+    or less, so that the points stay in the simplex: exact for quadratic f.
+    """
+    variances, vectors = np.linalg.eigh(covariance)
+    transition = np.empty((game.n_states, game.n_actions, game.n_states))
+    reward = np.empty((game.n_states, game.n_actions))
+    for s, centre in enumerate(np.maximum(centres, 0.0)):
+        centre = centre / centre.sum()
+        for table, function in ((transition, game.transition), (reward, game.reward)):
+            here = function(centre)[s]
+            table[s] = here
+            for variance, vector in zip(variances, vectors.T, strict=True):
+                if variance > 1e-12 * variances[-1]:
+                    axis = np.sqrt(variance) * vector
+                    room = float((centre / np.maximum(np.abs(axis), 1e-300)).min())
+                    if (t := min(np.sqrt(len(centre)), 0.99 * room)) > 0.0:
+                        sides = function(centre + t * axis)[s] + function(centre - t * axis)[s]
+                        table[s] += (sides - 2.0 * here) / (2.0 * t**2)
+    return transition, reward
 
 
 def _settled_q(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     regularizer: Regularizer | None,
     mean_field: np.ndarray,
-    conditional_features: Callable[[np.ndarray], list[np.ndarray]],
+    conditional_tables: Callable[[np.ndarray], tuple[np.ndarray, ...]],
 ) -> np.ndarray:
-    """Return Q of the decision process whose features depend on the mean field m that is stationary in it."""
+    """Return Q of the decision process whose tables depend on the mean field m that is stationary in it."""
     history: list[float] = []
     for _ in range(10_000):
-        transition, reward = decision_process(game, *conditional_features(mean_field))
+        transition, reward = conditional_tables(mean_field)
         updated = mean_field @ operators.policy_kernel(transition, policy)
         updated /= updated.sum()
         history.append(float(np.abs(updated - mean_field).sum()))
@@ -169,7 +194,7 @@ def measured_q(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     regularizer : Regularizer or None
     averages : ErgodicAverages
@@ -191,12 +216,13 @@ def measured_q(
         (game.reward_features, averages.reward_remainders),
     )
 
-    def conditional_features(m: np.ndarray) -> list[np.ndarray]:
+    def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # E[mu(s) x] = mu_pi(s) E[x] + E[x(s) x]
         moves = np.outer(centre, m - centre) + averages.second_moments
-        return [of.values(centre) + (moves @ of.gradients(centre).T + rest) / m[:, None] for of, rest in families]
+        features = (of.values(centre) + (moves @ of.gradients(centre).T + rest) / m[:, None] for of, rest in families)
+        return decision_process(game, *features)
 
-    return _settled_q(game, policy, regularizer, centre, conditional_features)
+    return _settled_q(game, policy, regularizer, centre, conditional_tables)
 
 
 def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
@@ -204,7 +230,7 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     regularizer : Regularizer or None
 
@@ -250,7 +276,7 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
 
     Returns
@@ -281,7 +307,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
         The equilibrium.
     regularizer : Regularizer
@@ -328,7 +354,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
         With two states.
     policy : ndarray, shape (2, A)
         The equilibrium; without a regularizer one at which all actions are equally good.
@@ -379,7 +405,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
 
 
 def large_population_policy(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     regularizer: Regularizer,
     step_size: float,
@@ -392,7 +418,7 @@ def large_population_policy(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     n_agents : int
     regularizer : Regularizer
     step_size : float

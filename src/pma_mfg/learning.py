@@ -16,9 +16,10 @@ from pma_mfg import certificates, kernels, lipschitz, operators
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
 from pma_mfg.errors import InputError
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy, Regularizer
-from pma_mfg.simulation import Population, game_tables, initial_population, policy_tables
+from pma_mfg.simulation import Population, Tables, function_tables, game_tables, initial_population, policy_tables
 
 #: Takes a function that returns the arrays from which a run can be resumed, and may call it.
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
@@ -97,7 +98,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
         The entropy: the quadratic does not keep every action's probability positive (Assumption 3).
     step_size : float
@@ -178,7 +179,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
 
 
 def practical_schedule(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     step_size: float,
@@ -195,7 +196,7 @@ def practical_schedule(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Its policy.
@@ -235,32 +236,32 @@ def practical_schedule(
     )
 
 
-def td_start(game: MeanFieldGame, regularizer: Regularizer) -> float:
+def td_start(game: Game, regularizer: Regularizer) -> float:
     """Return the value of the middle reward with the largest h at every step, a Q_0 that leaves little to learn.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
 
     Returns
     -------
     float
     """
-    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
+    lowest, highest = lipschitz.reward_range(game)
     h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
-    middle = 0.5 * float(lowest.min() + highest.max())
+    middle = 0.5 * (lowest + highest)
     return (middle + game.discount * h_max) / (1.0 - game.discount)
 
 
-def td_scale(game: MeanFieldGame, policy: np.ndarray) -> float:
+def td_scale(game: Game, policy: np.ndarray) -> float:
     """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
 
     The steps c / (m + c) then shrink the slowest mode of TD learning at the rate 1/m (docs/theory.md, section 10).
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
 
     Returns
@@ -283,7 +284,7 @@ def _at_least_one(value: float) -> int:
 
 
 def ctd(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     n_agents: int,
     regularizer: Regularizer,
@@ -301,7 +302,7 @@ def ctd(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     n_agents : int
         N, from 2 to 10^15; ignored when a population is given.
@@ -345,27 +346,36 @@ def ctd(
         for name, array in moving.items():
             array[...] = resume[name]
         done = int(resume["updates"])
-    shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
-    tables, total, chunk = game_tables(game), int(checkpoints[-1]), 1000
+    total, chunk = int(checkpoints[-1]), 1000
+    constants = (float(td_offset), checkpoints, snapshots)
+
+    def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
+        moved = (population.stream, population.others, population.tagged)
+        kernels.learn(*moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants)
+
+    if isinstance(game, FunctionGame):
+        tables_at = function_tables(game, policy, regularizer)
+
+        def advance(first: int, last: int) -> None:
+            for m in range(first, last):
+                for wait in range(
+                    n_waiting + 1
+                ):  # one step at a time; with the share 0 nothing is learnt while waiting
+                    mean_field = population.others.astype(float)
+                    mean_field[population.tagged[0]] += 1.0
+                    here = tables_at(mean_field / mean_field.sum())
+                    run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
+    else:
+        shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+        tables = game_tables(game)
+
+        def advance(first: int, last: int) -> None:
+            run(tables, shared, first, last, n_waiting, float(td_scale))
+
     while done < total:
         end = total if save is None else min(done + chunk, total)
         began = time.monotonic()
-        kernels.learn(
-            population.stream,
-            population.others,
-            population.tagged,
-            tables,
-            shared,
-            float(game.discount),
-            q,
-            done,
-            end,
-            n_waiting,
-            float(td_scale),
-            float(td_offset),
-            checkpoints,
-            snapshots,
-        )
+        advance(done, end)
         if time.monotonic() - began < 1.0:  # the length of a chunk has no influence on the result
             chunk *= 2
         done = end
@@ -375,7 +385,7 @@ def ctd(
 
 
 def centralized(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     regularizer: Regularizer,
     schedule: Schedule,
@@ -393,7 +403,7 @@ def centralized(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     n_agents : int
         N, from 2 to 10^15.
     regularizer : Regularizer
@@ -453,7 +463,7 @@ def centralized(
 
 
 def independent(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     regularizer: Regularizer,
     schedule: Schedule,
@@ -473,7 +483,7 @@ def independent(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     n_agents : int
         N >= 2.
     regularizer : Regularizer

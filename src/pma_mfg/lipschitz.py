@@ -1,8 +1,9 @@
 """Lipschitz constants of a game, the contraction bound of the theory, and the exact Jacobian of PMA.
 
 Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian, and its products with vectors for
-games too large for it); sharper bounds are in `certificates`. Every constant says whether it is `exact` or an `upper
-bound`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves with S (A - 1) right-hand sides.
+games too large for it); sharper bounds are in `certificates`. Every constant says whether it is `exact`, an `upper
+bound`, or an `estimate`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves with S (A - 1)
+right-hand sides.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from scipy.linalg import helmert
 from scipy.sparse import csr_array
 
 from pma_mfg import operators, solvers
+from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
 from pma_mfg.games.model import Features, MeanFieldGame, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
 
-#: How a number relates to the constant it stands for. An estimate would be a lower bound by search: none is used here.
-Kind = Literal["exact", "upper bound"]
+#: How a number relates to the constant it stands for. An estimate is a lower bound by search, of a game given by
+#: functions: nothing may be concluded from its being small.
+Kind = Literal["exact", "upper bound", "estimate"]
 #: Sums up to this many terms are spent on a game's constants where nobody has asked for them.
 LARGEST_EXACT = 10**8
 
@@ -45,8 +48,8 @@ class Constants:
     L_h : float
         L_a + gamma K_a L_s / (2 - gamma K_s), a bound on the span over actions of an optimal Q.
     kind : dict of str to str
-        For each of the names above "exact", if the number is attained, or "upper bound". `L_pop` and `L_h` are bounds
-        by themselves; theirs says what they are computed from.
+        For each of the names above "exact", if the number is attained, "upper bound" or "estimate". `L_pop` and `L_h`
+        are bounds by themselves; theirs says what they are computed from.
     """
 
     K_mu: float
@@ -89,18 +92,20 @@ class ContractionBound:
 
 def weaker(*kinds: Kind) -> Kind:
     """Return the kind of a number computed from numbers of these kinds."""
-    return "exact" if all(kind == "exact" for kind in kinds) else "upper bound"
+    order: tuple[Kind, ...] = ("estimate", "upper bound", "exact")
+    return min(kinds, key=order.index, default="exact")
 
 
-def constants(game: MeanFieldGame) -> Constants:
+def constants(game: Game) -> Constants:
     """Return the Lipschitz constants of a game.
 
     With affine features (every link the identity) each is a maximum over vertices of the simplex, and exact. Another
-    feature enters by its range and by the Lipschitz constant of its link, which gives upper bounds.
+    feature enters by its range and by the Lipschitz constant of its link, which gives upper bounds. Of a game given by
+    functions all are estimates: the largest values at some mean fields, with derivatives from differences.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
 
     Returns
     -------
@@ -111,19 +116,19 @@ def constants(game: MeanFieldGame) -> Constants:
     InputError
         If the game is sparse and too large to be made dense.
     """
-    game = game.dense("lipschitz.constants")
-    shape = (game.n_states, game.n_actions) * 2
-    simplex = np.eye(game.n_states)
-    largest = {}
-    for name, rows in (("K", transition_rows(game)), ("L", reward_rows(game))):
-        apart = row_distances(rows, simplex).reshape(shape)
-        largest[f"{name}_s"] = float(np.einsum("saza->sza", apart).max())
-        largest[f"{name}_a"] = float(np.einsum("sasb->sab", apart).max())
-        largest[f"{name}_mu"] = max(float(part.max(initial=0.0)) for part in _steepness_by_state(rows, simplex))
-        if name == "K":
-            largest["delta"] = min(1.0, 0.5 * float(apart.max()))
+    if isinstance(game, FunctionGame):
+        points = sample_mean_fields(game.n_states)
+        largest = dict.fromkeys(("K_s", "K_a", "K_mu", "delta", "L_s", "L_a", "L_mu"), 0.0)
+        for mean_field in points:
+            at_point = _largest(game.linearized(mean_field), mean_field[None])
+            largest = {name: max(value, at_point[name]) for name, value in largest.items()}
+        transitions: Kind = "estimate"
+        rewards: Kind = "estimate"
+    else:
+        game = game.dense("lipschitz.constants")
+        largest = _largest(game, np.eye(game.n_states))
+        transitions, rewards = (_kind(features) for features in (game.transition_features, game.reward_features))
     K_s, K_a, L_s, L_a = min(2.0, largest["K_s"]), min(2.0, largest["K_a"]), largest["L_s"], largest["L_a"]
-    transitions, rewards = (_kind(features) for features in (game.transition_features, game.reward_features))
     kind = dict.fromkeys(("K_mu", "K_s", "K_a", "delta", "L_pop"), transitions)
     kind |= dict.fromkeys(("L_mu", "L_s", "L_a"), rewards) | {"L_h": weaker(transitions, rewards)}
     return Constants(
@@ -138,6 +143,20 @@ def constants(game: MeanFieldGame) -> Constants:
         L_h=L_a + game.discount * K_a * L_s / (2.0 - game.discount * K_s),
         kind=kind,
     )
+
+
+def _largest(game: MeanFieldGame, vertices: np.ndarray) -> dict[str, float]:
+    """Return bounds on the constants over mean fields in the hull of `vertices`, (Z, S)."""
+    shape = (game.n_states, game.n_actions) * 2
+    largest = {}
+    for name, rows in (("K", transition_rows(game)), ("L", reward_rows(game))):
+        apart = row_distances(rows, vertices).reshape(shape)
+        largest[f"{name}_s"] = float(np.einsum("saza->sza", apart).max())
+        largest[f"{name}_a"] = float(np.einsum("sasb->sab", apart).max())
+        largest[f"{name}_mu"] = max(float(part.max(initial=0.0)) for part in _steepness_by_state(rows, vertices))
+        if name == "K":
+            largest["delta"] = min(1.0, 0.5 * float(apart.max()))
+    return largest
 
 
 def _kind(features: Features) -> Kind:
@@ -232,12 +251,12 @@ def _steepness_by_state(rows: Rows, vertices: np.ndarray) -> Iterator[np.ndarray
         yield change
 
 
-def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> ContractionBound:
-    """Return L_Gamma_eta and every constant on the way (docs/theory.md, section 5).
+def contraction_bound(game: Game, regularizer: Regularizer, step_size: float) -> ContractionBound:
+    """Return L_Gamma_eta and every constant on the way (docs/theory.md, section 5); infinite from estimates.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     step_size : float
         eta > 0.
@@ -248,6 +267,8 @@ def contraction_bound(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     """
     c = constants(game)
     gamma, actions, inf = game.discount, game.n_actions, float("inf")
+    if weaker(*c.kind.values()) == "estimate":
+        return ContractionBound(inf, inf, inf, inf, inf, inf)
     stable = 0.5 * c.K_a / (1.0 - c.L_pop) if c.L_pop < 1.0 else _product(c.K_a, inf)
     value_span = (c.L_s + c.L_a + c.L_h) / (1.0 - gamma * c.delta)
     q_mean_field = (c.L_mu + _product(0.5 * gamma * value_span, c.K_mu)) / (1.0 - gamma)
@@ -269,8 +290,13 @@ def _product(first: float, second: float) -> float:
     return first * second if first and second else 0.0
 
 
-def policy_floor(game: MeanFieldGame, regularizer: Regularizer) -> float:
-    """Return h_max - L_h: an optimal regularized policy lies in U = {u : h(u) >= h_max - L_h} (docs/theory.md, 2)."""
+def policy_floor(game: Game, regularizer: Regularizer) -> float:
+    """Return h_max - L_h: an optimal regularized policy lies in U = {u : h(u) >= h_max - L_h} (docs/theory.md, 2).
+
+    Minus infinity, no floor, for a game given by functions: with an estimate of L_h the set might miss the optimum.
+    """
+    if isinstance(game, FunctionGame):
+        return float("-inf")
     uniform = np.full(game.n_actions, 1.0 / game.n_actions)
     return float(regularizer.value(uniform)) - constants(game).L_h
 
@@ -283,7 +309,7 @@ def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     least_action : float
         p_inf, in [0, 1/A].
 
@@ -306,6 +332,15 @@ def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
             return n_steps, float(power.min())
         power = power @ step
     return longest, 0.0
+
+
+def reward_range(game: Game) -> tuple[float, float]:
+    """Return bounds on the rewards from below and above; of a game given by functions only the extremes seen."""
+    if isinstance(game, FunctionGame):
+        seen = [game.reward(mean_field) for mean_field in sample_mean_fields(game.n_states)]
+        return float(np.min(seen)), float(np.max(seen))
+    lowest, highest = entry_ranges(reward_rows(game), np.eye(game.n_states))
+    return float(lowest.min()), float(highest.max())
 
 
 def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
@@ -339,7 +374,7 @@ def entry_ranges(rows: Rows, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def jacobian(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     step_size: float,
     regularizer: Regularizer,
@@ -352,7 +387,7 @@ def jacobian(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     step_size : float
         eta > 0, or infinity for the best-response step.
@@ -387,13 +422,13 @@ def jacobian(
 
 
 def q_derivative(
-    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer, d_policy: np.ndarray
+    game: Game, policy: np.ndarray, regularizer: Regularizer, d_policy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return q = Gamma_q(pi, mu_pi) and its derivatives in directions of the policy, by (7.1) to (7.3).
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
         Dense.
     policy : ndarray, shape (S, A)
     regularizer : Regularizer
@@ -407,6 +442,8 @@ def q_derivative(
     """
     states = game.n_states
     mean_field = operators.stable_population(game, policy)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    game = game.linearized(mean_field)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     kernel = operators.policy_kernel(transition, policy)
     identity = np.eye(states)
@@ -416,7 +453,6 @@ def q_derivative(
     moved = np.tensordot(d_policy * mean_field[:, None], transition, axes=([1, 2], [0, 1]))
     d_mean_field = np.linalg.solve(identity - flow, moved.T).T
 
-    value = operators.state_values(game, policy, mean_field, regularizer)
     q = reward + game.discount * transition @ value
     d_features_P = d_mean_field @ game.transition_features.gradients(mean_field).T
     d_features_R = d_mean_field @ game.reward_features.gradients(mean_field).T
@@ -431,7 +467,7 @@ def q_derivative(
 
 
 def jacobian_product(
-    game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer, tolerance: float = 1e-12
+    game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, tolerance: float = 1e-12
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return d pi -> d Gamma_eta, the Jacobian at a policy as a function, for games too large for the matrix.
 
@@ -439,7 +475,7 @@ def jacobian_product(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     step_size : float
         eta > 0, or infinity for the best-response step.
@@ -453,6 +489,7 @@ def jacobian_product(
         From (S, A), rows that sum to zero, to (S, A). It raises `ConvergenceError` where the system is not solved.
     """
     mean_field = operators.stable_population(game, policy)
+    game = linear = game.linearized(mean_field)
     transition = game.transition(mean_field)
     kernel = operators.policy_kernel(transition, policy)
     weights = mean_field[:, None] * policy
@@ -476,7 +513,7 @@ def jacobian_product(
     def product(d_policy: np.ndarray) -> np.ndarray:
         moved = operators.push_forward(transition, mean_field[:, None] * d_policy)
         d_mean_field = solvers.krylov_solve(minus_flow, moved, tolerance)
-        d_target = game.reward_change(slopes_R @ d_mean_field)
+        d_target = linear.reward_change(slopes_R @ d_mean_field)
         d_target = d_target + game.discount * ((slopes_P @ d_mean_field) @ values).reshape(policy.shape)
         gain = (d_policy * slope).sum(axis=1) + (policy * d_target).sum(axis=1)
         d_value = solvers.discounted_sum(kernel, game.discount, gain)
@@ -487,18 +524,22 @@ def jacobian_product(
     return product
 
 
-def is_small(game: MeanFieldGame) -> bool:
+def is_small(game: Game) -> bool:
     """Return whether `constants` takes seconds at most."""
+    if isinstance(game, FunctionGame):
+        return True
     pairs = game.n_states * game.n_actions
     return pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT
 
 
-def population_contraction(game: MeanFieldGame) -> tuple[float, Kind]:
+def population_contraction(game: Game) -> tuple[float, Kind]:
     """Return L_pop and whether it is exact, at a cost that a large game can bear (docs/theory.md, section 4).
 
     Small games: of `constants`. Large ones: an upper bound. Rows have in common at least sum_y min_{s,a} P(y|s,a), so
     delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.
     """
+    if isinstance(game, FunctionGame):
+        return constants(game).L_pop, "estimate"
     if is_small(game):
         none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
         found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))

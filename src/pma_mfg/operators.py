@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pma_mfg import solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
 
@@ -24,12 +25,12 @@ STATIONARITY_TOLERANCE = 1e-13
 UNREACHABLE = 1e-12
 
 
-def population_update(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def population_update(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """Gamma_pop(mu, pi)(y) = sum_{s,a} mu(s) pi(a|s) P(y|s,a,mu), equation (1).
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     mean_field : ndarray, shape (S,)
     policy : ndarray, shape (S, A)
 
@@ -86,15 +87,18 @@ def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:
     return np.asarray(terms @ value).reshape(terms.shape[0], game.base_reward.size)
 
 
-def population_jacobian(game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def population_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """J(y, z) = d Gamma_pop(mu, pi)(y) / d mu(z), shape (S, S); acts on directions that sum to zero."""
+    game = game.linearized(mean_field)
     flow = to_dense(flow_per_feature(game, mean_field[:, None] * policy))
     gradients = to_dense(game.transition_features.gradients(mean_field))
     return np.asarray(to_dense(policy_kernel(game.transition(mean_field), policy)).T + flow.T @ gradients)
 
 
-def population_map(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def population_map(game: Game, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return mu -> Gamma_pop(mu, pi) for one policy, with what does not depend on mu averaged over it in advance."""
+    if isinstance(game, FunctionGame):
+        return lambda mean_field: population_update(game, mean_field, policy)
     base, terms, features = game.base_transition, game.transition_terms, game.transition_features
     if len(features.links) == 0:
         kernel = policy_kernel(base, policy)
@@ -108,7 +112,7 @@ def population_map(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndar
 
 
 def stable_population(
-    game: MeanFieldGame, policy: np.ndarray, start: np.ndarray | None = None, max_iterations: int = 10_000
+    game: Game, policy: np.ndarray, start: np.ndarray | None = None, max_iterations: int = 10_000
 ) -> np.ndarray:
     """Gamma_pop^inf(pi): the mean field that the policy keeps, mu = Gamma_pop(mu, pi), equation (2).
 
@@ -118,7 +122,7 @@ def stable_population(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     start : ndarray, shape (S,), optional
         Where to start; uniform by default.
@@ -167,7 +171,7 @@ def stable_population(
 
 
 def _no_stable_population(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, history: list[float]
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, history: list[float]
 ) -> ConvergenceError:
     """Return the error of an iteration that failed, with what plain updates do from where it ended."""
     update = population_map(game, policy)
@@ -219,9 +223,7 @@ def named_classes(classes: list[np.ndarray], shown: int = 6) -> str:
     return f"{len(classes)} recurrent classes: {', '.join(names)}{', ...' if len(classes) > shown else ''}"
 
 
-def _newton_step(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray
-) -> np.ndarray | None:
+def _newton_step(game: Game, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray) -> np.ndarray | None:
     size = game.n_states
     jacobian = population_jacobian(game, mean_field, policy)
     # Remove what a column adds to the total mass: the same map on tangent directions, and the solution is tangent too.
@@ -237,7 +239,7 @@ def _newton_step(
 
 
 def _polished(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray, residual: float
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray, residual: float
 ) -> np.ndarray:
     """One more Newton step, kept if the residual falls: the last digits cost one solve."""
     candidate = _newton_step(game, policy, mean_field, updated)
@@ -247,7 +249,7 @@ def _polished(
 
 
 def state_values(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """V = (I - gamma P_pi)^{-1} (R_pi + h(pi)), shape (S,), equation (3); without a regularizer h = 0."""
     transition, reward = game.transition(mean_field), game.reward(mean_field)
@@ -264,13 +266,13 @@ def _evaluate(
 
 
 def q_values(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """Gamma_q(pi, mu)(s,a) = R(s,a,mu) + gamma sum_y P(y|s,a,mu) V(y), shape (S, A), equation (4).
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
     regularizer : Regularizer, optional
@@ -330,7 +332,7 @@ def mirror_ascent_step(
 
 
 def policy_mirror_ascent(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     step_size: float,
     regularizer: Regularizer,
@@ -341,7 +343,7 @@ def policy_mirror_ascent(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     step_size : float
         eta > 0, or infinity.
@@ -361,12 +363,12 @@ def policy_mirror_ascent(
     return mirror_ascent_step(q, policy, step_size, regularizer, floor, mirror)
 
 
-def best_response_step(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
+def best_response_step(game: Game, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
     """BR_h(pi) = argmax_u <u, Gamma_q(pi, mu_pi)(s,.)> + h(u), shape (S, A): Gamma_eta in the limit of large eta."""
     return policy_mirror_ascent(game, policy, np.inf, regularizer)
 
 
-def uniform_policy(game: MeanFieldGame) -> np.ndarray:
+def uniform_policy(game: Game) -> np.ndarray:
     """Return the policy that draws every action with the same probability, shape (S, A)."""
     return np.full((game.n_states, game.n_actions), 1.0 / game.n_actions)
 
@@ -376,7 +378,7 @@ def policy_distance(policy: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(policy - other).sum(axis=-1).max())
 
 
-def _check_policy(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
+def _check_policy(game: Game, policy: np.ndarray) -> np.ndarray:
     policy = np.asarray(policy, dtype=float)
     shape = (game.n_states, game.n_actions)
     if policy.shape != shape:

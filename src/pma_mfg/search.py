@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pma_mfg import lipschitz, operators
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Mirror, Regularizer
 
 Point = tuple[np.ndarray, ...]
@@ -220,14 +220,14 @@ def pair_along(point: Point, direction: Point, inside: Inside) -> tuple[Point, P
 # ------------------------------------------------------------------------------------ norms of the operators' Jacobians
 
 
-def update_in_mean_field(game: MeanFieldGame, point: Point) -> Norm:
+def update_in_mean_field(game: Game, point: Point) -> Norm:
     """Return the l1 norm of d Gamma_pop / d mu at ((mu,), pi)."""
     matrix = operators.population_jacobian(game, point[0][0], point[1])
     lower, upper, direction = block_norm(matrix[None, None], 1)
     return lower, upper, (direction, np.zeros_like(point[1]))
 
 
-def update_in_policy(game: MeanFieldGame, point: Point) -> Norm:
+def update_in_policy(game: Game, point: Point) -> Norm:
     """Return the norm of d Gamma_pop / d pi at ((mu,), pi), from sup_s ||.||_1 to l1."""
     mean_field = point[0][0]
     moved = mean_field[:, None, None] * game.transition(mean_field)
@@ -235,7 +235,7 @@ def update_in_policy(game: MeanFieldGame, point: Point) -> Norm:
     return lower, upper, (np.zeros_like(point[0]), direction)
 
 
-def stable_population(game: MeanFieldGame, point: Point) -> Norm:
+def stable_population(game: Game, point: Point) -> Norm:
     """Return the norm of the derivative of the stable population at (pi,), from sup_s ||.||_1 to l1, by (7.1)."""
     mean_field = operators.stable_population(game, point[0])
     flow = operators.population_jacobian(game, mean_field, point[0])
@@ -263,7 +263,7 @@ def mirror_step(regularizer: Regularizer, step_size: float, point: Point) -> Nor
 
 
 def policy_mirror_ascent(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     step_size: float,
     mirror: Mirror,

@@ -6,6 +6,7 @@ the tagged learner's place on a trajectory that is never reset.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy.sparse import csc_array, csr_array, issparse
 
 from pma_mfg import kernels
 from pma_mfg.errors import InputError
+from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Features, MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Regularizer
 
@@ -159,6 +161,38 @@ def policy_tables(
     return policy, _floats(h), slot_tables, aliases
 
 
+def function_tables(
+    game: FunctionGame, policy: np.ndarray, regularizer: Regularizer | None
+) -> Callable[[np.ndarray], tuple[Tables, Tables]]:
+    """Return the function from a mean field to `game_tables` and `policy_tables`, frozen there, for one step.
+
+    What does not depend on the mean field is built once; every entry is stored, zero or not, and agents never move one
+    by one from alias tables.
+    """
+    size, pairs = game.n_states, game.n_states * game.n_actions
+    policy = _floats(policy)
+    h = np.zeros(size) if regularizer is None else _floats(regularizer.value(policy))
+
+    def no_terms(entries: int) -> Tables:
+        return np.zeros((0, entries)), _integers([]), _integers([]), _floats([])
+
+    states, none, features = np.arange(size), _integers(np.zeros(pairs + 1)), _features(Features.none(size))
+    rows = _integers(size * np.arange(pairs + 1)), _integers(np.tile(states, pairs))
+    pair_terms, rewards = no_terms(pairs * size), (none, _integers([]), _floats([]))
+    slots = _integers(states), _integers(size * np.arange(size + 1)), _integers(np.repeat(states, size))
+    slot_terms, starts = no_terms(size * size), _integers(size * np.arange(size + 1))
+    vertices = np.zeros((0, size * size)), np.zeros((0, 2 * size * size), dtype=np.int64)
+    aliases = (starts, _integers(np.tile(states, size)), *vertices)
+
+    def at(mean_field: np.ndarray) -> tuple[Tables, Tables]:
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        averaged = np.matmul(policy[:, None, :], transition)[:, 0, :]
+        tables = ((*rows, _floats(transition.ravel()), pair_terms, none), features, _floats(reward.ravel()), rewards)
+        return (*tables, features), (policy, h, (*slots, _floats(averaged.T).ravel(), slot_terms), aliases)
+
+    return at
+
+
 def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, Table]:
     """Return row s A + a, successor and P0 of the entries of the transitions, (nnz,) each, and the P_k, (K, nnz)."""
     table = game.base_transition
@@ -207,13 +241,13 @@ def _integers(array: ArrayLike) -> np.ndarray:
 
 
 def initial_population(
-    game: MeanFieldGame, n_agents: int, rng: np.random.Generator, mean_field: np.ndarray | None = None
+    game: Game, n_agents: int, rng: np.random.Generator, mean_field: np.ndarray | None = None
 ) -> Population:
     """Draw the states of N agents independently from a mean field; the tagged agent's first action is uniform.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     n_agents : int
         N, from 2 to 10^15.
     rng : numpy.random.Generator
@@ -244,7 +278,7 @@ def ergodic_averages(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     n_agents : int
         N, from 2 to 10^15.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import lipschitz, operators, seeds
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.functions import Game
 from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
 
@@ -38,7 +38,7 @@ class Spread:
 
 
 def td_moments(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
     n_updates: int,
@@ -53,7 +53,7 @@ def td_moments(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     regularizer : Regularizer
     n_updates : int
@@ -94,14 +94,12 @@ def td_moments(
     return mean, moment - np.outer(mean, mean)
 
 
-def predicted_spread(
-    game: MeanFieldGame, regularizer: Regularizer, equilibrium: np.ndarray, schedule: Schedule
-) -> Spread:
+def predicted_spread(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, schedule: Schedule) -> Spread:
     """Return the disagreement of agents that start with one policy, after the schedule's epochs, to first order.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Interior.

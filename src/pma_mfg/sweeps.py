@@ -26,6 +26,7 @@ from pma_mfg import (
     td_moments,
 )
 from pma_mfg.agents import Agents
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
@@ -33,7 +34,7 @@ from pma_mfg.storage import Checkpoint
 
 
 def ctd_errors(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
     name: str,
@@ -51,7 +52,7 @@ def ctd_errors(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     policy : ndarray, shape (S, A)
         Held by all agents.
@@ -83,9 +84,13 @@ def ctd_errors(
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer)
-    solvable = finite_population.n_lumped_states(game, n_agents) <= finite_population.MAX_STATES
-    limit_of = finite_population.learning_limit if solvable else fluctuations.large_population_q
-    predicted = limit_of(game, policy, n_agents, regularizer) - truth
+    if (
+        isinstance(game, MeanFieldGame)
+        and finite_population.n_lumped_states(game, n_agents) <= finite_population.MAX_STATES
+    ):
+        predicted = finite_population.learning_limit(game, policy, n_agents, regularizer) - truth
+    else:
+        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
     scale = learning.td_scale(game, policy)
     runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
 
@@ -137,7 +142,7 @@ def ctd_errors(
 
 
 def ctd_moments(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
     name: str,
@@ -151,7 +156,7 @@ def ctd_moments(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     policy : ndarray, shape (S, A)
     name : str
@@ -193,7 +198,7 @@ def theorem_schedules(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     name : str
     epsilons : sequence of float
@@ -214,7 +219,7 @@ def theorem_schedules(
 
 
 def learning_errors(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     name: str,
@@ -233,7 +238,7 @@ def learning_errors(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Its policy.
@@ -331,7 +336,7 @@ def finite_population_bias(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     policy : ndarray, shape (S, A)
         Held by all agents.
@@ -382,7 +387,7 @@ def finite_population_bias(
 
 
 def policy_limits(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     name: str,
@@ -393,7 +398,7 @@ def policy_limits(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
     name : str
@@ -425,7 +430,7 @@ def exact_limits(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Its policy.
@@ -483,7 +488,7 @@ def agreement(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     policy : ndarray, shape (S, A)
         Held by all agents.
@@ -540,7 +545,7 @@ def nash_gaps(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Its policy, positive.
@@ -599,7 +604,7 @@ class IndependentRuns:
 
 
 def independent_errors(
-    game: MeanFieldGame,
+    game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     name: str,
@@ -613,7 +618,7 @@ def independent_errors(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
         Its policy.
@@ -691,9 +696,7 @@ def independent_errors(
     return pd.concat([chosen, table.drop(columns="setting")], axis=1)
 
 
-def _measure_agents(
-    game: MeanFieldGame, regularizer: Regularizer, equilibrium: np.ndarray, agents: Agents
-) -> tuple[float, ...]:
+def _measure_agents(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, agents: Agents) -> tuple[float, ...]:
     """Return the numbers `_INDEPENDENT`; policies are expanded slice by slice."""
     n_agents = len(agents.states)
     starts = range(0, n_agents, independents.SLICE)

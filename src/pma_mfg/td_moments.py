@@ -14,7 +14,7 @@ import numpy as np
 
 from pma_mfg import operators
 from pma_mfg.errors import InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
 SOURCE = "td_moments"
@@ -35,12 +35,12 @@ class Moments:
     mean_square: np.ndarray
 
 
-def pair_chain(game: MeanFieldGame, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pair_chain(game: Game, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the transitions of the pair (s, a) in the stable population, and its stationary law.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
 
     Returns
@@ -55,7 +55,7 @@ def pair_chain(game: MeanFieldGame, policy: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def moments(
-    game: MeanFieldGame,
+    game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
     n_updates: Sequence[int],
@@ -71,7 +71,7 @@ def moments(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
     regularizer : Regularizer
     n_updates : sequence of int
@@ -137,12 +137,12 @@ def moments(
     return Moments(np.array(means), np.array(squares))
 
 
-def forgetting_rate(game: MeanFieldGame, policy: np.ndarray) -> float:
+def forgetting_rate(game: Game, policy: np.ndarray) -> float:
     """Return |lambda_2| of the learner's chain in the stable population: the mixing bias falls as its M_mix-th power.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     policy : ndarray, shape (S, A)
 
     Returns

@@ -78,11 +78,16 @@ def test_registry_names_every_figure():
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_saving_twice_gives_the_same_bytes(figure, drawn_table, tmp_path):
+def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(figure, drawn_table, tmp_path):
     draw = plotting.FIGURES[figure][2]
-    first = draw(drawn_table(figure))
-    for name, drawing in (("once", first), ("again", first), ("anew", draw(drawn_table(figure)))):
-        plotting.save(drawing, tmp_path / name)
+    with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
+        before = dict(matplotlib.rcParams)
+        first = draw(drawn_table(figure))
+        for name in ("once", "again"):
+            plotting.save(first, tmp_path / name)
+        assert dict(matplotlib.rcParams) == before
+    assert 31.0 not in {text.get_fontsize() for text in first.findobj(matplotlib.text.Text)}
+    plotting.save(draw(drawn_table(figure)), tmp_path / "anew")
     for suffix in ("png", "svg"):
         once, again, anew = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("once", "again", "anew"))
         assert once == again == anew
@@ -99,16 +104,6 @@ def test_another_process_gives_the_same_bytes(tmp_path):
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed, "MPLBACKEND": "svg"})
     for suffix in ("png", "svg"):
         assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-def test_drawing_leaves_the_global_settings_alone(figure, drawn_table, tmp_path):
-    with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
-        before = dict(matplotlib.rcParams)
-        drawing = plotting.FIGURES[figure][2](drawn_table(figure))
-        plotting.save(drawing, tmp_path / "figure")
-        assert dict(matplotlib.rcParams) == before
-    assert 31.0 not in {text.get_fontsize() for text in drawing.findobj(matplotlib.text.Text)}
 
 
 @pytest.mark.parametrize("figure", FIGURES)

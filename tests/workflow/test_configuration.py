@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def parameters(content: dict[str, Any]) -> dict[str, Any]:
 BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "unknown key": (lambda c: c.update(sead=1), ("(top level)", "sead", "only the keys", "seed")),
     "unknown key below": (lambda c: c["ctd"].update(burn_in=1), ("ctd", "burn_in", "n_waiting")),
-    "missing key": (lambda c: c.pop("bias"), ("no key bias",)),
+    "missing key": (lambda c: c.pop("seed"), ("no key seed",)),
     "wrong type": (lambda c: c.update(seed="one"), ("seed", "'one'", "integer")),
     "a fraction of a replicate": (lambda c: c["ctd"].update(n_replicates=2.5), ("ctd.n_replicates", "2.5", "integer")),
     "discount of one": (lambda c: parameters(c).update(discount=1.0), ("games.smooth", "discount", "1.0", "[0, 1)")),
@@ -178,3 +179,28 @@ def test_unreadable_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
         configuration.load(tmp_path / "broken.yaml", SCHEMA)
     with pytest.raises(InputError, match=r"absent\.yaml.*No such file"):
         configuration.load(tmp_path / "absent.yaml", SCHEMA)
+
+
+def test_every_experiment_may_be_left_out() -> None:
+    needed = ("seed", "results", "figures", "games")
+    configuration.check({key: SMOKE[key] for key in needed}, SCHEMA, "mine.yaml")
+    for section in configuration.SECTIONS:
+        configuration.check({key: SMOKE[key] for key in (*needed, section)}, SCHEMA, "mine.yaml")
+        configuration.check({key: value for key, value in SMOKE.items() if key != section}, SCHEMA, "mine.yaml")
+
+
+def test_one_game_and_one_experiment_run_to_their_tables_figures_and_claims_alone(
+    fresh_copy: Path, run: Callable[..., Any]
+) -> None:
+    content = {key: SMOKE[key] for key in ("seed", "results", "figures")}
+    content["games"] = {"certified": SMOKE["games"]["certified"]}
+    content["convergence"] = {**SMOKE["convergence"], "games": ["certified"], "n_starts": 1}
+    (fresh_copy / "mine.yaml").write_text(yaml.safe_dump(content))
+    done = run(fresh_copy, "workflow/run.py", "mine.yaml")
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = fresh_copy / SMOKE["results"]
+    tables = {path.stem for path in (results / "tables").iterdir()}
+    assert tables == {"equilibria", "assumptions", "iterates", "rates", "certified"}
+    assert {path.stem for path in (results / "figures").glob("*.png")} == {"equilibria", "contraction"}
+    claimed = {record["id"] for record in json.loads((results / "claims.json").read_text())}
+    assert claimed == {"C1c", "C1d", "C1d-certificate"}

@@ -16,6 +16,17 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+
+class LeftOut(dict):
+    """A section that the configuration leaves out: no games, no settings; its rules stay, and nothing asks for them."""
+
+    def __missing__(self, key):
+        return LeftOut()
+
+
+for section in (*configuration.SECTIONS, "claims"):
+    config.setdefault(section, LeftOut())
+
 # jobs find the pma-mfg of this environment, also where it was not activated
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
@@ -67,6 +78,12 @@ def game_file(wildcards):
     """The file of a game that the user brings, none for a game that is generated."""
     game = config["games"][wildcards.game]
     return [game["file"]] if "file" in game else []
+
+
+def made_game(wildcards):
+    """The file of a game in the results: arrays, or the checked copy of the user's Python file."""
+    suffix = Path(config["games"][wildcards.game].get("file", ".npz")).suffix
+    return f"{RESULTS}/games/{wildcards.game}{'.py' if suffix == '.py' else '.npz'}"
 
 
 def game_arguments(wildcards):

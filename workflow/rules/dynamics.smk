@@ -1,7 +1,7 @@
 rule dynamics:
     input:
         library("dynamics", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         histories=f"{RESULTS}/points/histories/{{game}}.parquet",
@@ -30,7 +30,7 @@ rule dynamics:
 rule damping:
     input:
         library("dynamics", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         damping=f"{RESULTS}/points/damping/{{game}}.parquet",
@@ -58,7 +58,7 @@ rule damping:
 rule basins:
     input:
         library("dynamics", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         departures=f"{RESULTS}/points/departures/{{game}}.parquet",

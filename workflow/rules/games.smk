@@ -18,10 +18,30 @@ rule game:
         "pma-mfg {params.arguments} --out {output} --log {log}"
 
 
+rule game_functions:
+    input:
+        library("games"),
+        game_file,
+    output:
+        f"{RESULTS}/games/{{game}}.py",
+    log:
+        f"{RESULTS}/logs/game/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/game/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        arguments=game_arguments,
+    message:
+        "Check the functions of the game {wildcards.game}"
+    shell:
+        "pma-mfg {params.arguments} --out {output} --log {log}"
+
+
 rule solve:
     input:
         library("equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
     output:
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
         table=f"{RESULTS}/points/equilibria/{{game}}.parquet",

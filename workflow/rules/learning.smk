@@ -19,7 +19,7 @@ rule ctd:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         errors=f"{RESULTS}/points/ctd/{{game}}_{{n_agents}}.parquet",
@@ -50,7 +50,7 @@ rule ctd:
 rule moments:
     input:
         library("sweeps", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/moments/{{game}}.parquet",
@@ -74,7 +74,7 @@ rule learn_epsilon:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/epsilon/{{game}}_{{epsilon}}.parquet",
@@ -101,7 +101,7 @@ rule learn_epsilon:
 rule schedules:
     input:
         library("sweeps", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/schedules/{{game}}.parquet",
@@ -125,7 +125,7 @@ rule prescribed:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/prescribed/{{game}}_{{epsilon}}.parquet",
@@ -152,7 +152,7 @@ rule learn_population:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/population/{{game}}_{{n_agents}}.parquet",
@@ -181,7 +181,7 @@ rule bias:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/bias/{{game}}_{{n_agents}}.parquet",
@@ -206,7 +206,7 @@ rule limits:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/limits/{{game}}.parquet",
@@ -230,7 +230,7 @@ rule exact:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/exact/{{game}}.parquet",
@@ -254,7 +254,7 @@ rule agreement:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/agreement/{{game}}.parquet",
@@ -280,7 +280,7 @@ rule nash:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/nash/{{game}}.parquet",
@@ -302,7 +302,7 @@ rule independent:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/independent/{{game}}_{{sweep}}.parquet",
@@ -326,7 +326,7 @@ rule independent_epsilon:
     input:
         library("sweeps", "equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         agents=f"{RESULTS}/points/independent_agents/{{game}}.parquet",

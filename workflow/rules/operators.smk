@@ -1,7 +1,7 @@
 rule check_operators:
     input:
         library("checks", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/ratios/{{game}}.parquet",
@@ -26,7 +26,7 @@ rule check_operators:
 rule converge:
     input:
         library("checks", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         iterates=f"{RESULTS}/points/iterates/{{game}}.parquet",
@@ -54,7 +54,7 @@ rule converge:
 rule phase:
     input:
         library("checks", "games"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
     output:
         phase=f"{RESULTS}/points/phase/{{game}}.parquet",
         strengths=f"{RESULTS}/points/strengths/{{game}}.parquet",
@@ -80,7 +80,7 @@ rule phase:
 rule assumptions:
     input:
         library("checks", "equilibrium"),
-        game=f"{RESULTS}/games/{{game}}.npz",
+        game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         f"{RESULTS}/points/assumptions/{{game}}.parquet",

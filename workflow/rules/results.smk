@@ -39,6 +39,9 @@ TABLES = {
     ],
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
 }
+# what the configuration leaves out has no table, no claim and no figure
+TABLES = {name: files for name, files in TABLES.items() if files}
+FIGURES = {name: tables for name, tables in FIGURES.items() if set(tables) <= set(TABLES)}
 
 
 rule table:
@@ -63,7 +66,10 @@ rule table:
 rule claims:
     input:
         library("claims"),
-        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=[*claims.TABLES, "assumptions"]),
+        tables=expand(
+            f"{RESULTS}/tables/{{table}}.parquet",
+            table=[name for name in (*claims.TABLES, "assumptions") if name in TABLES],
+        ),
     output:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
@@ -75,12 +81,11 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        tables=lambda wildcards, input: Path(input.tables[0]).parent,
         tolerances=" ".join(f"--{name.replace('_', '-')} {value}" for name, value in config["claims"].items()),
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {params.tables} {params.tolerances}"
+        "pma-mfg claims --tables {input.tables} {params.tolerances}"
         " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions} --log {log}"
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game, load_functions, problems
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
-from pma_mfg.storage import read_arrays, write_arrays
+from pma_mfg.storage import read_arrays, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
 _FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
@@ -21,15 +22,20 @@ _MATRIX_PARTS = ("data", "indices", "indptr", "shape")
 _LABELS = ("state_labels", "action_labels")
 
 
-def save(game: MeanFieldGame, path: str | Path) -> None:
+def save(game: Game, path: str | Path) -> None:
     """Write a game to `path`; written atomically, with a hash of the content.
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     path : path-like
-        Usually ending in ``.npz``.
+        Usually ending in ``.npz``; ending in ``.py`` for a game that was read from such a file, whose text is written.
     """
+    if isinstance(game, FunctionGame):
+        if Path(path).suffix != ".py" or not game.text:
+            raise InputError("games.save", "path", str(path), "a path ending in .py, of a game read from such a file")
+        write_text(path, game.text)
+        return
     arrays = {name: getattr(game, name) for name in _TABLES}
     arrays["discount"] = np.array(float(game.discount))
     for kind in ("transition", "reward"):
@@ -49,8 +55,10 @@ def save(game: MeanFieldGame, path: str | Path) -> None:
     write_arrays(path, arrays, metadata)
 
 
-def load(path: str | Path) -> MeanFieldGame:
-    """Read and validate a game.
+def load(path: str | Path) -> Game:
+    """Read and validate a game: arrays from ``.npz``, which never runs code, or Python functions from ``.py``.
+
+    A Python file is run (`functions.load_functions` says what it defines): load only files that you trust.
 
     A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms
     and features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
@@ -63,7 +71,7 @@ def load(path: str | Path) -> MeanFieldGame:
 
     Returns
     -------
-    MeanFieldGame
+    MeanFieldGame or FunctionGame
 
     Raises
     ------
@@ -71,6 +79,12 @@ def load(path: str | Path) -> MeanFieldGame:
         Names the file, the array, the value and what is allowed.
     """
     source = str(path)
+    if Path(path).suffix == ".py":
+        game = load_functions(path)
+        if found := problems(game):
+            count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
+            raise InputError(source, found[0], count, f"none (see pma-mfg validate {source})")
+        return game
     loaded: list[MeanFieldGame] = []
 
     def build(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:

@@ -350,6 +350,15 @@ class MeanFieldGame:
             **changes,
         )
 
+    def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
+        """Return this game, whose features know their derivatives; as of a `FunctionGame`."""
+        return self
+
+    def differentiable_at(self, mean_field: np.ndarray) -> bool:
+        """Return whether no feature has its kink at a mean field."""
+        families = (self.transition_features, self.reward_features)
+        return all(features.differentiable_at(mean_field) for features in families)
+
     def validate(self, source: str) -> None:
         """Check the game and raise an `InputError` that names `source` and the field.
 

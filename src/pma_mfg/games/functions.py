@@ -1,0 +1,338 @@
+"""Mean field games given by two Python functions (docs/theory.md, section 1.2).
+
+A `FunctionGame` is solved exactly, simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no
+features: nothing about it is proved, its Lipschitz constants are estimates, and derivatives come from differences.
+Functions that take both kinds are annotated with `Game`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from pma_mfg.errors import Description, InputError
+from pma_mfg.games.model import ROW_SUM_TOLERANCE, Features, MeanFieldGame
+
+#: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
+DIFFERENCE_STEP = 1e-5
+#: Sum over z of mu(z) D_z, in units of the largest D_z, above which a game counts as not differentiable at mu: it is 0
+#: where it is differentiable, up to the error of the differences, some 1e-10 for functions of order one.
+KINK_TOLERANCE = 1e-6
+#: Random mean fields, beside the vertices and the uniform one, at which a game is examined.
+POINTS = 64
+#: Problems that are told of one function.
+SHOWN = 8
+
+Function = Callable[[np.ndarray], Any]
+
+
+class Linearization(MeanFieldGame):
+    """The first-order tables of a game at one mean field: right there and in the derivatives, no game elsewhere."""
+
+    def __post_init__(self) -> None:
+        """Check nothing: the tangent of a stochastic table may leave the simplex at once."""
+
+
+@dataclass(frozen=True)
+class FunctionGame:
+    """A stationary, discounted mean field game given by two functions of the mean field.
+
+    Parameters
+    ----------
+    discount : float
+        gamma, in [0, 1).
+    transition_function : callable
+        From mu, shape (S,), to P(s'|s,a,mu), shape (S, A, S).
+    reward_function : callable
+        From mu, shape (S,), to R(s,a,mu), shape (S, A).
+    n_states, n_actions : int
+    state_labels, action_labels : tuple of str
+        S and A names, or none.
+    layout : ndarray, shape (S, 2), or None
+        As in `MeanFieldGame`.
+    source : str
+        The file, for messages.
+    text : str
+        What the file holds; `games.save` writes it.
+    """
+
+    discount: float
+    transition_function: Function
+    reward_function: Function
+    n_states: int
+    n_actions: int
+    state_labels: tuple[str, ...] = ()
+    action_labels: tuple[str, ...] = ()
+    layout: np.ndarray | None = None
+    source: str = "function game"
+    text: str = ""
+
+    @property
+    def family(self) -> str:
+        """The family's name, as of a `MeanFieldGame`."""
+        return "functions"
+
+    def transition(self, mean_field: np.ndarray) -> np.ndarray:
+        """Return P(s'|s,a,mu), shape (S, A, S), for a mean field of shape (S,)."""
+        shape = (self.n_states, self.n_actions, self.n_states)
+        return _called(self.transition_function, "transition", mean_field, shape, self.source)
+
+    def reward(self, mean_field: np.ndarray) -> np.ndarray:
+        """Return R(s,a,mu), shape (S, A), for a mean field of shape (S,)."""
+        return _called(self.reward_function, "reward", mean_field, (self.n_states, self.n_actions), self.source)
+
+    def dense(self, source: str) -> FunctionGame:
+        """Return this game, whose tables are dense; `source` as in `MeanFieldGame.dense`."""
+        return self
+
+    def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
+        """Return the tables at a mean field with their derivatives, by one-sided second-order differences.
+
+        With D_z the derivative in the direction e_z - mu, which stays in the simplex, P(mu + x) = P(mu) + sum_z x(z)
+        D_z + O(x^2) for every x that sums to zero; the error is in docs/theory.md, section 1.2.
+
+        Parameters
+        ----------
+        mean_field : ndarray, shape (S,)
+
+        Returns
+        -------
+        MeanFieldGame
+            For derivatives at `mean_field`; not stochastic elsewhere.
+        """
+        features = Features.build(np.eye(self.n_states), -np.asarray(mean_field, dtype=float))
+        base, terms = zip(*(differences(of, mean_field) for of in (self.transition, self.reward)), strict=True)
+        return Linearization(self.discount, base[0], base[1], terms[0], features, terms[1], features, self.family)
+
+    def differentiable_at(self, mean_field: np.ndarray) -> bool:
+        """Return whether the derivatives in the directions e_z - mu, whose mean is zero, have the mean zero."""
+        for of in (self.transition, self.reward):
+            terms = differences(of, mean_field)[1]
+            if np.abs(np.tensordot(mean_field, terms, axes=1)).max() > KINK_TOLERANCE * max(1.0, np.abs(terms).max()):
+                return False
+        return True
+
+
+#: What code takes that works for both kinds of games.
+Game = MeanFieldGame | FunctionGame
+
+
+def with_features(game: Game, source: str) -> MeanFieldGame:
+    """Return a game as data, or raise an `InputError` that says why a game given by functions will not do.
+
+    Parameters
+    ----------
+    game : Game
+    source : str
+        What needs features, for the message.
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    if isinstance(game, FunctionGame):
+        reason = "a game with features (a family or .npz): of Python functions no bound can be proved"
+        raise InputError(source, "game", Description(game.source), reason)
+    return game
+
+
+def differences(function: Function, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return f(mu) and its derivatives in the directions e_z - mu, z = 0..S-1 along a new first axis."""
+    here, step = function(mean_field), DIFFERENCE_STEP
+    found = np.empty((len(mean_field), *here.shape))
+    for z, vertex in enumerate(np.eye(len(mean_field))):
+        near, far = (function((1.0 - t) * mean_field + t * vertex) for t in (step, 2.0 * step))
+        found[z] = (4.0 * (near - here) - (far - here)) / (2.0 * step)
+    return here, found
+
+
+def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
+    """Return the uniform mean field, the vertices and random ones near the boundary and inside, shape (M, S)."""
+    rng = np.random.default_rng(0)
+    inside = [rng.dirichlet(np.full(n_states, shape), size=count // 2) for shape in (0.3, 1.0)]
+    return np.concatenate([np.full((1, n_states), 1.0 / n_states), np.eye(n_states), *inside])
+
+
+def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[int, ...], source: str) -> np.ndarray:
+    """Call a user's function, and say in one line what went wrong."""
+    try:
+        table = np.array(function(np.array(mean_field, dtype=float)), dtype=float)
+    except Exception as error:  # whatever a user's code raises
+        raise _failure(source, name, error) from None
+    if table.shape != shape:
+        raise InputError(source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
+    return table
+
+
+def _failure(source: str, name: str, error: BaseException) -> InputError:
+    """Return an exception of the user's code as an InputError with the line of the file."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    if line is None:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+        line = lines[-1] if lines else None
+    place = f", line {line}" if line else ""
+    words = error.msg if isinstance(error, SyntaxError) else error
+    return InputError(source, f"{name}{place}", Description(f"{type(error).__name__}: {words}"), "code that runs")
+
+
+def load_functions(path: str | Path) -> FunctionGame:
+    """Run a Python file and return the game that it defines; what it says of itself is checked, not the tables.
+
+    The file is run as it stands, with all that it does: load only files that you trust. It is to be self-contained (it
+    may import installed packages), and defines `discount`; `transition(mean_field)` and `reward(mean_field)`;
+    `state_labels` or `n_states`; `action_labels` and `layout` if it likes.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    FunctionGame
+
+    Raises
+    ------
+    InputError
+        If the file does not run, or lacks something; with the line.
+    """
+    source = str(path)
+    try:
+        text = Path(path).read_text()
+    except FileNotFoundError:
+        raise InputError(source, "file", Description("nothing there"), "an existing Python file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(source, "file", Description(error), "a readable Python file") from None
+    found: dict[str, Any] = {"__name__": Path(path).stem, "__file__": source}
+    try:
+        code: CodeType = compile(text, source, "exec")
+        exec(code, found)
+    except Exception as error:
+        raise _failure(source, "file", error) from None
+    for name in ("transition", "reward"):
+        if not callable(found.get(name)):
+            raise InputError(source, name, Description("nothing"), f"a function {name}(mean_field) in the file")
+    discount = found.get("discount", Description("nothing"))
+    if isinstance(discount, bool) or not isinstance(discount, float | int) or not 0.0 <= discount < 1.0:
+        raise InputError(source, "discount", discount, "a number in [0, 1)")
+    labels: dict[str, tuple[str, ...]] = {}
+    for name in ("state_labels", "action_labels"):
+        given = found.get(name, ())
+        if not isinstance(given, list | tuple) or not all(isinstance(label, str) for label in given):
+            raise InputError(source, name, given, "a list of strings")
+        labels[name] = tuple(given)
+    n_states = found.get("n_states", len(labels["state_labels"]) or Description("nothing"))
+    if isinstance(n_states, bool) or not isinstance(n_states, int | np.integer) or n_states < 1:
+        raise InputError(source, "n_states", n_states, "n_states, an integer >= 1, or state_labels in the file")
+    uniform = np.full(n_states, 1.0 / n_states)
+    try:
+        reward = np.array(found["reward"](uniform), dtype=float)
+    except Exception as error:
+        raise _failure(source, "reward", error) from None
+    if reward.ndim != 2 or reward.shape[0] != n_states or reward.shape[1] < 1:
+        shape = Description(f"an array of shape {reward.shape}")
+        raise InputError(source, "reward", shape, f"shape (S, A) = ({n_states}, number of actions)")
+    n_actions = reward.shape[1]
+    for name, count in (("state_labels", n_states), ("action_labels", n_actions)):
+        if labels[name] and len(labels[name]) != count:
+            raise InputError(source, name, labels[name], f"{count} strings, or none")
+    layout = found.get("layout")
+    if layout is not None:
+        layout = np.asarray(layout, dtype=float)
+        if layout.shape != (n_states, 2) or not np.isfinite(layout).all():
+            raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
+    functions = found["transition"], found["reward"]
+    settings: dict[str, Any] = {**labels, "layout": layout, "source": source, "text": text}
+    return FunctionGame(float(discount), *functions, int(n_states), n_actions, **settings)
+
+
+def problems(game: FunctionGame) -> list[str]:
+    """Return what is wrong with a game's functions, in plain words; empty for a sound game.
+
+    Examined at the uniform mean field, at the vertices of the simplex and at 64 random mean fields: no proof. Each kind
+    of problem is told once per function, where it is worst, and at how many of the mean fields it appears.
+
+    Parameters
+    ----------
+    game : FunctionGame
+
+    Returns
+    -------
+    list of str
+    """
+    found: list[str] = []
+    points = sample_mean_fields(game.n_states)
+    for name in ("transition", "reward"):
+        worst: dict[str, tuple[float, str, int]] = {}
+        for mean_field in points:
+            for kind, size, words in _problems_at(game, name, mean_field):
+                known = worst.get(kind, (-1.0, "", 0))
+                told = (size, words) if size > known[0] else known[:2]
+                worst[kind] = (*told, known[2] + 1)
+        for _, words, count in list(worst.values())[:SHOWN]:
+            fine = f"; the other {len(points) - count} are fine" if count < len(points) else ""
+            found.append(f"{name}: {words} (at {count} of {len(points)} mean fields tried{fine})")
+    return found
+
+
+def _problems_at(game: FunctionGame, name: str, mean_field: np.ndarray) -> list[tuple[str, float, str]]:
+    """Return kind, size and words of each problem of one function at one mean field."""
+    where = f"at {_named(mean_field)}"
+    function = game.transition_function if name == "transition" else game.reward_function
+    given = mean_field.copy()
+    try:
+        table = (game.transition if name == "transition" else game.reward)(mean_field)
+        function(given)
+        again = np.array(function(mean_field.copy()), dtype=float)
+    except InputError as error:
+        return [("fails", 0.0, f"{error.field}: {error.value}, expected {error.allowed}, {where}")]
+    except Exception as error:
+        return [("fails", 0.0, f"{type(error).__name__}: {error}, when called again {where}")]
+    found: list[tuple[str, float, str]] = []
+    if not np.array_equal(given, mean_field):
+        found.append(("modifies", 0.0, f"it modifies its argument {where}: it is to work on a copy"))
+    if not np.array_equal(table, again, equal_nan=True):
+        found.append(("random", 0.0, f"called twice, it returns two different arrays {where}: nothing may be drawn"))
+    if not np.isfinite(table).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
+        border = " (some states are empty there: mind divisions and logarithms)" if mean_field.min() == 0.0 else ""
+        found.append(("finite", 0.0, f"{_entry(game, name, place)} = {table[place]} {where}, not finite{border}"))
+        return found
+    if name == "transition":
+        if table.min() < -ROW_SUM_TOLERANCE:
+            place = tuple(int(i) for i in np.unravel_index(int(table.argmin()), table.shape))
+            words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: a probability cannot be negative"
+            found.append(("negative", -float(table.min()), words))
+        excess = table.sum(axis=2) - 1.0
+        if np.abs(excess).max() > ROW_SUM_TOLERANCE * max(1, game.n_states):
+            s, a = (int(i) for i in np.unravel_index(int(np.abs(excess).argmax()), excess.shape))
+            row = f"P(. | {_label(game.state_labels, s)}, {_label(game.action_labels, a)})"
+            words = f"{row} sums to {1.0 + excess[s, a]:.9g} {where}: {excess[s, a]:+.3g} beside 1"
+            found.append(("sum", float(np.abs(excess).max()), words))
+    return found
+
+
+def _label(labels: tuple[str, ...], i: int) -> str:
+    return f"{i} '{labels[i]}'" if labels else str(i)
+
+
+def _entry(game: FunctionGame, name: str, place: tuple[int, ...]) -> str:
+    state, action = _label(game.state_labels, place[0]), _label(game.action_labels, place[1])
+    if name == "reward":
+        return f"R(state {state}, action {action})"
+    return f"P(next state {_label(game.state_labels, place[2])} | state {state}, action {action})"
+
+
+def _named(mean_field: np.ndarray) -> str:
+    """Return a mean field in words."""
+    if mean_field.max() == 1.0:
+        return f"the vertex where all agents are in state {int(mean_field.argmax())}"
+    if np.ptp(mean_field) == 0.0:
+        return "the uniform mean field"
+    shown = ", ".join(f"{x:.4g}" for x in mean_field[:8])
+    return f"mean field ({shown}{', ...' if len(mean_field) > 8 else ''})"

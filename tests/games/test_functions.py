@@ -1,0 +1,168 @@
+"""Games given by functions: the same answers as the data games they wrap, and clear words about wrong ones."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pma_mfg import checks, cli, configuration, equilibrium, fluctuations, games, learning, lipschitz, seeds, simulation
+from pma_mfg.errors import InputError
+from pma_mfg.games import functions
+from pma_mfg.regularizers import Entropy
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTROPY = Entropy(0.1)
+SOUND = """import numpy as np
+discount = 0.8
+state_labels = ["left", "right"]
+action_labels = ["stay", "go"]
+
+def transition(mean_field):
+    stay = 0.9 - 0.3 * mean_field**2
+    P = np.zeros((2, 2, 2))
+    P[0, 0] = stay[0], 1 - stay[0]
+    P[1, 0] = 1 - stay[1], stay[1]
+    P[:, 1] = P[:, 0, ::-1]
+    return P
+
+def reward(mean_field):
+    return -np.exp(mean_field)[:, None] - np.array([0.0, 0.1])
+"""
+
+
+def pair(family: str = "planted_smooth") -> tuple[games.MeanFieldGame, games.FunctionGame]:
+    parameters: dict[str, Any] = {"strength": 0.1} if family.startswith("planted") else {}
+    game = games.make(family, n_states=3, n_actions=2, discount=0.5, seed=1, **parameters)
+    return game, games.FunctionGame(game.discount, game.transition, game.reward, 3, 2)
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "affine"])
+def test_a_wrapped_game_has_the_same_equilibrium_derivatives_and_closed_forms(family: str) -> None:
+    game, wrapped = pair(family)
+    found, other = equilibrium.solve(game, ENTROPY), equilibrium.solve(wrapped, ENTROPY)
+    np.testing.assert_allclose(other.policy, found.policy, rtol=0, atol=1e-12)
+    assert max(map(abs, other.residuals.values())) < 1e-11
+    jacobians = [lipschitz.jacobian(g, found.policy, 1.0, ENTROPY) for g in (game, wrapped)]
+    np.testing.assert_allclose(jacobians[1], jacobians[0], rtol=0, atol=1e-9)  # differences: some 1e-10, section 1.2
+    for n_agents in (10, 1000):
+        q, other_q = (fluctuations.large_population_q(g, found.policy, n_agents, ENTROPY) for g in (game, wrapped))
+        np.testing.assert_allclose(other_q, q, rtol=0, atol=1e-9)
+    assert any("estimate" in warning for warning in other.warnings)
+
+
+@pytest.mark.parametrize("n_agents", [1000, 10**6])
+@pytest.mark.parametrize("waiting", [0, 2])
+def test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw(n_agents: int, waiting: int) -> None:
+    policy = np.array([[0.3, 0.7], [0.5, 0.5], [0.9, 0.1]])
+    ends = []
+    for game in pair():
+        population = simulation.initial_population(game, n_agents, seeds.generator(0, "start"))
+        q = learning.ctd(game, policy, n_agents, ENTROPY, [30, 200], waiting, 5.0, 5.0, seeds.generator(0), population)
+        ends.append((population, q))
+    for name in ("others", "tagged", "stream"):
+        np.testing.assert_array_equal(getattr(ends[0][0], name), getattr(ends[1][0], name))
+    np.testing.assert_allclose(ends[1][1], ends[0][1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_independent_learners_of_a_wrapped_game_are_the_same(threads: int) -> None:
+    schedule = learning.Schedule(2, 20, 1, 1.0, 5.0, 5.0)
+    runs = [
+        learning.independent(g, 9000, ENTROPY, schedule, seeds.generator(0), threads=threads)  # several blocks
+        for g in pair()
+    ]
+    np.testing.assert_array_equal(runs[0].states, runs[1].states)
+    np.testing.assert_allclose(runs[1].q, runs[0].q, rtol=0, atol=1e-12)
+
+
+def test_estimates_lie_below_the_constants_and_are_never_taken_for_bounds() -> None:
+    game, wrapped = pair()
+    exact, estimated = lipschitz.constants(game), lipschitz.constants(wrapped)
+    assert set(estimated.kind.values()) == {"estimate"}
+    for name in exact.kind:
+        assert getattr(estimated, name) <= getattr(exact, name) + 1e-9
+    assert lipschitz.contraction_bound(wrapped, ENTROPY, 1.0).L_gamma == np.inf
+    assert lipschitz.policy_floor(wrapped, ENTROPY) == -np.inf
+    words = checks.assumptions_in_words(checks.assumptions(wrapped, ENTROPY, "w", 1.0).set_index("quantity"))
+    assert len(words) == 4
+    assert not [line for line in words if line.endswith(": met")]
+
+
+def test_a_kink_is_seen_where_it_is_and_nowhere_else() -> None:
+    kinked = games.make("planted_kinked", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    assert kinked.planted is not None
+    wrapped = games.FunctionGame(kinked.discount, kinked.transition, kinked.reward, 3, 2)
+    assert not wrapped.differentiable_at(kinked.planted.mean_field)
+    assert wrapped.differentiable_at(np.array([0.2, 0.3, 0.5]))
+
+
+WRONG = {
+    "no discount": (("discount = 0.8\n", ""), "discount: got nothing"),
+    "a syntax error": (("return P", "return P ="), "file, line 12: got SyntaxError"),
+    "an exception": (("stay = 0.9", "stay = 1 / 0 + 0.9"), "transition, line 7: ZeroDivisionError"),
+    "rows that do not sum to one": (("= stay[0], 1 - stay[0]", "= stay[0], 1.1 - stay[0]"), "sums to 1.1"),
+    "negative where crowded": (("0.3 * mean_field**2", "mean_field"), "a probability cannot be negative"),
+    "not finite at the boundary": (("-np.exp(mean_field)", "-np.log(mean_field)"), "not finite (some states are empty"),
+    "modifies its argument": (("    stay = 0.9", "    mean_field *= 0.5\n    stay = 0.9"), "modifies its argument"),
+    "not deterministic": (("return -np.exp", "return np.random.rand() - np.exp"), "two different arrays"),
+    "wrong shape": (("np.exp(mean_field)[:, None]", "np.exp(mean_field)[None, :, None]"), "shape (1, 2, 2)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("case", WRONG)
+def test_validate_says_in_plain_words_what_is_wrong(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old, new), words = WRONG[case]
+    assert old in SOUND
+    path = tmp_path / "mine.py"
+    path.write_text(SOUND.replace(old, new))
+    assert cli.main(["validate", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    with pytest.raises(InputError, match=r"mine\.py"):
+        games.load(path)
+
+
+def test_validate_tells_the_equilibrium_of_a_sound_game_and_copies_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, made = tmp_path / "mine.py", tmp_path / "copy.py"
+    path.write_text(SOUND)
+    assert cli.main(["validate", str(path)]) == 0
+    assert "left: population 0.5000; plays stay" in capsys.readouterr().out  # by symmetry
+    assert cli.main(["validate", str(path), "--strength", "0.3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["constants"]["K_mu"]["kind"] == "estimate"
+    assert told["equilibrium"]["strength"] == 0.3
+    assert told["equilibrium"]["exploitability"] < 1e-10
+    assert cli.main(["validate", str(path), "--out", str(made)]) == 0
+    assert made.read_text() == SOUND
+
+
+def test_a_section_that_needs_features_refuses_a_game_of_functions_before_any_job(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SOUND)
+    content = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    content["games"]["mine"] = {"file": str(tmp_path / "mine.py"), "regularizer": "entropy", "strength": 0.1}
+    schema = ROOT / "workflow/schemas/config.schema.json"
+    for section in configuration.SECTIONS:
+        changed = copy.deepcopy(content)
+        if isinstance(changed[section]["games"], list):
+            changed[section]["games"].append("mine")
+        else:
+            changed[section]["games"]["mine"] = next(iter(changed[section]["games"].values()))
+        if section not in configuration.DATA_SECTIONS:
+            configuration.check(changed, schema, "mine.yaml")
+            continue
+        with pytest.raises(InputError, match=rf"{section}\.games.*a game with features"):
+            configuration.check(changed, schema, "mine.yaml")
+    with pytest.raises(InputError, match="a game with features"):
+        functions.with_features(functions.load_functions(tmp_path / "mine.py"), "here")
