@@ -23,7 +23,7 @@ from tests.references import (
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import ConvergenceError, InputError
-from pma_mfg.games import MeanFieldGame
+from pma_mfg.games import FunctionGame, MeanFieldGame
 from pma_mfg.regularizers import Entropy
 
 pytestmark = pytest.mark.interop
@@ -49,6 +49,11 @@ def float64():
     yield
     torch.set_default_dtype(before)
     torch.set_num_threads(threads)
+
+
+def function_game(game: MeanFieldGame) -> FunctionGame:
+    """Return the same game, given by functions."""
+    return FunctionGame(game.discount, game.transition, game.reward, game.n_states, game.n_actions)
 
 
 def both_exploitabilities(game: MeanFieldGame, policy: np.ndarray) -> tuple[float, float]:
@@ -97,6 +102,16 @@ def test_an_equilibrium_without_regularizer_is_one_for_mfglib_too() -> None:
     assert abs(ours - theirs) <= 1e-9
 
 
+def test_a_game_given_by_functions_has_the_environment_of_the_same_tables() -> None:
+    game = curved_game("absolute", discount=DISCOUNT)
+    policy = random_policy(game, 0, 1.0)
+    mean_field = operators.stable_population(game, policy)
+    one, other = (mfglib.environment(of, 20, mean_field) for of in (game, function_game(game)))
+    scores = [exploitability_score(of, mfglib.policy(policy).build(of)) for of in (one, other)]
+    assert scores[0] == scores[1]
+    assert 0.5 * one.r_max < other.r_max <= one.r_max
+
+
 def test_truncation_error_is_within_its_bound_and_of_its_size() -> None:
     game = family_game("crowd_averse", discount=DISCOUNT)
     policy = random_policy(game, 0, 1.0)
@@ -135,11 +150,12 @@ def test_sparse_games_give_the_environment_of_their_dense_copies() -> None:
 
 
 @pytest.mark.parametrize("link", CURVED_LINKS)
-def test_derivatives_in_the_joint_law_are_those_of_finite_differences(link: str) -> None:
-    game = curved_game(link)
+@pytest.mark.parametrize("by_functions", [False, True])
+def test_derivatives_in_the_joint_law_are_those_of_finite_differences(link: str, by_functions: bool) -> None:
+    game = function_game(curved_game(link)) if by_functions else curved_game(link)
     environment = mfglib.environment(game, 5)
     rng = np.random.default_rng(1)
-    joint = torch.tensor(rng.dirichlet(np.ones(game.base_reward.size)).reshape(game.base_reward.shape))
+    joint = torch.tensor(rng.dirichlet(np.ones(12)).reshape(4, 3))
 
     def weighted(law):
         return (weights[0] * environment.prob(2, law)).sum() + (weights[1] * environment.reward(2, law)).sum()

@@ -16,7 +16,7 @@ from tests.references import all_games, family_game, lumped_chain, sparse_copy
 from tests.test_simulation import GAME, POLICY, STEPS, TAGGED, counts_simulator, same_law, start_of
 
 from pma_mfg.errors import InputError
-from pma_mfg.games import MeanFieldGame
+from pma_mfg.games import FunctionGame, MeanFieldGame
 
 pytest.importorskip("pettingzoo", reason='PettingZoo is not installed: pip install "pma-mfg[pettingzoo]"')
 
@@ -186,6 +186,12 @@ def test_initial_states_have_the_given_law() -> None:
 def test_a_sparse_game_is_played_bitwise_like_its_dense_copy() -> None:
     dense, sparse = (rollout(parallel_env(game, 6, 30), seed=1) for game in (CROWD, sparse_copy(CROWD)))
     assert [step[0] for step in dense] == [step[0] for step in sparse]
+
+
+def test_a_game_given_by_functions_is_played_bitwise_like_the_same_tables() -> None:
+    wrapped = FunctionGame(CROWD.discount, CROWD.transition, CROWD.reward, CROWD.n_states, CROWD.n_actions)
+    tables, functions = (rollout(parallel_env(game, 6, 30), seed=1) for game in (CROWD, wrapped))
+    np.testing.assert_equal(tables, functions)
 
 
 def test_nobody_enters_a_state_of_probability_zero() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import Features, MeanFieldGame, to_dense
+from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
+from pma_mfg.games.model import Features
 
 try:
     import torch
@@ -19,7 +20,7 @@ except ImportError as error:
     raise ImportError('pma_mfg.interop.mfglib needs MFGLib and PyTorch: pip install "pma-mfg[mfglib]"') from error
 
 
-def environment(game: MeanFieldGame, horizon: int, mean_field: np.ndarray | None = None) -> Environment:
+def environment(game: Game, horizon: int, mean_field: np.ndarray | None = None) -> Environment:
     """Return the game of the times 0..T, with rewards gamma^t R, as an environment of MFGLib.
 
     At the stable population of a stationary policy the two libraries' exploitabilities differ by at most
@@ -29,7 +30,7 @@ def environment(game: MeanFieldGame, horizon: int, mean_field: np.ndarray | None
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
         A sparse one is made dense.
     horizon : int
         T >= 1: 400 for gamma = 0.9 leaves nothing in double precision.
@@ -66,24 +67,19 @@ def environment(game: MeanFieldGame, horizon: int, mean_field: np.ndarray | None
     start = np.full(size, 1.0 / size) if mean_field is None else np.array(mean_field, dtype=float)
     if start.shape != (size,) or not (start >= 0.0).all() or abs(start.sum() - 1.0) > 1e-9:
         raise InputError(source, "mean_field", start.tolist(), f"{size} probabilities that sum to 1")
-    # MFGLib's axes: next state, state, action
-    base, terms = (torch.tensor(np.moveaxis(of, -1, -3)) for of in (game.base_transition, game.transition_terms))
-    base_reward, reward_terms = torch.tensor(game.base_reward), torch.tensor(game.reward_terms)
 
     def transition(env: Environment, t: int, L_t: torch.Tensor) -> torch.Tensor:
-        return base + torch.tensordot(_features(game.transition_features, L_t), terms, dims=1)
+        return _table(game, "transition", L_t).movedim(2, 0)  # MFGLib's axes: next state, state, action
 
     def reward(env: Environment, t: int, L_t: torch.Tensor) -> torch.Tensor:
-        change = torch.tensordot(_features(game.reward_features, L_t), reward_terms, dims=1)
-        return game.discount**t * (base_reward + change)
+        return game.discount**t * _table(game, "reward", L_t)
 
-    largest = np.abs(game.reward_features.ranges()).max(axis=0)
     return Environment(
         T=int(horizon),
         S=(size,),
         A=(game.n_actions,),
         mu0=torch.tensor(start),
-        r_max=float((np.abs(game.base_reward) + np.tensordot(largest, np.abs(game.reward_terms), axes=1)).max()),
+        r_max=_largest_reward(game),
         reward_fn=reward,
         transition_fn=transition,
     )
@@ -97,11 +93,23 @@ def policy(probabilities: np.ndarray) -> Policy:
     return Policy.stationary(np.asarray(probabilities, dtype=float), dtype=torch.float64)
 
 
-def _features(features: Features, joint: torch.Tensor) -> torch.Tensor:
-    """Return phi(mu), shape (K,), of the law of state and action, shape (S, A), with the first derivative in it."""
+def _table(game: Game, kind: str, joint: torch.Tensor) -> torch.Tensor:
+    """Return the game's `transition` or `reward` at the law of state and action, (S, A), with its first derivative."""
     mean_field = joint.sum(dim=1) / joint.sum()  # MFGLib never renormalizes
     frozen = mean_field.detach()
-    values = torch.tensor(features.values(frozen.numpy()))
+    here = frozen.numpy()
+    table = torch.tensor(getattr(game, kind)(here))
     if not mean_field.requires_grad:
-        return values
-    return values + torch.tensor(to_dense(features.gradients(frozen.numpy()))) @ (mean_field - frozen)
+        return table
+    local = game.linearized(here)
+    features: Features = getattr(local, f"{kind}_features")
+    change = torch.tensor(features.gradients(here)) @ (mean_field - frozen)  # 0, with the features' derivative
+    return table + torch.tensordot(change, torch.tensor(getattr(local, f"{kind}_terms")), dims=1)
+
+
+def _largest_reward(game: Game) -> float:
+    """Return a bound of |R|; of a game given by functions, which has none, the largest at some mean fields."""
+    if isinstance(game, FunctionGame):
+        return max(float(np.abs(game.reward(mean_field)).max()) for mean_field in sample_mean_fields(game.n_states))
+    largest = np.abs(game.reward_features.ranges()).max(axis=0)
+    return float((np.abs(game.base_reward) + np.tensordot(largest, np.abs(game.reward_terms), axes=1)).max())

@@ -12,7 +12,8 @@ import numpy as np
 
 from pma_mfg import seeds
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import MeanFieldGame, to_dense
+from pma_mfg.games.functions import Game
+from pma_mfg.games.model import to_dense
 from pma_mfg.simulation import check_n_agents
 
 try:
@@ -27,7 +28,7 @@ class NAgentGame(ParallelEnv[str, Any, int]):
 
     Attributes
     ----------
-    game : MeanFieldGame
+    game : Game
     possible_agents, agents : list of str
         ``agent_0`` to ``agent_{N-1}``; `agents` is empty before the first reset and after the last step.
     states : ndarray of int, shape (N,)
@@ -37,9 +38,7 @@ class NAgentGame(ParallelEnv[str, Any, int]):
     metadata: ClassVar[dict[str, Any]] = {"name": "mean_field_game_v0", "render_modes": [], "is_parallelizable": True}
     render_mode = None
 
-    def __init__(
-        self, game: MeanFieldGame, n_agents: int, horizon: int, initial: np.ndarray, observe_mean_field: bool
-    ) -> None:
+    def __init__(self, game: Game, n_agents: int, horizon: int, initial: np.ndarray, observe_mean_field: bool) -> None:
         self.game, self.horizon, self.initial = game, horizon, initial
         self.observe_mean_field = observe_mean_field
         self.possible_agents = [f"agent_{i}" for i in range(n_agents)]
@@ -152,7 +151,7 @@ class NAgentGame(ParallelEnv[str, Any, int]):
 
 
 def parallel_env(
-    game: MeanFieldGame,
+    game: Game,
     n_agents: int,
     horizon: int = 100,
     mean_field: np.ndarray | None = None,
@@ -166,7 +165,7 @@ def parallel_env(
 
     Parameters
     ----------
-    game : MeanFieldGame
+    game : Game
     n_agents : int
         N >= 2.
     horizon : int
@@ -203,7 +202,7 @@ def parallel_env(
     return NAgentGame(game, check_n_agents(n_agents), int(horizon), initial / initial.sum(), observe_mean_field)
 
 
-def _successors(game: MeanFieldGame, mean_field: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _successors(game: Game, mean_field: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the next state of each agent, shape (N,), from the rows s A + a of P(mu), by inversion of a uniform."""
     transition = game.transition(mean_field).reshape(-1, game.n_states)  # a sparse one has this shape already
     kinds, kind_of = np.unique(rows, return_inverse=True)
