@@ -7,7 +7,7 @@ Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unkn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,8 @@ def solve(
     """Find a mean field Nash equilibrium of the regularized game.
 
     PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
-    kept only if it halves the fixed-point residual.
+    kept only if it halves the fixed-point residual. If all fail from the default start, the equilibrium of a strong
+    regularizer is followed to the one asked for, its strength halved again and again.
 
     Parameters
     ----------
@@ -126,12 +127,30 @@ def solve(
                 best_policy, best_residual = policy, history[-1]
             if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
-    raise ConvergenceError(
+    failure = ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
         f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method stopped at "
         f"residual {best_residual:.2e}, tolerance {tolerance:g}",
         history,
     )
+    if start is not None:
+        raise failure
+    try:
+        return _continued(game, regularizer, float(size), tolerance, max_iterations)
+    except ConvergenceError:
+        raise failure from None
+
+
+def _continued(
+    game: MeanFieldGame, regularizer: Regularizer, size: float, tolerance: float, max_iterations: int
+) -> Equilibrium:
+    """Follow the equilibrium from a strength of the size of q down: best responses to a strong one hardly move."""
+    policy, history = operators.uniform_policy(game), list[float]()
+    for doublings in range(max(1, int(np.ceil(np.log2(max(size, 1.0) / regularizer.strength)))), -1, -1):
+        stronger = regularizers.make(type(regularizer).__name__.lower(), 2.0**doublings * regularizer.strength)
+        found = solve(game, stronger, policy, tolerance, max_iterations)
+        policy, history = found.policy, history + found.history
+    return replace(found, iterations=len(history) - 1, history=history)
 
 
 def _residual(game: MeanFieldGame, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
