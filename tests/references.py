@@ -22,6 +22,11 @@ FAMILY_PARAMETERS = {
 }
 #: The families without a random draw, and without a number of actions of their own.
 SYMMETRIC_PARAMETERS = {"coordination": {"n_states": 4, "discount": 0.8, "attraction": 1.5, "slip": 0.2}}
+#: Of the literature: sparse with an affine interaction, and a price that depends on the average state.
+LITERATURE_PARAMETERS = {
+    "garnet": {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 1, "n_successors": 2},
+    "cournot_investment": {"n_states": 4, "discount": 0.8, "price_slope": 0.5},
+}
 
 # link -> (range of weights, offset, parameter): arguments that are admissible on the whole simplex, and cross the kinks
 _CURVES = {
@@ -37,7 +42,7 @@ CURVED_LINKS = list(_CURVES)
 
 def family_game(family: str, **changes: float) -> MeanFieldGame:
     """Return the small game of a family, with some parameters changed."""
-    return games.make(family, **((FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)[family] | changes))
+    return games.make(family, **((FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS | LITERATURE_PARAMETERS)[family] | changes))
 
 
 def curved_game(
@@ -62,10 +67,9 @@ def curved_game(
 
 
 def all_games() -> dict[str, MeanFieldGame]:
-    """Return one game of every family and one for every non-affine link, by name."""
-    return {name: family_game(name) for name in FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS} | {
-        f"link {link}": curved_game(link) for link in CURVED_LINKS
-    }
+    """Return one game of every random family, of some others, and one for every non-affine link, by name."""
+    named = FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS | LITERATURE_PARAMETERS
+    return {name: family_game(name) for name in named} | {f"link {link}": curved_game(link) for link in CURVED_LINKS}
 
 
 def frozen_game(transition: np.ndarray, reward: np.ndarray, discount: float) -> MeanFieldGame:
