@@ -3,7 +3,7 @@
 A learner is a generator of (samples so far, policy); it ends before it would use more samples than its budget. The
 methods of `METHODS` but the first may ask a simulator for a transition at any (s, a, mu), one call being one sample,
 those that move the population included: none is granted an exact population step. For PMA one transition of the tagged
-agent on the trajectory of N agents is one sample, waiting included; the N - 1 other agents move too, and are not counted.
+agent on the trajectory of N agents is one sample, waiting included; the N - 1 other agents move too, and do not count.
 
 All aim at the equilibrium of the same entropy-regularized game, and `exploitabilities` measures all by the same exact
 number.
@@ -108,7 +108,7 @@ def moved(
 
     Their next states are independent draws from Gamma_pop(mu, pi), so that one multinomial draw has the exact law.
     """
-    return _multinomial(n_agents, operators.population_update(game, mean_field, policy), rng) / n_agents
+    return np.asarray(_multinomial(n_agents, operators.population_update(game, mean_field, policy), rng) / n_agents)
 
 
 def settled(
@@ -126,13 +126,13 @@ def settled(
         counts = _multinomial(counts, rows, rng).sum(axis=0)
         if step >= POPULATION_STEPS // 2:
             total += counts
-    return total / total.sum()
+    return np.asarray(total / total.sum())
 
 
 def _multinomial(n: int | np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw counts; the rows are normalized, for rounding may leave them a sum above 1."""
     rows = np.maximum(rows, 0.0)
-    return rng.multinomial(n, rows / rows.sum(axis=-1, keepdims=True))
+    return np.asarray(rng.multinomial(n, rows / rows.sum(axis=-1, keepdims=True)))
 
 
 # ---------------------------------------------------------------------------------------------------- learners
@@ -254,8 +254,8 @@ def fitted_q(
 ) -> Learner:
     """Regularized fixed-point Q-learning of Anahtarci, Kariksiz and Saldi (2023): fitted Q on a batch drawn at mu_k.
 
-    With tables, fitted Q-iteration is value iteration in the empirical decision process; it costs no samples, and is run
-    to its limit.
+    With tables, fitted Q-iteration is value iteration in the empirical decision process; it costs no samples, and is
+    run to its limit.
 
     Parameters
     ----------
@@ -427,9 +427,20 @@ def two_timescale(
             return
         while samples < target:
             uniforms = rng.random((min(CHUNK // 2, target - samples), 2))
-            fixed = (game.discount, regularizer.strength, exploration, q_exponent, mean_field_exponent)
-            moving = (samples, state, mean_field, q, visits)
-            baseline_kernels.two_timescale(uniforms, tables, *map(float, fixed), *moving)
+            baseline_kernels.two_timescale(
+                uniforms,
+                tables,
+                float(game.discount),
+                float(regularizer.strength),
+                float(exploration),
+                float(q_exponent),
+                float(mean_field_exponent),
+                samples,
+                state,
+                mean_field,
+                q,
+                visits,
+            )
             samples += len(uniforms)
         yield samples, regularizer.best_response(q)
 
@@ -580,8 +591,8 @@ def compare(
     """Tune every method on its grid by one rule, and measure exploitability against samples (claim C8).
 
     The rule: the setting whose pilot runs reach `target` with the fewest samples (geometric mean, infinite unless all
-    reach it); if none does, the smallest geometric mean of the final exploitability. Pilot runs have seeds of their own:
-    the replicates reported play no part in the choice.
+    reach it); if none does, the smallest geometric mean of the final exploitability. Pilot runs have seeds of their
+    own: the replicates reported play no part in the choice.
 
     Parameters
     ----------
