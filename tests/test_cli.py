@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -184,19 +185,72 @@ def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "command", ["", *COMMANDS, "phase", "generate", "solve", "validate", "collect", "claims", "figure"]
+    "command", ["", *COMMANDS, "phase", "games", "generate", "solve", "validate", "collect", "claims", "figure"]
 )
 def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), "--help"])
     assert stopped.value.code == 0
-    assert "examples:\n  pma-mfg generate" in capsys.readouterr().out
+    assert "examples:\n  pma-mfg games" in capsys.readouterr().out
 
 
 def test_version_and_families_are_printed_by_the_installed_command() -> None:
     command = Path(sys.executable).with_name("pma-mfg")
     assert subprocess.check_output([command, "--version"], text=True) == f"pma-mfg {__version__}\n"
-    assert subprocess.check_output([command, "families"], text=True).split() == games.families()
+    printed = subprocess.check_output([command, "games"], text=True).splitlines()
+    assert [line.split()[0] for line in printed] == games.families()
+
+
+def printed_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
+    capsys.readouterr()
+    assert cli.main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_solution_is_printed_for_readers_and_as_json(solved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    game = games.load(solved / "planted.npz")
+    arguments = ["solve", str(solved / "planted.npz"), "--strength", "0.1"]
+    assert game.planted is not None
+    answer = printed_json(arguments, capsys)
+    np.testing.assert_allclose(answer["policy"], game.planted.policy, rtol=0, atol=1e-10)
+    assert answer["residuals"]["exploitability"] < 1e-10
+    bias = equilibrium.exploitability(game, np.array(answer["policy"]))
+    assert answer["exploitability_without_regularizer"] == bias
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out.splitlines()
+    shown = np.array([row.split()[2:] for row in printed[1:-1]], dtype=float)
+    np.testing.assert_allclose(shown, game.planted.policy, rtol=0, atol=5e-7)  # six digits are printed
+
+
+@pytest.mark.parametrize("command", ["check", "learn", "assumptions"])
+def test_a_strength_in_place_of_an_equilibrium_and_json_in_place_of_a_file(
+    command: str, solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game, nash, out = str(solved / "planted.npz"), str(solved / "nash.npz"), tmp_path / "out.parquet"
+    options = COMMANDS[command].split(" --out")[0].split()
+    records = printed_json([command, game, "--strength", "0.1", *options], capsys)
+    assert cli.main([command, game, nash, *options, "--out", str(out)]) == 0
+    written = storage.read_table(out).replace(np.inf, np.nan)  # JSON has neither: null
+    pd.testing.assert_frame_equal(pd.DataFrame(records), written, check_dtype=False, rtol=1e-9)
+    assert cli.main([command, game, nash, *options]) == 0
+    assert f"\n{'planted':>4}" in capsys.readouterr().out.replace("\n   ", "\n")  # a table for readers
+    for wrong in ([], [nash, "--strength", "0.1"]):
+        assert cli.main([command, game, *wrong, *options]) == 2
+        assert "expected an equilibrium's file, or --strength" in capsys.readouterr().err
+
+
+def test_families_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    described = printed_json(["games"], capsys)
+    assert list(described) == games.families()
+    assert described["coordination"]["parameters"]["slip"] == {
+        "allowed": "a number in [0, 1]",
+        "required": False,
+        "default": 0.1,
+    }
+    assert cli.main(["games", "coordination"]) == 0
+    assert "  n_states = (required)  (an integer >= 1)\n" in capsys.readouterr().out
+    assert cli.main(["games", "nosuch"]) == 2
+    assert "expected one of affine" in capsys.readouterr().err
 
 
 def readme_block(language: str, containing: str) -> str:
@@ -215,7 +269,7 @@ def test_readme_python_example_runs_and_learns(tmp_path: Path) -> None:
 def test_readme_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for line in readme_block("sh", "pma-mfg generate").splitlines():
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(line, comments=True)
         assert program == "pma-mfg"
         assert cli.main(arguments) == 0
     assert len(storage.read_table("learning.parquet")) > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.references import family_game, random_policy
 
-from pma_mfg import learning, operators, td_moments
+from pma_mfg import learning, operators, spread, td_moments
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import initial_population
@@ -110,3 +110,15 @@ def test_numbers_that_make_no_sense_are_refused(field, value):
     good = {"n_updates": [1], "n_waiting": 0}
     with pytest.raises(InputError, match=field):
         td_moments.moments(GAME, POLICY, H, **(good | {field: value}), td_scale=1.0, td_offset=1.0)
+
+
+def test_independent_samples_have_the_moments_of_infinite_waiting():
+    """Two recursions on one law: of the pairs' moments given the pair, and of the covariance (10.6)."""
+    game = family_game("planted_smooth")
+    policy, regularizer = game.planted.policy, Entropy(game.planted.strength)
+    of_pairs = td_moments.moments(game, policy, regularizer, [1, 7, 60], np.inf, 9.0, 12.0, start=0.7)
+    for i, n_updates in enumerate([1, 7, 60]):
+        mean, covariance = spread.td_moments(game, policy, regularizer, n_updates, 9.0, 12.0, start=0.7)
+        # rounding of 60 products of 12 x 12 matrices
+        np.testing.assert_allclose(of_pairs.mean[i].ravel(), mean, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(of_pairs.mean_square[i].ravel(), np.diag(covariance) + mean**2, rtol=0, atol=1e-12)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from pma_mfg import __version__
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
 log = logging.getLogger("pma_mfg")
 
 EXAMPLES = """examples:
+  pma-mfg games                                      # what there is; `pma-mfg games crowd_averse` tells more of one
   pma-mfg generate planted_smooth n_states=5 n_actions=3 discount=0.8 seed=1 strength=0.1 --out game.npz
-  pma-mfg solve game.npz --regularizer entropy --strength 0.1 --out equilibrium.npz
-  pma-mfg check game.npz equilibrium.npz --step-sizes 1 10 --pairs 100 --out ratios.parquet
-  pma-mfg converge game.npz equilibrium.npz --step-sizes 1 5 --out-iterates iterates.parquet --out-rates rates.parquet
-  pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.1 --step-size 5 --out learning.parquet
+  pma-mfg validate game.npz
+  pma-mfg solve game.npz --strength 0.1              # --json: as JSON; --out equilibrium.npz: to a file
+  pma-mfg check game.npz --strength 0.1 --pairs 20
+  pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --replicates 2 --json
+  pma-mfg solve game.npz --strength 0.1 --out equilibrium.npz
+  pma-mfg bias game.npz equilibrium.npz --agents 100 --out bias.parquet
 
+GAME is a file (.npz), or the name of a family for the game with its default parameters.
 exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
+GAME = "a game's file, or a family's name"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +82,21 @@ def _progress(total: int, label: str) -> Iterator[Callable[..., None]]:
         yield lambda *_: (bar.update(1), None)[1]
 
 
-def _families(options: argparse.Namespace) -> None:
+def _games(options: argparse.Namespace) -> None:
     from pma_mfg import games
 
-    print("\n".join(games.families()))
+    names = [options.family] if options.family else games.families()
+    described = {name: games.describe(name) for name in names}
+    if options.json:
+        print(json.dumps(described, indent=2))
+        return
+    if not options.family:
+        width = max(map(len, names))
+        print("\n".join(f"{name:{width}}  {described[name]['summary']}" for name in names))
+        return
+    print(described[options.family]["description"], "\n\nDefaults:")
+    for name, parameter in described[options.family]["parameters"].items():
+        print(f"  {name} = {'(required)' if parameter['required'] else parameter['default']}  ({parameter['allowed']})")
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -112,12 +129,33 @@ def _validate(options: argparse.Namespace) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from pma_mfg import equilibrium, games, regularizers, storage
+    from pma_mfg import equilibrium, regularizers, storage
 
-    game = games.load(options.game)
+    game = _load_game(options.game)
     regularizer = regularizers.make(options.regularizer, options.strength)
     found = equilibrium.solve(game, regularizer)
-    equilibrium.save(found, regularizer, options.out)
+    if options.out:
+        equilibrium.save(found, regularizer, options.out)
+    summary = {
+        "game": _name(options),
+        "regularizer": options.regularizer,
+        "strength": options.strength,
+        "iterations": found.iterations,
+        "residuals": found.residuals,
+        "exploitability_without_regularizer": equilibrium.exploitability(game, found.policy),
+        "warnings": found.warnings,
+        **{name: getattr(found, name).tolist() for name in ("mean_field", "policy", "q")},
+    }
+    if options.json:
+        print(json.dumps(summary, indent=2))
+    elif not options.out:
+        print("state, its share of the population, and its policy:")
+        labels = game.state_labels or tuple(map(str, range(game.n_states)))
+        width = max(map(len, labels))
+        for label, share, row in zip(labels, found.mean_field, found.policy, strict=True):
+            print(f"{label:>{width}}  {share:.8f}   {'  '.join(f'{x:.6f}' for x in row)}")
+        bias = summary["exploitability_without_regularizer"]
+        print(f"exploitability without the regularizer: {bias:.6g}")
     if options.out_table:
         storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
     log.info("solved in %d iterations", found.iterations)
@@ -128,7 +166,7 @@ def _solve(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
+    from pma_mfg import checks
 
     game, _, regularizer = _game_and_equilibrium(options)
     with _progress(3 + 4 * len(options.step_sizes), "operators") as advance:
@@ -142,7 +180,7 @@ def _check(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _converge(options: argparse.Namespace) -> None:
@@ -170,9 +208,9 @@ def _converge(options: argparse.Namespace) -> None:
 
 
 def _phase(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, games, storage
+    from pma_mfg import checks, storage
 
-    game = games.load(options.game)
+    game = _load_game(options.game)
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
         table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
@@ -181,10 +219,10 @@ def _phase(options: argparse.Namespace) -> None:
 
 
 def _assumptions(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
+    from pma_mfg import checks
 
     game, _, regularizer = _game_and_equilibrium(options)
-    storage.write_table(options.out, checks.assumptions(game, regularizer, _name(options), options.step_size))
+    _write(options, checks.assumptions(game, regularizer, _name(options), options.step_size))
 
 
 def _dynamics(options: argparse.Namespace) -> None:
@@ -267,33 +305,34 @@ def _ctd(options: argparse.Namespace) -> None:
             advance,
             checkpoint,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
     if options.out_floor:
         storage.write_table(options.out_floor, floor)
-    checkpoint.discard()
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _moments(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(1 + len(options.waiting), "waiting times") as advance:
         table = sweeps.ctd_moments(
             game, regularizer, found.policy, _name(options), options.updates, options.waiting, advance
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _schedules(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, _, regularizer = _game_and_equilibrium(options)
     table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _centralized(options: argparse.Namespace) -> None:
-    from pma_mfg import learning, storage, sweeps
+    from pma_mfg import learning, sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
@@ -311,8 +350,6 @@ def _centralized(options: argparse.Namespace) -> None:
     log.info("%s: %d samples per replicate", schedule, schedule.n_samples)
     if options.dry_run:
         return
-    if not options.out:
-        raise InputError("pma-mfg centralized", "--out", None, "a file to write (or --dry-run)")
     checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
         table = sweeps.learning_errors(
@@ -329,12 +366,13 @@ def _centralized(options: argparse.Namespace) -> None:
             options.schedule,
             checkpoint,
         )
-    storage.write_table(options.out, table)
-    checkpoint.discard()
+    _write(options, table)
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _bias(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(options.replicates, "replicates") as advance:
@@ -349,15 +387,15 @@ def _bias(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _limits(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     table = sweeps.policy_limits(game, regularizer, found.policy, _name(options), options.agents, options.step_size)
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _learning_limit(options: argparse.Namespace) -> None:
@@ -378,7 +416,7 @@ def _learning_limit(options: argparse.Namespace) -> None:
 
 
 def _agreement(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_mfg import sweeps
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(len(options.agents), "populations") as advance:
@@ -393,7 +431,7 @@ def _agreement(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
 
 
 def _nash_gap(options: argparse.Namespace) -> None:
@@ -465,10 +503,11 @@ def _independent(options: argparse.Namespace) -> None:
         table = sweeps.independent_errors(
             game, regularizer, found.policy, name, options.sweep, runs, seed, advance, checkpoint
         )
-    storage.write_table(options.out, table)
+    _write(options, table)
     if options.out_learning:
         storage.write_table(options.out_learning, sweeps.independent_learning_errors(table))
-    checkpoint.discard()
+    if checkpoint is not None:
+        checkpoint.discard()
 
 
 def _collect(options: argparse.Namespace) -> None:
@@ -516,14 +555,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import kernels, lattice, storage
+    from pma_mfg import agent_kernels, kernels, lattice, storage
 
     if options.out:
-        storage.write_text(options.out, f"{kernels.__name__} and {lattice.__name__} compiled\n")
-    from pma_mfg import agent_kernels, kernels, storage
-
-    if options.out:
-        modules = (kernels, agent_kernels)
+        modules = (kernels, lattice, agent_kernels)
         storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))
 
 
@@ -536,23 +571,60 @@ def _grid(source: str, low: float, high: float, count: float) -> list[float]:
     return [float(x) for x in np.geomspace(low, high, int(count))]
 
 
-def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
-    from pma_mfg import equilibrium, games
+def _load_game(name: str) -> Any:
+    """Return the game of a file, or else of a family with its default parameters."""
+    from pma_mfg import games
 
-    game = games.load(options.game)
-    return game, *equilibrium.load(options.equilibrium, game)
+    if not Path(name).exists() and name in games.families():
+        return games.make(name)
+    return games.load(name)
+
+
+def _game_and_equilibrium(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file."""
+    from pma_mfg import equilibrium, regularizers
+
+    game = _load_game(options.game)
+    if (options.equilibrium is None) == (options.strength is None):
+        given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
+        raise InputError("pma-mfg", "equilibrium", Description(given), "an equilibrium's file, or --strength")
+    if options.equilibrium is not None:
+        return game, *equilibrium.load(options.equilibrium, game)
+    regularizer = regularizers.make(options.regularizer, options.strength)
+    return game, equilibrium.solve(game, regularizer), regularizer
+
+
+def _write(options: argparse.Namespace, table: Any) -> None:
+    """Write a table to the file of --out; with --json print it as JSON (null: not finite), with neither as text."""
+    from pma_mfg import storage
+
+    if options.out:
+        storage.write_table(options.out, table)
+    if options.json:
+        print(table.to_json(orient="records", indent=2, double_precision=15))
+    elif not options.out:
+        print(table.to_string(index=False))
 
 
 def _checkpoint(options: argparse.Namespace) -> Any:
-    """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content."""
+    """Return where a run keeps its state: beside its output, under a key of all arguments and both files' content.
+
+    A run without an output file keeps none.
+    """
     from pma_mfg import storage
 
+    if not options.out:
+        return None
     key = {
         name: value
         for name, value in vars(options).items()
         if name not in ("run", "log") and not name.startswith("out")
     }
-    files = {name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest() for name in ("game", "equilibrium")}
+    files = {
+        name: hashlib.sha256(Path(key[name]).read_bytes()).hexdigest()
+        for name in ("game", "equilibrium")
+        if key[name] is not None and Path(key[name]).exists()  # not so for a family's name
+    }
     return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
 
@@ -595,14 +667,26 @@ def _parser() -> argparse.ArgumentParser:
         aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
         added = command(name, run, text, aliases)
-        added.add_argument("game", help="a game's .npz file")
-        added.add_argument("equilibrium", help="its equilibrium's .npz file, from `pma-mfg solve`")
-        added.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
+        added.add_argument("game", help=GAME)
+        added.add_argument("equilibrium", nargs="?", help="its equilibrium's .npz file, from `pma-mfg solve`; or:")
+        add_regularizer(added)
+        added.add_argument("--name", help="the game's name in tables and seeds (default: the file's)")
         if seeded:
             added.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
         if out:
-            added.add_argument("--out", required=True, help="Parquet table to write")
+            add_out(added)
         return added
+
+    def add_regularizer(to: argparse.ArgumentParser, required: bool = False) -> None:
+        to.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy", help="default entropy")
+        to.add_argument("--strength", type=_positive, required=required, help="weight of the regularizer, > 0")
+
+    def add_json(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def add_out(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--out", help="Parquet table to write (without it and --json: print the table)")
+        add_json(to)
 
     def add_agents(to: argparse.ArgumentParser, **more: Any) -> None:
         to.add_argument("--agents", type=_integer(2), required=True, help="N, the number of agents", **more)
@@ -610,10 +694,12 @@ def _parser() -> argparse.ArgumentParser:
     def add_replicates(to: argparse.ArgumentParser) -> None:
         to.add_argument("--replicates", type=_integer(1), default=16, help="independent runs (default 16)")
 
-    command("families", _families, "list the families of games")
+    listed = command("games", _games, "list the families of games, or explain one", aliases=["families"])
+    listed.add_argument("family", nargs="?", help="a family, to explain")
+    add_json(listed)
 
     generate = command("generate", _generate, "generate a game of a family")
-    generate.add_argument("family", help="see `pma-mfg families`")
+    generate.add_argument("family", help="see `pma-mfg games`")
     generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
     generate.add_argument("--out", required=True, help="game file (.npz) to write")
 
@@ -622,15 +708,15 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--out", help="write the validated game here")
 
     solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
-    solve.add_argument("game", help="a game's .npz file")
-    solve.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
-    solve.add_argument("--strength", type=_positive, required=True, help="weight of the regularizer, > 0")
+    solve.add_argument("game", help=GAME)
+    add_regularizer(solve, required=True)
     solve.add_argument("--name", help="the game's name in the table (default: the file's name)")
-    solve.add_argument("--out", required=True, help="equilibrium file (.npz) to write")
+    solve.add_argument("--out", help="equilibrium file (.npz) to write (without it and --json: print it)")
+    add_json(solve)
     solve.add_argument("--out-table", help="Parquet table of policy, mean field and Q to write")
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
-    check.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    check.add_argument("--step-sizes", type=_positive, nargs="+", default=[1.0, 10.0], help="eta (default 1 and 10)")
     check.add_argument("--pairs", type=_integer(1), default=100, help="random pairs per operator (default 100)")
     check.add_argument("--ascents", type=_integer(0), default=2, help="pairs to climb from (default 2)")
 
@@ -643,7 +729,7 @@ def _parser() -> argparse.ArgumentParser:
     converge.add_argument("--out-certified", help="Parquet table of runs from the certified set to write")
 
     phase = command("phase", _phase, "map where PMA is certified, locally contractive or divergent")
-    phase.add_argument("game", help="a game's .npz file")
+    phase.add_argument("game", help=GAME)
     phase.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
     grid: dict[str, Any] = {"type": _positive, "nargs": 3, "metavar": ("LOW", "HIGH", "COUNT"), "required": True}
     phase.add_argument("--strengths", help="weights of the regularizer, a logarithmic grid", **grid)
@@ -708,7 +794,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_agents(centralized)
     centralized.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
-    centralized.add_argument("--step-size", type=_positive, required=True, help="eta")
+    centralized.add_argument("--step-size", type=_positive, default=5.0, help="eta (default 5)")
     centralized.add_argument(
         "--schedule",
         choices=["tuned", "theorem"],
@@ -719,7 +805,7 @@ def _parser() -> argparse.ArgumentParser:
     centralized.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
     centralized.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
     add_replicates(centralized)
-    centralized.add_argument("--out", help="Parquet table to write")
+    add_out(centralized)
 
     schedules = on_equilibrium(
         "schedules", _schedules, "compute what the theorem prescribes for each accuracy", seeded=False

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games import benchmarks
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
@@ -261,7 +262,8 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
 
 
 _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
-    function.__name__: function for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination)
+    function.__name__: function
+    for function in (affine, planted_smooth, planted_kinked, crowd_averse, coordination, *benchmarks.FAMILIES)
 }
 
 # name -> (accepts, what to say); the type is checked first
@@ -277,12 +279,49 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "slip": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
+    **benchmarks.RANGES,
 }
 
 
 def families() -> list[str]:
     """Return the names of all families, sorted."""
     return sorted(_FAMILIES)
+
+
+def describe(family: str) -> dict[str, Any]:
+    """Return what a family is, and what its parameters are.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    dict
+        ``summary`` (a sentence), ``description`` (the docstring) and ``parameters``: name -> ``allowed`` (in words),
+        ``required`` and ``default``.
+
+    Raises
+    ------
+    InputError
+        For an unknown family.
+    """
+    _check_family(family, "games.describe")
+    text = inspect.getdoc(_FAMILIES[family]) or ""
+    parameters = {
+        name: {
+            "allowed": _RANGES[name][1],
+            "required": (required := parameter.default is inspect.Parameter.empty),
+            "default": None if required else parameter.default,
+        }
+        for name, parameter in inspect.signature(_FAMILIES[family]).parameters.items()
+    }
+    return {"summary": text.split("\n")[0].removeprefix("Return "), "description": text, "parameters": parameters}
+
+
+def _check_family(family: str, source: str) -> None:
+    if family not in _FAMILIES:
+        raise InputError(source, "family", family, f"one of {', '.join(families())}")
 
 
 def check_parameters(family: str, parameters: dict[str, Any], source: str = "games.make") -> None:
@@ -296,8 +335,7 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     source : str
         Where the parameters came from, for the message.
     """
-    if family not in _FAMILIES:
-        raise InputError(source, "family", family, f"one of {', '.join(families())}")
+    _check_family(family, source)
     signature = inspect.signature(_FAMILIES[family]).parameters
     for name, value in parameters.items():
         if name not in signature:
