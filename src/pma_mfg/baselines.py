@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from pma_mfg import baseline_kernels, equilibrium, kernels, learning, operators, seeds, statistics
+from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, seeds, statistics
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Entropy
@@ -535,9 +535,7 @@ def checkpoints(budget: int, per_decade: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(10.0, budget, count)).astype(np.int64))
 
 
-def exploitabilities(
-    learner: Learner, game: MeanFieldGame, regularizer: Entropy, samples: np.ndarray, target: float = 0.0
-) -> np.ndarray:
+def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy, samples: np.ndarray) -> np.ndarray:
     """Return the exact exploitability of what a learner has after each number of samples.
 
     That is E_h of its last policy yielded by then, of the uniform one before any; the population frozen at the policy's
@@ -549,14 +547,12 @@ def exploitabilities(
     game : MeanFieldGame
     regularizer : Entropy
     samples : ndarray of int, increasing
-    target : float
-        Stop at the first that is at most this; the rest is nan.
 
     Returns
     -------
     ndarray, shape (samples,)
     """
-    found = np.full(len(samples), np.nan)
+    found = np.empty(len(samples))
     policy, measured, i = operators.uniform_policy(game), np.nan, 0
     ended = (np.iinfo(np.int64).max, policy)
     for used, learned in itertools.chain(learner, [ended]):
@@ -565,12 +561,19 @@ def exploitabilities(
                 measured = max(equilibrium.exploitability(game, policy, regularizer), np.finfo(float).tiny)
             found[i] = measured
             i += 1
-            if measured <= target:
-                return found
         if i == len(samples):
             break
         policy, measured = learned, np.nan
     return found
+
+
+def reward_range(game: MeanFieldGame) -> float:
+    """Return the largest reward minus the smallest one, over pairs and mean fields; exact, or an upper bound.
+
+    The unit of exploitability in `compare`: the paper's rewards lie in [0, 1].
+    """
+    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
+    return float(highest.max() - lowest.min())
 
 
 def compare(
@@ -590,9 +593,10 @@ def compare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tune every method on its grid by one rule, and measure exploitability against samples (claim C8).
 
-    The rule: the setting whose pilot runs reach `target` with the fewest samples (geometric mean, infinite unless all
-    reach it); if none does, the smallest geometric mean of the final exploitability. Pilot runs have seeds of their
-    own: the replicates reported play no part in the choice.
+    The rule: the setting whose pilot runs come below `target` for good with the fewest samples (geometric mean,
+    infinite unless all do, `statistics.samples_to_stay`); if none does, the smallest geometric mean of the final
+    exploitability. Pilot runs have seeds of their own: the replicates reported play no part in the choice.
+    Exploitability is in units of `reward_range`.
 
     Parameters
     ----------
@@ -601,7 +605,7 @@ def compare(
     name : str
         The game's name in tables and seeds.
     grids : mapping of str to mapping of str to sequence of float
-        For each method the grid of its settings.
+        For each method, of `METHODS`, the grid of its settings.
     n_agents : int
         N of PMA's trajectory, from 2 to 10^15.
     budget, pilot_budget : int
@@ -622,8 +626,8 @@ def compare(
     comparison : DataFrame
         Columns game, method, setting (in words), replicate, samples, exploitability.
     tuning : DataFrame
-        Columns game, method, setting, replicate, samples_to_target (infinite if not reached), final_exploitability,
-        chosen.
+        Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
+        final_exploitability, chosen.
 
     Raises
     ------
@@ -636,16 +640,14 @@ def compare(
     if min(budget, pilot_budget) < 100:
         raise InputError(SOURCE, "budget", min(budget, pilot_budget), "an integer >= 100")
     choices = {method: settings(method, grid) for method, grid in grids.items()}
-    rows, pilots = [], []
+    rows, pilots, unit = [], [], reward_range(game)
     for method, tried in choices.items():
 
-        def run(
-            setting: Setting, experiment: str, replicate: int, budget: int, target: float
-        ) -> tuple[np.ndarray, np.ndarray]:
+        def run(setting: Setting, experiment: str, replicate: int, budget: int) -> tuple[np.ndarray, np.ndarray]:
             rng = seeds.generator(seed, experiment, name, method, _words(setting), replicate)  # noqa: B023
             learner = METHODS[method](game, regularizer, rng, budget, n_agents, **setting)  # noqa: B023
             samples = checkpoints(budget, per_decade)
-            found = exploitabilities(learner, game, regularizer, samples, target)
+            found = exploitabilities(learner, game, regularizer, samples) / unit
             after_run()
             return samples, found
 
@@ -653,21 +655,60 @@ def compare(
         for setting in tried:
             reached, final = [], []
             for replicate in range(n_pilots):
-                samples, curve = run(setting, "comparison pilot", replicate, pilot_budget, target)
-                curve = curve[~np.isnan(curve)]
-                reached.append(statistics.samples_to_reach(target, list(samples[: len(curve)]), list(curve)))
+                samples, curve = run(setting, "comparison pilot", replicate, pilot_budget)
+                reached.append(statistics.samples_to_stay(target, list(samples), list(curve)))
                 final.append(float(curve[-1]))
                 pilots.append((name, method, _words(setting), replicate, reached[-1], final[-1]))
             costs.append((float(np.mean(np.log(reached))), float(np.mean(np.log(final)))))
         chosen = tried[min(range(len(tried)), key=costs.__getitem__)]
         for replicate in range(n_replicates):
-            samples, curve = run(chosen, "comparison", replicate, budget, 0.0)
+            samples, curve = run(chosen, "comparison", replicate, budget)
             rows += [(name, method, _words(chosen), replicate, *point) for point in zip(samples, curve, strict=True)]
     columns = ["game", "method", "setting", "replicate"]
     comparison = pd.DataFrame(rows, columns=[*columns, "samples", "exploitability"])
     tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability"])
     best = dict(zip(comparison["method"], comparison["setting"], strict=True))
     return comparison, tuning.assign(chosen=tuning["setting"] == tuning["method"].map(best))
+
+
+def samples_to_accuracy(
+    comparison: pd.DataFrame, accuracies: Sequence[float], confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return the samples after which each method stays below each accuracy: the median replicate, and its interval.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Of `compare`.
+    accuracies : sequence of float
+        > 0, in units of `reward_range`.
+    confidence : float
+        Of the bootstrap interval over replicates.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, method, accuracy, samples, low, high (infinite: above the accuracy at the end of the budget),
+        n_reached, n_replicates.
+    """
+    rows = []
+    for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
+        curves = runs.pivot(index="replicate", columns="samples", values="exploitability")
+        for accuracy in accuracies:
+            stays = [statistics.samples_to_stay(accuracy, list(curves.columns), list(c)) for c in curves.to_numpy()]
+            rng = seeds.generator(0, "samples to accuracy", str(game), str(method), accuracy)
+            # a rate, since quantiles interpolate between numbers, and not with infinity
+            rate = statistics.bootstrap([1.0 / np.array(stays)], _slower_median, rng, confidence)
+            with np.errstate(divide="ignore"):
+                samples, low, high = 1.0 / np.array([rate.value, rate.high, rate.low])
+            rows.append((game, method, accuracy, samples, low, high, int(np.isfinite(stays).sum()), len(stays)))
+    columns = ["game", "method", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _slower_median(groups: Sequence[np.ndarray]) -> float:
+    """Return the median, of an even number the lower of the two in the middle: no average with what never arrived."""
+    return float(np.sort(groups[0])[(len(groups[0]) - 1) // 2])
 
 
 def _words(setting: Setting) -> str:
