@@ -16,6 +16,7 @@ include: "workflow/rules/games.smk"
 include: "workflow/rules/operators.smk"
 include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/learning.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/results.smk"
 
 
@@ -23,5 +24,5 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/claims.json",
-        expand(f"{RESULTS}/tables/{{table}}.parquet", table=["basins", "several"]),
+        expand(f"{RESULTS}/tables/{{table}}.parquet", table=["basins", "several", "tuning"]),
         expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),

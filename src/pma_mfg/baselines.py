@@ -695,13 +695,14 @@ def samples_to_accuracy(
     for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
         curves = runs.pivot(index="replicate", columns="samples", values="exploitability")
         for accuracy in accuracies:
-            stays = [statistics.samples_to_stay(accuracy, list(curves.columns), list(c)) for c in curves.to_numpy()]
+            samples = curves.columns.to_numpy(dtype=float)
+            stays = [statistics.samples_to_stay(accuracy, list(samples), list(curve)) for curve in curves.to_numpy()]
             rng = seeds.generator(0, "samples to accuracy", str(game), str(method), accuracy)
             # a rate, since quantiles interpolate between numbers, and not with infinity
             rate = statistics.bootstrap([1.0 / np.array(stays)], _slower_median, rng, confidence)
             with np.errstate(divide="ignore"):
-                samples, low, high = 1.0 / np.array([rate.value, rate.high, rate.low])
-            rows.append((game, method, accuracy, samples, low, high, int(np.isfinite(stays).sum()), len(stays)))
+                middle, low, high = 1.0 / np.array([rate.value, rate.high, rate.low])
+            rows.append((game, method, accuracy, middle, low, high, int(np.isfinite(stays).sum()), len(stays)))
     columns = ["game", "method", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -91,6 +91,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "agreement",
         "nash",
         "independent",
+        "comparison",
     ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:
@@ -101,6 +102,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for key in ("n_updates", "exact_updates"):
         if (updates := content["ctd"][key]) != sorted(updates):
             raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
+    for i, name in enumerate(content["comparison"]["games"]):
+        if (regularizer := content["games"][name]["regularizer"]) != "entropy":
+            raise InputError(source, f"comparison.games[{i}]", Description(f"{name}, {regularizer}"), "entropy")
     if len((groups := content["independent"])["populations"]) != len(groups["population_replicates"]):
         counts = groups["population_replicates"]
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")

@@ -38,6 +38,7 @@ TABLES = {
         *points("independent", "independent_agents/{game}"),
     ],
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
+    **{name: points("comparison", f"{name}/{{game}}") for name in ("comparison", "tuning", "samples_to_accuracy")},
 }
 
 
@@ -68,6 +69,7 @@ rule claims:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
         assumptions=f"{config['figures']}/assumptions.md",
+        comparison=f"{config['figures']}/samples_to_accuracy.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -81,7 +83,8 @@ rule claims:
         "Turn the tables into verdicts"
     shell:
         "pma-mfg claims --tables {params.tables} {params.tolerances}"
-        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions} --log {log}"
+        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
+        " --out-comparison {output.comparison} --log {log}"
 
 
 rule figure:
