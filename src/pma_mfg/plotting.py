@@ -590,8 +590,7 @@ def comparison_data(comparison: pd.DataFrame) -> pd.DataFrame:
         Columns game, method, samples, exploitability (the median replicate), low, high (the smallest and the largest).
     """
     groups = comparison.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
-    data: pd.DataFrame = groups.agg(exploitability="median", low="min", high="max")
-    return data[["game", "method", "samples", "exploitability", "low", "high"]]
+    return pd.DataFrame(groups.agg(exploitability="median", low="min", high="max"))
 
 
 def _final_points(game: str, panel: str, by: str, final: pd.DataFrame, fitted: int = 0) -> list[pd.DataFrame]:
@@ -1451,16 +1450,11 @@ def comparison(data: pd.DataFrame) -> Figure:
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         for method in methods:
-            curve = table.loc[table["method"] == method, ["samples", "exploitability", "low", "high"]].clip(lower=SHOWN)
-            ax.fill_between(
-                curve["samples"],
-                curve["low"],
-                curve["high"],
-                color=LEARNERS[method]["color"],
-                alpha=0.15,
-                linewidth=0.0,
-            )
-            ax.plot(curve["samples"], curve["exploitability"], **LEARNERS[method])
+            rows = table[table["method"] == method]
+            low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
+            colour = LEARNERS[method]["color"]
+            ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
+            ax.plot(rows["samples"], middle, **LEARNERS[method])
         _log_log(ax, "samples", "exploitability" if i % _shape(len(games))[1] == 0 else "")
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))
