@@ -416,12 +416,13 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["damping"]["best_response_radius"] = 0.9
     found["departures"]["best_response_lead"] = 0.9
     found["ratios"]["bound"] = np.inf
+    found["comparison"].loc[found["comparison"]["samples"] == 100, "exploitability"] = 1e-3
     found["certified"] = found["certified"].iloc[1:]
     found["phase"] = found["phase"].iloc[3:]
     found["certified_strengths"]["smallest_strength"] = np.inf
     records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
     untested = ["C1a", "C1b", "C1b-certificate", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f"]
-    untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure"]
+    untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure", "C8"]
     for claim in untested:
         assert records[claim]["verdict"] == "inconclusive"
         assert records[claim]["estimate"] is None
@@ -500,3 +501,5 @@ def test_what_is_not_reached_is_said() -> None:
     assert claims.comparison_markdown(accuracies).endswith(
         "not reached (16 of 16) | not reached (0 of 16) | 300 [300, 300] | – |\n"
     )
+    accuracies["samples"] = 10.0
+    assert claims.comparison_markdown(accuracies).endswith("| from the start | from the start | from the start | – |\n")

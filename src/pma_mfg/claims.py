@@ -127,8 +127,11 @@ def evaluate(
     runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
     both = runs.groupby("game")["schedule"].nunique() == 2
     comparison = tables["comparison"]
-    final = comparison[comparison["samples"] == comparison.groupby("game")["samples"].transform("max")]
-    compared = pd.concat([final, tables["samples_to_accuracy"]], ignore_index=True)
+    samples = comparison.groupby("game")["samples"]
+    ends = comparison[
+        (comparison["samples"] == samples.transform("min")) | (comparison["samples"] == samples.transform("max"))
+    ]
+    compared = pd.concat([ends, tables["samples_to_accuracy"]], ignore_index=True)
     tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])], "compared": compared}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
@@ -257,6 +260,10 @@ METHODS = {
 }
 
 
+#: Where `baselines.checkpoints` begin: exploitability that is small here was so at the start.
+FIRST_SAMPLES = 10
+
+
 def comparison_markdown(table: pd.DataFrame) -> str:
     """Return the samples that each method needs to each accuracy as a table for readers.
 
@@ -276,8 +283,8 @@ def comparison_markdown(table: pd.DataFrame) -> str:
         "",
         "Written by the pipeline. Samples after which exploitability, in units of the range of rewards, stays at or "
         "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
-        "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the others may "
-        "call a simulator at any state, action and mean field, and one call is one sample. In brackets behind *not "
+        "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
+        "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets behind *not "
         "reached*: replicates that reach it. Last column: samples of PMA over those of the best other method.",
         "",
         f"| game | accuracy | {' | '.join(METHODS[method] for method in methods)} | PMA / best other |",
@@ -288,7 +295,9 @@ def comparison_markdown(table: pd.DataFrame) -> str:
         cells = []
         for method in methods:
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
-            if math.isfinite(samples):
+            if samples <= FIRST_SAMPLES:
+                cells.append("from the start")
+            elif math.isfinite(samples):
                 cells.append(f"{_thousands(samples)} [{_thousands(low)}, {_thousands(high)}]")
             else:
                 cells.append(f"not reached ({points['n_reached'][method]} of {points['n_replicates'][method]})")
@@ -306,7 +315,7 @@ def _over_best(points: pd.DataFrame) -> tuple[float, str]:
     samples = points["samples"].astype(float)
     others = samples.drop("pma")
     best = str(others.idxmin())
-    finite = math.isfinite(samples["pma"]) and math.isfinite(others[best])
+    finite = FIRST_SAMPLES < samples["pma"] < math.inf and FIRST_SAMPLES < others[best] < math.inf
     return (float(samples["pma"] / others[best]) if finite else math.nan), best
 
 
@@ -1093,7 +1102,13 @@ def _independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) 
 
 def _no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     runs, points = rows[rows["replicate"].notna()], rows[rows["accuracy"].notna()]
-    learned = runs[runs["method"] == "pma"].sort_values("replicate")["exploitability"].to_numpy()
+    last = int(runs["samples"].max())
+    runs = runs[runs["method"] == "pma"].sort_values("replicate")
+    learned = runs.loc[runs["samples"] == last, "exploitability"]
+    smallest = float(points["accuracy"].min())
+    estimate = statistics.mean_interval(learned.to_numpy(), _generator(rows, "C8"), confidence)
+    if at_start := bool((runs.loc[runs["samples"] < last, "exploitability"] <= smallest).any()):
+        estimate = _exactly(math.nan)
     told = []
     for accuracy, at in points.groupby("accuracy", sort=False):
         at = at.set_index("method")
@@ -1112,8 +1127,9 @@ def _no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float
         "statement": "PMA learns the equilibrium on one trajectory, without a generative model.",
         "source": "section 4, contribution",
         "quantity": "mean exploitability of PMA at the end of the budget, in units of the range of rewards",
-        "estimate": statistics.mean_interval(learned, _generator(rows, "C8"), confidence),
-        "expected": (0.0, float(points["accuracy"].min())),
-        "how": f"{len(learned)} runs of {int(runs['samples'].max()):,} samples, tuned as the other methods are; "
-        f"samples to {'; to '.join(told)}",
+        "estimate": estimate,
+        "expected": (0.0, smallest),
+        "how": "the policy that all start from is an equilibrium, so that nothing is tested"
+        if at_start
+        else f"{len(learned)} runs of {last:,} samples, tuned as all methods are; samples to {'; to '.join(told)}",
     }
