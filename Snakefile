@@ -16,6 +16,7 @@ include: "workflow/rules/games.smk"
 include: "workflow/rules/operators.smk"
 include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/learning.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/results.smk"
 
 

@@ -79,6 +79,7 @@ def tables(
     spread_factor: float = 1.0,
     step_slope: float = 0.5,
     worst_factor: float = 0.6,
+    learned: float = 0.005,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
     rng = np.random.default_rng(0)
@@ -295,6 +296,23 @@ def tables(
     independent_epsilon = epsilon.assign(
         n_updates=(0.01 * epsilon["epsilon"] ** -independent_slope * 1e4).round().astype(int), algorithm="independent"
     )
+    comparison = pd.DataFrame(
+        [
+            ("g", method, "x=1", r, n, (1.0 if n == 100 else error) * noisy())
+            for method, error in (("pma", learned), ("gmf_q", 0.5), ("fitted_q", 0.001))
+            for r in replicates
+            for n in (100, 1000)
+        ],
+        columns=["game", "method", "setting", "replicate", "samples", "exploitability"],
+    )
+    accuracies = pd.DataFrame(
+        [
+            ("g", method, accuracy, samples, samples, samples, reached, 16)
+            for accuracy in (0.1, 0.01)
+            for method, samples, reached in (("pma", 900.0, 16), ("gmf_q", np.inf, 0), ("fitted_q", 300.0, 16))
+        ],
+        columns=["game", "method", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"],
+    )
     return {
         "independent": independent,
         "independent_epsilon": independent_epsilon,
@@ -313,6 +331,8 @@ def tables(
         "bias": bias,
         "agreement": agreement,
         "nash": nash,
+        "comparison": comparison,
+        "samples_to_accuracy": accuracies,
     }
 
 
@@ -366,6 +386,7 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"spread_factor": 1.15}, "C5-spread"),
         ({"step_slope": 0.7}, "C5-eta"),
         ({"worst_factor": 1.3}, "C5-worst"),
+        ({"learned": 0.02}, "C8"),
     ],
 )
 def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, Any], claim: str) -> None:
@@ -405,12 +426,13 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["damping"]["best_response_radius"] = 0.9
     found["departures"]["best_response_lead"] = 0.9
     found["ratios"]["bound"] = np.inf
+    found["comparison"].loc[found["comparison"]["samples"] == 100, "exploitability"] = 1e-3
     found["certified"] = found["certified"].iloc[1:]
     found["phase"] = found["phase"].iloc[3:]
     found["certified_strengths"]["smallest_strength"] = np.inf
     records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
     untested = ["C1a", "C1b", "C1b-certificate", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f"]
-    untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure"]
+    untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure", "C8"]
     for claim in untested:
         assert records[claim]["verdict"] == "inconclusive"
         assert records[claim]["estimate"] is None
@@ -465,3 +487,29 @@ def test_readers_table_shows_every_verdict_with_its_interval() -> None:
     assert failed["id"] == "C3"
     assert f"| g | **not confirmed** | {failed['estimate']:.4g} | {failed['interval'][0]:.4g} … " in text
     assert all(f"## {record['id']}: {record['statement']}" in text for record in records)
+
+
+def test_samples_are_compared_with_the_best_other_method() -> None:
+    found = tables()
+    record = next(record for record in claims.evaluate(found, **TOLERANCES) if record["id"] == "C8")
+    assert record["expected"] == [0.0, 0.01]
+    assert "0.01: 900 samples, 3 times those of fitted Q" in record["how"]
+    rows = claims.comparison_markdown(found["samples_to_accuracy"]).splitlines()
+    assert rows[-3:] == [
+        "|---|---|---|---|---|---|",
+        "| g | 0.1 | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
+        "| g | 0.01 | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
+    ]
+
+
+def test_what_is_not_reached_is_said() -> None:
+    found = tables(learned=0.02)
+    accuracies = found["samples_to_accuracy"]
+    accuracies.loc[(accuracies["method"] == "pma") & (accuracies["accuracy"] == 0.01), "samples"] = np.inf
+    record = next(record for record in claims.evaluate(found, **TOLERANCES) if record["id"] == "C8")
+    assert record["how"].endswith("to 0.01: not reached; fitted Q 300")
+    assert claims.comparison_markdown(accuracies).endswith(
+        "not reached (16 of 16) | not reached (0 of 16) | 300 [300, 300] | – |\n"
+    )
+    accuracies["samples"] = 10.0
+    assert claims.comparison_markdown(accuracies).endswith("| from the start | from the start | from the start | – |\n")

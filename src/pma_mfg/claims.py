@@ -40,6 +40,8 @@ TABLES = (
     "bias",
     "agreement",
     "nash",
+    "comparison",
+    "samples_to_accuracy",
 )
 
 PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
@@ -127,6 +129,13 @@ def evaluate(
         runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
         both = runs.groupby("game")["schedule"].nunique() == 2
         tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
+    if "comparison" in tables:
+        comparison = tables["comparison"]
+        samples = comparison.groupby("game")["samples"]
+        ends = comparison[
+            (comparison["samples"] == samples.transform("min")) | (comparison["samples"] == samples.transform("max"))
+        ]
+        tables = {**tables, "compared": pd.concat([ends, tables["samples_to_accuracy"]], ignore_index=True)}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_jacobian_norm, "ratios", RATIO_ROUNDING),
@@ -164,6 +173,7 @@ def evaluate(
         (_gap_order, "nash", slope_tolerance),
         (_gap_tight, "nash", slope_tolerance),
         (_gap_constant, "nash", constant_tolerance),
+        (_no_generative_model, "compared", 0.0),
     ):
         make: Callable[[pd.DataFrame, float, float], Claim] = claim
         for game, rows in tables[table].groupby("game") if table in tables else ():
@@ -240,6 +250,76 @@ def markdown(records: list[Claim]) -> str:
             cells = [row["game"], f"**{row['verdict']}**", number(row["estimate"]), interval, expected, row["how"]]
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
+
+
+#: Methods of `baselines.METHODS` in words.
+METHODS = {
+    "pma": "PMA, one trajectory",
+    "gmf_q": "GMF-Q",
+    "fitted_q": "fitted Q",
+    "fictitious_play": "fictitious play",
+    "online_mirror_descent": "mirror descent",
+    "two_timescale": "two timescales",
+}
+
+
+#: Where `baselines.checkpoints` begin: exploitability that is small here was so at the start.
+FIRST_SAMPLES = 10
+
+
+def comparison_markdown(table: pd.DataFrame) -> str:
+    """Return the samples that each method needs to each accuracy as a table for readers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `baselines.samples_to_accuracy`, all games together.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    methods = [method for method in METHODS if method in set(table["method"])]
+    lines = [
+        "# Samples to an accuracy",
+        "",
+        "Written by the pipeline. Samples after which exploitability, in units of the range of rewards, stays at or "
+        "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
+        "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
+        "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets "
+        "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other.",
+        "",
+        f"| game | accuracy | {' | '.join(METHODS[method] for method in methods)} | PMA / best other |",
+        f"|{'---|' * (len(methods) + 3)}",
+    ]
+    for (game, accuracy), rows in table.groupby(["game", "accuracy"], sort=False):
+        points = rows.set_index("method")
+        cells = []
+        for method in methods:
+            samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
+            if samples <= FIRST_SAMPLES:
+                cells.append("from the start")
+            elif math.isfinite(samples):
+                cells.append(f"{_thousands(samples)} [{_thousands(low)}, {_thousands(high)}]")
+            else:
+                cells.append(f"not reached ({points['n_reached'][method]} of {points['n_replicates'][method]})")
+        cells.append(f"{ratio:.2g}" if math.isfinite(ratio := _over_best(points)[0]) else "–")
+        lines.append(f"| {str(game).replace('_', ' ')} | {accuracy:g} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _thousands(samples: float) -> str:
+    return f"{float(f'{samples:.2g}'):,.0f}" if math.isfinite(samples) else "∞"
+
+
+def _over_best(points: pd.DataFrame) -> tuple[float, str]:
+    """Return PMA's samples over those of the best other method, which is named; nan if either is infinite."""
+    samples = points["samples"].astype(float)
+    others = samples.drop("pma")
+    best = str(others.idxmin())
+    finite = FIRST_SAMPLES < samples["pma"] < math.inf and FIRST_SAMPLES < others[best] < math.inf
+    return (float(samples["pma"] / others[best]) if finite else math.nan), best
 
 
 #: How a number of each kind is shown.
@@ -1023,4 +1103,39 @@ def _independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) 
         "estimate": estimate,
         "expected": (0.0, 1.0 + tolerance),
         "how": f"N = {', '.join(f'{n:.0f}' for n in populations)}; the value at the worst of them",
+    }
+
+
+def _no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    runs, points = rows[rows["replicate"].notna()], rows[rows["accuracy"].notna()]
+    last = int(runs["samples"].max())
+    runs = runs[runs["method"] == "pma"].sort_values("replicate")
+    learned = runs.loc[runs["samples"] == last, "exploitability"]
+    smallest = float(points["accuracy"].min())
+    estimate = statistics.mean_interval(learned.to_numpy(), _generator(rows, "C8"), confidence)
+    if at_start := bool((runs.loc[runs["samples"] < last, "exploitability"] <= smallest).any()):
+        estimate = _exactly(math.nan)
+    told = []
+    for accuracy, at in points.groupby("accuracy", sort=False):
+        at = at.set_index("method")
+        needed, (ratio, best) = float(at["samples"]["pma"]), _over_best(at)
+        others = at["samples"].drop("pma").astype(float)
+        text = f"{_thousands(needed)} samples" if math.isfinite(needed) else "not reached"
+        if math.isfinite(ratio):
+            text += f", {ratio:.2g} times those of {METHODS[best]}"
+        elif math.isfinite(others[best]):
+            text += f"; {METHODS[best]} {_thousands(float(others[best]))}"
+        else:
+            text += "; no other method reaches it"
+        told.append(f"{accuracy:g}: {text}")
+    return {
+        "id": "C8",
+        "statement": "PMA learns the equilibrium on one trajectory, without a generative model.",
+        "source": "section 4, contribution",
+        "quantity": "mean exploitability of PMA at the end of the budget, in units of the range of rewards",
+        "estimate": estimate,
+        "expected": (0.0, smallest),
+        "how": "the policy that all start from is an equilibrium, so that nothing is tested"
+        if at_start
+        else f"{len(learned)} runs of {last:,} samples, tuned as all methods are; samples to {'; to '.join(told)}",
     }

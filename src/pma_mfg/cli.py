@@ -577,6 +577,42 @@ def _independent(options: argparse.Namespace) -> None:
         checkpoint.discard()
 
 
+def _compare(options: argparse.Namespace) -> None:
+    from pma_mfg import baselines, storage
+
+    grids: dict[str, dict[str, list[float]]] = {}
+    for setting in options.grid:
+        method, _, rest = setting.partition(".")
+        name, _, values = rest.partition("=")
+        try:
+            grids.setdefault(method, {})[name] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise InputError("pma-mfg compare", "--grid", setting, "method.argument=number,number,...") from None
+    game, _, regularizer = _game_and_equilibrium(options)
+    settings = sum(len(baselines.settings(method, grid, "pma-mfg compare")) for method, grid in grids.items())
+    with _progress(settings * options.pilots + len(grids) * options.replicates, "runs") as advance:
+        comparison, tuning = baselines.compare(
+            game,
+            regularizer,
+            _name(options),
+            grids,
+            options.agents,
+            options.budget,
+            options.pilot_budget,
+            options.per_decade,
+            options.target,
+            options.pilots,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    accuracies = baselines.samples_to_accuracy(comparison, options.accuracies, options.confidence)
+    _write(options, comparison)
+    for path, table in ((options.out_tuning, tuning), (options.out_accuracies, accuracies)):
+        if path:
+            storage.write_table(path, table)
+
+
 def _collect(options: argparse.Namespace) -> None:
     import pandas as pd
 
@@ -606,6 +642,10 @@ def _claims(options: argparse.Namespace) -> None:
     storage.write_json(options.out, records)
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
+    if options.out_comparison:
+        compared = tables.get("samples_to_accuracy")
+        text = "Methods are not compared in this configuration.\n" if compared is None else ""
+        storage.write_text(options.out_comparison, text or claims.comparison_markdown(compared))
     if options.out_assumptions:
         if "assumptions" not in paths:
             raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
@@ -625,10 +665,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import agent_kernels, kernels, lattice, storage
+    from pma_mfg import agent_kernels, baseline_kernels, kernels, lattice, storage
 
     if options.out:
-        modules = (kernels, lattice, agent_kernels)
+        modules = (kernels, lattice, agent_kernels, baseline_kernels)
         storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))
 
 
@@ -940,6 +980,28 @@ def _parser() -> argparse.ArgumentParser:
     independent.add_argument("--sweep", default="alone", help="what the runs are for, in table and seeds")
     independent.add_argument("--out-learning", help="also write the table in the columns of `learn`")
 
+    compare = on_equilibrium("compare", _compare, "run PMA on one trajectory beside methods with a generative model")
+    add_agents(compare)
+    compare.add_argument(
+        "--grid",
+        nargs="+",
+        required=True,
+        metavar="METHOD.ARGUMENT=VALUE,...",
+        help="the settings of each method to tune over (docs/theory.md, section 17)",
+    )
+    compare.add_argument("--budget", type=_integer(100), default=1_000_000, help="samples of a run (default 1e6)")
+    compare.add_argument("--pilot-budget", type=_integer(100), default=100_000, help="of one that tunes (default 1e5)")
+    compare.add_argument("--per-decade", type=_integer(1), default=6, help="measurements per factor 10 (default 6)")
+    compare.add_argument("--target", type=_positive, default=0.03, help="accuracy to tune for (default 0.03)")
+    compare.add_argument(
+        "--accuracies", type=_positive, nargs="+", default=[0.1, 0.03, 0.01], help="to count samples to"
+    )
+    compare.add_argument("--confidence", type=_positive, default=0.95, help="of their intervals (default 0.95)")
+    compare.add_argument("--pilots", type=_integer(1), default=2, help="runs of each setting (default 2)")
+    compare.add_argument("--replicates", type=_integer(2), default=8, help="runs that are reported (default 8)")
+    compare.add_argument("--out-tuning", help="Parquet table of the pilot runs to write")
+    compare.add_argument("--out-accuracies", help="Parquet table of the samples to each accuracy to write")
+
     collect = command("collect", _collect, "join tables with the same columns")
     collect.add_argument("tables", nargs="+", help="Parquet tables")
     collect.add_argument("--out", required=True, help="Parquet table to write")
@@ -958,10 +1020,22 @@ def _parser() -> argparse.ArgumentParser:
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
+    claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
-    figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "independent", "nash", "orbit", "phase"]
+    figures = [
+        "bounds",
+        "comparison",
+        "contraction",
+        "ctd",
+        "dynamics",
+        "equilibria",
+        "independent",
+        "nash",
+        "orbit",
+        "phase",
+    ]
     figures += ["populations", "samples"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")

@@ -33,10 +33,11 @@ SECTIONS = (
     "agreement",
     "nash",
     "independent",
+    "comparison",
 )
 
 #: Those that need bounds or features, which a game given by Python functions does not have.
-DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash")
+DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison")
 
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
@@ -113,6 +114,9 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     for key in ("n_updates", "exact_updates") if "ctd" in sections else ():
         if (updates := sections["ctd"][key]) != sorted(updates):
             raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
+    for i, name in enumerate(sections.get("comparison", {"games": ()})["games"]):
+        if (regularizer := content["games"][name]["regularizer"]) != "entropy":
+            raise InputError(source, f"comparison.games[{i}]", Description(f"{name}, {regularizer}"), "entropy")
     groups = sections.get("independent", {"populations": (), "population_replicates": ()})
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")

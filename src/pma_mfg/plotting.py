@@ -1,4 +1,4 @@
-"""The replication's figures: tables in, the numbers that are drawn, and a Figure out (claims C1, C3, C4, C6).
+"""The replication's figures: tables in, the numbers that are drawn, and a Figure out (claims C1, C3, C4, C6, C8).
 
 Each figure is two pure functions. ``<name>_data`` reduces tables to exactly what is drawn: measured points with
 their 95 % bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes
@@ -41,6 +41,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from pma_mfg import seeds, statistics, storage
 from pma_mfg.checks import RATE_WINDOW
+from pma_mfg.claims import METHODS as LEARNED
 from pma_mfg.claims import ROUNDED_BIAS
 from pma_mfg.dynamics import ACCURACY
 
@@ -70,6 +71,17 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "best_response": ("best response", {"color": COLOURS[2]}),
     "fictitious_play": ("fictitious play", {"color": COLOURS[4]}),
 }
+#: Methods of `baselines.METHODS` and their looks.
+LEARNERS: dict[str, dict[str, Any]] = {
+    "gmf_q": {"color": COLOURS[2], "linestyle": (0, (4, 1.5)), "linewidth": 1.2},
+    "fitted_q": {"color": COLOURS[4], "linestyle": (0, (1, 1)), "linewidth": 1.2},
+    "fictitious_play": {"color": COLOURS[0], "linewidth": 1.2},
+    "online_mirror_descent": {"color": COLOURS[6], "linewidth": 1.2},
+    "two_timescale": {"color": COLOURS[1], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.2},
+    "pma": {"color": "black", "linewidth": 2.2},
+}
+#: Exploitability below this is drawn at the edge of the panel.
+SHOWN = 1e-6
 #: Region of `checks.phase_diagram` -> colour, dark to light also without colour vision.
 REGIONS = {
     "certified": "#4f9bd0",
@@ -562,6 +574,23 @@ def independent_data(independent: pd.DataFrame) -> pd.DataFrame:
             parts += [points, _line("step", game, "theory", first["step_size"], first["predicted_spread"])]
     data: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return data if "setting" in data else data.assign(setting=np.nan)
+
+
+def comparison_data(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return exploitability against samples of PMA on one trajectory and of methods with a generative model (C8).
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Of `baselines.compare`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, method, samples, exploitability (the median replicate), low, high (the smallest and the largest).
+    """
+    groups = comparison.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
+    return pd.DataFrame(groups.agg(exploitability="median", low="min", high="max"))
 
 
 def _final_points(game: str, panel: str, by: str, final: pd.DataFrame, fitted: int = 0) -> list[pd.DataFrame]:
@@ -1400,6 +1429,40 @@ def _ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any
     return dict(zip(ordered, seaborn.color_palette("viridis", len(ordered)).as_hex(), strict=True))
 
 
+@_styled
+def comparison(data: pd.DataFrame) -> Figure:
+    """Draw exploitability against samples, PMA on one trajectory beside methods with a generative model.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `comparison_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    methods = [method for method in LEARNERS if method in set(data["method"])]
+    handles = [Line2D([], [], label=LEARNED[method], **LEARNERS[method]) for method in methods]
+    title = "Exploitability in units of the range of rewards; line: median run, band: all runs"
+    figure, axes = _panels(len(games), 1.7, 0, title, handles)
+    shown = max(1e-4, float(data["exploitability"].max()))
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        for method in methods:
+            rows = table[table["method"] == method]
+            low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
+            colour = LEARNERS[method]["color"]
+            ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
+            ax.plot(rows["samples"], middle, **LEARNERS[method])
+        _log_log(ax, "samples", "exploitability" if i % _shape(len(games))[1] == 0 else "")
+        ax.set_ylim(SHOWN, 2.0 * shown)
+        ax.xaxis.set_major_locator(LogLocator(numticks=6))
+        ax.axhline(0.01, **_DOTTED)
+        _title(ax, i, _plain(game))
+    return figure
+
+
 #: Figure name -> names of its input tables, its data function (of the tables in that order), its drawing function.
 FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[[pd.DataFrame], Figure]]] = {
     "contraction": (("iterates", "rates"), contraction_data, contraction),
@@ -1407,6 +1470,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "orbit": (("orbits", "attractors"), orbit_data, orbit),
     "samples": (("schedules", "epsilon", "prescribed", "independent_epsilon"), samples_data, samples),
     "ctd": (("ctd", "moments"), ctd_data, ctd),
+    "comparison": (("comparison",), comparison_data, comparison),
     "nash": (("nash",), nash_data, nash),
     "populations": (("bias", "exact", "population", "limits"), populations_data, populations),
     "equilibria": (("equilibria",), equilibria_data, equilibria),

@@ -143,3 +143,21 @@ def samples_to_reach(target: float, samples: Sequence[float], errors: Sequence[f
         return float(samples[0])
     share = np.log(errors[i - 1] / target) / np.log(errors[i - 1] / errors[i])
     return float(np.exp(np.log(samples[i - 1]) + share * np.log(samples[i] / samples[i - 1])))
+
+
+def samples_to_stay(target: float, samples: Sequence[float], errors: Sequence[float]) -> float:
+    """Return the samples after which the error stays at or below `target` to the end, interpolated on log-log axes.
+
+    Parameters
+    ----------
+    target, samples, errors
+        As in `samples_to_reach`.
+
+    Returns
+    -------
+    float
+        The first samples if the error is never above the target, infinity if the last one is.
+    """
+    above = np.flatnonzero(np.asarray(errors) > target)
+    first = int(above[-1]) if len(above) else 0
+    return samples_to_reach(target, samples[first:], errors[first:])

@@ -35,6 +35,7 @@ SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
 FIGURES = {
     "bounds": ["ratios"],
+    "comparison": ["comparison"],
     "contraction": ["iterates", "rates"],
     "ctd": ["ctd", "moments"],
     "dynamics": ["histories", "outcomes"],

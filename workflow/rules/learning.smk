@@ -1,6 +1,6 @@
 rule warm_up:
     input:
-        library("kernels", "lattice", "agent_kernels"),
+        library("kernels", "lattice", "agent_kernels", "baseline_kernels"),
     output:
         f"{RESULTS}/kernels.txt",
     log:

@@ -38,6 +38,7 @@ TABLES = {
         *points("independent", "independent_agents/{game}"),
     ],
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
+    **{name: points("comparison", f"{name}/{{game}}") for name in ("comparison", "tuning", "samples_to_accuracy")},
 }
 # what the configuration leaves out has no table, no claim and no figure
 TABLES = {name: files for name, files in TABLES.items() if files}
@@ -74,6 +75,7 @@ rule claims:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
         assumptions=f"{config['figures']}/assumptions.md",
+        comparison=f"{config['figures']}/samples_to_accuracy.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -86,7 +88,8 @@ rule claims:
         "Turn the tables into verdicts"
     shell:
         "pma-mfg claims --tables {input.tables} {params.tolerances}"
-        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions} --log {log}"
+        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
+        " --out-comparison {output.comparison} --log {log}"
 
 
 rule figure:

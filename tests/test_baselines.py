@@ -1,0 +1,364 @@
+"""Learners with a generative model: their limits without noise, their samples, and the planted equilibrium."""
+
+from itertools import islice, pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logsumexp, softmax
+from tests.references import curved_game, family_game
+
+from pma_mfg import baseline_kernels, baselines, dynamics, equilibrium, games, learning, operators, seeds, statistics
+from pma_mfg.errors import InputError
+from pma_mfg.regularizers import Entropy, Quadratic
+
+REGULARIZER = Entropy(0.1)
+SETTINGS = {
+    "pma": {"step_size": 1.0, "first": 10.0, "growth": 1.5, "constant": 1.0},
+    "gmf_q": {"first": 10.0, "growth": 1.5, "constant": 1.0, "share": 1.0},
+    "fitted_q": {"first": 10.0, "growth": 1.5, "share": 1.0},
+    "fictitious_play": {"first": 10.0, "growth": 1.2, "constant": 1.0, "share": 1.0},
+    "online_mirror_descent": {"step_size": 0.5, "first": 10.0, "growth": 1.3, "constant": 1.0, "share": 1.0},
+    "two_timescale": {
+        "first": 10.0,
+        "growth": 1.5,
+        "q_exponent": 0.6,
+        "mean_field_exponent": 0.9,
+        "exploration": 0.1,
+    },
+}
+
+
+def planted(coupling=1.0):
+    return games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1, coupling=coupling)
+
+
+def learner(method, game, seed=0, budget=10_000, n_agents=1000, **changes):
+    rng = np.random.default_rng(seed)
+    return baselines.METHODS[method](game, REGULARIZER, rng, budget, n_agents, **(SETTINGS[method] | changes))
+
+
+@pytest.mark.parametrize("method", baselines.METHODS)
+def test_every_method_reaches_the_planted_equilibrium(method):
+    game = planted()
+    *_, (samples, policy) = learner(method, game, 1, 600_000, 10**6)
+    assert 0.3 * 600_000 < samples <= 600_000
+    # Every last estimate of Q rests on at least 600000 / 2 / 6 (0.2 / 1.2) = 8000 draws per pair, each with a standard
+    # deviation below gamma sp(V) / (2 (1 - gamma)) = 0.101, for the span of V* is 0.202: 0.0011 for the mean, 5 of
+    # these for the largest of six entries, and twice that for what the method's own steps weigh unequally, is 0.011
+    # in Q and at most half of 2 x 0.011 / tau = 0.11 in l1. Fictitious play is off by O(1 / rounds) besides, 1/45.
+    # The uniform policy lies more than three times as far.
+    tolerance = 0.13
+    assert operators.policy_distance(policy, game.planted.policy) < tolerance
+    assert operators.policy_distance(operators.uniform_policy(game), game.planted.policy) > 3 * tolerance
+
+
+@pytest.mark.parametrize("method", baselines.METHODS)
+def test_the_same_generator_gives_the_same_run(method):
+    game = planted()
+    first, again, other = (list(learner(method, game, seed)) for seed in (5, 5, 6))
+    assert [samples for samples, _ in first] == [samples for samples, _ in again]
+    for (_, policy), (_, same) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(policy, same)
+    assert not np.array_equal(first[-1][1], other[-1][1])
+
+
+@pytest.mark.parametrize("method", baselines.METHODS)
+def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
+    calls = [0]
+
+    def counting(module, name, number):
+        original = getattr(module, name)
+
+        def counted(*arguments, **named):
+            calls[0] += number(*arguments)
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+    counting(baseline_kernels, "sweeps", lambda uniforms, *_: uniforms.size)
+    counting(baseline_kernels, "two_timescale", lambda uniforms, *_: len(uniforms))
+    # one draw of a successor for each that is counted; how the initial agents are drawn from mu is no call
+    counting(baselines, "_multinomial", lambda n, rows, _: int(np.broadcast_to(n, rows.shape[:-1]).sum()))
+    counting(learning, "ctd", lambda game, policy, n, h, updates, waiting, *_: updates * (waiting + 1))
+    budget, before = 5000, 0
+    fewer = {"share": 0.3} if "share" in SETTINGS[method] else {}
+    for samples, policy in learner(method, planted(), budget=budget, **fewer):
+        assert samples == calls[0] > before
+        assert samples <= budget
+        np.testing.assert_allclose(policy.sum(axis=1), 1.0, atol=1e-12)
+        before = samples
+    assert calls[0] == before  # the round that the budget cannot pay for takes nothing
+    assert before > budget / 4
+
+
+def test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_each():
+    game = planted()
+    population = baselines.initial_population(game, 50, np.random.default_rng(0))
+    visited = []
+    policy = operators.uniform_policy(game)
+    for _ in range(200):
+        before = population.tagged.copy()
+        learning.ctd(game, policy, 50, REGULARIZER, 1, 0, 5.0, 5.0, np.random.default_rng(1), population)
+        visited.append((before[0], population.tagged[0]))
+    assert all(later[0] == earlier[1] for earlier, later in pairwise(visited))
+    moves = pd.Series(visited).value_counts()
+    assert len(moves) > 5  # and it moves
+
+
+# ------------------------------------------------------------------------------------------- limits without noise
+
+
+@pytest.fixture
+def noiseless(monkeypatch):
+    """Put the exact Q-function, the exact step and the exact stable population in place of what is sampled."""
+
+    def exact_q(transition, reward, discount, regularizer, policy, *_):
+        if policy is not None:
+            return operators.q_of_decision_process(transition, reward, discount, policy, regularizer)
+        q = np.zeros_like(reward)
+        for _ in range(2000):  # 0.9^2000 is below rounding
+            q = reward + discount * transition @ (regularizer.strength * logsumexp(q / regularizer.strength, axis=1))
+        return q
+
+    monkeypatch.setattr(baselines, "sampled_q", exact_q)
+    monkeypatch.setattr(baselines, "moved", lambda game, mu, policy, *_: operators.population_update(game, mu, policy))
+    monkeypatch.setattr(baselines, "settled", lambda game, mu, policy, *_: operators.stable_population(game, policy))
+    monkeypatch.setattr(baselines, "_multinomial", lambda n, rows, _: np.asarray(n)[..., None] * rows)
+    monkeypatch.setattr(
+        learning,
+        "ctd",
+        lambda game, policy, n, regularizer, *_: operators.q_values(
+            game, policy, operators.stable_population(game, policy), regularizer
+        ),
+    )
+
+
+def policies(method, game, count, **changes):
+    return [policy for _, policy in islice(learner(method, game, budget=10**6, **changes), count)]
+
+
+@pytest.mark.parametrize(
+    ("method", "exact", "changes", "step_size"),
+    [
+        ("pma", "pma_euclidean", {"step_size": 0.7}, 7.0),
+        ("online_mirror_descent", "online_mirror_descent", {"step_size": 0.3}, 3.0),
+        ("online_mirror_descent", "best_response", {"step_size": 1.0}, 0.0),
+        ("fictitious_play", "fictitious_play", {}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("family", ["planted_kinked", "crowd_averse"])
+def test_without_noise_methods_are_the_exact_iterations(method, exact, changes, step_size, family, noiseless):
+    game = family_game(family)
+    start = operators.uniform_policy(game)
+    expected = islice(dynamics.iteration(exact, game, REGULARIZER, start, step_size), 1, 11)
+    for found, wanted in zip(policies(method, game, 10, **changes), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)  # of Q / tau, Q from solvers accurate to 1e-12
+
+
+@pytest.mark.parametrize("method", ["gmf_q", "fitted_q"])
+def test_without_noise_both_answer_the_population_and_move_it_once(method, noiseless):
+    game = family_game("crowd_averse")
+    mean_field = np.full(game.n_states, 1.0 / game.n_states)
+    for found in policies(method, game, 10):
+        frozen = game.transition(mean_field), game.reward(mean_field)
+        policy = equilibrium.best_response(*frozen, game.discount, REGULARIZER)
+        np.testing.assert_allclose(found, policy, rtol=0, atol=1e-9)  # as above
+        mean_field = operators.population_update(game, mean_field, policy)
+
+
+# ------------------------------------------------------------------------------------------- the simulator
+
+
+@pytest.mark.parametrize("followed", [False, True])
+@pytest.mark.parametrize("chunk", [1, 2**18])
+def test_q_learning_is_the_recursion_of_theory(followed, chunk, monkeypatch):
+    """Equation (17.1) in plain Python on the same uniform numbers; how many are held at a time has no influence."""
+    monkeypatch.setattr(baselines, "CHUNK", chunk)
+    game, rng = curved_game("absolute"), np.random.default_rng(3)
+    mean_field = rng.dirichlet(np.ones(game.n_states))
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    policy = rng.dirichlet(np.ones(game.n_actions), size=game.n_states) if followed else None
+    found = baselines.sampled_q(transition, reward, 0.8, REGULARIZER, policy, 50, 2.0, 0.3, np.random.default_rng(7))
+    uniforms = np.random.default_rng(7).random((50, game.n_states, game.n_actions))
+    q = np.full(reward.shape, 0.3)
+    for m in range(50):
+        if policy is None:
+            value = 0.1 * logsumexp(q / 0.1, axis=1)
+        else:
+            value = (policy * (q - 0.1 * np.log(policy))).sum(axis=1)
+        successor = (uniforms[m][..., None] >= np.cumsum(transition, axis=2)).sum(axis=2)
+        q = q + 10.0 / (m + 10.0) * (reward + 0.8 * value[successor] - q)
+    np.testing.assert_allclose(found, q, rtol=0, atol=1e-12)  # rounding of 50 steps on numbers of order one
+
+
+@pytest.mark.parametrize("link", ["absolute", "log", "minimum", "positive", "power", "floored_log"])
+def test_the_two_timescale_path_is_that_of_theory(link):
+    game = curved_game(link)
+    samples, policy = next(
+        baselines.two_timescale(
+            game,
+            REGULARIZER,
+            np.random.default_rng(4),
+            10_000,
+            2,
+            first=25,
+            growth=1.0,
+            q_exponent=0.6,
+            mean_field_exponent=0.9,
+            exploration=0.2,
+        )
+    )
+    rng = np.random.default_rng(4)
+    s, q = int(rng.choice(game.n_states)), np.full(game.base_reward.shape, learning.td_start(game, REGULARIZER))
+    visits, mean_field = np.zeros(q.shape), np.full(game.n_states, 1.0 / game.n_states)
+    uniforms = rng.random((25 * q.size, 2))
+    for t, (u, v) in enumerate(uniforms):
+        behaviour = 0.8 * softmax(q[s] / 0.1) + 0.2 / game.n_actions
+        a = int((u >= np.cumsum(behaviour)).sum())
+        y = int((v >= np.cumsum(game.transition(mean_field)[s, a])).sum())
+        target = game.reward(mean_field)[s, a] + game.discount * 0.1 * logsumexp(q[y] / 0.1)
+        q[s, a] += (1.0 + visits[s, a]) ** -0.6 * (target - q[s, a])
+        visits[s, a] += 1
+        mean_field += (t + 2.0) ** -0.9 * (np.eye(game.n_states)[y] - mean_field)
+        s = y
+    assert samples == 25 * q.size
+    np.testing.assert_allclose(policy, softmax(q / 0.1, axis=1), rtol=0, atol=1e-9)  # rounding over tau, 300 steps
+
+
+def test_agents_are_moved_by_the_games_own_law():
+    game = family_game("affine")
+    rng = np.random.default_rng(0)
+    mean_field, policy = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3), size=4)
+    n = 10**12
+    expected = operators.population_update(game, mean_field, policy)
+    # standard deviations are at most 0.5 / sqrt(n) = 5e-7 per state; six of these: 1e-8 false alarms
+    np.testing.assert_allclose(baselines.moved(game, mean_field, policy, n, rng), expected, rtol=0, atol=3e-6)
+    path = mean_field
+    late = []
+    for step in range(baselines.POPULATION_STEPS):
+        path = operators.population_update(game, path, policy)
+        late += [path] if step >= baselines.POPULATION_STEPS // 2 else []
+    # noise of 20 steps, each of that size, none amplified more than twice: six standard deviations of their sum
+    settled = baselines.settled(game, mean_field, policy, n, rng)
+    np.testing.assert_allclose(settled, np.mean(late, axis=0), rtol=0, atol=6 * 2 * np.sqrt(20) * 5e-7)
+    few = np.mean([baselines.moved(game, mean_field, policy, 10, rng) for _ in range(4000)], axis=0)
+    np.testing.assert_allclose(few, expected, rtol=0, atol=6 * 0.5 / np.sqrt(40_000))  # as above
+
+
+# ------------------------------------------------------------------------------------------- measuring
+
+
+def test_exploitability_is_that_of_the_last_policy_until_then():
+    game = planted()
+    uniform, other = operators.uniform_policy(game), game.planted.policy
+    found = baselines.exploitabilities(
+        iter([(20, other), (70, uniform)]), game, REGULARIZER, np.array([10, 20, 69, 70])
+    )
+    at_start = equilibrium.exploitability(game, uniform, REGULARIZER)
+    np.testing.assert_allclose(found, [at_start, found[1], found[1], at_start], rtol=1e-12)
+    assert found[1] < 1e-12
+
+
+def test_checkpoints_run_from_ten_to_the_budget():
+    np.testing.assert_array_equal(baselines.checkpoints(10_000, 2), [10, 32, 100, 316, 1000, 3162, 10_000])
+
+
+def test_samples_to_stay_forgets_a_visit():
+    samples, errors = [10, 100, 1000, 10_000], [1.0, 0.01, 1.0, 0.01]
+    assert statistics.samples_to_reach(0.1, samples, errors) == pytest.approx(10**1.5)
+    assert statistics.samples_to_stay(0.1, samples, errors) == pytest.approx(10**3.5)
+    assert statistics.samples_to_stay(0.1, samples[:3], errors[:3]) == np.inf
+    assert statistics.samples_to_stay(2.0, samples, errors) == 10.0
+
+
+def test_what_never_arrives_has_infinite_samples_and_no_average():
+    curves = {0: [1.0, 0.01], 1: [1.0, 0.01], 2: [1.0, 0.5], 3: [1.0, 0.5], 4: [1.0, 0.5]}
+    rows = [("g", "m", "x", r, n, e) for r, curve in curves.items() for n, e in zip([10, 1000], curve, strict=True)]
+    columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
+    table = baselines.samples_to_accuracy(pd.DataFrame(rows, columns=columns), [0.6, 0.1]).set_index("accuracy")
+    assert table.loc[0.6, "n_reached"] == 5
+    assert np.isfinite(table.loc[0.6, ["samples", "low", "high"]].to_numpy(float)).all()
+    assert table.loc[0.1, "n_reached"] == 2
+    assert table.loc[0.1, "samples"] == table.loc[0.1, "high"] == np.inf
+    assert table.loc[0.1, "low"] == pytest.approx(100.0)  # some resamples have a median that arrives
+
+
+def test_the_unit_is_the_range_of_rewards():
+    assert baselines.reward_range(games.make("rock_paper_scissors")) == pytest.approx(2.0)
+    assert baselines.reward_range(games.make("lasry_lions_chain")) == pytest.approx(2.0 + 3.0 * 9.0 + 40.0)
+
+
+def compared(seed, **changes):
+    grids = {
+        "fitted_q": {"first": [10], "growth": [1.0, 1.5], "share": [1.0]},
+        "pma": {"step_size": [1.0], "first": [10], "growth": [1.5], "constant": [1.0]},
+    }
+    settings = {"n_agents": 100, "budget": 2000, "pilot_budget": 1000, "per_decade": 3, "target": 0.003} | changes
+    return baselines.compare(planted(), REGULARIZER, "g", grids, n_pilots=2, n_replicates=3, seed=seed, **settings)
+
+
+def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
+    comparison, tuning = compared(1)
+    pd.testing.assert_frame_equal(comparison, compared(1)[0], check_exact=True)
+    assert not comparison.equals(compared(2)[0])
+    assert list(comparison.columns) == ["game", "method", "setting", "replicate", "samples", "exploitability"]
+    assert (comparison.groupby(["method", "replicate"])["samples"].max() == 2000).all()
+    assert comparison.groupby("method")["setting"].nunique().eq(1).all()
+    # the choice is the rule's, from the pilot runs alone
+    pilots = tuning[tuning["method"] == "fitted_q"]
+    costs = np.log(pilots["samples_to_target"]).groupby(pilots["setting"]).mean()
+    assert set(pilots.loc[pilots["chosen"], "setting"]) == {costs.idxmin()}
+    # no run that is reported is a pilot run: they differ already at the pilots' budget
+    run = comparison[(comparison["method"] == "fitted_q") & (comparison["replicate"] == 0)]
+    chosen = pilots[pilots["chosen"] & (pilots["replicate"] == 0)]
+    assert not np.isclose(run["exploitability"], chosen["final_exploitability"].iloc[0], rtol=1e-9).any()
+
+
+def test_if_no_setting_arrives_the_last_exploitability_decides():
+    tuning = compared(1, target=1e-9)[1]
+    pilots = tuning[tuning["method"] == "fitted_q"]
+    assert np.isinf(pilots["samples_to_target"]).all()
+    final = np.log(pilots["final_exploitability"]).groupby(pilots["setting"]).mean()
+    assert set(pilots.loc[pilots["chosen"], "setting"]) == {final.idxmin()}
+
+
+def test_games_and_settings_out_of_range_are_named():
+    with pytest.raises(InputError, match=r"regularizer.*the entropy"):
+        baselines.compare(planted(), Quadratic(0.1), "g", {}, 10, 1000, 1000, 2, 0.1, 1, 1, 0)
+    with pytest.raises(InputError, match="budget: got 50, expected an integer >= 100"):
+        compared(1, budget=50)
+    for method, grid, message in (
+        ("nosuch", {}, "one of pma"),
+        ("fitted_q", {"first": [1]}, "exactly first, growth, share"),
+        ("fitted_q", {"first": [1], "growth": [0.5], "share": [1]}, "growth: got 0.5, expected a number >= 1"),
+        ("fitted_q", {"first": [1], "growth": [], "share": [1]}, "at least one value"),
+        (
+            "online_mirror_descent",
+            {"step_size": [1.5], "first": [1], "growth": [1], "constant": [1], "share": [1]},
+            "in \\(0, 1\\]",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            baselines.settings(method, grid)
+
+
+def test_settings_are_all_combinations():
+    found = baselines.settings("fitted_q", {"first": [1, 2], "growth": [1.5], "share": [0.5, 1.0]})
+    assert [tuple(setting.values()) for setting in found] == [
+        (1, 1.5, 0.5),
+        (1, 1.5, 1.0),
+        (2, 1.5, 0.5),
+        (2, 1.5, 1.0),
+    ]
+
+
+def test_seeds_of_replicates_do_not_depend_on_the_order_of_methods():
+    rng = seeds.generator(3, "comparison", "g", "fitted_q", "first=10 growth=1.5 share=1", 0)
+    samples = baselines.checkpoints(2000, 3)
+    game = planted()
+    run = baselines.fitted_q(game, REGULARIZER, rng, 2000, 100, first=10, growth=1.5, share=1.0)
+    expected = baselines.exploitabilities(run, game, REGULARIZER, samples) / baselines.reward_range(game)
+    grids = {"fitted_q": {"first": [10], "growth": [1.5], "share": [1.0]}}
+    table = baselines.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 1, 3)[0]
+    np.testing.assert_array_equal(table["exploitability"], expected)
