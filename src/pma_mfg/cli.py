@@ -541,6 +541,9 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_assumptions:
         table = storage.read_table(Path(options.tables, "assumptions.parquet"))
         storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
+    if options.out_games:
+        table = storage.read_table(Path(options.tables, "zoo.parquet"))
+        storage.write_text(options.out_games, claims.games_markdown(table))
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
         log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
@@ -552,6 +555,19 @@ def _figure(options: argparse.Namespace) -> None:
     names, data, draw = plotting.FIGURES[options.name]
     tables = [storage.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
     plotting.save(draw(data(*tables)), options.out)
+
+
+def _survey(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, survey
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.starts, "starts") as advance:
+        facts, states = survey.survey(
+            game, regularizer, found, _name(options), options.step_size, options.starts, options.seed, advance
+        )
+    _write(options, facts)
+    if options.out_states:
+        storage.write_table(options.out_states, states)
 
 
 def _warm_up(options: argparse.Namespace) -> None:
@@ -882,13 +898,19 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
+    claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figures = ["bounds", "contraction", "ctd", "dynamics", "equilibria", "independent", "nash", "orbit", "phase"]
-    figures += ["populations", "samples"]
+    figures += ["populations", "samples", "gallery"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+    survey = on_equilibrium("survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria")
+    survey.add_argument("--starts", type=_integer(0), default=4, help="of the search for other equilibria (default 4)")
+    survey.add_argument("--step-size", type=_positive, required=True, help="eta")
+    survey.add_argument("--out-states", help="Parquet table of the equilibrium, state by state, to write")
 
     warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
     warm_up.add_argument("--out", help="file to write when done")

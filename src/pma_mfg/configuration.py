@@ -91,6 +91,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
         "agreement",
         "nash",
         "independent",
+        "zoo",
     ):
         for i, name in enumerate(content[section]["games"]):
             if name not in content["games"]:

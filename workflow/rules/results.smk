@@ -1,7 +1,7 @@
 # table -> the files it joins
 TABLES = {
-    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=config["games"]),
-    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=config["games"]),
+    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=STUDIED),
+    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=STUDIED),
     "ratios": points("operator_checks", "ratios/{game}"),
     "iterates": points("convergence", "iterates/{game}"),
     "rates": points("convergence", "rates/{game}"),
@@ -38,6 +38,8 @@ TABLES = {
         *points("independent", "independent_agents/{game}"),
     ],
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
+    "zoo": points("zoo", "zoo/{game}"),
+    "zoo_states": points("zoo", "zoo_states/{game}"),
 }
 
 
@@ -63,11 +65,12 @@ rule table:
 rule claims:
     input:
         library("claims"),
-        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=[*claims.TABLES, "assumptions"]),
+        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=[*claims.TABLES, "assumptions", "zoo"]),
     output:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
         assumptions=f"{config['figures']}/assumptions.md",
+        games=f"{config['figures']}/games.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -81,7 +84,8 @@ rule claims:
         "Turn the tables into verdicts"
     shell:
         "pma-mfg claims --tables {params.tables} {params.tolerances}"
-        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions} --log {log}"
+        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
+        " --out-games {output.games} --log {log}"
 
 
 rule figure:
