@@ -65,6 +65,7 @@ COMMANDS = {
     "agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
     "nash-gap": "--agents 2 5 --out {out}",
     "covariance": "--out {out}",
+    "survey": "--starts 1 --step-size 5 --out {out} --out-states {out}2",
     "independent": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
 }
 

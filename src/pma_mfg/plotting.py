@@ -1174,8 +1174,8 @@ def gallery(data: pd.DataFrame) -> Figure:
         ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}\n{size}", fontsize=8)
     figure.suptitle("Equilibrium populations $\\mu^*(s)$")
     figure.supxlabel(
-        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where all are equally "
-        "likely.\n"
+        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
+        "are.\n"
         "Hatched cells: transient states, which the equilibrium leaves for good.",
         fontsize=7.5,
     )
@@ -1185,14 +1185,7 @@ def gallery(data: pd.DataFrame) -> Figure:
 
 
 #: Action -> the glyph it is drawn with; other actions are named in full or by their number.
-_GLYPHS = {"up": "↑", "right": "→", "down": "↓", "left": "←", "stay": "•"}
-
-
-def _glyph(row: Any) -> str:
-    """Return what stands for the most likely action of a state: nothing where all are equally likely."""
-    if row.probability <= 1.0 / row.actions + 1e-6:
-        return ""
-    return _GLYPHS.get(str(row.action), str(row.action))
+_GLYPHS = {"up": "↑", "right": "→", "down": "↓", "left": "←", "stay": "•", "several": ""}
 
 
 def _is_grid(table: pd.DataFrame) -> bool:
@@ -1219,7 +1212,7 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
         ax.text(
             float(row.column),
             float(row.row),
-            _glyph(row),
+            _GLYPHS.get(str(row.action), str(row.action)),
             color="black" if row.value > bright else "white",
             alpha=1.0 if row.probability >= 0.5 else 0.6,
             fontsize=size,
@@ -1245,7 +1238,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
             ax.text(
                 float(row.state),
                 float(row.value) + 0.03 * top,
-                _glyph(row),
+                _GLYPHS.get(str(row.action), str(row.action)),
                 color="black" if row.probability >= 0.5 else "0.5",
                 fontsize=7.5,
                 ha="center",
@@ -1259,6 +1252,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.tick_params(axis="y", labelsize=7)
 
 
 @_styled

@@ -21,6 +21,8 @@ from pma_mfg.regularizers import Regularizer
 DISTINCT = 1e-6
 #: PMA steps per step size of a search for other equilibria: a start that needs more counts as not settled.
 SEARCH_STEPS = 100
+#: Actions whose probabilities differ by less are equally likely: rounding leaves less, after division by the strength.
+TIE = 1e-9
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
 
 
@@ -64,8 +66,8 @@ def survey(
         response at the equilibrium, nan at a kink), assumptions (those shown to hold, such as "1, 3"), remark (a
         sentence on each that is not).
     states : DataFrame
-        game, state, label, column, row (nan without a layout), mean_field, action (the label of the most likely one),
-        probability (its own), transient (whether the equilibrium's chain leaves the state for good).
+        game, state, label, column, row (nan without a layout), mean_field, action (the label of the most likely one,
+        or "several"), probability (its own), transient (whether the equilibrium's chain leaves the state for good).
     """
     policies, settled = [found.policy], 1
     rng = seeds.generator(seed, "survey", name)
@@ -177,6 +179,7 @@ def _deterministic(game: MeanFieldGame) -> bool:
 def _states(game: MeanFieldGame, found: Equilibrium, name: str) -> pd.DataFrame:
     states = np.arange(game.n_states)
     likely = found.policy.argmax(axis=1)
+    tied = (found.policy > found.policy.max(axis=1, keepdims=True) - TIE).sum(axis=1) > 1
     labels = game.state_labels or tuple(map(str, states))
     actions = game.action_labels or tuple(map(str, range(game.n_actions)))
     column, row = np.full((2, game.n_states), np.nan) if game.layout is None else game.layout.T
@@ -190,7 +193,7 @@ def _states(game: MeanFieldGame, found: Equilibrium, name: str) -> pd.DataFrame:
             "column": column,
             "row": row,
             "mean_field": found.mean_field,
-            "action": [actions[a] for a in likely],
+            "action": np.where(tied, "several", [actions[a] for a in likely]),
             "probability": found.policy[states, likely],
             "transient": ~np.isin(states, recurrent),
         }

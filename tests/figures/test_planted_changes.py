@@ -90,7 +90,7 @@ def measured(figure, data):
     """Return the rows that a figure draws as measured: of the phase diagram those with a radius beside a contour."""
     if figure == "phase":
         return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
-    if figure == "bounds":
+    if figure in ("bounds", "gallery"):
         return np.flatnonzero(np.isfinite(data["value"]))
     return np.flatnonzero(data["series"].isin(["measured", "policy"]))
 
