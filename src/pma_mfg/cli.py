@@ -907,7 +907,9 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
 
-    survey = on_equilibrium("survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria")
+    survey = on_equilibrium(
+        "survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria"
+    )
     survey.add_argument("--starts", type=_integer(0), default=4, help="of the search for other equilibria (default 4)")
     survey.add_argument("--step-size", type=_positive, required=True, help="eta")
     survey.add_argument("--out-states", help="Parquet table of the equilibrium, state by state, to write")

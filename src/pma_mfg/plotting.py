@@ -1172,12 +1172,12 @@ def gallery(data: pd.DataFrame) -> Figure:
             _draw_bars(ax, table)
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
         ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}\n{size}", fontsize=8)
-    figure.suptitle("Equilibrium populations $\\mu^*(s)$")
+    figure.suptitle("Games from the literature: equilibrium populations")
     figure.supxlabel(
         "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
         "are.\n"
         "Hatched cells: transient states, which the equilibrium leaves for good.",
-        fontsize=7.5,
+        fontsize=8.0,
     )
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")
@@ -1206,7 +1206,7 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
     for row in table[table["transient"]].itertuples():
         cell = (float(row.column) - 0.5, float(row.row) - 0.5)
         ax.add_patch(Rectangle(cell, 1.0, 1.0, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
-    size = float(np.clip(70.0 / max(shares.shape), 4.5, 11.0))
+    size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
     bright = 0.5 * shares.max().max()
     for row in table[~table["transient"]].itertuples():
         ax.text(
@@ -1223,7 +1223,8 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     bar = cast(Figure, ax.get_figure()).colorbar(mesh, ax=ax, shrink=0.85, pad=0.03)
-    bar.ax.tick_params(labelsize=6.5)
+    bar.set_label(r"$\mu^*(s)$", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
@@ -1231,7 +1232,9 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     """Draw a population as bars in the order of the states, the most likely action on each."""
     ax.bar(table["state"], table["value"], width=0.8, color=np.where(table["transient"], "0.85", COLOURS[6]))
     for row in table[table["transient"]].itertuples():
-        ax.axvspan(float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0)
+        ax.axvspan(
+            float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0
+        )
     top = float(table["value"].max())
     if len(table) <= 30:
         for row in table.itertuples():
@@ -1240,7 +1243,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
                 float(row.value) + 0.03 * top,
                 _GLYPHS.get(str(row.action), str(row.action)),
                 color="black" if row.probability >= 0.5 else "0.5",
-                fontsize=7.5,
+                fontsize=8.0,
                 ha="center",
                 va="bottom",
                 rotation=0.0 if len(str(row.action)) * len(table) < 40 or str(row.action) in _GLYPHS else 90.0,
@@ -1248,11 +1251,12 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_ylim(0.0, 1.2 * top)
     ax.grid(False, axis="x")
     if len(table) <= 8:
-        ax.set_xticks(table["state"], table["label"], fontsize=7)
+        ax.set_xticks(table["state"], table["label"], fontsize=8)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    ax.tick_params(axis="y", labelsize=7)
+    ax.tick_params(axis="y", labelsize=8)
+    ax.set_ylabel(r"$\mu^*(s)$", fontsize=8)
 
 
 @_styled

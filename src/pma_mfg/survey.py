@@ -144,7 +144,9 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any]) -> 
         if _deterministic(game):
             text += ", as with all deterministic transitions"
         elif facts["delta"] == 1.0 and facts["delta_kind"] == "exact":
-            text += "; some two pairs of state and action have no successor in common, so that no coupling is weak enough"
+            text += (
+                "; some two pairs of state and action have no successor in common, so that no coupling is weak enough"
+            )
         said.append(text + ".")
     if facts["p_inf"] == 0.0:
         said.append("Assumption 3 is not shown: no positive bound on probabilities of actions.")
@@ -161,9 +163,11 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any]) -> 
     if np.isnan(facts["radius"]):
         said.append("The game has a kink at its equilibrium, where PMA has no Jacobian.")
     elif facts["radius"] > 1.0:
-        said.append(f"PMA leaves this equilibrium: spectral radius {facts['radius']:.3g} at step size {facts['step_size']:.3g}.")
+        said.append(
+            f"PMA leaves this equilibrium: spectral radius {facts['radius']:.3g} at step size {facts['step_size']:.3g}."
+        )
     elif facts["best_response_radius"] > 1.0:
-        said.append(f"Best response leaves this equilibrium (spectral radius {facts['best_response_radius']:.3g}), PMA does not.")
+        said.append(f"Best response leaves it (spectral radius {facts['best_response_radius']:.3g}); PMA does not.")
     return said
 
 
