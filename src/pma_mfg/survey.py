@@ -140,7 +140,9 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any]) -> 
     said = []
     if facts["L_pop"] >= 1.0:
         exact = facts["L_pop_kind"] == "exact"
-        text = f"Assumption 2 {'fails' if exact else 'is not shown'}: L_pop = {facts['L_pop']:.3g}"
+        text = (
+            f"Assumption 2 {'fails' if exact else 'is not shown'}: L_pop {'=' if exact else '≤'} {facts['L_pop']:.3g}"
+        )
         if _deterministic(game):
             text += ", as with all deterministic transitions"
         elif facts["delta"] == 1.0 and facts["delta_kind"] == "exact":

@@ -38,7 +38,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coupling: float = 2.0) -> MeanFieldGame:
     """Return the contraction game: two states, stay or switch, R = -switching_cost 1{switch} - coupling mu(s).
 
-    Transitions are deterministic. Where switching_cost > coupling gamma / (1 - gamma) nobody would ever switch, whatever
+    Transitions are deterministic. Where switching_cost > coupling gamma / (1 - gamma) nobody would switch, whatever
     the population: without a regularizer the best response is constant, which gives the game its name. The defaults are
     below that. Source: Bench-MFG.
 
