@@ -382,6 +382,48 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def games_markdown(table: pd.DataFrame) -> str:
+    """Return what is known of the games from the literature as a table for readers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `survey.survey`, all games together.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    lines = [
+        "# Games from the literature",
+        "",
+        "Written by the pipeline (docs/theory.md, section 14; equilibria: gallery.png). S states, A actions; the "
+        "largest residual of the equilibrium; equilibria found, from how many starts; exploitability without the "
+        "regularizer; L_pop and the spectral radii of PMA and of the best response at the equilibrium. ≤ marks a "
+        "proven bound, ≈ an estimate. Assumptions shown, as in assumptions.md.",
+        "",
+        "| game | S | A | γ | regularizer | residual | equilibria | exploitability | L_pop | radius of PMA | of best "
+        "response | assumptions shown | remark |",
+        f"|{'---|' * 13}",
+    ]
+    for row in table.itertuples():
+        cells = [
+            str(row.game).replace("_", " "),
+            *(f"{value:g}" for value in (row.states, row.actions, row.discount)),
+            f"{row.regularizer} {row.strength:g}",
+            f"{row.residual:.1e}",
+            f"{row.equilibria} from {row.starts}",
+            f"{row.exploitability_unregularized:.3g}",
+            f"{_SIGNS[str(row.L_pop_kind)]}{row.L_pop:.3g}",
+            *("–" if math.isnan(x) else f"{x:.3g}" for x in (row.radius, row.best_response_radius)),
+            str(row.assumptions),
+            str(row.remark),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _exactly(value: float) -> Estimate:
     return Estimate(value, value, value)
 

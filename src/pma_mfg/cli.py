@@ -643,14 +643,20 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
     if options.out_comparison:
-        compared = tables.get("samples_to_accuracy")
-        text = "Methods are not compared in this configuration.\n" if compared is None else ""
-        storage.write_text(options.out_comparison, text or claims.comparison_markdown(compared))
+        text = "Methods are not compared in this configuration.\n"
+        if "samples_to_accuracy" in tables:
+            text = claims.comparison_markdown(tables["samples_to_accuracy"])
+        storage.write_text(options.out_comparison, text)
     if options.out_assumptions:
         if "assumptions" not in paths:
             raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
         table = storage.read_table(paths["assumptions"])
         storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
+    if options.out_games:
+        text = "No games are surveyed in this configuration.\n"
+        if "zoo" in paths:
+            text = claims.games_markdown(storage.read_table(paths["zoo"]))
+        storage.write_text(options.out_games, text)
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
         log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
@@ -662,6 +668,19 @@ def _figure(options: argparse.Namespace) -> None:
     names, data, draw = plotting.FIGURES[options.name]
     tables = [storage.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
     plotting.save(draw(data(*tables)), options.out)
+
+
+def _survey(options: argparse.Namespace) -> None:
+    from pma_mfg import storage, survey
+
+    game, found, regularizer = _game_and_equilibrium(options)
+    with _progress(options.starts, "starts") as advance:
+        facts, states = survey.survey(
+            game, regularizer, found, _name(options), options.step_size, options.starts, options.seed, advance
+        )
+    _write(options, facts)
+    if options.out_states:
+        storage.write_table(options.out_states, states)
 
 
 def _warm_up(options: argparse.Namespace) -> None:
@@ -1022,6 +1041,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
+    claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figures = [
@@ -1036,10 +1056,17 @@ def _parser() -> argparse.ArgumentParser:
         "orbit",
         "phase",
     ]
-    figures += ["populations", "samples"]
+    figures += ["populations", "samples", "gallery"]
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+    survey = on_equilibrium(
+        "survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria"
+    )
+    survey.add_argument("--starts", type=_integer(0), default=4, help="of the search for other equilibria (default 4)")
+    survey.add_argument("--step-size", type=_positive, required=True, help="eta")
+    survey.add_argument("--out-states", help="Parquet table of the equilibrium, state by state, to write")
 
     warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
     warm_up.add_argument("--out", help="file to write when done")

@@ -34,10 +34,11 @@ SECTIONS = (
     "nash",
     "independent",
     "comparison",
+    "zoo",
 )
 
 #: Those that need bounds or features, which a game given by Python functions does not have.
-DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison")
+DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
 
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
@@ -472,6 +472,26 @@ def equilibria_data(equilibria: pd.DataFrame) -> pd.DataFrame:
     data = pd.concat([policy, mean_field.assign(series="mean field", action=np.nan)], ignore_index=True)
     order = ["game", "series", "state", "action"]
     return data[[*order, "value"]].sort_values(order, ignore_index=True)
+
+
+def gallery_data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
+    """Return the equilibrium population and the most likely action of each game from the literature.
+
+    Parameters
+    ----------
+    zoo, zoo_states : DataFrame
+        Of `survey.survey`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, states, actions, strength, state, label, column, row (place; nan without a layout), value (the
+        mean field), action, probability (of it), transient.
+    """
+    data = zoo_states.merge(zoo[["game", "states", "actions", "strength"]], on="game")
+    data = data.rename(columns={"mean_field": "value"})
+    order = ["game", "states", "actions", "strength", "state", "label", "column", "row", "value"]
+    return data[[*order, "action", "probability", "transient"]].sort_values(["game", "state"], ignore_index=True)
 
 
 def phase_data(phase: pd.DataFrame) -> pd.DataFrame:
@@ -1154,6 +1174,121 @@ def equilibria(data: pd.DataFrame) -> Figure:
 
 
 @_styled
+def gallery(data: pd.DataFrame) -> Figure:
+    """Draw each game's equilibrium: a grid as a heat map with arrows, other games as bars, a glyph per likely action.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `gallery_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = _by_game(data)
+    n_rows, n_columns = _shape(len(games))
+    width = WIDTH if n_columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, 2.3 * n_rows + 0.75), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for ax in axes[len(games) :]:
+        ax.remove()
+    for i, (game, table) in enumerate(games):
+        ax = axes[i]
+        if _is_grid(table):
+            _draw_grid(ax, table)
+        else:
+            _draw_bars(ax, table)
+        size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
+        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}\n{size}", fontsize=8)
+    figure.suptitle("Games from the literature: equilibrium populations")
+    figure.supxlabel(
+        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
+        "are.\n"
+        "Hatched cells: transient states, which the equilibrium leaves for good.",
+        fontsize=8.0,
+    )
+    figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
+    figure.set_layout_engine("none")
+    return figure
+
+
+#: Action -> the glyph it is drawn with; other actions are named in full or by their number.
+_GLYPHS = {"up": "↑", "right": "→", "down": "↓", "left": "←", "stay": "•", "several": ""}
+
+
+def _is_grid(table: pd.DataFrame) -> bool:
+    """Return whether the places of a game's states are the cells of a rectangle with more than one row."""
+    place = table[["column", "row"]].to_numpy()
+    if np.isnan(place).any() or (place != np.round(place)).any() or len(set(place[:, 1])) < 2:
+        return False
+    return len(set(map(tuple, place))) == len(place) == len(set(place[:, 0])) * len(set(place[:, 1]))
+
+
+def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw a population on its grid, the most likely action in each cell that is visited for ever."""
+    shares = table.pivot_table(index="row", columns="column", values="value")
+    transient = table.pivot_table(index="row", columns="column", values="transient", aggfunc="max").astype(bool)
+    mesh = ax.pcolormesh(
+        shares.columns, shares.index, shares.where(~transient), vmin=0.0, cmap="viridis", edgecolors="none"
+    )
+    for row in table[table["transient"]].itertuples():
+        cell = (float(row.column) - 0.5, float(row.row) - 0.5)
+        ax.add_patch(Rectangle(cell, 1.0, 1.0, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
+    size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
+    bright = 0.5 * shares.max().max()
+    for row in table[~table["transient"]].itertuples():
+        ax.text(
+            float(row.column),
+            float(row.row),
+            _GLYPHS.get(str(row.action), str(row.action)),
+            color="black" if row.value > bright else "white",
+            alpha=1.0 if row.probability >= 0.5 else 0.6,
+            fontsize=size,
+            ha="center",
+            va="center",
+        )
+    ax.set_aspect("equal")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    bar = cast(Figure, ax.get_figure()).colorbar(mesh, ax=ax, shrink=0.85, pad=0.03)
+    bar.set_label(r"$\mu^*(s)$", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+
+
+def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw a population as bars in the order of the states, the most likely action on each."""
+    ax.bar(table["state"], table["value"], width=0.8, color=np.where(table["transient"], "0.85", COLOURS[6]))
+    for row in table[table["transient"]].itertuples():
+        ax.axvspan(
+            float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0
+        )
+    top = float(table["value"].max())
+    if len(table) <= 30:
+        for row in table.itertuples():
+            ax.text(
+                float(row.state),
+                float(row.value) + 0.03 * top,
+                _GLYPHS.get(str(row.action), str(row.action)),
+                color="black" if row.probability >= 0.5 else "0.5",
+                fontsize=8.0,
+                ha="center",
+                va="bottom",
+                rotation=0.0 if len(str(row.action)) * len(table) < 40 or str(row.action) in _GLYPHS else 90.0,
+            )
+    ax.set_ylim(0.0, 1.2 * top)
+    ax.grid(False, axis="x")
+    if len(table) <= 8:
+        ax.set_xticks(table["state"], table["label"], fontsize=8)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.tick_params(axis="y", labelsize=8)
+    ax.set_ylabel(r"$\mu^*(s)$", fontsize=8)
+
+
+@_styled
 def phase(data: pd.DataFrame) -> Figure:
     """Draw the regions over step size and strength, a row for each game, a column for each regularizer and mirror map.
 
@@ -1477,4 +1612,5 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "independent": (("independent",), independent_data, independent),
     "phase": (("phase",), phase_data, phase),
     "bounds": (("ratios",), bounds_data, bounds),
+    "gallery": (("zoo", "zoo_states"), gallery_data, gallery),
 }

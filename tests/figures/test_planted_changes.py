@@ -90,6 +90,8 @@ def measured(figure, data):
     """Return the rows that a figure draws as measured: of the phase diagram those with a radius beside a contour."""
     if figure == "phase":
         return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
+    if figure == "gallery":
+        return np.flatnonzero(data["value"] > 0.05)
     if figure == "bounds":
         return np.flatnonzero(np.isfinite(data["value"]))
     return np.flatnonzero(data["series"].isin(["measured", "policy"]))
@@ -97,7 +99,7 @@ def measured(figure, data):
 
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
-    parts = ("panel", "epsilon", "step_size") if figure != "bounds" else ("panel",)
+    parts = ("panel", "epsilon", "step_size", "states") if figure != "bounds" else ("panel",)
     groups = ["game", *(c for c in ("series", *parts) if c in data)]
     rows = data if figure == "phase" else data.loc[measured(figure, data)]
     rows = rows.groupby(groups, dropna=False).groups

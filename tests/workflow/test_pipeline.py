@@ -69,6 +69,7 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     assert (smoke / RESULTS / "figures" / "assumptions.md").read_text().startswith("# Assumptions")
     compared = (smoke / RESULTS / "figures" / "samples_to_accuracy.md").read_text()
     assert compared.startswith("# Samples to an accuracy")
+    assert "| rock paper scissors |" in (smoke / RESULTS / "figures" / "games.md").read_text()
     drawn = sorted(path.name for path in (smoke / RESULTS / "figures").iterdir() if path.suffix != ".md")
     assert drawn == sorted(f"{name}.{suffix}" for name in plotting.FIGURES for suffix in ("png", "svg"))
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
@@ -85,7 +86,7 @@ def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
     learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
-    assert steps | learning | {"independent", "independent_epsilon", "compare"} <= timed
+    assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo"} <= timed
 
 
 @pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "nash", "orbit", "phase"])

@@ -46,7 +46,10 @@ FIGURES = {
     "phase": ["phase"],
     "populations": ["bias", "exact", "population", "limits"],
     "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
+    "gallery": ["zoo", "zoo_states"],
 }
+# games outside the zoo have their numbers in assumptions.md and their picture in the figure equilibria
+STUDIED = [game for game in config["games"] if game not in config["zoo"]["games"]]
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
 

@@ -59,3 +59,28 @@ rule solve:
     shell:
         "pma-mfg solve {input.game} --regularizer {params.regularizer} --strength {params.strength}"
         " --out {output.equilibrium} --out-table {output.table} --log {log}"
+
+
+rule zoo:
+    input:
+        library("survey"),
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        facts=f"{RESULTS}/points/zoo/{{game}}.parquet",
+        states=f"{RESULTS}/points/zoo_states/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/zoo/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/zoo/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_starts=config["zoo"]["n_starts"],
+        step_size=lambda wildcards: config["zoo"]["relative_step_size"] / config["games"][wildcards.game]["strength"],
+        seed=SEED,
+    message:
+        "Survey {wildcards.game}"
+    shell:
+        "pma-mfg survey {input.game} {input.equilibrium} --starts {params.n_starts} --step-size {params.step_size}"
+        " --seed {params.seed} --out {output.facts} --out-states {output.states} --log {log}"

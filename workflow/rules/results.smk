@@ -1,7 +1,7 @@
 # table -> the files it joins
 TABLES = {
-    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=config["games"]),
-    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=config["games"]),
+    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=STUDIED),
+    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=STUDIED),
     "ratios": points("operator_checks", "ratios/{game}"),
     "iterates": points("convergence", "iterates/{game}"),
     "rates": points("convergence", "rates/{game}"),
@@ -39,6 +39,8 @@ TABLES = {
     ],
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
     **{name: points("comparison", f"{name}/{{game}}") for name in ("comparison", "tuning", "samples_to_accuracy")},
+    "zoo": points("zoo", "zoo/{game}"),
+    "zoo_states": points("zoo", "zoo_states/{game}"),
 }
 # what the configuration leaves out has no table, no claim and no figure
 TABLES = {name: files for name, files in TABLES.items() if files}
@@ -69,13 +71,14 @@ rule claims:
         library("claims"),
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
-            table=[name for name in (*claims.TABLES, "assumptions") if name in TABLES],
+            table=[name for name in (*claims.TABLES, "assumptions", "zoo") if name in TABLES],
         ),
     output:
         claims=f"{RESULTS}/claims.json",
         markdown=f"{config['figures']}/verdicts.md",
         assumptions=f"{config['figures']}/assumptions.md",
         comparison=f"{config['figures']}/samples_to_accuracy.md",
+        games=f"{config['figures']}/games.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -89,7 +92,7 @@ rule claims:
     shell:
         "pma-mfg claims --tables {input.tables} {params.tolerances}"
         " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
-        " --out-comparison {output.comparison} --log {log}"
+        " --out-comparison {output.comparison} --out-games {output.games} --log {log}"
 
 
 rule figure:
