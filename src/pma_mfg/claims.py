@@ -407,6 +407,7 @@ def games_markdown(table: pd.DataFrame) -> str:
         "response | assumptions shown | remark |",
         f"|{'---|' * 13}",
     ]
+    row: Any
     for row in table.itertuples():
         cells = [
             str(row.game).replace("_", " "),

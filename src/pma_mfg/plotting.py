@@ -1232,12 +1232,12 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
     mesh = ax.pcolormesh(
         shares.columns, shares.index, shares.where(~transient), vmin=0.0, cmap="viridis", edgecolors="none"
     )
-    for row in table[table["transient"]].itertuples():
+    for row in cast("Iterable[Any]", table[table["transient"]].itertuples()):
         cell = (float(row.column) - 0.5, float(row.row) - 0.5)
         ax.add_patch(Rectangle(cell, 1.0, 1.0, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
     size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
     bright = 0.5 * shares.max().max()
-    for row in table[~table["transient"]].itertuples():
+    for row in cast("Iterable[Any]", table[~table["transient"]].itertuples()):
         ax.text(
             float(row.column),
             float(row.row),
@@ -1260,13 +1260,13 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
 def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     """Draw a population as bars in the order of the states, the most likely action on each."""
     ax.bar(table["state"], table["value"], width=0.8, color=np.where(table["transient"], "0.85", COLOURS[6]))
-    for row in table[table["transient"]].itertuples():
+    for row in cast("Iterable[Any]", table[table["transient"]].itertuples()):
         ax.axvspan(
             float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0
         )
     top = float(table["value"].max())
     if len(table) <= 30:
-        for row in table.itertuples():
+        for row in cast("Iterable[Any]", table.itertuples()):
             ax.text(
                 float(row.state),
                 float(row.value) + 0.03 * top,
