@@ -288,7 +288,8 @@ def comparison_markdown(table: pd.DataFrame) -> str:
         "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
         "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
         "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets "
-        "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other.",
+        "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other "
+        "method.",
         "",
         f"| game | accuracy | {' | '.join(METHODS[method] for method in methods)} | PMA / best other |",
         f"|{'---|' * (len(methods) + 3)}",
