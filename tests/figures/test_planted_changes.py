@@ -30,7 +30,7 @@ from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDIN
 from pma_mfg import plotting
 
 VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "distance"}
-VALUE |= {"phase": "spectral_radius"}
+VALUE |= {"phase": "spectral_radius", "comparison": "exploitability"}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,8 @@ def measured(figure, data):
     """Return the rows that a figure draws as measured: of the phase diagram those with a radius beside a contour."""
     if figure == "phase":
         return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
+    if figure == "comparison":
+        return np.flatnonzero(data["method"] == "pma")
     if figure == "gallery":
         return np.flatnonzero(data["value"] > 0.05)
     if figure == "bounds":
@@ -99,7 +101,7 @@ def measured(figure, data):
 
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
-    parts = ("panel", "epsilon", "step_size", "states") if figure != "bounds" else ("panel",)
+    parts = ("panel", "epsilon", "step_size", "states", "method") if figure != "bounds" else ("panel",)
     groups = ["game", *(c for c in ("series", *parts) if c in data)]
     rows = data if figure == "phase" else data.loc[measured(figure, data)]
     rows = rows.groupby(groups, dropna=False).groups
@@ -180,7 +182,7 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_
     drawing = plotting.FIGURES[figure][2](drawn_table(figure))
     label = drawing.axes[0].yaxis.label
     text = label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
-    label.set_text(text.replace(r"\rho", r"\tau").replace("$N$", "$M$"))
+    label.set_text(text.replace(r"\rho", r"\tau").replace("$N$", "$M$").replace("exploit", "explor"))
     assert not same_picture(figure, drawing)
 
 
