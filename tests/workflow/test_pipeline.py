@@ -52,7 +52,7 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
         "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure",
         "C3", "C3-mixing", "C3-floor", "C3-floor-rate", "C3-exact", "C4", "C4-accuracy", "C4-prescribed",
         "C5", "C5-updates", "C5-spread", "C5-eta", "C5-worst",
-        "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant", "C7", "C7-order", "C7-tight", "C7-constant",
+        "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant", "C7", "C7-order", "C7-tight", "C7-constant", "C8",
     }  # fmt: skip
     for record in records:
         interval = tuple(float("nan") if end is None else end for end in record["interval"])
