@@ -1277,9 +1277,10 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
                 va="bottom",
                 rotation=0.0 if len(str(row.action)) * len(table) < 40 or str(row.action) in _GLYPHS else 90.0,
             )
-    ax.set_ylim(0.0, 1.2 * top)
+    turned = any(len(str(action)) * len(table) >= 40 and str(action) not in _GLYPHS for action in table["action"])
+    ax.set_ylim(0.0, (1.5 if turned else 1.2) * top)
     ax.grid(False, axis="x")
-    if len(table) <= 8:
+    if len(table) <= 8 and len("".join(table["label"])) <= 24:  # more letters than that overlap
         ax.set_xticks(table["state"], table["label"], fontsize=8)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
