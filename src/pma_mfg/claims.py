@@ -399,7 +399,8 @@ def games_markdown(table: pd.DataFrame) -> str:
         "# Games from the literature",
         "",
         "Written by the pipeline (docs/theory.md, section 14; equilibria: gallery.png). S states, A actions; the "
-        "largest residual of the equilibrium; equilibria found, from how many starts (there may be more); exploitability without the "
+        "largest residual of the equilibrium; equilibria found, from how many starts (there may be more); "
+        "exploitability without the "
         "regularizer; L_pop and the spectral radii of PMA and of the best response at the equilibrium. ≤ marks a "
         "proven bound, ≈ an estimate. Assumptions shown, as in assumptions.md.",
         "",
