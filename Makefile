@@ -39,7 +39,7 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not interop'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop'
 
 test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop
