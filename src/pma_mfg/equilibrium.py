@@ -30,6 +30,9 @@ CONTINUATION = 2
 CONTINUATION_TOLERANCE = 1e-9
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
 NEWTON_FORCING = 1e-4
+#: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
+#: steps back and forth could go on for ever.
+PATIENCE = 50
 #: Stable populations further apart than this (l1) are different ones.
 DISTINCT_POPULATIONS = 1e-6
 
@@ -219,8 +222,9 @@ def from_population(
     """Find an equilibrium near a mean field, stable under PMA or not: a fixed point of mu -> Gamma_pop(mu, pi_mu).
 
     pi_mu is the regularized best response to mu. Newton's method, of whose steps those that halve the residual are
-    kept; in place of the others the population goes half a step of pi_mu (docs/theory.md, section 14.2). A mean field
-    that is one of an equilibrium is kept, also where the policy has other stable populations. For games that fit dense.
+    kept (after `PATIENCE` steps: the best residual so far); in place of the others the population goes half a step of
+    pi_mu (docs/theory.md, section 14.2). A mean field that belongs to an equilibrium is kept, also where the policy has
+    other stable populations. For games that fit dense.
 
     Parameters
     ----------
@@ -253,7 +257,7 @@ def from_population(
         candidate /= candidate.sum()
         trial = _played(game, regularizer, candidate)
         residual = float(np.abs(trial[1] - candidate).sum())
-        if not residual <= 0.5 * history[-1]:
+        if not residual <= 0.5 * (history[-1] if len(history) <= PATIENCE else min(history)):
             candidate = 0.5 * (mean_field + updated)
             trial = _played(game, regularizer, candidate)
             residual = float(np.abs(trial[1] - candidate).sum())

@@ -70,9 +70,9 @@ def survey(
     equilibria : DataFrame
         One row per equilibrium found, `found` first: game, equilibrium (its number), reached (by how many starts),
         residual (the largest), exploitability_unregularized, radius, population_radius (spectral radius of the
-        population's update with the policy kept), index (of the fixed point, docs/theory.md, section 14.3), all three
-        nan at a kink, interior (whether every state has a share), followed (whether the stable population that PMA goes by is this one), largest (the states with
-        the largest shares, in words).
+        population's update with the policy kept), fixed_point_index (docs/theory.md, section 14.3), all three nan
+        at a kink, interior (whether every state has a share), followed (whether the stable population that PMA goes by
+        is this one), largest (the states with the largest shares, in words).
     states : DataFrame
         game, equilibrium, state, label, column, row (nan without a layout), mean_field, action (the label of the most
         likely one, or "several"), probability (its own), transient (whether the equilibrium's chain leaves the state
@@ -148,9 +148,7 @@ def _distance(first: Equilibrium, second: Equilibrium) -> float:
     return max(apart, operators.policy_distance(first.policy, second.policy))
 
 
-def _equilibrium(
-    game: MeanFieldGame, regularizer: Regularizer, found: Equilibrium, step_size: float
-) -> dict[str, Any]:
+def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibrium, step_size: float) -> dict[str, Any]:
     """Return the row of an equilibrium, without its number."""
     policy, mean_field = found.policy, found.mean_field
     radius = best_response_radius = population_radius = index = np.nan
@@ -175,7 +173,7 @@ def _equilibrium(
         "radius": radius,
         "best_response_radius": best_response_radius,
         "population_radius": population_radius,
-        "index": index,
+        "fixed_point_index": index,
         "interior": bool((mean_field > 0.0).all()),
         "followed": bool(apart <= DISTINCT),
         "largest": ", ".join(f"{labels[s]}: {mean_field[s]:.3g}" for s in largest),
@@ -240,7 +238,8 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any], lis
             "which PMA goes by."
         )
     # docs/theory.md, Proposition 14.3: of equilibria inside the simplex, all together
-    if not listed["index"].isna().any() and listed["interior"].all() and (total := listed["index"].sum()) != 1.0:
+    indices = listed["fixed_point_index"]
+    if not indices.isna().any() and listed["interior"].all() and (total := indices.sum()) != 1.0:
         said.append(f"Their indices sum to {total:g}, not 1: there are more.")
     if facts["settled"] < facts["starts"]:
         said.append(f"From {facts['starts'] - facts['settled']} of {facts['starts']} starts the search did not settle.")
