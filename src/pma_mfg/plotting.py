@@ -1190,7 +1190,7 @@ def gallery(data: pd.DataFrame) -> Figure:
     games = _by_game(data)
     n_rows, n_columns = _shape(len(games))
     width = WIDTH if n_columns > 1 else 0.6 * WIDTH
-    figure = Figure(figsize=(width, 2.3 * n_rows + 0.75), layout="constrained")
+    figure = Figure(figsize=(width, 2.3 * n_rows + 0.9), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax in axes[len(games) :]:
         ax.remove()
@@ -1202,15 +1202,14 @@ def gallery(data: pd.DataFrame) -> Figure:
         else:
             _draw_bars(ax, table, others)
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
-        if len(others):
-            size += f", {1 + others['equilibrium'].nunique()} equilibria"
-        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}\n{size}", fontsize=8)
+        count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
+        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}{count}\n{size}", fontsize=8)
     figure.suptitle("Games from the literature: equilibrium populations")
     figure.supxlabel(
         "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
         "are.\n"
-        "Hatched cells: transient states, which the equilibrium leaves for good. Orange: further equilibria found;\n"
-        "on bars the population of each, on grids a ring where one has its largest share.",
+        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;\n"
+        "lines are their populations, a ring is where one has its largest share.",
         fontsize=8.0,
     )
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
@@ -1258,7 +1257,7 @@ def _draw_grid(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
         )
     largest = others.groupby("equilibrium")["value"].transform("max")
     rings = others[others["value"] > (1.0 - 1e-6) * largest]  # all of those that share it
-    ax.plot(rings["column"], rings["row"], "o", ms=0.9 * size, mfc="none", mec=COLOURS[1], mew=1.2, clip_on=False)
+    ax.scatter(rings["column"], rings["row"], (0.9 * size) ** 2, "none", edgecolors=COLOURS[5], linewidths=1.4)
     ax.set_aspect("equal")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
@@ -1269,19 +1268,20 @@ def _draw_grid(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
 
 
 def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
-    """Draw a population as bars in the order of the states, the most likely action on each, other equilibria as lines."""
+    """Draw a population as bars in the order of the states, the most likely action on each, the others as lines."""
     ax.bar(table["state"], table["value"], width=0.8, color=np.where(table["transient"], "0.85", COLOURS[6]))
     for row in cast("Iterable[Any]", table[table["transient"]].itertuples()):
         ax.axvspan(
             float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0
         )
-    top = float(table["value"].max())
-    ax.hlines(others["value"], others["state"] - 0.4, others["state"] + 0.4, colors=COLOURS[1], lw=1.6, zorder=3)
+    ax.hlines(others["value"], others["state"] - 0.4, others["state"] + 0.4, colors=COLOURS[5], lw=1.8, zorder=3)
+    highest = pd.concat([table, others]).groupby("state")["value"].max()
+    top = float(highest.max())
     if len(table) <= 30:
         for row in cast("Iterable[Any]", table.itertuples()):
             ax.text(
                 float(row.state),
-                float(row.value) + 0.03 * top,
+                highest[row.state] + 0.03 * top,
                 _GLYPHS.get(str(row.action), str(row.action)),
                 color="black" if row.probability >= 0.5 else "0.5",
                 fontsize=8.0,
@@ -1290,7 +1290,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
                 rotation=0.0 if len(str(row.action)) * len(table) < 40 or str(row.action) in _GLYPHS else 90.0,
             )
     turned = any(len(str(action)) * len(table) >= 40 and str(action) not in _GLYPHS for action in table["action"])
-    ax.set_ylim(0.0, max((1.5 if turned else 1.2) * top, 1.05 * float(others["value"].max() if len(others) else 0.0)))
+    ax.set_ylim(0.0, (1.5 if turned else 1.2) * top)
     ax.grid(False, axis="x")
     if len(table) <= 8 and len("".join(table["label"])) <= 24:  # more letters than that overlap
         ax.set_xticks(table["state"], table["label"], fontsize=8)
