@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import equilibrium, games, lipschitz, survey
+from pma_mfg import claims, equilibrium, games, lipschitz, operators, survey
 from pma_mfg.games import benchmarks
 from pma_mfg.regularizers import Entropy
 
@@ -14,10 +14,72 @@ from pma_mfg.regularizers import Entropy
 def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -> tuple[pd.Series, pd.DataFrame]:
     game, regularizer = games.make(name, **parameters), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    facts, states = survey.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
+    facts, equilibria, states = survey.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
     assert len(facts) == 1
-    assert len(states) == game.n_states
-    return facts.iloc[0], states
+    assert len(states) == game.n_states * len(equilibria)
+    return facts.iloc[0], states[states["equilibrium"] == 0]
+
+
+def listed(name: str, strength: float, n_starts: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    game, regularizer = games.make(name), Entropy(strength)
+    found = equilibrium.solve(game, regularizer)
+    return survey.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
+
+
+def test_the_disease_free_equilibrium_is_found_beside_the_epidemic() -> None:
+    facts, equilibria, states = listed("sis_epidemic", 0.5, n_starts=4)
+    assert facts["equilibria"].iloc[0] == len(equilibria) == 2
+    free = states[states["equilibrium"] == 1]
+    np.testing.assert_array_equal(free["mean_field"], [1.0, 0.0])
+    # docs/theory.md, Proposition 14.4
+    activity = np.linspace(0.0, 1.0, 5)
+    policy = np.exp(activity / 0.5) / np.exp(activity / 0.5).sum()
+    np.testing.assert_allclose(free["probability"], policy.max(), rtol=1e-12)
+    np.testing.assert_allclose(equilibria["population_radius"].iloc[1], 0.9 + 0.8 * policy @ activity, rtol=1e-12)
+    assert list(equilibria["followed"]) == [True, False]
+    assert (equilibria["residual"] < 1e-12).all()
+    # they belong to two stable populations: no contradiction to a contraction of PMA, which goes by one
+    assert "contraction" not in facts["remark"].iloc[0]
+    text = claims.games_markdown(facts, equilibria)
+    assert "susceptible: 1, infected: 0" in text
+    assert "the population leaves" in text
+
+
+def test_everybody_may_gather_in_any_cell_and_the_indices_say_that_there_is_more() -> None:
+    facts, equilibria, states = listed("cluster", 0.3, n_starts=32)
+    shares = states.pivot_table(index="equilibrium", columns="state", values="mean_field").to_numpy()
+    gathered = shares.max(axis=1) > 0.9
+    assert set(shares[gathered].argmax(axis=1)) == set(range(16))
+    assert (equilibria["radius"][gathered] < 1.0).all()
+    assert (equilibria["residual"] < 1e-10).all()
+    assert equilibria["fixed_point_index"].sum() != 1.0
+    assert "there are more" in facts["remark"].iloc[0]
+
+
+@pytest.mark.parametrize(("name", "strength"), [("multiple_equilibria", 1.0), ("target_agreement", 0.3)])
+def test_two_places_to_meet_have_three_equilibria_whose_indices_sum_to_one(name: str, strength: float) -> None:
+    # docs/theory.md, Proposition 14.3: the symmetric one and a mirror pair
+    _, equilibria, _ = listed(name, strength, n_starts=8)
+    assert sorted(equilibria["fixed_point_index"]) == [-1.0, 1.0, 1.0]
+    np.testing.assert_allclose(*equilibria["radius"].iloc[1:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sis_epidemic", "crowd_modelling_2d", "garnet"])
+def test_the_derivative_of_the_best_responses_population_is_that_of_differences(name: str) -> None:
+    game, regularizer = games.make(name), Entropy(0.5)
+    rng = np.random.default_rng(0)
+    mean_field, other = rng.dirichlet(np.ones(game.n_states), size=2)
+
+    def after(mu: np.ndarray) -> np.ndarray:
+        policy = equilibrium.best_response(game.transition(mu), game.reward(mu), game.discount, regularizer)
+        return operators.population_update(game, mu, policy)
+
+    step = 1e-5 * (other - mean_field) * mean_field.min()
+    policy = equilibrium.best_response(game.transition(mean_field), game.reward(mean_field), game.discount, regularizer)
+    exact = lipschitz.best_response_derivative(game, mean_field, policy, regularizer) @ step
+    numeric = 0.5 * (after(mean_field + step) - after(mean_field - step))
+    # rounding of q, some 1e-14, over a step of some 1e-7
+    np.testing.assert_allclose(numeric, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
 
 
 def test_deterministic_transitions_break_assumption_two() -> None:
@@ -60,7 +122,7 @@ def test_a_game_that_meets_every_assumption_has_no_complaint_about_them() -> Non
     game = games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1, **bounds)
     regularizer = Entropy(1.0)
     found = equilibrium.solve(game, regularizer)
-    facts, _ = survey.survey(game, regularizer, found, "certified", 1.0, 2, seed=0)
+    facts, _, _ = survey.survey(game, regularizer, found, "certified", 1.0, 2, seed=0)
     assert facts["assumptions"].iloc[0] == "1, 2, 3, 4"
     assert facts["remark"].iloc[0] == ""
     assert facts["K_mu"].iloc[0] == lipschitz.constants(game).K_mu

@@ -466,6 +466,7 @@ def spectral_radii(
     regularizer: Regularizer,
     step_sizes: Sequence[float],
     mirror: Mirror = "euclidean",
+    mean_field: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the spectral radius of PMA's Jacobian at an equilibrium for many step sizes, from one Jacobian.
 
@@ -480,13 +481,17 @@ def spectral_radii(
     regularizer : Regularizer
     step_sizes : sequence of float
     mirror : {"euclidean", "kl"}
+    mean_field : ndarray, shape (S,), optional
+        Its stable population, as in `lipschitz.jacobian`.
 
     Returns
     -------
     ndarray, shape (len(step_sizes),)
     """
     states, actions = policy.shape
-    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    if mean_field is None:
+        mean_field = operators.stable_population(game, policy)
+    q = operators.q_values(game, policy, mean_field, regularizer)
     policy = regularizer.best_response(q)  # the equilibrium again, with the zeros of its support exact
     support = policy > 0.0
     face = np.zeros((int(support.sum()) - states, states, actions))
@@ -497,7 +502,7 @@ def spectral_radii(
         filled += count
     to_face = (face @ lipschitz.tangent_basis(actions).T).reshape(len(face), states * (actions - 1))
     identity = np.eye(len(face))
-    best_response = to_face @ lipschitz.jacobian(game, policy, np.inf, regularizer) @ to_face.T
+    best_response = to_face @ lipschitz.jacobian(game, policy, np.inf, regularizer, mean_field=mean_field) @ to_face.T
     curvature = np.where(support, regularizer.curvature(policy), 1.0)
     metric = 1.0 / np.where(support, policy, 1.0) if mirror == "kl" else np.ones_like(policy)
     radii = []

@@ -382,12 +382,12 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def games_markdown(table: pd.DataFrame) -> str:
-    """Return what is known of the games from the literature as a table for readers.
+def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
+    """Return what is known of the games from the literature as two tables for readers.
 
     Parameters
     ----------
-    table : DataFrame
+    table, equilibria : DataFrame
         Of `survey.survey`, all games together.
 
     Returns
@@ -421,6 +421,37 @@ def games_markdown(table: pd.DataFrame) -> str:
             *("–" if math.isnan(x) else f"{x:.3g}" for x in (row.radius, row.best_response_radius)),
             str(row.assumptions),
             str(row.remark),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    several = equilibria[equilibria.groupby("game", sort=False)["equilibrium"].transform("size") > 1]
+    if len(several):
+        lines += [
+            "",
+            "## Where there are several",
+            "",
+            "Every equilibrium found (section 14.2); the first of a game is that of the table above. Mean field: the "
+            "states with the largest shares. Starts: how many led to it. Stability under PMA and of the population "
+            "while the policy is kept, each by its spectral radius; radii and index (14.3) have – at a kink.",
+            "",
+            "| game | mean field | starts | residual | exploitability | radius of PMA | of the population | index | "
+            "stability |",
+            f"|{'---|' * 9}",
+        ]
+    for row in several.itertuples():
+        radii = (row.radius, row.population_radius)
+        leaves = [name for name, radius in zip(("PMA", "the population"), radii, strict=True) if radius > 1.0]
+        stability = f"{' and '.join(leaves)} leave{'s' * (len(leaves) == 1)}" if leaves else "stable"
+        if not leaves and not all(radius < 1.0 for radius in radii):
+            stability = "–"
+        cells = [
+            str(row.game).replace("_", " "),
+            str(row.largest),
+            str(row.reached),
+            f"{row.residual:.1e}",
+            f"{row.exploitability_unregularized:.3g}",
+            *("–" if math.isnan(x) else f"{x:.3g}" for x in radii),
+            "–" if math.isnan(row.fixed_point_index) else f"{row.fixed_point_index:+g}",
+            stability,
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -655,7 +655,9 @@ def _claims(options: argparse.Namespace) -> None:
     if options.out_games:
         text = "No games are surveyed in this configuration.\n"
         if "zoo" in paths:
-            text = claims.games_markdown(storage.read_table(paths["zoo"]))
+            if "zoo_equilibria" not in paths:
+                raise InputError("pma-mfg claims", "--tables", list(paths), "also zoo_equilibria.parquet")
+            text = claims.games_markdown(*(storage.read_table(paths[name]) for name in ("zoo", "zoo_equilibria")))
         storage.write_text(options.out_games, text)
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
@@ -675,10 +677,12 @@ def _survey(options: argparse.Namespace) -> None:
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(options.starts, "starts") as advance:
-        facts, states = survey.survey(
+        facts, equilibria, states = survey.survey(
             game, regularizer, found, _name(options), options.step_size, options.starts, options.seed, advance
         )
     _write(options, facts)
+    if options.out_equilibria:
+        storage.write_table(options.out_equilibria, equilibria)
     if options.out_states:
         storage.write_table(options.out_states, states)
 
@@ -1066,7 +1070,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     survey.add_argument("--starts", type=_integer(0), default=4, help="of the search for other equilibria (default 4)")
     survey.add_argument("--step-size", type=_positive, required=True, help="eta")
-    survey.add_argument("--out-states", help="Parquet table of the equilibrium, state by state, to write")
+    survey.add_argument("--out-equilibria", help="Parquet table of the equilibria found, one by one, to write")
+    survey.add_argument("--out-states", help="Parquet table of the equilibria found, state by state, to write")
 
     warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
     warm_up.add_argument("--out", help="file to write when done")

@@ -30,6 +30,9 @@ CONTINUATION = 2
 CONTINUATION_TOLERANCE = 1e-9
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
 NEWTON_FORCING = 1e-4
+#: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
+#: steps back and forth could go on for ever.
+PATIENCE = 50
 #: Stable populations further apart than this (l1) are different ones.
 DISTINCT_POPULATIONS = 1e-6
 
@@ -213,8 +216,78 @@ def _krylov_step(
     return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
 
 
-def _finished(game: Game, policy: np.ndarray, regularizer: Regularizer, history: list[float]) -> Equilibrium:
-    mean_field = operators.stable_population(game, policy)
+def from_population(
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, max_iterations: int = 200
+) -> Equilibrium:
+    """Find an equilibrium near a mean field, stable under PMA or not: a fixed point of mu -> Gamma_pop(mu, pi_mu).
+
+    pi_mu is the regularized best response to mu. Newton's method, of whose steps those that halve the residual are
+    kept (after `PATIENCE` steps: the best residual so far); in place of the others the population goes half a step of
+    pi_mu (docs/theory.md, section 14.2). A mean field that belongs to an equilibrium is kept, also where the policy has
+    other stable populations. For games that fit dense.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    mean_field : ndarray, shape (S,)
+        The start.
+    max_iterations : int
+
+    Returns
+    -------
+    Equilibrium
+
+    Raises
+    ------
+    ConvergenceError
+        If the residual ||Gamma_pop(mu, pi_mu) - mu||_1 stays above rounding.
+    """
+    mean_field = np.asarray(mean_field, dtype=float)
+    policy, updated, tolerance = _played(game, regularizer, mean_field)
+    history = [float(np.abs(updated - mean_field).sum())]
+    while history[-1] > tolerance and len(history) <= max_iterations:
+        jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
+        jacobian -= jacobian.sum(axis=0) / game.n_states  # as in operators.stable_population
+        try:
+            step = np.linalg.solve(np.eye(game.n_states) - jacobian, updated - mean_field)
+        except np.linalg.LinAlgError:
+            step = np.zeros(game.n_states)
+        candidate = np.maximum(mean_field + step, 0.0)
+        candidate /= candidate.sum()
+        trial = _played(game, regularizer, candidate)
+        residual = float(np.abs(trial[1] - candidate).sum())
+        if not residual <= 0.5 * (history[-1] if len(history) <= PATIENCE else min(history)):
+            candidate = 0.5 * (mean_field + updated)
+            trial = _played(game, regularizer, candidate)
+            residual = float(np.abs(trial[1] - candidate).sum())
+        mean_field, (policy, updated, tolerance) = candidate, trial
+        history.append(residual)
+    if history[-1] > tolerance:
+        raise ConvergenceError(
+            f"equilibrium.from_population: no equilibrium found with {regularizer}: residual {min(history):.2e} at "
+            f"best, tolerance {tolerance:.2g}",
+            history,
+        )
+    return _finished(game, policy, regularizer, history, mean_field)
+
+
+def _played(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the best response to a mean field, the population after one step of it, and what rounding leaves."""
+    transition, reward = game.transition(mean_field), game.reward(mean_field)
+    policy = best_response(transition, reward, game.discount, regularizer)
+    size = np.abs(operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)).max()
+    # as in `solve`: q is known to some units of its last place, and a policy moves by 1 / rho times that
+    rounding = 64.0 * np.finfo(float).eps * float(size) / regularizer.rho
+    updated = operators.population_update(game, mean_field, policy)
+    return policy, updated / updated.sum(), max(operators.STATIONARITY_TOLERANCE, rounding)
+
+
+def _finished(
+    game: Game, policy: np.ndarray, regularizer: Regularizer, history: list[float], mean_field: np.ndarray | None = None
+) -> Equilibrium:
+    if mean_field is None:
+        mean_field = operators.stable_population(game, policy)
     return Equilibrium(
         policy=policy,
         mean_field=mean_field,
@@ -310,11 +383,13 @@ def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularize
         "bellman": float(np.abs(regularizer.optimum(q) - achieved).max()),
         "fixed_point_small_step": small,
         "fixed_point_large_step": large,
-        "exploitability": exploitability(game, policy, regularizer),
+        "exploitability": exploitability(game, policy, regularizer, mean_field),
     }
 
 
-def exploitability(game: Game, policy: np.ndarray, regularizer: Regularizer | None = None) -> float:
+def exploitability(
+    game: Game, policy: np.ndarray, regularizer: Regularizer | None = None, mean_field: np.ndarray | None = None
+) -> float:
     """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
 
     Exact: the best response comes from policy iteration, and the difference is computed from one-step advantages,
@@ -327,13 +402,16 @@ def exploitability(game: Game, policy: np.ndarray, regularizer: Regularizer | No
     policy : ndarray, shape (S, A)
     regularizer : Regularizer, optional
         None means the unregularized exploitability, h = 0.
+    mean_field : ndarray, shape (S,), optional
+        The stable population, where the policy has several; that of `operators.stable_population` by default.
 
     Returns
     -------
     float
         >= 0 up to rounding.
     """
-    mean_field = operators.stable_population(game, policy)
+    if mean_field is None:
+        mean_field = operators.stable_population(game, policy)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     best = best_response(transition, reward, game.discount, regularizer)
     q = operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)

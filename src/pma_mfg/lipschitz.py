@@ -379,6 +379,7 @@ def jacobian(
     step_size: float,
     regularizer: Regularizer,
     mirror: Mirror = "euclidean",
+    mean_field: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the Jacobian of Gamma_eta at a policy, in orthonormal coordinates of the tangent space.
 
@@ -394,6 +395,8 @@ def jacobian(
     regularizer : Regularizer
     mirror : {"euclidean", "kl"}
         As in `operators.mirror_ascent_step`; with "kl" the policy is to be positive.
+    mean_field : ndarray, shape (S,), optional
+        The stable population to follow, where the policy has several; that of `operators.stable_population` by default.
 
     Returns
     -------
@@ -409,7 +412,7 @@ def jacobian(
     d_policy[np.arange(states), :, np.arange(states), :] = basis
     d_policy = d_policy.reshape(count, states, actions)
 
-    q, d_q = q_derivative(game, policy, regularizer, d_policy)
+    q, d_q = q_derivative(game, policy, regularizer, d_policy, mean_field)
     updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
     # Hessian of the mirror map where the step starts and where it ends
@@ -422,7 +425,11 @@ def jacobian(
 
 
 def q_derivative(
-    game: Game, policy: np.ndarray, regularizer: Regularizer, d_policy: np.ndarray
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    d_policy: np.ndarray,
+    mean_field: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return q = Gamma_q(pi, mu_pi) and its derivatives in directions of the policy, by (7.1) to (7.3).
 
@@ -434,6 +441,8 @@ def q_derivative(
     regularizer : Regularizer
     d_policy : ndarray, shape (n, S, A)
         Directions, whose rows sum to zero.
+    mean_field : ndarray, shape (S,), optional
+        As in `jacobian`.
 
     Returns
     -------
@@ -441,7 +450,8 @@ def q_derivative(
     d_q : ndarray, shape (n, S, A)
     """
     states = game.n_states
-    mean_field = operators.stable_population(game, policy)
+    if mean_field is None:
+        mean_field = operators.stable_population(game, policy)
     value = operators.state_values(game, policy, mean_field, regularizer)
     game = game.linearized(mean_field)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
@@ -464,6 +474,41 @@ def q_derivative(
     d_value = np.linalg.solve(identity - game.discount * kernel, gain.T).T
     d_q = d_target + game.discount * np.tensordot(d_value, transition, axes=([1], [2]))
     return q, d_q
+
+
+def best_response_derivative(
+    game: Game, mean_field: np.ndarray, policy: np.ndarray, regularizer: Regularizer
+) -> np.ndarray:
+    """Return the Jacobian of mu -> Gamma_pop(mu, pi_mu), pi_mu the regularized best response to mu (equation 14.2).
+
+    Parameters
+    ----------
+    game : Game
+    mean_field : ndarray, shape (S,)
+    policy : ndarray, shape (S, A)
+        pi_mu.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    ndarray, shape (S, S)
+        Entry (y, z) is the derivative of the mass of y in mu(z); acts on directions that sum to zero.
+    """
+    game = game.dense("lipschitz.best_response_derivative").linearized(mean_field)
+    transition = game.transition(mean_field)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    directions = np.eye(game.n_states)
+    d_target = np.tensordot(directions @ game.reward_features.gradients(mean_field).T, game.reward_terms, axes=1)
+    moved = directions @ game.transition_features.gradients(mean_field).T
+    d_target += game.discount * np.tensordot(moved, game.transition_terms @ value, axes=1)
+    # the envelope theorem: at the optimum V does not depend on the policy to first order
+    kernel = operators.policy_kernel(transition, policy)
+    d_value = np.linalg.solve(directions - game.discount * kernel, (policy * d_target).sum(axis=2).T).T
+    d_q = d_target + game.discount * np.tensordot(d_value, transition, axes=([1], [2]))
+    weight = 1.0 / regularizer.curvature(policy)
+    d_policy = weight * (d_q - (weight * d_q).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None])
+    flow = np.tensordot(d_policy * mean_field[:, None], transition, axes=([1, 2], [0, 1])).T
+    return np.asarray(operators.population_jacobian(game, mean_field, policy) + flow)
 
 
 def jacobian_product(

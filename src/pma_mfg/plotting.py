@@ -475,7 +475,7 @@ def equilibria_data(equilibria: pd.DataFrame) -> pd.DataFrame:
 
 
 def gallery_data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
-    """Return the equilibrium population and the most likely action of each game from the literature.
+    """Return the equilibrium populations and the most likely action of each game from the literature.
 
     Parameters
     ----------
@@ -485,13 +485,14 @@ def gallery_data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns game, states, actions, strength, state, label, column, row (place; nan without a layout), value (the
-        mean field), action, probability (of it), transient.
+        Columns game, states, actions, strength, equilibrium (its number), state, label, column, row (place; nan without
+        a layout), value (the mean field), action, probability (of it), transient.
     """
     data = zoo_states.merge(zoo[["game", "states", "actions", "strength"]], on="game")
     data = data.rename(columns={"mean_field": "value"})
-    order = ["game", "states", "actions", "strength", "state", "label", "column", "row", "value"]
-    return data[[*order, "action", "probability", "transient"]].sort_values(["game", "state"], ignore_index=True)
+    order = ["game", "states", "actions", "strength", "equilibrium", "state", "label", "column", "row", "value"]
+    data = data[[*order, "action", "probability", "transient"]]
+    return data.sort_values(["game", "equilibrium", "state"], ignore_index=True)
 
 
 def phase_data(phase: pd.DataFrame) -> pd.DataFrame:
@@ -1189,23 +1190,26 @@ def gallery(data: pd.DataFrame) -> Figure:
     games = _by_game(data)
     n_rows, n_columns = _shape(len(games))
     width = WIDTH if n_columns > 1 else 0.6 * WIDTH
-    figure = Figure(figsize=(width, 2.3 * n_rows + 0.75), layout="constrained")
+    figure = Figure(figsize=(width, 2.3 * n_rows + 0.9), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax in axes[len(games) :]:
         ax.remove()
     for i, (game, table) in enumerate(games):
         ax = axes[i]
+        others, table = table[table["equilibrium"] > 0], table[table["equilibrium"] == 0]
         if _is_grid(table):
-            _draw_grid(ax, table)
+            _draw_grid(ax, table, others)
         else:
-            _draw_bars(ax, table)
+            _draw_bars(ax, table, others)
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
-        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}\n{size}", fontsize=8)
+        count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
+        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}{count}\n{size}", fontsize=8)
     figure.suptitle("Games from the literature: equilibrium populations")
     figure.supxlabel(
         "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
         "are.\n"
-        "Hatched cells: transient states, which the equilibrium leaves for good.",
+        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;\n"
+        "lines are their populations, a ring is where one has its largest share.",
         fontsize=8.0,
     )
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
@@ -1225,8 +1229,11 @@ def _is_grid(table: pd.DataFrame) -> bool:
     return len(set(map(tuple, place))) == len(place) == len(set(place[:, 0])) * len(set(place[:, 1]))
 
 
-def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
-    """Draw a population on its grid, the most likely action in each cell that is visited for ever."""
+def _draw_grid(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
+    """Draw a population on its grid, the most likely action in each cell that is visited for ever.
+
+    A ring marks each cell that has the largest share in one of the other equilibria.
+    """
     shares = table.pivot_table(index="row", columns="column", values="value")
     transient = table.pivot_table(index="row", columns="column", values="transient", aggfunc="max").astype(bool)
     mesh = ax.pcolormesh(
@@ -1248,6 +1255,9 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
             ha="center",
             va="center",
         )
+    largest = others.groupby("equilibrium")["value"].transform("max")
+    rings = others[others["value"] > (1.0 - 1e-6) * largest]  # all of those that share it
+    ax.scatter(rings["column"], rings["row"], (0.9 * size) ** 2, "none", edgecolors=COLOURS[5], linewidths=1.4)
     ax.set_aspect("equal")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
@@ -1257,19 +1267,21 @@ def _draw_grid(ax: Axes, table: pd.DataFrame) -> None:
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
-def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
-    """Draw a population as bars in the order of the states, the most likely action on each."""
+def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
+    """Draw a population as bars in the order of the states, the most likely action on each, the others as lines."""
     ax.bar(table["state"], table["value"], width=0.8, color=np.where(table["transient"], "0.85", COLOURS[6]))
     for row in cast("Iterable[Any]", table[table["transient"]].itertuples()):
         ax.axvspan(
             float(row.state) - 0.4, float(row.state) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0
         )
-    top = float(table["value"].max())
+    ax.hlines(others["value"], others["state"] - 0.4, others["state"] + 0.4, colors=COLOURS[5], lw=1.8, zorder=3)
+    highest = pd.concat([table, others]).groupby("state")["value"].max()
+    top = float(highest.max())
     if len(table) <= 30:
         for row in cast("Iterable[Any]", table.itertuples()):
             ax.text(
                 float(row.state),
-                float(row.value) + 0.03 * top,
+                highest[row.state] + 0.03 * top,
                 _GLYPHS.get(str(row.action), str(row.action)),
                 color="black" if row.probability >= 0.5 else "0.5",
                 fontsize=8.0,

@@ -1,6 +1,6 @@
 """What the theory says of a game: its constants, its assumptions, its equilibria (docs/theory.md, section 14).
 
-One row per game for the table of games, and one row per state for its picture.
+One row per game for the table of games, one per equilibrium found, and one per state of each for its picture.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
-#: Equilibria further apart than this (sup_s l1 distance of policies) are different ones: far above what `solve` leaves.
+#: Equilibria further apart than this, in mean field (l1) or policy (sup_s l1), are different: far above what is left.
 DISTINCT = 1e-6
-#: PMA steps per step size of a search for other equilibria: a start that needs more counts as not settled.
-SEARCH_STEPS = 100
+#: Concentration of the symmetric Dirichlet law that starts are drawn from: below 1, most of the mass is on few states.
+START_CONCENTRATION = 0.2
+#: States of an equilibrium that its row in the table names: those with the largest shares.
+NAMED_STATES = 3
 #: Actions whose probabilities differ by less are equally likely: rounding leaves less, after division by the strength.
 TIE = 1e-9
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
@@ -35,8 +37,8 @@ def survey(
     n_starts: int,
     seed: int,
     after_start: Callable[[], None] = lambda: None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what is known of a game, and its equilibrium state by state.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return what is known of a game, and its equilibria, one by one and state by state.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def survey(
     step_size : float
         eta of PMA.
     n_starts : int
-        Starts of the search for other equilibria besides that of `found`: flat and nearly deterministic policies.
+        Starts of the search for other equilibria besides that of `found`: populations, as in `start_populations`.
     seed : int
         Root seed.
     after_start : callable
@@ -65,26 +67,34 @@ def survey(
         delta_mix, step_size, radius, best_response_radius (spectral radii of the Jacobians of PMA and of the best
         response at the equilibrium, nan at a kink), assumptions (those shown to hold, such as "1, 3"), remark (a
         sentence on each that is not).
+    equilibria : DataFrame
+        One row per equilibrium found, `found` first: game, equilibrium (its number), reached (by how many starts),
+        residual (the largest), exploitability_unregularized, radius, population_radius (spectral radius of the
+        population's update with the policy kept), fixed_point_index (docs/theory.md, section 14.3), all three nan
+        at a kink, interior (whether every state has a share), followed (whether the stable population that PMA goes by
+        is this one), largest (the states with the largest shares, in words).
     states : DataFrame
-        game, state, label, column, row (nan without a layout), mean_field, action (the label of the most likely one,
-        or "several"), probability (its own), transient (whether the equilibrium's chain leaves the state for good).
+        game, equilibrium, state, label, column, row (nan without a layout), mean_field, action (the label of the most
+        likely one, or "several"), probability (its own), transient (whether the equilibrium's chain leaves the state
+        for good).
     """
-    policies, settled = [found.policy], 1
-    rng = seeds.generator(seed, "survey", name)
-    for _ in range(n_starts):
-        start = checks.random_policy(game, rng)
+    equilibria, reached = [found], [1]
+    for start in start_populations(game, n_starts, seeds.generator(seed, "survey", name)):
         try:
-            other = equilibrium.solve(game, regularizer, start, max_iterations=SEARCH_STEPS).policy
+            other = equilibrium.from_population(game, regularizer, start)
         except ConvergenceError:
             continue
         finally:
             after_start()
-        settled += 1
-        if min(operators.policy_distance(other, policy) for policy in policies) > DISTINCT:
-            policies.append(other)
-    radius = best_response_radius = np.nan
-    if all(f.differentiable_at(found.mean_field) for f in (game.transition_features, game.reward_features)):
-        radius, best_response_radius = checks.spectral_radii(game, found.policy, regularizer, [step_size, np.inf])
+        number = next((i for i, known in enumerate(equilibria) if _distance(known, other) <= DISTINCT), len(reached))
+        if number == len(reached):
+            equilibria.append(other)
+            reached.append(0)
+        reached[number] += 1
+    listed = pd.DataFrame([_equilibrium(game, regularizer, each, step_size) for each in equilibria])
+    listed.insert(0, "game", name)
+    listed.insert(1, "equilibrium", range(len(reached)))
+    listed.insert(2, "reached", reached)
     facts: dict[str, Any] = {
         "game": name,
         "states": game.n_states,
@@ -94,18 +104,80 @@ def survey(
         "strength": regularizer.strength,
         "residual": max(map(abs, found.residuals.values())),
         "starts": n_starts + 1,
-        "settled": settled,
-        "equilibria": len(policies),
+        "settled": sum(reached),
+        "equilibria": len(reached),
         "exploitability": found.residuals["exploitability"],
-        "exploitability_unregularized": equilibrium.exploitability(game, found.policy),
+        "exploitability_unregularized": equilibrium.exploitability(game, found.policy, None, found.mean_field),
         **_constants(game, regularizer, step_size),
         "step_size": step_size,
-        "radius": radius,
-        "best_response_radius": best_response_radius,
+        "radius": listed["radius"].iloc[0],
+        "best_response_radius": listed.pop("best_response_radius").iloc[0],
     }
     facts["assumptions"] = ", ".join(_shown(facts)) or "none"
-    facts["remark"] = " ".join(_remarks(game, found, facts))
-    return pd.DataFrame([facts]), _states(game, found, name)
+    facts["remark"] = " ".join(_remarks(game, found, facts, listed))
+    states = pd.concat([_states(game, each, name, i) for i, each in enumerate(equilibria)], ignore_index=True)
+    return pd.DataFrame([facts]), listed, states
+
+
+def start_populations(game: MeanFieldGame, n_starts: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return populations to search for equilibria from: half of them on a single state, the others random.
+
+    Single states go by the share of agents that a step of the uniform policy leaves there, largest first: absorbing
+    states, which may be equilibria of their own, come first, then dead ends and corners.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    n_starts : int
+    rng : Generator
+
+    Returns
+    -------
+    list of ndarray, shape (S,)
+    """
+    points, policy = np.eye(game.n_states), operators.uniform_policy(game)
+    kept = [operators.population_update(game, point, policy)[state] for state, point in enumerate(points)]
+    order = np.argsort(-np.round(kept, 12), kind="stable")[: (n_starts + 1) // 2]  # rounded: sums differ in last bits
+    drawn = rng.dirichlet(np.full(game.n_states, START_CONCENTRATION), size=n_starts - len(order))
+    return [*points[order], *drawn]
+
+
+def _distance(first: Equilibrium, second: Equilibrium) -> float:
+    """Return how far apart two equilibria are: in mean field or in policy, whichever is more."""
+    apart = float(np.abs(first.mean_field - second.mean_field).sum())
+    return max(apart, operators.policy_distance(first.policy, second.policy))
+
+
+def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibrium, step_size: float) -> dict[str, Any]:
+    """Return the row of an equilibrium, without its number."""
+    policy, mean_field = found.policy, found.mean_field
+    radius = best_response_radius = population_radius = index = np.nan
+    if game.differentiable_at(mean_field):
+        radius, best_response_radius = checks.spectral_radii(
+            game, policy, regularizer, [step_size, np.inf], mean_field=mean_field
+        )
+        tangent = lipschitz.tangent_basis(game.n_states)
+        flow = tangent @ operators.population_jacobian(game, mean_field, policy) @ tangent.T
+        population_radius = lipschitz.spectral_radius(flow)
+        played = tangent @ lipschitz.best_response_derivative(game, mean_field, policy, regularizer) @ tangent.T
+        index = np.linalg.slogdet(np.eye(len(played)) - played).sign
+    try:
+        apart = np.abs(operators.stable_population(game, policy) - mean_field).sum()
+    except ConvergenceError:
+        apart = np.inf
+    labels = game.state_labels or tuple(map(str, range(game.n_states)))
+    largest = np.argsort(-np.round(mean_field, 9), kind="stable")[:NAMED_STATES]  # rounded: equal shares stay in order
+    return {
+        "residual": max(map(abs, found.residuals.values())),
+        "exploitability_unregularized": equilibrium.exploitability(game, policy, None, mean_field),
+        "radius": radius,
+        "best_response_radius": best_response_radius,
+        "population_radius": population_radius,
+        "fixed_point_index": index,
+        "interior": bool((mean_field > 0.0).all()),
+        "followed": bool(apart <= DISTINCT),
+        "largest": ", ".join(f"{labels[s]}: {mean_field[s]:.3g}" for s in largest),
+    }
 
 
 def _constants(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> dict[str, Any]:
@@ -135,7 +207,7 @@ def _shown(facts: dict[str, Any]) -> list[str]:
     return [number for number, shown in holds.items() if shown]
 
 
-def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any]) -> list[str]:
+def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any], listed: pd.DataFrame) -> list[str]:
     """Say why an assumption is not shown, and what the theory's conclusions lose."""
     said = []
     if facts["L_pop"] >= 1.0:
@@ -156,12 +228,21 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any]) -> 
         said.append("Assumption 4 is not shown: some state need not be reachable from another.")
     said += [f"{warning[0].upper()}{warning[1:]}." for warning in found.warnings if "L_pop" not in warning]
     if facts["equilibria"] > 1:
+        text = f"At least {facts['equilibria']} equilibria"
+        if listed["followed"].sum() > 1:
+            text += ", so that PMA is no contraction at any step size"
+        said.append(f"{text}; the one shown was reached from the uniform policy.")
+    if not listed["followed"].all():
         said.append(
-            f"At least {facts['equilibria']} equilibria, so that PMA is no contraction at any step size; the one shown "
-            "was reached from the uniform policy."
+            f"In {(~listed['followed']).sum()} of them the population is another stable one of the policy than that "
+            "which PMA goes by."
         )
+    # docs/theory.md, Proposition 14.3: of equilibria inside the simplex, all together
+    indices = listed["fixed_point_index"]
+    if not indices.isna().any() and listed["interior"].all() and (total := indices.sum()) != 1.0:
+        said.append(f"Their indices sum to {total:g}, not 1: there are more.")
     if facts["settled"] < facts["starts"]:
-        said.append(f"From {facts['starts'] - facts['settled']} of {facts['starts']} starts the solver did not settle.")
+        said.append(f"From {facts['starts'] - facts['settled']} of {facts['starts']} starts the search did not settle.")
     if np.isnan(facts["radius"]):
         said.append("The game has a kink at its equilibrium, where PMA has no Jacobian.")
     elif facts["radius"] > 1.0:
@@ -182,7 +263,7 @@ def _deterministic(game: MeanFieldGame) -> bool:
     return bool(np.isin(entries, (0.0, 1.0)).all())
 
 
-def _states(game: MeanFieldGame, found: Equilibrium, name: str) -> pd.DataFrame:
+def _states(game: MeanFieldGame, found: Equilibrium, name: str, number: int) -> pd.DataFrame:
     states = np.arange(game.n_states)
     likely = found.policy.argmax(axis=1)
     tied = (found.policy > found.policy.max(axis=1, keepdims=True) - TIE).sum(axis=1) > 1
@@ -194,6 +275,7 @@ def _states(game: MeanFieldGame, found: Equilibrium, name: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "game": name,
+            "equilibrium": number,
             "state": states,
             "label": labels,
             "column": column,

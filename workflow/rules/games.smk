@@ -68,6 +68,7 @@ rule zoo:
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
         facts=f"{RESULTS}/points/zoo/{{game}}.parquet",
+        equilibria=f"{RESULTS}/points/zoo_equilibria/{{game}}.parquet",
         states=f"{RESULTS}/points/zoo_states/{{game}}.parquet",
     log:
         f"{RESULTS}/logs/zoo/{{game}}.log",
@@ -83,4 +84,5 @@ rule zoo:
         "Survey {wildcards.game}"
     shell:
         "pma-mfg survey {input.game} {input.equilibrium} --starts {params.n_starts} --step-size {params.step_size}"
-        " --seed {params.seed} --out {output.facts} --out-states {output.states} --log {log}"
+        " --seed {params.seed} --out {output.facts} --out-equilibria {output.equilibria}"
+        " --out-states {output.states} --log {log}"

@@ -40,6 +40,7 @@ TABLES = {
     "independent_epsilon": points("independent", "independent_epsilon/{game}"),
     **{name: points("comparison", f"{name}/{{game}}") for name in ("comparison", "tuning", "samples_to_accuracy")},
     "zoo": points("zoo", "zoo/{game}"),
+    "zoo_equilibria": points("zoo", "zoo_equilibria/{game}"),
     "zoo_states": points("zoo", "zoo_states/{game}"),
 }
 # what the configuration leaves out has no table, no claim and no figure
@@ -71,7 +72,7 @@ rule claims:
         library("claims"),
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
-            table=[name for name in (*claims.TABLES, "assumptions", "zoo") if name in TABLES],
+            table=[name for name in (*claims.TABLES, "assumptions", "zoo", "zoo_equilibria") if name in TABLES],
         ),
     output:
         claims=f"{RESULTS}/claims.json",
