@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game, load_functions, problems
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.games.recognition import recognized
 from pma_mfg.storage import read_arrays, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
@@ -58,7 +59,8 @@ def save(game: Game, path: str | Path) -> None:
 def load(path: str | Path) -> Game:
     """Read and validate a game: arrays from ``.npz``, which never runs code, or Python functions from ``.py``.
 
-    A Python file is run (`functions.load_functions` says what it defines): load only files that you trust.
+    A Python file is run (`functions.load_functions` says what it defines): load only files that you trust. Functions
+    that are recognized (`recognition.recognized`) become a game with features.
 
     A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms
     and features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
@@ -84,7 +86,7 @@ def load(path: str | Path) -> Game:
         if found := problems(game):
             count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
             raise InputError(source, found[0], count, f"none (see pma-mfg validate {source})")
-        return game
+        return recognized(game) or game
     loaded: list[MeanFieldGame] = []
 
     def build(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
