@@ -114,12 +114,13 @@ def _generate(options: argparse.Namespace) -> None:
 
 def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
-    from pma_mfg.games import functions
+    from pma_mfg.games import files, functions
 
-    if Path(options.game).suffix == ".py" and (found := functions.problems(functions.load_functions(options.game))):
+    if Path(options.game).suffix in (".py", ".npz") and (found := files.problems(options.game)):
         for problem in found:
             log.error("%s: %s", options.game, problem)
-        raise InputError(options.game, "game", Description(f"{len(found)} problems"), "none; they are listed above")
+        count = Description(f"{len(found)} problem{'s' * (len(found) > 1)}")
+        raise InputError(options.game, "game", count, "none; see above")
     game = _load_game(options.game)
     if options.out:  # a step of the pipeline, which computes the rest elsewhere
         as_given = Path(options.out).suffix == Path(options.game).suffix == ".py"
@@ -131,11 +132,18 @@ def _validate(options: argparse.Namespace) -> None:
         return
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
     if isinstance(game, games.FunctionGame):
-        print("examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are not")
-        print("recognized as features (docs/theory.md, 1.3), so that no bounds are proved and all constants are estimates")
+        print(
+            "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are not"
+        )
+        print(
+            "recognized as features (docs/theory.md, 1.3), so that no bounds are proved and all constants are estimates"
+        )
     elif Path(options.game).suffix == ".py":
         links = {name: _links(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
-        print(f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all mean fields tried;")
+        print(
+            f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
+            "mean fields tried;"
+        )
         print("what follows is proved of the game with exactly these features (docs/theory.md, 1.3)")
     for name, constant in report["constants"].items():
         value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"

@@ -51,10 +51,11 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
         Equal to the functions to `TOLERANCE` at every mean field tried, which is no proof that they are elsewhere.
     """
     S, A = game.n_states, game.n_actions
-    parts = [_features(function, S, size) for function, size in ((game.transition, S * A * S), (game.reward, S * A))]
-    if parts[0] is None or parts[1] is None:
+    transitions, rewards = _features(game.transition, S, S * A * S), _features(game.reward, S, S * A)
+    if transitions is None or rewards is None:
         return None
-    (base_transition, transition, transition_terms), (base_reward, reward, reward_terms) = parts
+    base_transition, transition, transition_terms = transitions
+    base_reward, reward, reward_terms = rewards
     try:
         return MeanFieldGame(
             game.discount,
