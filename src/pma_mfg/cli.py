@@ -133,10 +133,8 @@ def _validate(options: argparse.Namespace) -> None:
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
     if isinstance(game, games.FunctionGame):
         print(
-            "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are not"
-        )
-        print(
-            "recognized as features (docs/theory.md, 1.3), so that no bounds are proved and all constants are estimates"
+            "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are\n"
+            "not recognized as features (docs/theory.md, 1.3), so no bound is proved and all constants are estimates"
         )
     elif Path(options.game).suffix == ".py":
         links = {name: _links(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
