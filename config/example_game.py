@@ -1,19 +1,18 @@
-"""Which road to take tomorrow? Congestion as in the BPR formula, a habit, and roads that divert traffic when full."""
+"""Which road to take tomorrow? Roads slow down and divert traffic when they fill up, and changing one's mind is a cost."""
 
 import numpy as np
 
-discount = 0.9
+discount = 0.5
 state_labels = action_labels = ("highway", "bridge", "back road")
-HOURS = np.array([0.2, 0.3, 0.5])  # on the empty road
-CAPACITY = np.array([0.3, 0.3, 0.6])  # share of the commuters
+EMPTY = np.array([0.2, 0.3, 0.6])  # hours on the empty road
+DELAY = np.array([0.9, 0.6, 0.2])  # hours more if everybody takes it
 HABIT = 0.05  # hours that it costs to change one's mind
 
 
 def transition(mean_field):  # (S, A, S): from today's road and tomorrow's plan to tomorrow's road
-    diverted = 0.1 + 0.3 * mean_field**2
+    diverted = 0.2 + 0.2 * mean_field
     return np.tile(np.diag(1 - diverted) + diverted[:, None] / 3, (3, 1, 1))
 
 
 def reward(mean_field):  # (S, A)
-    hours = HOURS * (1 + 0.15 * (mean_field / CAPACITY) ** 4)
-    return -hours[:, None] - HABIT * (1 - np.eye(3))
+    return -(EMPTY + DELAY * mean_field)[:, None] - HABIT * (1 - np.eye(3))

@@ -114,15 +114,17 @@ def _generate(options: argparse.Namespace) -> None:
 
 def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
-    from pma_mfg.games import functions
+    from pma_mfg.games import files, functions
 
-    if Path(options.game).suffix == ".py" and (found := functions.problems(functions.load_functions(options.game))):
+    if Path(options.game).suffix in (".py", ".npz") and (found := files.problems(options.game)):
         for problem in found:
             log.error("%s: %s", options.game, problem)
-        raise InputError(options.game, "game", Description(f"{len(found)} problems"), "none; they are listed above")
+        count = Description(f"{len(found)} problem{'s' * (len(found) > 1)}")
+        raise InputError(options.game, "game", count, "none; see above")
     game = _load_game(options.game)
     if options.out:  # a step of the pipeline, which computes the rest elsewhere
-        games.save(game, options.out)
+        as_given = Path(options.out).suffix == Path(options.game).suffix == ".py"
+        games.save(functions.load_functions(options.game) if as_given else game, options.out)
         return
     report = _report(game, options)
     if options.json:
@@ -130,7 +132,17 @@ def _validate(options: argparse.Namespace) -> None:
         return
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
     if isinstance(game, games.FunctionGame):
-        print("examined at the vertices of the simplex and at random mean fields, which is no proof")
+        print(
+            "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are\n"
+            "not recognized as features (docs/theory.md, 1.3), so no bound is proved and all constants are estimates"
+        )
+    elif Path(options.game).suffix == ".py":
+        links = {name: _links(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
+        print(
+            f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
+            "mean fields tried;"
+        )
+        print("what follows is proved of the game with exactly these features (docs/theory.md, 1.3)")
     for name, constant in report["constants"].items():
         value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
         more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"
@@ -147,6 +159,16 @@ def _validate(options: argparse.Namespace) -> None:
     print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
     for warning in found["warnings"]:
         print(f"  warning: {warning}")
+
+
+def _links(features: Any) -> str:
+    """Return in words how features depend on the mean field."""
+    from pma_mfg import games
+
+    names = sorted({games.LINKS[link] for link in features.links if link})
+    if names:
+        return f"through the links {', '.join(names)}"
+    return "affine in the mean field" if len(features.links) else "the same at every mean field"
 
 
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:

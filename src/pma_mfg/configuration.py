@@ -37,7 +37,7 @@ SECTIONS = (
     "zoo",
 )
 
-#: Those that need bounds or features, which a game given by Python functions does not have.
+#: Those that need bounds or features, which a game of Python functions has if they are recognized only.
 DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
 
 
@@ -73,8 +73,8 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     return configuration
 
 
-def check(content: Any, schema: str | Path, source: str) -> None:
-    """Check a configuration against the schema and for sense.
+def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
+    """Check a configuration against the schema and for sense, and return the games that stay Python functions.
 
     Parameters
     ----------
@@ -83,6 +83,11 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     schema : path-like
     source : str
         The file's name, for messages.
+
+    Returns
+    -------
+    frozenset of str
+        Names of the games that have no features (`pma_mfg.games.recognition`).
 
     Raises
     ------
@@ -107,7 +112,10 @@ def check(content: Any, schema: str | Path, source: str) -> None:
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
             if name in functions and section in DATA_SECTIONS:
-                allowed = "a game with features: of one given by Python functions no bound can be proved"
+                allowed = (
+                    "a game with features, from which bounds can be proved: no sum of links was recognized in these "
+                    f"Python functions (docs/theory.md, section 1.3); leave {name} out of {section}"
+                )
                 raise InputError(source, f"{section}.games[{i}]", name, allowed)
     for key in ("strengths", "relative_step_sizes") if "phase" in sections else ():
         if (grid := sections["phase"][key])["low"] >= grid["high"]:
@@ -121,6 +129,7 @@ def check(content: Any, schema: str | Path, source: str) -> None:
     groups = sections.get("independent", {"populations": (), "population_replicates": ()})
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
+    return frozenset(functions)
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import issparse
 from tests.references import all_games, family_game, sparse_copy
 
-from pma_mfg import games
+from pma_mfg import cli, games
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features
 from pma_mfg.games.model import MeanFieldGame
@@ -281,3 +281,24 @@ def test_labels_and_layout_are_kept(tmp_path):
 def test_labels_and_layouts_of_another_size_are_refused(change):
     with pytest.raises(InputError, match=next(iter(change))):
         replace(games.make("coordination", n_states=2, discount=0.9, attraction=1.0), **change)
+
+
+def test_validate_lists_all_problems_of_an_array_file(tmp_path, capsys):
+    path = tmp_path / "bad.npz"
+    rows = HAND_MADE["base_transition"].copy()
+    rows[1, 0], rows[0, 1] = [1.25, -0.25], [0.9, 0.0]
+    for changes, expected in (
+        ({"base_transition": rows}, ["cannot be negative", "P(. | 0, 1) sums to 0.9"]),
+        ({"discount": np.array(1.0), "base_reward": np.full((2, 2), np.nan)}, ["discount: got 1.0", "[0, 0]: got nan"]),
+        ({"layout": np.zeros((3, 2)), "base_reward": np.full((2, 2), np.inf)}, ["layout: got shape", "got inf"]),
+    ):
+        np.savez(path, **(HAND_MADE | changes))
+        assert cli.main(["validate", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert "2 problems" in said
+        assert all(words in said for words in expected)
+    np.savez(path, base_reward=np.zeros((2, 2)))
+    assert cli.main(["validate", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "discount: not in the file" in said
+    assert "base_transition: not in the file" in said

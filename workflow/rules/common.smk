@@ -8,7 +8,8 @@ from pma_mfg.errors import InputError
 from snakemake.exceptions import WorkflowError
 
 try:
-    configuration.check(
+    # games that stay Python functions; those that are recognized become arrays, as all others are
+    FUNCTIONS = configuration.check(
         config,
         workflow.source_path("../schemas/config.schema.json"),
         " + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
@@ -48,8 +49,12 @@ FIGURES = {
     "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
     "gallery": ["zoo", "zoo_states"],
 }
-# games outside the zoo have their numbers in assumptions.md and their picture in the figure equilibria
-STUDIED = [game for game in config["games"] if game not in config["zoo"]["games"]]
+# games that are in more than the zoo and the comparison have their numbers in assumptions.md and their picture in the
+# figure equilibria
+ZOO_ONLY = set(config["zoo"]["games"]).difference(
+    *(config[section]["games"] for section in configuration.SECTIONS if section not in ("zoo", "comparison"))
+)
+STUDIED = [game for game in config["games"] if game not in ZOO_ONLY]
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
 
@@ -86,8 +91,7 @@ def game_file(wildcards):
 
 def made_game(wildcards):
     """The file of a game in the results: arrays, or the checked copy of the user's Python file."""
-    suffix = Path(config["games"][wildcards.game].get("file", ".npz")).suffix
-    return f"{RESULTS}/games/{wildcards.game}{'.py' if suffix == '.py' else '.npz'}"
+    return f"{RESULTS}/games/{wildcards.game}{'.py' if wildcards.game in FUNCTIONS else '.npz'}"
 
 
 def game_arguments(wildcards):

@@ -12,8 +12,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game, load_functions, problems
+from pma_mfg.games import functions
+from pma_mfg.games.functions import FunctionGame, Game, load_functions
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.games.recognition import recognized
 from pma_mfg.storage import read_arrays, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
@@ -58,7 +60,8 @@ def save(game: Game, path: str | Path) -> None:
 def load(path: str | Path) -> Game:
     """Read and validate a game: arrays from ``.npz``, which never runs code, or Python functions from ``.py``.
 
-    A Python file is run (`functions.load_functions` says what it defines): load only files that you trust.
+    A Python file is run (`functions.load_functions` says what it defines): load only files that you trust. Functions
+    that are recognized (`recognition.recognized`) become a game with features.
 
     A file made with ``numpy.savez`` needs `discount`, `base_transition` (S, A, S) and `base_reward` (S, A); the terms
     and features of either (`transition_terms`, `transition_weights`, `transition_offsets`, `transition_links`,
@@ -81,10 +84,10 @@ def load(path: str | Path) -> Game:
     source = str(path)
     if Path(path).suffix == ".py":
         game = load_functions(path)
-        if found := problems(game):
+        if found := functions.problems(game):
             count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
             raise InputError(source, found[0], count, f"none (see pma-mfg validate {source})")
-        return game
+        return recognized(game) or game
     loaded: list[MeanFieldGame] = []
 
     def build(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
@@ -94,7 +97,80 @@ def load(path: str | Path) -> Game:
     return loaded[0]
 
 
-def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> MeanFieldGame:
+class _Unchecked(MeanFieldGame):
+    """A game that may be wrong, to say in how many ways."""
+
+    def validate(self, source: str) -> None:
+        """Check nothing."""
+
+
+def problems(path: str | Path) -> list[str]:
+    """Return all that is wrong with the game of a file, in plain words; empty for a sound one.
+
+    Arrays are examined first, and if nothing is wrong with them, probabilities and rewards at the mean fields of
+    `functions.problems`.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.npz`` or ``.py``, as in `load`.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read at all.
+    """
+    if Path(path).suffix == ".py":
+        return functions.problems(load_functions(path))
+    source = str(path)
+    found: list[str] = []
+
+    def examine(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        given = {name.removesuffix("_indptr") for name in arrays}
+        wanted = ["discount", "base_transition", "base_reward"]
+        for kind in ("transition", "reward"):
+            names = [f"{kind}_terms", *(f"{kind}_{name}" for name in _FEATURE_FIELDS)]
+            wanted += names if given.intersection(names) else []
+        missing = [name for name in wanted if name not in given]
+        found.extend(f"{name}: not in the file, which needs an array of this name" for name in missing)
+        if missing:
+            return
+        try:
+            game = _from_arrays(source, arrays, metadata, _Unchecked)
+            found.extend(_words(error) for error in game.structural_problems(source))
+            if found:
+                return
+            dense = game.dense(source)
+        except InputError as error:
+            found.append(_words(error))
+            return
+        tables = dense.transition, dense.reward, dense.n_states, dense.n_actions
+        found.extend(functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels)))
+
+    try:
+        read_arrays(path, validate=examine)
+    except InputError as error:
+        if error.field != "content_hash":
+            raise
+        found.append(_words(error))
+    return found
+
+
+def _words(error: InputError) -> str:
+    """Return an error without the file, which is named once."""
+    return str(error).removeprefix(f"{error.source}: ")
+
+
+def _from_arrays(
+    source: str,
+    arrays: dict[str, np.ndarray],
+    metadata: dict[str, Any],
+    kind_of_game: type[MeanFieldGame] = MeanFieldGame,
+) -> MeanFieldGame:
     def take(name: str) -> Any:
         if f"{name}_indptr" in arrays:
             return _matrix(source, name, arrays)
@@ -124,7 +200,7 @@ def _from_arrays(source: str, arrays: dict[str, np.ndarray], metadata: dict[str,
     if "planted_policy" in arrays:
         planted = Planted(arrays["planted_policy"], take("planted_mean_field"), float(take("planted_strength")))
     try:
-        return MeanFieldGame(
+        return kind_of_game(
             discount=float(discount),
             transition_features=features["transition"],
             reward_features=features["reward"],

@@ -1,8 +1,9 @@
 """Mean field games given by two Python functions (docs/theory.md, section 1.2).
 
-A `FunctionGame` is solved exactly, simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no
-features: nothing about it is proved, its Lipschitz constants are estimates, and derivatives come from differences.
-Functions that take both kinds are annotated with `Game`.
+Functions that `recognition` knows become a `MeanFieldGame`; this is for the others. A `FunctionGame` is solved exactly,
+simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing about it is proved,
+its Lipschitz constants are estimates, and derivatives come from differences. Functions that take both kinds are
+annotated with `Game`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Function = Callable[[np.ndarray], Any]
 class Linearization(MeanFieldGame):
     """The first-order tables of a game at one mean field: right there and in the derivatives, no game elsewhere."""
 
-    def __post_init__(self) -> None:
+    def validate(self, source: str) -> None:
         """Check nothing: the tangent of a stochastic table may leave the simplex at once."""
 
 
@@ -137,7 +138,7 @@ def with_features(game: Game, source: str) -> MeanFieldGame:
     MeanFieldGame
     """
     if isinstance(game, FunctionGame):
-        reason = "a game with features (a family or .npz): of Python functions no bound can be proved"
+        reason = "a game with features: no sum of links was recognized in these functions (docs/theory.md, 1.3)"
         raise InputError(source, "game", Description(game.source), reason)
     return game
 

@@ -13,6 +13,7 @@ S x A x S is then formed (docs/theory.md, section 1.1).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -365,19 +366,36 @@ class MeanFieldGame:
         Probabilities are checked on the vertices of the simplex, which is a proof when every transition feature is
         affine, and on 256 points inside otherwise.
         """
+        for error in self.structural_problems(source):
+            raise error
+        self._validate_probabilities(source)
+
+    def structural_problems(self, source: str) -> Iterator[InputError]:
+        """Yield what is wrong with the game's arrays themselves, before any mean field is looked at.
+
+        Parameters
+        ----------
+        source : str
+            As in `validate`.
+
+        Yields
+        ------
+        InputError
+        """
         if not (isinstance(self.discount, float | int) and 0.0 <= self.discount < 1.0):
-            raise InputError(source, "discount", self.discount, "a number in [0, 1)")
+            yield InputError(source, "discount", self.discount, "a number in [0, 1)")
         if self.base_reward.ndim != 2 or 0 in self.base_reward.shape:
-            raise InputError(source, "base_reward", self.base_reward.shape, "shape (S, A) with S, A >= 1")
+            yield InputError(source, "base_reward", self.base_reward.shape, "shape (S, A) with S, A >= 1")
+            return  # of what shape the others are to be is not known
         states, actions = self.base_reward.shape
-        _check_array(source, "base_reward", self.base_reward, (states, actions))
+        yield from _array_problems(source, "base_reward", self.base_reward, (states, actions))
         sparse = isinstance(self.base_transition, csr_array)
         shape = (states * actions, states) if sparse else (states, actions, states)
-        _check_array(source, "base_transition", self.base_transition, shape)
+        yield from _array_problems(source, "base_transition", self.base_transition, shape)
         if issparse(self.transition_terms) != sparse:
             kinds = ("a sparse matrix", "a dense array")
             found, expected = kinds if issparse(self.transition_terms) else kinds[::-1]
-            raise InputError(source, "transition_terms", Description(found), f"{expected}, as base_transition is")
+            yield InputError(source, "transition_terms", Description(found), f"{expected}, as base_transition is")
         flat_reward = (states * actions,) if issparse(self.reward_terms) else (states, actions)
         entries = (self.base_transition.nnz,) if isinstance(self.base_transition, csr_array) else shape
         for name, term in (("transition", entries), ("reward", flat_reward)):
@@ -385,30 +403,33 @@ class MeanFieldGame:
             links = features.links
             if links.ndim != 1 or links.dtype.kind not in "iu" or not np.isin(links, range(len(LINKS))).all():
                 allowed = f"a list of integers from 0 to {len(LINKS) - 1}"
-                raise InputError(source, f"{name}_features.links", links.tolist(), allowed)
+                yield InputError(source, f"{name}_features.links", links.tolist(), allowed)
+                continue
             count = len(features.links)
-            _check_array(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *term))
-            _check_array(source, f"{name}_features.weights", features.weights, (count, states))
-            _check_array(source, f"{name}_features.offsets", features.offsets, (count,))
-            _check_array(source, f"{name}_features.parameters", features.parameters, (count,))
-            if not np.isfinite(features.ranges()).all():  # attained on the vertices
-                raise InputError(
+            yield from _array_problems(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *term))
+            wrong = [
+                *_array_problems(source, f"{name}_features.weights", features.weights, (count, states)),
+                *_array_problems(source, f"{name}_features.offsets", features.offsets, (count,)),
+                *_array_problems(source, f"{name}_features.parameters", features.parameters, (count,)),
+            ]
+            yield from wrong
+            if not wrong and not np.isfinite(features.ranges()).all():  # attained on the vertices
+                yield InputError(
                     source,
                     f"{name}_features",
                     Description("a value that is not finite"),
                     "links that are finite on the whole simplex",
                 )
-        self._validate_probabilities(source)
         if self.planted is not None:
-            _check_distributions(source, "planted_policy", self.planted.policy, (states, actions))
-            _check_distributions(source, "planted_mean_field", self.planted.mean_field, (states,))
+            yield from _distribution_problems(source, "planted_policy", self.planted.policy, (states, actions))
+            yield from _distribution_problems(source, "planted_mean_field", self.planted.mean_field, (states,))
             if not 0.0 < self.planted.strength < np.inf:
-                raise InputError(source, "planted_strength", self.planted.strength, "a finite number > 0")
+                yield InputError(source, "planted_strength", self.planted.strength, "a finite number > 0")
         for name, labels, count in (("state", self.state_labels, states), ("action", self.action_labels, actions)):
             if labels and (len(labels) != count or not all(isinstance(label, str) for label in labels)):
-                raise InputError(source, f"{name}_labels", labels, f"{count} strings, or none")
+                yield InputError(source, f"{name}_labels", labels, f"{count} strings, or none")
         if self.layout is not None:
-            _check_array(source, "layout", self.layout, (states, 2))
+            yield from _array_problems(source, "layout", self.layout, (states, 2))
 
     def _validate_probabilities(self, source: str) -> None:
         if self._probabilities_by_ranges():
@@ -487,35 +508,37 @@ def to_dense(table: Table) -> np.ndarray:
     return table.toarray() if isinstance(table, coo_array | csr_array) else np.asarray(table)
 
 
-def _check_distributions(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    _check_array(source, name, array, shape)
-    if (array < 0.0).any() or (np.abs(array.sum(axis=-1) - 1.0) > 1e-9).any():
-        raise InputError(source, name, array.tolist(), "probabilities that sum to 1")
+def _distribution_problems(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator[InputError]:
+    wrong = list(_array_problems(source, name, array, shape))
+    yield from wrong
+    if not wrong and ((array < 0.0).any() or (np.abs(array.sum(axis=-1) - 1.0) > 1e-9).any()):
+        yield InputError(source, name, array.tolist(), "probabilities that sum to 1")
 
 
-def _check_array(source: str, name: str, array: Table, shape: tuple[int, ...]) -> None:
+def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]) -> Iterator[InputError]:
+    """Yield what is wrong with an array, the first thing only: the others follow from it."""
     if array.dtype.kind != "f":
-        raise InputError(
-            source, name, Description(f"values of type {array.dtype}"), "an array of floating-point numbers"
-        )
-    if array.shape != shape:
-        raise InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
-    if isinstance(array, csr_array):
-        _check_sparse(source, name, array)
+        shown = Description(f"values of type {array.dtype}")
+        yield InputError(source, name, shown, "an array of floating-point numbers")
+    elif array.shape != shape:
+        yield InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
+    elif isinstance(array, csr_array):
+        yield from _sparse_problems(source, name, array)
     elif not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(source, f"{name}{list(place)}", float(array[place]), "a finite number")
+        yield InputError(source, f"{name}{list(place)}", float(array[place]), "a finite number")
 
 
-def _check_sparse(source: str, name: str, matrix: csr_array) -> None:
+def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[InputError]:
     try:
         matrix.check_format(full_check=True)
     except ValueError as error:
-        raise InputError(source, name, Description(error), "a well-formed sparse matrix") from None
+        yield InputError(source, name, Description(error), "a well-formed sparse matrix")
+        return
     if not matrix.has_canonical_format:
-        raise InputError(source, name, Description("unsorted or repeated columns"), "each row's columns in order, once")
+        yield InputError(source, name, Description("unsorted or repeated columns"), "each row's columns in order, once")
     if not np.isfinite(matrix.data).all():
         entry = int(np.flatnonzero(~np.isfinite(matrix.data))[0])
         row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
         place = [row, int(matrix.indices[entry])]
-        raise InputError(source, f"{name}{place}", float(matrix.data[entry]), "a finite number")
+        yield InputError(source, f"{name}{place}", float(matrix.data[entry]), "a finite number")
