@@ -332,6 +332,13 @@ def exploitability(game: Game, policy: np.ndarray, regularizer: Regularizer | No
     -------
     float
         >= 0 up to rounding.
+
+    Examples
+    --------
+    >>> from pma_mfg import games, operators
+    >>> game = games.make("crowd_averse", n_states=5, n_actions=3, discount=0.9, seed=1)
+    >>> round(exploitability(game, operators.uniform_policy(game)), 3)
+    2.363
     """
     mean_field = operators.stable_population(game, policy)
     transition, reward = game.transition(mean_field), game.reward(mean_field)

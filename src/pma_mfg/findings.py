@@ -1,7 +1,7 @@
 """What was found, in words: a template filled with the verdicts, so that no number and no verdict is typed by hand.
 
-The template, findings.md.jinja, holds the sentences; which of them are printed depends on the verdicts. A claim that the
-configuration leaves out is not mentioned.
+The template, findings.md.jinja, holds the sentences; which of them are printed depends on the verdicts. A claim that
+the configuration leaves out is not mentioned.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         Markdown.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": lambda x: 1.0 / x}
+    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
     source = resources.files("pma_mfg").joinpath("findings.md.jinja").read_text(encoding="utf-8")
 
     def of(*ids: str) -> list[Claim]:
@@ -77,6 +77,11 @@ def number(value: float | None) -> str:
         return "–"
     rounded = float(f"{float(f'{value:.{TABLE_DIGITS}g}'):.{DIGITS}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10**DIGITS else f"{rounded:.{DIGITS}g}".replace("-", "−")
+
+
+def inverse(value: float) -> float:
+    """Return 1 over a number as verdicts.md shows it."""
+    return 1.0 / float(f"{value:.{TABLE_DIGITS}g}")
 
 
 def game(name: str) -> str:
