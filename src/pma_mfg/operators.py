@@ -142,7 +142,7 @@ def stable_population(
     Examples
     --------
     >>> from pma_mfg import games
-    >>> game = games.make("coordination", n_states=4, discount=0.9)
+    >>> game = games.make("coordination", n_states=4, discount=0.9, attraction=1.0)
     >>> stable_population(game, uniform_policy(game)).round(3)
     array([0.25, 0.25, 0.25, 0.25])
     """
