@@ -40,10 +40,10 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not interop'
-	$(BIN)/python -m sphinx -W --keep-going -q -E docs site
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
 
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
-	@$(BIN)/python -m sphinx -W --keep-going -q docs site && echo 'open site/index.html'
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'
 
 test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop

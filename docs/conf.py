@@ -9,6 +9,7 @@ from typing import Any
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -42,6 +43,11 @@ COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
 
 
+def space(width: str) -> str:
+    """Return the attributes of an operator with this space on both sides."""
+    return f'lspace="{width}" rspace="{width}"'
+
+
 def mathml(latex: str, display: str) -> str:
     r"""Return TeX as MathML, which browsers draw by themselves.
 
@@ -54,7 +60,11 @@ def mathml(latex: str, display: str) -> str:
     converted = convert(latex, display=display)
     if "\\" in converted:
         raise ValueError(f"unknown: {COMMAND.findall(converted)}")
-    return converted
+    # a browser would stretch single bars, as if each began a fraction, and set names of functions apart like operators
+    converted = re.sub(
+        r"<mo>(&#x02016;|&#x0007C;|&#x0002E;)</mo>", rf"<mo stretchy=\"false\" {space('0')}>\1</mo>", converted
+    )
+    return re.sub(r"<m[io]>([a-z]{2,})</m[io]>", rf"<mo {space('0.1em')}>\1</mo>", converted)
 
 
 def visit(translator: Any, node: nodes.math | nodes.math_block) -> None:
@@ -86,8 +96,19 @@ def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\(\.\./figures/(\w+)\.md", r"](\1.md", source[0])
 
 
-def setup(app: Sphinx) -> None:
-    """Add the renderer of equations, and docstrings with absolute values."""
+def check_offline(app: Sphinx, exception: Exception | None) -> None:
+    """Refuse a page that would load anything from elsewhere; links that a reader may follow are fine."""
+    loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")
+    for page in [] if exception else sorted(Path(app.outdir).rglob("*.html")):
+        found = loaded.search(page.read_text(encoding="utf-8"))
+        if found:
+            raise ExtensionError(f"{page.name} is not readable offline: {found[0]}")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the functions above."""
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))
     app.connect("source-read", link_to_pages)
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("build-finished", check_offline)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

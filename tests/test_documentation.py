@@ -1,4 +1,4 @@
-"""What the documentation says runs; the findings hold no number that was typed; an installed package needs no repository."""
+"""What the documentation says runs, findings hold no typed number, and an installed package needs no repository."""
 
 import doctest
 import importlib
