@@ -25,6 +25,7 @@ html_title = "pma-mfg"
 html_static_path = ["_static"]
 html_css_files = ["equations.css"]
 html_show_copyright = False
+html_use_index = html_domain_indices = False
 html_math_renderer = "mathml"
 
 # $...$ and $$...$$ as on GitHub, and its anchors of headings
@@ -61,9 +62,8 @@ def mathml(latex: str, display: str) -> str:
     if "\\" in converted:
         raise ValueError(f"unknown: {COMMAND.findall(converted)}")
     # a browser would stretch single bars, as if each began a fraction, and set names of functions apart like operators
-    converted = re.sub(
-        r"<mo>(&#x02016;|&#x0007C;|&#x0002E;)</mo>", rf"<mo stretchy=\"false\" {space('0')}>\1</mo>", converted
-    )
+    bars = rf"<mo stretchy='false' {space('0')}>\1</mo>"
+    converted = re.sub(r"<mo>(&#x02016;|&#x0007C;|&#x0002E;)</mo>", bars, converted)
     return re.sub(r"<m[io]>([a-z]{2,})</m[io]>", rf"<mo {space('0.1em')}>\1</mo>", converted)
 
 
