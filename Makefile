@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke test test-interop bench environment lock clean
+.PHONY: help replicate smoke test test-interop docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -40,6 +40,10 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop'
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
+
+docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'
 
 test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop
@@ -100,8 +104,8 @@ environment: .venv/.project ## Set up .venv from requirements.lock (done by the 
 # Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
 lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --extra pipeline --extra pettingzoo --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
+	    --extra pipeline --extra pettingzoo --extra docs --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
-clean: ## Remove .venv and results/
-	rm -rf .venv .venv-bench .venv-interop results
+clean: ## Remove .venv, results/ and site/
+	rm -rf .venv .venv-bench .venv-interop results site

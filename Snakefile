@@ -24,5 +24,6 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/claims.json",
+        FINDINGS,
         expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
         expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),

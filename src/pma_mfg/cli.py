@@ -686,6 +686,16 @@ def _claims(options: argparse.Namespace) -> None:
         log.info("%-13s %-12s %-17s %s: %s", *(record[key] for key in ("verdict", "id", "game", "quantity")), estimate)
 
 
+def _findings(options: argparse.Namespace) -> None:
+    from pma_mfg import findings, storage
+
+    try:
+        records = json.loads(Path(options.claims).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(options.claims, "file", str(error), "the JSON file that `pma-mfg claims` writes") from error
+    storage.write_text(options.out, findings.markdown(records, options.figures, Path(options.out).parent))
+
+
 def _figure(options: argparse.Namespace) -> None:
     from pma_mfg import plotting, storage
 
@@ -1068,6 +1078,11 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
     claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
+
+    findings = command("findings", _findings, "write what was found in words, from the verdicts")
+    findings.add_argument("claims", help="JSON file of `claims`")
+    findings.add_argument("--figures", required=True, help="folder of the figures and of verdicts.md, to link")
+    findings.add_argument("--out", required=True, help="Markdown file to write")
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figures = [

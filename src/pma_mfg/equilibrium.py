@@ -409,6 +409,13 @@ def exploitability(
     -------
     float
         >= 0 up to rounding.
+
+    Examples
+    --------
+    >>> from pma_mfg import games, operators
+    >>> game = games.make("crowd_averse", n_states=5, n_actions=3, discount=0.9, seed=1)
+    >>> round(exploitability(game, operators.uniform_policy(game)), 3)
+    2.363
     """
     if mean_field is None:
         mean_field = operators.stable_population(game, policy)

@@ -422,6 +422,19 @@ def centralized(
     -------
     ndarray, shape (K + 1, S, A)
         pi_0, ..., pi_K.
+
+    Examples
+    --------
+    >>> from pma_mfg import equilibrium, games, operators, regularizers, seeds
+    >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    >>> entropy = regularizers.Entropy(0.1)
+    >>> nash = equilibrium.solve(game, entropy).policy
+    >>> schedule = practical_schedule(game, entropy, nash, 5.0, epsilon=0.2, td_constant=9.0, waiting_constant=0.5)
+    >>> policies = centralized(game, 1000, entropy, schedule, seeds.generator(0, "example"))
+    >>> policies.shape == (schedule.n_epochs + 1, 3, 2)
+    True
+    >>> operators.policy_distance(policies[-1], nash) < 0.2
+    True
     """
     policies = [operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)]
     population = initial_population(game, n_agents, rng)

@@ -138,6 +138,13 @@ def stable_population(
         If the l1 residual stays above 1e-13, for example when the population oscillates; says what was found.
     InputError
         If the policy is not one of this game.
+
+    Examples
+    --------
+    >>> from pma_mfg import games
+    >>> game = games.make("coordination", n_states=4, discount=0.9, attraction=1.0)
+    >>> stable_population(game, uniform_policy(game)).round(3)
+    array([0.25, 0.25, 0.25, 0.25])
     """
     policy = _check_policy(game, policy)
     size = game.n_states
@@ -325,6 +332,12 @@ def mirror_ascent_step(
     Returns
     -------
     ndarray, shape (S, A)
+
+    Examples
+    --------
+    >>> from pma_mfg.regularizers import Quadratic
+    >>> mirror_ascent_step(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), step_size=0.5, regularizer=Quadratic(0.5))
+    array([[0.7, 0.3]])
     """
     if step_size == np.inf:
         return regularizer.best_response(q, floor)

@@ -114,6 +114,11 @@ class Entropy:
     ----------
     strength : float
         tau > 0.
+
+    Examples
+    --------
+    >>> Entropy(0.5).best_response(np.array([1.0, 0.0])).round(3)
+    array([0.881, 0.119])
     """
 
     strength: float

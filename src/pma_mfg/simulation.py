@@ -293,6 +293,16 @@ def ergodic_averages(
     Returns
     -------
     ErgodicAverages
+
+    Examples
+    --------
+    >>> from pma_mfg import equilibrium, games, regularizers, seeds
+    >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    >>> nash = equilibrium.solve(game, regularizers.Entropy(0.1))
+    >>> rng = seeds.generator(0, "example")
+    >>> averages = ergodic_averages(game, nash.policy, 10_000, 1000, rng, 10, nash.mean_field)
+    >>> bool(averages.deviation < 0.05)  # of order 1 / sqrt(N)
+    True
     """
     tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
     counts = rng.multinomial(check_n_agents(n_agents), centre).astype(np.int64)

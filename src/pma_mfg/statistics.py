@@ -79,7 +79,13 @@ def mean_interval(values: np.ndarray, rng: np.random.Generator, confidence: floa
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return the least-squares slope of log y against log x."""
+    """Return the least-squares slope of log y against log x.
+
+    Examples
+    --------
+    >>> round(log_log_slope([10, 100, 1000], [0.5, 0.05, 0.005]), 9)
+    -1.0
+    """
     log_x, log_y = (np.log(np.asarray(values, dtype=float)) for values in (x, y))
     centred = log_x - log_x.mean()
     return float(centred @ log_y / (centred @ centred))

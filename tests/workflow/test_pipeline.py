@@ -67,6 +67,7 @@ def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) 
 
 def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     assert (smoke / RESULTS / "figures" / "assumptions.md").read_text().startswith("# Assumptions")
+    assert (smoke / RESULTS / "figures" / "findings.md").read_text().startswith("# Findings")
     compared = (smoke / RESULTS / "figures" / "samples_to_accuracy.md").read_text()
     assert compared.startswith("# Samples to an accuracy")
     assert "| rock paper scissors |" in (smoke / RESULTS / "figures" / "games.md").read_text()

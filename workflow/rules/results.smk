@@ -43,6 +43,8 @@ TABLES = {
     "zoo_equilibria": points("zoo", "zoo_equilibria/{game}"),
     "zoo_states": points("zoo", "zoo_states/{game}"),
 }
+# the documentation tells of the full replication; every other configuration has its findings beside its figures
+FINDINGS = "docs/findings.md" if config["figures"] == "figures" else f"{config['figures']}/findings.md"
 # what the configuration leaves out has no table, no claim and no figure
 TABLES = {name: files for name, files in TABLES.items() if files}
 FIGURES = {name: tables for name, tables in FIGURES.items() if set(tables) <= set(TABLES)}
@@ -94,6 +96,27 @@ rule claims:
         "pma-mfg claims --tables {input.tables} {params.tolerances}"
         " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
         " --out-comparison {output.comparison} --out-games {output.games} --log {log}"
+
+
+rule findings:
+    input:
+        library("findings"),
+        "src/pma_mfg/findings.md.jinja",
+        claims=f"{RESULTS}/claims.json",
+    output:
+        FINDINGS,
+    log:
+        f"{RESULTS}/logs/findings.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/findings.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        figures=config["figures"],
+    message:
+        "Write what was found"
+    shell:
+        "pma-mfg findings {input.claims} --figures {params.figures} --out {output} --log {log}"
 
 
 rule figure:

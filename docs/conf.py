@@ -1,0 +1,114 @@
+"""Sphinx: the documentation as HTML that needs no network, neither to be built nor to be read."""
+
+import re
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from pma_mfg import __version__
+
+project = "pma-mfg"
+author = "The pma-mfg developers"
+version = release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "pma-mfg"
+html_static_path = ["_static"]
+html_css_files = ["equations.css"]
+html_show_copyright = False
+html_use_index = html_domain_indices = False
+html_math_renderer = "mathml"
+
+# $...$ and $$...$$ as on GitHub, and its anchors of headings
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+myst_dmath_double_inline = True
+
+autodoc_mock_imports = ["mfglib", "torch"]  # of the extra mfglib, which is not locked
+autodoc_typehints = "none"  # numpydoc names the types
+autodoc_member_order = "bysource"
+html_copy_source = False
+napoleon_google_docstring = False
+
+log = logging.getLogger(__name__)
+COMMAND = re.compile(r"\\[A-Za-z]*")
+TAG = re.compile(r"\\tag\{(.*?)\}")
+
+
+def space(width: str) -> str:
+    """Return the attributes of an operator with this space on both sides."""
+    return f'lspace="{width}" rspace="{width}"'
+
+
+def mathml(latex: str, display: str) -> str:
+    r"""Return TeX as MathML, which browsers draw by themselves.
+
+    Raises
+    ------
+    ValueError
+        If a command is not understood, which the converter would print as it is.
+    """
+    latex = latex.replace(r"\arg", r"\mathrm{arg}").replace(r"\Big\l", r"\left\l").replace(r"\Big\r", r"\right\r")
+    converted = convert(latex, display=display)
+    if "\\" in converted:
+        raise ValueError(f"unknown: {COMMAND.findall(converted)}")
+    # a browser would stretch single bars, as if each began a fraction, and set names of functions apart like operators
+    bars = rf"<mo stretchy='false' {space('0')}>\1</mo>"
+    converted = re.sub(r"<mo>(&#x02016;|&#x0007C;|&#x0002E;)</mo>", bars, converted)
+    return re.sub(r"<m[io]>([a-z]{2,})</m[io]>", rf"<mo {space('0.1em')}>\1</mo>", converted)
+
+
+def visit(translator: Any, node: nodes.math | nodes.math_block) -> None:
+    """Write one equation; one that cannot be converted is a warning, and so ends the build."""
+    latex = node.astext()
+    block = isinstance(node, nodes.math_block)
+    try:
+        markup = mathml(TAG.sub("", latex).strip(), "block" if block else "inline")
+    except Exception as error:  # whatever the converter stumbles over
+        log.warning("equation %s: %r", latex, error, location=node)
+        raise nodes.SkipNode from error
+    if block:
+        tags = "".join(f'<span class="tag">({escape(tag)})</span>' for tag in TAG.findall(latex))
+        markup = f'<div class="equation">{markup}{tags}</div>'
+    translator.body.append(markup)
+    raise nodes.SkipNode
+
+
+def escape_docstring(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Keep |x| and x_ as they are: in docstrings of mathematics they are no markup."""
+    for i, line in enumerate(lines):
+        parts = line.split("``")
+        parts[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", part.replace("|", r"\|")) for part in parts[::2]]
+        lines[i] = "``".join(parts)
+
+
+def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
+    """Send links to a table in figures/, which are right on GitHub, to the page that holds it here."""
+    source[0] = re.sub(r"\]\(\.\./figures/(\w+)\.md", r"](\1.md", source[0])
+
+
+def check_offline(app: Sphinx, exception: Exception | None) -> None:
+    """Refuse a page that would load anything from elsewhere; links that a reader may follow are fine."""
+    loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")
+    for page in [] if exception else sorted(Path(app.outdir).rglob("*.html")):
+        found = loaded.search(page.read_text(encoding="utf-8"))
+        if found:
+            raise ExtensionError(f"{page.name} is not readable offline: {found[0]}")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the functions above."""
+    app.add_html_math_renderer("mathml", (visit, None), (visit, None))
+    app.connect("source-read", link_to_pages)
+    app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("build-finished", check_offline)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

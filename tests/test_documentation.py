@@ -1,0 +1,189 @@
+"""What the documentation says runs, findings hold no typed number, and an installed package needs no repository."""
+
+import doctest
+import importlib
+import json
+import math
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import pma_mfg
+from pma_mfg import claims, findings
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = ROOT / "src/pma_mfg/findings.md.jinja"
+#: Modules whose examples need what is not locked, and are run by `make test-interop`.
+EXTRAS = ("pma_mfg.interop.mfglib",)
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    for path in sorted((ROOT / "src/pma_mfg").rglob("*.py"))
+    if re.search(r"^ +>>> ", path.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("module", [name for name in WITH_EXAMPLES if name not in EXTRAS])
+def test_examples_in_docstrings_print_what_they_say(module: str) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert tried
+    assert failed == 0
+
+
+def test_examples_in_the_guide_print_what_they_say() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide.md").read_text(), re.DOTALL)
+    examples = doctest.DocTestParser().get_doctest(
+        "\n".join(block + "\n" for block in blocks), {}, "guide", "docs/guide.md", 0
+    )
+    assert len(examples.examples) > 5
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))
+    described = set(re.findall(r"automodule:: (\S+)", pages))
+    modules = {module.name for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg.")}
+    assert described == modules - {"pma_mfg.interop"}
+
+
+def test_files_and_commands_that_contributors_are_told_of_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"(?:src|tests|workflow|config|docs)/[\w/.]*\w", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+# Findings
+
+
+def verdicts_as_printed() -> list[claims.Claim]:
+    """The records behind figures/verdicts.md, with the digits that it shows."""
+
+    def number(text: str) -> float | None:
+        return None if text == "–" else float(text)
+
+    records, heading, source = [], ("", ""), ("", "")
+    for line in (ROOT / "figures/verdicts.md").read_text().splitlines():
+        if line.startswith("## "):
+            heading = tuple(line[3:].split(": ", 1))
+        elif " Quantity: " in line:
+            source = tuple(line[:-1].split(". Quantity: "))
+        elif "**" in line:
+            game, verdict, estimate, interval, expected, how = re.split(r"(?<!\\) \| ", line[2:-2])
+            records.append(
+                {
+                    "id": heading[0],
+                    "statement": heading[1],
+                    "source": source[0],
+                    "game": game,
+                    "quantity": source[1],
+                    "estimate": number(estimate),
+                    "interval": [number(end) for end in interval.split(" … ")],
+                    "expected": [number(end) for end in expected.split(" … ")],
+                    "verdict": verdict.strip("*"),
+                    "how": how.replace("\\|", "|"),
+                }
+            )
+    return records
+
+
+def test_the_findings_are_those_of_the_verdicts_that_are_shown() -> None:
+    records = verdicts_as_printed()
+    assert claims.markdown(records) == (ROOT / "figures/verdicts.md").read_text()
+    assert findings.markdown(records, "figures", "docs") == (ROOT / "docs/findings.md").read_text()
+
+
+def typed_numbers(template: str) -> list[str]:
+    """Digits of a template that are no claim, section, theorem or part of a formula."""
+    text = re.sub(r"\{#.*?#\}", "", template, flags=re.DOTALL)
+    named = r"C\d[a-z]?\b(-[a-z]+)*|sections? \d+(\.\d+)*|ICML 2023|\$[^$]*\$|== 0|length > 1"
+    return re.findall(r"\S*\d\S*", re.sub(named, "", text))
+
+
+def test_no_number_is_typed_into_the_findings() -> None:
+    assert typed_numbers(TEMPLATE.read_text()) == []
+    assert typed_numbers("as loose as 12.5 in C1a, section 5.2, $1/N$") == ["12.5"]
+
+
+def test_every_claim_is_told_of() -> None:
+    told = set(re.findall(r'"(C\d[\w-]*)"', TEMPLATE.read_text()))
+    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', (ROOT / "src/pma_mfg/claims.py").read_text())) | {
+        "C6-kinked",
+        "C6-smooth",
+    }
+    assert told <= judged | {"C1b-radius"}
+    assert judged - told <= {"C1b-search"}  # a check of our own search
+
+
+def test_words_follow_the_verdicts() -> None:
+    records = verdicts_as_printed()
+    assert "**not confirmed** in `kinked`" not in findings.markdown(records, "figures", "docs")
+    refuted = [record | {"verdict": "not confirmed"} if record["id"] == "C6-kinked" else record for record in records]
+    text = findings.markdown(refuted, "figures", "docs")
+    assert "(C6-kinked) **not confirmed** in `kinked`" in text
+    assert "right order where the reward has a kink" not in text
+    assert "smooth games forgive" not in text
+    without = findings.markdown([record for record in records if record["id"][:2] != "C6"], "figures", "docs")
+    assert "C6" not in without
+    assert "Every verdict" not in without
+    nothing = findings.markdown([], "figures", "docs")
+    assert re.findall(r"C\d", nothing) == []
+    everything = [record | {"verdict": "confirmed"} for record in records]
+    assert "Every verdict is *confirmed*" in findings.markdown(everything, "figures", "docs")
+
+
+def test_what_is_missing_from_a_record_is_an_error_and_not_an_empty_word() -> None:
+    record = {key: value for key, value in verdicts_as_printed()[0].items() if key != "statement"}
+    with pytest.raises(jinja2.UndefinedError):
+        findings.markdown([record], "figures", "docs")
+
+
+def test_numbers_are_rounded_as_in_the_table_of_verdicts() -> None:
+    assert findings.number(-0.5) == "−0.5"
+    assert findings.number(math.pi * 1e6) == "3,140,000"
+
+
+# Packaging
+
+
+def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    for path in (ROOT / "src").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path):
+            copy = source / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "wheel", *offline, "-w", tmp_path, source], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == f"pma_mfg-{pma_mfg.__version__}-py3-none-any.whl"
+    installed = tmp_path / "installed"
+    subprocess.run([*pip, "install", *offline, "--target", installed, wheel], check=True, capture_output=True)
+    (tmp_path / "claims.json").write_text(json.dumps(verdicts_as_printed()))
+    for path in installed.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)  # as a package that another user installed
+
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"NUMBA_DISABLE_JIT": "1"}  # whether kernels compile is known elsewhere, and takes long
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-c", "import sys; from pma_mfg.cli import main; sys.exit(main())", *arguments]
+        return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+
+    where = subprocess.check_output(
+        [sys.executable, "-c", "import pma_mfg; print(pma_mfg.__file__)"], cwd=tmp_path, env=environment, text=True
+    )
+    assert Path(where.strip()).is_relative_to(installed)
+    assert run("--version") == f"pma-mfg {pma_mfg.__version__}\n"
+    assert json.loads(run("solve", "contraction_game", "--strength", "1.2", "--json"))
+    run("findings", "claims.json", "--figures", ".", "--out", "findings.md")
+    assert (tmp_path / "findings.md").read_text().startswith("# Findings")
+    assert {path.name for path in (installed / "pma_mfg").iterdir()} >= {"py.typed", "pma_mfg.mplstyle"}
