@@ -311,7 +311,9 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
     """Return every plane of the figure `phase`, to hover over."""
     codes = {region: code for code, region in enumerate(plotting.REGIONS)}
     steps = np.repeat(np.arange(len(codes) + 1) / len(codes), 2)[1:-1]
-    scale = [[float(at), colour] for at, colour in zip(steps, np.repeat(list(plotting.REGIONS.values()), 2), strict=True)]
+    scale = [
+        [float(at), colour] for at, colour in zip(steps, np.repeat(list(plotting.REGIONS.values()), 2), strict=True)
+    ]
     plots = []
     for (game, panel), rows in data.groupby(["game", "panel"]):
         radius = rows["spectral_radius"].map(lambda value: f"{value:.4g}" if math.isfinite(value) else "unknown")
@@ -366,8 +368,10 @@ def run_times(folder: Path) -> pd.DataFrame:
         jobs.append(measured.assign(rule=path.relative_to(folder).parts[0].removesuffix(".tsv")))
     if not jobs:
         return pd.DataFrame(columns=["rule", "jobs", "seconds", "longest job", "most memory"])
-    times = pd.concat(jobs).groupby("rule").agg(
-        jobs=("s", "size"), total=("s", "sum"), longest=("s", "max"), memory=("max_rss", "max")
+    times = (
+        pd.concat(jobs)
+        .groupby("rule")
+        .agg(jobs=("s", "size"), total=("s", "sum"), longest=("s", "max"), memory=("max_rss", "max"))
     )
     times = times.sort_values("total", ascending=False).reset_index()
     return pd.DataFrame(
