@@ -44,6 +44,9 @@ TABLES = (
     "samples_to_accuracy",
 )
 
+#: What `evaluate` joins for claims on several tables.
+JOINED = {"runs": ("epsilon", "prescribed"), "compared": ("comparison", "samples_to_accuracy")}
+
 PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
 #: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
 RATIO_ROUNDING = 1e-9
@@ -121,8 +124,8 @@ def evaluate(
     Returns
     -------
     list of dict
-        With keys id, statement, source, game, quantity, estimate, interval, expected, verdict, how. Numbers that do not
-        exist are None.
+        With keys id, statement, source, game, quantity, estimate, interval, expected, verdict, how, tables (names of
+        those it was computed from), code (the function). Numbers that do not exist are None.
     """
     records = []
     if "epsilon" in tables and "prescribed" in tables:
@@ -178,7 +181,8 @@ def evaluate(
         make: Callable[[pd.DataFrame, float, float], Claim] = claim
         for game, rows in tables[table].groupby("game") if table in tables else ():
             record = make(rows, tolerance, confidence)
-            records.append(_record(str(game), **record))
+            origin = {"tables": list(JOINED.get(table, (table,))), "code": f"{__name__}.{make.__name__}"}
+            records.append(_record(str(game), **record) | origin)
     return records
 
 
@@ -267,8 +271,17 @@ METHODS = {
 FIRST_SAMPLES = 10
 
 
-def comparison_markdown(table: pd.DataFrame) -> str:
-    """Return the samples that each method needs to each accuracy as a table for readers.
+COMPARISON = (
+    "Samples after which exploitability, in units of the range of rewards, stays at or "
+    "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
+    "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
+    "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets "
+    "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other method."
+)
+
+
+def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples that each method needs to each accuracy as text for readers.
 
     Parameters
     ----------
@@ -277,36 +290,37 @@ def comparison_markdown(table: pd.DataFrame) -> str:
 
     Returns
     -------
-    str
-        Markdown.
+    DataFrame
+        Of str, a row for each game and accuracy; `COMPARISON` says what it means.
     """
     methods = [method for method in METHODS if method in set(table["method"])]
-    lines = [
-        "# Samples to an accuracy",
-        "",
-        "Written by the pipeline. Samples after which exploitability, in units of the range of rewards, stays at or "
-        "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
-        "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
-        "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets "
-        "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other.",
-        "",
-        f"| game | accuracy | {' | '.join(METHODS[method] for method in methods)} | PMA / best other |",
-        f"|{'---|' * (len(methods) + 3)}",
-    ]
+    found = []
     for (game, accuracy), rows in table.groupby(["game", "accuracy"], sort=False):
         points = rows.set_index("method")
-        cells = []
+        cells = {"game": str(game).replace("_", " "), "accuracy": f"{accuracy:g}"}
         for method in methods:
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
             if samples <= FIRST_SAMPLES:
-                cells.append("from the start")
+                cells[METHODS[method]] = "from the start"
             elif math.isfinite(samples):
-                cells.append(f"{_thousands(samples)} [{_thousands(low)}, {_thousands(high)}]")
+                cells[METHODS[method]] = f"{_thousands(samples)} [{_thousands(low)}, {_thousands(high)}]"
             else:
-                cells.append(f"not reached ({points['n_reached'][method]} of {points['n_replicates'][method]})")
-        cells.append(f"{ratio:.2g}" if math.isfinite(ratio := _over_best(points)[0]) else "–")
-        lines.append(f"| {str(game).replace('_', ' ')} | {accuracy:g} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+                reached = f"{points['n_reached'][method]} of {points['n_replicates'][method]}"
+                cells[METHODS[method]] = f"not reached ({reached})"
+        cells["PMA / best other"] = f"{ratio:.2g}" if math.isfinite(ratio := _over_best(points)[0]) else "–"
+        found.append(cells)
+    return pd.DataFrame(found)
+
+
+def comparison_markdown(table: pd.DataFrame) -> str:
+    """Return `comparison_cells` of the same table as Markdown."""
+    return _markdown("# Samples to an accuracy", f"Written by the pipeline. {COMPARISON}", comparison_cells(table))
+
+
+def _markdown(title: str, text: str, cells: pd.DataFrame) -> str:
+    """Return a titled table as Markdown."""
+    lines = [title, "", text, "", f"| {' | '.join(map(str, cells))} |", f"|{'---|' * len(cells.columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells.itertuples(index=False))]) + "\n"
 
 
 def _thousands(samples: float) -> str:
@@ -340,8 +354,16 @@ _SYMBOLS = {
 }
 
 
-def assumptions_markdown(table: pd.DataFrame) -> str:
-    """Return what the paper assumes of each game as a table for readers.
+ASSUMPTIONS = (
+    "What the theory assumes of a game (docs/theory.md, section 4), for each game of the "
+    "configuration, with step size 1 / strength for p_inf. A bare number is exact; ≤ and ≥ mark proven bounds, ≈ "
+    "an estimate. Assumption 1: the six Lipschitz constants are finite. 2: L_pop < 1. 3: p_inf > 0. 4: δ_mix > 0. "
+    "A bound that fails its condition shows that the assumption is not proven, not that it is false."
+)
+
+
+def assumptions_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what the paper assumes of each game as text for readers.
 
     Parameters
     ----------
@@ -350,23 +372,12 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
 
     Returns
     -------
-    str
-        Markdown.
+    DataFrame
+        Of str, a row for each game; `ASSUMPTIONS` says what it means.
     """
-    lines = [
-        "# Assumptions",
-        "",
-        "Written by the pipeline. What the theory assumes of a game (docs/theory.md, section 4), for each game of the "
-        "configuration, with step size 1 / strength for p_inf. A bare number is exact; ≤ and ≥ mark proven bounds, ≈ "
-        "an estimate. Assumption 1: the six Lipschitz constants are finite. 2: L_pop < 1. 3: p_inf > 0. 4: δ_mix > 0. "
-        "A bound that fails its condition shows that the assumption is not proven, not that it is false.",
-        "",
-        f"| game | {' | '.join(_SYMBOLS.values())} | assumptions shown |",
-        f"|{'---|' * (len(_SYMBOLS) + 2)}",
-    ]
+    found = []
     for game, rows in table.groupby("game"):
         values = rows.set_index("quantity")[["value", "kind"]]
-        cells = [f"{_SIGNS[values['kind'][name]]}{values['value'][name]:.3g}" for name in _SYMBOLS]
         value = values["value"]
         shown = {
             "1": all(
@@ -377,84 +388,117 @@ def assumptions_markdown(table: pd.DataFrame) -> str:
             "3": value["p_inf"] > 0.0,
             "4": value["delta_mix"] > 0.0,
         }
-        met = ", ".join(number for number, holds in shown.items() if holds) or "none"
-        lines.append(f"| {str(game).replace('_', ' ')} | {' | '.join(cells)} | {met} |")
-    return "\n".join(lines) + "\n"
+        cells = {"game": str(game).replace("_", " ")}
+        cells |= {symbol: f"{_SIGNS[values['kind'][name]]}{value[name]:.3g}" for name, symbol in _SYMBOLS.items()}
+        cells["assumptions shown"] = ", ".join(number for number, holds in shown.items() if holds) or "none"
+        found.append(cells)
+    return pd.DataFrame(found)
 
 
-def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
-    """Return what is known of the games from the literature as two tables for readers.
+def assumptions_markdown(table: pd.DataFrame) -> str:
+    """Return `assumptions_cells` of the same table as Markdown."""
+    return _markdown("# Assumptions", f"Written by the pipeline. {ASSUMPTIONS}", assumptions_cells(table))
+
+
+GAMES = (
+    "S states, A actions; the "
+    "largest residual of the equilibrium; equilibria found, from how many starts (there may be more); "
+    "exploitability without the "
+    "regularizer; L_pop and the spectral radii of PMA and of the best response at the equilibrium. ≤ marks a "
+    "proven bound, ≈ an estimate. Assumptions shown, as in {}."
+)
+
+
+def games_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of the games from the literature as text for readers.
 
     Parameters
     ----------
-    table, equilibria : DataFrame
+    table : DataFrame
         Of `survey.survey`, all games together.
 
     Returns
     -------
-    str
-        Markdown.
+    DataFrame
+        Of str, a row for each game; `GAMES` says what it means, and wants the place of the assumptions.
     """
-    lines = [
-        "# Games from the literature",
-        "",
-        "Written by the pipeline (docs/theory.md, section 14; equilibria: gallery.png). S states, A actions; the "
-        "largest residual of the equilibrium; equilibria found, from how many starts (there may be more); "
-        "exploitability without the "
-        "regularizer; L_pop and the spectral radii of PMA and of the best response at the equilibrium. ≤ marks a "
-        "proven bound, ≈ an estimate. Assumptions shown, as in assumptions.md.",
-        "",
-        "| game | S | A | γ | regularizer | residual | equilibria | exploitability | L_pop | radius of PMA | of best "
-        "response | assumptions shown | remark |",
-        f"|{'---|' * 13}",
-    ]
+    found = []
     row: Any
     for row in table.itertuples():
-        cells = [
-            str(row.game).replace("_", " "),
-            *(f"{value:g}" for value in (row.states, row.actions, row.discount)),
-            f"{row.regularizer} {row.strength:g}",
-            f"{row.residual:.1e}",
-            f"{row.equilibria} from {row.starts}",
-            f"{row.exploitability_unregularized:.3g}",
-            f"{_SIGNS[str(row.L_pop_kind)]}{row.L_pop:.3g}",
-            *("–" if math.isnan(x) else f"{x:.3g}" for x in (row.radius, row.best_response_radius)),
-            str(row.assumptions),
-            str(row.remark),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    several = equilibria[equilibria.groupby("game", sort=False)["equilibrium"].transform("size") > 1]
-    if len(several):
-        lines += [
-            "",
-            "## Where there are several",
-            "",
-            "Every equilibrium found (section 14.2); the first of a game is that of the table above. Mean field: the "
-            "states with the largest shares. Starts: how many led to it. Stability under PMA and of the population "
-            "while the policy is kept, each by its spectral radius; radii and index (14.3) have – at a kink.",
-            "",
-            "| game | mean field | starts | residual | exploitability | radius of PMA | of the population | index | "
-            "stability |",
-            f"|{'---|' * 9}",
-        ]
-    for row in several.itertuples():
+        radius, best = (
+            "–" if math.isnan(value) else f"{value:.3g}" for value in (row.radius, row.best_response_radius)
+        )
+        found.append(
+            {
+                "game": str(row.game).replace("_", " "),
+                "S": f"{row.states:g}",
+                "A": f"{row.actions:g}",
+                "γ": f"{row.discount:g}",
+                "regularizer": f"{row.regularizer} {row.strength:g}",
+                "residual": f"{row.residual:.1e}",
+                "equilibria": f"{row.equilibria} from {row.starts}",
+                "exploitability": f"{row.exploitability_unregularized:.3g}",
+                "L_pop": f"{_SIGNS[str(row.L_pop_kind)]}{row.L_pop:.3g}",
+                "radius of PMA": radius,
+                "of best response": best,
+                "assumptions shown": str(row.assumptions),
+                "remark": str(row.remark),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+SEVERAL = (
+    "Every equilibrium found (docs/theory.md, section 14.2); the first of a game is that of the table above. Mean "
+    "field: the states with the largest shares. Starts: how many led to it. Stability under PMA and of the population "
+    "while the policy is kept, each by its spectral radius; radii and index (14.3) have – at a kink."
+)
+
+
+def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
+    """Return the equilibria of games that have several as text for readers.
+
+    Parameters
+    ----------
+    equilibria : DataFrame
+        Of `survey.survey`, all games together.
+
+    Returns
+    -------
+    DataFrame
+        Of str, a row for each equilibrium; `SEVERAL` says what it means. Empty if no game has several.
+    """
+    found = []
+    row: Any
+    for row in equilibria[equilibria.groupby("game", sort=False)["equilibrium"].transform("size") > 1].itertuples():
         radii = (row.radius, row.population_radius)
         leaves = [name for name, radius in zip(("PMA", "the population"), radii, strict=True) if radius > 1.0]
         stability = f"{' and '.join(leaves)} leave{'s' * (len(leaves) == 1)}" if leaves else "stable"
         if not leaves and not all(radius < 1.0 for radius in radii):
             stability = "–"
-        cells = [
-            str(row.game).replace("_", " "),
-            str(row.largest),
-            str(row.reached),
-            f"{row.residual:.1e}",
-            f"{row.exploitability_unregularized:.3g}",
-            *("–" if math.isnan(x) else f"{x:.3g}" for x in radii),
-            "–" if math.isnan(row.fixed_point_index) else f"{row.fixed_point_index:+g}",
-            stability,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        of_policies, of_populations = ("–" if math.isnan(x) else f"{x:.3g}" for x in radii)
+        found.append(
+            {
+                "game": str(row.game).replace("_", " "),
+                "mean field": str(row.largest),
+                "starts": str(row.reached),
+                "residual": f"{row.residual:.1e}",
+                "exploitability": f"{row.exploitability_unregularized:.3g}",
+                "radius of PMA": of_policies,
+                "of the population": of_populations,
+                "index": "–" if math.isnan(row.fixed_point_index) else f"{row.fixed_point_index:+g}",
+                "stability": stability,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
+    """Return `games_cells` and `equilibria_cells` of the same tables as Markdown."""
+    text = "Written by the pipeline (docs/theory.md, section 14; equilibria: gallery.png). "
+    games = _markdown("# Games from the literature", text + GAMES.format("assumptions.md"), games_cells(table))
+    several = equilibria_cells(equilibria)
+    return games if several.empty else games + "\n" + _markdown("## Where there are several", SEVERAL, several)
 
 
 def _exactly(value: float) -> Estimate:

@@ -704,6 +704,18 @@ def _figure(options: argparse.Namespace) -> None:
     plotting.save(draw(data(*tables)), options.out)
 
 
+def _build_report(options: argparse.Namespace) -> None:
+    try:
+        from pma_mfg import report
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "pma-mfg report", "environment", Description(f"no {error.name}"), 'pip install "pma-mfg[pipeline]"'
+        ) from None
+
+    graph = sys.stdin.read() if options.rulegraph == "-" else Path(options.rulegraph).read_text()
+    log.info("report: %s", report.write(options.config, graph, options.out))
+
+
 def _survey(options: argparse.Namespace) -> None:
     from pma_mfg import storage, survey
 
@@ -1101,6 +1113,11 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+    report = command("report", _build_report, "write one HTML page of a finished run: verdicts, figures, data")
+    report.add_argument("config", help="the run's configuration, YAML")
+    report.add_argument("--rulegraph", required=True, help="file of what `snakemake --rulegraph` prints, - for stdin")
+    report.add_argument("--out", help="HTML file to write (default: report.html in the run's results)")
 
     survey = on_equilibrium(
         "survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria"

@@ -41,6 +41,25 @@ SECTIONS = (
 DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
 
 
+def read(path: str | Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is no YAML; names the line.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise InputError(str(path), "file", Description(error.strerror), "a readable YAML file") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(str(path), f"line {line}", Description(error.problem), "valid YAML") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(str(path), "file", Description(" ".join(str(error).split())), "valid YAML") from None
+
+
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     """Read a YAML configuration and check it.
 
@@ -59,15 +78,7 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     InputError
         Names the file, the key, the value and what is allowed.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise InputError(str(path), "file", Description(error.strerror), "a readable YAML file") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise InputError(str(path), f"line {line}", Description(error.problem), "valid YAML") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(str(path), "file", Description(" ".join(str(error).split())), "valid YAML") from None
+    content = read(path)
     check(content, schema, str(path))
     configuration: dict[str, Any] = content
     return configuration

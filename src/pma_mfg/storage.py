@@ -200,3 +200,19 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write indented JSON; NaN and infinity, which JSON does not have, are refused."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a file that `write_json` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise InputError(str(path), "file", Description("nothing there"), "an existing JSON file") from None
+    except ValueError as error:
+        raise InputError(str(path), "file", Description(str(error)), "valid JSON") from None
