@@ -285,9 +285,10 @@ def _population_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
         ("policy", "error of the learned policy", "E sup<sub>s</sub> ‖π<sub>K</sub> − π*‖<sub>1</sub>"),
     ):
         traces: list[dict[str, Any]] = []
-        for (game, series), rows in data[data["panel"] == panel].groupby(["game", "series"]):
-            words = {"theory": "closed form", "noise": "noise floor"}.get(str(series), str(series))
-            name = f"{str(game).replace('_', ' ')}, {words}" if game else words
+        for key, rows in data[data["panel"] == panel].groupby(["game", "series"]):
+            game, series = map(str, key)
+            words = {"theory": "closed form", "noise": "noise floor"}.get(series, series)
+            name = f"{game.replace('_', ' ')}, {words}" if game else words
             hover = f"<b>{name}</b><br>N = %{{x:,}}<br>value = %{{y:.4g}}"
             trace: dict[str, Any] = {"name": name, "x": _finite(rows["x"]), "y": _finite(rows["value"])}
             if series in ("measured", "exact"):
