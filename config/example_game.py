@@ -1,4 +1,4 @@
-"""Which road to take tomorrow? Roads slow down and divert traffic when they fill up, and a change of mind has a cost."""
+"""Which road to take tomorrow? Roads slow down and divert traffic as they fill up, and changing your mind is a cost."""
 
 import numpy as np
 
