@@ -46,6 +46,7 @@ def messages(output: str) -> set[str]:
 def test_every_verdict_is_complete_and_none_contradicts_the_theory(smoke: Path) -> None:
     records = json.loads((smoke / RESULTS / "claims.json").read_text())
     keys = {"id", "statement", "source", "game", "quantity", "estimate", "interval", "expected", "verdict", "how"}
+    keys |= {"tables", "code"}
     assert all(set(record) == keys for record in records)
     assert {record["id"] for record in records} == {
         "C1a", "C1b", "C1b-certificate", "C1b-search", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f",

@@ -142,11 +142,13 @@ def problems(path: str | Path) -> list[str]:
         try:
             game = _from_arrays(source, arrays, metadata, _Unchecked)
             found.extend(_words(error) for error in game.structural_problems(source))
-            if found:
-                return
-            dense = game.dense(source)
         except InputError as error:
             found.append(_words(error))
+        if found:
+            return
+        try:
+            dense = game.dense(source)
+        except InputError:  # a large sparse game has no tables to look at: `load` checks its features instead
             return
         tables = dense.transition, dense.reward, dense.n_states, dense.n_actions
         found.extend(functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels)))
