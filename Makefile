@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke test test-interop docs bench environment lock clean
+.PHONY: help replicate smoke report test test-interop docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -32,6 +32,9 @@ replicate: environment ## Run the full replication into results/ and figures/, o
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml
+
+report: environment ## Write one HTML page of a finished run, or another one: CONFIG=config/smoke.yaml
+	@$(BIN)/snakemake --configfile $(CONFIG) --rulegraph | $(BIN)/pma-mfg report $(CONFIG) --rulegraph -
 
 test: environment ## Check style and types, then run all tests
 	$(BIN)/ruff check

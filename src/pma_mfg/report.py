@@ -91,6 +91,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             for name, text, make in (
                 ("assumptions", claims.ASSUMPTIONS, claims.assumptions_cells),
                 ("zoo", claims.GAMES.format("the table of assumptions"), claims.games_cells),
+                ("zoo_equilibria", claims.SEVERAL, claims.equilibria_cells),
                 ("samples_to_accuracy", claims.COMPARISON, claims.comparison_cells),
             )
             if name in tables
