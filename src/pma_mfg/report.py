@@ -235,7 +235,7 @@ def _data_uri(path: Path, kind: str) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(str(path), "file", Description("nothing there"), "a figure; `make figures` draws it") from None
+        raise InputError(str(path), "file", Description("nothing there"), "a figure; `make replicate` draws it") from None
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
