@@ -235,7 +235,8 @@ def _data_uri(path: Path, kind: str) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(str(path), "file", Description("nothing there"), "a figure; `make replicate` draws it") from None
+        wanted = "a figure; `make replicate` draws it"
+        raise InputError(str(path), "file", Description("nothing there"), wanted) from None
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
