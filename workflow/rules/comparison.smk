@@ -15,20 +15,28 @@ rule compare:
     conda:
         "../../environment.yml"
     params:
-        section=config["comparison"],
-        grid=[
+        n_agents=config["comparison"]["n_agents"],
+        # sorted: another order of the same values in the configuration reruns nothing
+        grid=sorted(
             f"{method}.{name}={','.join(map(str, values))}"
             for method, grid in config["comparison"]["methods"].items()
             for name, values in grid.items()
-        ],
+        ),
+        budget=config["comparison"]["budget"],
+        pilot_budget=config["comparison"]["pilot_budget"],
+        per_decade=config["comparison"]["per_decade"],
+        target=config["comparison"]["target"],
+        accuracies=config["comparison"]["accuracies"],
         confidence=config["claims"]["confidence"],
+        n_pilots=config["comparison"]["n_pilots"],
+        n_replicates=config["comparison"]["n_replicates"],
         seed=SEED,
     message:
         "Compare PMA on one trajectory of {wildcards.game} with methods that have a generative model"
     shell:
-        "pma-mfg compare {input.game} {input.equilibrium} --agents {params.section[n_agents]} --grid {params.grid}"
-        " --budget {params.section[budget]} --pilot-budget {params.section[pilot_budget]}"
-        " --per-decade {params.section[per_decade]} --target {params.section[target]}"
-        " --accuracies {params.section[accuracies]} --confidence {params.confidence}"
-        " --pilots {params.section[n_pilots]} --replicates {params.section[n_replicates]} --seed {params.seed}"
+        "pma-mfg compare {input.game} {input.equilibrium} --agents {params.n_agents} --grid {params.grid}"
+        " --budget {params.budget} --pilot-budget {params.pilot_budget}"
+        " --per-decade {params.per_decade} --target {params.target}"
+        " --accuracies {params.accuracies} --confidence {params.confidence}"
+        " --pilots {params.n_pilots} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output.comparison} --out-tuning {output.tuning} --out-accuracies {output.accuracies} --log {log}"
