@@ -276,12 +276,22 @@ def test_what_never_arrives_has_infinite_samples_and_no_average():
     curves = {0: [1.0, 0.01], 1: [1.0, 0.01], 2: [1.0, 0.5], 3: [1.0, 0.5], 4: [1.0, 0.5]}
     rows = [("g", "m", "x", r, n, e) for r, curve in curves.items() for n, e in zip([10, 1000], curve, strict=True)]
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
-    table = baselines.samples_to_accuracy(pd.DataFrame(rows, columns=columns), [0.6, 0.1]).set_index("accuracy")
+    curves = pd.DataFrame(rows, columns=columns).assign(reward_range=4.0)
+    table = baselines.samples_to_accuracy(curves, [0.6, 0.1]).set_index(["unit", "accuracy"]).loc["range"]
     assert table.loc[0.6, "n_reached"] == 5
     assert np.isfinite(table.loc[0.6, ["samples", "low", "high"]].to_numpy(float)).all()
     assert table.loc[0.1, "n_reached"] == 2
     assert table.loc[0.1, "samples"] == table.loc[0.1, "high"] == np.inf
     assert table.loc[0.1, "low"] == pytest.approx(100.0)  # some resamples have a median that arrives
+
+
+def test_plain_accuracies_are_in_units_of_the_rewards():
+    curve = zip([10, 100, 1000, 10000], [1.0, 0.1, 0.01, 0.001], strict=True)
+    columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
+    curves = pd.DataFrame([("g", "m", "x", 0, *point) for point in curve], columns=columns).assign(reward_range=10.0)
+    table = baselines.samples_to_accuracy(curves, [0.1, 0.01]).set_index(["unit", "accuracy"])["samples"]
+    assert table["range"].to_list() == pytest.approx([100.0, 1000.0])
+    assert table["plain"].to_list() == pytest.approx([1000.0, 10000.0])
 
 
 def test_the_unit_is_the_range_of_rewards():

@@ -304,14 +304,15 @@ def tables(
             for n in (100, 1000)
         ],
         columns=["game", "method", "setting", "replicate", "samples", "exploitability"],
-    )
+    ).assign(reward_range=2.0)
     accuracies = pd.DataFrame(
         [
-            ("g", method, accuracy, samples, samples, samples, reached, 16)
+            ("g", method, unit, accuracy, samples * scale, samples * scale, samples * scale, reached, 16)
+            for unit, scale in (("range", 1.0), ("plain", 2.0))
             for accuracy in (0.1, 0.01)
             for method, samples, reached in (("pma", 900.0, 16), ("gmf_q", np.inf, 0), ("fitted_q", 300.0, 16))
         ],
-        columns=["game", "method", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"],
+        columns=["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"],
     )
     return {
         "independent": independent,
@@ -495,10 +496,12 @@ def test_samples_are_compared_with_the_best_other_method() -> None:
     assert record["expected"] == [0.0, 0.01]
     assert "0.01: 900 samples, 3 times those of fitted Q" in record["how"]
     rows = claims.comparison_markdown(found["samples_to_accuracy"]).splitlines()
-    assert rows[-3:] == [
+    assert rows[-5:] == [
         "|---|---|---|---|---|---|",
-        "| g | 0.1 | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
-        "| g | 0.01 | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
+        "| g | 0.1 of the range | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
+        "| g | 0.01 of the range | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
+        "| g | 0.1 plain | 1,800 [1,800, 1,800] | not reached (0 of 16) | 600 [600, 600] | 3 |",
+        "| g | 0.01 plain | 1,800 [1,800, 1,800] | not reached (0 of 16) | 600 [600, 600] | 3 |",
     ]
 
 
@@ -509,7 +512,7 @@ def test_what_is_not_reached_is_said() -> None:
     record = next(record for record in claims.evaluate(found, **TOLERANCES) if record["id"] == "C8")
     assert record["how"].endswith("to 0.01: not reached; fitted Q 300")
     assert claims.comparison_markdown(accuracies).endswith(
-        "not reached (16 of 16) | not reached (0 of 16) | 300 [300, 300] | – |\n"
+        "not reached (16 of 16) | not reached (0 of 16) | 600 [600, 600] | – |\n"
     )
     accuracies["samples"] = 10.0
     assert claims.comparison_markdown(accuracies).endswith("| from the start | from the start | from the start | – |\n")

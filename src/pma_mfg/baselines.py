@@ -624,7 +624,7 @@ def compare(
     Returns
     -------
     comparison : DataFrame
-        Columns game, method, setting (in words), replicate, samples, exploitability.
+        Columns game, method, setting (in words), replicate, samples, exploitability, reward_range.
     tuning : DataFrame
         Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
         final_exploitability, chosen.
@@ -665,7 +665,7 @@ def compare(
             samples, curve = run(chosen, "comparison", replicate, budget)
             rows += [(name, method, _words(chosen), replicate, *point) for point in zip(samples, curve, strict=True)]
     columns = ["game", "method", "setting", "replicate"]
-    comparison = pd.DataFrame(rows, columns=[*columns, "samples", "exploitability"])
+    comparison = pd.DataFrame(rows, columns=[*columns, "samples", "exploitability"]).assign(reward_range=unit)
     tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability"])
     best = dict(zip(comparison["method"], comparison["setting"], strict=True))
     return comparison, tuning.assign(chosen=tuning["setting"] == tuning["method"].map(best))
@@ -676,34 +676,39 @@ def samples_to_accuracy(
 ) -> pd.DataFrame:
     """Return the samples after which each method stays below each accuracy: the median replicate, and its interval.
 
+    Every accuracy is taken twice: in units of `reward_range`, and plain, in the units of the game's own rewards.
+
     Parameters
     ----------
     comparison : DataFrame
         Of `compare`.
     accuracies : sequence of float
-        > 0, in units of `reward_range`.
+        > 0.
     confidence : float
         Of the bootstrap interval over replicates.
 
     Returns
     -------
     DataFrame
-        Columns game, method, accuracy, samples, low, high (infinite: above the accuracy at the end of the budget),
-        n_reached, n_replicates.
+        Columns game, method, unit ("range" or "plain"), accuracy, samples, low, high (infinite: above the accuracy at
+        the end of the budget), n_reached, n_replicates.
     """
     rows = []
     for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
         curves = runs.pivot(index="replicate", columns="samples", values="exploitability")
-        for accuracy in accuracies:
+        units = {"range": 1.0, "plain": float(runs["reward_range"].iloc[0])}
+        for (unit, size), accuracy in itertools.product(units.items(), accuracies):
             samples = curves.columns.to_numpy(dtype=float)
-            stays = [statistics.samples_to_stay(accuracy, list(samples), list(curve)) for curve in curves.to_numpy()]
-            rng = seeds.generator(0, "samples to accuracy", str(game), str(method), accuracy)
+            stays = [
+                statistics.samples_to_stay(accuracy, list(samples), list(size * curve)) for curve in curves.to_numpy()
+            ]
+            rng = seeds.generator(0, "samples to accuracy", str(game), str(method), unit, accuracy)
             # a rate, since quantiles interpolate between numbers, and not with infinity
             rate = statistics.bootstrap([1.0 / np.array(stays)], _slower_median, rng, confidence)
             with np.errstate(divide="ignore"):
                 middle, low, high = 1.0 / np.array([rate.value, rate.high, rate.low])
-            rows.append((game, method, accuracy, middle, low, high, int(np.isfinite(stays).sum()), len(stays)))
-    columns = ["game", "method", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
+            rows.append((game, method, unit, accuracy, middle, low, high, int(np.isfinite(stays).sum()), len(stays)))
+    columns = ["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -272,11 +272,12 @@ FIRST_SAMPLES = 10
 
 
 COMPARISON = (
-    "Samples after which exploitability, in units of the range of rewards, stays at or "
-    "below the accuracy to the end of the budget: median of the replicates [bootstrap interval] (docs/theory.md, "
-    "section 17). PMA learns on one trajectory of N agents, and one transition of one agent is one sample; the "
-    "others may call a simulator at any state, action and mean field, and one call is one sample. In brackets "
-    "behind *not reached*: replicates that reach it. Last column: samples of PMA over those of the best other method."
+    "Samples after which exploitability stays at or below the accuracy to the end of the budget: median of the "
+    "replicates [bootstrap interval] (docs/theory.md, section 17). Accuracies are shares of the range of rewards, which "
+    "compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, and one "
+    "transition of one agent is one sample; the others may call a simulator at any state, action and mean field, and one "
+    "call is one sample. In brackets behind *not reached*: replicates that reach it. Last column: samples of PMA over "
+    "those of the best other method."
 )
 
 
@@ -295,9 +296,10 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
     """
     methods = [method for method in METHODS if method in set(table["method"])]
     found = []
-    for (game, accuracy), rows in table.groupby(["game", "accuracy"], sort=False):
+    for (game, unit, accuracy), rows in table.groupby(["game", "unit", "accuracy"], sort=False):
         points = rows.set_index("method")
-        cells = {"game": str(game).replace("_", " "), "accuracy": f"{accuracy:g}"}
+        words = f"{accuracy:g} of the range" if unit == "range" else f"{accuracy:g} plain"
+        cells = {"game": str(game).replace("_", " "), "accuracy": words}
         for method in methods:
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
             if samples <= FIRST_SAMPLES:
@@ -1226,7 +1228,7 @@ def _independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) 
 
 
 def _no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    runs, points = rows[rows["replicate"].notna()], rows[rows["accuracy"].notna()]
+    runs, points = rows[rows["replicate"].notna()], rows[rows["unit"] == "range"]
     last = int(runs["samples"].max())
     runs = runs[runs["method"] == "pma"].sort_values("replicate")
     learned = runs.loc[runs["samples"] == last, "exploitability"]

@@ -19,6 +19,7 @@ slope, slope_low, slope_high log-log slope fitted to all of the series, its inte
 
 from __future__ import annotations
 
+import textwrap
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -1168,7 +1169,7 @@ def equilibria(data: pd.DataFrame) -> Figure:
             bottom.set_ylabel("action $a$")
         _title(top, i, _plain(game))
     figure.colorbar(mesh, ax=figure.axes, label=r"$\pi^*(a\,|\,s)$", shrink=0.8 / n_rows, aspect=20)
-    figure.suptitle("Equilibria: mean field (bars) and policy (colours)")
+    figure.suptitle(_heading("Equilibria: mean field (bars) and policy (colours)", n_columns))
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")
     return figure
@@ -1468,8 +1469,10 @@ def _panels(
     n_rows, n_columns = _shape(n)
     left, between, right, above, line = 0.62, 0.4 if sharey else 0.78, 0.12, 0.25, 0.16
     below = 0.55 + line * n_lines
-    top = above + (0.3 if title else 0.0)
-    bottom = below + (0.35 if handles else 0.0)
+    n_shown = len(handles) if n_columns > 1 else 1
+    title = _heading(title, n_columns) if title else None
+    top = above + (0.3 + line * title.count("\n") if title else 0.0)
+    bottom = below + (0.35 + line * (len(handles) // n_shown - 1) if handles else 0.0)
     size = (
         WIDTH if n_columns > 1 else 0.6 * WIDTH,
         top + n_rows * height + (n_rows - 1) * (above + below) + bottom,
@@ -1490,9 +1493,13 @@ def _panels(
     if title:
         figure.suptitle(title, x=0.5, y=1.0 - 0.08 / size[1], va="top")
     if handles:
-        n_shown = len(handles) if n_columns > 1 else 1
         figure.legend(handles=list(handles), loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=n_shown)
     return figure, list(axes[:n])
+
+
+def _heading(title: str, n_columns: int) -> str:
+    """Return a figure's title, on several lines where a single panel makes it narrow."""
+    return title if n_columns > 1 else textwrap.fill(title, 45)
 
 
 def _title(ax: Axes, i: int, text: str) -> None:

@@ -106,9 +106,7 @@ def test_another_process_gives_the_same_bytes(tmp_path):
         assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_legends_and_labels_cover_nothing(figure, drawn_table):
-    drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+def covers_nothing(drawing):
     drawing.draw_without_rendering()
     panels = [ax.get_window_extent() for ax in drawing.axes]
     legends = [ax.get_legend() for ax in drawing.axes if ax.get_legend()] + drawing.legends
@@ -127,6 +125,11 @@ def test_legends_and_labels_cover_nothing(figure, drawn_table):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
+def test_legends_and_labels_cover_nothing(figure, drawn_table):
+    covers_nothing(plotting.FIGURES[figure][2](drawn_table(figure)))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
 def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, tmp_path, few_resamples):
     def only_one(table):
         table = table[table["game"] == "smooth"]
@@ -136,7 +139,9 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, tmp_path, few_
         return table
 
     data = plotting.FIGURES[figure][1](*map(only_one, raw_tables(figure)))
-    plotting.save(plotting.FIGURES[figure][2](data), tmp_path / figure)
+    drawing = plotting.FIGURES[figure][2](data)
+    plotting.save(drawing, tmp_path / figure)
+    covers_nothing(drawing)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
