@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke report test test-interop docs bench environment lock clean
+.PHONY: help replicate smoke figures report test figure-baselines test-interop docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -33,6 +33,9 @@ replicate: environment ## Run the full replication into results/ and figures/, o
 smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml
 
+figures: environment ## Draw the figures of a finished run again, from its tables, or of another one: CONFIG=config/smoke.yaml
+	@$(BIN)/pma-mfg figures $(CONFIG)
+
 report: environment ## Write one HTML page of a finished run, or another one: CONFIG=config/smoke.yaml
 	@$(BIN)/snakemake --configfile $(CONFIG) --rulegraph | $(BIN)/pma-mfg report $(CONFIG) --rulegraph -
 
@@ -44,6 +47,12 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop'
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
+
+# pytest calls it a failure when it has written a reference, which is the purpose here.
+figure-baselines: environment ## Renew what the figures are compared with, after an intended change: look at the difference
+	-@$(BIN)/pytest -q tests/figures/test_figures.py -k test_numbers --force-regen
+	@$(BIN)/pytest -q tests/figures/test_figures.py -k 'test_picture and not compared' -o addopts= --mpl-generate-path=tests/figures/baseline
+	@git status --short tests/figures
 
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'

@@ -286,10 +286,11 @@ def test_what_never_arrives_has_infinite_samples_and_no_average():
 
 
 def test_plain_accuracies_are_in_units_of_the_rewards():
-    curve = zip([10, 100, 1000, 10000], [1.0, 0.1, 0.01, 0.001], strict=True)
+    curve = list(zip([10, 100, 1000, 10000], [1.0, 0.1, 0.01, 0.001], strict=True))
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
-    curves = pd.DataFrame([("g", "m", "x", 0, *point) for point in curve], columns=columns).assign(reward_range=10.0)
-    table = baselines.samples_to_accuracy(curves, [0.1, 0.01]).set_index(["unit", "accuracy"])["samples"]
+    curves = pd.DataFrame([("g", "m", "x", r, *point) for r in (0, 1) for point in curve], columns=columns)
+    table = baselines.samples_to_accuracy(curves.assign(reward_range=10.0), [0.1, 0.01])
+    table = table.set_index(["unit", "accuracy"])["samples"]
     assert table["range"].to_list() == pytest.approx([100.0, 1000.0])
     assert table["plain"].to_list() == pytest.approx([1000.0, 10000.0])
 
@@ -312,7 +313,8 @@ def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
     comparison, tuning = compared(1)
     pd.testing.assert_frame_equal(comparison, compared(1)[0], check_exact=True)
     assert not comparison.equals(compared(2)[0])
-    assert list(comparison.columns) == ["game", "method", "setting", "replicate", "samples", "exploitability"]
+    columns = ["game", "method", "setting", "replicate", "samples", "exploitability", "reward_range"]
+    assert list(comparison.columns) == columns
     assert (comparison.groupby(["method", "replicate"])["samples"].max() == 2000).all()
     assert comparison.groupby("method")["setting"].nunique().eq(1).all()
     # the choice is the rule's, from the pilot runs alone

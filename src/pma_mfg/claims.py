@@ -273,11 +273,11 @@ FIRST_SAMPLES = 10
 
 COMPARISON = (
     "Samples after which exploitability stays at or below the accuracy to the end of the budget: median of the "
-    "replicates [bootstrap interval] (docs/theory.md, section 17). Accuracies are shares of the range of rewards, which "
-    "compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, and one "
-    "transition of one agent is one sample; the others may call a simulator at any state, action and mean field, and one "
-    "call is one sample. In brackets behind *not reached*: replicates that reach it. Last column: samples of PMA over "
-    "those of the best other method."
+    "replicates [bootstrap interval] (docs/theory.md, section 17). Accuracies are shares of the range of rewards, "
+    "which compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, "
+    "and one transition of one agent is one sample; the others may call a simulator at any state, action and mean "
+    "field, and one call is one sample. In brackets behind *not reached*: replicates that reach it. Last column: "
+    "samples of PMA over those of the best other method."
 )
 
 

@@ -704,6 +704,17 @@ def _figure(options: argparse.Namespace) -> None:
     plotting.save(draw(data(*tables)), options.out)
 
 
+def _redraw(options: argparse.Namespace) -> None:
+    from pma_mfg import configuration, plotting, storage
+
+    settings = configuration.finished(options.config)
+    tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
+    for name in plotting.drawn(configuration.tables(settings)):
+        names, data, draw = plotting.FIGURES[name]
+        plotting.save(draw(data(*(storage.read_table(tables / f"{table}.parquet") for table in names))), figures / name)
+        log.info("%s", figures / f"{name}.png")
+
+
 def _build_report(options: argparse.Namespace) -> None:
     try:
         from pma_mfg import report
@@ -1113,6 +1124,9 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("name", choices=figures)
     figure.add_argument("--tables", required=True, help="folder of the tables")
     figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+    redraw = command("figures", _redraw, "draw all figures of a finished run again, from its tables")
+    redraw.add_argument("config", help="the run's configuration, YAML")
 
     report = command("report", _build_report, "write one HTML page of a finished run: verdicts, figures, data")
     report.add_argument("config", help="the run's configuration, YAML")

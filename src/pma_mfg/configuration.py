@@ -7,6 +7,7 @@ schema cannot say: that names refer to games that exist, that a family accepts i
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,26 @@ import yaml
 from pma_mfg import games
 from pma_mfg.errors import Description, InputError
 
-#: The sections that are experiments on games. Each may be left out, and nothing of it is run.
-SECTIONS = (
-    "operator_checks",
-    "convergence",
-    "phase",
-    "dynamics",
-    "damping",
-    "basins",
-    "ctd",
-    "epsilon_sweep",
-    "prescribed",
-    "population_sweep",
-    "bias",
-    "exact",
-    "agreement",
-    "nash",
-    "independent",
-    "comparison",
-    "zoo",
-)
+#: The sections that are experiments on games -> their tables. Each may be left out, and nothing of it is run.
+SECTIONS = {
+    "operator_checks": ("ratios",),
+    "convergence": ("iterates", "rates", "certified"),
+    "phase": ("phase", "certified_strengths"),
+    "dynamics": ("histories", "outcomes", "orbits"),
+    "damping": ("damping", "attractors"),
+    "basins": ("departures", "basins", "several"),
+    "ctd": ("ctd", "ctd_floor", "moments"),
+    "epsilon_sweep": ("epsilon",),
+    "prescribed": ("schedules", "prescribed"),
+    "population_sweep": ("population", "limits"),
+    "bias": ("bias",),
+    "exact": ("exact",),
+    "agreement": ("agreement",),
+    "nash": ("nash",),
+    "independent": ("independent", "independent_epsilon"),
+    "comparison": ("comparison", "tuning", "samples_to_accuracy"),
+    "zoo": ("zoo", "zoo_equilibria", "zoo_states"),
+}
 
 #: Those that need bounds or features, which a game of Python functions has if they are recognized only.
 DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
@@ -82,6 +83,42 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     check(content, schema, str(path))
     configuration: dict[str, Any] = content
     return configuration
+
+
+def studied(settings: Mapping[str, Any]) -> list[str]:
+    """Return the games that are in more than the zoo and the comparison, or in nothing.
+
+    Their numbers are in assumptions.md, and their picture is in the figure `equilibria`; the zoo has its own.
+    """
+    games_of = {section: set(settings.get(section, {}).get("games", ())) for section in SECTIONS}
+    zoo, _ = games_of.pop("zoo"), games_of.pop("comparison")
+    return [game for game in settings["games"] if game not in zoo.difference(*games_of.values())]
+
+
+def tables(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tables that a configuration makes."""
+    made = ["equilibria", "assumptions"] if studied(settings) else []
+    return [*made, *(name for section, names in SECTIONS.items() if settings.get(section) for name in names)]
+
+
+def finished(path: str | Path) -> dict[str, Any]:
+    """Read the configuration of a run, and refuse it unless the run has made its verdicts and all of its tables.
+
+    Raises
+    ------
+    InputError
+        Names the files that are missing, and the command that makes them.
+    """
+    settings = read(path)
+    if not isinstance(settings, dict) or not {"results", "figures", "games"} <= settings.keys():
+        wanted = "a configuration, with results, figures and games"
+        raise InputError(str(path), "file", Description("something else"), wanted)
+    results = Path(settings["results"])
+    files = [results / "claims.json", *(results / f"tables/{name}.parquet" for name in tables(settings))]
+    if missing := [str(file.relative_to(results)) for file in files if not file.exists()]:
+        told = Description(f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
+        raise InputError(str(results), "unfinished run", told, f"all of them; make replicate CONFIG={path} makes them")
+    return settings
 
 
 def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:

@@ -1205,14 +1205,13 @@ def gallery(data: pd.DataFrame) -> Figure:
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
         count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
         ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}{count}\n{size}", fontsize=8)
-    figure.suptitle("Games from the literature: equilibrium populations")
-    figure.supxlabel(
-        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several "
-        "are.\n"
-        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;\n"
+    figure.suptitle(_heading("Games from the literature: equilibrium populations", n_columns))
+    key = (
+        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several are.",
+        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;",
         "lines are their populations, a ring is where one has its largest share.",
-        fontsize=8.0,
     )
+    figure.supxlabel("\n".join(_heading(line, n_columns) for line in key), fontsize=8.0)
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")
     return figure
@@ -1634,3 +1633,8 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "bounds": (("ratios",), bounds_data, bounds),
     "gallery": (("zoo", "zoo_states"), gallery_data, gallery),
 }
+
+
+def drawn(tables: Iterable[str]) -> list[str]:
+    """Return the names of the figures that can be drawn from tables of these names."""
+    return [name for name, (needed, _, _) in FIGURES.items() if set(needed) <= set(tables)]

@@ -56,13 +56,11 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     InputError
         If the run is not finished: verdicts, a table or a figure are missing.
     """
-    settings = configuration.read(config)
-    if not isinstance(settings, dict) or not {"results", "figures"} <= settings.keys():
-        raise InputError(str(config), "results, figures", Description("at least one missing"), "a configuration")
+    settings = configuration.finished(config)
     results, figures = Path(settings["results"]), Path(settings["figures"])
     records = storage.read_json(results / "claims.json")
-    tables = {path.stem: storage.read_table(path) for path in sorted((results / "tables").glob("*.parquet"))}
-    shown = [name for name in WORDS["figures"] if set(plotting.FIGURES[name][0]) <= tables.keys()]
+    tables = {name: storage.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
+    shown = [name for name in WORDS["figures"] if name in plotting.drawn(tables)]
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -79,6 +77,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             {
                 "name": name,
                 **WORDS["figures"][name],
+                "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by_claim(records)],
                 "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
                 "tables": plotting.FIGURES[name][0],
                 "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
@@ -235,7 +234,7 @@ def _data_uri(path: Path, kind: str) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        wanted = "a figure; `make replicate` draws it"
+        wanted = "a figure; make figures draws it"
         raise InputError(str(path), "file", Description("nothing there"), wanted) from None
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
@@ -366,12 +365,11 @@ def run_times(folder: Path) -> pd.DataFrame:
     DataFrame
         Of str, the longest rule first.
     """
-    jobs = []
+    none = pd.DataFrame({"s": [], "max_rss": [], "rule": []}).astype({"rule": str})
+    jobs = [none]
     for path in sorted(folder.rglob("*.tsv")):
         measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"])[["s", "max_rss"]].astype(float)
         jobs.append(measured.assign(rule=path.relative_to(folder).parts[0].removesuffix(".tsv")))
-    if not jobs:
-        return pd.DataFrame(columns=["rule", "jobs", "seconds", "longest job", "most memory"])
     times = (
         pd.concat(jobs)
         .groupby("rule")

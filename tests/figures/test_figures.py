@@ -4,11 +4,9 @@ The numbers survive an upgrade of matplotlib, and see every digit of every numbe
 pinned version only; they see what is wrong with a drawing of right numbers. What each layer catches is in
 test_planted_changes.py.
 
-After an intended change, look at the new pictures and then renew the references:
-
-    pytest tests/figures/test_figures.py -k test_numbers --force-regen
-    pytest tests/figures/test_figures.py -k "test_picture and not compared" -o addopts= \\
-        --mpl-generate-path=tests/figures/baseline
+A picture that differs is kept with its baseline and their difference, in the folder that the failure names. After an
+intended change, `make figure-baselines` renews the references of both layers; look at the new pictures before they are
+committed.
 """
 
 import inspect

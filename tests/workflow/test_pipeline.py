@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tests import browser
 
 from pma_mfg import claims, plotting, storage
 
@@ -89,6 +90,25 @@ def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
     learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
     assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo"} <= timed
+
+
+@pytest.mark.skipif(browser.executable() is None, reason=browser.MISSING)
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_report_opens_offline_and_is_readable(
+    width: int, height: int, smoke: Path, run: Run, tmp_path: Path
+) -> None:
+    graph = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--rulegraph")
+    (smoke / "rulegraph").write_text(graph.stdout)
+    done = run(smoke, "-m", "pma_mfg.cli", "report", CONFIG, "--rulegraph", "rulegraph")
+    assert done.returncode == 0, done.stderr
+    page = smoke / RESULTS / "report.html"
+    assert page.stat().st_size < 15e6
+    seen = browser.look(page, width, height, tmp_path / "profile")
+    assert {name: value for name, value in seen.faults().items() if value} == {}
+    assert seen.measured["width"] == width
+    assert seen.measured["images"] == len(plotting.FIGURES)
+    assert seen.measured["plots"] > 3
+    assert seen.measured["text"] > 50_000
 
 
 @pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "nash", "orbit", "phase"])

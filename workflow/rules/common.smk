@@ -49,12 +49,7 @@ FIGURES = {
     "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
     "gallery": ["zoo", "zoo_states"],
 }
-# games that are in more than the zoo and the comparison have their numbers in assumptions.md and their picture in the
-# figure equilibria
-ZOO_ONLY = set(config["zoo"]["games"]).difference(
-    *(config[section]["games"] for section in configuration.SECTIONS if section not in ("zoo", "comparison"))
-)
-STUDIED = [game for game in config["games"] if game not in ZOO_ONLY]
+STUDIED = configuration.studied(config)
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
 

@@ -46,7 +46,7 @@ TABLES = {
 # the documentation tells of the full replication; every other configuration has its findings beside its figures
 FINDINGS = "docs/findings.md" if config["figures"] == "figures" else f"{config['figures']}/findings.md"
 # what the configuration leaves out has no table, no claim and no figure
-TABLES = {name: files for name, files in TABLES.items() if files}
+TABLES = {name: TABLES[name] for name in configuration.tables(config)}
 FIGURES = {name: tables for name, tables in FIGURES.items() if set(tables) <= set(TABLES)}
 
 

@@ -1,0 +1,167 @@
+"""The report of a run: what it says, what it refuses, and that every figure and claim has its words.
+
+That the page of a whole run opens offline is tested with the run, in workflow/test_pipeline.py.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from tests import browser
+
+from pma_mfg import claims, cli, configuration, plotting, report, storage
+from pma_mfg.errors import InputError
+
+RULEGRAPH = 'digraph snakemake_dag {\n0[label = "all", color = "0"];\n1[label = "claims"];\n1 -> 0\n}\n'
+DATA = Path(__file__).with_name("figures") / "data"
+
+
+def record(name: str, verdict: str, game: str = "g", **changes: Any) -> claims.Claim:
+    return {
+        "id": name,
+        "statement": "a < b & c",
+        "source": "Theorem 1",
+        "game": game,
+        "quantity": "ratio",
+        "estimate": 0.5,
+        "interval": [0.4, 0.6],
+        "expected": [0.0, 1.0],
+        "verdict": verdict,
+        "how": "by hand",
+        "tables": ["nash"],
+        "code": "claims.f",
+    } | changes
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small finished run, of the experiments `nash` and `phase`, and its configuration."""
+    monkeypatch.chdir(tmp_path)
+    settings = {"results": "results/r", "figures": "figures", "games": {"pair": {}}}
+    settings |= {"nash": {"games": ["pair"]}, "phase": {"games": ["pair"]}}
+    Path("run.yaml").write_text(yaml.safe_dump(settings))
+    made = pd.DataFrame({"game": ["pair"], "value": [1.0]})
+    for name in configuration.tables(settings):
+        path = DATA / f"{name}.csv"
+        storage.write_table(f"results/r/tables/{name}.parquet", pd.read_csv(path) if path.exists() else made)
+    assumptions = pd.DataFrame({"game": ["pair"], "quantity": ["K_mu"], "value": [0.5], "kind": ["exact"]})
+    storage.write_table("results/r/tables/assumptions.parquet", assumptions)
+    storage.write_json("results/r/claims.json", [record("C7", "confirmed"), record("C7-order", "inconclusive")])
+    assert cli.main(["figures", "run.yaml"]) == 0
+    monkeypatch.setattr(claims, "assumptions_cells", lambda table: table.astype(str))
+    return tmp_path
+
+
+def test_every_figure_and_no_other_has_words_with_claims_that_exist() -> None:
+    assert set(report.WORDS["figures"]) == set(plotting.FIGURES)
+    text = (Path(claims.__file__)).read_text()
+    for words in report.WORDS["figures"].values():
+        assert {"title", "axes", "see", "refuted", "claims"} <= set(words)
+        assert all(f'"id": "{name}"' in text or f'"{name}"' in text for name in words["claims"])
+
+
+def test_figures_are_redrawn_from_the_tables_to_the_same_bytes(run: Path) -> None:
+    drawn = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
+    assert set(drawn) == {f"{name}.{suffix}" for name in ("equilibria", "nash", "phase") for suffix in ("png", "svg")}
+    (run / "figures/nash.svg").unlink()
+    assert cli.main(["figures", "run.yaml"]) == 0
+    assert {path.name: path.read_bytes() for path in (run / "figures").iterdir()} == drawn
+
+
+def test_report_holds_claims_figures_and_data_and_escapes_what_it_shows(run: Path) -> None:
+    text = report.write("run.yaml", RULEGRAPH).read_text()
+    assert "a &lt; b &amp; c" in text
+    for name in ("equilibria", "nash", "phase"):
+        assert f'id="figure-{name}"' in text
+        assert f'id="data-{name}"' in text
+    assert "figure-samples" not in text
+    links = set(re.findall(r'href="#([^"]+)"', text))
+    assert links <= set(re.findall(r'id="([^"]+)"', text))
+
+
+@pytest.mark.parametrize("lost", ["claims.json", "tables/phase.parquet", "tables/assumptions.parquet"])
+@pytest.mark.parametrize("command", [["figures", "run.yaml"], ["report", "run.yaml", "--rulegraph", "graph"]])
+def test_a_run_that_is_not_finished_is_refused_by_the_name_of_what_is_missing(
+    run: Path, lost: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("graph").write_text(RULEGRAPH)
+    (run / "results/r" / lost).unlink()
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert cli.main(command) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.endswith(
+        f"results/r: unfinished run: got no {lost}, expected all of them; make replicate CONFIG=run.yaml makes them"
+    )
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_many_missing_tables_are_counted(run: Path) -> None:
+    for path in (run / "results/r/tables").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"no tables/equilibria\.parquet and 4 more,"):
+        configuration.finished("run.yaml")
+
+
+def test_a_lost_figure_and_a_file_that_is_no_configuration_are_refused(run: Path) -> None:
+    (run / "figures/phase.svg").unlink()
+    with pytest.raises(InputError, match=r"figures/phase\.svg: file: got nothing there, expected a figure"):
+        report.write("run.yaml", RULEGRAPH)
+    Path("list.yaml").write_text("- 1\n")
+    with pytest.raises(InputError, match=r"list\.yaml: file: got something else"):
+        report.write("list.yaml", RULEGRAPH)
+    with pytest.raises(InputError, match="--rulegraph"):
+        report.read_graph("nothing")
+
+
+def test_the_answer_counts_the_papers_own_statements() -> None:
+    paper = sorted(report.WORDS["paper"])[:2]
+    yes = [record(name, "confirmed") for name in paper]
+    assert report.answer(yes)[0].startswith("Yes, as far as it could be tested")
+    assert report.answer([*yes, record(paper[0], "not confirmed", "h")])[0].startswith("Not everywhere")
+    assert "all are inconclusive" in report.answer([record(paper[0], "inconclusive")])[0]
+    assert report.answer([]) == ("Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested.")
+    assert report.overall([record("x", "confirmed"), record("x", "inconclusive")]) == "confirmed"
+
+
+def test_run_times_add_the_jobs_of_a_rule(tmp_path: Path) -> None:
+    (tmp_path / "solve").mkdir()
+    for name, seconds, memory in (("a", 1.0, "10"), ("b", 3.0, "30")):
+        (tmp_path / f"solve/{name}.tsv").write_text(f"s\tmax_rss\n{seconds}\t{memory}\n")
+    (tmp_path / "claims.tsv").write_text("s\tmax_rss\n0.5\t-\n")
+    times = report.run_times(tmp_path)
+    assert times.to_numpy().tolist() == [["solve", "2", "4.0", "3.0", "30"], ["claims", "1", "0.5", "0.5", "–"]]
+    empty = report.run_times(tmp_path / "nothing")
+    assert list(empty.columns) == list(times.columns)
+    assert len(empty) == 0
+
+
+@pytest.mark.skipif(browser.executable() is None, reason=browser.MISSING)
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ('<img src="https://example.org/x.png" alt="lost">', "requests"),
+        ('<script>fetch("http://127.0.0.1:9/")</script>', "requests"),
+        ("<script>undefined_name()</script>", "errors"),
+        ('<script>console.error("told")</script>', "errors"),
+        ('<img src="data:image/png;base64,AAAA" alt="broken">', "broken"),
+        ('<div class="plot" aria-label="empty"></div>', "empty"),
+        ('<div style="width: 1500px">wide</div>', "overflow"),
+        ('<a href="#nowhere">dead</a>', "dead"),
+        ('<p style="font-size: 6px">small</p>', "small"),
+        ("<p>nothing wrong</p>", ""),
+    ],
+)
+def test_the_look_in_the_browser_sees_a_planted_fault(fault: str, seen: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(f'<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><p>text</p>{fault}')
+    found = browser.look(page, 1280, 800, tmp_path / "profile", patience=1)
+    faults = {name: value for name, value in found.faults().items() if value}
+    if not seen:
+        assert faults == {}
+    else:
+        assert seen in faults
