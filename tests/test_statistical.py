@@ -1,0 +1,146 @@
+"""The false alarms of all statistical tests add up to less than they may, and their p-values are what they claim to be.
+
+The table in docs/testing.md is written from the marks by `pytest -k table_of_statistical_tests --force-regen`.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binom, chisquare, kstest, norm, t
+from tests.statistical import BUDGET, Level, of_binomials, of_means, of_normals
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs/testing.md"
+HEAD = "| test | cases | false alarm of each | power | against |\n|---|---|---|---|---|\n"
+#: Whoever computes with these decides by chance.
+STATISTICS = {
+    "pvalue",
+    "std",
+    "var",
+    "chisquare",
+    "chi2_contingency",
+    "kstest",
+    "ttest_1samp",
+    "ttest_ind",
+    "binomtest",
+}
+#: Whoever calls one of these by name draws at random ...
+DRAWS = {
+    *("ctd", "centralized", "independent", "ergodic_averages", "initial_population", "initial_agents", "advance"),
+    *("learner", "moved_counts", "samples", "run", "mean_interval", "slope_interval", "environment_runs"),
+}
+#: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
+#: streams of 64-bit numbers that coincide, or some hundred steps that visit fewer than six pairs of states.
+FOR_EVERY_DRAW = """
+""".split()
+
+
+def table(pytestconfig: pytest.Config) -> list[tuple[str, int, float, float, str]]:
+    """Return what the marks of all tests say: one row a test, with the number of its cases."""
+    rows: dict[str, tuple[str, int, float, float, str]] = {}
+    for name, mark in pytestconfig.statistical_tests:
+        count = rows[name][1] + 1 if name in rows else 1
+        rows[name] = (name, count, mark.kwargs["false_alarm"], mark.kwargs["power"], mark.kwargs["against"])
+    return sorted(rows.values())
+
+
+def number(probability: float) -> str:
+    """Return a probability, near one by what is missing."""
+    missing = 1.0 - probability
+    return f"1 − {missing:.0e}".replace("e-0", "e-") if missing < 1e-3 else f"{probability:g}"
+
+
+def markdown(rows: list[tuple[str, int, float, float, str]]) -> str:
+    lines = (f"| {name} | {n} | {alarm:g} | {number(power)} | {text} |\n" for name, n, alarm, power, text in rows)
+    return HEAD + "".join(lines)
+
+
+def test_false_alarms_of_a_run_add_up_to_less_than_the_budget(pytestconfig: pytest.Config) -> None:
+    assert sum(n * alarm for _, n, alarm, _, _ in table(pytestconfig)) < BUDGET
+
+
+def test_the_table_of_statistical_tests_is_that_of_their_marks(pytestconfig: pytest.Config) -> None:
+    text = DOCUMENT.read_text()
+    before, found = text.split(HEAD)
+    rows = table(pytestconfig)
+    if pytestconfig.getoption("force_regen"):
+        DOCUMENT.write_text(before + markdown(rows))
+        return
+    lines = markdown(rows).splitlines()
+    assert set(lines) <= set(text.splitlines()), "see the top of this file"
+    # those that were not collected, because only some files are run, are there at least
+    for line in found.splitlines():
+        if line not in lines:
+            module, _, statement = line.split(" | ")[0].strip("| ").partition(": ")
+            assert f"def test_{statement.replace(' ', '_')}(" in (ROOT / "tests" / f"{module}.py").read_text(), line
+
+
+def test_whoever_states_the_power_of_another_test_misses_as_rarely(pytestconfig: pytest.Config) -> None:
+    marks = dict(pytestconfig.statistical_tests)
+    for name, mark in marks.items():
+        if "shown_by" in mark.kwargs:
+            module, _, _ = name.partition(": ")
+            shown = marks[f"{module}: {mark.kwargs['shown_by'].removeprefix('test_').replace('_', ' ')}"]
+            assert shown.kwargs["false_alarm"] <= 1.0 - mark.kwargs["power"] + 1e-15, name
+
+
+def test_no_test_decides_by_chance_without_a_level() -> None:
+    unmarked = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                arguments = {argument.arg for argument in node.args.args}
+                used = {x.attr if isinstance(x, ast.Attribute) else getattr(x, "id", "") for x in ast.walk(node)}
+                if "level" not in arguments and used & STATISTICS:
+                    unmarked.add(f"{node.name} in {path.name}")
+                called = {x.func for x in ast.walk(node) if isinstance(x, ast.Call)}
+                called = {x.attr if isinstance(x, ast.Attribute) else getattr(x, "id", "") for x in called}
+                if "level" not in arguments and called & DRAWS and node.name not in FOR_EVERY_DRAW:
+                    unmarked.add(f"{node.name} in {path.name}")
+    assert unmarked == set()
+
+
+# --- the comparisons themselves
+
+
+@pytest.mark.statistical(
+    false_alarm=1e-6, power=1 - 1e-9, against="normal in place of Student quantiles (8 replicates)"
+)
+def test_pvalues_are_uniform_where_nothing_is_wrong(level: Level) -> None:
+    rng, trials = np.random.default_rng(0), 20_000
+    normals = rng.normal(size=(8, trials))
+    law = np.array([0.1, 0.2, 0.3, 0.4])
+    counts = rng.multinomial(1000, law, size=trials)
+    for pvalues in (
+        of_means(normals, 0.0),
+        of_normals(normals[0], 0.0, 1.0),
+        of_binomials(rng.binomial(10**6, 0.3, size=trials), binom(10**6, 0.3)),  # hardly discrete
+        chisquare(counts, 1000 * law, axis=1).pvalue,
+    ):
+        level.accept(kstest(pvalues, "uniform").pvalue, share=0.25)
+    # how far the distribution function would be from that of the uniform law, and the inequality of Dvoretzky, Kiefer
+    # and Wolfowitz for both: to be seen, and to be there
+    x = np.linspace(0.001, 0.999, 999)
+    distance = np.abs(2.0 * t.sf(norm.isf(x / 2), 7) - x).max()
+    critical = np.sqrt(np.log(2.0 / (0.25 * level.false_alarm)) / (2 * trials))
+    level.show(1.0 - 2.0 * np.exp(-2 * trials * (distance - critical) ** 2))
+
+
+@pytest.mark.parametrize("kind", ["means", "counts", "power of means", "power of counts", "not a number"])
+def test_levels_see_what_is_planted(kind: str) -> None:
+    level, far = Level(1e-6, 0.99), np.array([[1.0, 0.0], [1.1, 0.1]] * 8)
+    with pytest.raises(AssertionError, match="a planted error would be missed" if "power" in kind else ""):
+        if kind == "means":
+            level.means(far, 0.0)
+        elif kind == "counts":
+            level.counts([400, 600], [0.5, 0.5])
+        elif kind == "power of means":
+            level.means(far, far.mean(axis=0), planted=far.mean(axis=0) + 0.01)
+        elif kind == "power of counts":
+            level.counts([500, 500], [0.5, 0.5], [0.52, 0.48])
+        else:
+            level.accept([0.5, np.nan])
