@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the run of the whole pipeline: the longest, it would otherwise keep one worker busy at the end.
 
-    Before some are deselected, note the statistical tests of `make test`, one entry a case: what each says, and its mark.
+    Before some are deselected, note the statistical tests of `make test`, one entry a case: what it says, and its mark.
     """
     items.sort(key=lambda item: item.path.name != "test_pipeline.py")
     config.statistical_tests = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from references import (
+from scipy.stats import binom, combine_pvalues, f
+from tests.references import (
     CURVED_LINKS,
     all_games,
     curved_game,
@@ -14,7 +15,6 @@ from references import (
     random_policy,
     sparse_copy,
 )
-from scipy.stats import binom, combine_pvalues, f
 from tests.statistical import Level, of_means
 
 from pma_mfg import equilibrium, finite_population, fluctuations, games, lattice, operators, seeds, simulation

@@ -10,26 +10,26 @@ from tests.statistical import Level
 from pma_mfg import seeds, statistics
 from pma_mfg.errors import InputError
 
-#: With eight or more replicates; what is missing to 0.95 is the discreteness of so few.
-COVERAGE = 0.93
 
-
-@pytest.mark.statistical(false_alarm=1e-6, power=0.9, against="the plain percentile interval of eight replicates")
+@pytest.mark.statistical(false_alarm=1e-6, power=1 - 1e-9, against="the plain percentile interval of eight replicates")
 @pytest.mark.parametrize("n_replicates", [8, 16])
-def test_interval_of_a_mean_covers_it_as_often_as_stated(
+def test_interval_of_a_mean_is_as_long_as_students_and_covers_as_often(
     n_replicates: int, level: Level, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 400)
-    rng = np.random.default_rng(0)
-    trials = 1600
-    covered = 0
+    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+    rng, trials = np.random.default_rng(0), 200
+    covered, lengths = 0, []
     for _ in range(trials):
-        found = statistics.mean_interval(rng.normal(1.0, 1.0, size=n_replicates), rng)
+        values = rng.normal(1.0, 1.0, size=n_replicates)
+        found = statistics.mean_interval(values, rng)
         covered += found.low <= 1.0 <= found.high
-    level.accept(binom.cdf(covered, trials, COVERAGE))
-    # the plain interval has the length of a normal one with the variance over n, not n - 1
-    plain = 1.0 - 2.0 * t.sf(norm.isf(0.025) * np.sqrt(7 / 8), 7)
-    level.show(binom.cdf(binom.ppf(level.false_alarm, trials, COVERAGE) - 1, trials, plain))
+        student = 2.0 * t.isf(0.025, n_replicates - 1) * values.std(ddof=1) / np.sqrt(n_replicates)
+        lengths.append([(found.high - found.low) / student])
+    # what is missing to 0.95, and to Student's length, is the discreteness of so few
+    level.accept(binom.cdf(covered, trials, 0.92), share=0.5)
+    # the plain one is that of normal numbers with variance over n, not n - 1
+    plain = np.sqrt(7 / 8) * norm.isf(0.025) / t.isf(0.025, 7)
+    level.means(lengths, 1.0, bias=0.08, planted=plain, share=0.5)
 
 
 def test_slope_of_a_power_law_is_its_exponent() -> None:
@@ -86,8 +86,8 @@ def test_samples_to_reach_interpolates_a_power_law_exactly(target: float, expect
 def test_runs_measured_at_all_points_are_drawn_together(level: Level) -> None:
     rng = np.random.default_rng(2)
     x = [10.0, 100.0, 1000.0]
-    level = np.exp(rng.normal(size=24))  # a run that is bad at one point is bad at all
-    groups = [level * value**-0.5 * np.exp(0.01 * rng.normal(size=24)) for value in x]
+    common = np.exp(rng.normal(size=24))  # a run that is bad at one point is bad at all
+    groups = [common * value**-0.5 * np.exp(0.01 * rng.normal(size=24)) for value in x]
     together, apart = (statistics.slope_interval(x, groups, np.random.default_rng(3), paired=p) for p in (True, False))
     # the common factor moves no slope: only the 1 % of noise is left, of standard deviations 0.01 in place of 1; twice
     # that for what is not normal. The ratio of two variances of 24 runs has the F law.
