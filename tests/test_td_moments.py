@@ -68,7 +68,7 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
     )
     # the finite population moves Q by some 1e-5
     level.means(errors, exact.mean, 1e-5, wrong.mean, share=0.5)
-    level.means(errors**2, exact.mean_square, 1e-5, wrong.mean_square, share=0.5)
+    level.means(errors**2, exact.mean_square, 1e-5, share=0.5)
 
 
 def test_independent_samples_are_the_limit_of_waiting():
