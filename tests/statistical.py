@@ -47,7 +47,8 @@ class Level:
     """The false alarms that a test may spend, and the power that it states.
 
     Every comparison takes a share of the false alarms, and divides it over the numbers that it compares (Bonferroni);
-    the shares of a test sum to one. A failure that is due to a lack of power takes from the same share.
+    the shares of a test sum to one. One whose power is computed from measured standard errors keeps half of its share for
+    these to be drawn too large: designs have so much room that the power is enough even then.
     """
 
     false_alarm: float
@@ -78,16 +79,14 @@ class Level:
         """Compare the means of independent rows (rows, ...) with what is expected, by Student's t.
 
         `planted` is what an error would make of the expected values: that one of them or more gives it away with the
-        stated power is tested too, against standard errors that are too large for it.
+        stated power is tested too.
         """
         samples = np.asarray(samples, dtype=float)
         size, degrees = samples[0].size, len(samples) - 1
         alarm = 0.5 * share * self.false_alarm / size
         self.accept(of_means(samples, expected, bias), 0.5 * share)
         if np.size(planted):
-            # the smallest standard deviation that these samples do not refute
-            least = standard_errors(samples) * np.sqrt(degrees / chi2.isf(alarm, degrees))
-            shift = np.maximum(np.abs(np.asarray(planted) - expected) - bias, 0.0) / least
+            shift = np.maximum(np.abs(np.asarray(planted) - expected) - bias, 0.0) / standard_errors(samples)
             self.show(nct.sf(t.isf(0.5 * alarm, degrees), degrees, shift).max())
         self.spent += 0.5 * share
 

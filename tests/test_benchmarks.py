@@ -27,21 +27,24 @@ def load(path: Path) -> dict[str, Any]:
         sys.path.remove(str(path.parent))
 
 
-@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a Q-function off by 5 % of its largest entry")
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a Q-function off by a third of its largest entry")
 def test_numpy_baseline_learns_the_same_q(level: Level) -> None:
     bench = load(SIMULATOR)
     game = bench["planted"](5)
     found = np.array(
         [
-            [bench[name](game, game.planted.policy, 10**6, 300, np.random.default_rng([seed, i])) for seed in range(60)]
+            [
+                bench[name](game, game.planted.policy, 10**6, 300, np.random.default_rng([seed, i]))
+                for seed in range(120)
+            ]
             for i, name in enumerate(("numpy_loop", "compiled"))
         ]
     )
     # independent streams: the differences are independent rows
-    level.means(found[0] - found[1], 0.0, planted=0.05 * found.mean(axis=(0, 1)).max())
+    level.means(found[0] - found[1], 0.0, planted=found.mean(axis=(0, 1)).max() / 3)
 
 
-@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="moments off by 2 %")
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="moments off by 4 %")
 def test_the_alternatives_move_counts_in_the_same_law(level: Level) -> None:
     bench = load(SIMULATOR)
     game, n_agents, steps = bench["planted"](5), 200, 3
@@ -59,7 +62,7 @@ def test_the_alternatives_move_counts_in_the_same_law(level: Level) -> None:
     for other in (many, single):
         assert (other.sum(axis=1) == n_agents).all()
         moments = [np.hstack([x, *(x * x[:, [y]] for y in range(5))]) for x in (own, other)]  # 5 first, 25 second ones
-        level.means(moments[0] - moments[1], 0.0, planted=0.02 * moments[0].mean(axis=0), share=0.5)
+        level.means(moments[0] - moments[1], 0.0, planted=0.04 * moments[0].mean(axis=0), share=0.5)
 
 
 def test_times_are_taken_in_turn() -> None:

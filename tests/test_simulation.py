@@ -309,7 +309,7 @@ def test_binomials_have_their_law(n, p, level):
     assert seen.sum() == count
     level.accept(chisquare(seen, expected).pvalue if len(seen) > 1 else 1.0, 0.5)
     # the sum is binomial too; a large one is normal, where scipy's binomial has no value
-    total = binom(n * count, p)
+    total = binom(float(n * count), p)
     large = total.var() > 1e6
     level.accept(
         of_normals(drawn.mean(), law.mean(), law.std() / np.sqrt(count)) if large else of_binomials(drawn.sum(), total),

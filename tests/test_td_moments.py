@@ -49,7 +49,7 @@ def test_moments_are_those_of_every_path(n_updates, n_waiting):
     np.testing.assert_allclose(found.mean_square[0], square, rtol=0, atol=1e-13)
 
 
-@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="steps that are too large by 10 %")
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="steps that are too large by 10 %")
 @pytest.mark.parametrize("n_waiting", [0, 2])
 def test_moments_are_those_of_simulated_learning(n_waiting, level):
     game = family_game("affine", n_states=3, n_actions=2, discount=0.5)
