@@ -47,8 +47,8 @@ class Level:
     """The false alarms that a test may spend, and the power that it states.
 
     Every comparison takes a share of the false alarms, and divides it over the numbers that it compares (Bonferroni);
-    the shares of a test sum to one. One whose power is computed from measured standard errors keeps half of its share for
-    these to be drawn too large: designs have so much room that the power is enough even then.
+    the shares of a test sum to one. One whose power is computed from measured standard errors keeps half of its share
+    for these to be drawn too large: designs have so much room that the power is enough even then.
     """
 
     false_alarm: float

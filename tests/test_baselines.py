@@ -249,7 +249,7 @@ def test_agents_are_moved_by_the_games_own_law(level):
     # noise of 20 steps, each of that size, none amplified more than twice
     settled = baselines.settled(game, mean_field, policy, n, rng)
     level.accept(of_normals(settled, np.mean(late, axis=0), 2 * np.sqrt(20) * deviation), share=1 / 3)
-    few = [baselines.moved(game, mean_field, policy, 10, rng) for _ in range(4000)]
+    few = [baselines.moved(game, mean_field, policy, 10, rng) for _ in range(8000)]
     planted = operators.population_update(game, mean_field, operators.uniform_policy(game))
     level.means(few, expected, planted=planted, share=1 / 3)
 

@@ -1,6 +1,6 @@
 """The false alarms of all statistical tests add up to less than they may, and their p-values are what they claim to be.
 
-The table in docs/testing.md is written from the marks by `pytest -k table_of_statistical_tests --force-regen`.
+The table in docs/testing.md is written from the marks by `pytest tests -k table_of_statistical_tests --force-regen`.
 """
 
 from __future__ import annotations

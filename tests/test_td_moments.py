@@ -57,12 +57,12 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
     mean_field = operators.stable_population(game, policy)
     updates = [20, 200]
     scale = learning.td_scale(game, policy)
-    errors = np.empty((runs, 2, 3, 2))
+    errors, q_true = np.empty((runs, 2, 3, 2)), truth(game, policy, H)
     for r in range(runs):
         rng = np.random.default_rng([5, r])
         population = initial_population(game, n_agents, rng, mean_field)
         q = learning.ctd(game, policy, n_agents, H, updates, n_waiting, scale, scale, rng, population, 0.5)
-        errors[r] = q - truth(game, policy, H)
+        errors[r] = q - q_true
     exact, wrong = (
         td_moments.moments(game, policy, H, updates, n_waiting, size * scale, size * scale, 0.5) for size in (1.0, 1.1)
     )
