@@ -49,7 +49,7 @@ def test_moments_are_those_of_every_path(n_updates, n_waiting):
     np.testing.assert_allclose(found.mean_square[0], square, rtol=0, atol=1e-13)
 
 
-@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="steps that are too large by 10 %")
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="steps that are too large by 20 %")
 @pytest.mark.parametrize("n_waiting", [0, 2])
 def test_moments_are_those_of_simulated_learning(n_waiting, level):
     game = family_game("affine", n_states=3, n_actions=2, discount=0.5)
@@ -64,7 +64,7 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
         q = learning.ctd(game, policy, n_agents, H, updates, n_waiting, scale, scale, rng, population, 0.5)
         errors[r] = q - q_true
     exact, wrong = (
-        td_moments.moments(game, policy, H, updates, n_waiting, size * scale, size * scale, 0.5) for size in (1.0, 1.1)
+        td_moments.moments(game, policy, H, updates, n_waiting, size * scale, size * scale, 0.5) for size in (1.0, 1.2)
     )
     # the finite population moves Q by some 1e-5
     level.means(errors, exact.mean, 1e-5, wrong.mean, share=0.5)
