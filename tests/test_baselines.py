@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import logsumexp, softmax
 from scipy.stats import norm
-from tests.references import curved_game, family_game
+from tests.references import curved_game, family_game, random_policy
 from tests.statistical import of_normals
 
 from pma_mfg import baseline_kernels, baselines, dynamics, equilibrium, games, learning, operators, seeds, statistics
@@ -235,7 +235,7 @@ def test_the_two_timescale_path_is_that_of_theory(link):
 def test_agents_are_moved_by_the_games_own_law(level):
     game = family_game("affine")
     rng = np.random.default_rng(0)
-    mean_field, policy = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3), size=4)
+    mean_field, policy = np.array([0.4, 0.3, 0.2, 0.1]), random_policy(game, 0, 0.3)
     n = 10**12
     expected = operators.population_update(game, mean_field, policy)
     # standard deviations are at most 0.5 / sqrt(n) per state
