@@ -216,8 +216,8 @@ def test_independent_learning_comes_close_to_a_planted_equilibrium(level):
     start = operators.policy_distance(operators.uniform_policy(PLANTED), PLANTED.planted.policy)
     # as centralized learning with this schedule (test_learning), on average
     level.means(distances[:, None], 0.0, bias=0.05, planted=start, share=0.5)
-    # and each of the agents: a norm of normal noise exceeds its mean by u at most as often as exp(-u^2 / 2 sigma^2), with
-    # the variance in the noise's largest direction, which is at most the norm's mean square
+    # and each of the agents: a norm of normal noise exceeds its mean by u at most as often as exp(-u^2 / 2 sigma^2),
+    # with the variance in the noise's largest direction, which is at most the norm's mean square
     predicted = spread.predicted_spread(PLANTED, Entropy(0.3), PLANTED.planted.policy, schedule)
     square = predicted.mean**2 + predicted.deviation**2
     level.accept(np.exp(-0.5 * np.maximum(distances - 0.05, 0.0) ** 2 / square), share=0.5)
