@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from pma_mfg import __version__
 from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, one_line
 
@@ -760,6 +758,8 @@ def _build_report(options: argparse.Namespace) -> None:
 @contextmanager
 def _written_by(source: str, allowed: str) -> Iterator[None]:
     """Turn what a file lacks, a column or a key, into an `InputError`; the cause stays with it."""
+    import jinja2
+
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError, jinja2.UndefinedError) as error:

@@ -125,8 +125,8 @@ def solve(
     history = [best_residual]
     if not tolerance <= LARGEST_RESIDUAL:
         raise ConvergenceError(
-            f"equilibrium.solve: no equilibrium can be told from others with {regularizer}: values of size {size:.2g} are "
-            f"rounded, which moves policies by {tolerance:.2g}; a stronger regularizer is needed",
+            f"equilibrium.solve: no equilibrium can be told from others with {regularizer}: values of size {size:.2g} "
+            f"are rounded, which moves policies by {tolerance:.2g}; a stronger regularizer is needed",
             history,
         )
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
