@@ -674,6 +674,8 @@ def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import claims, storage
 
     paths = {Path(path).stem: path for path in options.tables}
+    if unknown := sorted(paths.keys() - (known := {*claims.TABLES, "assumptions", "zoo", "zoo_equilibria"})):
+        raise InputError("pma-mfg claims", "--tables", unknown, f"files called {', '.join(sorted(known))}")
     tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
     with _written_by(" ".join(options.tables), "tables that the pipeline writes"):
         records = claims.evaluate(
@@ -1226,8 +1228,8 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected a finite number > 0")
+    if not 1e-50 <= value <= 1e50:  # squares and quotients of two are finite
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected a number > 0, from 1e-50 to 1e50")
     return value
 
 

@@ -49,6 +49,8 @@ DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "c
 LARGEST = 10**6
 #: Values in a configuration, each counted as often as aliases repeat it.
 MOST_VALUES = 10**5
+#: Numbers beyond, and below its inverse, are refused, so that quotients and squares of the others are finite.
+LARGEST_NUMBER = 1e20
 #: Folders at the top of the repository that no result may be written into.
 SOURCES = (".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "profiles", "src", "tests", "workflow")
 
@@ -309,6 +311,9 @@ def _check_plain(source: str, content: Any) -> None:
             waiting += [(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
             raise InputError(source, place, value, "a finite number")
+        elif isinstance(value, float) and value and not 1.0 / LARGEST_NUMBER <= abs(value) <= LARGEST_NUMBER:
+            allowed = f"0 or a number from {1.0 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g} in size, or its negative"
+            raise InputError(source, place, value, allowed)
         elif isinstance(value, int) and abs(value) > games.LARGEST_INTEGER:
             raise InputError(source, place, value, f"an integer of at most {games.LARGEST_INTEGER} in size")
 
