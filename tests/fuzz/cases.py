@@ -201,7 +201,6 @@ COMMANDS = (
     "generate crowd_averse n_states=2 n_actions=2 discount=0.5 seed=1e30 --out x.npz",
     "generate crowd_averse n_states=2 n_actions=2 discount=0.5 seed=1 coupling=1e300 --out x.npz",
     "generate rock_paper_scissors --out .",
-    "generate rock_paper_scissors --out mine.yaml/x.npz",
     "validate nosuch.npz",
     "validate nosuch",
     "solve mine.yaml --strength 1",
@@ -212,7 +211,6 @@ COMMANDS = (
     "nash-gap game.npz nash.npz --agents 1000000000",
     "phase game.npz --strengths 1 2 1e9 --relative-step-sizes 1 1 1 --out x --out-strengths y",
     "compare game.npz nash.npz --agents 10 --grid pma.step_size=nan",
-    "collect game.npz --out x.parquet",
     "claims --tables game.npz --out x.json",
     "findings mine.yaml --figures . --out x.md",
     "figure nash --tables . --out x",
@@ -227,7 +225,6 @@ OPTIONS = (
     "bias game.npz --agents 10 --seed -1",
     "solve game.npz --strength nan",
     "solve game.npz --strength 1e300",
-    "nosuch",
 )
 
 

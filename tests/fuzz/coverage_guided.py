@@ -89,7 +89,7 @@ def mutate(provider: atheris.FuzzedDataProvider, members: dict[str, bytes]) -> N
             at = 8 * provider.ConsumeIntInRange(1, max(1, (len(content) - 128) // 8))
             members[name] = content[: 120 + at] + targets.np.float64(number).tobytes() + content[128 + at :]
         case 4:
-            members[provider.ConsumeUnicodeNoSurrogates(12) + ".npy"] = content
+            members[provider.ConsumeUnicodeNoSurrogates(12).replace("\0", "") + ".npy"] = content
 
 
 def tell(message: str | None) -> None:
@@ -113,7 +113,14 @@ def main() -> None:
         (corpus / str(i)).write_bytes(content)
     dictionary = FOLDER / "words"
     dictionary.write_text("".join(f'"{word}"\n' for word in WORDS))
-    limits = [f"-dict={dictionary}", f"-max_total_time={seconds}", "-timeout=60", "-rss_limit_mb=3000", "-max_len=6000"]
+    limits = [
+        f"-dict={dictionary}",
+        f"-max_total_time={seconds}",
+        "-timeout=60",
+        "-rss_limit_mb=3000",
+        "-len_control=0",
+        "-max_len=6000",
+    ]
     atheris.Setup(
         [sys.argv[0], *limits, *options, str(corpus)], {"configuration": configuration, "arrays": arrays}[target]
     )

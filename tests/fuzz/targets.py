@@ -45,9 +45,14 @@ def refusal(run: Callable[[], Any]) -> str | None:
     return None
 
 
-def check_configuration(path: Path) -> str | None:
+def small_tables(entries: int = SMALL_TABLES) -> Any:
+    """Return a context in which generated games are small."""
+    return mock.patch("pma_mfg.games.families.LARGEST_TABLE", entries)
+
+
+def check_configuration(path: Path, largest_table: int = SMALL_TABLES) -> str | None:
     """Read a configuration as `make replicate` does, and make all its games; return the line of a refusal."""
-    with mock.patch("pma_mfg.games.families.LARGEST_TABLE", SMALL_TABLES):
+    with small_tables(largest_table):
         return refusal(lambda: configuration.load(path, SCHEMA))
 
 

@@ -176,11 +176,12 @@ def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[
 def _returned(function: Function, name: str, mean_field: np.ndarray, source: str) -> np.ndarray:
     """Return what a user's function does as an array of floats."""
     with _running(source, name):
-        found = np.asarray(function(np.array(mean_field, dtype=float)))
-        kind = "masked values" if np.ma.is_masked(found) else f"values of type {found.dtype}"
-        if found.dtype.kind in "fiubO" and not np.ma.is_masked(found):
+        given = function(np.array(mean_field, dtype=float))
+        found, masked = np.asarray(given), np.ma.is_masked(given)
+        if found.dtype.kind in "fiubO" and not masked:
             return found.astype(float)
-    raise InputError(source, name, Description(kind), "real numbers")
+    shown = "masked values" if masked else f"values of type {found.dtype}"
+    raise InputError(source, name, Description(shown), "real numbers")
 
 
 @contextmanager
