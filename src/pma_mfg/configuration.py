@@ -233,21 +233,18 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
         if (other := spellings.setdefault(name.lower(), name)) != name:
             raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
     functions = set()
-    sizes: dict[str, int] = {}
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
             _check_path(source, f"games.{name}.file", game["file"])
-            made = games.load(game["file"])
-            if isinstance(made, games.FunctionGame):
+            if isinstance(games.load(game["file"]), games.FunctionGame):
                 functions.add(name)
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             try:
-                made = games.make(game["family"], **game["parameters"])
+                games.make(game["family"], **game["parameters"])
             except InputError as refused:
                 raise InputError(where, refused.field, refused.value, refused.allowed) from None
-        sizes[name] = made.n_states
     sections = {section: content[section] for section in SECTIONS if section in content}
     for section, settings in sections.items():
         for i, name in enumerate(settings["games"]):

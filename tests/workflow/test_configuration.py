@@ -212,7 +212,11 @@ def test_one_game_and_one_experiment_run_to_their_tables_figures_and_claims_alon
 
 #: Names that a shell would take apart, or run a part of, if they were not quoted.
 FOLDER, FIGURES = "results/it's; touch pwned; $(touch pwned)", 'results/a "b" `touch pwned` & touch pwned'
-FILES = ("a b;touch pwned.npz", "$(touch pwned) 'c' \"d\".npz", "x\\ && touch pwned #.npz")
+FILES = (
+    "a b;touch pwned.npz & $(touch pwned) 'c' \"d\".npz",
+    "$(touch pwned) 'c' \"d\".npz",
+    "x\\ && touch pwned #.npz",
+)
 
 
 def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, run: Callable[..., Any]) -> None:
@@ -221,11 +225,11 @@ def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, 
         games.save(games.make("contraction_game"), fresh_copy / file)
         content["games"][name] = {"file": file, "regularizer": "entropy", "strength": 1.0}
     (fresh_copy / "mine.yaml").write_text(yaml.safe_dump(content))
-    made = [f"{FOLDER}/equilibria/{name}.npz" for name in ("smooth", "kinked", "certified")]
+    made = f"{FOLDER}/equilibria/smooth.npz"  # one game is made and solved; of the others the commands are looked at
     snakemake = ("-m", "snakemake", "--configfile", "mine.yaml")
-    done = run(fresh_copy, *snakemake, "--", *made)
+    done = run(fresh_copy, *snakemake, "--", made)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert all((fresh_copy / path).exists() for path in made), done.stderr[-3000:]
+    assert (fresh_copy / made).exists(), done.stderr[-3000:]
     shown = run(
         fresh_copy, "-m", "snakemake", "--configfile", "mine.yaml", "--dry-run", "--printshellcmds", "--forceall"
     )
