@@ -234,9 +234,10 @@ def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, 
         fresh_copy, "-m", "snakemake", "--configfile", "mine.yaml", "--dry-run", "--printshellcmds", "--forceall"
     )
     assert shown.returncode == 0, shown.stderr[-3000:]
-    lines = (line.strip() for line in (shown.stdout + shown.stderr).splitlines())
-    commands = [shlex.split(line.partition("; pma-mfg ")[2] or line) for line in lines if "pma-mfg " in line[:300]]
-    told = {command[1] if command[0] == "pma-mfg" else command[0] for command in commands}
+    lines = [line.strip() for line in (shown.stdout + shown.stderr).splitlines()]
+    lines = [line for line in lines if line.startswith(("Shell command: ", "pma-mfg "))]
+    commands = [shlex.split(line.partition("pma-mfg ")[2]) for line in lines]
+    told = {command[0] for command in commands if command}
     assert {"validate", "solve", "check", "ctd", "independent", "compare", "collect", "claims", "figure"} <= told
     for command in commands:
         for word in command:  # names arrive whole: as a path in one of the folders, or as one of the files
