@@ -151,10 +151,10 @@ def test_bad_input_is_one_line_and_exit_code_two(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--agents", "1"], "--agents: got '1', expected an integer >= 2"),
+        (["--agents", "1"], "--agents: got '1', expected an integer from 2 to 1"),
         (["--agents", "ten"], "--agents: got 'ten'"),
         (["--agents", "10", "--steps", "1e9.5"], "--steps: got '1e9.5'"),
-        (["--agents", "10", "--seed", "-1"], "--seed: got '-1', expected an integer >= 0"),
+        (["--agents", "10", "--seed", "-1"], "--seed: got '-1', expected an integer from 0 to 1"),
     ],
 )
 def test_options_out_of_range_are_refused_before_any_file_is_read(

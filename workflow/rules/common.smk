@@ -1,4 +1,5 @@
 import ast
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ for section in (*configuration.SECTIONS, "claims"):
 # jobs find the pma-mfg of this environment, also where it was not activated
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
+for folder in ("results", "figures"):
+    config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
 RESULTS = config["results"]
 SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
@@ -94,7 +97,7 @@ def game_arguments(wildcards):
     game = config["games"][wildcards.game]
     if "file" in game:
         return f"validate {shlex.quote(game['file'])}"
-    return " ".join(
+    return shlex.join(
         ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
     )
 
