@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pma_mfg import __version__
+from pma_mfg import __version__, processes
 from pma_mfg.errors import ConvergenceError, Description, InputError
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
@@ -50,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    processes.die_with_parent()
     options = _parser().parse_args(arguments)
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if options.log:
-        Path(options.log).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(options.log, mode="w"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     try:
+        if options.log:
+            Path(options.log).parent.mkdir(parents=True, exist_ok=True)
+            logging.getLogger().addHandler(_LogFile(options.log, mode="w"))
         options.run(options)
     except InputError as error:
         log.error("pma-mfg: error: %s", error)
@@ -65,12 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("pma-mfg: no convergence: %s", error)
         return 1
     except OSError as error:
-        log.error("pma-mfg: error: %s: %s", error.filename, error.strerror)
+        # to the terminal alone: the log may be the file that cannot be written
+        print(f"pma-mfg: error: {error.filename or options.log}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         log.error("pma-mfg: interrupted; no partial file is left")
         return 130
     return 0
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; that it cannot be written ends the command, as with any other file."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise
 
 
 @contextmanager
@@ -689,10 +697,7 @@ def _claims(options: argparse.Namespace) -> None:
 def _findings(options: argparse.Namespace) -> None:
     from pma_mfg import findings, storage
 
-    try:
-        records = json.loads(Path(options.claims).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(options.claims, "file", str(error), "the JSON file that `pma-mfg claims` writes") from error
+    records = storage.read_json(options.claims)
     storage.write_text(options.out, findings.markdown(records, options.figures, Path(options.out).parent))
 
 

@@ -1,0 +1,97 @@
+"""Before a run: put right what crashes, other hands and clocks have done to the results of former runs.
+
+Snakemake reruns a job whose parameters, rule or set of inputs changed, or which it did not see finish. For everything
+else it compares times of files, and so cannot see damage, and is misled by a clock that was set back. It keeps a record
+of every output, however: the SHA-256 of what it was made from, and its time. Here the records are compared with what is
+there. Nothing is trusted that differs, and Snakemake computes it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pma_mfg import storage
+
+#: The time of a file that is out of date: older than all that it was made from.
+OUT_OF_DATE = 1.0
+
+
+def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> list[str]:
+    """Make sure that Snakemake computes again whatever is not what it was, and nothing else.
+
+    Temporary files of killed jobs are removed. So are outputs that do not match the hash of their own content, and
+    outputs written since Snakemake recorded them, unless a job that has read them recorded the same content. Outputs
+    made from something else than what is there now get a time before everything.
+
+    Parameters
+    ----------
+    root : Path
+        Where Snakemake runs, and paths in its records begin. No run may be going on.
+    folders : iterable of Path
+        What the run owns below `root`: its results and figures. Nothing else is removed.
+    sources : iterable of Path
+        What the run reads below `root`. Together with what jobs have read, their times are set to now if they lie in
+        the future, for which Snakemake would refuse every output as too old.
+
+    Returns
+    -------
+    list of str
+        A line for each file that was removed because of its content.
+    """
+    for partial in [path for folder in folders for path in folder.rglob(f"{storage.PARTIAL}*")]:
+        partial.unlink()
+
+    @functools.cache
+    def digest(path: str) -> str | None:
+        try:
+            return f"sha256:{hashlib.sha256((root / path).read_bytes()).hexdigest()}"
+        except OSError:
+            return None  # not there: Snakemake makes it, or says so
+
+    records = _records(root / ".snakemake/metadata")
+    unfinished = _records(root / ".snakemake/incomplete").keys()
+    made_from = {output: record.get("input_checksums") or {} for output, record in records.items()}
+    confirmed = {item for checksums in made_from.values() for item in checksums.items()}
+    removed = []
+    for output in sorted(records.keys() - unfinished):
+        path = root / output
+        if not path.is_file() or not any(path.is_relative_to(folder) for folder in folders):
+            continue
+        problem = storage.damage(path)
+        if problem is None and any(digest(name) not in (None, was) for name, was in made_from[output].items()):
+            os.utime(path, (OUT_OF_DATE, OUT_OF_DATE))
+        elif problem or (
+            path.stat().st_mtime != records[output]["endtime"] and (output, digest(output)) not in confirmed
+        ):
+            path.unlink()
+            removed.append(problem or f"{path}: written since it was computed")
+    now = time.time()
+    for path in {*sources, *(root / name for checksums in made_from.values() for name in checksums)}:
+        if path.is_file() and path.stat().st_mtime > now:
+            os.utime(path, (now, now))
+    return removed
+
+
+def _records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return Snakemake's records in a folder by the path that each is about, without those that were being written.
+
+    Their names are the paths in base 64, and long ones are spread over folders whose names begin with @.
+    """
+    records = {}
+    for file in folder.rglob("*"):
+        if file.is_file():
+            name = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
+            try:
+                record = json.loads(file.read_bytes() or "{}")
+            except ValueError:
+                record = {}  # Snakemake, too, takes it for none
+            records[base64.urlsafe_b64decode(name).decode()] = record
+    return {path: record for path, record in records.items() if record or folder.name == "incomplete"}
