@@ -37,7 +37,7 @@ def main(path: str, *options: str) -> int:
         results, figures = Path(settings["results"]), Path(settings["figures"])
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()
-        code = run_snakemake("--configfile", path, *options)
+        code = run_snakemake(path, *options)
         if code:
             print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
             return code
@@ -68,8 +68,10 @@ def prepare(settings: dict, dry: bool) -> None:
     folders = [ROOT / settings["results"], ROOT / settings["figures"], ROOT / "docs"]
     for folder in (STATE, *folders[:2]):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, prefix=storage.PARTIAL):
-            pass
+        try:
+            tempfile.TemporaryFile(dir=folder, prefix=storage.PARTIAL).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
     processes.lock(STATE)
     if not dry:
         games = [ROOT / game["file"] for game in settings["games"].values() if "file" in game]
@@ -77,12 +79,12 @@ def prepare(settings: dict, dry: bool) -> None:
             print(f"computed again: {line}", flush=True)
 
 
-def run_snakemake(*arguments: str) -> int:
+def run_snakemake(path: str, *options: str) -> int:
     """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
     # our lock instead of Snakemake's, which outlives a crash
-    settings = ("--directory", str(ROOT), "--nolock", "--rerun-incomplete")
+    settings = ("--configfile", path, "--directory", str(ROOT), "--nolock", "--rerun-incomplete")
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
-    command = [sys.executable, "-c", SNAKEMAKE, *settings, *arguments]
+    command = [sys.executable, "-c", SNAKEMAKE, *settings, *options]
     # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
     stopped: list[tuple[int, float]] = []

@@ -1,9 +1,9 @@
 """Reading and writing arrays, tables and verdicts: atomic, hashed, validated.
 
 Every file is written under a temporary name in its own folder and renamed, so a file that exists is whole. Arrays are
-``.npz`` with a JSON metadata entry that holds a hash of the content; they are never unpickled. A Parquet table holds the
-hash of the file itself, beside JSON stands one in a file of its own, as ``sha256sum`` writes it: what was damaged, or
-changed by hand, is refused.
+``.npz`` with a JSON metadata entry that holds a hash of the content; they are never unpickled. A Parquet table holds
+the hash of the file itself, and beside JSON stands one in a file of its own, as ``sha256sum`` writes it: what was
+damaged, or changed by hand, is refused.
 """
 
 from __future__ import annotations
