@@ -81,8 +81,9 @@ def prepare(settings: dict, dry: bool) -> None:
 
 def run_snakemake(path: str, *options: str) -> int:
     """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
-    # our lock instead of Snakemake's, which outlives a crash
-    settings = ("--configfile", path, "--directory", str(ROOT), "--nolock", "--rerun-incomplete")
+    settings = ["--configfile", path, "--directory", str(ROOT)]
+    # whatever the profile: our lock, as Snakemake's outlives a crash, and hashes of all that jobs read, for `recover`
+    settings += ["--nolock", "--rerun-incomplete", "--max-checksum-file-size", str(10**9)]
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
     command = [sys.executable, "-c", SNAKEMAKE, *settings, *options]
     # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
