@@ -75,7 +75,7 @@ def prepare(settings: dict, dry: bool) -> None:
     processes.lock(STATE)
     if not dry:
         games = [ROOT / game["file"] for game in settings["games"].values() if "file" in game]
-        for line in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.[pj]*"), *games]):
+        for line in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.*"), *games]):
             print(f"computed again: {line}", flush=True)
 
 

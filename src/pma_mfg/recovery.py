@@ -29,7 +29,8 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
 
     Temporary files of killed jobs are removed. So are outputs that do not match the hash of their own content, and
     outputs written since Snakemake recorded them, unless a job that has read them recorded the same content. Outputs
-    made from something else than what is there now get a time before everything.
+    made from something else than what is there now, or in the future, get a time before everything: Snakemake then
+    compares what they were made from, and not times.
 
     Parameters
     ----------
@@ -38,8 +39,7 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
     folders : iterable of Path
         What the run owns below `root`: its results and figures. Nothing else is removed.
     sources : iterable of Path
-        What the run reads below `root`. Together with what jobs have read, their times are set to now if they lie in
-        the future, for which Snakemake would refuse every output as too old.
+        What else the run reads. Times in the future are set to now: Snakemake would refuse every output as too old.
 
     Returns
     -------
@@ -50,32 +50,35 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
         partial.unlink()
 
     @functools.cache
-    def digest(path: str) -> str | None:
-        try:
-            return f"sha256:{hashlib.sha256((root / path).read_bytes()).hexdigest()}"
-        except OSError:
-            return None  # not there: Snakemake makes it, or says so
+    def digest(path: str) -> str:
+        return f"sha256:{hashlib.sha256((root / path).read_bytes()).hexdigest()}"
 
     records = _records(root / ".snakemake/metadata")
-    unfinished = _records(root / ".snakemake/incomplete").keys()
     made_from = {output: record.get("input_checksums") or {} for output, record in records.items()}
     confirmed = {item for checksums in made_from.values() for item in checksums.items()}
+    owned = {
+        output: root / output
+        for output in sorted(records.keys() - _records(root / ".snakemake/incomplete").keys())
+        if (root / output).is_file() and any((root / output).is_relative_to(folder) for folder in folders)
+    }
     removed = []
-    for output in sorted(records.keys() - unfinished):
-        path = root / output
-        if not path.is_file() or not any(path.is_relative_to(folder) for folder in folders):
-            continue
+    for output, path in owned.items():
         problem = storage.damage(path)
-        if problem is None and any(digest(name) not in (None, was) for name, was in made_from[output].items()):
-            os.utime(path, (OUT_OF_DATE, OUT_OF_DATE))
-        elif problem or (
-            path.stat().st_mtime != records[output]["endtime"] and (output, digest(output)) not in confirmed
-        ):
+        times = (records[output]["endtime"], OUT_OF_DATE)
+        if problem is None and path.stat().st_mtime not in times and (output, digest(output)) not in confirmed:
+            problem = f"{path}: written since it was computed"
+        if problem:
             path.unlink()
-            removed.append(problem or f"{path}: written since it was computed")
+            removed.append(problem)
     now = time.time()
-    for path in {*sources, *(root / name for checksums in made_from.values() for name in checksums)}:
-        if path.is_file() and path.stat().st_mtime > now:
+    for output, path in owned.items():
+        made_from_other = any(
+            (root / name).is_file() and digest(name) != checksum for name, checksum in made_from[output].items()
+        )
+        if path.is_file() and (made_from_other or path.stat().st_mtime > now):
+            os.utime(path, (OUT_OF_DATE, OUT_OF_DATE))
+    for path in sources:
+        if path.stat().st_mtime > now:
             os.utime(path, (now, now))
     return removed
 
