@@ -35,13 +35,14 @@ def record(root, output, source):
 
 
 def recovered(root):
-    """What is removed, what gets a time before everything, and the rest of what was there."""
-    before = {path.name for path in (root / "results").glob("[!.]*")}
+    """What is marked as unfinished, what gets a time before everything, and the rest."""
     lines = recovery.recover(root, [root / "results"], [root / "own.txt"])
+    marks = [path.name for path in (root / ".snakemake").glob("incomplete/*")]
+    marked = {base64.urlsafe_b64decode(name).decode().removeprefix("results/") for name in marks}
+    assert {line.split(": ")[0] for line in lines} <= {str(root / "results" / name) for name in marked}
     there = {path.name: path.stat().st_mtime for path in (root / "results").glob("[!.]*")}
-    assert len(lines) == len(before - there.keys())
     outdated = {name for name, changed in there.items() if changed == recovery.OUT_OF_DATE}
-    return before - there.keys(), outdated, there.keys() - outdated
+    return marked, outdated, there.keys() - outdated - marked
 
 
 def test_an_undisturbed_run_stays_as_it_is(run):
@@ -62,8 +63,8 @@ def test_damage_is_found_whatever_the_time_says(run, name):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(before, before))
-    removed, _, _ = recovered(run)
-    assert removed == {name}
+    marked, _, _ = recovered(run)
+    assert marked == {name}
 
 
 def test_what_is_written_by_hand_is_found_though_its_hash_is_right(run):
@@ -100,7 +101,7 @@ def test_unfinished_outputs_are_left_to_snakemake(run):
     record(run, "results/page.md", "own.txt")
     (run / ".snakemake/incomplete").mkdir()
     (run / ".snakemake/incomplete" / marker.name).write_text("")
-    assert recovered(run) == (set(), set(), {"a.parquet", "b.json", "page.md"})
+    assert recovered(run) == ({"page.md"}, set(), {"a.parquet", "b.json"})
 
 
 def test_a_record_that_was_being_written_is_none(run):
@@ -111,8 +112,8 @@ def test_a_record_that_was_being_written_is_none(run):
 
 def test_what_others_put_into_the_folder_is_left_alone(run):
     pd.DataFrame({"x": [1.0]}).to_parquet(run / "results/mine.parquet")
-    removed, _, _ = recovered(run)
-    assert removed == set()
+    marked, _, _ = recovered(run)
+    assert marked == set()
 
 
 def test_what_is_from_the_future_is_older_than_what_the_next_run_writes(run):
@@ -136,3 +137,4 @@ def test_long_names_are_put_together_again(run):
     folder.mkdir()
     (folder / encoded[254:]).write_text(json.dumps({"endtime": 0.0, "input_checksums": {}}))
     assert recovery.recover(run, [run / "results"], []) == [f"{run / name}: written since it was computed"]
+    assert (run / ".snakemake/incomplete" / folder.name / encoded[254:]).is_file()

@@ -8,6 +8,7 @@ configuration, folders that cannot be written, or a second run; 128 + n stopped 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
 #: Snakemake, which dies with this process.
 SNAKEMAKE = "from pma_mfg import processes; processes.die_with_parent(); from snakemake.cli import main; main()"
+#: Whatever the profile: our lock, as Snakemake's outlives a crash, and hashes of all that jobs read, for `recover`.
+OPTIONS = ("--directory", str(ROOT), "--nolock", "--rerun-incomplete", "--max-checksum-file-size", str(10**9))
 #: Seconds that Snakemake and its jobs get to end by themselves. Killing them loses no more than that.
 GRACE = 10
 
@@ -37,11 +40,13 @@ def main(path: str, *options: str) -> int:
         results, figures = Path(settings["results"]), Path(settings["figures"])
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()
-        code = run_snakemake(path, *options)
+        code = run_snakemake("--configfile", path, *OPTIONS, *options)
         if code:
             print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
             return code
-        verdicts = Counter(record["verdict"] for record in storage.read_json(ROOT / results / "claims.json"))
+        claims = ROOT / results / "claims.json"
+        # a run of some targets only may have made none
+        verdicts = Counter(record["verdict"] for record in (storage.read_json(claims) if claims.exists() else []))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,7 +62,7 @@ def main(path: str, *options: str) -> int:
 
 
 def prepare(settings: dict, dry: bool) -> None:
-    """Make sure that the run can write and is alone, and repair what the last one left; a dry run changes nothing.
+    """Make sure that the run can write and is alone, and, unless it is a dry one, that it trusts sound results only.
 
     Raises
     ------
@@ -75,23 +80,21 @@ def prepare(settings: dict, dry: bool) -> None:
     processes.lock(STATE)
     if not dry:
         games = [ROOT / game["file"] for game in settings["games"].values() if "file" in game]
-        for line in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.*"), *games]):
-            print(f"computed again: {line}", flush=True)
+        for problem in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.*"), *games]):
+            print(f"computed again: {problem}", flush=True)
 
 
-def run_snakemake(path: str, *options: str) -> int:
+def run_snakemake(*options: str) -> int:
     """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
-    settings = ["--configfile", path, "--directory", str(ROOT)]
-    # whatever the profile: our lock, as Snakemake's outlives a crash, and hashes of all that jobs read, for `recover`
-    settings += ["--nolock", "--rerun-incomplete", "--max-checksum-file-size", str(10**9)]
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
-    command = [sys.executable, "-c", SNAKEMAKE, *settings, *options]
+    command = [sys.executable, "-c", SNAKEMAKE, *options]
     # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
     stopped: list[tuple[int, float]] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        os.killpg(child.pid, signal.SIGKILL if stopped else signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL if stopped else signal.SIGINT)
         stopped.append((number, time.monotonic()))
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -25,10 +25,11 @@ OUT_OF_DATE = 1.0
 
 
 def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> list[str]:
-    """Make sure that Snakemake computes again whatever is not what it was, and nothing else.
+    """Let Snakemake compute again whatever is not what it was, and nothing else.
 
-    Temporary files of killed jobs are removed. So are outputs that do not match the hash of their own content, and
-    outputs written since Snakemake recorded them, unless a job that has read them recorded the same content. Outputs
+    Outputs that do not match the hash of their own content are marked as unfinished, as those of a killed job are; so
+    are outputs written since Snakemake recorded them, unless a job that has read them recorded the same content.
+    Temporary files of killed jobs are removed. Outputs
     made from something else than what is there now, or in the future, get a time before everything: Snakemake then
     compares what they were made from, and not times.
 
@@ -37,14 +38,14 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
     root : Path
         Where Snakemake runs, and paths in its records begin. No run may be going on.
     folders : iterable of Path
-        What the run owns below `root`: its results and figures. Nothing else is removed.
+        What the run owns below `root`: its results and figures.
     sources : iterable of Path
         What else the run reads. Times in the future are set to now: Snakemake would refuse every output as too old.
 
     Returns
     -------
     list of str
-        A line for each file that was removed because of its content.
+        A line for each output that was marked because of its content.
     """
     for partial in [path for folder in folders for path in folder.rglob(f"{storage.PARTIAL}*")]:
         partial.unlink()
@@ -53,48 +54,54 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
     def digest(path: str) -> str:
         return f"sha256:{hashlib.sha256((root / path).read_bytes()).hexdigest()}"
 
-    records = _records(root / ".snakemake/metadata")
+    metadata, incomplete = root / ".snakemake/metadata", root / ".snakemake/incomplete"
+    files = _record_files(metadata)
+    records = {output: record for output, file in files.items() if (record := _read(file))}
     made_from = {output: record.get("input_checksums") or {} for output, record in records.items()}
     confirmed = {item for checksums in made_from.values() for item in checksums.items()}
     owned = {
         output: root / output
-        for output in sorted(records.keys() - _records(root / ".snakemake/incomplete").keys())
+        for output in sorted(records.keys() - _record_files(incomplete).keys())
         if (root / output).is_file() and any((root / output).is_relative_to(folder) for folder in folders)
     }
-    removed = []
+    wrong = {}
     for output, path in owned.items():
         problem = storage.damage(path)
         times = (records[output]["endtime"], OUT_OF_DATE)
         if problem is None and path.stat().st_mtime not in times and (output, digest(output)) not in confirmed:
             problem = f"{path}: written since it was computed"
         if problem:
-            path.unlink()
-            removed.append(problem)
+            wrong[output] = problem
+            mark = incomplete / files[output].relative_to(metadata)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.write_text('{"external_jobid": null}')
     now = time.time()
     for output, path in owned.items():
-        made_from_other = any(
-            (root / name).is_file() and digest(name) != checksum for name, checksum in made_from[output].items()
-        )
-        if path.is_file() and (made_from_other or path.stat().st_mtime > now):
+        sound = [name for name in made_from[output] if name not in wrong and (root / name).is_file()]
+        if path.stat().st_mtime > now or any(digest(name) != made_from[output][name] for name in sound):
             os.utime(path, (OUT_OF_DATE, OUT_OF_DATE))
     for path in sources:
         if path.stat().st_mtime > now:
             os.utime(path, (now, now))
-    return removed
+    return list(wrong.values())
 
 
-def _records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return Snakemake's records in a folder by the path that each is about, without those that were being written.
+def _record_files(folder: Path) -> dict[str, Path]:
+    """Return Snakemake's files in a folder by the path of the output that each is about.
 
-    Their names are the paths in base 64, and long ones are spread over folders whose names begin with @.
+    Their names are the paths in base 64; long ones are spread over folders whose names begin with @.
     """
-    records = {}
-    for file in folder.rglob("*"):
-        if file.is_file():
-            name = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
-            try:
-                record = json.loads(file.read_bytes() or "{}")
-            except ValueError:
-                record = {}  # Snakemake, too, takes it for none
-            records[base64.urlsafe_b64decode(name).decode()] = record
-    return {path: record for path, record in records.items() if record or folder.name == "incomplete"}
+    found = {}
+    for file in filter(Path.is_file, folder.rglob("*")):
+        name = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
+        found[base64.urlsafe_b64decode(name).decode()] = file
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return a record; one that was being written in a crash is empty, as for Snakemake."""
+    try:
+        record: dict[str, Any] = json.loads(file.read_bytes())
+    except ValueError:
+        return {}
+    return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -80,6 +81,14 @@ def results(folder: Path, name: str = RESULTS) -> dict[str, bytes]:
     found = [path for path in (folder / name).rglob("*") if path.is_file()]
     kept = [path for path in found if not {"logs", "benchmarks"} & set(path.relative_to(folder / name).parts)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+
+
+def spoil(folder: Path) -> dict[str, bytes]:
+    """Remove some results, from a point to the verdicts, and return what was there before."""
+    before = results(folder)
+    for name in ("points/ratios/own.parquet", "tables/ratios.parquet", "claims.json"):
+        (folder / RESULTS / name).unlink()
+    return before
 
 
 def jobs(log: str) -> dict[str, str]:
@@ -200,8 +209,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits_and_repe
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_stop_leaves_nothing_running_and_resumes(number: signal.Signals, finished: Path) -> None:
-    expected = results(finished)
-    shutil.rmtree(finished / RESULTS / "points/ratios")
+    expected = spoil(finished)
     run = Running(finished, *COMMAND)
     run.wait_for(lambda: len(run.below()) > 1)  # Snakemake and a job
     os.killpg(run.process.pid, number)  # as a terminal does with Ctrl-C
@@ -215,8 +223,7 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_running_and_resumes(number: s
 
 
 def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on_undisturbed(finished: Path) -> None:
-    expected = results(finished)
-    shutil.rmtree(finished / RESULTS / "points/ratios")
+    expected = spoil(finished)
     first = Running(finished, *COMMAND)
     first.wait_for("Select jobs")
     os.kill(first.below()[0].pid, signal.SIGSTOP)  # so that it does not end before the others have been refused
@@ -235,7 +242,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on_undisturbed
 
 
 def test_a_run_is_refused_while_snakemake_runs_by_hand(finished: Path) -> None:
-    (finished / RESULTS / "points/ratios/own.parquet").unlink()
+    spoil(finished)
     first = Running(finished, "-m", "snakemake", *TARGETS, "--configfile", "tiny.yaml")
     first.wait_for("Execute 1 jobs")
     first.process.suspend()
@@ -289,24 +296,25 @@ def test_a_step_refuses_a_damaged_file_by_name_and_says_how_to_mend_it(finished:
     assert not (finished / "joined.parquet").exists()
 
 
-def planned(folder: Path) -> set[str]:
-    """The jobs that the next run would do."""
+def rerun(folder: Path) -> set[str]:
+    """Run it again, and return the jobs that it did."""
     done = run_in(folder, *COMMAND)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return set(jobs(done.stdout + done.stderr).values())
 
 
 def test_a_clock_set_back_neither_hides_a_change_nor_reruns_for_ever(finished: Path, undisturbed: Path) -> None:
-    day = 86400.0
+    tomorrow = int(time.time()) + 86400  # by the clock of today, when all of it was made
     for path in [*finished.rglob("*.py"), *(finished / RESULTS).rglob("*.*"), finished / "own.npz"]:
-        os.utime(path, (time.time() + day, time.time() + day))  # what was yesterday, by the clock of today
-    assert planned(finished) <= {"Turn the tables into verdicts"}  # whose pages nothing else has read
-    assert planned(finished) == set()
+        os.utime(path, (tomorrow, tomorrow))
+    for path in (finished / ".snakemake/metadata").rglob("*"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"endtime": float(tomorrow)}))
+    assert rerun(finished) == set()
     make_game(finished, 2)
-    os.utime(finished / "own.npz", (day, day))  # the edit is older than all that depends on it
-    assert {"Make the game own", "Solve own exactly", "Turn the tables into verdicts"} <= planned(finished)
+    os.utime(finished / "own.npz", (5.0, 5.0))  # the edit is older than all that depends on it
+    assert {"Make the game own", "Solve own exactly", "Turn the tables into verdicts"} <= rerun(finished)
     assert results(finished) != results(undisturbed)
-    assert planned(finished) == set()
+    assert rerun(finished) == set()
 
 
 needs_mounts = pytest.mark.skipif(
@@ -335,9 +343,7 @@ def small_disk(finished: Path) -> Iterator[Path]:
 def test_a_full_disk_is_named_in_one_line_and_the_run_resumes_after_room_was_made(
     small_disk: Path, finished: Path
 ) -> None:
-    expected = results(finished)
-    shutil.rmtree(small_disk / "points/ratios")
-    (small_disk / "points/ratios").mkdir()
+    expected = spoil(finished)
     free = shutil.disk_usage(small_disk).free
     (small_disk / "ballast").write_bytes(bytes(free))
     done = run_in(finished, *COMMAND)
