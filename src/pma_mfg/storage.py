@@ -289,11 +289,14 @@ def read_json(path: str | Path) -> Any:
 
 def damage(path: str | Path) -> str | None:
     """Return what is wrong with an array, table or JSON file, judged by its hash; None: nothing, or another kind."""
-    read: Callable[[str | Path], Any] | None
-    read = {".npz": read_arrays, ".parquet": _read_hashed_table, ".json": read_json}.get(Path(path).suffix)
     try:
-        if read:
-            read(path)
+        match Path(path).suffix:
+            case ".npz":
+                read_arrays(path)
+            case ".parquet":
+                _read_hashed_table(path)
+            case ".json":
+                read_json(path)
     except InputError as error:
         return str(error)
     return None
