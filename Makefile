@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test figure-baselines test-interop fuzz docs bench environment lock clean
+.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop fuzz docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -47,8 +47,11 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long'
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
+
+test-long: environment ## Run the tests that take many minutes or hours
+	$(BIN)/pytest -v -s -m long
 
 # pytest calls it a failure when it has written a reference, which is the purpose here.
 figure-baselines: environment ## Renew what the figures are compared with, after an intended change: look at the difference

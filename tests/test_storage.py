@@ -1,5 +1,7 @@
 """Files are whole or absent, damage is noticed, and what is read is what was written."""
 
+import errno
+import hashlib
 import json
 import os
 import pickle
@@ -103,7 +105,7 @@ def test_content_that_cannot_be_written_leaves_an_empty_folder(tmp_path, write, 
 def test_a_successful_write_leaves_no_temporary_and_makes_parent_folders(tmp_path):
     path = tmp_path / "a" / "b" / "file.json"
     storage.write_json(path, {"z": 1, "a": [0.1]})
-    assert os.listdir(path.parent) == ["file.json"]
+    assert sorted(os.listdir(path.parent)) == [".file.json.sha256", "file.json"]
     assert json.loads(path.read_text()) == {"z": 1, "a": [0.1]}
     assert path.read_text().endswith("\n")
 
@@ -222,6 +224,73 @@ def test_a_truncated_table_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"table\.parquet: file: .* expected a complete Parquet table"):
         storage.read_table(path)
+    path.write_bytes(b"PAR1PAR1")
+    with pytest.raises(InputError, match=r"table\.parquet: content_hash"):
+        storage.read_table(path)
+
+
+def test_every_flipped_bit_of_a_table_is_noticed(tmp_path):
+    path = tmp_path / "table.parquet"
+    storage.write_table(path, pd.DataFrame({"x": np.random.default_rng(0).uniform(size=20), "game": ["a", "b"] * 10}))
+    intact = path.read_bytes()
+    assert storage.damage(path) is None
+    for position in range(len(intact)):
+        content = bytearray(intact)
+        content[position] ^= 1 << position % 8
+        path.write_bytes(content)
+        assert "table.parquet: " in (storage.damage(path) or "")
+
+
+def test_a_table_that_something_else_wrote_is_refused(tmp_path):
+    pd.DataFrame({"x": [1.0]}).to_parquet(tmp_path / "table.parquet", index=False)
+    with pytest.raises(InputError, match=r"table\.parquet: content_hash: got None, expected the hash of its content"):
+        storage.read_table(tmp_path / "table.parquet")
+
+
+def test_the_same_table_is_written_as_the_same_bytes(tmp_path):
+    table = pd.DataFrame({"x": [0.1, np.nan], "game": ["a", None]})
+    for name in ("one", "two"):
+        storage.write_table(tmp_path / name, table)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_every_flipped_bit_of_json_is_noticed(tmp_path):
+    path = tmp_path / "claims.json"
+    storage.write_json(path, [{"estimate": 0.125, "verdict": "confirmed"}])
+    assert storage.read_json(path) == [{"estimate": 0.125, "verdict": "confirmed"}]
+    intact = path.read_bytes()
+    for position in range(len(intact)):
+        content = bytearray(intact)
+        content[position] ^= 1 << position % 8
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"claims\.json: content_hash: .* changed or damaged"):
+            storage.read_json(path)
+
+
+def test_the_hash_beside_json_is_one_that_sha256sum_understands(tmp_path):
+    storage.write_json(tmp_path / "claims.json", {"a": 1})
+    digest = hashlib.sha256((tmp_path / "claims.json").read_bytes()).hexdigest()
+    assert (tmp_path / ".claims.json.sha256").read_text() == f"{digest}  claims.json\n"
+
+
+def test_json_that_something_else_wrote_has_no_hash_to_compare(tmp_path):
+    (tmp_path / "own.json").write_text("[1]")
+    assert storage.read_json(tmp_path / "own.json") == [1]
+    assert storage.damage(tmp_path / "own.json") is None
+    assert storage.damage(tmp_path / "figure.png") is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path, code, named):
+    def fail():
+        with storage.atomic_path(tmp_path / "table.parquet") as temporary:
+            raise OSError(code, os.strerror(code), *[str(temporary)] * named)
+
+    with pytest.raises(OSError, match=os.strerror(code)) as raised:
+        fail()
+    assert raised.value.filename == str(tmp_path / "table.parquet")
+    assert raised.value.errno == code
 
 
 @pytest.fixture

@@ -2,58 +2,110 @@
 
     python workflow/run.py config/config.yaml [further options of snakemake]
 
-One run at a time: a lock that dies with this process guards the folder, so a lock that Snakemake itself has left behind
-after a crash is stale, and is removed.
+One run at a time, and one command however the last one ended: see docs/faults.md. Exit codes: 0 done; 2 a bad
+configuration, folders that cannot be written, or a second run; 128 + n stopped by signal n; else Snakemake's own.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from types import FrameType
 
-from pma_mfg import configuration
+from pma_mfg import configuration, processes, recovery, storage
 from pma_mfg.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
+#: Snakemake, which dies with this process.
+SNAKEMAKE = "from pma_mfg import processes; processes.die_with_parent(); from snakemake.cli import main; main()"
+#: Whatever the profile: our lock, as Snakemake's outlives a crash, and hashes of all that jobs read, for `recover`.
+OPTIONS = ("--directory", str(ROOT), "--nolock", "--rerun-incomplete", "--max-checksum-file-size", str(10**9))
+#: Seconds that Snakemake and its jobs get to end by themselves. Killing them loses no more than that.
+GRACE = 10
 
 
 def main(path: str, *options: str) -> int:
-    """Return the exit code: 0, 2 for a bad configuration or a second run, or Snakemake's own."""
+    """Return the exit code."""
     print(f"checking {path}", flush=True)
     try:
         settings = configuration.load(path, ROOT / "workflow/schemas/config.schema.json")
+        results, figures = Path(settings["results"]), Path(settings["figures"])
+        prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
+        start = time.monotonic()
+        code = run_snakemake("--configfile", path, *OPTIONS, *options)
+        if code:
+            print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
+            return code
+        claims = ROOT / results / "claims.json"
+        # a run of some targets only may have made none
+        verdicts = Counter(record["verdict"] for record in (storage.read_json(claims) if claims.exists() else []))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    STATE.mkdir(exist_ok=True)
-    with (STATE / "run.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("error: another run is going on in this folder; wait for it or stop it", file=sys.stderr)
-            return 2
-        command = [sys.executable, "-m", "snakemake", "--configfile", path, "--directory", str(ROOT)]
-        if any((STATE / "locks").glob("*")):
-            subprocess.run([*command, "--unlock", "--quiet"], cwd=ROOT, check=True)
-        start = time.monotonic()
-        code = subprocess.run([*command, *options], cwd=ROOT).returncode
-    results = Path(settings["results"])
-    if code:
-        print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
-        return code
-    verdicts = Counter(record["verdict"] for record in json.loads((ROOT / results / "claims.json").read_text()))
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     print(f"\ndone in {time.monotonic() - start:.0f} s")
     counts = ", ".join(f"{n} {name}" for name, n in sorted(verdicts.items()))
     print(f"verdicts: {results / 'claims.json'} ({counts or 'none'})")
-    print(f"figures:  {settings['figures']}/")
+    print(f"figures:  {figures}/")
     print(f"tables:   {results / 'tables'}/    times of every step: {results / 'benchmarks'}/")
     return 0
+
+
+def prepare(settings: dict, dry: bool) -> None:
+    """Make sure that the run can write and is alone, and, unless it is a dry one, that it trusts sound results only.
+
+    Raises
+    ------
+    OSError
+        Names the folder that cannot be written, or in which another run is going on.
+    """
+    # the full replication writes its findings into docs/
+    folders = [ROOT / settings["results"], ROOT / settings["figures"], ROOT / "docs"]
+    for folder in (STATE, *folders[:2]):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            tempfile.TemporaryFile(dir=folder, prefix=storage.PARTIAL).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+    processes.lock(STATE)
+    if not dry:
+        games = [ROOT / game["file"] for game in settings["games"].values() if "file" in game]
+        for problem in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.*"), *games]):
+            print(f"computed again: {problem}", flush=True)
+
+
+def run_snakemake(*options: str) -> int:
+    """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
+    environment = {**os.environ, processes.PARENT: str(os.getpid())}
+    command = [sys.executable, "-c", SNAKEMAKE, *options]
+    # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
+    child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    stopped: list[tuple[int, float]] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL if stopped else signal.SIGINT)
+        stopped.append((number, time.monotonic()))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    while (code := child.poll()) is None:
+        time.sleep(0.1)
+        if stopped and time.monotonic() > stopped[0][1] + GRACE:
+            os.killpg(child.pid, signal.SIGKILL)
+    if stopped:
+        return 128 + stopped[0][0]
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pma_mfg import __version__
+from pma_mfg import __version__, processes
 from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, one_line
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
@@ -51,15 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    processes.die_with_parent()
     options = _parser().parse_args(arguments)
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     try:
         _check_outputs(options)
         if options.log:
             Path(options.log).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(options.log, mode="w", encoding="utf-8"))
-            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+            logging.getLogger().addHandler(_LogFile(options.log, mode="w", encoding="utf-8"))
         options.run(options)
     except InputError as error:
         log.error("pma-mfg: error: %s", error)
@@ -71,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except OSError as error:
-        log.error("pma-mfg: error: %s: %s", error.filename2 or error.filename or "system", error.strerror or error)
+        # to the terminal alone: the log may be the file that cannot be written
+        where = error.filename2 or error.filename or options.log or "system"
+        print(f"pma-mfg: error: {where}: {error.strerror or error}", file=sys.stderr)
         return 2
     except MemoryError as error:
         log.error("pma-mfg: error: the game and its settings need more memory than there is (%s)", error or "Python")
@@ -80,6 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("pma-mfg: interrupted; no partial file is left")
         return 130
     return 0
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; that it cannot be written ends the command, as with any other file."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise
 
 
 def _check_outputs(options: argparse.Namespace) -> None:

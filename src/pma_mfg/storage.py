@@ -1,12 +1,16 @@
 """Reading and writing arrays, tables and verdicts: atomic, hashed, validated.
 
 Every file is written under a temporary name in its own folder and renamed, so a file that exists is whole. Arrays are
-``.npz`` with a JSON metadata entry that holds a hash of the content; they are never unpickled.
+``.npz`` with a JSON metadata entry that holds a hash of the content; they are never unpickled. A Parquet table holds
+the hash of the file itself, and beside JSON stands one in a file of its own, as ``sha256sum`` writes it: what was
+damaged, or changed by hand, is refused.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -22,16 +26,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pma_mfg import __version__
 from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
+#: How temporary files begin. Those of a process that was killed stay, until `recovery` removes them.
+PARTIAL = ".partial."
+#: The hash of a Parquet file follows this mark in its metadata; it is that of the file with zeros in its place.
+_MARK = b"SHA-256 of this file with zeros here: "
+_ZEROS = b"0" * 64
+_CHANGED = "the hash of its content: it was changed or damaged; delete it, and the next run computes it again"
 #: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
 CHECKPOINT_SECONDS = 20.0
 LIBRARY = Path(__file__).parent
 #: What reads the header of each version of the .npy format; numpy.savez writes version 1, or 2 if the header is long.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+#: Errors of writing for which the file that was asked for is named: a library names the temporary one, or none.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
 
 
 def regular_file(path: str | Path, allowed: str) -> Path:
@@ -65,19 +79,37 @@ def regular_file(path: str | Path, allowed: str) -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on failure."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path
     try:
-        yield temporary
-        # mkstemp makes files private; a result is as readable as any file the user creates
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{path.name}.", suffix=path.suffix)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes files private; a result is as readable as any file the user creates
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in _UNWRITABLE and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or read-only; names `path`, not the temporary file.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def content_hash(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> str:
@@ -94,8 +126,9 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: M
     """Write named arrays and a JSON-serializable metadata mapping as ``.npz``, with a content hash."""
     body = {**metadata, "library_version": __version__}
     entry = np.array(json.dumps({**body, "content_hash": content_hash(arrays, body)}, sort_keys=True))
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **{METADATA: entry}, **arrays)
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **{METADATA: entry}, **arrays)
+    write_bytes(path, stream.getvalue())
 
 
 def read_arrays(
@@ -141,9 +174,7 @@ def read_arrays(
     stored_hash = metadata.pop("content_hash", None)
     validate(entries, metadata)
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):
-        raise InputError(
-            source, "content_hash", stored_hash, "the hash of the file's content: it was changed or damaged"
-        )
+        raise InputError(source, "content_hash", stored_hash, _CHANGED)
     return entries, metadata
 
 
@@ -222,9 +253,34 @@ class Checkpoint:
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a tidy table as Parquet (one row per observation)."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)
+    """Write a tidy table as Parquet (one row per observation), with the hash of the file in its metadata."""
+    columns = pa.Table.from_pandas(table, preserve_index=False)
+    stream = io.BytesIO()
+    with pq.ParquetWriter(stream, columns.schema) as writer:
+        writer.write_table(columns)
+        writer.add_key_value_metadata({"content_hash": _MARK + _ZEROS})
+    before, _, after = _around_hash(stream.getvalue())
+    digest = hashlib.sha256(before + _ZEROS + after).hexdigest()
+    write_bytes(path, before + digest.encode() + after)
+
+
+def _around_hash(content: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return what is before the hash of a Parquet file, the hash, and what is after."""
+    before, mark, after = content.rpartition(_MARK)
+    return before + mark, after[: len(_ZEROS)], after[len(_ZEROS) :]
+
+
+def _read_hashed_table(path: str | Path) -> bytes:
+    """Return the content of a Parquet file, if it has the hash that it says."""
+    content = regular_file(path, "an existing Parquet table").read_bytes()
+    if not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
+        raise InputError(str(path), "file", Description(f"{len(content)} bytes"), "a complete Parquet table")
+    before, stored_hash, after = _around_hash(content)
+    if not before:
+        raise InputError(str(path), "content_hash", None, _CHANGED)
+    if stored_hash.decode(errors="replace") != hashlib.sha256(before + _ZEROS + after).hexdigest():
+        raise InputError(str(path), "content_hash", stored_hash.decode(errors="replace"), _CHANGED)
+    return content
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -233,36 +289,62 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is missing or not a complete Parquet file.
+        If the file is missing, not a complete Parquet file, or does not match its hash.
     """
-    regular_file(path, "an existing Parquet table")
+    content = _read_hashed_table(path)
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(io.BytesIO(content))
     except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
         raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
+    write_bytes(path, text.encode())
+
+
+def _hash_file(path: str | Path) -> Path:
+    """Return where the hash of a JSON file stands."""
+    return Path(path).with_name(f".{Path(path).name}.sha256")
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write indented JSON; NaN and infinity, which JSON does not have, are refused."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    """Write indented JSON, and its hash beside it; NaN and infinity, which JSON does not have, are refused."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    # the hash comes first: a crash between the two leaves a file that is refused rather than one that is not checked
+    write_text(_hash_file(path), f"{hashlib.sha256(text.encode()).hexdigest()}  {Path(path).name}\n")
+    write_text(path, text)
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a file that `write_json` wrote.
+    """Read a JSON file, and compare it with its hash if `write_json` wrote it.
 
     Raises
     ------
     InputError
-        If the file is missing or no JSON.
+        If the file is missing, no JSON, or does not match its hash.
     """
-    regular_file(path, "an existing JSON file")
+    content = regular_file(path, "an existing JSON file").read_bytes()
+    hash_file = _hash_file(path)
+    stored_hash = hash_file.read_text()[:64] if hash_file.exists() else None
+    if stored_hash is not None and stored_hash != hashlib.sha256(content).hexdigest():
+        raise InputError(str(path), "content_hash", stored_hash, _CHANGED)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(str(path), "file", Description(str(error)), "valid JSON") from None
+
+
+def damage(path: str | Path) -> str | None:
+    """Return what is wrong with an array, table or JSON file, judged by its hash; None: nothing, or another kind."""
+    try:
+        match Path(path).suffix:
+            case ".npz":
+                read_arrays(path)
+            case ".parquet":
+                _read_hashed_table(path)
+            case ".json":
+                read_json(path)
+    except InputError as error:
+        return str(error)
+    return None

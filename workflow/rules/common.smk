@@ -1,10 +1,11 @@
 import ast
+import functools
 import os
 import shlex
 import sys
 from pathlib import Path
 
-from pma_mfg import claims, configuration
+from pma_mfg import claims, configuration, processes
 from pma_mfg.errors import InputError
 from snakemake.exceptions import WorkflowError
 
@@ -26,11 +27,17 @@ class LeftOut(dict):
         return LeftOut()
 
 
+onstart:
+    # one run at a time in a folder, also of those that are started by `snakemake`
+    processes.lock(".snakemake")
+
+
 for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
-# jobs find the pma-mfg of this environment, also where it was not activated
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# Jobs find the pma-mfg of this environment, also where it was not activated. It takes the place of the shell, so that
+# its parent is Snakemake, and it dies with it.
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
 
 for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
@@ -63,21 +70,26 @@ wildcard_constraints:
     sweep="populations|updates|step_sizes",
 
 
+@functools.cache
+def imported(path):
+    """The names that a module may import from pma_mfg; parsed once for all rules."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pma_mfg":
+            base = node.module.removeprefix("pma_mfg").lstrip(".")
+            names += [base] * bool(base) + [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+    return names
+
+
 def library(*modules):
     """The source files of the named modules of pma_mfg and of all that they import: a job depends on these alone."""
     found, waiting = set(), set(modules)
     while waiting:
-        name = waiting.pop()
-        path = LIBRARY / name.replace(".", "/")
+        path = LIBRARY / waiting.pop().replace(".", "/")
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if path in found or not path.exists():
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pma_mfg":
-                base = node.module.removeprefix("pma_mfg").lstrip(".")
-                waiting.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
-                waiting.update([base] if base else [])
+        if path not in found and path.exists():
+            found.add(path)
+            waiting.update(imported(path))
     return sorted(str(path.relative_to(workflow.basedir)) for path in found)
 
 

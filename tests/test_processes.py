@@ -1,0 +1,104 @@
+"""A process of a run does not outlive the run, and a folder has one run at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pma_mfg import processes
+
+#: Starts a child that ties itself to its parent as on `platform`, prints the child's number, and waits.
+PARENT = """
+import os, subprocess, sys, time
+child = "import sys, time; sys.platform = sys.argv[1]; from pma_mfg import processes; "
+child += "processes.die_with_parent(); print('tied', flush=True); time.sleep(60)"
+environment = {**os.environ, "PMA_MFG_PARENT": sys.argv[2].replace("mine", str(os.getpid()))}
+command = [sys.executable, "-c", child, sys.argv[1]]
+started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+print(started.stdout.readline().strip() or started.wait(), started.pid, flush=True)
+time.sleep(60)
+"""
+#: Seconds in which a killed process is gone, on a busy machine.
+DYING = 20
+
+
+def start(platform, parent):
+    process = subprocess.Popen([sys.executable, "-c", PARENT, platform, parent], stdout=subprocess.PIPE, text=True)
+    answer, child = process.stdout.readline().split()
+    return process, answer, int(child)
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as stat:  # the dead are there until somebody asks after them
+        return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def assert_dies(pid):
+    end = time.monotonic() + DYING
+    while is_there(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_there(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("platform", ["linux", "another"])
+def test_a_tied_process_dies_when_its_parent_is_killed(platform):
+    process, answer, child = start(platform, "mine")
+    assert answer == "tied"
+    assert is_there(child)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert_dies(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("platform", ["linux", "another"])
+def test_a_process_whose_parent_is_dead_already_does_not_go_on(platform):
+    process, _, child = start(platform, "1")  # its parent is another
+    assert_dies(child)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_process_that_nobody_tied_outlives_its_parent():
+    process, answer, child = start("linux", "0")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    time.sleep(0.5)
+    assert answer == "tied"
+    assert is_there(child)
+    os.kill(child, signal.SIGKILL)
+
+
+LOCK = "import sys, time; from pma_mfg import processes; processes.lock(sys.argv[1]); print('locked', flush=True); "
+
+
+def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path):
+    command = [sys.executable, "-c", LOCK + "time.sleep(60)", str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "locked\n"
+    with pytest.raises(BlockingIOError, match=rf"another run \(process {holder.pid}\) is going on") as refused:
+        processes.lock(tmp_path)
+    assert refused.value.filename == str(tmp_path)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    done = subprocess.run([sys.executable, "-c", LOCK, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout == "locked\n"
+
+
+def test_a_child_of_the_holder_belongs_to_the_same_run(tmp_path):
+    child = f"import subprocess; subprocess.run([sys.executable, '-c', {LOCK!r}, sys.argv[1]], check=True)"
+    done = subprocess.run([sys.executable, "-c", LOCK + child, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout == "locked\nlocked\n"
