@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test figure-baselines test-interop docs bench environment lock clean
+.PHONY: help replicate smoke figures report test figure-baselines test-interop test-long docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -45,7 +45,7 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long'
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
 
 # pytest calls it a failure when it has written a reference, which is the purpose here.
@@ -56,6 +56,9 @@ figure-baselines: environment ## Renew what the figures are compared with, after
 
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'
+
+test-long: environment ## Run the tests that take many minutes and are not part of `make test`
+	$(BIN)/pytest -n 2 -m long
 
 test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop

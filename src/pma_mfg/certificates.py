@@ -20,6 +20,7 @@ from pma_mfg import lipschitz, operators
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.lipschitz import Rows
 from pma_mfg.regularizers import Entropy, Mirror, Regularizer
+from pma_mfg.solvers import EPSILON
 
 #: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
 Change = Callable[[np.ndarray], np.ndarray]
@@ -29,7 +30,7 @@ Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
 REFINEMENTS = 30
 #: A growing set overshoots what it needs by this factor, to arrive in finitely many rounds.
 GROWTH = 1.001
-#: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
+#: A computed bound is raised by this, relative: far more than rounding (`_outward`), far less than anyone can see.
 OUTWARD = 1e-12
 #: `attraction` follows its comparison system until the distance has shrunk by this factor.
 SHRUNK = 1e-8
@@ -172,7 +173,7 @@ def noisy_set(game: MeanFieldGame, regularizer: Regularizer) -> NoisySet:
     h_max, whole = float(regularizer.value(np.full(actions, 1.0 / actions))), regularizer.span(actions)
     h_span = 0.0
     for i in range(REFINEMENTS + 1):
-        target_span = discount * (reward_span + h_span) / (1.0 - discount) * (1.0 + OUTWARD)
+        target_span = discount * (reward_span + h_span) / (1.0 - discount) * _outward(discount)
         bounds = _policy_set(np.full(states, reward_span + target_span), regularizer, actions, "euclidean")
         needed = h_max - min(_lowest(regularizer, *entry, actions) for entry in zip(*bounds, strict=True))
         if needed <= h_span:
@@ -262,8 +263,13 @@ def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor:
     lowest = min(_lowest(regularizer, *entry, game.n_actions) for entry in zip(*bounds, strict=True))
     reward_span = float(distances(lipschitz.reward_rows(game, least)).max())
     value_span = (reward_span + highest - lowest) / (1.0 - game.discount * delta)
-    q_span = (choice + 0.5 * game.discount * steering * value_span) * (1.0 + OUTWARD)
+    q_span = (choice + 0.5 * game.discount * steering * value_span) * _outward(game.discount)
     return _Facts(q_span, value_span, steering, delta, rows, apart, vertices)
+
+
+def _outward(discount: float) -> float:
+    """Return the factor by which a bound is raised: 1 - gamma delta is known to some EPS, its inverse to less."""
+    return 1.0 + max(OUTWARD, 8.0 * EPSILON / (1.0 - discount))
 
 
 def _first_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> tuple[Bounds, np.ndarray]:
@@ -446,7 +452,7 @@ def certificate(
                 break
             following = step(weights, change)
             ratios = following / weights
-            if (largest := float(ratios.max()) * (1.0 + OUTWARD)) < best.L_gamma:
+            if (largest := float(ratios.max()) * _outward(game.discount)) < best.L_gamma:
                 best = Certificate(largest, norm, weights, best.kind)
             if largest <= (1.0 + 1e-9) * float(ratios.min()):
                 break
