@@ -75,21 +75,28 @@ def log_plus_linear(target: Row, slope: Any) -> Row:
 
 
 def _root(f: Callable[[Any], Any], left: Any, right: Any) -> Any:
-    """Return a root of a monotone function between two ends, or the end that it is at, by bisection and secants."""
+    """Return a root of a monotone function between two ends, or the end that it is at.
+
+    False position with the Illinois rule, the value of an end that stays is halved, and a bisection in between.
+    """
     tolerance = mpf(10) ** (-DIGITS // 2)
     f_left, f_right = f(left), f(right)
+    for end, value in ((left, f_left), (right, f_right)):
+        if abs(value) < tolerance:
+            return end
+    assert f_left * f_right < 0, (left, right, f_left, f_right)
+    kept = None
     for step in range(1000):
-        if abs(f_left) < tolerance or abs(right - left) < tolerance:
-            return left
-        if abs(f_right) < tolerance:
-            return right
-        assert f_left * f_right < 0, (left, right, f_left, f_right)
-        middle = (left + right) / 2 if step % 3 == 0 else (left * f_right - right * f_left) / (f_right - f_left)
+        middle = (left + right) / 2 if step % 4 == 0 else (left * f_right - right * f_left) / (f_right - f_left)
         value = f(middle)
+        if abs(value) < tolerance or abs(right - left) < tolerance:
+            return middle
         if value * f_left > 0:
             left, f_left = middle, value
+            f_right, kept = (f_right / 2 if kept == "right" else f_right), "right"
         else:
             right, f_right = middle, value
+            f_left, kept = (f_left / 2 if kept == "left" else f_left), "left"
     raise AssertionError((left, right))
 
 
