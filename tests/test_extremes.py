@@ -475,9 +475,9 @@ def test_jacobians_at_extremes_are_finite_or_refused(name, kind):
 @pytest.mark.parametrize("name", GAMES)
 @kinds
 def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
-    for size, discount, strength in itertools.product((1e-12, 1e12), (0.0, 0.9999), (1e-8, 1e8)):
-        game, regularizer = in_units(GAMES[name], size, discount), KINDS[kind](strength)
-        case = (size, discount, strength)
+    for size, strength in itertools.product((1e-12, 1e12), (1e-8, 1e8)):
+        game, regularizer = in_units(GAMES[name], size, 0.9999), KINDS[kind](strength)
+        case = (size, strength)
         uniform = operators.uniform_policy(game)
         for mirror in MIRRORS:
             found = certificates.invariant_set(game, regularizer, mirror)

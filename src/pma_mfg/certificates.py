@@ -34,6 +34,8 @@ GROWTH = 1.001
 OUTWARD = 1e-12
 #: `attraction` follows its comparison system until the distance has shrunk by this factor.
 SHRUNK = 1e-8
+#: and not at all below this pace, eta rho: some millions of steps, or steps that rounding loses.
+SLOWEST = 1e-5
 
 
 @dataclass(frozen=True)
@@ -666,6 +668,8 @@ def _followed(
     pace: float,
 ) -> np.ndarray | None:
     """Iterate the comparison system until it has shrunk by `SHRUNK`; None if it stops on the way, shape (S,)."""
+    if pace < SLOWEST:
+        return None
     smallest = SHRUNK * float(distance.max())
     while distance.max() > smallest:
         following = np.minimum(distance, step(distance, change(distance)))

@@ -425,8 +425,11 @@ def jacobian(
     q, d_q = q_derivative(game, policy, regularizer, d_policy, mean_field)
     updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    # Hessian of the mirror map where the step starts and where it ends
-    start, end = (1.0 / policy, 1.0 / updated) if mirror == "kl" else (1.0, 1.0)
+    # Hessian of the mirror map where the step starts and where it ends, there infinite where the end underflows
+    start, end = np.ones((2, 1, 1))
+    if mirror == "kl" and inverse_step > 0.0:
+        with np.errstate(divide="ignore", over="ignore"):
+            start, end = 1.0 / policy, 1.0 / updated
     weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
     push = d_q + inverse_step * start * d_policy
     mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
