@@ -536,6 +536,8 @@ def _steps(
     def l1(radius: np.ndarray, change: np.ndarray) -> np.ndarray:
         if inverse == 0.0:
             return change / (2.0 * tau)
+        if not np.isfinite(change).all():
+            return np.full_like(change, np.inf)
         # sup over the largest entry x of (radius + half) f(x) + half f((1-x) / (A-1)), f(x) = x / (eta tau + x)
         scale, half, others = tau / inverse, 0.5 * change / inverse, n_actions - 1
         root = np.sqrt(half / (radius + half))
@@ -573,7 +575,9 @@ def _q_change(
     direct = in_population * population if population > 0.0 else np.zeros_like(in_population)
     through_gain = gain_in_population * population if population > 0.0 else 0.0
     value = (gain + through_gain) / (1.0 - game.discount * found.delta)
-    return np.asarray(direct + 0.5 * game.discount * np.where(found.steering > 0.0, found.steering * value, 0.0))
+    # nothing is steered where no action differs from another, however much values do
+    steered = np.multiply(found.steering, value, out=np.zeros_like(found.steering), where=found.steering > 0.0)
+    return np.asarray(direct + 0.5 * game.discount * steered)
 
 
 def _row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.ndarray:
@@ -722,7 +726,8 @@ def _comparison(
         squared = (to_l2 * distance) ** 2
         if entropy:  # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
             spans = found.gap - found.q_span + slopes
-            loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
+            with np.errstate(divide="ignore", over="ignore"):  # infinite where a probability underflows
+                loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
         else:
             loss = 0.5 * radius * unbalanced + 0.5 * tau * squared
         return change(radius, loss)
