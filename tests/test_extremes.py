@@ -380,14 +380,16 @@ def solved(name, size, discount, regularizer):
     assert on_the_simplex(found.mean_field)
     assert np.isfinite(list(found.residuals.values())).all()
     moved, gap = certified(game, found, regularizer)
-    values = value_size(found.q, regularizer, game.n_actions, 0.0)
     tolerance = max(1e-12, min(equilibrium.COARSEST, 64 * EPS * np.abs(found.q).max() / regularizer.rho))
-    # the residual that is reported comes from q's that are known to EPS over 1 - gamma
-    noise = 64 * EPS * values / (1.0 - discount) / regularizer.rho
-    return (moved, 2 * tolerance + noise), (
-        gap,
-        (4 * tolerance + 64 * EPS / (1.0 - discount)) * values / (1.0 - discount),
-    )
+    # a policy that is off by r in l1 loses r times the span of the slopes, and values are known to EPS, at every step
+    slopes = float(np.ptp(found.q, axis=1).max()) + strength_of_values(regularizer, game)
+    loss = 4 * tolerance * slopes + 64 * EPS * (np.abs(found.q).max() + strength_of_values(regularizer, game))
+    return (moved, 2 * tolerance), (gap, loss / (1.0 - discount))
+
+
+def strength_of_values(regularizer, game):
+    """Return the size of h and of its slopes where they are finite."""
+    return regularizer.span(game.n_actions) + regularizer.strength
 
 
 @pytest.mark.parametrize("name", GAMES)
