@@ -28,6 +28,8 @@ UNITS = 2**31
 _COLUMN_UNITS = 2.0**33
 #: What `learn_block` does with every agent.
 UPDATE, RECORD, MOVE = 1, 2, 4
+#: As in `regularizers`: rows of Q this many times farther from zero than policies can tell are centred.
+FAR = 1e6
 _16, _17, _19, _23, _33, _41, _45 = (np.uint64(n) for n in (16, 17, 19, 23, 33, 41, 45))
 _0, _1, _AHEAD = np.uint64(0), np.uint64(1), np.uint64(32)
 _LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
@@ -346,10 +348,11 @@ with kernel_cache(Path(__file__)) as kernel:
                     until = float(thresholds[i, s, a]) if a < n_actions - 1 else float(UNITS)
                     u[a] = (until - before) / UNITS
                     before = until
+                centre = q[i, s].max() if np.abs(q[i, s]).max() > FAR * (strength + 1.0 / step_size) else 0.0
                 if kind == 0:
                     highest = -np.inf
                     for a in range(n_actions):
-                        target[a] = q[i, s, a] / strength + u[a] / scale
+                        target[a] = (q[i, s, a] - centre) / strength + u[a] / scale
                         highest = max(highest, target[a])
                     multiplier = highest - 1.0 / scale
                     for _ in range(100):
@@ -364,7 +367,7 @@ with kernel_cache(Path(__file__)) as kernel:
                             break
                 else:
                     for a in range(n_actions):
-                        target[a] = (step_size * q[i, s, a] + u[a]) / (1.0 + scale)
+                        target[a] = (step_size * (q[i, s, a] - centre) + u[a]) / (1.0 + scale)
                         place = a  # sorted by insertion
                         while place > 0 and ordered[place - 1] < target[a]:
                             ordered[place] = ordered[place - 1]

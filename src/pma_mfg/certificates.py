@@ -20,6 +20,7 @@ from pma_mfg import lipschitz, operators
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.lipschitz import Rows
 from pma_mfg.regularizers import Entropy, Mirror, Regularizer
+from pma_mfg.solvers import EPSILON
 
 #: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
 Change = Callable[[np.ndarray], np.ndarray]
@@ -29,10 +30,12 @@ Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
 REFINEMENTS = 30
 #: A growing set overshoots what it needs by this factor, to arrive in finitely many rounds.
 GROWTH = 1.001
-#: A computed bound is raised by this, relative: far more than rounding, far less than anyone can see.
+#: A computed bound is raised by this, relative: far more than rounding (`_outward`), far less than anyone can see.
 OUTWARD = 1e-12
 #: `attraction` follows its comparison system until the distance has shrunk by this factor.
 SHRUNK = 1e-8
+#: and not at all below this pace, eta rho: some millions of steps, or steps that rounding loses.
+SLOWEST = 1e-5
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def noisy_set(game: MeanFieldGame, regularizer: Regularizer) -> NoisySet:
     h_max, whole = float(regularizer.value(np.full(actions, 1.0 / actions))), regularizer.span(actions)
     h_span = 0.0
     for i in range(REFINEMENTS + 1):
-        target_span = discount * (reward_span + h_span) / (1.0 - discount) * (1.0 + OUTWARD)
+        target_span = discount * (reward_span + h_span) / (1.0 - discount) * _outward(discount)
         bounds = _policy_set(np.full(states, reward_span + target_span), regularizer, actions, "euclidean")
         needed = h_max - min(_lowest(regularizer, *entry, actions) for entry in zip(*bounds, strict=True))
         if needed <= h_span:
@@ -262,8 +265,13 @@ def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor:
     lowest = min(_lowest(regularizer, *entry, game.n_actions) for entry in zip(*bounds, strict=True))
     reward_span = float(distances(lipschitz.reward_rows(game, least)).max())
     value_span = (reward_span + highest - lowest) / (1.0 - game.discount * delta)
-    q_span = (choice + 0.5 * game.discount * steering * value_span) * (1.0 + OUTWARD)
+    q_span = (choice + 0.5 * game.discount * steering * value_span) * _outward(game.discount)
     return _Facts(q_span, value_span, steering, delta, rows, apart, vertices)
+
+
+def _outward(discount: float) -> float:
+    """Return the factor by which a bound is raised: 1 - gamma delta is known to some EPS, its inverse to less."""
+    return 1.0 + max(OUTWARD, 8.0 * EPSILON / (1.0 - discount))
 
 
 def _first_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> tuple[Bounds, np.ndarray]:
@@ -446,7 +454,7 @@ def certificate(
                 break
             following = step(weights, change)
             ratios = following / weights
-            if (largest := float(ratios.max()) * (1.0 + OUTWARD)) < best.L_gamma:
+            if (largest := float(ratios.max()) * _outward(game.discount)) < best.L_gamma:
                 best = Certificate(largest, norm, weights, best.kind)
             if largest <= (1.0 + 1e-9) * float(ratios.min()):
                 break
@@ -528,6 +536,8 @@ def _steps(
     def l1(radius: np.ndarray, change: np.ndarray) -> np.ndarray:
         if inverse == 0.0:
             return change / (2.0 * tau)
+        if not np.isfinite(change).all():
+            return np.full_like(change, np.inf)
         # sup over the largest entry x of (radius + half) f(x) + half (A-1) f((1-x) / (A-1)), f(x) = x / (eta tau + x)
         scale, half, others = tau / inverse, 0.5 * change / inverse, n_actions - 1
         root = np.sqrt(half / (radius + half))
@@ -565,7 +575,9 @@ def _q_change(
     direct = in_population * population if population > 0.0 else np.zeros_like(in_population)
     through_gain = gain_in_population * population if population > 0.0 else 0.0
     value = (gain + through_gain) / (1.0 - game.discount * found.delta)
-    return np.asarray(direct + 0.5 * game.discount * np.where(found.steering > 0.0, found.steering * value, 0.0))
+    # nothing is steered where no action differs from another, however much values do
+    steered = np.multiply(found.steering, value, out=np.zeros_like(found.steering), where=found.steering > 0.0)
+    return np.asarray(direct + 0.5 * game.discount * steered)
 
 
 def _row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.ndarray:
@@ -660,6 +672,8 @@ def _followed(
     pace: float,
 ) -> np.ndarray | None:
     """Iterate the comparison system until it has shrunk by `SHRUNK`; None if it stops on the way, shape (S,)."""
+    if pace < SLOWEST:
+        return None
     smallest = SHRUNK * float(distance.max())
     while distance.max() > smallest:
         following = np.minimum(distance, step(distance, change(distance)))
@@ -712,7 +726,8 @@ def _comparison(
         squared = (to_l2 * distance) ** 2
         if entropy:  # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
             spans = found.gap - found.q_span + slopes
-            loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
+            with np.errstate(divide="ignore", over="ignore"):  # infinite where a probability underflows
+                loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
         else:
             loss = 0.5 * radius * unbalanced + 0.5 * tau * squared
         return change(radius, loss)

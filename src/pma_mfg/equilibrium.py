@@ -20,6 +20,7 @@ from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Table
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays
 
 #: Step sizes at which a solution's fixed-point residual is reported, in units of 1 / rho.
@@ -30,6 +31,10 @@ SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
 CONTINUATION = 2
 #: at this residual.
 CONTINUATION_TOLERANCE = 1e-9
+#: A residual above this is no solution, however far rounding of q / rho goes.
+COARSEST = 1e-7
+#: Policy iterations after which a step that gains no more than rounding ends `best_response`.
+SETTLED = 50
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
 NEWTON_FORCING = 1e-4
 #: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
@@ -94,7 +99,7 @@ def solve(
         Uniform by default. Which equilibrium is found may depend on it when there are several.
     tolerance : float
         On sup_s ||Gamma_eta(pi)(s) - pi(s)||_1 at eta = 1 / rho; raised to the rounding error of q / rho if that is
-        more.
+        more, up to 1e-7.
     max_iterations : int
         PMA steps per step size.
 
@@ -118,17 +123,11 @@ def solve(
     """
     measure = 1.0 / regularizer.rho
     policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
-    # q is known to some units of its last place, and a policy moves by 1 / rho times that
-    size = np.abs(operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)).max()
-    tolerance = max(tolerance, 64.0 * np.finfo(float).eps * float(size) / regularizer.rho)
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    rounding = _rounding(q, regularizer)
+    tolerance = max(tolerance, min(rounding, COARSEST))
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
     history = [best_residual]
-    if not tolerance <= LARGEST_RESIDUAL:
-        raise ConvergenceError(
-            f"equilibrium.solve: no equilibrium can be told from others with {regularizer}: values of size {size:.2g} "
-            f"are rounded, which moves policies by {tolerance:.2g}; a stronger regularizer is needed",
-            history,
-        )
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     for attempt, multiple in enumerate(SOLVER_STEP_SIZES):
         policy = best_policy
@@ -150,9 +149,21 @@ def solve(
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
         f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method stopped at "
-        f"residual {best_residual:.2e}, tolerance {tolerance:g}",
+        f"residual {best_residual:.2e}, tolerance {tolerance:g}{_too_weak(rounding)}",
         history,
     )
+
+
+def _rounding(q: np.ndarray, regularizer: Regularizer) -> float:
+    """Return what rounding leaves of a policy's residual: q is known to some units of its last place, over rho."""
+    return 64.0 * EPSILON * float(np.abs(q).max()) / regularizer.rho
+
+
+def _too_weak(rounding: float) -> str:
+    """Return words on why no solution may be found, if that is rounding."""
+    if rounding <= COARSEST:
+        return ""
+    return f"; rewards are so large, or the regularizer so weak, that policies are known to {rounding:.1g} only"
 
 
 def _continued(game: Game, regularizer: Regularizer) -> np.ndarray | None:
@@ -286,11 +297,11 @@ def _played(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> tup
     """Return the best response to a mean field, the population after one step of it, and what rounding leaves."""
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     policy = best_response(transition, reward, game.discount, regularizer)
-    size = np.abs(operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)).max()
-    # as in `solve`: q is known to some units of its last place, and a policy moves by 1 / rho times that
-    rounding = 64.0 * np.finfo(float).eps * float(size) / regularizer.rho
+    rounding = _rounding(
+        operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer), regularizer
+    )
     updated = operators.population_update(game, mean_field, policy)
-    return policy, updated / updated.sum(), max(operators.STATIONARITY_TOLERANCE, rounding)
+    return policy, updated / updated.sum(), max(operators.STATIONARITY_TOLERANCE, min(rounding, COARSEST))
 
 
 def _finished(
@@ -470,16 +481,24 @@ def best_response(
         if regularizer is None:
             # keep the present action unless another is better by more than rounding: no cycling between ties
             held = (policy * q).sum(axis=1, keepdims=True)
-            rounding = 1e-13 * max(1.0, float(np.abs(q).max()))
+            rounding = 1e-13 * float(np.abs(q).max())
             greedy = np.eye(actions)[q.argmax(axis=1)]
             improved = np.where((q.max(axis=1, keepdims=True) > held + rounding), greedy, policy)
         else:
             improved = regularizer.best_response(q)
         history.append(operators.policy_distance(improved, policy))
+        # actions that tie next to rho, up to rounding: policies go on changing, their values do not
+        tied = regularizer is not None and len(history) > SETTLED and _gain(q, policy, regularizer) <= 0.0
         policy = improved
-        if history[-1] <= 1e-14 or (len(history) > 5 and history[-1] >= history[-2] and history[-1] <= 1e-9):
+        if tied or history[-1] <= 1e-14 or (len(history) > 5 and history[-1] >= history[-2] and history[-1] <= 1e-9):
             return policy
     raise ConvergenceError("equilibrium.best_response: policy iteration did not settle", history)
+
+
+def _gain(q: np.ndarray, policy: np.ndarray, regularizer: Regularizer) -> float:
+    """Return by how much the best response to q improves on a policy at the next step, beyond rounding."""
+    gain = regularizer.optimum(q) - (policy * q).sum(axis=1) - regularizer.value(policy)
+    return float(gain.max()) - 64.0 * EPSILON * (float(np.abs(q).max()) + regularizer.span(q.shape[1]))
 
 
 def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -> None:
@@ -553,9 +572,11 @@ def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
     for name, rows in (("policy", policy), ("mean_field", mean_field)):
         if rows.min() < -LARGEST_RESIDUAL or np.abs(rows.sum(axis=-1) - 1.0).max() > LARGEST_RESIDUAL:
             raise InputError(source, name, Description("something else"), "probabilities that sum to 1")
-    size = max(1.0, float(np.abs(arrays["q"]).max()), regularizer.strength)  # the unit of residuals that are rewards
-    found = residuals(game, policy, mean_field, regularizer)
-    worst = max(abs(value) / (size if name in ("bellman", "exploitability") else 1.0) for name, value in found.items())
+    # those in units of rewards are small next to values, not to 1
+    values = np.abs(operators.q_values(game, policy, mean_field, regularizer)).max()
+    units = dict.fromkeys(("bellman", "exploitability"), max(1.0, float(values), regularizer.span(game.n_actions)))
+    again = residuals(game, policy, mean_field, regularizer)
+    worst = max(abs(value) / units.get(name, 1.0) for name, value in again.items())
     if not worst <= LARGEST_RESIDUAL:
         allowed = f"an equilibrium of this very game (residuals below {LARGEST_RESIDUAL:g})"
         raise InputError(source, "residuals", worst, allowed)

@@ -124,8 +124,7 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularize
     game = game.dense(SOURCE)
     covariance = stationary_covariance(game, policy)
     mean_field = operators.stable_population(game, policy)
-    if not mean_field.min() > 0.0:
-        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
+    _check_visited(mean_field)
 
     def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centres, spread = m + covariance / (n_agents * m[:, None]), covariance / n_agents
@@ -135,6 +134,11 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularize
         return decision_process(game, *(_averaged(of, centres, spread) for of in families))
 
     return _settled_q(game, policy, regularizer, mean_field, conditional_tables)
+
+
+def _check_visited(mean_field: np.ndarray) -> None:
+    if not mean_field.min() > 0.0:
+        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
 
 
 def _averaged_functions(
@@ -208,9 +212,12 @@ def measured_q(
     ------
     ConvergenceError
         As `large_population_q`.
+    InputError
+        If the policy leaves a state empty.
     """
     game = game.dense(SOURCE)
     centre = operators.stable_population(game, policy)
+    _check_visited(centre)
     families = (
         (game.transition_features, averages.transition_remainders),
         (game.reward_features, averages.reward_remainders),
@@ -248,8 +255,7 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     mean_field = operators.stable_population(game, policy)
     if not game.reward_features.differentiable_at(mean_field):
         raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
-    if not mean_field.min() > 0.0:
-        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
+    _check_visited(mean_field)
     families = (game.transition_features, game.reward_features)
     gradients = [of.gradients(mean_field) for of in families]
     # of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature

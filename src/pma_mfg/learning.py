@@ -70,18 +70,24 @@ class Schedule:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError("Schedule", name, value, f"an integer >= {least}")
-        for name in ("step_size", "td_scale"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise InputError("Schedule", name, getattr(self, name), "a finite number > 0")
-        if not self.td_scale <= self.td_offset < np.inf:
-            raise InputError("Schedule", "td_offset", self.td_offset, f"a finite number >= td_scale = {self.td_scale}")
-        if not np.isfinite(self.start):
-            raise InputError("Schedule", "start", self.start, "a finite number")
+        if not 0.0 < self.step_size < np.inf:
+            raise InputError("Schedule", "step_size", self.step_size, "a finite number > 0")
+        _check_td("Schedule", self.td_scale, self.td_offset, self.start)
 
     @property
     def n_samples(self) -> int:
         """Environment steps of the whole run, K M_td (M_mix + 1)."""
         return self.n_epochs * self.n_updates * (self.n_waiting + 1)
+
+
+def _check_td(source: str, td_scale: float, td_offset: float, start: float) -> None:
+    """Refuse TD steps c / (m + m_0) that are not in (0, 1], with which estimates could grow for ever, or no start."""
+    if not 0.0 < td_scale < np.inf:
+        raise InputError(source, "td_scale", td_scale, "a finite number > 0")
+    if not td_scale <= td_offset < np.inf:
+        raise InputError(source, "td_offset", td_offset, f"a finite number >= td_scale = {td_scale}")
+    if not np.isfinite(start):
+        raise InputError(source, "start", start, "a finite number")
 
 
 def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
@@ -340,6 +346,7 @@ def ctd(
     checkpoints = checkpoints.astype(np.int64)
     if n_waiting < 0:
         raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
+    _check_td("learning.ctd", td_scale, td_offset, start)
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))

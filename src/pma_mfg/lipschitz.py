@@ -17,6 +17,7 @@ from scipy.linalg import helmert
 from scipy.sparse import csr_array
 
 from pma_mfg import operators, solvers
+from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
 from pma_mfg.games.model import Features, MeanFieldGame, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
@@ -26,6 +27,8 @@ from pma_mfg.regularizers import Mirror, Regularizer
 Kind = Literal["exact", "upper bound", "estimate"]
 #: Sums up to this many terms are spent on a game's constants where nobody has asked for them.
 LARGEST_EXACT = 10**8
+#: Least probability at which the KL step has a derivative in double precision: its inverse over eta must be finite.
+LEAST_KL = 1e-290
 
 #: Rows of a game's transition or reward as (base (n, D), terms (K, n, D), features): base + sum_k phi_k(mu) terms_k.
 Rows = tuple[np.ndarray, np.ndarray, Features]
@@ -394,7 +397,7 @@ def jacobian(
         eta > 0, or infinity for the best-response step.
     regularizer : Regularizer
     mirror : {"euclidean", "kl"}
-        As in `operators.mirror_ascent_step`; with "kl" the policy is to be positive.
+        As in `operators.mirror_ascent_step`; with "kl" the policy is to be above `LEAST_KL`.
     mean_field : ndarray, shape (S,), optional
         The stable population to follow, where the policy has several; that of `operators.stable_population` by default.
 
@@ -403,8 +406,15 @@ def jacobian(
     ndarray, shape (S (A-1), S (A-1))
         With the basis of `tangent_basis`, state by state. At a kink of a link there is no Jacobian: the mean of both
         sides is taken.
+
+    Raises
+    ------
+    InputError
+        With "kl", if an action has next to no probability: the step's slope there is 1 / policy.
     """
     game = game.dense("lipschitz.jacobian")
+    if mirror == "kl" and not (least := float(policy.min())) >= LEAST_KL:
+        raise InputError("lipschitz.jacobian", "policy", least, f'probabilities of {LEAST_KL:g} or more with "kl"')
     states, actions = policy.shape
     basis = tangent_basis(actions)
     count = states * (actions - 1)
@@ -415,8 +425,11 @@ def jacobian(
     q, d_q = q_derivative(game, policy, regularizer, d_policy, mean_field)
     updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    # Hessian of the mirror map where the step starts and where it ends
-    start, end = (1.0 / policy, 1.0 / updated) if mirror == "kl" else (1.0, 1.0)
+    # Hessian of the mirror map where the step starts and where it ends, there infinite where the end underflows
+    start, end = np.ones((2, 1, 1))
+    if mirror == "kl" and inverse_step > 0.0:
+        with np.errstate(divide="ignore", over="ignore"):
+            start, end = 1.0 / policy, 1.0 / updated
     weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
     push = d_q + inverse_step * start * d_policy
     mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]

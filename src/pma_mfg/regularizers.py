@@ -25,6 +25,8 @@ from pma_mfg.errors import InputError
 
 #: The mirror map of a proximal step, by the name of its divergence.
 Mirror = Literal["euclidean", "kl"]
+#: Rows of q this many times farther from zero than policies can tell, rho + 1/eta, are centred before a step.
+FAR = 1e6
 
 
 class Regularizer(Protocol):
@@ -141,8 +143,8 @@ class Entropy:
             return np.asarray(-self.strength * (np.log(u) + 1.0))
 
     def curvature(self, u: np.ndarray) -> np.ndarray:
-        """Return tau / u, shape (..., A)."""
-        with np.errstate(divide="ignore"):
+        """Return tau / u, shape (..., A); infinite where that is out of range."""
+        with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(self.strength / u)
 
     def span(self, n_actions: int) -> float:
@@ -177,6 +179,7 @@ class Entropy:
 
     def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Return softmax(q / tau), shape (..., A); with a floor, softmax(q / ((1 + kappa) tau)) where it binds."""
+        q = _centred(q, self.strength)
         return _with_floor(lambda kappa, q: softmax(q / ((1.0 + kappa) * self.strength), axis=-1), self, floor, q)
 
     def proximal_step(
@@ -193,6 +196,7 @@ class Entropy:
         solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory.md, section 2).
         """
         _check_step(self, policy, step_size, floor, mirror)
+        q = _centred(q, self.strength + 1.0 / step_size)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             tau = (1.0 + kappa) * self.strength
@@ -203,6 +207,16 @@ class Entropy:
             return np.asarray(softmax((step_size * q + _log(policy)) / (1.0 + step_size * tau), axis=-1))
 
         return _with_floor(kl if mirror == "kl" else euclidean, self, floor, q, policy)
+
+
+def _centred(q: np.ndarray, curvature: float) -> np.ndarray:
+    """Return q, the rows of which that are far from zero have their largest entry subtracted, shape (..., A).
+
+    A step is the same for q plus a constant, but q / rho is rounded next to that constant: by more than 1e-10 where |q|
+    exceeds `FAR` (rho + 1/eta). Other rows are returned bit by bit (docs/theory.md, section 3.6).
+    """
+    far = np.abs(q).max(axis=-1, keepdims=True) > FAR * curvature
+    return np.asarray(q - np.where(far, q.max(axis=-1, keepdims=True), 0.0)) if far.any() else q
 
 
 def _log(policy: np.ndarray) -> np.ndarray:
@@ -282,6 +296,7 @@ class Quadratic:
 
     def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Return sparsemax(q / rho), the projection of q / rho on the simplex, shape (..., A)."""
+        q = _centred(q, self.strength)
         return _with_floor(lambda kappa, q: _project(q / ((1.0 + kappa) * self.strength)), self, floor, q)
 
     def proximal_step(
@@ -298,6 +313,7 @@ class Quadratic:
         log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory.md, section 2).
         """
         _check_step(self, policy, step_size, floor, mirror)
+        q = _centred(q, self.strength + 1.0 / step_size)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             return _project((step_size * q + policy) / (1.0 + step_size * (1.0 + kappa) * self.strength))

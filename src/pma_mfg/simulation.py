@@ -325,10 +325,11 @@ def ergodic_averages(
     deviation, visits, second_moments, transition_sums, reward_sums = (total / n_steps for total in run(n_steps))
     # E[mu(s) x] = c(s) E[x] + E[x(s) x]
     moves = np.outer(centre, visits - centre) + second_moments
-    averages: list[np.ndarray] = []
-    with np.errstate(invalid="ignore"):
-        for (values, gradients), sums in zip(expansions, (transition_sums, reward_sums), strict=True):
-            averages.append(values + (moves @ gradients.T + sums) / visits[:, None])
+    share = np.where(visits > 0.0, visits, np.nan)[:, None]
+    averages = [
+        values + (moves @ gradients.T + sums) / share
+        for (values, gradients), sums in zip(expansions, (transition_sums, reward_sums), strict=True)
+    ]
     return ErgodicAverages(
         deviation=float(deviation[0]),
         mean_field=visits,

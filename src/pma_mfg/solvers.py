@@ -127,7 +127,11 @@ def discounted_sum(kernel: Table, discount: float, gain: np.ndarray) -> np.ndarr
     history = [float(np.abs(residual).max())]
     krylov = True
     while history[-1] > 8.0 * EPSILON * np.abs(value).max():
-        step = bicgstab(system, residual, rtol=1e-10, atol=0.0, maxiter=200)[0] if krylov else residual
+        step = residual
+        if krylov:
+            # in a unit of its own: SciPy takes small products of residuals for a breakdown
+            unit = 2.0 ** np.floor(np.log2(history[-1]))
+            step = unit * bicgstab(system, residual / unit, rtol=1e-10, atol=0.0, maxiter=200)[0]
         candidate_residual = residual_of(value + step)
         reached = float(np.abs(candidate_residual).max())
         if krylov and not reached <= 0.5 * history[-1]:
