@@ -1,9 +1,9 @@
-"""Slurm on this machine alone: a controller and one node on loopback, without systemd, an accounting database or cgroups.
+"""Slurm on this machine alone: a controller and one node on loopback, without systemd, accounting or cgroups.
 
     python tests/slurm/cluster.py make smoke PROFILE=slurm
 
-starts it, runs the command and stops it again. Needs root, and Debian's packages slurm-wlm and munge. The processes of a job
-find the configuration in /etc/slurm/slurm.conf only; a file there that is not from here is never touched.
+starts it, runs the command and stops it again. Needs root, and Debian's packages slurm-wlm and munge. The processes of
+a job find the configuration in /etc/slurm/slurm.conf only; a file there that is not from here is never touched.
 """
 
 from __future__ import annotations
@@ -123,9 +123,10 @@ def cluster(log: Path) -> Iterator[None]:
         key.chmod(0o600)
         for path in (key, key.parent):
             os.chown(path, account.pw_uid, account.pw_gid)
-        own = [f"--{name}={folder}/munge/{name.split('-')[0]}" for name in ("key-file", "pid-file", "seed-file", "socket")]
+        files = {"key-file": key, "socket": key.with_name("socket")}
+        files |= {f"{name}-file": key.with_name(name) for name in ("log", "pid", "seed")}
         stack.enter_context(environment(PATH=PATH))
-        start("munged", "--foreground", f"--log-file={folder}/munge/log", *own, user="munge")
+        start("munged", "--foreground", *(f"--{name}={path}" for name, path in files.items()), user="munge")
         answers("munge", "--no-input", f"--socket={folder}/munge/socket")
 
         CONFIGURATION.parent.mkdir(exist_ok=True)

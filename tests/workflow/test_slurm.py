@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from tests.slurm import cluster
-
-from pma_mfg import compilation, kernels
 
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(bool(cluster.missing()), reason=f"no Slurm: {cluster.missing()}"),
 ]
-RESULTS = "results/smoke"
 #: Seconds for a run on a machine that is busy with other things.
 PATIENCE = 7200
+RESULTS = "results/slurm"
+PROFILE = "profiles/slurm/config.yaml"
+RUN = ("workflow/run.py",)
+SNAKEMAKE = ("-m", "snakemake", "--configfile")
+CONFIG = f"""\
+seed: 1
+results: {RESULTS}
+figures: {RESULTS}/figures
+games:
+  own:
+    file: own.py
+    regularizer: entropy
+    strength: 0.5
+"""
+#: A game whose job, and no other process that reads the file, first does something else.
+GAME = """
+import pathlib, sys, time
+import numpy as np
+
+if "validate" in sys.argv:
+    {}
+
+discount = 0.5
+state_labels = action_labels = ("left", "right")
+
+def transition(mean_field):
+    return np.full((2, 2, 2), 0.5)
+
+def reward(mean_field):
+    return -np.outer(mean_field, np.ones(2))
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,25 +58,81 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def through_slurm(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run workflow/run.py in a copy of the repository with the cluster's profile."""
-    command = [sys.executable, "workflow/run.py", *arguments, "--workflow-profile", "profiles/slurm"]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), **environment}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+def through_slurm(folder: Path, *command: str, **variables: str) -> tuple[int, str]:
+    """Run a command with the cluster's profile in a copy of the repository; return exit code and output."""
+    done = subprocess.run(
+        [sys.executable, *command, "--workflow-profile", "profiles/slurm"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src"), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
     )
+    return done.returncode, done.stdout
 
 
-def submitted(column: str) -> set[str]:
-    """What squeue tells of all jobs that Slurm has seen, in one of its columns."""
-    return set(subprocess.check_output(["squeue", "--states=all", "--noheader", f"--format={column}"], text=True).split())
+def jobs(columns: str) -> list[str]:
+    """What Slurm knows of the jobs that it has had, the last one first."""
+    command = ["squeue", "--states=all", "--noheader", "--sort=-i", f"--format={columns}"]
+    return subprocess.check_output(command, text=True).splitlines()
+
+
+def log_of_failure(output: str) -> str:
+    """The log of the first Slurm job that failed, found where the output says that it is."""
+    named = re.search(r"\(log: (\S+/slurm_logs/\S+\.log)\)", output)
+    assert named is not None, output[-3000:]
+    return Path(named[1]).read_text()
 
 
 def test_smoke_through_slurm_gives_bitwise_the_tables_and_claims_of_a_local_run(smoke: Path, fresh_copy: Path) -> None:
-    done = through_slurm(fresh_copy, "config/smoke.yaml")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert len(re.findall("has been submitted with SLURM jobid", done.stderr)) > 10
-    tables = sorted(path.name for path in (smoke / RESULTS / "tables").iterdir())
-    assert tables == sorted(path.name for path in (fresh_copy / RESULTS / "tables").iterdir())
-    for name in [f"tables/{table}" for table in tables] + ["claims.json"]:
-        assert (smoke / RESULTS / name).read_bytes() == (fresh_copy / RESULTS / name).read_bytes(), name
+    code, output = through_slurm(fresh_copy, *RUN, "config/smoke.yaml")
+    assert code == 0, output[-3000:]
+    assert output.count("submitted with SLURM jobid") > 10
+    local, remote = smoke / "results/smoke", fresh_copy / "results/smoke"
+    tables = sorted(path.name for path in (local / "tables").iterdir())
+    assert tables == sorted(path.name for path in (remote / "tables").iterdir())
+    for name in (*(f"tables/{table}" for table in tables), "claims.json"):
+        assert (local / name).read_bytes() == (remote / name).read_bytes(), name
+
+
+def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy: Path) -> None:
+    # more than the first attempt's 1000 MB, less than the second's, for long enough to be seen by the poll of a second
+    (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(150_000_000)\n    time.sleep(5)"))
+    (fresh_copy / "own.yaml").write_text(CONFIG)
+    variables = {"SBATCH_PARTITION": "other", "SBATCH_ACCOUNT": "math"}
+    code, output = through_slurm(fresh_copy, *SNAKEMAKE, "own.yaml", f"{RESULTS}/games/own.npz", **variables)
+    assert code == 0, output[-3000:]
+    assert (fresh_copy / RESULTS / "games/own.npz").exists()
+    assert "Make the game own" in output
+    assert re.search("SLURM status is: '(FAILED|OUT_OF_MEMORY)'", output)
+    assert "exceeded memory limit" in log_of_failure(output)
+    # one variable each names partition and account, which are not the defaults
+    assert jobs("%T %m %P %a")[:2] == ["COMPLETED 2000M other math", "FAILED 1000M other math"]
+
+
+def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command_then_completes(
+    fresh_copy: Path,
+) -> None:
+    hold = fresh_copy / "hold"
+    hold.touch()
+    waiting = f"while pathlib.Path({str(hold)!r}).exists():\n        time.sleep(0.2)"
+    (fresh_copy / "own.py").write_text(GAME.format(waiting))
+    (fresh_copy / "own.yaml").write_text(CONFIG)
+    profile = fresh_copy / PROFILE
+    allowed = profile.read_text()
+    short = re.sub(r"runtime: .*", "runtime: 1", re.sub(r"retries: \d", "retries: 0", allowed))
+    profile.write_text(short)
+    command = (*SNAKEMAKE, "own.yaml", f"{RESULTS}/games/own.npz")
+    code, output = through_slurm(fresh_copy, *command)
+    assert code != 0
+    assert "Make the game own" in output
+    assert "SLURM status is: 'TIMEOUT'" in output
+    assert "DUE TO TIME LIMIT" in log_of_failure(output)
+    assert not (fresh_copy / RESULTS / "games/own.npz").exists()
+
+    hold.unlink()
+    profile.write_text(allowed)
+    code, output = through_slurm(fresh_copy, *command)
+    assert code == 0, output[-3000:]
+    assert (fresh_copy / RESULTS / "games/own.npz").exists()
