@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test figure-baselines test-interop test-slurm docs bench environment lock clean
+.PHONY: help replicate smoke figures report test figure-baselines test-interop test-slurm docs bench scaling environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -78,6 +78,10 @@ bench: .venv-bench/.installed ## Time the simulator and the solvers against thei
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/solvers.py
+
+# Of the finished full replication the times and memory of every rule are told too.
+scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
+	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt

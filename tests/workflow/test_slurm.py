@@ -20,8 +20,8 @@ pytestmark = [
 PATIENCE = 7200
 RESULTS = "results/slurm"
 PROFILE = "profiles/slurm/config.yaml"
-RUN = ("workflow/run.py",)
-SNAKEMAKE = ("-m", "snakemake", "--configfile")
+GAME_FILE = f"{RESULTS}/games/own.npz"
+MAKE_GAME = ("-m", "snakemake", GAME_FILE, "--configfile", "own.yaml")
 CONFIG = f"""\
 seed: 1
 results: {RESULTS}
@@ -86,7 +86,7 @@ def log_of_failure(output: str) -> str:
 
 
 def test_smoke_through_slurm_gives_bitwise_the_tables_and_claims_of_a_local_run(smoke: Path, fresh_copy: Path) -> None:
-    code, output = through_slurm(fresh_copy, *RUN, "config/smoke.yaml")
+    code, output = through_slurm(fresh_copy, "workflow/run.py", "config/smoke.yaml")
     assert code == 0, output[-3000:]
     assert output.count("submitted with SLURM jobid") > 10
     local, remote = smoke / "results/smoke", fresh_copy / "results/smoke"
@@ -101,9 +101,9 @@ def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy
     (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(150_000_000)\n    time.sleep(5)"))
     (fresh_copy / "own.yaml").write_text(CONFIG)
     variables = {"SBATCH_PARTITION": "other", "SBATCH_ACCOUNT": "math"}
-    code, output = through_slurm(fresh_copy, *SNAKEMAKE, "own.yaml", f"{RESULTS}/games/own.npz", **variables)
+    code, output = through_slurm(fresh_copy, *MAKE_GAME, **variables)
     assert code == 0, output[-3000:]
-    assert (fresh_copy / RESULTS / "games/own.npz").exists()
+    assert (fresh_copy / GAME_FILE).exists()
     assert "Make the game own" in output
     assert re.search("SLURM status is: '(FAILED|OUT_OF_MEMORY)'", output)
     assert "exceeded memory limit" in log_of_failure(output)
@@ -123,16 +123,15 @@ def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command
     allowed = profile.read_text()
     short = re.sub(r"runtime: .*", "runtime: 1", re.sub(r"retries: \d", "retries: 0", allowed))
     profile.write_text(short)
-    command = (*SNAKEMAKE, "own.yaml", f"{RESULTS}/games/own.npz")
-    code, output = through_slurm(fresh_copy, *command)
+    code, output = through_slurm(fresh_copy, *MAKE_GAME)
     assert code != 0
     assert "Make the game own" in output
     assert "SLURM status is: 'TIMEOUT'" in output
     assert "DUE TO TIME LIMIT" in log_of_failure(output)
-    assert not (fresh_copy / RESULTS / "games/own.npz").exists()
+    assert not (fresh_copy / GAME_FILE).exists()
 
     hold.unlink()
     profile.write_text(allowed)
-    code, output = through_slurm(fresh_copy, *command)
+    code, output = through_slurm(fresh_copy, *MAKE_GAME)
     assert code == 0, output[-3000:]
-    assert (fresh_copy / RESULTS / "games/own.npz").exists()
+    assert (fresh_copy / GAME_FILE).exists()
