@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,23 +165,20 @@ def exponent(sizes: Sequence[float], times: Sequence[np.ndarray]) -> tuple[Estim
     return fitted, float(np.log(largest / last) / np.log(sizes[-1] / sizes[-2]))
 
 
-def exponents() -> list[str]:
-    """Return the table of exponents."""
+def exponents() -> Iterator[str]:
+    """Yield the table of exponents, line by line as they are measured."""
     names = {"n_states": "S", "n_actions": "A", "n_agents": "N"}
-    lines = [
-        "| operation | rules | in | from … to | exponent (95 % interval) | at the large end | time at the large end |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    yield "| operation | rules | in | from … to | exponent (95 % interval) | at the large end | time at the large end |"
+    yield "|---|---|---|---|---|---|---|"
     for operation, (make, rules, sweeps) in OPERATIONS.items():
         for argument, sizes in sweeps.items():
             times = seconds([make(**{argument: size}) for size in sizes])
             fitted, end = exponent(sizes, times)
-            lines.append(
+            yield (
                 f"| {operation} | {rules} | {names[argument]} | {sizes[0]:,} … {sizes[-1]:,} | "
                 f"{fitted.value:.2f} ({fitted.low:.2f} … {fitted.high:.2f}) | {end:.2f} | "
                 f"{duration(float(np.median(times[-1])))} |"
             )
-    return lines
 
 
 def duration(amount: float) -> str:
@@ -312,23 +309,28 @@ def rules(run: Path) -> list[str]:
     return [*lines, f"| all | {len(table)} | {duration(total)} | | | {table['memory'].max():,.0f} MiB | |"]
 
 
+def page(settings: dict[str, Any], run: Path | None) -> Iterator[str]:
+    """Yield the page, line by line."""
+    yield (
+        f"Written by `benchmarks/scaling.py` (`make scaling`): processor times, median of {REPEATS} rounds in which "
+        "the sizes take turns; other sizes S = 10, A = 3, N = 10⁶ for a shared policy and 10⁴ for independent "
+        "learners, S = 5 for moments, S = 3 and N = 20 for the exact game. The exponent is the slope of log time "
+        "against log size over all sizes, its interval a bootstrap over the rounds: it holds timing noise, and not "
+        "that the line may be bent, for which the exponent between the two largest sizes stands beside it.\n"
+    )
+    yield from exponents()
+    yield "\nSamples are those of the schedules, times those of a step in the game that is named.\n"
+    yield from large_runs(settings)
+    if run is not None:
+        yield f"\nOf the jobs of `{run}`, by the benchmark files that Snakemake wrote:\n"
+        yield from rules(run)
+
+
 def main() -> None:
     """Print the page."""
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    page = [
-        f"Written by `benchmarks/scaling.py` (`make scaling`): processor times, median of {REPEATS} rounds in which "
-        "the sizes take turns; other sizes S = 10, A = 3, N = 10⁶ for a shared policy and 10⁴ for independent "
-        "learners, S = 5 for moments, N = 20 for the exact game. The exponent is the slope of log time against log "
-        "size over all sizes, its interval a bootstrap over the rounds: it holds timing noise, and not that the line "
-        "may be bent, for which the exponent between the two largest sizes stands beside it.",
-        "",
-        *exponents(),
-        "",
-        *large_runs(settings),
-    ]
-    if len(sys.argv) > 1:
-        page += ["", f"Of the jobs of `{sys.argv[1]}`, by its benchmark files:", "", *rules(Path(sys.argv[1]))]
-    print("\n".join(page))
+    for line in page(settings, Path(sys.argv[1]) if len(sys.argv) > 1 else None):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
