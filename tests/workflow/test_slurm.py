@@ -97,8 +97,8 @@ def test_smoke_through_slurm_gives_bitwise_the_tables_and_claims_of_a_local_run(
 
 
 def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy: Path) -> None:
-    # more than the first attempt's 1000 MB, less than the second's, for long enough to be seen by the poll of a second
-    (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(150_000_000)\n    time.sleep(5)"))
+    # more than the first attempt's 1500 MB, less than the second's, for long enough to be seen by the poll of a second
+    (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(250_000_000)\n    time.sleep(5)"))
     (fresh_copy / "own.yaml").write_text(CONFIG)
     variables = {"SBATCH_PARTITION": "other", "SBATCH_ACCOUNT": "math"}
     code, output = through_slurm(fresh_copy, *MAKE_GAME, **variables)
@@ -108,7 +108,7 @@ def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy
     assert re.search("SLURM status is: '(FAILED|OUT_OF_MEMORY)'", output)
     assert "exceeded memory limit" in log_of_failure(output)
     # one variable each names partition and account, which are not the defaults
-    assert jobs("%T %m %P %a")[:2] == ["COMPLETED 2000M other math", "FAILED 1000M other math"]
+    assert jobs("%T %m %P %a")[:2] == ["COMPLETED 3000M other math", "FAILED 1500M other math"]
 
 
 def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command_then_completes(
