@@ -181,9 +181,14 @@ def exponents() -> Iterator[str]:
             )
 
 
+def hours(amount: float) -> str:
+    """Return seconds as core-hours with two digits."""
+    return f"{amount / 3600.0:,.0f}" if amount >= 36_000.0 else f"{amount / 3600.0:.2g}"
+
+
 def duration(amount: float) -> str:
     """Return seconds in a unit that suits them."""
-    for unit, name in ((3600.0, "h"), (1.0, "s"), (1e-3, "ms")):
+    for unit, name in ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms")):
         if amount >= unit:
             return f"{amount / unit:,.3g} {name}"
     return f"{amount * 1e6:,.3g} µs"
@@ -247,7 +252,7 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
             samples, more = (schedule(value).n_samples for value in (epsilon, epsilon / 2.0))
             lines.append(
                 f"| `{name}`, {of} | {epsilon:g} | {samples:.2g} | {np.log2(more / samples):.2f} | "
-                f"{samples * step / 3600.0:.2g} |"
+                f"{hours(samples * step)} |"
             )
 
     for name, tuned in sweep["games"].items():
@@ -273,40 +278,51 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
         "",
         f"| {title} | steps | core-hours |",
         "|---|---|---|",
-        f"| K and M_td as configured | {configured:.2g} | {configured * step / 3600.0:.2g} |",
+        f"| K and M_td as configured | {configured:.2g} | {hours(configured * step)} |",
     ]
     for epsilon in (0.1, 0.01, 0.001):
         steps = case.practical(many, epsilon).n_samples
-        lines.append(f"| schedule for ε = {epsilon:g} | {steps:.2g} | {steps * step / 3600.0:.2g} |")
+        lines.append(f"| schedule for ε = {epsilon:g} | {steps:.2g} | {hours(steps * step)} |")
     return lines
 
 
-def rules(run: Path) -> list[str]:
-    """Return what each rule of a finished run took, and what a thousand games would, as tables."""
+def rules(run: Path, names: Sequence[str]) -> list[str]:
+    """Return what each rule of a finished run took, and would take for a thousand games, as a table.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the results.
+    names : sequence of str
+        Of the games.
+    """
     found = []
     for path in sorted((run / "benchmarks").rglob("*.tsv")):
-        rule = path.relative_to(run / "benchmarks").parts[0].removesuffix(".tsv")
         job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+        rule = path.relative_to(run / "benchmarks").parts[0].removesuffix(".tsv")
+        games_named = [] if rule == "table" else [name for name in names if f"{path.stem}_".startswith(f"{name}_")]
         # a job that ends before its first sample has no processor time and no memory
-        found.append((rule, job["cpu_time"], job["s"], job["max_rss"]))
+        found.append((rule, max(games_named, key=len, default=None), job["cpu_time"], job["max_rss"]))
     if not found:
         raise SystemExit(f"error: {run / 'benchmarks'}: no times of a finished run; make replicate writes them")
-    table = pd.DataFrame(found, columns=["rule", "cpu", "wall", "memory"])
-    total = table["cpu"].sum()
-    by_rule = table.groupby("rule").agg(
-        jobs=("cpu", "size"), cpu=("cpu", "sum"), longest=("cpu", "max"), memory=("memory", "max"), each=("cpu", "mean")
-    )
-    by_rule = by_rule.sort_values("cpu", ascending=False)
+    table = pd.DataFrame(found, columns=["rule", "game", "cpu", "memory"])
     lines = [
-        "| step | jobs | processor time | share | longest job | most memory | core-hours of 1000 such jobs |",
+        "| step | jobs | processor time | share | longest job | most memory | core-hours of 1000 games |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {rule} | {row.jobs:.0f} | {duration(row.cpu)} | {100 * row.cpu / total:.1f} % | {duration(row.longest)} | "
-        f"{row.memory:,.0f} MiB | {row.each / 3.6:.2g} |"
-        for rule, row in by_rule.iterrows()
-    ]
-    return [*lines, f"| all | {len(table)} | {duration(total)} | | | {table['memory'].max():,.0f} MiB | |"]
+    thousand, total = 0.0, table["cpu"].sum()
+    by_rule = sorted(table.groupby("rule"), key=lambda item: -item[1]["cpu"].sum())
+    for rule, jobs in by_rule:
+        cost = 0.0
+        if n_games := jobs["game"].nunique():
+            cost = 1000.0 * jobs["cpu"].sum() / n_games
+            thousand += cost
+        lines.append(
+            f"| {rule} | {len(jobs)} | {duration(jobs['cpu'].sum())} | {100 * jobs['cpu'].sum() / total:.1f} % | "
+            f"{duration(jobs['cpu'].max())} | {jobs['memory'].max():,.0f} MiB | {hours(cost) if cost else ''} |"
+        )
+    memory = table["memory"].max()
+    return [*lines, f"| all | {len(table)} | {duration(total)} | | | {memory:,.0f} MiB | {hours(thousand)} |"]
 
 
 def page(settings: dict[str, Any], run: Path | None) -> Iterator[str]:
@@ -323,7 +339,7 @@ def page(settings: dict[str, Any], run: Path | None) -> Iterator[str]:
     yield from large_runs(settings)
     if run is not None:
         yield f"\nOf the jobs of `{run}`, by the benchmark files that Snakemake wrote:\n"
-        yield from rules(run)
+        yield from rules(run, list(settings["games"]))
 
 
 def main() -> None:

@@ -132,9 +132,15 @@ def test_every_rule_that_computes_belongs_to_a_measured_operation() -> None:
 
 def test_costs_are_told_rule_by_rule(tmp_path: Path) -> None:
     bench = load(SCALING)
-    for rule, job, cpu in (("ctd", "a", "30.0"), ("ctd", "b", "10.0"), ("game", "a", "-")):
+    for rule, job, cpu in (
+        ("ctd", "a_10", 30.0),
+        ("ctd", "a_b_10", 12.0),
+        ("ctd", "a_b_20", 18.0),
+        ("table", "c", "-"),
+    ):
         path = tmp_path / "benchmarks" / rule / f"{job}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tmax_rss\tcpu_time\n50.0\t200.0\t{cpu}\n")
-    lines = bench["rules"](tmp_path)
-    assert "| ctd | 2 | 40 s | 100.0 % | 30 s | 200 MiB | 5.6 |" in lines  # 20 s each are 5.6 core-hours of a thousand
+    lines = bench["rules"](tmp_path, ["a", "a_b"])
+    assert "| ctd | 3 | 1 min | 100.0 % | 30 s | 200 MiB | 8.3 |" in lines  # 30 s for each of two games
+    assert lines[-1] == "| all | 4 | 1 min | | | 200 MiB | 8.3 |"
