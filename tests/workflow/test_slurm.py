@@ -98,7 +98,7 @@ def test_smoke_through_slurm_gives_bitwise_the_tables_and_claims_of_a_local_run(
 
 def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy: Path) -> None:
     # more than the first attempt's 1500 MB, less than the second's, for long enough to be seen by the poll of a second
-    (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(250_000_000)\n    time.sleep(5)"))
+    (fresh_copy / "own.py").write_text(GAME.format("held = np.ones(250_000_000)\n    time.sleep(5)\n    del held"))
     (fresh_copy / "own.yaml").write_text(CONFIG)
     variables = {"SBATCH_PARTITION": "other", "SBATCH_ACCOUNT": "math"}
     code, output = through_slurm(fresh_copy, *MAKE_GAME, **variables)
