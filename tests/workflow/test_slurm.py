@@ -121,7 +121,8 @@ def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command
     (fresh_copy / "own.yaml").write_text(CONFIG)
     profile = fresh_copy / PROFILE
     allowed = profile.read_text()
-    short = re.sub(r"runtime: .*", "runtime: 1", re.sub(r"retries: \d", "retries: 0", allowed))
+    # long enough for the Snakemakes before the job to start: srun gives no step to a job whose time is over
+    short = re.sub(r"runtime: .*", "runtime: 2", re.sub(r"retries: \d", "retries: 0", allowed))
     profile.write_text(short)
     code, output = through_slurm(fresh_copy, *MAKE_GAME)
     assert code != 0
