@@ -6,8 +6,8 @@ drifts bends no line. Times are processor times of this process. Nothing is asse
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/scaling.py results/full
 
-takes the rules' own times and memory from the benchmark files of a finished run of config/config.yaml. With more threads
-the linear algebra library's waiting would count as processor time.
+takes the rules' own times and memory from the benchmark files of a finished run of config/config.yaml. With more
+threads the linear algebra library's waiting would count as processor time.
 """
 
 from __future__ import annotations
