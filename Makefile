@@ -1,13 +1,14 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop fuzz docs bench environment lock clean
+.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz docs bench scaling environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
 PYTHON ?=
-# What `make replicate` runs.
+# What `make replicate` runs, and where: PROFILE=slurm is a cluster, see docs/cluster.md.
 CONFIG ?= config/config.yaml
+PROFILE ?= default
 # How long each of the two coverage-guided fuzzers of `make fuzz` runs.
 SECONDS ?= 600
 # Only `make lock` needs uv; it is never needed to run or to test anything.
@@ -30,10 +31,10 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
 replicate: environment ## Run the full replication into results/ and figures/, or another one: CONFIG=config/example.yaml
-	@$(BIN)/python workflow/run.py '$(CONFIG)'
+	@$(BIN)/python workflow/run.py '$(CONFIG)' --workflow-profile profiles/$(PROFILE)
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
-	@$(BIN)/python workflow/run.py config/smoke.yaml
+	@$(BIN)/python workflow/run.py config/smoke.yaml --workflow-profile profiles/$(PROFILE)
 
 figures: environment ## Draw the figures of a finished run again, from its tables, or of another one: CONFIG=config/smoke.yaml
 	@$(BIN)/pma-mfg figures '$(CONFIG)'
@@ -47,7 +48,7 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long and not slurm'
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
 
 test-long: environment ## Run the tests that take many minutes or hours
@@ -81,10 +82,17 @@ test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (ins
 	@echo 'Installing the other libraries into .venv-interop (some minutes)'
 	@$(BIN)/python -m pip --python .venv-interop/bin/python install -qq -r tests/interop/requirements.txt && touch $@
 
+test-slurm: environment ## Test the pipeline through a real Slurm on this machine (as root, with slurm-wlm and munge installed)
+	$(BIN)/pytest -q -n 0 -m slurm tests/workflow/test_slurm.py
+
 bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/solvers.py
+
+# Of the finished full replication the times and memory of every rule are told too.
+scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
+	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt

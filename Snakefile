@@ -20,6 +20,14 @@ include: "workflow/rules/comparison.smk"
 include: "workflow/rules/results.smk"
 
 
+# seconds each, at the end: on a cluster they run where the command was typed
+localrules:
+    table,
+    claims,
+    findings,
+    figure,
+
+
 rule all:
     default_target: True
     input:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ from tests.statistical import Level
 
 from pma_mfg import kernels, operators, simulation, solvers
 
-SIMULATOR, SOLVERS = (
-    Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py" for name in ("simulator", "solvers")
+SIMULATOR, SOLVERS, SCALING = (
+    Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py" for name in ("simulator", "solvers", "scaling")
 )
 
 
@@ -93,3 +94,56 @@ def test_a_game_of_every_kind_is_measured() -> None:
     assert abs(found["exploitability"]) < 1e-11
     assert bench["torus_walk"](5).is_sparse
     assert set(found) >= {"operator_s", "solve_s", "iterations", "peak_MiB", "ratio", "plain_updates", "anderson_steps"}
+
+
+def test_a_power_of_the_size_has_its_exponent_within_the_interval() -> None:
+    bench = load(SCALING)
+    rng, sizes = np.random.default_rng(0), [10, 20, 40, 80]
+    times = [1e-6 * size**1.7 * rng.lognormal(sigma=0.05, size=7) for size in sizes]
+    fitted, end = bench["exponent"](sizes, times)
+    # noise of 5 % in medians of 7: the exponent is known to 0.01, and that of two sizes to 0.05; five times that
+    assert fitted.low <= 1.7 <= fitted.high
+    assert abs(fitted.value - 1.7) < 0.05
+    assert abs(end - 1.7) < 0.25
+
+
+def test_the_sizes_of_a_sweep_take_turns() -> None:
+    bench = load(SCALING)
+    called: list[str] = []
+
+    def run(name: str) -> Any:
+        def spend(count: int) -> None:
+            called.append(name)
+            sum(range(200_000 * count))
+
+        return spend
+
+    bench["seconds"].__globals__["LEAST"] = 1e-4
+    times = bench["seconds"]([run("small"), run("large")], 3)
+    assert called[-6:] == ["small", "large"] * 3
+    assert all((group > 0).all() for group in times)
+
+
+def test_every_rule_that_computes_belongs_to_a_measured_operation() -> None:
+    bench = load(SCALING)
+    source = "".join(path.read_text() for path in (SCALING.parents[1] / "workflow/rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):", source, re.MULTILINE))
+    told = {rule for _, names, _ in bench["OPERATIONS"].values() for rule in names.split(", ")}
+    assert told <= rules
+    assert rules - told == {"game", "game_functions", "warm_up", "table", "claims", "findings", "figure"}
+
+
+def test_costs_are_told_rule_by_rule(tmp_path: Path) -> None:
+    bench = load(SCALING)
+    for rule, job, cpu in (
+        ("ctd", "a_10", 30.0),
+        ("ctd", "a_b_10", 12.0),
+        ("ctd", "a_b_20", 18.0),
+        ("table", "c", "-"),
+    ):
+        path = tmp_path / "benchmarks" / rule / f"{job}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\tcpu_time\n50.0\t200.0\t{cpu}\n")
+    lines = bench["rules"](tmp_path, ["a", "a_b"])
+    assert "| ctd | 3 | 1 min | 100.0 % | 30 s | 200 MiB | 8.3 |" in lines  # 30 s for each of two games
+    assert lines[-1] == "| all | 4 | 1 min | | | 200 MiB | 8.3 |"
