@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.references import family_game, left_eigenvector, lumped_chain, random_policy
+from tests.references import family_game, frozen_game, left_eigenvector, lumped_chain, random_policy
 
-from pma_mfg import certificates, equilibrium, learning, lipschitz, operators, sweeps, td_moments
+from pma_mfg import certificates, equilibrium, games, learning, lipschitz, operators, sweeps, td_moments
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.learning import Schedule
@@ -466,3 +466,71 @@ def test_learning_starts_from_the_stated_q():
 def test_one_action_needs_no_learning():
     game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
     assert learning.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).n_samples == 2
+
+
+# --- the practical schedule
+
+
+@pytest.mark.parametrize("epsilon", [0.4, 0.03, 1e-4])
+def test_the_practical_schedule_takes_the_fewest_steps_of_section_10_6(epsilon):
+    regularizer, policy, step_size = Entropy(0.3), PLANTED.planted.policy, 3.0
+    found = learning.practical_schedule(PLANTED, regularizer, policy, step_size, epsilon, 2.5, 1.5)
+    rate = np.abs(np.linalg.eigvals(lipschitz.jacobian(PLANTED, policy, step_size, regularizer))).max()
+    assert rate**found.n_epochs <= epsilon / 2 < rate ** (found.n_epochs - 1)
+    assert found.n_updates - 1 < (2.5 / epsilon) ** 2 <= found.n_updates
+    assert found.n_waiting - 1 < 1.5 * np.log(1 / epsilon) <= found.n_waiting
+    visits = PLANTED.planted.mean_field[:, None] * policy
+    # the stable population is solved to 1e-13, and the steps begin with 1: c = m_0
+    assert found.td_scale == pytest.approx(1 / (0.5 * visits.min()), rel=1e-11)
+    assert found.td_offset == found.td_scale
+    assert found.step_size == step_size
+    assert found.start == learning.td_start(PLANTED, regularizer)
+
+
+def test_a_schedule_makes_an_epoch_and_an_update_and_waits_only_where_it_is_told():
+    # one action: PMA is constant, its rate 0
+    game = family_game("affine", n_actions=1, K_a=0.0, L_a=0.0)
+    found = learning.practical_schedule(game, Entropy(1.0), np.ones((4, 1)), 1.0, 0.9, 1e-3, 0.0)
+    assert (found.n_epochs, found.n_updates, found.n_waiting) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)], ids=str)
+def test_learning_starts_from_the_value_of_the_middle_reward_with_the_largest_h(regularizer):
+    rewards = np.array([[-1.0, 0.5], [0.25, 3.0]])
+    game = frozen_game(np.full((2, 2, 2), 0.5), rewards, 0.8)
+    start, h_max = learning.td_start(game, regularizer), float(regularizer.value(np.array([0.5, 0.5])))
+    # a Q that is the same everywhere obeys Q = r + gamma (Q + h)
+    assert start == pytest.approx(1.0 + 0.8 * (start + h_max), rel=1e-14)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -0.1, 1.0, np.nan])
+def test_an_accuracy_outside_the_unit_interval_is_refused(epsilon):
+    with pytest.raises(InputError, match=r"epsilon: got .* expected a number in \(0, 1\)"):
+        learning.practical_schedule(PLANTED, Entropy(0.3), PLANTED.planted.policy, 3.0, epsilon, 1.0, 1.0)
+
+
+def test_a_step_size_at_which_pma_does_not_contract_has_no_practical_schedule():
+    # the uniform policy, where attraction gives the best response an eigenvalue above 1 (section 6.4): no step helps
+    game = games.make("coordination", n_states=2, discount=0.5, attraction=20.0)
+    for step_size, message in ((1e3, r"spectral radius [1-9]"), (1e-9, r"spectral radius 1\.000 < 1")):
+        with pytest.raises(InputError, match=r"step_size: .*PMA contracts \(" + message):
+            learning.practical_schedule(game, Entropy(1.0), np.full((2, 2), 0.5), step_size, 0.1, 1.0, 1.0)
+
+
+def test_td_learning_has_no_step_for_a_policy_that_leaves_out_an_action():
+    with pytest.raises(InputError, match="visits every state and action"):
+        learning.td_scale(PLANTED, np.tile([1.0, 0.0], (3, 1)))
+
+
+def test_a_negative_waiting_time_is_refused():
+    with pytest.raises(InputError, match="n_waiting: got -1, expected an integer >= 0"):
+        learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, -1, 1.0, 1.0, np.random.default_rng(0))
+
+
+# --- the constants of the theorem's schedule
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, np.nan])
+def test_an_accuracy_that_is_not_positive_has_no_schedule_of_the_theorem(epsilon):
+    with pytest.raises(InputError, match=r"epsilon: got .* expected a number > 0"):
+        learning.theorem_schedule(CERTIFIED, Entropy(0.3), 1.0, epsilon)
