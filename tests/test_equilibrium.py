@@ -452,7 +452,7 @@ def test_a_population_of_an_equilibrium_that_pma_leaves_is_kept_and_found_from_n
     kept = equilibrium.from_population(game, regularizer, uniform)
     assert kept.iterations == 0
     np.testing.assert_array_equal(kept.mean_field, uniform)
-    found = equilibrium.from_population(game, regularizer, uniform + [0.01, 0.0, -0.01])
+    found = equilibrium.from_population(game, regularizer, uniform + np.array([0.01, 0.0, -0.01]))
     np.testing.assert_allclose(found.mean_field, uniform, rtol=0, atol=1e-12)  # residual 1e-13 over a slope of some 10
     assert 1 < found.iterations < 8  # Newton's method squares an error of 1e-2
     assert found.iterations == len(found.history) - 1
@@ -476,7 +476,9 @@ def test_a_population_leads_to_an_equilibrium_from_the_corners(name, regularizer
 
 def test_a_population_that_leads_nowhere_in_time_is_reported_with_its_residuals():
     game, start = GAMES["crowd_averse"], np.eye(GAMES["crowd_averse"].n_states)[0]
-    with pytest.raises(ConvergenceError, match=r"from_population: no equilibrium found with Entropy.*at best") as caught:
+    with pytest.raises(
+        ConvergenceError, match=r"from_population: no equilibrium found with Entropy.*at best"
+    ) as caught:
         equilibrium.from_population(game, Entropy(0.1), start, max_iterations=1)
     assert len(caught.value.history) == 2
     assert f"{min(caught.value.history):.2e} at best" in str(caught.value)

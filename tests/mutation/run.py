@@ -1,7 +1,8 @@
-"""Mutation testing of one module (docs/mutation.md): `make mutation MODULE=operators`, or with a sample: SAMPLE=200.
+"""Mutation testing of one module (docs/mutation.md): `make mutation MODULE=operators`, or of a sample: SAMPLE=200.
 
-mutmut works on a copy below results/mutation/MODULE: the sources, the tests of the module, and nothing else that could
-fail. Mutants already judged keep their verdict while their function is unchanged; survivors are tried again.
+mutmut works on a copy below results/mutation/MODULE. A verdict stands while the function is unchanged, but survivors
+are tried again: after a new test, the same command tells whether it kills them. Mutants are tried in random order, so
+that those that a run has tried when it is stopped are a sample.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 from mutmut import __main__ as mutmut
 from mutmut.configuration import reset_config
 from mutmut.stats import status_by_exit_code
+from mutmut.workers.isolation import ForkRunner
 from scipy.stats import binomtest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What kills the mutants of a module: files, and tests of others that meet more of it.
+#: What is to kill the mutants of a module: files, and tests of others that meet more of it.
 TESTS = {
     "operators": [
         "tests/test_operators.py",
@@ -31,82 +34,98 @@ TESTS = {
     "regularizers": ["tests/test_regularizers.py"],
     "solvers": ["tests/test_solvers.py"],
     "equilibrium": ["tests/test_equilibrium.py"],
-    "learning": ["tests/test_learning.py"],
-    "agents": ["tests/test_agents.py"],
+    "learning": [
+        "tests/test_learning.py",
+        "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
+    ],
     "simulation": ["tests/test_simulation.py"],
+    "agents": ["tests/test_agents.py"],
+    "kernels": ["tests/test_simulation.py", "tests/test_learning.py"],
+    "agent_kernels": ["tests/test_agents.py"],
 }
-#: Of the games that a test is repeated for, these do; and no large ones, which take seconds.
+#: Of the games that a test is repeated for these will do; what takes seconds is left out.
 SELECTED = (
     "power or not (link or planted_smooth or crowd_averse or coordination or garnet or cournot"
     " or 100 or 2000 or large or iterative_path or best_responses_alone or thousand)"
 )
-#: Compiled modules. Their kernels are mutated and run as plain Python, a hundred times slower.
-COMPILED = ("kernels", "agent_kernels")
+#: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower, by the tests that
+#: need no long trajectories.
+COMPILED = {
+    "kernels": (
+        "compiled_features or no_index_of or multinomial or averages_over_the_policy or alias_tables or (dense_copy)"
+        " or conserved or initial_populations or (binomials_have and (0.3 or 0.83) and (20 or 1000))"
+        " or (counts_move and (3 or 30)) or one_td_update or snapshots or starts_from or never_visited"
+    ),
+    "agent_kernels": (
+        "alias_tables or without_probability or td_updates or mirror_ascent_step or wright_omega or two_threads"
+    ),
+}
 CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["src/pma_mfg/{module}.py"]
 do_not_mutate_patterns = ['raise \\w+Error\\(']  # what a message says is not a result
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-o", "addopts=", "-p", "no:cacheprovider", "-p", "tests.mutation.few_examples"{more}]
-timeout_multiplier = 3.0  # of the time of the tests without a mutant, on a machine that others use too
+pytest_add_cli_args = {options}
+timeout_multiplier = 4.0  # of the time of the tests without a mutant, on a machine that others use too
 timeout_constant = 10.0
 use_setproctitle = false
 """
+OPTIONS = ["-o", "addopts=", "-p", "no:cacheprovider", "-p", "tests.mutation.quick"]
+DEAD, ALIVE = ("killed", "timeout", "segfault", "suspicious"), ("survived", "no tests")
 
 
 def interpreted(source: str) -> str:
     """Return a module with its kernels as plain functions: out of the `with kernel_cache` block, not decorated."""
     tree, body = ast.parse(source), []
     for node in tree.body:
-        if not isinstance(node, ast.With):
-            body.append(node)
-            continue
-        for function in node.body:
+        for function in node.body if isinstance(node, ast.With) else ():
             assert isinstance(function, ast.FunctionDef)
             function.decorator_list = []
-            body.append(function)
-    # `prefetch` is an instruction of the processor, without an effect on any result
-    tree.body = body + ast.parse("def prefetch(array, index): pass").body
+        body += node.body if isinstance(node, ast.With) else [node]
+    # an instruction of the processor, without an effect on any result
+    tree.body = [*body, *ast.parse("def prefetch(array, index): pass").body]
     return ast.unparse(tree)
 
 
 def prepare(module: str, folder: Path) -> None:
     """Copy what mutmut needs into the folder, with times kept, from which it sees what has changed."""
-    shutil.copytree(ROOT / "src", folder / "src", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    # the tests may have changed: which of them meet a function is measured again
-    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-    more = ""
+    for name in ("src", "tests"):
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    options, selected = OPTIONS, SELECTED
     if module in COMPILED:
         path = folder / "src" / "pma_mfg" / f"{module}.py"
         path.write_text(interpreted(path.read_text(encoding="utf-8")), encoding="utf-8")
         shutil.copystat(ROOT / "src" / "pma_mfg" / f"{module}.py", path)
         # unsigned integers wrap around, as they must, and numpy says so
-        more = ', "-W", "ignore::RuntimeWarning"'
+        options, selected = [*OPTIONS, "-W", "ignore::RuntimeWarning"], COMPILED[module]
+    tests = json.dumps([*TESTS[module], "-k", selected])
+    configuration = CONFIGURATION.format(module=module, tests=tests, options=json.dumps(options))
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    configuration = CONFIGURATION.format(module=module, tests=json.dumps([*TESTS[module], "-k", SELECTED]), more=more)
     (folder / "pyproject.toml").write_text(project + configuration, encoding="utf-8")
+    # which tests meet a function is measured at every run: they may be other ones now
+    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
 
 
 def run(sample: int | None) -> dict[str, str]:
-    """Test all mutants, or a sample of them that is the same every time; return the verdicts by name."""
+    """Try all mutants, or a sample of them that is the same every time; return the verdicts by name."""
     everything = mutmut.collect_source_file_mutation_data
     chosen: list[str] = []
 
     def collect(*, mutant_names: list[str]) -> tuple[list[tuple], dict]:
         mutants, by_path = everything(mutant_names=())
-        if sample is not None and sample < len(mutants):
-            mutants.sort(key=lambda mutant: mutant[1])
-            random.Random(0).shuffle(mutants)  # a smaller sample is the beginning of a larger one
-            mutants = mutants[:sample]
+        mutants.sort(key=lambda mutant: mutant[1])
+        random.Random(0).shuffle(mutants)  # a smaller sample is the beginning of a larger one
+        mutants = mutants[:sample]
         for data, name, verdict in mutants:
-            if status_by_exit_code[verdict] in ("survived", "no tests"):
+            if status_by_exit_code[verdict] not in DEAD:
                 data.exit_code_by_key[name] = None
         chosen.extend(name for _, name, _ in mutants)
         return [(data, name, data.exit_code_by_key[name]) for data, name, _ in mutants], by_path
 
     mutmut.collect_source_file_mutation_data = collect
+    mutmut.estimated_worst_case_time = lambda name: 0.0  # keep the order
+    ForkRunner.run_clean_tests = lambda self, tests: 0  # they passed just now, when it was measured what they meet
     mutmut._run((), max_children=1)
     verdicts = {}
     for path in Path("mutants", "src").rglob("*.meta"):
@@ -120,15 +139,17 @@ def main() -> None:
     folder = ROOT / "results" / "mutation" / module
     prepare(module, folder)
     os.chdir(folder)
-    reset_config()  # it was read when mutmut was imported, in another folder
-    verdicts = run(sample)
-    count = {kind: list(verdicts.values()).count(kind) for kind in sorted(set(verdicts.values()))}
-    dead = len(verdicts) - sum(count.get(kind, 0) for kind in ("survived", "no tests", "not checked"))
+    reset_config()  # mutmut read it when it was imported, in another folder
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C, with a report
+    verdicts = {name: verdict for name, verdict in run(sample).items() if verdict in DEAD + ALIVE}
+    dead = sum(verdict in DEAD for verdict in verdicts.values())
+    counts = ", ".join(f"{sum(v == kind for v in verdicts.values())} {kind}" for kind in DEAD + ALIVE)
     low, high = binomtest(dead, len(verdicts)).proportion_ci(method="wilson")
-    interval = f" (95 %: {low:.1%} to {high:.1%})" if sample else ""
-    print(f"{module}: {len(verdicts)} mutants, {count}, killed {dead / len(verdicts):.1%}{interval}")
-    survivors = [name for name, kind in sorted(verdicts.items()) if kind in ("survived", "no tests")]
-    differences = (mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path) for name in survivors)
+    print(
+        f"{module}: {len(verdicts)} mutants: {counts}; dead {dead / len(verdicts):.1%}, as a sample {low:.1%}..{high:.1%}"
+    )
+    survivors = sorted(name for name, verdict in verdicts.items() if verdict in ALIVE)
+    differences = [mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path) for name in survivors]
     text = "\n".join(f"# {name}\n{difference}" for name, difference in zip(survivors, differences, strict=True))
     Path("survivors.diff").write_text(text, encoding="utf-8")
     print(f"the survivors: {folder.relative_to(ROOT) / 'survivors.diff'}")
