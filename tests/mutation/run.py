@@ -145,9 +145,8 @@ def main() -> None:
     dead = sum(verdict in DEAD for verdict in verdicts.values())
     counts = ", ".join(f"{sum(v == kind for v in verdicts.values())} {kind}" for kind in DEAD + ALIVE)
     low, high = binomtest(dead, len(verdicts)).proportion_ci(method="wilson")
-    print(
-        f"{module}: {len(verdicts)} mutants: {counts}; dead {dead / len(verdicts):.1%}, as a sample {low:.1%}..{high:.1%}"
-    )
+    rate = f"{dead / len(verdicts):.1%} dead, as a sample {low:.1%} to {high:.1%}"
+    print(f"{module}: {len(verdicts)} mutants: {counts}; {rate}")
     survivors = sorted(name for name, verdict in verdicts.items() if verdict in ALIVE)
     differences = [mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path) for name in survivors]
     text = "\n".join(f"# {name}\n{difference}" for name, difference in zip(survivors, differences, strict=True))
