@@ -534,3 +534,56 @@ def test_a_negative_waiting_time_is_refused():
 def test_an_accuracy_that_is_not_positive_has_no_schedule_of_the_theorem(epsilon):
     with pytest.raises(InputError, match=r"epsilon: got .* expected a number > 0"):
         learning.theorem_schedule(CERTIFIED, Entropy(0.3), 1.0, epsilon)
+
+
+@pytest.mark.parametrize(("strength", "epsilon"), [(0.3, 0.1), (0.3, 0.003), (0.1, 0.3)])
+def test_the_theorems_schedule_suffices_and_none_that_suffices_is_much_cheaper(strength, epsilon):
+    regularizer, step_size, size = Entropy(strength), 10.0 / strength, 6
+    found = learning.theorem_schedule(CERTIFIED, regularizer, step_size, epsilon)
+    noisy = certificates.noisy_set(CERTIFIED, regularizer)
+    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, step_size, noisy)
+    q_range, L_pop = noisy.high - noisy.low, lipschitz.constants(CERTIFIED).L_pop
+    alpha = 0.5 * (noisy.policies.least_mean_field * noisy.policies.least).min()
+
+    def needed(epochs, first_step, share):
+        """Return M_mix and M_td of Theorem 10.5 for K, b and x."""
+        accuracy = (epsilon - rate**epochs * start) * (1 - rate) / (noise * (1 - rate**epochs))
+        scale = 1 / ((1 - first_step * 0.25) * alpha)
+        waiting = np.ceil(np.log(3 * q_range * scale / (share * accuracy)) / np.log(1 / L_pop))
+        variance = scale**2 * (noisy.target_span**2 / 4 + 4 * q_range**2 * L_pop**waiting)
+        constant = np.maximum(variance, scale / first_step * size * q_range**2 / 4)
+        return waiting, np.ceil(constant / ((1 - share) * accuracy) ** 2 - scale / first_step), accuracy, scale
+
+    first_step = found.td_scale / found.td_offset
+    _, _, accuracy, scale = needed(found.n_epochs, first_step, 0.5)
+    assert found.td_scale == pytest.approx(scale, rel=1e-12)
+    assert found.start == 0.5 * (noisy.low + noisy.high)
+    # the smallest x that the waiting time allows leaves the most to the updates
+    share = 3 * q_range * scale * L_pop**found.n_waiting / accuracy * (1 + 1e-12)
+    assert needed(found.n_epochs, first_step, share)[1] <= found.n_updates
+    fewest = np.inf
+    for epochs in range(1, 200):
+        if rate**epochs * start < epsilon:
+            grid = np.meshgrid(np.linspace(0.005, 1.0, 80), np.geomspace(1e-4, 0.9, 80))
+            waiting, updates, _, _ = needed(epochs, *grid)
+            fewest = min(fewest, (epochs * updates * (waiting + 1)).min())
+    # both minima are over grids: of 80 x 80 here, of 100 x 60 there
+    assert found.n_samples <= 1.02 * fewest
+
+
+def test_the_theorems_schedule_says_which_assumption_fails(monkeypatch):
+    arguments = (CERTIFIED, Entropy(0.3), 30.0, 1e-4)
+    with monkeypatch.context() as patched:
+        patched.setattr(learning, "MIN_PROBABILITY", 0.5)  # more than any of two actions can keep
+        with pytest.raises(InputError, match=r"p_inf: got 0\.[0-9]+, expected at least 0\.5 \(Assumption 3\)"):
+            learning.theorem_schedule(*arguments)
+    # the contraction alone asks for log(epsilon) / log(rate) epochs
+    fewest = learning.theorem_schedule(*arguments).n_epochs
+    monkeypatch.setattr(learning, "MAX_EPOCHS", 1)
+    with pytest.raises(InputError, match=r"L_Gamma_eta: .*a bound whose power 1 is small enough"):
+        learning.theorem_schedule(*arguments)
+    assert fewest > 1
+    # everybody goes to state 0: state 1 is never visited
+    game = frozen_game(np.tile([1.0, 0.0], (2, 2, 1)), np.zeros((2, 2)), 0.5)
+    with pytest.raises(InputError, match=r"delta_mix: got 0\.0, expected a positive bound \(Assumption 4"):
+        learning.theorem_schedule(game, Entropy(1.0), 1.0, 0.1)
