@@ -140,7 +140,14 @@ def main() -> None:
     prepare(module, folder)
     os.chdir(folder)
     reset_config()  # mutmut read it when it was imported, in another folder
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C, with a report
+    main_process = os.getpid()
+
+    def stop(*_: object) -> None:
+        if os.getpid() != main_process:
+            os._exit(2)  # a mutant is given up, without a verdict
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)  # with a report
     verdicts = {name: verdict for name, verdict in run(sample).items() if verdict in DEAD + ALIVE}
     dead = sum(verdict in DEAD for verdict in verdicts.values())
     counts = ", ".join(f"{sum(v == kind for v in verdicts.values())} {kind}" for kind in DEAD + ALIVE)
