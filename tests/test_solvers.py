@@ -408,3 +408,20 @@ def test_gmres_stops_after_the_iterations_it_is_given(max_iterations):
     # whole restarts of 50 or fewer, and a residual for each of them and for the result
     restarts = int(np.ceil(max_iterations / 50))
     assert max_iterations <= len(calls) <= restarts * min(50, max_iterations) + 2 * restarts + 2
+
+
+def test_an_accelerated_step_across_a_kink_that_gains_nothing_is_refused():
+    # the share of state 0 moves to f(x), of slope 0.9 above 1/2 and -0.9 below: seen from above, the fixed point seems
+    # to be at 0.45, where the residual is 0.09, not at 0.497
+    calls = []
+
+    def update(x):
+        calls.append(1)
+        moved = 0.495 + 0.9 * abs(x[0] - 0.5)
+        return np.array([moved, 1.0 - moved])
+
+    found, history = solvers.anderson(update, np.array([0.9, 0.1]), 1e-13, 1000)
+    assert found[0] == pytest.approx(0.945 / 1.9, abs=1e-13)
+    assert len(calls) > len(history)
+    above_rounding = np.array(history[:-1]) > 1e-13
+    assert (np.array(history[1:]) <= solvers.ACCEPTED * np.array(history[:-1]))[above_rounding].all()
