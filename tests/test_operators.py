@@ -18,7 +18,7 @@ from tests.references import (
     sparse_copy,
 )
 
-from pma_mfg import equilibrium, lipschitz, operators
+from pma_mfg import equilibrium, lipschitz, operators, solvers
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features, FunctionGame, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -408,3 +408,12 @@ def test_where_nobody_moves_every_population_is_stable_and_kept():
     game = frozen_game(np.repeat(np.eye(3)[:, None], 2, axis=1), np.zeros((3, 2)), 0.5)
     start = np.array([0.5, 0.25, 0.25])
     np.testing.assert_array_equal(operators.stable_population(game, operators.uniform_policy(game), start), start)
+
+
+def test_a_large_game_whose_population_is_not_found_in_time_is_reported_with_its_history(monkeypatch):
+    monkeypatch.setattr(solvers, "DIRECT_SIZE", 0)
+    game = GAMES["affine"]
+    with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after 2 iterations") as caught:
+        operators.stable_population(game, random_policy(game, 0), max_iterations=2)
+    assert len(caught.value.history) == 3
+    assert caught.value.history[-1] > operators.STATIONARITY_TOLERANCE

@@ -44,26 +44,48 @@ TESTS = {
     ],
     "simulation": ["tests/test_simulation.py"],
     "agents": ["tests/test_agents.py"],
-    "kernels": ["tests/test_simulation.py", "tests/test_learning.py"],
-    "agent_kernels": ["tests/test_agents.py"],
+    "kernels": [
+        *(
+            f"tests/test_simulation.py::test_{name}"
+            for name in (
+                "compiled_features_are_those_of_the_game",
+                "draws_have_the_given_law_and_no_index_of_probability_zero",
+                "counts_are_conserved_for_every_row_whatever_its_rounding",
+                "moved_counts_have_multinomial_means_and_covariances",
+                "policy_tables_are_averages_over_the_policy",
+                "alias_tables_hold_the_rows_exactly",
+                "binomials_have_their_law[0.3-20]",
+                "binomials_have_their_law[0.83-1000]",
+                "counts_move_like_agents_one_by_one[counts-3]",
+                "counts_move_like_agents_one_by_one[counts-30]",
+                "counts_move_like_agents_one_by_one[agents-3]",
+                "a_state_that_is_never_visited_has_no_conditional_features",
+            )
+        ),
+        "tests/test_learning.py::test_one_td_update_is_the_stated_one",
+        "tests/test_learning.py::test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
+        "tests/test_learning.py::test_learning_starts_from_the_stated_q",
+    ],
+    "agent_kernels": [
+        f"tests/test_agents.py::test_{name}"
+        for name in (
+            "alias_tables_hold_the_transitions_of_every_game",
+            "an_action_without_probability_is_never_played",
+            "td_updates_are_the_stated_ones",
+            "every_agent_makes_its_own_mirror_ascent_step",
+            "wright_omega_is_scipys",
+            "two_threads_give_the_bits_of_one",
+        )
+    ],
 }
 #: Of the games that a test is repeated for these will do; what takes seconds is left out.
 SELECTED = (
     "power or not (link or planted_smooth or crowd_averse or coordination or garnet or cournot"
-    " or 100 or 2000 or large or iterative_path or best_responses_alone or thousand)"
+    " or 2000 or large or iterative_path or best_responses_alone or thousand or quantecon or not_negative or bias_of"
+    " or cheap_bound or by_definition or tends_to or square_root or comes_close or sweeps or prescribed or proof_says)"
 )
-#: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower, by the tests that
-#: need no long trajectories.
-COMPILED = {
-    "kernels": (
-        "compiled_features or no_index_of or multinomial or averages_over_the_policy or alias_tables or (dense_copy)"
-        " or conserved or initial_populations or (binomials_have and (0.3 or 0.83) and (20 or 1000))"
-        " or (counts_move and (3 or 30)) or one_td_update or snapshots or starts_from or never_visited"
-    ),
-    "agent_kernels": (
-        "alias_tables or without_probability or td_updates or mirror_ascent_step or wright_omega or two_threads"
-    ),
-}
+#: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower.
+COMPILED = ("kernels", "agent_kernels")
 CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src"]
@@ -96,14 +118,14 @@ def prepare(module: str, folder: Path) -> None:
     """Copy what mutmut needs into the folder, with times kept, from which it sees what has changed."""
     for name in ("src", "tests"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    options, selected = OPTIONS, SELECTED
+    options = OPTIONS
     if module in COMPILED:
         path = folder / "src" / "pma_mfg" / f"{module}.py"
         path.write_text(interpreted(path.read_text(encoding="utf-8")), encoding="utf-8")
         shutil.copystat(ROOT / "src" / "pma_mfg" / f"{module}.py", path)
         # unsigned integers wrap around, as they must, and numpy says so
-        options, selected = [*OPTIONS, "-W", "ignore::RuntimeWarning"], COMPILED[module]
-    tests = json.dumps([*TESTS[module], "-k", selected])
+        options = [*OPTIONS, "-W", "ignore::RuntimeWarning"]
+    tests = json.dumps([*TESTS[module], "-k", SELECTED])
     configuration = CONFIGURATION.format(module=module, tests=tests, options=json.dumps(options))
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(project + configuration, encoding="utf-8")
