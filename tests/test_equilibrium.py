@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
-from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy, sparse_copy
+from tests.references import (
+    all_games,
+    family_game,
+    frozen_game,
+    left_eigenvector,
+    one_step_population,
+    random_policy,
+    sparse_copy,
+)
 
 from pma_mfg import equilibrium, games, lipschitz, operators
 from pma_mfg.errors import ConvergenceError, InputError
@@ -521,3 +529,25 @@ def test_a_table_has_a_row_for_every_state_and_action():
         assert row.probability == found.policy[row.state, row.action]
         assert row.mean_field == found.mean_field[row.state]
         assert row.q == found.q[row.state, row.action]
+
+
+def test_each_residual_is_what_its_name_says():
+    # of a policy and a population that are far from any equilibrium
+    game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
+    policy, mean_field = random_policy(game, 0), np.array([0.4, 0.3, 0.2, 0.1])
+    found = equilibrium.residuals(game, policy, mean_field, regularizer)
+    updated = one_step_population(game, mean_field, policy)
+    value = policy_value(game, policy, mean_field, regularizer)
+    q = game.reward(mean_field) + game.discount * game.transition(mean_field) @ value
+    best = 0.2 * np.log(np.exp(q / 0.2).sum(axis=1))
+    gap = optimal_value(game, mean_field, regularizer) - value
+    expected = {
+        "stationarity": np.abs(updated - mean_field).sum(),
+        "bellman": (best - value).max(),
+        "exploitability": mean_field @ gap,
+    }
+    for name, multiple in zip(("small", "large"), equilibrium.RESIDUAL_STEP_SIZES, strict=True):
+        moved = regularizer.proximal_step(q, policy, multiple / 0.2)
+        expected[f"fixed_point_{name}_step"] = np.abs(moved - policy).sum(axis=1).max()
+    # rounding of values up to 10, over the strength, and amplified by 1 / (1 - 0.9)
+    assert found == pytest.approx(expected, rel=0, abs=1e-11)
