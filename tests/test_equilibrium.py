@@ -551,3 +551,10 @@ def test_each_residual_is_what_its_name_says():
         expected[f"fixed_point_{name}_step"] = np.abs(moved - policy).sum(axis=1).max()
     # rounding of values up to 10, over the strength, and amplified by 1 / (1 - 0.9)
     assert found == pytest.approx(expected, rel=0, abs=1e-11)
+
+
+def test_the_best_response_changes_nothing_where_no_action_is_better():
+    # in state 0 it does not matter what one does, in state 1 it does, and more is at stake there
+    game = frozen_game(np.full((2, 2, 2), 0.5), np.array([[0.0, 0.0], [0.0, 1.0]]), 0.9)
+    best = equilibrium.best_response(game.base_transition, game.base_reward, 0.9)
+    np.testing.assert_array_equal(best, [[0.5, 0.5], [0.0, 1.0]])
