@@ -1,6 +1,6 @@
 """Mutation testing of one module (docs/mutation.md): `make mutation MODULE=operators`, or of a sample: SAMPLE=200.
 
-mutmut works on a copy below results/mutation/MODULE. A verdict stands while the function is unchanged, but survivors
+mutmut works on a copy below results/mutation. A verdict stands while the function is unchanged, but survivors
 are tried again: after a new test, the same command tells whether it kills them. Mutants are tried in random order, so
 that those that a run has tried when it is stopped are a sample.
 """
@@ -133,7 +133,7 @@ def prepare(module: str, folder: Path) -> None:
     (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
 
 
-def run(sample: int | None) -> dict[str, str]:
+def run(module: str, sample: int | None) -> dict[str, str]:
     """Try all mutants, or a sample of them that is the same every time; return the verdicts by name."""
     everything = mutmut.collect_source_file_mutation_data
     chosen: list[str] = []
@@ -143,26 +143,25 @@ def run(sample: int | None) -> dict[str, str]:
         mutants.sort(key=lambda mutant: mutant[1])
         random.Random(0).shuffle(mutants)  # a smaller sample is the beginning of a larger one
         mutants = mutants[:sample]
-        for data, name, verdict in mutants:
-            if status_by_exit_code[verdict] not in DEAD:
-                data.exit_code_by_key[name] = None
         chosen.extend(name for _, name, _ in mutants)
-        return [(data, name, data.exit_code_by_key[name]) for data, name, _ in mutants], by_path
+        # tried again: survivors, for which there may be a new test, and what may have timed out only on a busy machine
+        return [
+            (data, name, code if status_by_exit_code[code] == "killed" else None) for data, name, code in mutants
+        ], by_path
 
+    shutil.copy = shutil.copy2  # in mutmut: kernels are compiled again if the time of their file is another one
     mutmut.collect_source_file_mutation_data = collect
     mutmut.estimated_worst_case_time = lambda name: 0.0  # keep the order
     ForkRunner.run_clean_tests = lambda self, tests: 0  # they passed just now, when it was measured what they meet
     mutmut._run((), max_children=1)
-    verdicts = {}
-    for path in Path("mutants", "src").rglob("*.meta"):
-        verdicts |= json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+    verdicts = json.loads(Path(f"mutants/src/pma_mfg/{module}.py.meta").read_text(encoding="utf-8"))["exit_code_by_key"]
     return {name: status_by_exit_code[verdicts[name]] for name in chosen}
 
 
 def main() -> None:
     """Print a row of the table in docs/mutation.md, and write the survivors as differences."""
     module, sample = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None
-    folder = ROOT / "results" / "mutation" / module
+    folder = ROOT / "results" / "mutation"
     prepare(module, folder)
     os.chdir(folder)
     reset_config()  # mutmut read it when it was imported, in another folder
@@ -174,7 +173,7 @@ def main() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)  # with a report
-    verdicts = {name: verdict for name, verdict in run(sample).items() if verdict in DEAD + ALIVE}
+    verdicts = {name: verdict for name, verdict in run(module, sample).items() if verdict in DEAD + ALIVE}
     dead = sum(verdict in DEAD for verdict in verdicts.values())
     counts = ", ".join(f"{sum(v == kind for v in verdicts.values())} {kind}" for kind in DEAD + ALIVE)
     low, high = binomtest(dead, len(verdicts)).proportion_ci(method="wilson")
@@ -183,8 +182,8 @@ def main() -> None:
     survivors = sorted(name for name, verdict in verdicts.items() if verdict in ALIVE)
     differences = [mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path) for name in survivors]
     text = "\n".join(f"# {name}\n{difference}" for name, difference in zip(survivors, differences, strict=True))
-    Path("survivors.diff").write_text(text, encoding="utf-8")
-    print(f"the survivors: {folder.relative_to(ROOT) / 'survivors.diff'}")
+    Path(f"{module}.diff").write_text(text, encoding="utf-8")
+    print(f"the survivors: results/mutation/{module}.diff")
 
 
 if __name__ == "__main__":
