@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz docs bench scaling environment lock clean
+.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
@@ -85,6 +85,21 @@ test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (ins
 test-slurm: environment ## Test the pipeline through a real Slurm on this machine (as root, with slurm-wlm and munge installed)
 	$(BIN)/pytest -q -n 0 -m slurm tests/workflow/test_slurm.py
 
+# A module of TESTS in tests/mutation/run.py, and how many of its mutants, drawn at random: all if not said.
+MODULE ?= operators
+SAMPLE ?=
+
+mutation: .venv-mutation/.installed ## Change one module in many small ways and see whether its tests notice: MODULE=operators SAMPLE=100
+	@.venv-mutation/bin/python tests/mutation/run.py $(MODULE) $(SAMPLE)
+
+# Like .venv-bench.
+.venv-mutation/.installed: .venv/.project tests/mutation/requirements.txt
+	@rm -rf .venv-mutation && $(BIN)/python -m venv --without-pip .venv-mutation
+	@own=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	mutation=$$(.venv-mutation/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$own')" > "$$mutation/project.pth"
+	@$(BIN)/python -m pip --python .venv-mutation/bin/python install -qq --no-deps -r tests/mutation/requirements.txt && touch $@
+
 bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
@@ -139,4 +154,4 @@ lock: ## Rewrite requirements.lock and environment.yml after a change of pyproje
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv, results/ and site/
-	rm -rf .venv .venv-bench .venv-interop results site
+	rm -rf .venv .venv-bench .venv-interop .venv-mutation results site

@@ -65,16 +65,26 @@ def test_declared_requirement_is_pinned_to_an_allowed_version(requirement):
     assert requirement.specifier.contains(specifier.version)
 
 
+def pins_of(path: str) -> dict[str, Requirement]:
+    """Return the pins of a requirements file that is not the lock, by name."""
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(pin.name): pin for pin in map(Requirement, (x for x in lines if not x.startswith("#")))}
+
+
 @pytest.mark.parametrize(("extra", "pins"), UNLOCKED.items())
 def test_an_extra_that_is_not_locked_is_pinned_where_it_is_tested(extra, pins):
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    lines = (ROOT / pins).read_text(encoding="utf-8").splitlines()
-    pinned = {canonicalize_name(pin.name): pin for pin in map(Requirement, (x for x in lines if not x.startswith("#")))}
-    assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pinned.values())
+    pinned = pins_of(pins)
     for requirement in map(Requirement, document["project"]["optional-dependencies"][extra]):
         (specifier,) = pinned[canonicalize_name(requirement.name)].specifier
         assert requirement.specifier.contains(specifier.version)
-    assert not pinned.keys() & {canonicalize_name(pin.name) for pin, _ in read_lock()}  # nothing is pinned twice
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "tests/interop", "tests/mutation"])
+def test_an_environment_on_top_of_the_lock_pins_exact_versions_and_nothing_twice(folder):
+    pinned = pins_of(f"{folder}/requirements.txt")
+    assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pinned.values())
+    assert not pinned.keys() & {canonicalize_name(pin.name) for pin, _ in read_lock()}
 
 
 def test_every_pin_has_sha256_hashes():

@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
-from tests.references import all_games, family_game, frozen_game, left_eigenvector, random_policy, sparse_copy
+from tests.references import (
+    all_games,
+    family_game,
+    frozen_game,
+    left_eigenvector,
+    one_step_population,
+    random_policy,
+    sparse_copy,
+)
 
 from pma_mfg import equilibrium, games, lipschitz, operators
-from pma_mfg.errors import ConvergenceError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.storage import write_arrays
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # other people's deprecations, at import only
@@ -435,3 +444,117 @@ def test_warnings_are_saved_with_the_equilibrium(tmp_path):
     found = equilibrium.solve(game, Entropy(1.0))
     equilibrium.save(found, Entropy(1.0), tmp_path / "nash.npz")
     assert equilibrium.load(tmp_path / "nash.npz", game)[0].warnings == found.warnings != []
+
+
+# --- equilibria near a population
+
+
+def test_a_population_of_an_equilibrium_that_pma_leaves_is_kept_and_found_from_near_it():
+    # the uniform policy is an equilibrium that attraction makes unstable (section 6.4)
+    game, regularizer = games.make("coordination", n_states=3, discount=0.5, attraction=8.0), Entropy(1.0)
+    uniform = np.full(3, 1 / 3)
+    policy = np.tile([0.34, 0.33, 0.33], (3, 1))
+    for _ in range(50):
+        policy = operators.policy_mirror_ascent(game, policy, 3.0, regularizer)
+    assert operators.policy_distance(policy, uniform) > 0.5
+    kept = equilibrium.from_population(game, regularizer, uniform)
+    assert kept.iterations == 0
+    np.testing.assert_array_equal(kept.mean_field, uniform)
+    found = equilibrium.from_population(game, regularizer, uniform + np.array([0.01, 0.0, -0.01]))
+    np.testing.assert_allclose(found.mean_field, uniform, rtol=0, atol=1e-12)  # residual 1e-13 over a slope of some 10
+    assert 1 < found.iterations < 8  # Newton's method squares an error of 1e-2
+    assert found.iterations == len(found.history) - 1
+    for solution in (kept, found):
+        assert max(map(abs, solution.residuals.values())) < 1e-12
+        np.testing.assert_allclose(solution.policy, 1 / 3, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)], ids=str)
+@pytest.mark.parametrize("name", ["affine", "crowd_averse", "planted_kinked"])
+def test_a_population_leads_to_an_equilibrium_from_the_corners(name, regularizer):
+    game = GAMES[name]
+    expected = equilibrium.solve(game, regularizer)
+    for corner in np.eye(game.n_states)[[0, -1]]:
+        found = equilibrium.from_population(game, regularizer, corner)
+        # the only one there is in these games, to the residuals of both
+        np.testing.assert_allclose(found.mean_field, expected.mean_field, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found.policy, expected.policy, rtol=0, atol=1e-10)
+        assert max(map(abs, found.residuals.values())) < 1e-11
+
+
+def test_a_population_that_leads_nowhere_in_time_is_reported_with_its_residuals():
+    game, start = GAMES["crowd_averse"], np.eye(GAMES["crowd_averse"].n_states)[0]
+    with pytest.raises(
+        ConvergenceError, match=r"from_population: no equilibrium found with Entropy.*at best"
+    ) as caught:
+        equilibrium.from_population(game, Entropy(0.1), start, max_iterations=1)
+    assert len(caught.value.history) == 2
+    assert f"{min(caught.value.history):.2e} at best" in str(caught.value)
+
+
+# --- files and tables
+
+
+def test_an_equilibrium_is_read_as_it_was_written_and_for_its_own_game_only(tmp_path):
+    game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
+    found, path = equilibrium.solve(game, regularizer), tmp_path / "nash.npz"
+    equilibrium.save(found, regularizer, path)
+    read, with_regularizer = equilibrium.load(path, game)
+    assert with_regularizer == regularizer
+    for name in ("policy", "mean_field", "q"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+    for name in ("residuals", "iterations", "history", "warnings"):
+        assert getattr(read, name) == getattr(found, name)
+    with pytest.raises(InputError, match=r"nash.npz: policy: got shape \(4, 3\), expected shape \(4, 2\)"):
+        equilibrium.load(path, family_game("planted_smooth", n_actions=2))
+    # a reward that is worth 1e-4 more for one action: the policy is no longer the best there is
+    bonus = np.zeros((4, 3))
+    bonus[0, 0] = 1e-4
+    with pytest.raises(InputError, match=r"nash.npz: residuals: got .*an equilibrium of this very game"):
+        equilibrium.load(path, replace(game, base_reward=game.base_reward + bonus, planted=None))
+    write_arrays(path, {"policy": found.policy}, {"regularizer": "entropy", "strength": 0.2})
+    with pytest.raises(InputError, match=r"nash.npz: 'mean_field': got .*written by `pma-mfg solve`"):
+        equilibrium.load(path, game)
+
+
+def test_a_table_has_a_row_for_every_state_and_action():
+    game = family_game("planted_smooth", strength=0.2)
+    found = equilibrium.solve(game, Entropy(0.2))
+    table = equilibrium.table(found, "mine")
+    assert list(table) == ["game", "state", "action", "probability", "mean_field", "q"]
+    assert len(table) == found.policy.size
+    assert (table["game"] == "mine").all()
+    assert len(set(zip(table["state"], table["action"], strict=True))) == found.policy.size
+    for row in table.itertuples():
+        assert row.probability == found.policy[row.state, row.action]
+        assert row.mean_field == found.mean_field[row.state]
+        assert row.q == found.q[row.state, row.action]
+
+
+def test_each_residual_is_what_its_name_says():
+    # of a policy and a population that are far from any equilibrium
+    game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
+    policy, mean_field = random_policy(game, 0), np.array([0.4, 0.3, 0.2, 0.1])
+    found = equilibrium.residuals(game, policy, mean_field, regularizer)
+    updated = one_step_population(game, mean_field, policy)
+    value = policy_value(game, policy, mean_field, regularizer)
+    q = game.reward(mean_field) + game.discount * game.transition(mean_field) @ value
+    best = 0.2 * np.log(np.exp(q / 0.2).sum(axis=1))
+    gap = optimal_value(game, mean_field, regularizer) - value
+    expected = {
+        "stationarity": np.abs(updated - mean_field).sum(),
+        "bellman": (best - value).max(),
+        "exploitability": mean_field @ gap,
+    }
+    for name, multiple in zip(("small", "large"), equilibrium.RESIDUAL_STEP_SIZES, strict=True):
+        moved = regularizer.proximal_step(q, policy, multiple / 0.2)
+        expected[f"fixed_point_{name}_step"] = np.abs(moved - policy).sum(axis=1).max()
+    # rounding of values up to 10, over the strength, and amplified by 1 / (1 - 0.9)
+    assert found == pytest.approx(expected, rel=0, abs=1e-11)
+
+
+def test_the_best_response_changes_nothing_where_no_action_is_better():
+    # in state 0 it does not matter what one does, in state 1 it does, and more is at stake there
+    game = frozen_game(np.full((2, 2, 2), 0.5), np.array([[0.0, 0.0], [0.0, 1.0]]), 0.9)
+    best = equilibrium.best_response(game.base_transition, game.base_reward, 0.9)
+    np.testing.assert_array_equal(best, [[0.5, 0.5], [0.0, 1.0]])

@@ -11,14 +11,16 @@ from tests.references import (
     FAMILY_PARAMETERS,
     all_games,
     family_game,
+    frozen_game,
     left_eigenvector,
     one_step_population,
     random_policy,
+    sparse_copy,
 )
 
-from pma_mfg import equilibrium, lipschitz, operators
+from pma_mfg import equilibrium, lipschitz, operators, solvers
 from pma_mfg.errors import ConvergenceError, InputError
-from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.games import Features, FunctionGame, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
 
 GAMES = all_games()
@@ -364,3 +366,54 @@ def test_an_equilibrium_is_a_fixed_point_for_both_mirror_maps(family, regularize
         assert operators.policy_distance(moved, policy) < 1e-10
     away = operators.policy_mirror_ascent(game, random_policy(game, 0), 3.0, regularizer, mirror=mirror)
     assert operators.policy_distance(away, random_policy(game, 0)) > 1e-3
+
+
+# --- the population map, and the last digits of the stable population
+
+
+def forms_of(game):
+    """Return the game with dense and with sparse tables, without features, and as two functions."""
+    still = replace(
+        game,
+        transition_terms=np.zeros((0, *game.base_transition.shape)),
+        transition_features=Features.none(game.n_states),
+    )
+    functions = FunctionGame(game.discount, game.transition, game.reward, game.n_states, game.n_actions)
+    return [game, sparse_copy(game), still, sparse_copy(still), functions]
+
+
+@pytest.mark.parametrize("name", ["affine", "planted_kinked", "link power"])
+def test_the_population_map_of_a_policy_is_the_population_update(name):
+    for seed, game in enumerate(forms_of(GAMES[name])):
+        policy = random_policy(game, seed)
+        update = operators.population_map(game, policy)
+        for mean_field in np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.5), size=3):
+            # sums of S A terms below 1 in another order
+            expected = operators.population_update(game, mean_field, policy)
+            np.testing.assert_allclose(update(mean_field), expected, rtol=0, atol=1e-15)
+
+
+@every_game
+def test_the_stable_population_is_known_to_the_rounding_of_one_step(game):
+    for seed in range(4):
+        policy = random_policy(game, seed)
+        mean_field = operators.stable_population(game, policy)
+        # l1 norm of roundings of entries that sum to 1: of the update's S A terms, and of the solve before it
+        residual = np.abs(operators.population_update(game, mean_field, policy) - mean_field).sum()
+        assert residual <= 8 * np.finfo(float).eps
+
+
+def test_where_nobody_moves_every_population_is_stable_and_kept():
+    # the system of Newton's method has no solution here
+    game = frozen_game(np.repeat(np.eye(3)[:, None], 2, axis=1), np.zeros((3, 2)), 0.5)
+    start = np.array([0.5, 0.25, 0.25])
+    np.testing.assert_array_equal(operators.stable_population(game, operators.uniform_policy(game), start), start)
+
+
+def test_a_large_game_whose_population_is_not_found_in_time_is_reported_with_its_history(monkeypatch):
+    monkeypatch.setattr(solvers, "DIRECT_SIZE", 0)
+    game = GAMES["affine"]
+    with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after 2 iterations") as caught:
+        operators.stable_population(game, random_policy(game, 0), max_iterations=2)
+    assert len(caught.value.history) == 3
+    assert caught.value.history[-1] > operators.STATIONARITY_TOLERANCE

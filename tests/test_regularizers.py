@@ -535,3 +535,18 @@ def test_regularizers_are_made_by_name():
     assert regularizers.make("quadratic", 2) == Quadratic(2)
     with pytest.raises(InputError, match="regularizer: got 'tsallis', expected one of entropy, quadratic"):
         regularizers.make("tsallis", 0.1)
+
+
+def test_the_gradient_span_of_the_entropy_is_not_below_its_exact_value():
+    # with two actions the extreme entries are p and 1 - p, where the entropy of p is log 2 - gap: in 50 digits
+    for gap in np.geomspace(1e-4, 0.6, 15):
+        with mpmath.workdps(50):
+            level = mpmath.log(2) - mpmath.mpf(gap)
+            low, high = mpmath.mpf(0), mpmath.mpf(1) / 2
+            for _ in range(120):
+                p = (low + high) / 2
+                above = -p * mpmath.log(p) - (1 - p) * mpmath.log(1 - p) > level
+                low, high = (low, p) if above else (p, high)
+            exact = float(mpmath.log((1 - low) / low))
+        # a bound that is rounded outwards by some 1e-12, far above the rounding of log 2 - gap at these gaps
+        assert exact < Entropy(1.0).gradient_span(2, gap) < exact * (1 + 1e-9)

@@ -1,5 +1,7 @@
 """Iterative solvers find what elimination finds, say how well, and the operators built on them serve large games."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.sparse import block_diag, csr_array
@@ -343,3 +345,83 @@ def test_no_table_of_a_sparse_game_grows_faster_than_its_transitions():
     assert game.reward_terms.nnz == 500 * 3
     assert game.reward_features.weights.nnz == 500
     assert game.reward_features.gradients(np.full(500, 1 / 500)).nnz == 500
+
+
+# --- how many steps, and when to stop
+
+
+def test_anderson_makes_the_steps_it_is_given_and_returns_the_last_iterate_with_its_residual():
+    kernel = random_kernel(50, 4, laziness=0.99)
+    for steps in (0, 1, 7):
+        found, history = solvers.anderson(lambda x: x @ kernel, np.eye(50)[0], 0.0, steps)
+        assert len(history) == steps + 1
+        assert history[-1] == np.abs(found @ kernel - found).sum()
+
+
+def test_anderson_makes_no_step_from_a_fixed_point():
+    update, calls = counted(np.array([[0.5, 0.5], [0.5, 0.5]]))
+    found, history = solvers.anderson(update, np.array([0.5, 0.5]), 1e-13, 1000)
+    assert found.tolist() == [0.5, 0.5]
+    assert history == [0.0]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-13])
+def test_below_its_tolerance_anderson_goes_on_while_residuals_halve(tolerance):
+    # the second eigenvalue is 0.2: from 1e-2 on residuals fall fivefold, down to rounding
+    kernel = 0.2 * np.eye(5) + 0.8 * np.random.default_rng(0).dirichlet(np.ones(5))
+    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, 1000)
+    assert history[-1] <= 1e-15  # sums of five terms below 1
+    assert history[-1] >= 0.5 * history[-2]
+    reached = np.flatnonzero(np.array(history) <= tolerance)[0]
+    assert all(after < 0.5 * before for before, after in itertools.pairwise(history[reached:-1]))
+
+
+def test_a_gain_that_is_the_same_in_every_state_needs_no_krylov_step(iterative, monkeypatch):
+    monkeypatch.setattr(solvers, "bicgstab", None)  # not to be called
+    found = solvers.discounted_sum(random_kernel(40, 0), 0.9, np.full(40, 0.3))
+    np.testing.assert_allclose(found, 3.0, rtol=1e-14)  # rounding of a sum of 40 terms
+
+
+def test_up_to_the_direct_size_a_system_is_eliminated_and_above_it_solved_by_products(iterative, monkeypatch):
+    kernel, gain = random_kernel(40, 0), np.random.default_rng(0).normal(size=40)
+    expected = solvers.discounted_sum(kernel, 0.9, gain)
+    for size, direct in ((39, False), (40, True)):
+        monkeypatch.setattr(solvers, "DIRECT_SIZE", size)
+        with monkeypatch.context() as patched:
+            patched.setattr(*((solvers, "bicgstab", None) if direct else (np.linalg, "solve", None)))
+            np.testing.assert_allclose(solvers.discounted_sum(kernel, 0.9, gain), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("max_iterations", [7, 50, 130])
+def test_gmres_stops_after_the_iterations_it_is_given(max_iterations):
+    # on a cyclic shift GMRES makes no progress before the last of n steps
+    calls = []
+
+    def shift(x):
+        calls.append(1)
+        return np.roll(x, 1)
+
+    with pytest.raises(ConvergenceError, match=r"krylov_solve: relative residual above 1e-06") as caught:
+        solvers.krylov_solve(shift, np.eye(400)[0], 1e-6, max_iterations)
+    assert caught.value.history == [1.0, pytest.approx(1.0, rel=1e-12)]
+    # whole restarts of 50 or fewer, and a residual for each of them and for the result
+    restarts = int(np.ceil(max_iterations / 50))
+    assert max_iterations <= len(calls) <= restarts * min(50, max_iterations) + 2 * restarts + 2
+
+
+def test_an_accelerated_step_across_a_kink_that_gains_nothing_is_refused():
+    # the share of state 0 moves to f(x), of slope 0.9 above 1/2 and -0.9 below: seen from above, the fixed point seems
+    # to be at 0.45, where the residual is 0.09, not at 0.497
+    calls = []
+
+    def update(x):
+        calls.append(1)
+        moved = 0.495 + 0.9 * abs(x[0] - 0.5)
+        return np.array([moved, 1.0 - moved])
+
+    found, history = solvers.anderson(update, np.array([0.9, 0.1]), 1e-13, 1000)
+    assert found[0] == pytest.approx(0.945 / 1.9, abs=1e-13)
+    assert len(calls) > len(history)
+    above_rounding = np.array(history[:-1]) > 1e-13
+    assert (np.array(history[1:]) <= solvers.ACCEPTED * np.array(history[:-1]))[above_rounding].all()
