@@ -403,6 +403,7 @@ def certified_convergence(
     n_starts: int,
     max_iterations: int,
     seed: int,
+    mirrors: Sequence[Mirror] = MIRRORS,
 ) -> pd.DataFrame:
     """Run exact PMA, without a floor, from starts in the certificates' invariant set wherever one is below 1.
 
@@ -420,6 +421,7 @@ def certified_convergence(
     max_iterations : int
     seed : int
         Root seed.
+    mirrors : sequence of {"euclidean", "kl"}
 
     Returns
     -------
@@ -431,7 +433,7 @@ def certified_convergence(
     columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
     if isinstance(game, FunctionGame):
         return pd.DataFrame(rows, columns=columns)
-    for mirror in MIRRORS:
+    for mirror in mirrors:
         inside = in_invariant_set(game, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
         starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]

@@ -6,6 +6,7 @@ schema cannot say: that names refer to games that exist, that a family accepts i
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ SECTIONS = {
     "independent": ("independent", "independent_epsilon"),
     "comparison": ("comparison", "tuning", "samples_to_accuracy"),
     "zoo": ("zoo", "zoo_equilibria", "zoo_states"),
+    "atlas": ("atlas",),
 }
 
 #: Those that need bounds or features, which a game of Python functions has if they are recognized only.
@@ -93,6 +95,40 @@ def studied(settings: Mapping[str, Any]) -> list[str]:
     games_of = {section: set(settings.get(section, {}).get("games", ())) for section in SECTIONS}
     zoo, _ = games_of.pop("zoo"), games_of.pop("comparison")
     return [game for game in settings["games"] if game not in zoo.difference(*games_of.values())]
+
+
+def atlas_batches(settings: Mapping[str, Any]) -> list[list[str]]:
+    """Return the games of the atlas as `pma-mfg atlas` takes them, in batches; none without an atlas.
+
+    All games of a first seed come before those of a second: with more seeds all full batches stay as they are.
+
+    Parameters
+    ----------
+    settings : mapping
+        A configuration.
+
+    Returns
+    -------
+    list of list of str
+    """
+    if not settings.get("atlas"):
+        return []
+    grids, size = settings["atlas"]["grids"], settings["atlas"]["batch_size"]
+    described = [
+        " ".join([name, grid["family"], *(f"{axis}={value}" for axis, value in member.items())])
+        for seed in range(max(grid["n_seeds"] for grid in grids.values()))
+        for name, grid in grids.items()
+        if seed < grid["n_seeds"]
+        for member in _members(grid, seed)
+    ]
+    return [described[i : i + size] for i in range(0, len(described), size)]
+
+
+def _members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
+    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order."""
+    axes = {**grid["parameters"], "strength": grid["strengths"], "seed": [seed]}
+    names = sorted(axes)
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
 
 
 def tables(settings: Mapping[str, Any]) -> list[str]:
@@ -155,8 +191,11 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
             games.check_parameters(game["family"], game["parameters"], where)
             games.make(game["family"], **game["parameters"])
     sections = {section: content[section] for section in SECTIONS if section in content}
+    if not content["games"] and "atlas" not in sections:
+        raise InputError(source, "games", content["games"], "at least one game, or an atlas")
+    _check_grids(sections.get("atlas", {"grids": {}})["grids"], f"{source}: atlas.grids")
     for section, settings in sections.items():
-        for i, name in enumerate(settings["games"]):
+        for i, name in enumerate(settings.get("games", ())):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
             if name in functions and section in DATA_SECTIONS:
@@ -178,6 +217,19 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
     return frozenset(functions)
+
+
+def _check_grids(grids: Mapping[str, Any], source: str) -> None:
+    """Raise an `InputError` unless every family of the atlas accepts every one of its games."""
+    for name, grid in grids.items():
+        where = f"{source}.{name}"
+        accepted = games.describe(grid["family"], where)["parameters"]
+        for taken in {"seed", "strength"} & grid["parameters"].keys():
+            raise InputError(where, taken, grid["parameters"][taken], "n_seeds and strengths in its place")
+        for parameters in _members(grid, 0):
+            if "strength" not in accepted:
+                del parameters["strength"]
+            games.check_parameters(grid["family"], parameters, where)
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:
