@@ -160,7 +160,7 @@ def row(
 
     def certified() -> dict[str, Any]:
         starts = (n_starts, max_iterations, seed)
-        table = checks.certified_convergence(game, entropy, policy, member, [step_size], *starts, ("euclidean",))
+        table = checks.certified_convergence(game, entropy, policy, member, [step_size], *starts, {"euclidean": found})
         names = {"attraction": "attraction", "n_starts": "n_certified", "n_converged": "n_certified_converged"}
         return {new: table[old].iloc[0].item() for old, new in names.items()}
 
