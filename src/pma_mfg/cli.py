@@ -755,11 +755,12 @@ def _atlas(options: argparse.Namespace) -> None:
     for described in options.games:
         name, _, rest = described.partition(" ")
         family, *settings = rest.split() or [""]
+        accepted = games.describe(family, source)["parameters"]
         parameters = _parameters(settings, source)
         strength = parameters.get("strength")
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0.0 < strength < float("inf"):
-            raise InputError(source, "strength", strength, f"a finite number > 0, of the regularizer of {described!r}")
-        if "strength" not in games.describe(family)["parameters"]:
+            raise InputError(source, "strength", strength, "a finite number > 0, for the regularizer")
+        if "strength" not in accepted:
             del parameters["strength"]
         games.check_parameters(family, parameters, source)
         members.append((name, family, parameters, float(strength)))
