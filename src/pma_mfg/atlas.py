@@ -56,7 +56,7 @@ def row(
     n_steps: int,
     n_replicates: int,
     epsilon: float,
-    n_visits: float,
+    n_visits: int,
     waiting_constant: float,
     max_samples: int,
     seed: int,
@@ -84,7 +84,7 @@ def row(
         Averaged steps of each of the trajectories that measure the bias.
     epsilon, waiting_constant : float
         Of `learning.practical_schedule`.
-    n_visits : float
+    n_visits : int
         M_td is such that the rarest pair of the equilibrium is expected to be updated this often in an epoch.
     max_samples : int
         A schedule with more samples is not run.

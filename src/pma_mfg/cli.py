@@ -1177,16 +1177,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="'NAME FAMILY parameter=value ... strength=value'",
         help="a game: what its row is called, its family, its parameters, and the strength of the entropy",
     )
-    atlas.add_argument("--relative-step-size", type=_positive, default=0.2, help="eta in units of 1 / strength")
-    atlas.add_argument("--n-starts", type=_integer(1), default=2, help="starts of exact PMA (default 2)")
-    atlas.add_argument("--max-iterations", type=_integer(1), default=1000, help="of exact PMA (default 1000)")
-    atlas.add_argument("--n-agents", type=_integer(2), default=10**6, help="N (default 1e6)")
-    atlas.add_argument("--n-steps", type=_integer(100), default=4000, help="averaged steps per trajectory of the bias")
-    atlas.add_argument("--n-replicates", type=_integer(2), default=16, help="trajectories of the bias (default 16)")
+    atlas.add_argument("--relative-step-size", type=_positive, default=0.5, help="eta in units of 1 / strength")
+    for option, least, default, text in (
+        ("starts", 1, 2, "starts of exact PMA"),
+        ("agents", 2, 10**6, "N, of the bias and of learning"),
+        ("steps", 100, 1000, "averaged steps of a trajectory that measures the bias"),
+        ("replicates", 2, 16, "such trajectories"),
+        ("visits", 1, 100, "M_td is this over the least probability of a state and action"),
+    ):
+        text = f"{text} (default {default})"
+        atlas.add_argument(f"--{option}", dest=f"n_{option}", type=_integer(least), default=default, help=text)
+    atlas.add_argument("--max-iterations", type=_integer(1), default=500, help="of exact PMA (default 500)")
     atlas.add_argument("--epsilon", type=_positive, default=0.1, help="accuracy that the schedule is for (default 0.1)")
-    atlas.add_argument("--n-visits", type=_positive, default=100.0, help="updates of the rarest pair per epoch")
     atlas.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
-    atlas.add_argument("--max-samples", type=_integer(1), default=10**6, help="longer schedules are not run")
+    atlas.add_argument("--max-samples", type=_integer(1), default=200_000, help="longer schedules are not run")
     atlas.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
     add_out(atlas)
 

@@ -567,7 +567,8 @@ def atlas_data(atlas: pd.DataFrame) -> pd.DataFrame:
         ("converges"), all without interval. Panel "rate": observed rate against spectral radius. Panel "bound":
         each bound against the spectral radius, may be infinite. Panel "bias": measured over predicted bias of Q,
         with its 95 % interval over replicates, against the predicted constant. Panel "learning": final distance to the
-        equilibrium against the strength, and the accuracy asked for as the line "target".
+        equilibrium against the strength, and the accuracy asked for as the line "target". Panel "gain": exploitability
+        at the end over that of the uniform policy, against the uniform policy's distance to the equilibrium.
     """
     parts = []
     certified = pd.Series(False, index=atlas.index)
@@ -591,6 +592,8 @@ def atlas_data(atlas: pd.DataFrame) -> pd.DataFrame:
         parts.append(points)
         learned = rows[rows["learned_error"].notna()]
         parts.append(_line("learning", game, "measured", learned["strength"], learned["learned_error"]))
+        gain = learned["learned_exploitability"] / learned["start_exploitability"]
+        parts.append(_line("gain", game, "measured", learned["start_error"], gain))
     ends, target = [atlas["strength"].min(), atlas["strength"].max()], float(atlas["epsilon"].iloc[0])
     parts.append(_line("learning", "", "target", ends, [target, target]))
     data: pd.DataFrame = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -1687,11 +1690,11 @@ def atlas(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     colours, markers = _game_looks(data.loc[data["game"] != "", "game"])
-    panels = {name: data[data["panel"] == name] for name in ("shares", "bound", "rate", "bias", "learning")}
+    panels = {name: data[data["panel"] == name] for name in ("shares", "bound", "rate", "bias", "learning", "gain")}
     small: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
     grids = [Line2D([], [], color=colours[g], marker=markers[g], label=_plain(g), **small) for g in colours]
     title = "Many generated games: a marker is a game, a colour a grid of them"
-    figure, axes = _panels(5, 1.9, 5, title, grids)
+    figure, axes = _panels(6, 1.9, max(5, 1 + len(grids)), title)
 
     def scattered(ax: Axes, rows: pd.DataFrame) -> None:
         for game, points in _by_game(rows[rows["series"] == "measured"]):
@@ -1741,8 +1744,10 @@ def atlas(data: pd.DataFrame) -> Figure:
     scattered(ax, rows)
     ax.axhline(1.0, **_DASHED)
     ax.set(xscale="log", xlabel="predicted constant of the bias", ylabel="measured / predicted")
+    ax.xaxis.set_major_locator(LogLocator(numticks=4))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     _title(ax, 3, "bias of $Q$ with $N$ agents")
-    _legend(ax, None, [Line2D([], [], label="predicted; 95 % intervals", **_DASHED)])
+    _legend(ax, None, [*grids, Line2D([], [], label="predicted; 95 % intervals", **_DASHED)])
 
     ax, rows = axes[4], panels["learning"]
     scattered(ax, rows)
@@ -1750,6 +1755,14 @@ def atlas(data: pd.DataFrame) -> Figure:
     _log_log(ax, r"strength $\tau$", r"$\mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$")
     _title(ax, 4, "learned on one trajectory")
     _legend(ax, None, [Line2D([], [], label=r"accuracy asked for, $\varepsilon$", **_DOTTED)])
+
+    ax, rows = axes[5], panels["gain"]
+    scattered(ax, rows)
+    ax.axhline(1.0, **_DASHED)
+    ax.axvline(panels["learning"].loc[panels["learning"]["series"] == "target", "value"].iloc[0], **_DOTTED)
+    _log_log(ax, r"start: $\mathrm{sup}_s\, \|\pi_0(s) - \pi^*(s)\|_1$", "exploitability, end / start")
+    _title(ax, 5, "what was gained")
+    _legend(ax, None, [Line2D([], [], label="nothing", **_DASHED)])
     return figure
 
 

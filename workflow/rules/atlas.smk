@@ -27,8 +27,8 @@ rule atlas:
     message:
         "Examine batch {wildcards.batch} of the atlas"
     shell:
-        "pma-mfg atlas {params.games:q} --relative-step-size {params.relative_step_size} --n-starts {params.n_starts}"
-        " --max-iterations {params.max_iterations} --n-agents {params.n_agents} --n-steps {params.n_steps}"
-        " --n-replicates {params.n_replicates} --epsilon {params.epsilon} --n-visits {params.n_visits}"
+        "pma-mfg atlas {params.games:q} --relative-step-size {params.relative_step_size} --starts {params.n_starts}"
+        " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
+        " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"
         " --waiting-constant {params.waiting_constant} --max-samples {params.max_samples} --seed {params.seed}"
         " --out {output} --log {log}"
