@@ -1177,7 +1177,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="'NAME FAMILY parameter=value ... strength=value'",
         help="a game: what its row is called, its family, its parameters, and the strength of the entropy",
     )
-    atlas.add_argument("--relative-step-size", type=_positive, default=0.5, help="eta in units of 1 / strength")
+    atlas.add_argument("--relative-step-size", type=_positive, default=0.15, help="eta in units of 1 / strength")
     for option, least, default, text in (
         ("starts", 1, 2, "starts of exact PMA"),
         ("agents", 2, 10**6, "N, of the bias and of learning"),
