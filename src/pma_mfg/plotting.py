@@ -544,7 +544,7 @@ def bounds_data(ratios: pd.DataFrame) -> pd.DataFrame:
 
 #: Bounds of the atlas, in the order of their strength: column of the table -> words, colour, marker.
 ATLAS_BOUNDS = {
-    "paper_bound": ("bound of section 5.1", COLOURS[6], "o"),
+    "paper_bound": ("section 5.1", COLOURS[6], "o"),
     "certificate": ("certificate", COLOURS[0], "^"),
     "attraction": ("attraction", COLOURS[1], "D"),
 }
@@ -1703,10 +1703,10 @@ def atlas(data: pd.DataFrame) -> Figure:
 
     ax, rows = axes[0], panels["shares"]
     for series, (label, colour, marker) in ATLAS_BOUNDS.items():
-        label = "certified by section 5.1" if series == "paper_bound" else f"or by the {label}"
+        label = f"certified by {label}" if series == "paper_bound" else f"or by the {label}"
         _draw(ax, rows, series, color=colour, marker=marker, label=label)
     _draw(ax, rows, "converges", color="0.35", marker="s", label="PMA converges")
-    _draw(ax, rows, "contracts", label="contracts at equilibrium", **_DASHED)
+    _draw(ax, rows, "contracts", label="contracts, if no kink", **_DASHED)
     ax.set(xscale="log", xlabel=r"strength $\tau$", ylabel="share of games", ylim=(-0.03, 1.03))
     _title(ax, 0, "what is certified, what holds")
     _legend(ax, None)
@@ -1719,9 +1719,9 @@ def atlas(data: pd.DataFrame) -> Figure:
         points = rows[rows["series"] == series]
         value = points["value"].where(np.isfinite(points["value"]), 3.0 * highest)
         count = int(np.isinf(points["value"]).sum())
-        label = f"{label} (infinite: {count} of {len(points)})"
+        label = rf"{label} ($\infty$: {count} of {len(points)})"
         ax.plot(points["x"], value, color=colour, marker=marker, label=label, rasterized=len(points) > 100, **small)
-    ax.set(yscale="log", ylim=(lowest, 10.0 * highest), ylabel=r"bound on the rate")
+    ax.set(yscale="log", ylim=(lowest, 10.0 * highest), ylabel="bound on the rate")
     ax.axhspan(highest, 10.0 * highest, color="0.94", linewidth=0.0)
     ax.axhline(1.0, **_DOTTED)
     _diagonal(ax)
@@ -1760,7 +1760,7 @@ def atlas(data: pd.DataFrame) -> Figure:
     scattered(ax, rows)
     ax.axhline(1.0, **_DASHED)
     ax.axvline(panels["learning"].loc[panels["learning"]["series"] == "target", "value"].iloc[0], **_DOTTED)
-    _log_log(ax, r"start: $\mathrm{sup}_s\, \|\pi_0(s) - \pi^*(s)\|_1$", "exploitability, end / start")
+    _log_log(ax, "distance at the start", "exploitability, end / start")
     _title(ax, 5, "what was gained")
     _legend(ax, None, [Line2D([], [], label="nothing", **_DASHED)])
     return figure
