@@ -17,6 +17,7 @@ include: "workflow/rules/operators.smk"
 include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/results.smk"
 
 

@@ -80,6 +80,11 @@ def tables(
     step_slope: float = 0.5,
     worst_factor: float = 0.6,
     learned: float = 0.005,
+    atlas_radius: float = 0.7,
+    atlas_converged: int = 2,
+    atlas_rate: float = 0.7,
+    atlas_score: float = 3.0,
+    atlas_gain: float = 0.5,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a game in which every quantity has a chosen value, up to noise between replicates.
 
@@ -318,7 +323,24 @@ def tables(
         ],
         columns=["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"],
     )
+    # a certified game; one with neither a bound nor enough iterates for a rate; one that is not solved
+    names = ("paper_bound", "certificate", "attraction", "solved", "differentiable", "spectral_radius")
+    names += ("observed_rate", "n_starts", "n_converged", "n_certified", "n_certified_converged", "bias_ratio")
+    names += ("bias_error", "start_error", "learned_error", "start_exploitability", "learned_exploitability")
+    certified_row = (np.inf, 0.9, 0.8, True, True, atlas_radius, atlas_rate, 2, atlas_converged, 2, 2)
+    open_row = (np.inf, 2.0, np.inf, True, True, 1.2, np.nan, 2, 0, 0, 0)
+    unsolved_row = (np.inf, np.inf, np.inf, False, False, np.nan, np.nan, 0, 0, 0, 0)
+    nothing = (np.nan,) * 6
+    atlas = pd.DataFrame(
+        [
+            (*certified_row, 1.0 + 0.01 * atlas_score, 0.01, 0.5, 0.05, 1.0, atlas_gain),
+            (*open_row, 0.99, 0.01, 0.01, 0.02, 1e-6, 1e-5),
+            (*unsolved_row, *nothing),
+        ],
+        columns=list(names),
+    ).assign(game="g", best_response_radius=0.5, n_replicates=16, epsilon=0.1)
     return {
+        "atlas": atlas,
         "independent": independent,
         "independent_epsilon": independent_epsilon,
         "ratios": ratios,
@@ -392,6 +414,11 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"step_slope": 0.7}, "C5-eta"),
         ({"worst_factor": 1.3}, "C5-worst"),
         ({"learned": 0.02}, "C8"),
+        ({"atlas_radius": 0.85, "atlas_rate": 0.85}, "C1b-atlas"),
+        ({"atlas_converged": 1}, "C1d-atlas"),
+        ({"atlas_rate": 0.72}, "C1c-atlas"),
+        ({"atlas_score": -5.0}, "C6-atlas"),
+        ({"atlas_gain": 1.1}, "C4-atlas"),
     ],
 )
 def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, Any], claim: str) -> None:
@@ -520,3 +547,31 @@ def test_what_is_not_reached_is_said() -> None:
     )
     accuracies["samples"] = 10.0
     assert claims.comparison_markdown(accuracies).endswith("| from the start | from the start | from the start | – |\n")
+
+
+def test_a_grid_of_the_atlas_in_which_nothing_can_be_tested_is_inconclusive() -> None:
+    nothing = tables()["atlas"].iloc[2:]
+    records = claims.evaluate({"atlas": nothing}, **TOLERANCES)
+    assert {record["verdict"] for record in records} == {"inconclusive"}
+    assert len(records) == 5
+
+
+def test_a_certified_game_of_the_atlas_that_is_not_solved_refutes_the_certificate() -> None:
+    atlas = tables()["atlas"]
+    atlas.loc[2, "certificate"] = 0.9
+    records = {record["id"]: record for record in claims.evaluate({"atlas": atlas}, **TOLERANCES)}
+    assert records["C1d-atlas"]["verdict"] == "not confirmed"
+    assert records["C1d-atlas"]["estimate"] == 0.5
+    assert "unsolved: 1" in records["C1d-atlas"]["how"]
+
+
+def test_the_verdict_on_the_bias_of_the_atlas_has_the_false_alarm_probability_that_it_states() -> None:
+    rng = np.random.default_rng(5)
+    n_games, n_tables = 20, 2000
+    values = 1.0 + 0.1 * rng.normal(size=(n_tables, n_games, 16))
+    ratios, errors = values.mean(axis=2), values.std(axis=2, ddof=1) / 4.0
+    one = pd.DataFrame({"game": "g", "n_replicates": 16, "bias_ratio": ratios[0], "bias_error": errors[0]})
+    highest = claims._atlas_bias(one, 0.0, 0.95)["expected"][1]
+    alarms = ((np.abs(ratios - 1.0) / errors).max(axis=1) > highest).mean()
+    # 0.01 by the union bound, a little less in truth; six binomial standard errors of 2000 tables: 1e-9
+    assert abs(alarms - claims.FALSE_ALARM) < 6.0 * np.sqrt(claims.FALSE_ALARM / n_tables)

@@ -190,7 +190,8 @@ def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "command", ["", *COMMANDS, "phase", "games", "generate", "solve", "validate", "collect", "claims", "figure"]
+    "command",
+    ["", *COMMANDS, "phase", "games", "generate", "solve", "validate", "collect", "claims", "figure", "atlas"],
 )
 def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -5,7 +5,7 @@ Docs/theory.md, sections 4, 5, 7 and 12. Tables are tidy, one row per observatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -283,7 +283,10 @@ def _above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.ndarr
 
 def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> Inside:
     """Return the membership of rows in the certificate's invariant set W."""
-    bounds = certificates.invariant_set(game, regularizer, mirror)
+    return _in_set(certificates.invariant_set(game, regularizer, mirror), regularizer, mirror)
+
+
+def _in_set(bounds: certificates.InvariantSet, regularizer: Regularizer, mirror: Mirror) -> Inside:
     within_logarithms = mirror == "kl" and isinstance(regularizer, Entropy)
 
     def inside(rows: np.ndarray) -> np.ndarray:
@@ -403,6 +406,7 @@ def certified_convergence(
     n_starts: int,
     max_iterations: int,
     seed: int,
+    found: Mapping[Mirror, certificates.InvariantSet] | None = None,
 ) -> pd.DataFrame:
     """Run exact PMA, without a floor, from starts in the certificates' invariant set wherever one is below 1.
 
@@ -420,6 +424,8 @@ def certified_convergence(
     max_iterations : int
     seed : int
         Root seed.
+    found : mapping of mirror map to InvariantSet, optional
+        Of this game and regularizer, if they are at hand; other mirror maps are then left out.
 
     Returns
     -------
@@ -431,13 +437,15 @@ def certified_convergence(
     columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
     if isinstance(game, FunctionGame):
         return pd.DataFrame(rows, columns=columns)
-    for mirror in MIRRORS:
-        inside = in_invariant_set(game, regularizer, mirror)
+    if found is None:
+        found = {mirror: certificates.invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
+    for mirror, bounds in found.items():
+        inside = _in_set(bounds, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
         starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]
-        rates = certificates.attraction(game, regularizer, step_sizes, equilibrium, mirror)
+        rates = certificates.attraction(game, regularizer, step_sizes, equilibrium, mirror, bounds)
         for eta, rate in zip(step_sizes, rates, strict=True):
-            certificate = certificates.certificate(game, regularizer, eta, mirror)
+            certificate = certificates.certificate(game, regularizer, eta, mirror, bounds)
             certified = starts if min(certificate.L_gamma, rate) < 1.0 else []
             n_converged = 0
             for policy in certified:

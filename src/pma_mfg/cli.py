@@ -132,14 +132,20 @@ def _games(options: argparse.Namespace) -> None:
 def _generate(options: argparse.Namespace) -> None:
     from pma_mfg import games
 
-    parameters: dict[str, Any] = {}
-    for setting in options.parameters:
-        name, separator, value = setting.partition("=")
-        if not separator:
-            raise InputError("pma-mfg generate", "parameter", setting, "name=value")
-        parameters[name] = _value(value)
+    parameters = _parameters(options.parameters, "pma-mfg generate")
     games.check_parameters(options.family, parameters, "pma-mfg generate")
     games.save(games.make(options.family, **parameters), options.out)
+
+
+def _parameters(settings: Sequence[str], source: str) -> dict[str, Any]:
+    """Return the parameters of a family from name=value pairs."""
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise InputError(source, "parameter", setting, "name=value")
+        parameters[name] = _value(value)
+    return parameters
 
 
 def _validate(options: argparse.Namespace) -> None:
@@ -704,10 +710,10 @@ def _claims(options: argparse.Namespace) -> None:
             text = claims.comparison_markdown(tables["samples_to_accuracy"])
         storage.write_text(options.out_comparison, text)
     if options.out_assumptions:
-        if "assumptions" not in paths:
-            raise InputError("pma-mfg claims", "--tables", list(paths), "also assumptions.parquet")
-        table = storage.read_table(paths["assumptions"])
-        storage.write_text(options.out_assumptions, claims.assumptions_markdown(table))
+        text = "No games are listed in this configuration.\n"
+        if "assumptions" in paths:
+            text = claims.assumptions_markdown(storage.read_table(paths["assumptions"]))
+        storage.write_text(options.out_assumptions, text)
     if options.out_games:
         text = "No games are surveyed in this configuration.\n"
         if "zoo" in paths:
@@ -791,6 +797,28 @@ def _survey(options: argparse.Namespace) -> None:
         storage.write_table(options.out_equilibria, equilibria)
     if options.out_states:
         storage.write_table(options.out_states, states)
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    from pma_mfg import atlas, games
+
+    source, members = "pma-mfg atlas", []
+    for described in options.games:
+        name, _, rest = described.partition(" ")
+        family, *settings = rest.split() or [""]
+        accepted = games.describe(family, source)["parameters"]
+        parameters = _parameters(settings, source)
+        strength = parameters.get("strength")
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0.0 < strength < float("inf"):
+            raise InputError(source, "strength", strength, "a finite number > 0, for the regularizer")
+        if "strength" not in accepted:
+            del parameters["strength"]
+        games.check_parameters(family, parameters, source)
+        members.append((name, family, parameters, float(strength)))
+    kept = vars(options).keys() - {"run", "log", "games", "out", "json"}
+    chosen = {name: getattr(options, name) for name in kept}
+    with _progress(len(members), "games") as advance:
+        _write(options, atlas.table(members, advance, **chosen))
 
 
 def _warm_up(options: argparse.Namespace) -> None:
@@ -1167,6 +1195,7 @@ def _parser() -> argparse.ArgumentParser:
 
     figure = command("figure", _figure, "draw one figure as PNG and SVG")
     figures = [
+        "atlas",
         "bounds",
         "comparison",
         "contraction",
@@ -1198,6 +1227,30 @@ def _parser() -> argparse.ArgumentParser:
     survey.add_argument("--step-size", type=_positive, required=True, help="eta")
     survey.add_argument("--out-equilibria", help="Parquet table of the equilibria found, one by one, to write")
     survey.add_argument("--out-states", help="Parquet table of the equilibria found, state by state, to write")
+
+    atlas = command("atlas", _atlas, "solve, check, measure and learn many generated games, a row for each")
+    atlas.add_argument(
+        "games",
+        nargs="+",
+        metavar="'NAME FAMILY parameter=value ... strength=value'",
+        help="a game: what its row is called, its family, its parameters, and the strength of the entropy",
+    )
+    atlas.add_argument("--relative-step-size", type=_positive, default=0.15, help="eta in units of 1 / strength")
+    for option, least, default, text in (
+        ("starts", 1, 2, "starts of exact PMA"),
+        ("agents", 2, 10**6, "N, of the bias and of learning"),
+        ("steps", 100, 1000, "averaged steps of a trajectory that measures the bias"),
+        ("replicates", 2, 16, "such trajectories"),
+        ("visits", 1, 100, "M_td is this over the least probability of a state and action"),
+    ):
+        text = f"{text} (default {default})"
+        atlas.add_argument(f"--{option}", dest=f"n_{option}", type=_integer(least), default=default, help=text)
+    atlas.add_argument("--max-iterations", type=_integer(1), default=500, help="of exact PMA (default 500)")
+    atlas.add_argument("--epsilon", type=_positive, default=0.1, help="accuracy that the schedule is for (default 0.1)")
+    atlas.add_argument("--waiting-constant", type=_positive, default=0.5, help="M_mix = this log(1/epsilon)")
+    atlas.add_argument("--max-samples", type=_integer(1), default=200_000, help="longer schedules are not run")
+    atlas.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
+    add_out(atlas)
 
     warm_up = command("warm-up", _warm_up, "compile the kernels once, before jobs run in parallel")
     warm_up.add_argument("--out", help="file to write when done")

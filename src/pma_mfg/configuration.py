@@ -6,6 +6,7 @@ schema cannot say: that names refer to games that exist, that a family accepts i
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -39,6 +40,7 @@ SECTIONS = {
     "independent": ("independent", "independent_epsilon"),
     "comparison": ("comparison", "tuning", "samples_to_accuracy"),
     "zoo": ("zoo", "zoo_equilibria", "zoo_states"),
+    "atlas": ("atlas",),
 }
 
 #: Those that need bounds or features, which a game of Python functions has if they are recognized only.
@@ -161,6 +163,40 @@ def studied(settings: Mapping[str, Any]) -> list[str]:
     return [game for game in settings["games"] if game not in zoo.difference(*games_of.values())]
 
 
+def atlas_batches(settings: Mapping[str, Any]) -> list[list[str]]:
+    """Return the games of the atlas as `pma-mfg atlas` takes them, in batches; none without an atlas.
+
+    All games of a first seed come before those of a second: with more seeds all full batches stay as they are.
+
+    Parameters
+    ----------
+    settings : mapping
+        A configuration.
+
+    Returns
+    -------
+    list of list of str
+    """
+    if not settings.get("atlas"):
+        return []
+    grids, size = settings["atlas"]["grids"], settings["atlas"]["batch_size"]
+    described = [
+        " ".join([name, grid["family"], *(f"{axis}={value}" for axis, value in member.items())])
+        for seed in range(max(grid["n_seeds"] for grid in grids.values()))
+        for name, grid in grids.items()
+        if seed < grid["n_seeds"]
+        for member in _members(grid, seed)
+    ]
+    return [described[i : i + size] for i in range(0, len(described), size)]
+
+
+def _members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
+    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order."""
+    axes = {**grid["parameters"], "strength": grid["strengths"], "seed": [seed]}
+    names = sorted(axes)
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
+
+
 def tables(settings: Mapping[str, Any]) -> list[str]:
     """Return the names of the tables that a configuration makes."""
     made = ["equilibria", "assumptions"] if studied(settings) else []
@@ -246,8 +282,11 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
             except InputError as refused:
                 raise InputError(where, refused.field, refused.value, refused.allowed) from None
     sections = {section: content[section] for section in SECTIONS if section in content}
+    if not content["games"] and "atlas" not in sections:
+        raise InputError(source, "games", content["games"], "at least one game, or an atlas")
+    _check_grids(sections.get("atlas", {"grids": {}})["grids"], f"{source}: atlas.grids")
     for section, settings in sections.items():
-        for i, name in enumerate(settings["games"]):
+        for i, name in enumerate(settings.get("games", ())):
             if name not in content["games"]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
             if name in functions and section in DATA_SECTIONS:
@@ -339,6 +378,19 @@ def _check_folder(source: str, field: str, path: str, repository: Path) -> None:
         raise InputError(source, field, path, f"a folder ({error.strerror})") from None
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise InputError(source, field, path, f"a folder that can be written, which {there} is not")
+
+
+def _check_grids(grids: Mapping[str, Any], source: str) -> None:
+    """Raise an `InputError` unless every family of the atlas accepts every one of its games."""
+    for name, grid in grids.items():
+        where = f"{source}.{name}"
+        accepted = games.describe(grid["family"], where)["parameters"]
+        for taken in {"seed", "strength"} & grid["parameters"].keys():
+            raise InputError(where, taken, grid["parameters"][taken], "n_seeds and strengths in its place")
+        for parameters in _members(grid, 0):
+            if "strength" not in accepted:
+                del parameters["strength"]
+            games.check_parameters(grid["family"], parameters, where)
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:

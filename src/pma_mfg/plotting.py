@@ -39,6 +39,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
+from scipy.special import stdtrit
 
 from pma_mfg import seeds, statistics, storage
 from pma_mfg.checks import RATE_WINDOW
@@ -539,6 +540,64 @@ def bounds_data(ratios: pd.DataFrame) -> pd.DataFrame:
     data = rows.assign(panel=panel, x=rows["jacobian_norm"], value=rows["bound"])
     order = ["panel", "game", "step_size"]
     return data[[*order, "x", "value"]].sort_values(order, ignore_index=True)
+
+
+#: Bounds of the atlas, in the order of their strength: column of the table -> words, colour, marker.
+ATLAS_BOUNDS = {
+    "paper_bound": ("section 5.1", COLOURS[6], "o"),
+    "certificate": ("certificate", COLOURS[0], "^"),
+    "attraction": ("attraction", COLOURS[1], "D"),
+}
+
+
+def atlas_data(atlas: pd.DataFrame) -> pd.DataFrame:
+    """Return what holds in which share of many games, and measured against predicted game by game (C1, C4, C6).
+
+    Parameters
+    ----------
+    atlas : DataFrame
+        Of `atlas.table`; a game of the table stands for a grid of games.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns without slopes. Panel "shares": of all grids together, against the strength, the share that
+        each of `ATLAS_BOUNDS` certifies (each one together with those before it), of those with a derivative the share
+        that contracts at the equilibrium ("contracts"), and the share in which PMA converges from every start
+        ("converges"), all without interval. Panel "rate": observed rate against spectral radius. Panel "bound":
+        each bound against the spectral radius, may be infinite. Panel "bias": measured over predicted bias of Q,
+        with its 95 % interval over replicates, against the predicted constant. Panel "learning": final distance to the
+        equilibrium against the strength, and the accuracy asked for as the line "target". Panel "gain": exploitability
+        at the end over that of the uniform policy, against the uniform policy's distance to the equilibrium.
+    """
+    parts = []
+    certified = pd.Series(False, index=atlas.index)
+    shares: dict[str, pd.Series] = {}
+    for bound in ATLAS_BOUNDS:
+        shares[bound] = certified = certified | (atlas[bound] < 1.0)
+    shares["converges"] = (atlas["n_starts"] > 0) & (atlas["n_converged"] == atlas["n_starts"])
+    shares["contracts"] = (atlas["spectral_radius"] < 1.0)[atlas["differentiable"]]
+    for series, holds in shares.items():
+        share = holds.groupby(atlas["strength"]).mean()
+        parts.append(_line("shares", "", series, share.index, share))
+    for game, rows in _by_game(atlas):
+        smooth = rows[rows["spectral_radius"].notna()]
+        seen = smooth[smooth["observed_rate"].notna()]
+        parts.append(_line("rate", game, "measured", seen["spectral_radius"], seen["observed_rate"]))
+        parts += [_line("bound", game, bound, smooth["spectral_radius"], smooth[bound]) for bound in ATLAS_BOUNDS]
+        known = rows[rows["bias_error"] > 0.0]
+        half = known["bias_error"] * stdtrit(known["n_replicates"] - 1.0, 0.975)
+        points = _line("bias", game, "measured", known["predicted_bias"], known["bias_ratio"])
+        points["low"], points["high"] = ((known["bias_ratio"] + sign * half).to_numpy() for sign in (-1.0, 1.0))
+        parts.append(points)
+        learned = rows[rows["learned_error"].notna()]
+        parts.append(_line("learning", game, "measured", learned["strength"], learned["learned_error"]))
+        gain = learned["learned_exploitability"] / learned["start_exploitability"]
+        parts.append(_line("gain", game, "measured", learned["start_error"], gain))
+    ends, target = [atlas["strength"].min(), atlas["strength"].max()], float(atlas["epsilon"].iloc[0])
+    parts.append(_line("learning", "", "target", ends, [target, target]))
+    data: pd.DataFrame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return data.drop(columns=["slope", "slope_low", "slope_high"])
 
 
 def independent_data(independent: pd.DataFrame) -> pd.DataFrame:
@@ -1617,6 +1676,104 @@ def comparison(data: pd.DataFrame) -> Figure:
     return figure
 
 
+@_styled
+def atlas(data: pd.DataFrame) -> Figure:
+    """Draw which share of many games is certified, contracts and converges, and measured against predicted numbers.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `atlas_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    colours, markers = _game_looks(data.loc[data["game"] != "", "game"])
+    panels = {name: data[data["panel"] == name] for name in ("shares", "bound", "rate", "bias", "learning", "gain")}
+    small: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
+    grids = [Line2D([], [], color=colours[g], marker=markers[g], label=_plain(g), **small) for g in colours]
+    title = "Many generated games: a marker is a game, a colour a grid of them"
+    figure, axes = _panels(6, 1.9, max(5, 1 + len(grids)), title)
+
+    def scattered(ax: Axes, rows: pd.DataFrame) -> None:
+        for game, points in _by_game(rows[rows["series"] == "measured"]):
+            ax.vlines(points["x"], points["low"], points["high"], color=colours[game], linewidth=0.5, alpha=0.5)
+            ax.plot(points["x"], points["value"], color=colours[game], marker=markers[game], **small)
+
+    ax, rows = axes[0], panels["shares"]
+    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
+        label = f"certified by {label}" if series == "paper_bound" else f"or by the {label}"
+        _draw(ax, rows, series, color=colour, marker=marker, label=label)
+    _draw(ax, rows, "converges", color="0.35", marker="s", label="PMA converges")
+    _draw(ax, rows, "contracts", label="contracts, if no kink", **_DASHED)
+    ax.set(xscale="log", xlabel=r"strength $\tau$", ylabel="share of games", ylim=(-0.03, 1.03))
+    _title(ax, 0, "what is certified, what holds")
+    _legend(ax, None)
+
+    ax, rows = axes[1], panels["bound"]
+    finite = rows.loc[np.isfinite(rows["value"]), "value"]
+    highest = 10.0 ** np.ceil(np.log10(max(10.0, *finite)))
+    lowest = 0.5 * min(1.0, *rows["x"])
+    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
+        points = rows[rows["series"] == series]
+        value = points["value"].where(np.isfinite(points["value"]), 3.0 * highest)
+        count = int(np.isinf(points["value"]).sum())
+        label = rf"{label} ($\infty$: {count} of {len(points)})"
+        ax.plot(points["x"], value, color=colour, marker=marker, label=label, rasterized=len(points) > 100, **small)
+    ax.set(yscale="log", ylim=(lowest, 10.0 * highest), ylabel="bound on the rate")
+    ax.axhspan(highest, 10.0 * highest, color="0.94", linewidth=0.0)
+    ax.axhline(1.0, **_DOTTED)
+    _diagonal(ax)
+    ax.set_xlabel(r"spectral radius of $D\Gamma_\eta(\pi^*)$")
+    step = max(1, int(np.ceil(np.log10(highest) / 4.0)))
+    ticks = 10.0 ** np.arange(0.0, np.log10(highest) + 0.5, step)
+    ax.set_yticks([*ticks, 3.0 * highest], [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"])
+    ax.yaxis.set_minor_locator(NullLocator())
+    _title(ax, 1, "bounds")
+    _legend(ax, None, [Line2D([], [], label="below: a bound is refuted", **_DASHED)])
+
+    ax, rows = axes[2], panels["rate"]
+    scattered(ax, rows)
+    _diagonal(ax)
+    ax.set(xlabel=r"spectral radius of $D\Gamma_\eta(\pi^*)$", ylabel=r"observed rate of $\pi_k \to \pi^*$")
+    _title(ax, 2, "rate of PMA")
+    _legend(ax, None, [Line2D([], [], label="equal", **_DASHED)])
+
+    ax, rows = axes[3], panels["bias"]
+    scattered(ax, rows)
+    ax.axhline(1.0, **_DASHED)
+    ax.set(xscale="log", xlabel="predicted constant of the bias", ylabel="measured / predicted")
+    ax.xaxis.set_major_locator(LogLocator(numticks=4))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    _title(ax, 3, "bias of $Q$ with $N$ agents")
+    _legend(ax, None, [*grids, Line2D([], [], label="predicted; 95 % intervals", **_DASHED)])
+
+    ax, rows = axes[4], panels["learning"]
+    scattered(ax, rows)
+    _draw(ax, rows, "target", **_DOTTED)
+    _log_log(ax, r"strength $\tau$", r"$\mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$")
+    _title(ax, 4, "learned on one trajectory")
+    _legend(ax, None, [Line2D([], [], label=r"accuracy asked for, $\varepsilon$", **_DOTTED)])
+
+    ax, rows = axes[5], panels["gain"]
+    scattered(ax, rows)
+    ax.axhline(1.0, **_DASHED)
+    ax.axvline(panels["learning"].loc[panels["learning"]["series"] == "target", "value"].iloc[0], **_DOTTED)
+    _log_log(ax, "distance at the start", "exploitability, end / start")
+    _title(ax, 5, "what was gained")
+    _legend(ax, None, [Line2D([], [], label="nothing", **_DASHED)])
+    return figure
+
+
+def _diagonal(ax: Axes) -> None:
+    """Draw the line of equal coordinates without changing the axes."""
+    ends, limits = ax.get_xlim(), ax.get_ylim()
+    line = np.linspace(max(ends[0], 1e-6), ends[1], 200)
+    ax.plot(line, line, **_DASHED)
+    ax.set(xlim=ends, ylim=limits)
+
+
 #: Figure name -> names of its input tables, its data function (of the tables in that order), its drawing function.
 FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[[pd.DataFrame], Figure]]] = {
     "contraction": (("iterates", "rates"), contraction_data, contraction),
@@ -1632,6 +1789,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., pd.DataFrame], Callable[
     "phase": (("phase",), phase_data, phase),
     "bounds": (("ratios",), bounds_data, bounds),
     "gallery": (("zoo", "zoo_states"), gallery_data, gallery),
+    "atlas": (("atlas",), atlas_data, atlas),
 }
 
 

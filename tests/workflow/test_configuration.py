@@ -87,6 +87,27 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["prescribed"].update(games={"smooth": []}),
         ("prescribed.games.smooth", "[]", "at least 1"),
     ),
+    "neither a game nor an atlas": (
+        lambda c: (c.clear(), c.update(seed=0, results="r", figures="f", games={})),
+        ("games", "at least one game, or an atlas"),
+    ),
+    "unknown family in the atlas": (
+        lambda c: c["atlas"]["grids"]["garnet"].update(family="garnett"),
+        ("atlas.grids.garnet", "family", "garnett", "garnet"),
+    ),
+    "a bad corner of the atlas": (
+        lambda c: c["atlas"]["grids"]["garnet"]["parameters"].update(n_successors=[3, 4]),
+        ("atlas.grids.garnet", "n_successors", "4", "at most n_states, 3"),
+    ),
+    "a seed among the parameters of the atlas": (
+        lambda c: c["atlas"]["grids"]["garnet"]["parameters"].update(seed=[1]),
+        ("atlas.grids.garnet", "seed", "n_seeds"),
+    ),
+    "an axis of the atlas that is no list": (
+        lambda c: c["atlas"]["grids"]["garnet"]["parameters"].update(discount=0.5),
+        ("atlas.grids.garnet.parameters.discount", "0.5", "array"),
+    ),
+    "no games in a batch of the atlas": (lambda c: c["atlas"].update(batch_size=0), ("atlas.batch_size", "0", ">= 1")),
     "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
 }
 
@@ -105,7 +126,7 @@ def test_bad_configuration_is_refused_with_its_place_and_what_is_allowed(case: s
         assert word in message
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml"])
 def test_shipped_configurations_are_accepted(name: str) -> None:
     configuration.load(ROOT / "config" / name, SCHEMA)
 

@@ -90,6 +90,7 @@ def test_every_verdict_is_complete(smoke: Path) -> None:
         "C3", "C3-mixing", "C3-floor", "C3-floor-rate", "C3-exact", "C4", "C4-accuracy", "C4-prescribed",
         "C5", "C5-updates", "C5-spread", "C5-eta", "C5-worst",
         "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant", "C7", "C7-order", "C7-tight", "C7-constant", "C8",
+        "C1b-atlas", "C1c-atlas", "C1d-atlas", "C4-atlas", "C6-atlas",
     }  # fmt: skip
     for record in records:
         interval = tuple(float("nan") if end is None else end for end in record["interval"])
@@ -122,7 +123,7 @@ def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
     learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
-    assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo"} <= timed
+    assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo", "atlas"} <= timed
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +232,7 @@ def test_a_changed_number_behind_a_figure_is_noticed(smoke: Path) -> None:
 
 
 def test_a_killed_run_resumes_on_one_core_to_bitwise_the_same_results(smoke: Path, without: Run, run: Run) -> None:
-    removed = ["bias", "epsilon", "rates", "histories", "damping"]
+    removed = ["bias", "epsilon", "rates", "histories", "damping", "atlas"]
     folder = without(removed)
     points = folder / RESULTS / "points"
 

@@ -45,6 +45,7 @@ RESULTS = config["results"]
 SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
 FIGURES = {
+    "atlas": ["atlas"],
     "bounds": ["ratios"],
     "comparison": ["comparison"],
     "contraction": ["iterates", "rates"],
@@ -60,12 +61,15 @@ FIGURES = {
     "gallery": ["zoo", "zoo_states"],
 }
 STUDIED = configuration.studied(config)
+# the games of the atlas, as `pma-mfg atlas` takes them: one job per batch
+ATLAS = configuration.atlas_batches(config)
 LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
 
 
 wildcard_constraints:
     game="[A-Za-z][A-Za-z0-9_-]*",
     n_agents="[0-9]+",
+    batch="[0-9]+",
     epsilon="[0-9.e-]+",
     sweep="populations|updates|step_sizes",
 

@@ -42,6 +42,7 @@ TABLES = {
     "zoo": points("zoo", "zoo/{game}"),
     "zoo_equilibria": points("zoo", "zoo_equilibria/{game}"),
     "zoo_states": points("zoo", "zoo_states/{game}"),
+    "atlas": expand(f"{RESULTS}/points/atlas/{{batch}}.parquet", batch=range(len(ATLAS))),
 }
 # the documentation tells of the full replication; every other configuration has its findings beside its figures
 FINDINGS = "docs/findings.md" if config["figures"] == "figures" else f"{config['figures']}/findings.md"

@@ -319,12 +319,14 @@ def families() -> list[str]:
     return sorted(_FAMILIES)
 
 
-def describe(family: str) -> dict[str, Any]:
+def describe(family: str, source: str = "games.describe") -> dict[str, Any]:
     """Return what a family is, and what its parameters are.
 
     Parameters
     ----------
     family : str
+    source : str
+        Where the name came from, for the message.
 
     Returns
     -------
@@ -337,7 +339,7 @@ def describe(family: str) -> dict[str, Any]:
     InputError
         For an unknown family.
     """
-    _check_family(family, "games.describe")
+    _check_family(family, source)
     text = inspect.getdoc(_FAMILIES[family]) or ""
     parameters = {
         name: {

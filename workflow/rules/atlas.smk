@@ -1,0 +1,34 @@
+rule atlas:
+    input:
+        library("atlas"),
+        kernels=f"{RESULTS}/kernels.txt",
+    output:
+        f"{RESULTS}/points/atlas/{{batch}}.parquet",
+    log:
+        f"{RESULTS}/logs/atlas/{{batch}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/atlas/{{batch}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        # the games themselves: another grid reruns only the batches that it changes
+        games=lambda wildcards: ATLAS[int(wildcards.batch)],
+        relative_step_size=config["atlas"]["relative_step_size"],
+        n_starts=config["atlas"]["n_starts"],
+        max_iterations=config["atlas"]["max_iterations"],
+        n_agents=config["atlas"]["n_agents"],
+        n_steps=config["atlas"]["n_steps"],
+        n_replicates=config["atlas"]["n_replicates"],
+        epsilon=config["atlas"]["epsilon"],
+        n_visits=config["atlas"]["n_visits"],
+        waiting_constant=config["atlas"]["waiting_constant"],
+        max_samples=config["atlas"]["max_samples"],
+        seed=SEED,
+    message:
+        "Examine batch {wildcards.batch} of the atlas"
+    shell:
+        "pma-mfg atlas {params.games:q} --relative-step-size {params.relative_step_size} --starts {params.n_starts}"
+        " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
+        " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"
+        " --waiting-constant {params.waiting_constant} --max-samples {params.max_samples} --seed {params.seed}"
+        " --out {output} --log {log}"
