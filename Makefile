@@ -1,13 +1,15 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop docs bench environment lock clean
+.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop fuzz docs bench environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
 PYTHON ?=
 # What `make replicate` runs.
 CONFIG ?= config/config.yaml
+# How long each of the two coverage-guided fuzzers of `make fuzz` runs.
+SECONDS ?= 600
 # Only `make lock` needs uv; it is never needed to run or to test anything.
 UV ?= uv
 
@@ -28,16 +30,16 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
 replicate: environment ## Run the full replication into results/ and figures/, or another one: CONFIG=config/example.yaml
-	@$(BIN)/python workflow/run.py $(CONFIG)
+	@$(BIN)/python workflow/run.py '$(CONFIG)'
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml
 
 figures: environment ## Draw the figures of a finished run again, from its tables, or of another one: CONFIG=config/smoke.yaml
-	@$(BIN)/pma-mfg figures $(CONFIG)
+	@$(BIN)/pma-mfg figures '$(CONFIG)'
 
 report: environment ## Write one HTML page of a finished run, or another one: CONFIG=config/smoke.yaml
-	@$(BIN)/snakemake --configfile $(CONFIG) --rulegraph | $(BIN)/pma-mfg report $(CONFIG) --rulegraph -
+	@$(BIN)/snakemake --configfile '$(CONFIG)' --rulegraph | $(BIN)/pma-mfg report '$(CONFIG)' --rulegraph -
 
 test: environment ## Check style and types, then run all tests
 	$(BIN)/ruff check
@@ -56,6 +58,12 @@ figure-baselines: environment ## Renew what the figures are compared with, after
 	-@$(BIN)/pytest -q tests/figures/test_figures.py -k test_numbers --force-regen
 	@$(BIN)/pytest -q tests/figures/test_figures.py -k 'test_picture and not compared' -o addopts= --mpl-generate-path=tests/figures/baseline
 	@git status --short tests/figures
+
+# Findings are left in files crash-..., to be given to tests/fuzz/coverage_guided.py again.
+fuzz: environment ## Look for hostile input that is answered wrongly: 600 s each, or another time: SECONDS=60
+	FUZZ_EXAMPLES=2000 $(BIN)/pytest -q tests/fuzz
+	$(BIN)/python tests/fuzz/coverage_guided.py configuration $(SECONDS)
+	$(BIN)/python tests/fuzz/coverage_guided.py arrays $(SECONDS)
 
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'

@@ -1,11 +1,16 @@
-"""One Hypothesis profile for all tests, and a numba cache that parallel workers find ready."""
+"""One Hypothesis profile, a numba cache that parallel workers find ready, and the levels of statistical tests."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.statistical import Level
+
+HERE = Path(__file__).parent
 
 # the same examples on every run, and no wall-clock limits
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=50)
@@ -18,6 +23,39 @@ def pytest_configure(config: pytest.Config) -> None:
         importlib.import_module("quantecon")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the run of the whole pipeline: the longest, it would otherwise keep one worker busy at the end."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the run of the whole pipeline: the longest, it would otherwise keep one worker busy at the end.
+
+    Before some are deselected, note the statistical tests of `make test`, one entry a case: what it says, and its mark.
+    """
     items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+    config.statistical_tests = [
+        (f"{item.path.relative_to(HERE).with_suffix('')}: {statement(item)}", mark)
+        for item in items
+        if (mark := item.get_closest_marker("statistical")) and not item.get_closest_marker("interop")
+    ]
+
+
+def statement(item: pytest.Item) -> str:
+    """Return the name of a test in words."""
+    return item.originalname.removeprefix("test_").replace("_", " ")
+
+
+@pytest.fixture
+def level(request: pytest.FixtureRequest) -> Level:
+    """What a test with the mark `statistical` may spend on false alarms (docs/testing.md)."""
+    mark = request.node.get_closest_marker("statistical")
+    assert mark is not None, "a test that compares draws states its false alarm and its power"
+    return Level(mark.kwargs["false_alarm"], mark.kwargs["power"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Of a test that passed, the false alarm must have been used up, and the power shown, here or by another test."""
+    result = yield
+    level = pyfuncitem.funcargs.get("level")
+    if level is not None:
+        assert level.spent == pytest.approx(1.0), "the shares of the false alarm do not sum to one"
+        assert level.shows_power or "shown_by" in pyfuncitem.get_closest_marker("statistical").kwargs
+    return result

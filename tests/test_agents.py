@@ -1,14 +1,11 @@
-"""Independent agents: the law of their moves, their TD updates, bitwise resumption, and the predicted disagreement.
-
-Statistical tests: chi-square at p > 1e-6 with fixed seeds; what they can see is shown by a planted error at p < 1e-12.
-"""
+"""Independent agents: the law of their moves, their TD updates, bitwise resumption, and the predicted disagreement."""
 
 import itertools
 
 import numpy as np
 import pytest
 from scipy.special import wrightomega
-from scipy.stats import chi2_contingency, chisquare
+from scipy.stats import chi2_contingency
 from tests.references import all_games, family_game, random_policy
 
 from pma_mfg import agent_kernels, agents, kernels, learning, lipschitz, operators, seeds, simulation, spread, sweeps
@@ -18,7 +15,7 @@ from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.storage import Checkpoint
 
-ALARM, POWER = 1e-6, 1e-12
+ALARM = 1e-6
 GAME = family_game("affine", n_states=3, n_actions=2, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
 PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
 UNIT = 1.0 / agent_kernels.UNITS
@@ -53,21 +50,21 @@ def exact_law(policies, start, n_steps):
     return np.array([law[states] for states in joint])
 
 
-def test_agents_with_policies_of_their_own_have_the_enumerated_law():
+@pytest.mark.statistical(false_alarm=ALARM, power=1 - 1e-9, against="agents with each other's policies")
+def test_agents_with_policies_of_their_own_have_the_enumerated_law(level):
     rng = np.random.default_rng(0)
     policies, start, runs = rng.dirichlet(np.ones(2), size=(3, 3)), [0, 0, 2], 20_000
     found = np.bincount(np.ravel_multi_index(moved(policies, start, 2, runs, 1).T, (3, 3, 3)), minlength=27)
-    assert chisquare(found, runs * exact_law(policies, start, 2)).pvalue > ALARM
-    # power: the same agents with each other's policies
-    assert chisquare(found, runs * exact_law(policies[[1, 0, 2]], start, 2)).pvalue < POWER
+    level.counts(found, exact_law(policies, start, 2), exact_law(policies[[1, 0, 2]], start, 2))
 
 
-def test_agents_with_one_policy_have_the_law_of_the_counts_simulator():
-    """The special case: the first agent's state and the counts of the others, three steps on."""
+@pytest.fixture(scope="module")
+def of_counts_and_of_agents():
+    """Tables (2, cells) of the first agent's state and the counts of the others, three steps on: of the two simulators.
+
+    The first has agents with the same policy as the counts, the second with the opposite one.
+    """
     policy, n_agents, runs, steps = random_policy(GAME, 0, 1.0), 12, 10_000, 3
-    states = moved(policy, [0] * n_agents, steps, runs, 2)
-    counts = np.stack([(states[:, 1:] == s).sum(axis=1) for s in range(3)], axis=1)
-    ours = states[:, 0] * 169 + counts[:, 0] * 13 + counts[:, 1]
     rng = np.random.default_rng(3)
     tables = simulation.game_tables(GAME)
     shared = simulation.policy_tables(GAME, policy, None)
@@ -80,11 +77,32 @@ def test_agents_with_one_policy_have_the_law_of_the_counts_simulator():
         moving = (population.stream, population.others, population.tagged)
         kernels.learn(*moving, tables, shared, 0.5, q, 0, 1, steps - 1, 1.0, 1.0, *none)
         theirs[run] = population.tagged[0] * 169 + population.others[0] * 13 + population.others[1]
-    cells, inverse = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
-    table = np.stack([np.bincount(part, minlength=len(cells)) for part in np.split(inverse, 2)])
-    common = table.sum(axis=0) >= 20
-    table = np.concatenate([table[:, common], table[:, ~common].sum(axis=1, keepdims=True)], axis=1)
-    assert chi2_contingency(table).pvalue > ALARM
+    tables = []
+    for held in (policy, policy[:, ::-1]):
+        states = moved(held, [0] * n_agents, steps, runs, 2)
+        counts = np.stack([(states[:, 1:] == s).sum(axis=1) for s in range(3)], axis=1)
+        ours = states[:, 0] * 169 + counts[:, 0] * 13 + counts[:, 1]
+        cells, inverse = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
+        table = np.stack([np.bincount(part, minlength=len(cells)) for part in np.split(inverse, 2)])
+        common = table.sum(axis=0) >= 20
+        rest = table[:, ~common].sum(axis=1, keepdims=True)
+        tables.append(np.concatenate([table[:, common], rest], axis=1))
+    return tables
+
+
+@pytest.mark.statistical(
+    false_alarm=ALARM,
+    power=1 - 1e-9,
+    against="the opposite policy",
+    shown_by="test_agents_with_another_policy_are_seen",
+)
+def test_agents_with_one_policy_have_the_law_of_the_counts_simulator(of_counts_and_of_agents, level):
+    level.accept(chi2_contingency(of_counts_and_of_agents[0]).pvalue)
+
+
+@pytest.mark.statistical(false_alarm=1e-9, power=1 - 1e-9, against="a planted error that is missed")
+def test_agents_with_another_policy_are_seen(of_counts_and_of_agents, level):
+    level.detect(chi2_contingency(of_counts_and_of_agents[1]).pvalue, ALARM)
 
 
 @pytest.mark.parametrize(("name", "game"), all_games().items())
@@ -190,37 +208,47 @@ def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
         assert_equal(whole, run(100, seed=99, agents=kept))
 
 
-def test_independent_learning_comes_close_to_a_planted_equilibrium():
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
+def test_independent_learning_comes_close_to_a_planted_equilibrium(level):
     schedule = Schedule(15, 20_000, 0, 3.0, 30.0, 60.0)
     found = learning.independent(PLANTED, 50, Entropy(0.3), schedule, np.random.default_rng(0)).policies()
     distances = np.abs(found - PLANTED.planted.policy).sum(axis=2).max(axis=1)
-    # as centralized learning with this schedule (test_learning), for each of the agents
-    assert distances.max() < 0.1
-    assert operators.policy_distance(operators.uniform_policy(PLANTED), PLANTED.planted.policy) > 0.15
+    start = operators.policy_distance(operators.uniform_policy(PLANTED), PLANTED.planted.policy)
+    # as centralized learning with this schedule (test_learning), on average
+    level.means(distances[:, None], 0.0, bias=0.05, planted=start, share=0.5)
+    # and each of the agents: a norm of normal noise exceeds its mean by u at most as often as exp(-u^2 / 2 sigma^2),
+    # with the variance in the noise's largest direction, which is at most the norm's mean square
+    predicted = spread.predicted_spread(PLANTED, Entropy(0.3), PLANTED.planted.policy, schedule)
+    square = predicted.mean**2 + predicted.deviation**2
+    level.accept(np.exp(-0.5 * np.maximum(distances - 0.05, 0.0) ** 2 / square), share=0.5)
 
 
-def test_moments_of_td_learning_are_those_of_many_agents():
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="steps that are too large by 20 %")
+def test_moments_of_td_learning_are_those_of_many_agents(level):
     policy, regularizer, n_agents = PLANTED.planted.policy, Entropy(0.3), 20_000
     population = agents.initial_agents(PLANTED, n_agents, regularizer, np.random.default_rng(0), policy)
     agents.advance(PLANTED, population, 301 * 6, 5, 20.0, 25.0)  # the 301st transition is not learnt from yet
-    mean, covariance = spread.td_moments(PLANTED, policy, regularizer, 300, 20.0, 25.0)
+    (mean, covariance), (_, wrong_covariance) = (
+        spread.td_moments(PLANTED, policy, regularizer, 300, size * 20.0, size * 25.0) for size in (1.0, 1.2)
+    )
     mean_field = operators.stable_population(PLANTED, policy)
     errors = (population.q - operators.q_values(PLANTED, policy, mean_field, regularizer)).reshape(n_agents, -1)
-    # five standard errors; 1e-3 for the fluctuation of a mean field of 20 000 agents, which all of them share
-    allowed = 5 * np.sqrt(np.diag(covariance) / n_agents) + 1e-3
-    assert (np.abs(errors.mean(axis=0) - mean) <= allowed).all()
-    # a variance is known to sqrt(2 / N) = 1 %; five of these
-    np.testing.assert_allclose(errors.var(axis=0), np.diag(covariance), rtol=0.05)
+    # 1e-3 for the fluctuation of a mean field of 20 000 agents, which all of them share
+    level.means(errors, mean, bias=1e-3, share=0.5)
+    squares, variances = (errors - errors.mean(axis=0)) ** 2, np.diag(covariance)
+    level.means(squares, variances, bias=0.01 * variances, planted=np.diag(wrong_covariance), share=0.5)
 
 
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a disagreement off by 30 %")
 @pytest.mark.parametrize("step_size", [0.5, 5.0])
-def test_disagreement_is_the_predicted_one(step_size):
+def test_disagreement_is_the_predicted_one(step_size, level):
     policy, regularizer = PLANTED.planted.policy, Entropy(0.3)
     schedule = Schedule(20, 4000, 1, step_size, 30.0, 30.0)
     found = learning.independent(PLANTED, 500, regularizer, schedule, np.random.default_rng(0)).policies()
-    measured = np.abs(found - found.mean(axis=0)).sum(axis=2).max(axis=1).mean()
-    # a mean of 500 is known to 3 % (a relative deviation of 0.6 each); the rest is the second order in the noise
-    assert abs(measured / spread.predicted_spread(PLANTED, regularizer, policy, schedule).mean - 1.0) < 0.15
+    measured = np.abs(found - found.mean(axis=0)).sum(axis=2).max(axis=1)
+    predicted = spread.predicted_spread(PLANTED, regularizer, policy, schedule).mean
+    # the second order in the noise is some percent
+    level.means(measured[:, None], predicted, bias=0.05 * predicted, planted=1.3 * predicted)
 
 
 def test_one_agent_alone_changes_neither_the_mean_field_nor_its_own_q_to_first_order():

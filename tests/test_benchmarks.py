@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from tests.statistical import Level
 
 from pma_mfg import kernels, operators, simulation, solvers
 
@@ -25,22 +27,25 @@ def load(path: Path) -> dict[str, Any]:
         sys.path.remove(str(path.parent))
 
 
-def test_numpy_baseline_learns_the_same_q() -> None:
+@pytest.mark.statistical(false_alarm=1e-6, power=0.95, against="a Q-function off by a third of its largest entry")
+def test_numpy_baseline_learns_the_same_q(level: Level) -> None:
     bench = load(SIMULATOR)
     game = bench["planted"](5)
     found = np.array(
         [
-            [bench[name](game, game.planted.policy, 10**6, 300, np.random.default_rng([seed, i])) for seed in range(60)]
+            [
+                bench[name](game, game.planted.policy, 10**6, 300, np.random.default_rng([seed, i]))
+                for seed in range(120)
+            ]
             for i, name in enumerate(("numpy_loop", "compiled"))
         ]
     )
-    difference = found[0].mean(axis=0) - found[1].mean(axis=0)
-    # six standard errors of 15 numbers from 60 replicates each: a false alarm with probability below 1e-6
-    assert (np.abs(difference) <= 6 * np.sqrt(found.var(axis=1, ddof=1).sum(axis=0) / 60)).all()
-    assert np.abs(found).max() > 0.1
+    # independent streams: the differences are independent rows
+    level.means(found[0] - found[1], 0.0, planted=found.mean(axis=(0, 1)).max() / 3)
 
 
-def test_the_alternatives_move_counts_in_the_same_law() -> None:
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="moments off by 4 %")
+def test_the_alternatives_move_counts_in_the_same_law(level: Level) -> None:
     bench = load(SIMULATOR)
     game, n_agents, steps = bench["planted"](5), 200, 3
     tables = bench["affine_tables"](game, game.planted.policy)
@@ -56,10 +61,8 @@ def test_the_alternatives_move_counts_in_the_same_law() -> None:
         kernels.average(stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), unused, unused, *sums)
     for other in (many, single):
         assert (other.sum(axis=1) == n_agents).all()
-        # six standard errors: 5 means, and 25 second moments whose own variance is estimated from the samples
-        for one, two in ((own, other), *((own * own[:, [y]], other * other[:, [y]]) for y in range(5))):
-            standard = np.sqrt((one.var(axis=0) + two.var(axis=0)) / 4000)
-            assert (np.abs(one.mean(axis=0) - two.mean(axis=0)) <= 6 * standard).all()
+        moments = [np.hstack([x, *(x * x[:, [y]] for y in range(5))]) for x in (own, other)]  # 5 first, 25 second ones
+        level.means(moments[0] - moments[1], 0.0, planted=0.04 * moments[0].mean(axis=0), share=0.5)
 
 
 def test_times_are_taken_in_turn() -> None:

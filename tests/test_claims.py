@@ -81,12 +81,16 @@ def tables(
     worst_factor: float = 0.6,
     learned: float = 0.005,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of a game in which every quantity has a chosen value, up to 1 % noise between replicates."""
+    """Tables of a game in which every quantity has a chosen value, up to noise between replicates.
+
+    Its standard deviation is 1 %, and it is bounded by 1.8 %: so small against the tolerances that no draw can change a
+    verdict.
+    """
     rng = np.random.default_rng(0)
     replicates = range(16)
 
     def noisy() -> float:
-        return float(np.exp(0.01 * rng.normal()))
+        return float(1.0 + 0.01 * np.sqrt(3.0) * rng.uniform(-1.0, 1.0))
 
     ascent = "policy_mirror_ascent"
     ratios = pd.DataFrame(
@@ -473,8 +477,8 @@ def test_readers_table_of_assumptions_marks_bounds_and_what_is_shown() -> None:
 
 def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:
     found = tables(bias_slope=-1.0)
-    noise = np.random.default_rng(1).normal(size=len(found["bias"]))
-    found["bias"]["q_error"] += np.where(found["bias"]["n_agents"] == 1000, 0.1 * noise, 0.0)
+    noise = np.where(found["bias"]["replicate"] % 2, 0.1, -0.1)  # whose mean is zero, without a draw
+    found["bias"]["q_error"] += np.where(found["bias"]["n_agents"] == 1000, noise, 0.0)
     record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
     assert "2 of 3" in record["how"]
     assert record["verdict"] == "inconclusive"  # two points are no line

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from references import (
+from scipy.stats import binom, combine_pvalues, f
+from tests.references import (
     CURVED_LINKS,
     all_games,
     curved_game,
@@ -14,7 +15,7 @@ from references import (
     random_policy,
     sparse_copy,
 )
-from scipy.stats import binom
+from tests.statistical import Level, of_means
 
 from pma_mfg import equilibrium, finite_population, fluctuations, games, lattice, operators, seeds, simulation
 from pma_mfg.errors import InputError
@@ -221,34 +222,37 @@ def test_too_many_states_are_refused_by_number(n_states: int, n_agents: int, sta
         finite_population.nash_gap(game, random_policy(game, 0), 1)
 
 
-def test_simulation_agrees_with_the_exact_limit() -> None:
-    """20 pairs of a game and N, each one projection of Q against 5 standard errors of 24 replicates."""
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="the mean field's Q in place of that of N agents")
+def test_simulation_agrees_with_the_exact_limit(level: Level) -> None:
+    """20 pairs of a game and N, each one projection of Q against 24 replicates."""
     drawn = {name: game for name, game in all_games().items() if name != "link power"}
     pairs = [(name, game, n) for name, game in drawn.items() for n in (2, 6)] + [
         (f"pair {family}", pair(family), n) for family in ("planted_smooth", "planted_kinked") for n in (10, 60)
     ]
     assert len(pairs) >= 20
-    scores = []
+    limits, infinite, simulated = [], [], []
     for name, game, n_agents in pairs:
         policy = random_policy(game, 4)
         direction = seeds.generator(0, "direction", name, n_agents).normal(size=policy.shape)
-        exact = float((direction * finite_population.learning_limit(game, policy, n_agents, ENTROPY)).sum())
         centre = operators.stable_population(game, policy)
-        simulated = []
+        limits.append((direction * finite_population.learning_limit(game, policy, n_agents, ENTROPY)).sum())
+        infinite.append((direction * operators.q_values(game, policy, centre, ENTROPY)).sum())
+        simulated.append([])
         for replicate in range(24):
             rng = seeds.generator(0, "test agreement", name, n_agents, replicate)
             found = simulation.ergodic_averages(game, policy, n_agents, 3000, rng, 300, centre)
             process = fluctuations.decision_process(game, found.transition_features, found.reward_features)
             q = operators.q_of_decision_process(*process, game.discount, policy, ENTROPY)
-            simulated.append(float((direction * q).sum()))
-        scores.append((np.mean(simulated) - exact) / (np.std(simulated, ddof=1) / np.sqrt(24)))
-    # Student's law with 23 degrees of freedom: beyond 6.5 with probability 1e-6, 2.4e-5 in all pairs; 4 is usual
-    assert np.abs(scores).max() < 6.5
-    assert np.sort(np.abs(scores))[-3] < 4.0  # three of 20 beyond 4 would be chance with probability 1e-7
+            simulated[-1].append((direction * q).sum())
+    samples = np.transpose(simulated)
+    level.means(samples, limits, planted=infinite, share=0.5)
+    # many small errors, by the product of the p-values (Fisher)
+    level.accept(combine_pvalues(of_means(samples, limits)).pvalue, share=0.5)
 
 
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a bias off by 30 %")
 @pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
-def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(family: str) -> None:
+def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(family: str, level: Level) -> None:
     game = pair(family, 3)
     assert game.planted is not None
     policy, centre = game.planted.policy, game.planted.mean_field
@@ -262,22 +266,22 @@ def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(famil
             averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
             bias = fluctuations.measured_q(game, policy, ENTROPY, averages) - truth
             ratios.append(float((bias * predicted).sum() / (predicted**2).sum()))
-        precisions.append(np.std(ratios, ddof=1) / 4.0)
-        # 8 standard errors of 16 replicates (Student: 1e-6), and higher orders at N = 100, below 2 %
-        assert abs(np.mean(ratios) - 1.0) < 8.0 * precisions[-1] + (0.02 if n_agents == 100 else 0.0)
-    # the F statistic of 15 and 15 degrees of freedom exceeds 25 with probability 1e-7
-    assert precisions[1] < 5.0 * precisions[0]
+        precisions.append(np.var(ratios, ddof=1))
+        # higher orders at N = 100 are below 2 %
+        level.means(np.reshape(ratios, (-1, 1)), 1.0, 0.02 if n_agents == 100 else 0.0, planted=1.3, share=1 / 3)
+    # a variance of at most twice the other's, by the F statistic
+    level.accept(f.sf(precisions[1] / (2.0 * precisions[0]), 15, 15), share=1 / 3)
 
 
-def test_measured_limit_is_unbiased_for_curved_features_and_few_agents() -> None:
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="the closed form for many agents, of order 1/N")
+def test_measured_limit_is_unbiased_for_curved_features_and_few_agents(level: Level) -> None:
     game, n_agents = SMALL["link log"]
     policy = random_policy(game, 1)
     exact = finite_population.learning_limit(game, policy, n_agents, ENTROPY)
     centre = operators.stable_population(game, policy)
-    errors = []
+    found = []
     for replicate in range(24):
         rng = seeds.generator(0, "curved", replicate)
         averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
-        errors.append((fluctuations.measured_q(game, policy, ENTROPY, averages) - exact).sum())
-    # Student with 23 degrees of freedom, 6.5: 1e-6
-    assert abs(np.mean(errors)) < 6.5 * np.std(errors, ddof=1) / np.sqrt(24)
+        found.append(fluctuations.measured_q(game, policy, ENTROPY, averages))
+    level.means(found, exact, planted=fluctuations.large_population_q(game, policy, n_agents, ENTROPY))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
+from tests.statistical import Level
 
 from pma_mfg import fluctuations, games, operators, seeds, simulation
 from pma_mfg.errors import InputError
@@ -89,19 +90,17 @@ def test_covariance_solves_its_equation_and_is_tangent() -> None:
     np.testing.assert_allclose(sigma, sigma.T, atol=1e-14)
 
 
-def test_covariance_agrees_with_a_simulated_trajectory() -> None:
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a deviation off by 3 %")
+def test_covariance_agrees_with_a_simulated_trajectory(level: Level) -> None:
     game = planted("planted_smooth", n_states=3)
     assert game.planted is not None
     policy, n_agents = game.planted.policy, 10_000
     ratios = []
-    for replicate in range(8):
+    for replicate in range(32):
         rng = seeds.generator(0, "covariance", replicate)
-        found = simulation.ergodic_averages(game, policy, n_agents, 20_000, rng, 200, game.planted.mean_field)
+        found = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 200, game.planted.mean_field)
         ratios.append(found.deviation * np.sqrt(n_agents) / fluctuations.expected_deviation(game, policy))
-    standard_error = np.std(ratios, ddof=1) / np.sqrt(8)
-    # 5 standard errors (false alarm below 1e-3 with Student's t, seeds fixed) and O(1/N); a 3 % error is noticed
-    assert abs(np.mean(ratios) - 1.0) < 5 * standard_error + 1e-3
-    assert 5 * standard_error < 0.03
+    level.means(np.reshape(ratios, (-1, 1)), 1.0, bias=1e-3, planted=1.03)  # O(1/N)
 
 
 @pytest.mark.parametrize(("link", "parameter"), [("absolute", 0.0), ("positive", 0.0), ("minimum", 0.0), ("log", 0.2)])

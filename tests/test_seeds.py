@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm, t
 
 from pma_mfg.seeds import generator
 
@@ -61,8 +62,11 @@ def test_a_string_is_not_the_number_it_spells(text):
     assert draws(0, "ctd", text) != draws(0, "ctd", 1000)
 
 
-def test_streams_of_neighbouring_replicates_are_uncorrelated():
-    # 100 streams of 1000 normals: correlations have standard deviation 0.032; |.| > 0.2 has probability 4950 * 2.5e-10
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="a correlation of 0.35 between two streams")
+def test_streams_of_neighbouring_replicates_are_uncorrelated(level):
     samples = np.array([generator(0, "ctd", replicate).standard_normal(1000) for replicate in range(100)])
-    correlations = np.corrcoef(samples) - np.eye(100)
-    assert np.abs(correlations).max() < 0.2
+    correlations = np.corrcoef(samples)[np.triu_indices(100, 1)]
+    level.accept(2.0 * t.sf(np.abs(correlations) * np.sqrt(998 / (1.0 - correlations**2)), 998))
+    # by Fisher's transformation, normal with variance 1 / 997, against the critical value of one of 4950
+    critical = norm.isf(0.5 * level.false_alarm / len(correlations))
+    level.show(norm.sf(critical - np.arctanh(0.35) * np.sqrt(997)))

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom, f, norm, t
+from tests.statistical import Level
 
 from pma_mfg import seeds, statistics
 from pma_mfg.errors import InputError
 
 
+@pytest.mark.statistical(false_alarm=1e-6, power=1 - 1e-9, against="the plain percentile interval of eight replicates")
 @pytest.mark.parametrize("n_replicates", [8, 16])
-def test_interval_of_a_mean_covers_it_as_often_as_stated(n_replicates: int) -> None:
-    rng = np.random.default_rng(0)
-    trials = 200
-    covered = 0
+def test_interval_of_a_mean_is_as_long_as_students_and_covers_as_often(
+    n_replicates: int, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+    rng, trials = np.random.default_rng(0), 200
+    covered, lengths = 0, []
     for _ in range(trials):
-        found = statistics.mean_interval(rng.normal(1.0, 1.0, size=n_replicates), rng)
+        values = rng.normal(1.0, 1.0, size=n_replicates)
+        found = statistics.mean_interval(values, rng)
         covered += found.low <= 1.0 <= found.high
-    # Binomial(200, 0.95) has a standard deviation of 3.1; five below, since coverage may exceed but not fall short
-    assert covered >= 0.95 * trials - 5 * np.sqrt(trials * 0.95 * 0.05)
-
-
-def test_the_planted_error_of_the_plain_percentile_interval_is_detected() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(200):
-        values = rng.normal(1.0, 1.0, size=4)
-        draws = values[rng.integers(4, size=(2000, 4))].mean(axis=1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        covered += low <= 1.0 <= high
-    assert covered < 190 - 5 * 3.1
+        student = 2.0 * t.isf(0.025, n_replicates - 1) * values.std(ddof=1) / np.sqrt(n_replicates)
+        lengths.append([(found.high - found.low) / student])
+    # what is missing to 0.95, and to Student's length, is the discreteness of so few
+    level.accept(binom.cdf(covered, trials, 0.92), share=0.5)
+    # the plain one is that of normal numbers with variance over n, not n - 1
+    plain = np.sqrt(7 / 8) * norm.isf(0.025) / t.isf(0.025, 7)
+    level.means(lengths, 1.0, bias=0.08, planted=plain, share=0.5)
 
 
 def test_slope_of_a_power_law_is_its_exponent() -> None:
@@ -38,16 +38,26 @@ def test_slope_of_a_power_law_is_its_exponent() -> None:
     assert statistics.log_log_slope(x, [3.0 * value**-0.5 for value in x]) == pytest.approx(-0.5, abs=1e-14)
 
 
-def test_slope_interval_shrinks_with_the_noise_and_contains_the_exponent() -> None:
+def covering(interval: statistics.Estimate, truth: float, degrees: int) -> float:
+    """Return the largest p at which the interval of confidence 1 - p holds the truth, from that of 0.95."""
+    side = interval.high - interval.value if truth > interval.value else interval.value - interval.low
+    return float(2.0 * t.sf(abs(truth - interval.value) / side * t.isf(0.025, degrees), degrees))
+
+
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a slope off by 0.3, a width by a factor of two")
+def test_slope_interval_shrinks_with_the_noise_and_contains_the_exponent(level: Level) -> None:
     rng = np.random.default_rng(1)
     x = [10.0, 100.0, 1000.0]
-    widths = []
+    widths, normal = [], rng.normal(size=(3, 16))
     for noise in (0.3, 0.03):
-        groups = [value**-0.5 * np.exp(noise * rng.normal(size=16)) for value in x]
+        groups = [value**-0.5 * np.exp(noise * row) for value, row in zip(x, normal, strict=True)]
         found = statistics.slope_interval(x, groups, rng)
-        assert found.low <= -0.5 <= found.high
+        level.accept(covering(found, -0.5, 15), share=0.5)
         widths.append(found.high - found.low)
-    assert widths[1] < 0.2 * widths[0]
+    # the same normals, ten times smaller: up to the curvature of the exponential, and the resamples' own percents
+    assert 0.05 * widths[0] < widths[1] < 0.2 * widths[0]
+    # the slope of three means at a distance of log 10, each with the error 0.3 / 4
+    level.show(norm.cdf(0.3 / (0.075 / (np.sqrt(2.0) * np.log(10.0))) - t.isf(0.25 * level.false_alarm, 15)))
 
 
 def test_bootstrap_is_the_same_for_the_same_generator() -> None:
@@ -72,12 +82,16 @@ def test_samples_to_reach_interpolates_a_power_law_exactly(target: float, expect
     assert statistics.samples_to_reach(target, samples, errors) == pytest.approx(expected, rel=1e-12)
 
 
-def test_runs_measured_at_all_points_are_drawn_together() -> None:
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="runs that are not drawn together")
+def test_runs_measured_at_all_points_are_drawn_together(level: Level) -> None:
     rng = np.random.default_rng(2)
     x = [10.0, 100.0, 1000.0]
-    level = np.exp(rng.normal(size=24))  # a run that is bad at one point is bad at all
-    groups = [level * value**-0.5 * np.exp(0.01 * rng.normal(size=24)) for value in x]
+    common = np.exp(rng.normal(size=24))  # a run that is bad at one point is bad at all
+    groups = [common * value**-0.5 * np.exp(0.01 * rng.normal(size=24)) for value in x]
     together, apart = (statistics.slope_interval(x, groups, np.random.default_rng(3), paired=p) for p in (True, False))
-    # the common factor moves no slope: only the 1 % of noise is left
-    assert together.low <= -0.5 <= together.high
-    assert together.high - together.low < 0.05 * (apart.high - apart.low)
+    # the common factor moves no slope: only the 1 % of noise is left, of standard deviations 0.01 in place of 1; twice
+    # that for what is not normal. The ratio of two variances of 24 runs has the F law.
+    level.accept(covering(together, -0.5, 23), share=0.5)
+    ratio = (together.high - together.low) / (apart.high - apart.low)
+    level.accept(f.sf((ratio / 0.02) ** 2, 23, 23), share=0.5)
+    level.show(f.sf(f.isf(0.5 * level.false_alarm, 23, 23) * 0.02**2, 23, 23))  # not together, their ratio is one

@@ -49,26 +49,26 @@ def test_moments_are_those_of_every_path(n_updates, n_waiting):
     np.testing.assert_allclose(found.mean_square[0], square, rtol=0, atol=1e-13)
 
 
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="steps that are too large by 20 %")
 @pytest.mark.parametrize("n_waiting", [0, 2])
-def test_moments_are_those_of_simulated_learning(n_waiting):
+def test_moments_are_those_of_simulated_learning(n_waiting, level):
     game = family_game("affine", n_states=3, n_actions=2, discount=0.5)
     policy, runs, n_agents = random_policy(game, 1), 2000, 10**9
     mean_field = operators.stable_population(game, policy)
     updates = [20, 200]
     scale = learning.td_scale(game, policy)
-    errors = np.empty((runs, 2, 3, 2))
+    errors, q_true = np.empty((runs, 2, 3, 2)), truth(game, policy, H)
     for r in range(runs):
         rng = np.random.default_rng([5, r])
         population = initial_population(game, n_agents, rng, mean_field)
         q = learning.ctd(game, policy, n_agents, H, updates, n_waiting, scale, scale, rng, population, 0.5)
-        errors[r] = q - truth(game, policy, H)
-    found = td_moments.moments(game, policy, H, updates, n_waiting, scale, scale, 0.5)
-    # 48 means of 2000 runs, the squares' tails cut at the range: six standard errors fail with probability 1e-7; the
-    # finite population moves Q by some 1e-5
-    for measured, exact in ((errors, found.mean), (errors**2, found.mean_square)):
-        standard = measured.std(axis=0, ddof=1) / np.sqrt(runs)
-        assert (np.abs(measured.mean(axis=0) - exact) <= 6.0 * standard + 1e-5).all()
-        assert (standard < 0.05 * np.abs(exact).max()).all()  # power
+        errors[r] = q - q_true
+    exact, wrong = (
+        td_moments.moments(game, policy, H, updates, n_waiting, size * scale, size * scale, 0.5) for size in (1.0, 1.2)
+    )
+    # the finite population moves Q by some 1e-5
+    level.means(errors, exact.mean, 1e-5, wrong.mean, share=0.5)
+    level.means(errors**2, exact.mean_square, 1e-5, share=0.5)
 
 
 def test_independent_samples_are_the_limit_of_waiting():

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pma_mfg import __version__, processes
-from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, one_line
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
 log = logging.getLogger("pma_mfg")
@@ -52,11 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     processes.die_with_parent()
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     try:
+        _check_outputs(options)
         if options.log:
             Path(options.log).parent.mkdir(parents=True, exist_ok=True)
-            logging.getLogger().addHandler(_LogFile(options.log, mode="w"))
+            handlers.append(_LogFile(options.log, mode="w", encoding="utf-8"))
+            logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
         options.run(options)
     except InputError as error:
         log.error("pma-mfg: error: %s", error)
@@ -64,14 +68,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConvergenceError as error:
         log.error("pma-mfg: no convergence: %s", error)
         return 1
+    except BrokenPipeError:  # whoever read what is printed has stopped: nothing is left to say, nor at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except OSError as error:
         # to the terminal alone: the log may be the file that cannot be written
-        print(f"pma-mfg: error: {error.filename or options.log}: {error.strerror or error}", file=sys.stderr)
+        name = error.filename2 or error.filename or options.log or "system"
+        print(f"pma-mfg: error: {name}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        log.error("pma-mfg: error: the game and its settings need more memory than there is (%s)", error or "Python")
         return 2
     except KeyboardInterrupt:
         log.error("pma-mfg: interrupted; no partial file is left")
         return 130
     return 0
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuse files that cannot be written, before anything is computed."""
+    for name, value in vars(options).items():
+        if not (name == "log" or name.startswith("out")) or value is None:
+            continue
+        option, path = f"--{name.replace('_', '-')}", Path(value)
+        if not is_plain(path.name) or path.is_dir():
+            raise InputError("pma-mfg", option, value, "a file to write, whose name can be printed")
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise InputError("pma-mfg", option, value, f"a file in a folder that can be written, which {there} is not")
 
 
 class _LogFile(logging.FileHandler):
@@ -124,12 +148,13 @@ def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
     from pma_mfg.games import files, functions
 
+    _tell_of_code(options.game)
     if Path(options.game).suffix in (".py", ".npz") and (found := files.problems(options.game)):
         for problem in found:
             log.error("%s: %s", options.game, problem)
         count = Description(f"{len(found)} problem{'s' * (len(found) > 1)}")
         raise InputError(options.game, "game", count, "none; see above")
-    game = _load_game(options.game)
+    game = games.load(options.game) if Path(options.game).exists() else _load_game(options.game)
     if options.out:  # a step of the pipeline, which computes the rest elsewhere
         as_given = Path(options.out).suffix == Path(options.game).suffix == ".py"
         games.save(functions.load_functions(options.game) if as_given else game, options.out)
@@ -659,16 +684,19 @@ def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import claims, storage
 
     paths = {Path(path).stem: path for path in options.tables}
+    if unknown := sorted(paths.keys() - (known := {*claims.TABLES, "assumptions", "zoo", "zoo_equilibria"})):
+        raise InputError("pma-mfg claims", "--tables", unknown, f"files called {', '.join(sorted(known))}")
     tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
-    records = claims.evaluate(
-        tables,
-        options.confidence,
-        options.rate_tolerance,
-        options.slope_tolerance,
-        options.samples_slope_tolerance,
-        options.constant_tolerance,
-        options.independent_tolerance,
-    )
+    with _written_by(" ".join(options.tables), "tables that the pipeline writes"):
+        records = claims.evaluate(
+            tables,
+            options.confidence,
+            options.rate_tolerance,
+            options.slope_tolerance,
+            options.samples_slope_tolerance,
+            options.constant_tolerance,
+            options.independent_tolerance,
+        )
     storage.write_json(options.out, records)
     if options.out_markdown:
         storage.write_text(options.out_markdown, claims.markdown(records))
@@ -698,7 +726,9 @@ def _findings(options: argparse.Namespace) -> None:
     from pma_mfg import findings, storage
 
     records = storage.read_json(options.claims)
-    storage.write_text(options.out, findings.markdown(records, options.figures, Path(options.out).parent))
+    with _written_by(options.claims, "the JSON file that `pma-mfg claims` writes"):
+        text = findings.markdown(records, options.figures, Path(options.out).parent)
+    storage.write_text(options.out, text)
 
 
 def _figure(options: argparse.Namespace) -> None:
@@ -706,7 +736,9 @@ def _figure(options: argparse.Namespace) -> None:
 
     names, data, draw = plotting.FIGURES[options.name]
     tables = [storage.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
-    plotting.save(draw(data(*tables)), options.out)
+    with _written_by(options.tables, "tables that the pipeline writes"):
+        drawn = draw(data(*tables))
+    plotting.save(drawn, options.out)
 
 
 def _redraw(options: argparse.Namespace) -> None:
@@ -728,8 +760,24 @@ def _build_report(options: argparse.Namespace) -> None:
             "pma-mfg report", "environment", Description(f"no {error.name}"), 'pip install "pma-mfg[pipeline]"'
         ) from None
 
-    graph = sys.stdin.read() if options.rulegraph == "-" else Path(options.rulegraph).read_text()
+    try:
+        graph = sys.stdin.read() if options.rulegraph == "-" else Path(options.rulegraph).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(options.rulegraph, "file", Description(error), "what snakemake --rulegraph prints") from None
     log.info("report: %s", report.write(options.config, graph, options.out))
+
+
+@contextmanager
+def _written_by(source: str, allowed: str) -> Iterator[None]:
+    """Turn what a file lacks, a column or a key, into an `InputError`; the cause stays with it."""
+    import jinja2
+
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, jinja2.UndefinedError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(source, "content", Description(f"{type(error).__name__} {error}"), allowed) from error
 
 
 def _survey(options: argparse.Namespace) -> None:
@@ -759,8 +807,8 @@ def _grid(source: str, low: float, high: float, count: float) -> list[float]:
     """Return `count` numbers from low to high, evenly spaced in their logarithm."""
     import numpy as np
 
-    if not (low <= high and count == int(count)):
-        raise InputError(source, "grid", (low, high, count), "LOW <= HIGH and an integer COUNT")
+    if not (low <= high and count == int(count) and count <= 10_000):
+        raise InputError(source, "grid", (low, high, count), "LOW <= HIGH and an integer COUNT up to 10000")
     return [float(x) for x in np.geomspace(low, high, int(count))]
 
 
@@ -770,7 +818,14 @@ def _load_game(name: str) -> Any:
 
     if not Path(name).exists() and name in games.families():
         return games.make(name)
+    _tell_of_code(name)
     return games.load(name)
+
+
+def _tell_of_code(name: str) -> None:
+    """Log that the file of a game is about to be run, if it is Python."""
+    if Path(name).suffix == ".py":
+        log.info("running %s, which is Python code and may do anything", one_line(name))
 
 
 def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
@@ -1151,14 +1206,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _integer(least: int) -> Callable[[str], int]:
+def _integer(least: int, most: int = 10**15) -> Callable[[str], int]:
+    """Return what reads an integer; beyond 10^15 they are no longer exact as floating-point numbers."""
+
     def parse(text: str) -> int:
         try:
             value = float(text) if "e" in text.lower() else int(text)
         except ValueError:
             value = float("nan")
-        if value != value or value != int(value) or value < least:
-            raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer >= {least}")
+        if not least <= value <= most or value != int(value):
+            raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected an integer from {least} to {most}")
         return int(value)
 
     return parse
@@ -1181,8 +1238,8 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number > 0")
+    if not 1e-50 <= value <= 1e50:  # squares and quotients of two are finite
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected a number > 0, from 1e-50 to 1e50")
     return value
 
 

@@ -7,6 +7,8 @@ schema cannot say: that names refer to games that exist, that a family accepts i
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import jsonschema
 import yaml
 
 from pma_mfg import games
-from pma_mfg.errors import Description, InputError
+from pma_mfg.errors import Description, InputError, is_plain
+from pma_mfg.storage import regular_file
 
 #: The sections that are experiments on games -> their tables. Each may be left out, and nothing of it is run.
 SECTIONS = {
@@ -42,23 +45,86 @@ SECTIONS = {
 DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
 
 
+#: Bytes of a configuration that are read; the longest that is shipped has 8 thousand.
+LARGEST = 10**6
+#: Values in a configuration, each counted as often as aliases repeat it.
+MOST_VALUES = 10**5
+#: Numbers beyond, and below its inverse, are refused, so that quotients and squares of the others are finite.
+LARGEST_NUMBER = 1e20
+#: Folders at the top of the repository that no result may be written into.
+SOURCES = (".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "profiles", "src", "tests", "workflow")
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, no tag of which makes anything but numbers, texts, lists and mappings."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Return the value of a node, or say on which line it is that has none."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            problem = f"{node.value if isinstance(node, yaml.ScalarNode) else 'this'} cannot be read ({error})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
 def read(path: str | Path) -> Any:
     """Read a YAML file.
 
     Raises
     ------
     InputError
-        If it cannot be read or is no YAML; names the line.
+        If it cannot be read, is no YAML, is longer than `LARGEST`, holds more than `MOST_VALUES` values, aliases
+        written out, contains itself, or a key twice; names the line where there is one.
     """
+    source = str(path)
+    file = regular_file(path, "a readable YAML file")
+    if (size := file.stat().st_size) > LARGEST:
+        raise InputError(source, "file", Description(f"{size} bytes"), f"a configuration of at most {LARGEST} bytes")
     try:
-        return yaml.safe_load(Path(path).read_text())
+        loader = _Loader(file.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _examine(source, node, {})
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
     except OSError as error:
-        raise InputError(str(path), "file", Description(error.strerror), "a readable YAML file") from None
+        raise InputError(source, "file", Description(error.strerror), "a readable YAML file") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise InputError(str(path), f"line {line}", Description(error.problem), "valid YAML") from None
+        raise InputError(source, f"line {line}", Description(error.problem), "valid YAML") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(str(path), "file", Description(" ".join(str(error).split())), "valid YAML") from None
+        raise InputError(source, "file", Description(" ".join(str(error).split())), "valid YAML, in UTF-8") from None
+    except RecursionError:
+        raise InputError(source, "file", Description("lists or mappings nested too deeply"), "valid YAML") from None
+
+
+def _examine(source: str, node: yaml.Node, known: dict[int, int]) -> int:
+    """Return the number of values in a node, aliases written out.
+
+    Refuse too many of them, a node within itself, and a key twice, of which YAML's loader would keep the last.
+    """
+    line = f"line {node.start_mark.line + 1}"
+    if known.get(id(node)) == 0:
+        raise InputError(source, line, Description("a value that contains itself"), "values that end")
+    if id(node) not in known:
+        known[id(node)] = 0
+        below: list[yaml.Node] = [*node.value] if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    place = f"line {key.start_mark.line + 1}"
+                    raise InputError(source, place, Description(f"the key {key.value} again"), "each key once")
+                seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+            below = [part for entry in node.value for part in entry]
+        known[id(node)] = 1 + sum(_examine(source, part, known) for part in below)
+    if known[id(node)] > MOST_VALUES:
+        allowed = f"at most {MOST_VALUES} values, aliases written out"
+        raise InputError(source, line, Description(f"{known[id(node)]:.1e} of them"), allowed)
+    return known[id(node)]
 
 
 def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
@@ -109,8 +175,8 @@ def finished(path: str | Path) -> dict[str, Any]:
     InputError
         Names the files that are missing, and the command that makes them.
     """
-    settings = read(path)
-    if not isinstance(settings, dict) or not {"results", "figures", "games"} <= settings.keys():
+    settings: dict[str, Any] = read(path)
+    if not _is_shaped(settings):
         wanted = "a configuration, with results, figures and games"
         raise InputError(str(path), "file", Description("something else"), wanted)
     results = Path(settings["results"])
@@ -119,6 +185,20 @@ def finished(path: str | Path) -> dict[str, Any]:
         told = Description(f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
         raise InputError(str(results), "unfinished run", told, f"all of them; make replicate CONFIG={path} makes them")
     return settings
+
+
+def _is_shaped(settings: Any) -> bool:
+    """Return whether settings have the shape that `studied` and `tables` look at; the run has checked the rest."""
+    if not (isinstance(settings, dict) and all(is_plain(settings.get(key)) for key in ("results", "figures"))):
+        return False
+    sections = [settings[section] for section in SECTIONS if section in settings]
+    lists = [section.get("games") if isinstance(section, dict) else None for section in sections]
+    names = [name for games_of in lists if isinstance(games_of, list | dict) for name in games_of]
+    return (
+        isinstance(settings.get("games"), dict)
+        and all(isinstance(games_of, list | dict) for games_of in lists)
+        and all(isinstance(name, str) for name in (*names, *settings["games"]))
+    )
 
 
 def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
@@ -141,19 +221,30 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     ------
     InputError
     """
-    validator = jsonschema.Draft202012Validator(json.loads(Path(schema).read_text()))
+    _check_plain(source, content)
+    validator = _Validator(json.loads(Path(schema).read_text(encoding="utf-8")))
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         raise _schema_error(source, error)
+    for key in ("results", "figures"):
+        _check_folder(source, key, content[key], Path(schema).resolve().parents[2])
+    spellings: dict[str, str] = {}
+    for name in content["games"]:
+        if (other := spellings.setdefault(name.lower(), name)) != name:
+            raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
     functions = set()
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
+            _check_path(source, f"games.{name}.file", game["file"])
             if isinstance(games.load(game["file"]), games.FunctionGame):
                 functions.add(name)
         else:
             games.check_parameters(game["family"], game["parameters"], where)
-            games.make(game["family"], **game["parameters"])
+            try:
+                games.make(game["family"], **game["parameters"])
+            except InputError as refused:
+                raise InputError(where, refused.field, refused.value, refused.allowed) from None
     sections = {section: content[section] for section in SECTIONS if section in content}
     for section, settings in sections.items():
         for i, name in enumerate(settings["games"]):
@@ -180,6 +271,76 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     return frozenset(functions)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    """Return whether a value is written as an integer: 1000.0 would appear as such in commands and names of files."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
+def _check_plain(source: str, content: Any) -> None:
+    """Refuse what no key may hold: names that are no texts, numbers that are not finite, or are too large for a loop.
+
+    Snakemake reads a configuration itself, so that the number of values, which aliases multiply, is checked here too.
+    """
+    waiting: list[tuple[str, Any]] = [("", content)]
+    for n, (place, value) in enumerate(waiting):
+        if n > MOST_VALUES:
+            raise InputError(source, "file", Description("more values"), f"at most {MOST_VALUES}, aliases written out")
+        if isinstance(value, dict):
+            for key in value:
+                if not is_plain(key):
+                    allowed = "keys that are texts, not empty and printable (quote numbers and no, yes, on, off)"
+                    raise InputError(source, place or "(top level)", key, allowed)
+            waiting += [(f"{place}.{key}" if place else key, entry) for key, entry in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(source, place, value, "a finite number")
+        elif isinstance(value, float) and value and not 1.0 / LARGEST_NUMBER <= abs(value) <= LARGEST_NUMBER:
+            allowed = f"0 or a number from {1.0 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g} in size, or its negative"
+            raise InputError(source, place, value, allowed)
+        elif isinstance(value, int) and abs(value) > games.LARGEST_INTEGER:
+            raise InputError(source, place, value, f"an integer of at most {games.LARGEST_INTEGER} in size")
+
+
+def _check_path(source: str, field: str, path: str) -> None:
+    """Refuse a path that the pipeline would take for something else: an option, a home folder, a pattern."""
+    if not (
+        path.isprintable() and path == path.strip() and path[:1] not in ("-", "~", "") and not set("{}") & set(path)
+    ):
+        allowed = (
+            "a path of printable characters without { and }, that neither starts with - or ~ nor has space around it"
+        )
+        raise InputError(source, field, path, allowed)
+
+
+def _check_folder(source: str, field: str, path: str, repository: Path) -> None:
+    """Refuse a folder for results that is not one, cannot be written, or holds what is not to be overwritten."""
+    _check_path(source, field, path)
+    folder = Path(repository, path).resolve()
+    own = "a folder of its own: not the repository, not one that contains it, not one of its sources"
+    if repository.is_relative_to(folder) or any(folder.is_relative_to(repository / name) for name in SOURCES):
+        raise InputError(source, field, path, own)
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    except OSError as error:
+        raise InputError(source, field, path, f"a folder ({error.strerror})") from None
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(source, field, path, f"a folder that can be written, which {there} is not")
+
+
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:
     """Return the schema's complaint in the project's form."""
     place = error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
@@ -198,6 +359,10 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
             return InputError(source, place, sorted(value), "either family and parameters, or file")
         case "type":
             allowed = f"a value of type {limit}"
+            if limit in ("integer", "number") and isinstance(value, str) and _is_number(value):
+                allowed += " (YAML takes 1e-3 for a text; it reads 0.001, 1.0e-3 and 1000)"
+            elif limit == "integer" and isinstance(value, float) and value.is_integer():
+                allowed += ", written without a point or exponent"
         case "exclusiveMinimum":
             allowed = f"a number > {limit}"
         case "exclusiveMaximum":
@@ -213,5 +378,5 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
         case "uniqueItems":
             allowed = "entries that differ"
         case "pattern":
-            allowed = "a name of letters, digits, '-' and '_' that starts with a letter"
+            allowed = "a name of at most 64 letters, digits, '-' and '_' that starts with a letter"
     return InputError(source, place, value, allowed)

@@ -7,8 +7,10 @@ Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unkn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,8 @@ NEWTON_FORCING = 1e-4
 #: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
 #: steps back and forth could go on for ever.
 PATIENCE = 50
+#: What is further than this from an equilibrium is none; residuals that are rewards in units of the largest value.
+LARGEST_RESIDUAL = 1e-6
 #: Stable populations further apart than this (l1) are different ones.
 DISTINCT_POPULATIONS = 1e-6
 
@@ -119,6 +123,12 @@ def solve(
     tolerance = max(tolerance, 64.0 * np.finfo(float).eps * float(size) / regularizer.rho)
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
     history = [best_residual]
+    if not tolerance <= LARGEST_RESIDUAL:
+        raise ConvergenceError(
+            f"equilibrium.solve: no equilibrium can be told from others with {regularizer}: values of size {size:.2g} "
+            f"are rounded, which moves policies by {tolerance:.2g}; a stronger regularizer is needed",
+            history,
+        )
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     for attempt, multiple in enumerate(SOLVER_STEP_SIZES):
         policy = best_policy
@@ -493,6 +503,16 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
     write_arrays(path, arrays, metadata)
 
 
+#: What the file of an equilibrium holds: entries of its metadata, and arrays with their shapes.
+_METADATA: dict[str, Any] = {"regularizer": str, "strength": float | int, "residuals": dict, "iterations": int}
+_SHAPES: dict[str, Callable[[Game], tuple[int, ...] | None]] = {
+    "policy": lambda game: (game.n_states, game.n_actions),
+    "mean_field": lambda game: (game.n_states,),
+    "q": lambda game: (game.n_states, game.n_actions),
+    "history": lambda game: None,
+}
+
+
 def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
     """Read an equilibrium of `game` and its regularizer.
 
@@ -513,27 +533,35 @@ def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
     """
     source = str(path)
     arrays, metadata = read_arrays(path)
+    written = "an equilibrium written by `pma-mfg solve`"
+    for name in (*_METADATA, *_SHAPES):
+        if name not in metadata and name not in arrays:
+            raise InputError(source, name, Description("nothing"), written)
+    for name, kind in _METADATA.items():
+        if not isinstance(metadata[name], kind):
+            raise InputError(source, f"metadata: {name}", metadata[name], written)
+    for name, shape in _SHAPES.items():
+        wanted, array = shape(game), arrays[name]
+        if array.dtype != np.float64 or (wanted is not None and array.shape != wanted) or not np.isfinite(array).all():
+            shown = Description(f"shape {array.shape} of type {array.dtype}")
+            raise InputError(source, name, shown, f"finite floats of 64 bits, shape {wanted or '(iterations,)'}")
     try:
         regularizer = regularizers.make(metadata["regularizer"], metadata["strength"])
-        policy, mean_field = arrays["policy"], arrays["mean_field"]
-        found = Equilibrium(
-            policy,
-            mean_field,
-            arrays["q"],
-            metadata["residuals"],
-            metadata["iterations"],
-            arrays["history"].tolist(),
-            metadata.get("warnings", []),
-        )
-    except KeyError as error:
-        raise InputError(source, str(error), "nothing", "an equilibrium written by `pma-mfg solve`") from None
-    if policy.shape != (game.n_states, game.n_actions):
-        raise InputError(
-            source, "policy", Description(f"shape {policy.shape}"), f"shape {(game.n_states, game.n_actions)}"
-        )
-    if (worst := max(map(abs, residuals(game, policy, mean_field, regularizer).values()))) > 1e-6:
-        raise InputError(source, "residuals", worst, "an equilibrium of this very game (residuals below 1e-6)")
-    return found, regularizer
+    except InputError as error:
+        raise InputError(source, f"metadata: {error.field}", error.value, error.allowed) from None
+    policy, mean_field = arrays["policy"], arrays["mean_field"]
+    for name, rows in (("policy", policy), ("mean_field", mean_field)):
+        if rows.min() < -LARGEST_RESIDUAL or np.abs(rows.sum(axis=-1) - 1.0).max() > LARGEST_RESIDUAL:
+            raise InputError(source, name, Description("something else"), "probabilities that sum to 1")
+    size = max(1.0, float(np.abs(arrays["q"]).max()), regularizer.strength)  # the unit of residuals that are rewards
+    found = residuals(game, policy, mean_field, regularizer)
+    worst = max(abs(value) / (size if name in ("bellman", "exploitability") else 1.0) for name, value in found.items())
+    if not worst <= LARGEST_RESIDUAL:
+        allowed = f"an equilibrium of this very game (residuals below {LARGEST_RESIDUAL:g})"
+        raise InputError(source, "residuals", worst, allowed)
+    history, warnings = arrays["history"].tolist(), metadata.get("warnings", [])
+    told = metadata["residuals"], metadata["iterations"], history, warnings
+    return Equilibrium(policy, mean_field, arrays["q"], *told), regularizer
 
 
 def table(equilibrium: Equilibrium, name: str) -> pd.DataFrame:

@@ -17,6 +17,16 @@ class Description(str):
         return str(self)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text with line breaks and whatever else a terminal does not print as escapes, such as ``\n``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_plain(text: Any) -> bool:
+    """Return whether a value is a text, not empty and of at most 200 characters, all of which can be printed."""
+    return isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable()
+
+
 class InputError(ValueError):
     """Input that cannot be used.
 
@@ -34,10 +44,14 @@ class InputError(ValueError):
 
     def __init__(self, source: str, field: str, value: Any, allowed: str) -> None:
         self.source, self.field, self.value, self.allowed = source, field, value, allowed
-        shown = repr(value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        super().__init__(f"{source}: {field}: got {shown}, expected {allowed}")
+        try:
+            shown = repr(value)
+        except ValueError:  # Python does not print integers of more than 4300 digits
+            shown = f"{type(value).__name__} too long to print"
+        shown, where = (
+            text if len(text) <= most else text[: most - 3] + "..." for text, most in ((shown, 80), (field, 240))
+        )
+        super().__init__(one_line(f"{source}: {where}: got {shown}, expected {allowed}"))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, Any, str]]:
         return type(self), (self.source, self.field, self.value, self.allowed)
@@ -57,7 +71,7 @@ class ConvergenceError(RuntimeError):
     def __init__(self, message: str, history: list[float]) -> None:
         self.message, self.history = message, history
         tail = ", ".join(f"{residual:.2e}" for residual in history[-5:])
-        super().__init__(f"{message} (last residuals: {tail})")
+        super().__init__(one_line(f"{message} (last residuals: {tail})"))
 
     def __reduce__(self) -> tuple[type[ConvergenceError], tuple[str, list[float]]]:
         return type(self), (self.message, self.history)

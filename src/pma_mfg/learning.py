@@ -27,6 +27,8 @@ Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
 MIN_PROBABILITY = 1e-44
 #: Most epochs that `theorem_schedule` considers.
 MAX_EPOCHS = 100_000
+#: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
+MAX_UPDATES = 10**15
 TINY = float(np.finfo(float).tiny)
 
 
@@ -221,6 +223,8 @@ def practical_schedule(
     source = "learning.practical_schedule"
     if not 0.0 < epsilon < 1.0:
         raise InputError(source, "epsilon", epsilon, "a number in (0, 1)")
+    if not (td_constant / epsilon) ** 2 <= MAX_UPDATES:
+        raise InputError(source, "epsilon", epsilon, f"one with (td_constant / epsilon)^2 <= {MAX_UPDATES:.0e} updates")
     rate = lipschitz.spectral_radius(lipschitz.jacobian(game, equilibrium, step_size, regularizer))
     if not rate < 1.0:
         raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")

@@ -12,11 +12,13 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
+import stat
 import tempfile
 import time
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,21 +42,37 @@ _CHANGED = "the hash of its content: it was changed or damaged; delete it, and t
 #: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
 CHECKPOINT_SECONDS = 20.0
 LIBRARY = Path(__file__).parent
-#: What numpy, zipfile and zlib raise on a file that is damaged, cut short, or something else.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    AttributeError,
-    TypeError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+#: What reads the header of each version of the .npy format; numpy.savez writes version 1, or 2 if the header is long.
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 #: Errors of writing for which the file that was asked for is named: a library names the temporary one, or none.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
+
+
+def regular_file(path: str | Path, allowed: str) -> Path:
+    """Return the path of a file that can be read, and refuse folders, devices and pipes, which may never end.
+
+    Parameters
+    ----------
+    path : path-like
+    allowed : str
+        What is expected there, for the message.
+
+    Raises
+    ------
+    InputError
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+            return path
+        found = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+    except FileNotFoundError:
+        found = "nothing there"
+    except (OSError, ValueError) as error:  # the latter for a path with a null character
+        found = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    raise InputError(str(path), "file", Description(found), allowed)
 
 
 @contextmanager
@@ -137,17 +155,19 @@ def read_arrays(
         hash.
     """
     source = str(path)
+    regular_file(path, "an existing .npz file")
     try:
-        # opened here: numpy leaves a file open that turns out to be cut short
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            entries = {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise InputError(source, "file", Description("nothing there"), "an existing .npz file") from None
-    except _DAMAGE as error:
-        raise InputError(source, "file", Description(str(error)), "a complete .npz file of plain arrays") from None
+        with zipfile.ZipFile(path) as archive:
+            _check_members(source, archive)
+            entries = {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
+    except InputError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib and numpy raise on bytes that are no archive of arrays
+        shown = Description(str(error) or type(error).__name__)
+        raise InputError(source, "file", shown, "a complete .npz file of plain arrays") from None
     try:
         metadata = json.loads(str(entries.pop(METADATA, "{}")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(source, METADATA, Description(error), "a JSON object") from None
     if not isinstance(metadata, dict):
         raise InputError(source, METADATA, metadata, "a JSON object")
@@ -156,6 +176,38 @@ def read_arrays(
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):
         raise InputError(source, "content_hash", stored_hash, _CHANGED)
     return entries, metadata
+
+
+def _check_members(source: str, archive: zipfile.ZipFile) -> None:
+    """Refuse an archive before anything of it is unpacked: by its members' names, and by what they would take."""
+    members = archive.infolist()
+    count = Counter(archive.namelist())
+    for member in members:
+        name = member.filename
+        if not name.endswith(".npy") or count[name] > 1:
+            raise InputError(source, "file", name, "members NAME.npy, each once, as numpy.savez writes them")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(source, name, Description("another compression"), "one that numpy.savez writes")
+    size, memory = sum(member.file_size for member in members), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory // 2:
+        allowed = f"at most half of this machine's memory, {memory // 2} bytes"
+        raise InputError(source, "file", Description(f"{size} bytes when unpacked"), allowed)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Return one array, after a look at its header: numpy would make room for whatever shape that claims."""
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"{name}: version {version} of the .npy format")
+        shape, _, dtype = _HEADERS[version](stream)
+        held = archive.getinfo(name).file_size - stream.tell()
+    if dtype.hasobject:
+        raise ValueError(f"{name}: Python objects, which are pickled")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
+        raise ValueError(f"{name}: shape {shape} of type {dtype} in {held} bytes")
+    with archive.open(name) as stream:
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 class Checkpoint:
@@ -220,12 +272,7 @@ def _around_hash(content: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _read_hashed_table(path: str | Path) -> bytes:
     """Return the content of a Parquet file, if it has the hash that it says."""
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InputError(str(path), "file", Description("nothing there"), "an existing Parquet table") from None
-    except OSError as error:
-        raise InputError(str(path), "file", Description(error.strerror), "a readable Parquet table") from None
+    content = regular_file(path, "an existing Parquet table").read_bytes()
     if not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
         raise InputError(str(path), "file", Description(f"{len(content)} bytes"), "a complete Parquet table")
     before, stored_hash, after = _around_hash(content)
@@ -244,7 +291,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
     InputError
         If the file is missing, not a complete Parquet file, or does not match its hash.
     """
-    return pd.read_parquet(io.BytesIO(_read_hashed_table(path)))
+    content = _read_hashed_table(path)
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
+        raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -273,17 +324,14 @@ def read_json(path: str | Path) -> Any:
     InputError
         If the file is missing, no JSON, or does not match its hash.
     """
+    content = regular_file(path, "an existing JSON file").read_bytes()
     hash_file = _hash_file(path)
-    try:
-        content = Path(path).read_bytes()
-        stored_hash = hash_file.read_text()[:64] if hash_file.exists() else None
-    except FileNotFoundError:
-        raise InputError(str(path), "file", Description("nothing there"), "an existing JSON file") from None
-    if stored_hash is not None and stored_hash != hashlib.sha256(content).hexdigest():
+    stored_hash = hash_file.read_text(errors="replace")[:64] if hash_file.exists() else None
+    if stored_hash not in (None, hashlib.sha256(content).hexdigest()):
         raise InputError(str(path), "content_hash", stored_hash, _CHANGED)
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(str(path), "file", Description(str(error)), "valid JSON") from None
 
 

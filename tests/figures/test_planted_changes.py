@@ -111,10 +111,8 @@ def moved_curve(figure, data, factor):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_unchanged_figure_passes_both_layers(figure, data_of, drawn_table, same_numbers, same_picture):
-    draw = plotting.FIGURES[figure][2]
-    assert same_numbers(figure, data_of(figure))
-    assert same_picture(figure, draw(drawn_table(figure)))
+def test_unchanged_figure_passes_the_numbers(figure, data_of, same_numbers):
+    assert same_numbers(figure, data_of(figure))  # and the pictures, even with a point moved by a millionth: below
 
 
 @pytest.mark.parametrize("figure", FIGURES)

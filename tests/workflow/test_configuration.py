@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,10 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "missing parameter": (lambda c: parameters(c).pop("discount"), ("games.smooth", "discount", "nothing", "requires")),
     "unknown parameter": (lambda c: parameters(c).update(states=3), ("games.smooth", "states", "n_states")),
     "text for a number": (lambda c: parameters(c).update(n_states="3"), ("n_states", "'3'", "integer >= 1")),
-    "NaN parameter": (lambda c: parameters(c).update(coupling=float("nan")), ("coupling", "nan", "number >= 0")),
+    "NaN parameter": (
+        lambda c: parameters(c).update(coupling=float("nan")),
+        ("parameters.coupling", "nan", "finite"),
+    ),
     "unknown regularizer": (lambda c: c["games"]["smooth"].update(regularizer="l1"), ("regularizer", "l1", "entropy")),
     "unknown game": (lambda c: c["ctd"].update(games=["smoth"]), ("ctd.games[0]", "smoth", "smooth")),
     "unknown game in the dynamics": (
@@ -177,7 +181,7 @@ def test_unreadable_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("seed: [1\ngames: 3")
     with pytest.raises(InputError, match=r"broken\.yaml: line 2: got .*, expected valid YAML"):
         configuration.load(tmp_path / "broken.yaml", SCHEMA)
-    with pytest.raises(InputError, match=r"absent\.yaml.*No such file"):
+    with pytest.raises(InputError, match=r"absent\.yaml: file: got nothing there"):
         configuration.load(tmp_path / "absent.yaml", SCHEMA)
 
 
@@ -204,3 +208,38 @@ def test_one_game_and_one_experiment_run_to_their_tables_figures_and_claims_alon
     assert {path.stem for path in (results / "figures").glob("*.png")} == {"equilibria", "contraction"}
     claimed = {record["id"] for record in json.loads((results / "claims.json").read_text())}
     assert claimed == {"C1c", "C1d", "C1d-certificate"}
+
+
+#: Names that a shell would take apart, or run a part of, if they were not quoted.
+FOLDER, FIGURES = "results/it's; touch pwned; $(touch pwned)", 'results/a "b" `touch pwned` & touch pwned'
+FILES = (
+    "a b;touch pwned.npz & $(touch pwned) 'c' \"d\".npz",
+    "$(touch pwned) 'c' \"d\".npz",
+    "x\\ && touch pwned #.npz",
+)
+
+
+def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, run: Callable[..., Any]) -> None:
+    content = copy.deepcopy(SMOKE) | {"results": FOLDER, "figures": FIGURES}
+    for name, file in zip(("smooth", "kinked", "certified"), FILES, strict=True):
+        games.save(games.make("contraction_game"), fresh_copy / file)
+        content["games"][name] = {"file": file, "regularizer": "entropy", "strength": 1.0}
+    (fresh_copy / "mine.yaml").write_text(yaml.safe_dump(content))
+    made = f"{FOLDER}/equilibria/smooth.npz"  # one game is made and solved; of the others the commands are looked at
+    snakemake = ("-m", "snakemake", "--configfile", "mine.yaml")
+    done = run(fresh_copy, *snakemake, "--", made)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (fresh_copy / made).exists(), done.stderr[-3000:]
+    shown = run(
+        fresh_copy, "-m", "snakemake", "--configfile", "mine.yaml", "--dry-run", "--printshellcmds", "--forceall"
+    )
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    lines = [line.strip() for line in (shown.stdout + shown.stderr).splitlines()]
+    lines = [line for line in lines if line.startswith(("Shell command: ", "pma-mfg "))]
+    commands = [shlex.split(line.partition("pma-mfg ")[2]) for line in lines]
+    told = {command[0] for command in commands if command}
+    assert {"validate", "solve", "check", "ctd", "independent", "compare", "collect", "claims", "figure"} <= told
+    for command in commands:
+        for word in command:  # names arrive whole: as a path in one of the folders, or as one of the files
+            assert "pwned" not in word or word in FILES or word.startswith((FOLDER, FIGURES)), word
+    assert not list(fresh_copy.rglob("pwned"))

@@ -1,5 +1,6 @@
 import ast
 import functools
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ for section in (*configuration.SECTIONS, "claims"):
 # its parent is Snakemake, and it dies with it.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
 
+for folder in ("results", "figures"):
+    config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
 RESULTS = config["results"]
 SEED = config["seed"]
 # figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
@@ -106,7 +109,7 @@ def game_arguments(wildcards):
     game = config["games"][wildcards.game]
     if "file" in game:
         return f"validate {shlex.quote(game['file'])}"
-    return " ".join(
+    return shlex.join(
         ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
     )
 

@@ -22,9 +22,9 @@ rule dynamics:
     message:
         "Run exact methods side by side on {wildcards.game}"
     shell:
-        "pma-mfg dynamics {input.game} {input.equilibrium} --starts {params.n_starts}"
-        " --max-iterations {params.max_iterations} --seed {params.seed} --out-histories {output.histories}"
-        " --out-outcomes {output.outcomes} --out-orbits {output.orbits} --out-seconds {output.seconds} --log {log}"
+        "pma-mfg dynamics {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
+        " --max-iterations {params.max_iterations} --seed {params.seed} --out-histories {output.histories:q}"
+        " --out-outcomes {output.outcomes:q} --out-orbits {output.orbits:q} --out-seconds {output.seconds:q} --log {log:q}"
 
 
 rule damping:
@@ -50,9 +50,9 @@ rule damping:
     message:
         "Weaken the regularizer of {wildcards.game}"
     shell:
-        "pma-mfg damping {input.game} {input.equilibrium} --strengths {params.strengths}"
+        "pma-mfg damping {input.game:q} {input.equilibrium:q} --strengths {params.strengths}"
         " --step-shares {params.step_shares} --starts {params.n_starts} --max-iterations {params.max_iterations}"
-        " --seed {params.seed} --out {output.damping} --out-attractors {output.attractors} --log {log}"
+        " --seed {params.seed} --out {output.damping:q} --out-attractors {output.attractors:q} --log {log:q}"
 
 
 rule basins:
@@ -78,6 +78,6 @@ rule basins:
     message:
         "Find the equilibria that PMA leaves and reaches in {wildcards.game}"
     shell:
-        "pma-mfg basins {input.game} {input.equilibrium} --step-sizes {params.step_sizes}"
+        "pma-mfg basins {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
         " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
-        " --out-departures {output.departures} --out-basins {output.basins} --out-several {output.several} --log {log}"
+        " --out-departures {output.departures:q} --out-basins {output.basins:q} --out-several {output.several:q} --log {log:q}"

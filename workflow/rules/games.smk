@@ -15,7 +15,7 @@ rule game:
     message:
         "Make the game {wildcards.game}"
     shell:
-        "pma-mfg {params.arguments} --out {output} --log {log}"
+        "pma-mfg {params.arguments} --out {output:q} --log {log:q}"
 
 
 rule game_functions:
@@ -35,7 +35,7 @@ rule game_functions:
     message:
         "Check the functions of the game {wildcards.game}"
     shell:
-        "pma-mfg {params.arguments} --out {output} --log {log}"
+        "pma-mfg {params.arguments} --out {output:q} --log {log:q}"
 
 
 rule solve:
@@ -57,8 +57,8 @@ rule solve:
     message:
         "Solve {wildcards.game} exactly"
     shell:
-        "pma-mfg solve {input.game} --regularizer {params.regularizer} --strength {params.strength}"
-        " --out {output.equilibrium} --out-table {output.table} --log {log}"
+        "pma-mfg solve {input.game:q} --regularizer {params.regularizer} --strength {params.strength}"
+        " --out {output.equilibrium:q} --out-table {output.table:q} --log {log:q}"
 
 
 rule zoo:
@@ -83,6 +83,6 @@ rule zoo:
     message:
         "Survey {wildcards.game}"
     shell:
-        "pma-mfg survey {input.game} {input.equilibrium} --starts {params.n_starts} --step-size {params.step_size}"
-        " --seed {params.seed} --out {output.facts} --out-equilibria {output.equilibria}"
-        " --out-states {output.states} --log {log}"
+        "pma-mfg survey {input.game:q} {input.equilibrium:q} --starts {params.n_starts} --step-size {params.step_size}"
+        " --seed {params.seed} --out {output.facts:q} --out-equilibria {output.equilibria:q}"
+        " --out-states {output.states:q} --log {log:q}"

@@ -12,7 +12,7 @@ rule warm_up:
     message:
         "Compile the kernels once, before jobs run in parallel"
     shell:
-        "pma-mfg warm-up --out {output} --log {log}"
+        "pma-mfg warm-up --out {output:q} --log {log:q}"
 
 
 rule ctd:
@@ -42,9 +42,9 @@ rule ctd:
     message:
         "Learn the Q-function of {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg ctd {input.game} {input.equilibrium} --agents {wildcards.n_agents} --updates {params.n_updates}"
+        "pma-mfg ctd {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --updates {params.n_updates}"
         " --waiting {params.n_waiting} --replicates {params.n_replicates} --other-replicates {params.other_replicates}"
-        " --seed {params.seed} --out {output.errors} --out-floor {output.floor} --log {log}"
+        " --seed {params.seed} --out {output.errors:q} --out-floor {output.floor:q} --log {log:q}"
 
 
 rule moments:
@@ -66,8 +66,8 @@ rule moments:
     message:
         "Compute the error of TD learning in {wildcards.game} exactly"
     shell:
-        "pma-mfg moments {input.game} {input.equilibrium} --updates {params.n_updates} --waiting {params.n_waiting}"
-        " --out {output} --log {log}"
+        "pma-mfg moments {input.game:q} {input.equilibrium:q} --updates {params.n_updates} --waiting {params.n_waiting}"
+        " --out {output:q} --log {log:q}"
 
 
 rule learn_epsilon:
@@ -92,10 +92,10 @@ rule learn_epsilon:
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon}"
     shell:
-        "pma-mfg centralized {input.game} {input.equilibrium} --agents {params.n_agents} --epsilon {wildcards.epsilon}"
+        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --agents {params.n_agents} --epsilon {wildcards.epsilon}"
         " --step-size {params.tuned[step_size]} --td-constant {params.tuned[td_constant]}"
         " --waiting-constant {params.tuned[waiting_constant]}"
-        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule schedules:
@@ -117,8 +117,8 @@ rule schedules:
     message:
         "Compute what the theorem prescribes in {wildcards.game}"
     shell:
-        "pma-mfg schedules {input.game} {input.equilibrium} --epsilons {params.epsilons}"
-        " --step-size {params.step_size} --out {output} --log {log}"
+        "pma-mfg schedules {input.game:q} {input.equilibrium:q} --epsilons {params.epsilons}"
+        " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule prescribed:
@@ -143,9 +143,9 @@ rule prescribed:
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon} as the theorem prescribes"
     shell:
-        "pma-mfg centralized {input.game} {input.equilibrium} --schedule theorem --agents {params.n_agents}"
+        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --schedule theorem --agents {params.n_agents}"
         " --epsilon {wildcards.epsilon} --step-size {params.step_size}"
-        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule learn_population:
@@ -172,9 +172,9 @@ rule learn_population:
     message:
         "Learn in {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg centralized {input.game} {input.equilibrium} --agents {wildcards.n_agents} --epsilon {params.epsilon}"
+        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --epsilon {params.epsilon}"
         " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
-        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule bias:
@@ -198,8 +198,8 @@ rule bias:
     message:
         "Average {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg bias {input.game} {input.equilibrium} --agents {wildcards.n_agents} --steps {params.n_steps}"
-        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        "pma-mfg bias {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --steps {params.n_steps}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule limits:
@@ -222,8 +222,8 @@ rule limits:
     message:
         "Predict where learning in {wildcards.game} ends"
     shell:
-        "pma-mfg limits {input.game} {input.equilibrium} --agents {params.populations}"
-        " --step-size {params.step_size} --out {output} --log {log}"
+        "pma-mfg limits {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule exact:
@@ -246,8 +246,8 @@ rule exact:
     message:
         "Solve the N-agent game of {wildcards.game} exactly"
     shell:
-        "pma-mfg learning-limit {input.game} {input.equilibrium} --agents {params.populations}"
-        " --step-size {params.step_size} --out {output} --log {log}"
+        "pma-mfg learning-limit {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule agreement:
@@ -272,8 +272,8 @@ rule agreement:
     message:
         "Compare the simulation of {wildcards.game} with the exact limit"
     shell:
-        "pma-mfg agreement {input.game} {input.equilibrium} --agents {params.populations} --steps {params.n_steps}"
-        " --replicates {params.n_replicates} --seed {params.seed} --out {output} --log {log}"
+        "pma-mfg agreement {input.game:q} {input.equilibrium:q} --agents {params.populations} --steps {params.n_steps}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule nash:
@@ -295,7 +295,7 @@ rule nash:
     message:
         "Compute what a deviator gains in {wildcards.game}"
     shell:
-        "pma-mfg nash-gap {input.game} {input.equilibrium} --agents {params.populations} --out {output} --log {log}"
+        "pma-mfg nash-gap {input.game:q} {input.equilibrium:q} --agents {params.populations} --out {output:q} --log {log:q}"
 
 
 rule independent:
@@ -318,8 +318,8 @@ rule independent:
     message:
         "Learn independently in {wildcards.game}: {wildcards.sweep}"
     shell:
-        "pma-mfg independent {input.game} {input.equilibrium} {params.settings} --sweep {wildcards.sweep}"
-        " --seed {params.seed} --out {output} --log {log}"
+        "pma-mfg independent {input.game:q} {input.equilibrium:q} {params.settings} --sweep {wildcards.sweep}"
+        " --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule independent_epsilon:
@@ -348,7 +348,7 @@ rule independent_epsilon:
     message:
         "Learn independently in {wildcards.game} to several accuracies"
     shell:
-        "pma-mfg independent {input.game} {input.equilibrium} --agents {params.n_agents} --epsilon {params.epsilons}"
+        "pma-mfg independent {input.game:q} {input.equilibrium:q} --agents {params.n_agents} --epsilon {params.epsilons}"
         " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
-        " --replicates {params.n_replicates} --sweep epsilons --seed {params.seed} --out {output.agents}"
-        " --out-learning {output.learning} --log {log}"
+        " --replicates {params.n_replicates} --sweep epsilons --seed {params.seed} --out {output.agents:q}"
+        " --out-learning {output.learning:q} --log {log:q}"

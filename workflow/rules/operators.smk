@@ -19,8 +19,8 @@ rule check_operators:
     message:
         "Search {wildcards.game} for pairs that beat a Lipschitz bound"
     shell:
-        "pma-mfg check {input.game} {input.equilibrium} --step-sizes {params.step_sizes} --pairs {params.n_pairs}"
-        " --ascents {params.n_ascents} --seed {params.seed} --out {output} --log {log}"
+        "pma-mfg check {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes} --pairs {params.n_pairs}"
+        " --ascents {params.n_ascents} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule converge:
@@ -46,9 +46,9 @@ rule converge:
     message:
         "Run exact PMA on {wildcards.game} from several starts"
     shell:
-        "pma-mfg converge {input.game} {input.equilibrium} --step-sizes {params.step_sizes}"
+        "pma-mfg converge {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
         " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
-        " --out-iterates {output.iterates} --out-rates {output.rates} --out-certified {output.certified} --log {log}"
+        " --out-iterates {output.iterates:q} --out-rates {output.rates:q} --out-certified {output.certified:q} --log {log:q}"
 
 
 rule phase:
@@ -72,9 +72,9 @@ rule phase:
     message:
         "Map where PMA contracts in {wildcards.game}"
     shell:
-        "pma-mfg phase {input.game} --strengths {params.strengths} --relative-step-sizes {params.step_sizes}"
-        " --probes {params.n_probes} --seed {params.seed} --out {output.phase} --out-strengths {output.strengths}"
-        " --log {log}"
+        "pma-mfg phase {input.game:q} --strengths {params.strengths} --relative-step-sizes {params.step_sizes}"
+        " --probes {params.n_probes} --seed {params.seed} --out {output.phase:q} --out-strengths {output.strengths:q}"
+        " --log {log:q}"
 
 
 rule assumptions:
@@ -95,4 +95,4 @@ rule assumptions:
     message:
         "Compute what the theory assumes of {wildcards.game}"
     shell:
-        "pma-mfg assumptions {input.game} {input.equilibrium} --step-size {params.step_size} --out {output} --log {log}"
+        "pma-mfg assumptions {input.game:q} {input.equilibrium:q} --step-size {params.step_size} --out {output:q} --log {log:q}"

@@ -66,7 +66,7 @@ rule table:
     message:
         "Join the table {wildcards.table}"
     shell:
-        "pma-mfg collect {input} --out {output} --log {log}"
+        "pma-mfg collect {input:q} --out {output:q} --log {log:q}"
 
 
 rule claims:
@@ -93,9 +93,9 @@ rule claims:
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {input.tables} {params.tolerances}"
-        " --out {output.claims} --out-markdown {output.markdown} --out-assumptions {output.assumptions}"
-        " --out-comparison {output.comparison} --out-games {output.games} --log {log}"
+        "pma-mfg claims --tables {input.tables:q} {params.tolerances}"
+        " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
+        " --out-comparison {output.comparison:q} --out-games {output.games:q} --log {log:q}"
 
 
 rule findings:
@@ -116,7 +116,7 @@ rule findings:
     message:
         "Write what was found"
     shell:
-        "pma-mfg findings {input.claims} --figures {params.figures} --out {output} --log {log}"
+        "pma-mfg findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
 
 
 rule figure:
@@ -139,4 +139,4 @@ rule figure:
     message:
         "Draw the figure {wildcards.figure}"
     shell:
-        "pma-mfg figure {wildcards.figure} --tables {params.tables} --out {params.path} --log {log}"
+        "pma-mfg figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"

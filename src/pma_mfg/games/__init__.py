@@ -1,11 +1,12 @@
 """Mean field games as data, families of them, and their files."""
 
-from pma_mfg.games.families import check_parameters, describe, families, make
+from pma_mfg.games.families import LARGEST_INTEGER, check_parameters, describe, families, make
 from pma_mfg.games.files import load, save
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
 
 __all__ = [
+    "LARGEST_INTEGER",
     "LINKS",
     "Features",
     "FunctionGame",

@@ -17,8 +17,10 @@ from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games import benchmarks, literature
-from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFieldGame, Planted
 
+#: Integers beyond are refused: they are no longer exact as floating-point numbers.
+LARGEST_INTEGER = 10**15
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
 ROW_CONCENTRATION = 0.5
 #: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
@@ -298,6 +300,20 @@ _LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
 }
 
 
+_SIZES = ("n_states", "n_actions", "n_successors", "rows", "columns", "size")
+#: A game of a family is refused beyond this many entries of its largest table, 160 MB, some copies of which are made.
+LARGEST_TABLE = DENSE_ENTRIES
+
+
+def _largest_table(family: str, values: dict[str, Any]) -> int:
+    """Return the number of entries of the largest table that a family makes, before it makes any."""
+    states = values.get("n_states") or values.get("rows", 1) * values.get("columns", 1) * values.get("size", 1) ** 2
+    actions = values.get("n_actions") or max(5, states if family == "coordination" else 5)
+    if values.get("n_successors") is None:  # each P_k of the first three is dense, and there are S
+        return int(states**2 * actions * (states if family in ("affine", "planted_smooth", "planted_kinked") else 1))
+    return int(2 * states * actions * values["n_successors"])
+
+
 def families() -> list[str]:
     """Return the names of all families, sorted."""
     return sorted(_FAMILIES)
@@ -357,7 +373,11 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
             raise InputError(source, name, value, f"a parameter of {family}: {', '.join(signature)}")
         accepts, allowed = _RANGES[name]
         if not (_is_of_kind(value, str(signature[name].annotation)) and accepts(value)):
-            raise InputError(source, name, value, allowed)
+            large = isinstance(value, int | float) and abs(value) > (
+                LARGEST_INTEGER if isinstance(value, int) else LARGEST_VALUE
+            )
+            limit = f", at most {LARGEST_INTEGER:.0e} if an integer, else {LARGEST_VALUE:g} in size" if large else ""
+            raise InputError(source, name, value, allowed + limit)
     for name, parameter in signature.items():
         if parameter.default is inspect.Parameter.empty and name not in parameters:
             raise InputError(
@@ -367,6 +387,10 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     for name, (holds, words) in _LIMITS.items():
         if values.get(name) is not None and not holds(values):
             raise InputError(source, name, values[name], words.format(**values))
+    if (entries := _largest_table(family, values)) > LARGEST_TABLE:
+        sizes = {name: values[name] for name in _SIZES if values.get(name) is not None}
+        allowed = f"a game whose largest table has at most {LARGEST_TABLE:.0e} entries, not {float(entries):.0e}"
+        raise InputError(source, ", ".join(sizes), Description(", ".join(map(str, sizes.values()))), allowed)
 
 
 def _is_of_kind(value: Any, annotation: str) -> bool:
@@ -376,8 +400,8 @@ def _is_of_kind(value: Any, annotation: str) -> bool:
         case "str":
             return isinstance(value, str)
         case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_VALUE
 
 
 def make(family: str, **parameters: Any) -> MeanFieldGame:

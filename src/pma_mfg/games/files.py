@@ -5,23 +5,26 @@ A sparse matrix called x is stored as its parts, x_data, x_indices, x_indptr and
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from pma_mfg.errors import Description, InputError
+from pma_mfg.errors import Description, InputError, is_plain
 from pma_mfg.games import functions
 from pma_mfg.games.functions import FunctionGame, Game, load_functions
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
 from pma_mfg.games.recognition import recognized
-from pma_mfg.storage import read_arrays, write_arrays, write_text
+from pma_mfg.storage import read_arrays, regular_file, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
 _FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
 _MATRIX_PARTS = ("data", "indices", "indptr", "shape")
 _LABELS = ("state_labels", "action_labels")
+_PLANTED = ("planted_policy", "planted_mean_field", "planted_strength")
+_KINDS = "a game: an .npz file of arrays, or a .py file of Python functions"
 
 
 def save(game: Game, path: str | Path) -> None:
@@ -82,6 +85,10 @@ def load(path: str | Path) -> Game:
         Names the file, the array, the value and what is allowed.
     """
     source = str(path)
+    if Path(path).suffix not in (".npz", ".py"):
+        regular_file(path, _KINDS)
+        if not zipfile.is_zipfile(path):  # a game under another name is a game
+            raise InputError(source, "file", Description("something else"), _KINDS)
     if Path(path).suffix == ".py":
         game = load_functions(path)
         if found := functions.problems(game):
@@ -173,16 +180,24 @@ def _from_arrays(
     metadata: dict[str, Any],
     kind_of_game: type[MeanFieldGame] = MeanFieldGame,
 ) -> MeanFieldGame:
+    used: set[str] = set()
+
     def take(name: str) -> Any:
         if f"{name}_indptr" in arrays:
+            used.update(f"{name}_{part}" for part in _MATRIX_PARTS)
             return _matrix(source, name, arrays)
         if name not in arrays:
             raise InputError(source, name, Description("nothing"), "an array of this name in the file")
-        return arrays[name]
+        used.add(name)
+        return _native(arrays[name])
 
-    discount = take("discount")
-    if discount.shape != () or discount.dtype.kind not in "fiu":
-        raise InputError(source, "discount", discount, "one number in [0, 1)")
+    def one_number(name: str, allowed: str) -> float:
+        array = take(name)
+        if array.shape != () or array.dtype.kind not in "fiu":
+            raise InputError(source, name, Description(f"shape {array.shape} of type {array.dtype}"), allowed)
+        return float(array)
+
+    discount = one_number("discount", "one number in [0, 1)")
     reward = take("base_reward")
     if reward.ndim != 2:
         raise InputError(source, "base_reward", Description(f"shape {reward.shape}"), "shape (S, A)")
@@ -199,23 +214,48 @@ def _from_arrays(
             tables[f"{kind}_terms"] = empty
             features[kind] = Features.none(reward.shape[0])
     planted = None
-    if "planted_policy" in arrays:
-        planted = Planted(arrays["planted_policy"], take("planted_mean_field"), float(take("planted_strength")))
+    if any(name in arrays for name in _PLANTED):
+        strength = one_number("planted_strength", "one finite number > 0")
+        planted = Planted(take("planted_policy"), take("planted_mean_field"), strength)
+    layout = take("layout") if "layout" in arrays else None
+    if unknown := sorted(arrays.keys() - used):
+        known = ", ".join((*_TABLES, "discount", "layout", *_PLANTED))
+        raise InputError(source, "arrays", unknown, f"none but those of a game ({known}, and the features' fields)")
+    described = _described(source, metadata)
     try:
         return kind_of_game(
-            discount=float(discount),
+            discount=discount,
             transition_features=features["transition"],
             reward_features=features["reward"],
-            family=str(metadata.get("family", "custom")),
-            parameters=dict(metadata.get("parameters", {})),
             planted=planted,
-            layout=arrays.get("layout"),
-            state_labels=tuple(metadata.get("state_labels", ())),
-            action_labels=tuple(metadata.get("action_labels", ())),
+            layout=layout,
+            **described,
             **tables,
         )
     except InputError as error:
         raise InputError(source, error.field, error.value, error.allowed) from None
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """Return numbers of any width and byte order as those that the compiled code takes; what is no number as it is."""
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # of a wider type: infinity, which is refused
+            return array.astype(np.float64)
+    return array.astype(np.int64) if array.dtype.kind in "iu" and array.dtype != np.uint64 else array
+
+
+def _described(source: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return what the metadata says of a game, if it is of the right kind."""
+    family, parameters = metadata.get("family", "custom"), metadata.get("parameters", {})
+    if not is_plain(family):
+        raise InputError(source, "metadata: family", family, "a text that can be printed")
+    if not isinstance(parameters, dict):
+        raise InputError(source, "metadata: parameters", parameters, "an object")
+    labels = {name: metadata.get(name, []) for name in _LABELS}
+    for name, given in labels.items():
+        if not isinstance(given, list) or not all(map(is_plain, given)):
+            raise InputError(source, f"metadata: {name}", given, "a list of texts that can be printed")
+    return {"family": family, "parameters": parameters, **{name: tuple(given) for name, given in labels.items()}}
 
 
 def _matrix(source: str, name: str, arrays: dict[str, np.ndarray]) -> csr_array:
@@ -226,11 +266,11 @@ def _matrix(source: str, name: str, arrays: dict[str, np.ndarray]) -> csr_array:
         whole = f"{name}_{part}"
         if whole not in arrays:
             raise InputError(source, whole, Description("nothing"), "an array of this name in the file")
-        array = parts[part] = arrays[whole]
+        array = parts[part] = _native(arrays[whole])
         if array.ndim != 1 or array.dtype.kind not in kinds:
             shown = Description(f"shape {array.shape} of type {array.dtype}")
             raise InputError(source, whole, shown, f"one dimension, of {'numbers' if part == 'data' else 'integers'}")
     try:
         return csr_array((parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, IndexError, MemoryError) as error:
         raise InputError(source, name, Description(error), "the parts of a sparse matrix") from None

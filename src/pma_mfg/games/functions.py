@@ -8,17 +8,22 @@ annotated with `Game`.
 
 from __future__ import annotations
 
+import math
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import ROW_SUM_TOLERANCE, Features, MeanFieldGame
+from pma_mfg.errors import Description, InputError, is_plain, one_line
+from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, ROW_SUM_TOLERANCE, Features, MeanFieldGame
+from pma_mfg.storage import regular_file
 
 #: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
 DIFFERENCE_STEP = 1e-5
@@ -162,13 +167,33 @@ def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
 
 def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[int, ...], source: str) -> np.ndarray:
     """Call a user's function, and say in one line what went wrong."""
-    try:
-        table = np.array(function(np.array(mean_field, dtype=float)), dtype=float)
-    except Exception as error:  # whatever a user's code raises
-        raise _failure(source, name, error) from None
+    table = _returned(function, name, mean_field, source)
     if table.shape != shape:
         raise InputError(source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
     return table
+
+
+def _returned(function: Function, name: str, mean_field: np.ndarray, source: str) -> np.ndarray:
+    """Return what a user's function does as an array of floats."""
+    with _running(source, name):
+        given = function(np.array(mean_field, dtype=float))
+        found, masked = np.asarray(given), np.ma.is_masked(given)
+        if found.dtype.kind in "fiubO" and not masked:
+            return found.astype(float)
+    shown = "masked values" if masked else f"values of type {found.dtype}"
+    raise InputError(source, name, Description(shown), "real numbers")
+
+
+@contextmanager
+def _running(source: str, name: str) -> Iterator[None]:
+    """Run a user's code: what it prints goes to stderr, and whatever it raises becomes an InputError."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (KeyboardInterrupt, InputError):
+        raise
+    except BaseException as error:  # whatever a user's code raises; SystemExit is no Exception
+        raise _failure(source, name, error) from None
 
 
 def _failure(source: str, name: str, error: BaseException) -> InputError:
@@ -185,9 +210,9 @@ def _failure(source: str, name: str, error: BaseException) -> InputError:
 def load_functions(path: str | Path) -> FunctionGame:
     """Run a Python file and return the game that it defines; what it says of itself is checked, not the tables.
 
-    The file is run as it stands, with all that it does: load only files that you trust. It is to be self-contained (it
-    may import installed packages), and defines `discount`; `transition(mean_field)` and `reward(mean_field)`;
-    `state_labels` or `n_states`; `action_labels` and `layout` if it likes.
+    The file is run as it stands, with all that it does: load only files that you trust. What it prints goes to stderr.
+    It is to be self-contained (it may import installed packages), and defines `discount`; `transition(mean_field)` and
+    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes.
 
     Parameters
     ----------
@@ -204,37 +229,34 @@ def load_functions(path: str | Path) -> FunctionGame:
     """
     source = str(path)
     try:
-        text = Path(path).read_text()
-    except FileNotFoundError:
-        raise InputError(source, "file", Description("nothing there"), "an existing Python file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(source, "file", Description(error), "a readable Python file") from None
+        text = regular_file(path, "an existing Python file").read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(source, "file", Description(error), "a Python file in UTF-8") from None
     found: dict[str, Any] = {"__name__": Path(path).stem, "__file__": source}
-    try:
-        code: CodeType = compile(text, source, "exec")
+    with _running(source, "file"):
+        code: CodeType = compile(text, source, "exec", dont_inherit=True)
         exec(code, found)
-    except Exception as error:
-        raise _failure(source, "file", error) from None
     for name in ("transition", "reward"):
         if not callable(found.get(name)):
             raise InputError(source, name, Description("nothing"), f"a function {name}(mean_field) in the file")
     discount = found.get("discount", Description("nothing"))
-    if isinstance(discount, bool) or not isinstance(discount, float | int) or not 0.0 <= discount < 1.0:
+    if isinstance(discount, bool) or not isinstance(discount, Real) or not 0.0 <= float(discount) < 1.0:
         raise InputError(source, "discount", discount, "a number in [0, 1)")
     labels: dict[str, tuple[str, ...]] = {}
     for name in ("state_labels", "action_labels"):
         given = found.get(name, ())
-        if not isinstance(given, list | tuple) or not all(isinstance(label, str) for label in given):
-            raise InputError(source, name, given, "a list of strings")
+        if not isinstance(given, list | tuple) or not all(map(is_plain, given)):
+            raise InputError(source, name, given, "a list of texts that can be printed")
         labels[name] = tuple(given)
     n_states = found.get("n_states", len(labels["state_labels"]) or Description("nothing"))
     if isinstance(n_states, bool) or not isinstance(n_states, int | np.integer) or n_states < 1:
         raise InputError(source, "n_states", n_states, "n_states, an integer >= 1, or state_labels in the file")
-    uniform = np.full(n_states, 1.0 / n_states)
-    try:
-        reward = np.array(found["reward"](uniform), dtype=float)
-    except Exception as error:
-        raise _failure(source, "reward", error) from None
+    if n_states**2 > DENSE_ENTRIES:
+        allowed = (
+            f"at most {math.isqrt(DENSE_ENTRIES)}: P of one action alone would have more than {DENSE_ENTRIES} entries"
+        )
+        raise InputError(source, "n_states", n_states, allowed)
+    reward = _returned(found["reward"], "reward", np.full(n_states, 1.0 / n_states), source)
     if reward.ndim != 2 or reward.shape[0] != n_states or reward.shape[1] < 1:
         shape = Description(f"an array of shape {reward.shape}")
         raise InputError(source, "reward", shape, f"shape (S, A) = ({n_states}, number of actions)")
@@ -244,7 +266,8 @@ def load_functions(path: str | Path) -> FunctionGame:
             raise InputError(source, name, labels[name], f"{count} strings, or none")
     layout = found.get("layout")
     if layout is not None:
-        layout = np.asarray(layout, dtype=float)
+        with _running(source, "layout"):
+            layout = np.asarray(layout, dtype=float)
         if layout.shape != (n_states, 2) or not np.isfinite(layout).all():
             raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
     functions = found["transition"], found["reward"]
@@ -288,21 +311,25 @@ def _problems_at(game: FunctionGame, name: str, mean_field: np.ndarray) -> list[
     given = mean_field.copy()
     try:
         table = (game.transition if name == "transition" else game.reward)(mean_field)
-        function(given)
-        again = np.array(function(mean_field.copy()), dtype=float)
+        with _running(game.source, name):
+            function(given)
+        again = _returned(function, name, mean_field, game.source)
     except InputError as error:
-        return [("fails", 0.0, f"{error.field}: {error.value}, expected {error.allowed}, {where}")]
-    except Exception as error:
-        return [("fails", 0.0, f"{type(error).__name__}: {error}, when called again {where}")]
+        return [("fails", 0.0, one_line(f"{error.field}: {error.value}, expected {error.allowed}, {where}"))]
     found: list[tuple[str, float, str]] = []
     if not np.array_equal(given, mean_field):
         found.append(("modifies", 0.0, f"it modifies its argument {where}: it is to work on a copy"))
-    if not np.array_equal(table, again, equal_nan=True):
+    if table.shape != again.shape or not np.array_equal(table, again, equal_nan=True):
         found.append(("random", 0.0, f"called twice, it returns two different arrays {where}: nothing may be drawn"))
     if not np.isfinite(table).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
         border = " (some states are empty there: mind divisions and logarithms)" if mean_field.min() == 0.0 else ""
         found.append(("finite", 0.0, f"{_entry(game, name, place)} = {table[place]} {where}, not finite{border}"))
+        return found
+    if np.abs(table).max() > LARGEST_VALUE:
+        place = tuple(int(i) for i in np.unravel_index(int(np.abs(table).argmax()), table.shape))
+        words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: more than {LARGEST_VALUE:g} in size"
+        found.append(("large", float(np.abs(table).max()), words))
         return found
     if name == "transition":
         if table.min() < -ROW_SUM_TOLERANCE:

@@ -33,6 +33,11 @@ ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 st
 #: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
 DENSE_ENTRIES = 2 * 10**7
 
+#: Entries and features beyond are refused: rewards stay below the product of two and the number of features, and their
+#: squares over (1 - gamma)^2, which is at least 1e-32, far below the largest floating-point number, 1.8e308.
+LARGEST_VALUE = 1e50
+_SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of products overflows"
+
 #: A dense array (ndarray), or a sparse matrix (csr_array) in its place; docstrings say of what shape. The two have no
 #: useful type in common; code that knows arrays only takes `MeanFieldGame.dense`.
 Table = Any
@@ -401,9 +406,10 @@ class MeanFieldGame:
         for name, term in (("transition", entries), ("reward", flat_reward)):
             features: Features = getattr(self, f"{name}_features")
             links = features.links
-            if links.ndim != 1 or links.dtype.kind not in "iu" or not np.isin(links, range(len(LINKS))).all():
+            if links.ndim != 1 or links.dtype != np.int64 or not np.isin(links, range(len(LINKS))).all():
                 allowed = f"a list of integers from 0 to {len(LINKS) - 1}"
-                yield InputError(source, f"{name}_features.links", links.tolist(), allowed)
+                shown = links[:20].tolist() if links.ndim == 1 else Description(f"shape {links.shape}")
+                yield InputError(source, f"{name}_features.links", shown, allowed)
                 continue
             count = len(features.links)
             yield from _array_problems(source, f"{name}_terms", getattr(self, f"{name}_terms"), (count, *term))
@@ -413,13 +419,14 @@ class MeanFieldGame:
                 *_array_problems(source, f"{name}_features.parameters", features.parameters, (count,)),
             ]
             yield from wrong
-            if not wrong and not np.isfinite(features.ranges()).all():  # attained on the vertices
-                yield InputError(
-                    source,
-                    f"{name}_features",
-                    Description("a value that is not finite"),
-                    "links that are finite on the whole simplex",
-                )
+            if wrong:
+                continue
+            with np.errstate(all="ignore"):  # of what overflows, the next line tells
+                largest = float(np.abs(features.ranges()).max(initial=0.0))
+            if not largest <= LARGEST_VALUE:  # attained on the vertices
+                shown = Description("a value that is not finite" if not np.isfinite(largest) else f"{largest:.3g}")
+                allowed = f"links that are finite on the whole simplex, at most {LARGEST_VALUE:g} in size"
+                yield InputError(source, f"{name}_features", shown, allowed)
         if self.planted is not None:
             yield from _distribution_problems(source, "planted_policy", self.planted.policy, (states, actions))
             yield from _distribution_problems(source, "planted_mean_field", self.planted.mean_field, (states,))
@@ -449,7 +456,7 @@ class MeanFieldGame:
             shown = np.round(mean_field[:20], 4).tolist()  # a vertex, or one of the 256
             where = f"at mean field {shown}" if self.n_states <= 20 else f"at mean field number {z}, starting {shown}"
             entries = kernel.data if isinstance(kernel, csr_array) else kernel
-            if (entries < -ROW_SUM_TOLERANCE).any():
+            if not (entries >= -ROW_SUM_TOLERANCE).all():  # so written, nan is refused too
                 s, a, y = self._place(kernel, int(np.argmin(entries)))
                 raise InputError(
                     source,
@@ -459,7 +466,7 @@ class MeanFieldGame:
                 )
             sums = np.asarray(kernel.sum(axis=-1)).ravel()
             excess = np.abs(sums - 1.0)
-            if (excess > ROW_SUM_TOLERANCE * max(1, self.n_states)).any():
+            if not (excess <= ROW_SUM_TOLERANCE * max(1, self.n_states)).all():
                 s, a = divmod(int(np.argmax(excess)), self.n_actions)
                 raise InputError(
                     source,
@@ -517,9 +524,9 @@ def _distribution_problems(source: str, name: str, array: np.ndarray, shape: tup
 
 def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]) -> Iterator[InputError]:
     """Yield what is wrong with an array, the first thing only: the others follow from it."""
-    if array.dtype.kind != "f":
+    if array.dtype != np.float64:
         shown = Description(f"values of type {array.dtype}")
-        yield InputError(source, name, shown, "an array of floating-point numbers")
+        yield InputError(source, name, shown, "an array of floating-point numbers of 64 bits")
     elif array.shape != shape:
         yield InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
     elif isinstance(array, csr_array):
@@ -527,6 +534,9 @@ def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]
     elif not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         yield InputError(source, f"{name}{list(place)}", float(array[place]), "a finite number")
+    elif not np.abs(array).max(initial=0.0) <= LARGEST_VALUE:
+        place = tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape))
+        yield InputError(source, f"{name}{list(place)}", float(array[place]), _SIZE)
 
 
 def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[InputError]:
@@ -542,3 +552,5 @@ def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[Inpu
         row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
         place = [row, int(matrix.indices[entry])]
         yield InputError(source, f"{name}{place}", float(matrix.data[entry]), "a finite number")
+    elif not np.abs(matrix.data).max(initial=0.0) <= LARGEST_VALUE:
+        yield InputError(source, name, float(matrix.data[np.abs(matrix.data).argmax()]), _SIZE)

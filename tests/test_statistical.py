@@ -1,0 +1,179 @@
+"""The false alarms of all statistical tests add up to less than they may, and their p-values are what they claim to be.
+
+The table in docs/testing.md is written from the marks by `pytest tests -k table_of_statistical_tests --force-regen`.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom, chisquare, kstest, norm, t
+from tests.statistical import BUDGET, Level, of_binomials, of_means, of_normals
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs/testing.md"
+HEAD = "| test | cases | false alarm of each | power | against |\n|---|---|---|---|---|\n"
+#: Whoever computes with these decides by chance.
+STATISTICS = {
+    "pvalue",
+    "std",
+    "var",
+    "chisquare",
+    "chi2_contingency",
+    "kstest",
+    "ttest_1samp",
+    "ttest_ind",
+    "binomtest",
+}
+#: Whoever calls one of these by name draws at random ...
+DRAWS = {
+    *("ctd", "centralized", "independent", "learner", "ergodic_averages", "initial_population", "initial_agents"),
+    *("advance", "moved_counts", "mean_interval", "slope_interval"),
+}
+#: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
+#: streams of 64-bit numbers that coincide, or 200 steps that visit fewer than six pairs of states.
+FOR_EVERY_DRAW = {
+    "test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states",
+    "test_a_sparse_game_moves_bitwise_like_its_dense_copy",
+    "test_a_state_that_is_never_visited_has_no_conditional_features",
+    "test_an_action_without_probability_is_never_played",
+    "test_bootstrap_is_the_same_for_the_same_generator",
+    "test_centralized_learning_is_bitwise_reproducible",
+    "test_centralized_learning_never_resets_the_population",
+    "test_centralized_learning_that_is_killed_goes_on_bitwise",
+    "test_counts_are_conserved_for_every_row_whatever_its_rounding",
+    "test_ctd_is_bitwise_reproducible_and_depends_on_its_seed",
+    "test_ctd_leaves_the_policy_alone_and_moves_the_population_on",
+    "test_each_epoch_is_a_mirror_ascent_step_on_its_estimate",
+    "test_every_agent_makes_its_own_mirror_ascent_step",
+    "test_every_call_of_the_simulator_is_counted",
+    "test_independent_learners_of_a_wrapped_game_are_the_same",
+    "test_learning_starts_from_the_stated_q",
+    "test_numbers_of_updates_that_do_not_increase_from_one_are_refused",
+    "test_one_replicate_has_no_interval",
+    "test_one_td_update_is_the_stated_one",
+    "test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
+    "test_start_policies_of_another_shape_are_refused",
+    "test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_each",
+    "test_td_learning_in_pieces_is_bitwise_that_in_one",
+    "test_td_updates_are_the_stated_ones",
+    "test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy",
+    "test_the_number_of_agents_is_that_of_a_given_population",
+    "test_the_same_generator_gives_the_same_run",
+    "test_the_same_seed_gives_bitwise_the_same_averages",
+    "test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
+}
+
+
+def table(pytestconfig: pytest.Config) -> list[tuple[str, int, float, float, str]]:
+    """Return what the marks of all tests say: one row a test, with the number of its cases."""
+    rows: dict[str, tuple[str, int, float, float, str]] = {}
+    for name, mark in pytestconfig.statistical_tests:
+        count = rows[name][1] + 1 if name in rows else 1
+        rows[name] = (name, count, mark.kwargs["false_alarm"], mark.kwargs["power"], mark.kwargs["against"])
+    return sorted(rows.values())
+
+
+def number(probability: float) -> str:
+    """Return a probability, near one by what is missing."""
+    missing = 1.0 - probability
+    return f"1 − {missing:.0e}".replace("e-0", "e-") if missing < 1e-3 else f"{probability:g}"
+
+
+def markdown(rows: list[tuple[str, int, float, float, str]]) -> str:
+    lines = (f"| {name} | {n} | {alarm:g} | {number(power)} | {text} |\n" for name, n, alarm, power, text in rows)
+    return HEAD + "".join(lines)
+
+
+def test_false_alarms_of_a_run_add_up_to_less_than_the_budget(pytestconfig: pytest.Config) -> None:
+    assert sum(n * alarm for _, n, alarm, _, _ in table(pytestconfig)) < BUDGET
+
+
+def test_the_table_of_statistical_tests_is_that_of_their_marks(pytestconfig: pytest.Config) -> None:
+    text = DOCUMENT.read_text()
+    before, found = text.split(HEAD)
+    rows = table(pytestconfig)
+    if pytestconfig.getoption("force_regen"):
+        DOCUMENT.write_text(before + markdown(rows))
+        return
+    lines = markdown(rows).splitlines()
+    assert set(lines) <= set(text.splitlines()), "see the top of this file"
+    # those that were not collected, because only some files are run, are there at least
+    for line in found.splitlines():
+        if line not in lines:
+            module, _, statement = line.split(" | ")[0].strip("| ").partition(": ")
+            assert f"def test_{statement.replace(' ', '_')}(" in (ROOT / "tests" / f"{module}.py").read_text(), line
+
+
+def test_whoever_states_the_power_of_another_test_misses_as_rarely(pytestconfig: pytest.Config) -> None:
+    marks = dict(pytestconfig.statistical_tests)
+    for name, mark in marks.items():
+        if "shown_by" in mark.kwargs:
+            module, _, _ = name.partition(": ")
+            shown = marks[f"{module}: {mark.kwargs['shown_by'].removeprefix('test_').replace('_', ' ')}"]
+            assert shown.kwargs["false_alarm"] <= 1.0 - mark.kwargs["power"] + 1e-15, name
+
+
+def test_no_test_decides_by_chance_without_a_level() -> None:
+    unmarked = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                arguments = {argument.arg for argument in node.args.args}
+                used = {x.attr if isinstance(x, ast.Attribute) else getattr(x, "id", "") for x in ast.walk(node)}
+                if "level" not in arguments and used & STATISTICS:
+                    unmarked.add(f"{node.name} in {path.name}")
+                called = {x.func for x in ast.walk(node) if isinstance(x, ast.Call)}
+                called = {x.attr if isinstance(x, ast.Attribute) else getattr(x, "id", "") for x in called}
+                if "level" not in arguments and called & DRAWS and node.name not in FOR_EVERY_DRAW:
+                    unmarked.add(f"{node.name} in {path.name}")
+    assert unmarked == set()
+
+
+# --- the comparisons themselves
+
+
+@pytest.mark.statistical(
+    false_alarm=1e-6, power=1 - 1e-9, against="normal in place of Student quantiles (8 replicates)"
+)
+def test_pvalues_are_uniform_where_nothing_is_wrong(level: Level) -> None:
+    rng, trials = np.random.default_rng(0), 20_000
+    normals = rng.normal(size=(8, trials))
+    law = np.array([0.1, 0.2, 0.3, 0.4])
+    counts = rng.multinomial(1000, law, size=trials)
+    for pvalues in (
+        of_means(normals, 0.0),
+        of_normals(normals[0], 0.0, 1.0),
+        of_binomials(rng.binomial(10**6, 0.3, size=trials), binom(10**6, 0.3)),  # hardly discrete
+        chisquare(counts, 1000 * law, axis=1).pvalue,
+    ):
+        level.accept(kstest(pvalues, "uniform").pvalue, share=0.25)
+    # how far the distribution function would be from that of the uniform law, and the inequality of Dvoretzky, Kiefer
+    # and Wolfowitz for both: to be seen, and to be there
+    x = np.linspace(0.001, 0.999, 999)
+    distance = np.abs(2.0 * t.sf(norm.isf(x / 2), 7) - x).max()
+    critical = np.sqrt(np.log(2.0 / (0.25 * level.false_alarm)) / (2 * trials))
+    level.show(1.0 - 2.0 * np.exp(-2 * trials * (distance - critical) ** 2))
+
+
+FAR = np.array([[1.0, 0.0], [1.1, 0.1]] * 8)
+
+
+@pytest.mark.parametrize(
+    ("compare", "arguments", "message"),
+    [
+        (Level.means, (FAR, 0.0), ""),
+        (Level.counts, ([400, 600], [0.5, 0.5]), ""),
+        (Level.accept, ([0.5, np.nan],), ""),
+        (Level.detect, (1e-5, 1e-6), ""),
+        (Level.means, (FAR, FAR.mean(axis=0), 0.0, FAR.mean(axis=0) + 0.01), "would be missed"),
+        (Level.counts, ([500, 500], [0.5, 0.5], [0.52, 0.48]), "would be missed"),
+    ],
+)
+def test_what_is_wrong_or_would_be_missed_fails(compare: Any, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(AssertionError, match=message or None):
+        compare(Level(1e-6, 0.99), *arguments)
