@@ -70,7 +70,7 @@ def prepare(settings: dict, dry: bool) -> None:
         Names the folder that cannot be written, or in which another run is going on.
     """
     # the full replication writes its findings into docs/
-    folders = [ROOT / settings["results"], ROOT / settings["figures"], ROOT / "docs"]
+    folders = [ROOT / os.path.normpath(settings[name]) for name in ("results", "figures")] + [ROOT / "docs"]
     for folder in (STATE, *folders[:2]):
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -29,9 +29,8 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
 
     Outputs that do not match the hash of their own content are marked as unfinished, as those of a killed job are; so
     are outputs written since Snakemake recorded them, unless a job that has read them recorded the same content.
-    Temporary files of killed jobs are removed. Outputs
-    made from something else than what is there now, or in the future, get a time before everything: Snakemake then
-    compares what they were made from, and not times.
+    Temporary files of killed jobs are removed. Outputs made from something else than what is there now, or in the
+    future, get a time before everything: Snakemake then compares what they were made from, and not times.
 
     Parameters
     ----------
