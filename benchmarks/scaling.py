@@ -118,7 +118,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     ),
     "a Jacobian of PMA": (
         jacobian,
-        "check_operators, phase, assumptions, schedules",
+        "check_operators, phase, assumptions, schedules, atlas",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "100 updates of the exact moments": (

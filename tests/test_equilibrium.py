@@ -505,7 +505,7 @@ def test_an_equilibrium_is_read_as_it_was_written_and_for_its_own_game_only(tmp_
         np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
     for name in ("residuals", "iterations", "history", "warnings"):
         assert getattr(read, name) == getattr(found, name)
-    with pytest.raises(InputError, match=r"nash.npz: policy: got shape \(4, 3\), expected shape \(4, 2\)"):
+    with pytest.raises(InputError, match=r"nash.npz: policy: got shape \(4, 3\) .*, expected .* shape \(4, 2\)"):
         equilibrium.load(path, family_game("planted_smooth", n_actions=2))
     # a reward that is worth 1e-4 more for one action: the policy is no longer the best there is
     bonus = np.zeros((4, 3))

@@ -204,7 +204,7 @@ COMMANDS = (
     "validate nosuch.npz",
     "validate nosuch",
     "solve mine.yaml --strength 1",
-    "solve game.npz --strength 1e-30",
+    "solve sis_epidemic --strength 1e-12",
     "check game.npz",
     "bias game.npz game.npz --agents 10",
     "learn game.npz nash.npz --agents 10 --epsilon 1e-40",

@@ -155,6 +155,8 @@ def test_a_section_that_needs_features_refuses_a_game_of_functions_before_any_jo
     schema = ROOT / "workflow/schemas/config.schema.json"
     for section in configuration.SECTIONS:
         changed = copy.deepcopy(content)
+        if "games" not in changed[section]:  # the atlas, which makes its own
+            continue
         if isinstance(changed[section]["games"], list):
             changed[section]["games"].append("mine")
         else:
