@@ -596,3 +596,21 @@ def test_the_theorems_schedule_says_which_assumption_fails(monkeypatch):
     game = frozen_game(np.tile([1.0, 0.0], (2, 2, 1)), np.zeros((2, 2)), 0.5)
     with pytest.raises(InputError, match=r"delta_mix: got 0\.0, expected a positive bound \(Assumption 4"):
         learning.theorem_schedule(game, Entropy(1.0), 1.0, 0.1)
+
+
+def test_td_learning_saves_only_what_is_not_finished():
+    saved = []
+    learning.ctd(
+        PLANTED,
+        PLANTED.planted.policy,
+        9,
+        Entropy(0.3),
+        2500,
+        0,
+        2.0,
+        4.0,
+        np.random.default_rng(0),
+        save=lambda state: saved.append(int(state()["updates"])),
+    )
+    assert saved == sorted(set(saved))
+    assert 0 < saved[0] <= saved[-1] < 2500

@@ -404,13 +404,13 @@ def test_the_stable_population_is_known_to_the_rounding_of_one_step(game):
 
 
 def test_where_nobody_moves_every_population_is_stable_and_kept():
-    # the system of Newton's method has no solution here
-    game = frozen_game(np.repeat(np.eye(3)[:, None], 2, axis=1), np.zeros((3, 2)), 0.5)
-    start = np.array([0.5, 0.25, 0.25])
+    # the system of Newton's method is singular here, exactly: quarters are not rounded
+    game = frozen_game(np.repeat(np.eye(4)[:, None], 2, axis=1), np.zeros((4, 2)), 0.5)
+    start = np.array([0.5, 0.25, 0.125, 0.125])
     np.testing.assert_array_equal(operators.stable_population(game, operators.uniform_policy(game), start), start)
 
 
-def test_a_large_game_whose_population_is_not_found_in_time_is_reported_with_its_history(monkeypatch):
+def test_an_iteration_that_finds_no_population_in_time_is_reported_with_its_history(monkeypatch):
     monkeypatch.setattr(solvers, "DIRECT_SIZE", 0)
     game = GAMES["affine"]
     with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after 2 iterations") as caught:

@@ -41,6 +41,7 @@ TESTS = {
     "learning": [
         "tests/test_learning.py",
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
+        "tests/test_agents.py::test_a_run_interrupted_anywhere_goes_on_bitwise",
     ],
     "simulation": ["tests/test_simulation.py"],
     "agents": ["tests/test_agents.py"],
@@ -81,7 +82,7 @@ TESTS = {
 #: Of the games that a test is repeated for these will do; what takes seconds is left out.
 SELECTED = (
     "power or not (link or planted_smooth or crowd_averse or coordination or garnet or cournot"
-    " or 2000 or large or iterative_path or best_responses_alone or thousand or quantecon or not_negative or bias_of"
+    " or 2000 or _large_ or iterative_path or best_responses_alone or thousand or quantecon or not_negative or bias_of"
     " or cheap_bound or by_definition or tends_to or square_root or comes_close or sweeps or prescribed or proof_says)"
 )
 #: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower.
