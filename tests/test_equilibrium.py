@@ -513,7 +513,7 @@ def test_an_equilibrium_is_read_as_it_was_written_and_for_its_own_game_only(tmp_
     with pytest.raises(InputError, match=r"nash.npz: residuals: got .*an equilibrium of this very game"):
         equilibrium.load(path, replace(game, base_reward=game.base_reward + bonus, planted=None))
     write_arrays(path, {"policy": found.policy}, {"regularizer": "entropy", "strength": 0.2})
-    with pytest.raises(InputError, match=r"nash.npz: 'mean_field': got .*written by `pma-mfg solve`"):
+    with pytest.raises(InputError, match=r"nash.npz: residuals: got nothing, .*written by `pma-mfg solve`"):
         equilibrium.load(path, game)
 
 
