@@ -1326,7 +1326,7 @@ def _atlas_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Clai
     if len(fitted):
         how += (
             f"; in {_percent(excess.abs() <= tolerance)} of them the rates agree to {tolerance:g}, in the others the "
-            "starts miss the slowest mode, or it has not yet taken over"
+            "starts miss the slowest mode, or a complex pair of eigenvalues swings about it"
         )
     return {
         "id": "C1c-atlas",
@@ -1376,7 +1376,7 @@ def _atlas_learning(rows: pd.DataFrame, tolerance: float, confidence: float) -> 
     if len(asked):
         how += (
             f", {len(asked)} of them from further away than epsilon = {asked['epsilon'].iloc[0]:g}; exploitability "
-            f"falls to {100.0 * ratios.median():.2g} % of its start (median; worst {100.0 * ratios.max():.2g} %), and "
+            f"falls to {100.0 * ratios.median():.3g} % of its start (median; worst {100.0 * ratios.max():.3g} %), and "
             f"{_percent(asked['learned_error'] <= asked['epsilon'])} end within epsilon of the equilibrium"
         )
     return {

@@ -1714,7 +1714,7 @@ def atlas(data: pd.DataFrame) -> Figure:
     ax, rows = axes[1], panels["bound"]
     finite = rows.loc[np.isfinite(rows["value"]), "value"]
     highest = 10.0 ** np.ceil(np.log10(max(10.0, *finite)))
-    lowest = 0.5 * min(1.0, *rows["x"])
+    lowest = 0.5 * min(1.0, *finite)
     for series, (label, colour, marker) in ATLAS_BOUNDS.items():
         points = rows[rows["series"] == series]
         value = points["value"].where(np.isfinite(points["value"]), 3.0 * highest)

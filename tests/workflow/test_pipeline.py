@@ -232,7 +232,7 @@ def test_a_changed_number_behind_a_figure_is_noticed(smoke: Path) -> None:
 
 
 def test_a_killed_run_resumes_on_one_core_to_bitwise_the_same_results(smoke: Path, without: Run, run: Run) -> None:
-    removed = ["bias", "epsilon", "rates", "histories", "damping", "atlas"]
+    removed = ["bias", "epsilon", "rates", "histories", "damping"]
     folder = without(removed)
     points = folder / RESULTS / "points"
 
