@@ -228,7 +228,7 @@ def _is_shaped(settings: Any) -> bool:
     if not (isinstance(settings, dict) and all(is_plain(settings.get(key)) for key in ("results", "figures"))):
         return False
     sections = [settings[section] for section in SECTIONS if section in settings]
-    lists = [section.get("games") if isinstance(section, dict) else None for section in sections]
+    lists = [section.get("games", {}) if isinstance(section, dict) else None for section in sections]
     names = [name for games_of in lists if isinstance(games_of, list | dict) for name in games_of]
     return (
         isinstance(settings.get("games"), dict)

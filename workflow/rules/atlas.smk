@@ -31,4 +31,4 @@ rule atlas:
         " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"
         " --waiting-constant {params.waiting_constant} --max-samples {params.max_samples} --seed {params.seed}"
-        " --out {output} --log {log}"
+        " --out {output:q} --log {log:q}"
