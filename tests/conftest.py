@@ -25,11 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the run of the whole pipeline: the longest, it would otherwise keep one worker busy at the end.
+    """Begin with the runs of the pipeline: the longest, they would otherwise keep one worker busy at the end.
 
     Before some are deselected, note the statistical tests of `make test`, one entry a case: what it says, and its mark.
     """
-    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+    items.sort(key=lambda item: item.path.name not in ("test_pipeline.py", "test_faults.py"))
     config.statistical_tests = [
         (f"{item.path.relative_to(HERE).with_suffix('')}: {statement(item)}", mark)
         for item in items
