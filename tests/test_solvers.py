@@ -425,3 +425,86 @@ def test_an_accelerated_step_across_a_kink_that_gains_nothing_is_refused():
     assert len(calls) > len(history)
     above_rounding = np.array(history[:-1]) > 1e-13
     assert (np.array(history[1:]) <= solvers.ACCEPTED * np.array(history[:-1]))[above_rounding].all()
+
+
+# --- what survived a test of mutations (docs/mutation.md)
+
+
+def kinked(slope_below):
+    """Return a map of two shares that is V-shaped in the first one, at (1/2, 0.48), of slope 0.6 above."""
+
+    def update(x):
+        moved = 0.48 + (0.6 if x[0] > 0.5 else slope_below) * (x[0] - 0.5)
+        return np.array([moved, 1.0 - moved])
+
+    return update
+
+
+def test_an_accelerated_step_between_the_last_two_residuals_is_refused():
+    # from 0.7 residuals are 0.2 and 0.12, and the line through both points vanishes at 0.45, where the residual is 0.15
+    update = kinked(-0.9)
+    _, history = solvers.anderson(update, np.array([0.7, 0.3]), 1e-13, 1000)
+    history = np.array(history)
+    above_rounding = history[:-1] > 1e-13
+    assert (history[1:] <= solvers.ACCEPTED * history[:-1])[above_rounding].all()
+
+
+def test_after_refused_steps_nothing_from_before_is_remembered():
+    # from 0.7 plain updates lead to 0.6, 0.54, 0.504, since 0.45 is refused each time, and across the kink to 0.4824
+    _, history = solvers.anderson(kinked(-0.9), np.array([0.7, 0.3]), 1e-13, 1000)
+    _, later = solvers.anderson(kinked(-0.9), np.array([0.504, 0.496]), 1e-13, 1000)
+    # up to the first accelerated step: on a line more differences than one have no unique combination
+    np.testing.assert_allclose(history[3:6], later[:3], rtol=0, atol=1e-14)  # rounding of shares, over the slopes
+
+
+def test_residuals_of_fast_plain_updates_are_those_of_the_power_method():
+    kernel = random_kernel(400, 1)  # second eigenvalue about 1 / sqrt(400)
+    start = np.full(400, 1 / 400)
+    _, history = solvers.anderson(lambda x: x @ kernel, start, 0.0, 6)
+    x, plain = start, []
+    for _ in range(7):
+        plain.append(np.abs(x @ kernel - x).sum())
+        x = x @ kernel
+    assert plain[-1] > 1e-12  # above rounding, some 1e-15
+    np.testing.assert_allclose(history, plain, rtol=1e-3)
+
+
+def test_a_first_step_below_the_tolerance_that_halves_the_residual_is_not_the_last():
+    kernel = 0.2 * np.eye(5) + 0.8 * np.random.default_rng(0).dirichlet(np.ones(5))  # second eigenvalue 0.2
+    tolerance = 0.5 * np.abs(kernel[0] - np.eye(5)[0]).sum()
+    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, 1000)
+    assert history[1] <= tolerance
+    assert history[-1] <= 1e-15  # sums of five terms below 1
+
+
+def test_a_residual_of_zero_meets_a_tolerance_of_zero():
+    update, calls = counted(np.eye(2))
+    assert solvers.anderson(update, np.array([0.5, 0.5]), 0.0, 1000)[1] == [0.0]
+    assert len(calls) == 1
+
+
+def test_no_gain_has_no_value(iterative, monkeypatch):
+    monkeypatch.setattr(solvers, "bicgstab", None)  # not to be called
+    np.testing.assert_array_equal(solvers.discounted_sum(random_kernel(40, 0), 0.9, np.zeros(40)), 0.0)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_where_the_krylov_method_gains_nothing_the_contraction_takes_over(scale, iterative, monkeypatch):
+    monkeypatch.setattr(solvers, "bicgstab", lambda system, right_side, **options: (np.zeros_like(right_side), 1))
+    kernel, gain = random_kernel(30, 0), scale * np.random.default_rng(0).normal(size=30)
+    found = solvers.discounted_sum(kernel, 0.9, gain)
+    expected = np.linalg.solve(np.eye(30) - 0.9 * kernel, gain)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)  # rounding of values up to 10, over 1 - 0.9
+
+
+@pytest.mark.parametrize(("residual", "refused"), [(10.0, False), (10.5, True)])
+def test_a_system_is_solved_up_to_ten_times_its_tolerance(residual, refused, monkeypatch):
+    tolerance = 2.0**-20  # so that no number is rounded
+    monkeypatch.setattr(
+        solvers, "gmres", lambda system, right_side, **options: (right_side * (1 + residual * tolerance),)
+    )
+    if refused:
+        with pytest.raises(ConvergenceError, match="krylov_solve"):
+            solvers.krylov_solve(lambda x: x, np.eye(3)[0], tolerance)
+    else:
+        assert solvers.krylov_solve(lambda x: x, np.eye(3)[0], tolerance)[0] == 1 + residual * tolerance

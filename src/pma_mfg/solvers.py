@@ -57,7 +57,7 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     while len(history) <= max_iterations:
         if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
             break
-        accelerated = stored > 0 and plain_rate > FAST
+        accelerated = plain_rate > FAST  # never at the first step, where nothing is stored
         for accelerate in (True, False) if accelerated else (False,):
             candidate = updated
             if accelerate:
