@@ -614,3 +614,33 @@ def test_td_learning_saves_only_what_is_not_finished():
     )
     assert saved == sorted(set(saved))
     assert 0 < saved[0] <= saved[-1] < 2500
+
+
+# --- what survived a test of mutations (docs/mutation.md)
+
+
+def test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross(monkeypatch):
+    # estimates whose best response has odds of exp(1 / 0.3), and steps that go nearly all the way
+    monkeypatch.setattr(learning, "ctd", lambda *arguments: np.tile([1.0, 0.0], (3, 1)))
+    regularizer, schedule = Entropy(0.3), Schedule(3, 20, 0, 1e3, 1.0, 2.0)
+    floor = 0.9 * float(regularizer.value(np.array([0.5, 0.5])))
+    least = [
+        regularizer.value(
+            learning.centralized(PLANTED, 40, regularizer, schedule, np.random.default_rng(0), floor=bound)
+        ).min()
+        for bound in (None, floor)
+    ]
+    assert least[0] < 0.5 * floor
+    assert least[1] >= floor * (1 - 1e-12)  # the root in `Regularizer.proximal_step` is found to rounding
+
+
+def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
+    game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
+    noisy = certificates.noisy_set(game, Entropy(1.0))
+    assert noisy.low != -noisy.high
+    assert learning.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).start == 0.5 * (noisy.low + noisy.high)
+
+
+def test_td_learning_names_itself_where_it_refuses_a_step():
+    with pytest.raises(InputError, match=r"^learning\.ctd: td_scale: got 0\.0"):
+        learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, 0, 0.0, 1.0, np.random.default_rng(0))
