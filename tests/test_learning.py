@@ -644,3 +644,17 @@ def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
 def test_td_learning_names_itself_where_it_refuses_a_step():
     with pytest.raises(InputError, match=r"^learning\.ctd: td_scale: got 0\.0"):
         learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, 0, 0.0, 1.0, np.random.default_rng(0))
+
+
+def test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to():
+    told = []
+    agents = learning.independent(
+        PLANTED,
+        5,
+        Entropy(0.3),
+        Schedule(3, 20, 0, 1.0, 1.0, 2.0),
+        np.random.default_rng(0),
+        after_epoch=lambda epoch, agents: told.append((epoch, agents.policies().copy())),
+    )
+    assert [epoch for epoch, _ in told] == [1, 2, 3]
+    np.testing.assert_array_equal(told[-1][1], agents.policies())

@@ -56,6 +56,7 @@ FOR_EVERY_DRAW = {
     "test_every_agent_makes_its_own_mirror_ascent_step",
     "test_every_call_of_the_simulator_is_counted",
     "test_independent_learners_of_a_wrapped_game_are_the_same",
+    "test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to",
     "test_learning_at_extremes_stays_in_its_range",
     "test_learning_starts_from_the_stated_q",
     "test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross",
