@@ -558,3 +558,69 @@ def test_the_best_response_changes_nothing_where_no_action_is_better():
     game = frozen_game(np.full((2, 2, 2), 0.5), np.array([[0.0, 0.0], [0.0, 1.0]]), 0.9)
     best = equilibrium.best_response(game.base_transition, game.base_reward, 0.9)
     np.testing.assert_array_equal(best, [[0.5, 0.5], [0.0, 1.0]])
+
+
+# --- what tests of mutations lead to (docs/mutation.md)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"strength": "much"}, "metadata: strength: got 'much', expected an equilibrium written by `pma-mfg solve`"),
+        ({"iterations": 1.5}, "metadata: iterations: got 1.5"),
+        ({"residuals": []}, "metadata: residuals: got "),
+        ({"regularizer": "lasso"}, "metadata: regularizer: got 'lasso'"),
+        ({"strength": -1.0}, "metadata: strength: got -1.0"),
+        ({"q": np.zeros((4, 3), np.float32)}, r"q: got shape \(4, 3\) of type float32, expected .* shape \(4, 3\)"),
+        ({"mean_field": np.zeros(3)}, r"mean_field: got shape \(3,\) .* shape \(4,\)"),
+        ({"history": np.array([np.nan])}, r"history: got shape \(1,\) .* shape \(iterations,\)"),
+        ({"policy": np.full((4, 3), 0.3333)}, "policy: .* probabilities that sum to 1"),
+        ({"policy": np.tile([1.1, -0.1, 0.0], (4, 1))}, "policy: .* probabilities that sum to 1"),
+        ({"mean_field": np.full(4, 0.2501)}, "mean_field: .* probabilities that sum to 1"),
+    ],
+)
+def test_a_file_that_is_no_equilibrium_is_refused_by_what_is_wrong_in_it(changes, words, tmp_path):
+    game = family_game("planted_smooth", strength=0.2)
+    found = equilibrium.solve(game, Entropy(0.2))
+    arrays = {name: getattr(found, name) for name in ("policy", "mean_field", "q")} | {"history": np.ones(2)}
+    metadata = {"regularizer": "entropy", "strength": 0.2, "residuals": found.residuals, "iterations": 1}
+    write_arrays(tmp_path / "nash.npz", arrays, metadata)
+    equilibrium.load(tmp_path / "nash.npz", game)
+    for name, value in changes.items():
+        (arrays if name in arrays else metadata)[name] = value
+    write_arrays(tmp_path / "nash.npz", arrays, metadata)
+    with pytest.raises(InputError, match="nash.npz: " + words):
+        equilibrium.load(tmp_path / "nash.npz", game)
+
+
+@pytest.mark.parametrize(("n_states", "end"), [(7, "4, 5"), (8, "4, 5, ...")])
+def test_six_states_that_are_left_for_good_are_named(n_states, end):
+    game = frozen_game(np.tile(np.eye(n_states)[-1], (n_states, 1, 1)), np.zeros((n_states, 1)), 0.5)
+    found = equilibrium.shortcomings(game, np.ones((n_states, 1)), np.eye(n_states)[-1])
+    assert found[-1] == f"{n_states - 1} of {n_states} states are left for good (transient): 0, 1, 2, 3, {end}"
+
+
+def test_exploitability_is_averaged_over_a_given_stable_population():
+    # everybody stays, so that every population is stable; who is in state 0 could go to 1, which is worth 1 in all
+    transition = np.zeros((2, 2, 2))
+    transition[:, 0, 0] = transition[:, 1, 1] = 1.0  # action = next state
+    game = frozen_game(transition, np.array([[0.0, 0.0], [1.0, 1.0]]), 0.5)
+    for share in (0.0, 0.25, 1.0):
+        found = equilibrium.exploitability(game, np.eye(2), mean_field=np.array([share, 1.0 - share]))
+        assert found == pytest.approx(share, rel=1e-15)
+
+
+def test_an_unsolved_game_says_whether_rounding_is_why(monkeypatch):
+    monkeypatch.setattr(equilibrium, "CONTINUATION", -1)  # no attempt has this number
+    game = family_game("crowd_averse", coupling=8.0)
+    for strength, rounding in ((1e-7, True), (0.05, False)):
+        with pytest.raises(ConvergenceError) as caught:
+            equilibrium.solve(game, Entropy(strength), max_iterations=0)
+        assert ("the regularizer so weak, that policies are known to" in str(caught.value)) == rounding
+
+
+def test_a_solution_is_as_accurate_as_asked_up_to_rounding():
+    game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
+    coarse, fine, finest = (equilibrium.solve(game, regularizer, tolerance=bound) for bound in (0.1, 1e-12, 0.0))
+    assert fine.history[-1] <= 1e-12 < coarse.history[-1] <= 0.1
+    assert finest.history[-1] <= 64 * np.finfo(float).eps * np.abs(finest.q).max() / regularizer.rho
