@@ -174,11 +174,11 @@ def peak_memory(n_agents: int, n_states: int) -> float:
     """Return the peak resident memory in GiB of a process that runs an epoch of learning (from /proc: Linux)."""
     program = (
         "import numpy as np\n"
-        "from pma_mfg import games, learning\n"
+        "from pma_mfg import games, learning, schedules\n"
         "from pma_mfg.regularizers import Entropy\n"
         f"game = games.make('planted_smooth', n_states={n_states}, n_actions={N_ACTIONS}, discount=0.8, seed=1, "
         "strength=0.1)\n"
-        "schedule = learning.Schedule(1, 2, 1, 1.0, 100.0, 100.0)\n"
+        "schedule = schedules.Schedule(1, 2, 1, 1.0, 100.0, 100.0)\n"
         f"learning.independent(game, {n_agents}, Entropy(0.1), schedule, np.random.default_rng(0))\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from pma_mfg import agents, equilibrium, finite_population, games, learning, lipschitz, seeds, td_moments
+from pma_mfg import agents, equilibrium, finite_population, games, learning, lipschitz, schedules, seeds, td_moments
 from pma_mfg.games import MeanFieldGame
-from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Entropy
+from pma_mfg.schedules import Schedule
 from pma_mfg.statistics import Estimate, slope_interval
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -213,7 +213,7 @@ class Case:
 
     def practical(self, tuned: dict[str, Any], epsilon: float) -> Schedule:
         """Return the tuned schedule."""
-        return learning.practical_schedule(
+        return schedules.practical_schedule(
             self.game,
             self.regularizer,
             self.policy,
@@ -266,7 +266,7 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
         eta = settings["prescribed"]["relative_step_size"] / case.regularizer.rho
 
         def theorem(epsilon: float, case: Case = case, eta: float = eta) -> Schedule:
-            return learning.theorem_schedule(case.game, case.regularizer, eta, epsilon)
+            return schedules.theorem_schedule(case.game, case.regularizer, eta, epsilon)
 
         rows(name, theorem, step, "the theorem's schedule")
 

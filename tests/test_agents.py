@@ -11,8 +11,8 @@ from tests.references import all_games, family_game, random_policy
 from pma_mfg import agent_kernels, agents, kernels, learning, lipschitz, operators, seeds, simulation, spread, sweeps
 from pma_mfg.agents import Agents
 from pma_mfg.errors import InputError
-from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.schedules import Schedule
 from pma_mfg.storage import Checkpoint
 
 ALARM = 1e-6

@@ -10,7 +10,18 @@ from scipy.stats import norm
 from tests.references import curved_game, family_game, random_policy
 from tests.statistical import of_normals
 
-from pma_mfg import baseline_kernels, baselines, dynamics, equilibrium, games, learning, operators, seeds, statistics
+from pma_mfg import (
+    baseline_kernels,
+    baselines,
+    dynamics,
+    equilibrium,
+    games,
+    learning,
+    operators,
+    schedules,
+    seeds,
+    statistics,
+)
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers import Entropy, Quadratic
 
@@ -215,7 +226,7 @@ def test_the_two_timescale_path_is_that_of_theory(link):
         )
     )
     rng = np.random.default_rng(4)
-    s, q = int(rng.choice(game.n_states)), np.full(game.base_reward.shape, learning.td_start(game, REGULARIZER))
+    s, q = int(rng.choice(game.n_states)), np.full(game.base_reward.shape, schedules.td_start(game, REGULARIZER))
     visits, mean_field = np.zeros(q.shape), np.full(game.n_states, 1.0 / game.n_states)
     uniforms = rng.random((25 * q.size, 2))
     for t, (u, v) in enumerate(uniforms):

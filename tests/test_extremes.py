@@ -25,13 +25,14 @@ from pma_mfg import (
     lipschitz,
     operators,
     regularizers,
+    schedules,
     simulation,
     solvers,
 )
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
-from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.schedules import Schedule
 
 EPS = float(np.finfo(float).eps)
 KINDS = {"entropy": Entropy, "quadratic": Quadratic}
@@ -500,8 +501,8 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             least = certificates.least_probability(game, regularizer, step_size)
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
-                words = "learning.theorem_schedule: "
-                schedule = result_or_none(words, learning.theorem_schedule, game, regularizer, step_size, 0.1)
+                words = "schedules.theorem_schedule: "
+                schedule = result_or_none(words, schedules.theorem_schedule, game, regularizer, step_size, 0.1)
                 assert schedule is None or schedule.n_samples >= 1
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.references import family_game, random_policy
 
-from pma_mfg import learning, operators, spread, td_moments
+from pma_mfg import learning, operators, schedules, spread, td_moments
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import initial_population
@@ -56,7 +56,7 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
     policy, runs, n_agents = random_policy(game, 1), 2000, 10**9
     mean_field = operators.stable_population(game, policy)
     updates = [20, 200]
-    scale = learning.td_scale(game, policy)
+    scale = schedules.td_scale(game, policy)
     errors, q_true = np.empty((runs, 2, 3, 2)), truth(game, policy, H)
     for r in range(runs):
         rng = np.random.default_rng([5, r])

@@ -17,7 +17,7 @@ import numpy as np
 from pma_mfg import agent_kernels, operators
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import check_n_agents
 
@@ -87,7 +87,7 @@ def initial_agents(
     Parameters
     ----------
     game : Game
-        S A at most 2^16.
+        S A at most `games.model.MOST_PAIRS`.
     n_agents : int
         N >= 2.
     regularizer : Regularizer
@@ -106,8 +106,8 @@ def initial_agents(
         For another shape, or too large a game.
     """
     n_agents, shape = check_n_agents(n_agents), (game.n_states, game.n_actions)
-    if game.n_states * game.n_actions > 2**16:
-        raise InputError("agents", "game", Description(f"{shape[0]} x {shape[1]} pairs"), "at most 2^16 pairs")
+    if game.n_states * game.n_actions > MOST_PAIRS:
+        raise InputError("agents", "game", Description(f"{shape[0]} x {shape[1]} pairs"), f"at most {MOST_PAIRS} pairs")
     policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
     if policy.shape not in (shape, (n_agents, *shape)):
         raise InputError("agents", "start", Description(f"shape {policy.shape}"), f"shape {shape}, or one per agent")

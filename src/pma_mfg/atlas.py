@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import certificates, checks, equilibrium, games, learning, lipschitz, sweeps
+from pma_mfg import certificates, checks, equilibrium, games, lipschitz, schedules, sweeps
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Entropy
@@ -83,7 +83,7 @@ def row(
     n_steps, n_replicates : int
         Averaged steps of each of the trajectories that measure the bias.
     epsilon, waiting_constant : float
-        Of `learning.practical_schedule`.
+        Of `schedules.practical_schedule`.
     n_visits : int
         M_td is such that the rarest pair of the equilibrium is expected to be updated this often in an epoch.
     max_samples : int
@@ -171,8 +171,10 @@ def row(
     def learned() -> dict[str, Any]:
         least = float((nash[0].mean_field[:, None] * policy).min())
         facts["least_visit"] = least
-        td_constant = epsilon * float(np.sqrt(n_visits / max(least, learning.MIN_PROBABILITY)))
-        schedule = learning.practical_schedule(game, entropy, policy, step_size, epsilon, td_constant, waiting_constant)
+        td_constant = epsilon * float(np.sqrt(n_visits / max(least, schedules.MIN_PROBABILITY)))
+        schedule = schedules.practical_schedule(
+            game, entropy, policy, step_size, epsilon, td_constant, waiting_constant
+        )
         facts["samples"] = float(schedule.n_samples)
         if schedule.n_samples > max_samples:
             remarks.append(f"learning: {schedule.n_samples:.2g} samples, more than {max_samples:.2g}")

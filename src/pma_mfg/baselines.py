@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, seeds, statistics
+from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, schedules, seeds, statistics
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Entropy
@@ -192,7 +192,7 @@ def pma(
         if samples > budget:
             return
         population.tagged[1] = kernels.draw(population.stream, policy[population.tagged[0]].copy())
-        start = learning.td_start(game, regularizer)
+        start = schedules.td_start(game, regularizer)
         updates = length * policy.size
         q = learning.ctd(game, policy, n_agents, regularizer, updates, 0, scale, scale, rng, population, start)
         policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer)
@@ -227,7 +227,7 @@ def gmf_q(
     samples : int
     policy : ndarray, shape (S, A)
     """
-    mean_field, samples, start = _flat(game), 0, learning.td_start(game, regularizer)
+    mean_field, samples, start = _flat(game), 0, schedules.td_start(game, regularizer)
     pairs = game.base_reward.size
     for length in _lengths(first, growth):
         agents = int(np.ceil(share * length * pairs))
@@ -313,7 +313,7 @@ def fictitious_play(
     policy : ndarray, shape (S, A)
         The averaged one.
     """
-    start, pairs = learning.td_start(game, regularizer), game.base_reward.size
+    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
     played, latest, samples = operators.uniform_policy(game), _flat(game), 0
     flow: np.ndarray | None = None
     for rounds, length in enumerate(_lengths(first, growth), start=1):
@@ -366,7 +366,7 @@ def online_mirror_descent(
     samples : int
     policy : ndarray, shape (S, A)
     """
-    start, pairs = learning.td_start(game, regularizer), game.base_reward.size
+    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
     logits, mean_field, samples = np.zeros(game.base_reward.shape), _flat(game), 0
     for length in _lengths(first, growth):
         agents = _settling(share, length * pairs)
@@ -419,7 +419,7 @@ def two_timescale(
     policy : ndarray, shape (S, A)
     """
     tables, mean_field, samples = _dense_tables(game), _flat(game), 0
-    q = np.full(game.base_reward.shape, learning.td_start(game, regularizer))
+    q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
     for length in _lengths(first, growth):
         target = samples + length * q.size

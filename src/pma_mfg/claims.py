@@ -1325,8 +1325,8 @@ def _atlas_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Clai
     how = f"{len(fitted)} of {len(rows)} games with enough iterates near a differentiable equilibrium"
     if len(fitted):
         how += (
-            f"; in {_percent(excess.abs() <= tolerance)} of them the rates agree to {tolerance:g}, in the others, not "
-            "examined one by one, the starts may miss the slowest mode, or a complex pair of eigenvalues swing about it"
+            f"; in {_percent(excess.abs() <= tolerance)} of them the rates agree to {tolerance:g}, in the others "
+            "the starts may miss the slowest mode, or a complex pair of eigenvalues swing about it"
         )
     return {
         "id": "C1c-atlas",

@@ -456,15 +456,15 @@ def _schedules(options: argparse.Namespace) -> None:
 
 
 def _centralized(options: argparse.Namespace) -> None:
-    from pma_mfg import learning, sweeps
+    from pma_mfg import schedules, sweeps
     from pma_mfg.games import functions
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
         game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
-        schedule = learning.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
+        schedule = schedules.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
-        schedule = learning.practical_schedule(
+        schedule = schedules.practical_schedule(
             game,
             regularizer,
             found.policy,
@@ -595,31 +595,31 @@ def _print_matrix(matrix: Any) -> None:
 
 
 def _independent(options: argparse.Namespace) -> None:
-    from pma_mfg import learning, storage, sweeps
+    from pma_mfg import schedules, storage, sweeps
 
     source = "pma-mfg independent"
     game, found, regularizer = _game_and_equilibrium(options)
     replicates = options.replicates * len(options.agents) if len(options.replicates) == 1 else options.replicates
     if len(replicates) != len(options.agents):
         raise InputError(source, "--replicates", replicates, "one number, or one for each of --agents")
-    schedules = []
+    planned = []
     for step_size in options.step_size:
         for epsilon in options.epsilon or []:
             settings = (step_size, epsilon, options.td_constant, options.waiting_constant)
-            schedules.append((epsilon, learning.practical_schedule(game, regularizer, found.policy, *settings)))
+            planned.append((epsilon, schedules.practical_schedule(game, regularizer, found.policy, *settings)))
         for updates in options.updates or []:
             if not options.epochs:
                 raise InputError(source, "--epochs", None, "a number of epochs beside --updates")
-            scale = learning.td_scale(game, found.policy)
+            scale = schedules.td_scale(game, found.policy)
             lengths = (options.epochs, updates, options.waiting)
-            first = learning.td_start(game, regularizer)
-            schedules.append((float("nan"), learning.Schedule(*lengths, step_size, scale, scale, first)))
-    if not schedules:
+            first = schedules.td_start(game, regularizer)
+            planned.append((float("nan"), schedules.Schedule(*lengths, step_size, scale, scale, first)))
+    if not planned:
         raise InputError(source, "--epsilon", None, "an accuracy, or --epochs and --updates")
     runs = [
         sweeps.IndependentRuns(n_agents, schedule, count, epsilon)
         for n_agents, count in zip(options.agents, replicates, strict=True)
-        for epsilon, schedule in schedules
+        for epsilon, schedule in planned
     ]
     for setting in runs:
         log.info("%s: %d samples per replicate", setting, setting.schedule.n_samples)

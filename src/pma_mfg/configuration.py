@@ -17,8 +17,9 @@ from typing import Any
 import jsonschema
 import yaml
 
-from pma_mfg import games
+from pma_mfg import games, regularizers, schedules
 from pma_mfg.errors import Description, InputError, is_plain
+from pma_mfg.games.model import MOST_LUMPED_STATES, MOST_PAIRS, n_lumped_states
 from pma_mfg.storage import regular_file
 
 #: The sections that are experiments on games -> their tables. Each may be left out, and nothing of it is run.
@@ -268,19 +269,23 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     for name in content["games"]:
         if (other := spellings.setdefault(name.lower(), name)) != name:
             raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
-    functions = set()
+    functions, shapes = set(), {}
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
             _check_path(source, f"games.{name}.file", game["file"])
-            if isinstance(games.load(game["file"]), games.FunctionGame):
-                functions.add(name)
+            made = games.load(game["file"])
         else:
             games.check_parameters(game["family"], game["parameters"], where)
             try:
-                games.make(game["family"], **game["parameters"])
+                made = games.make(game["family"], **game["parameters"])
             except InputError as refused:
                 raise InputError(where, refused.field, refused.value, refused.allowed) from None
+        shapes[name] = made.n_states, made.n_actions
+        if isinstance(made, games.FunctionGame):
+            functions.add(name)
+        elif name in content.get("prescribed", {"games": ()})["games"]:
+            _check_prescribed(f"{source}: prescribed.games.{name}", content["prescribed"], name, game, made)
     sections = {section: content[section] for section in SECTIONS if section in content}
     if not content["games"] and "atlas" not in sections:
         raise InputError(source, "games", content["games"], "at least one game, or an atlas")
@@ -307,7 +312,46 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     groups = sections.get("independent", {"populations": (), "population_replicates": ()})
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
+    _check_sizes(source, sections, shapes)
     return frozenset(functions)
+
+
+def _check_prescribed(
+    source: str, settings: Mapping[str, Any], name: str, described: Mapping[str, Any], game: games.MeanFieldGame
+) -> None:
+    """Refuse a game for which the theorem prescribes nothing."""
+    regularizer = regularizers.make(described["regularizer"], described["strength"])
+    step_size = settings["relative_step_size"] / regularizer.strength
+    try:
+        schedules.theorem_schedule(game, regularizer, step_size, min(settings["games"][name] + settings["epsilons"]))
+    except InputError as refused:
+        raise InputError(source, refused.field, refused.value, refused.allowed) from None
+
+
+def _check_sizes(source: str, sections: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse what an experiment is too large for, as far as it can be told before the games are solved."""
+    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
+        for i, n_agents in enumerate(sections[section]["populations"]):
+            for name in sections[section]["games"]:
+                if (size := n_lumped_states(shapes[name][0], n_agents)) > MOST_LUMPED_STATES:
+                    told = Description(
+                        f"{n_agents}, with which {name} has {size:.4g} states of an agent and the others"
+                    )
+                    raise InputError(
+                        source, f"{section}.populations[{i}]", told, f"at most {MOST_LUMPED_STATES} of them"
+                    )
+    for i, name in enumerate(sections.get("independent", {"games": ()})["games"]):
+        if math.prod(shapes[name]) > MOST_PAIRS:
+            told = Description("{}, {} states and {} actions".format(name, *shapes[name]))
+            raise InputError(source, f"independent.games[{i}]", told, f"at most {MOST_PAIRS} pairs of both")
+    tuned = {section: sections[section] for section in ("population_sweep", "independent") if section in sections}
+    swept = sections.get("epsilon_sweep", {"games": {}})["games"]
+    tuned |= {f"epsilon_sweep.games.{name}": settings for name, settings in swept.items()}
+    for place, settings in tuned.items():
+        constant, epsilon = settings["td_constant"], min(settings.get("epsilons") or [settings["epsilon"]])
+        if (constant / epsilon) ** 2 > schedules.MAX_UPDATES:
+            allowed = f"(td_constant / epsilon)^2 <= {schedules.MAX_UPDATES:.0e} updates"
+            raise InputError(source, f"{place}.td_constant", Description(f"{constant} for epsilon {epsilon}"), allowed)
 
 
 def _is_number(text: str) -> bool:

@@ -16,13 +16,11 @@ from scipy.special import chdtri
 
 from pma_mfg import fluctuations, lattice, operators, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import check_n_agents
 
 SOURCE = "finite_population"
-#: States of the tagged agent's chain that are taken on.
-MAX_STATES = 200_000
 #: Probability that the restricted lattice may lose per step in the stationary law.
 LOST_MASS = 1e-12
 #: Up to this many points the whole lattice is kept.
@@ -73,18 +71,13 @@ class StationaryCounts:
         return np.asarray(weights.T @ values / weights.sum(axis=0)[:, None])
 
 
-def n_lumped_states(game: MeanFieldGame, n_agents: int) -> int:
-    """Return S C(N + S - 2, S - 1), the states of one agent and the counts of the others."""
-    return game.n_states * lattice.n_points(n_agents - 1, game.n_states)
-
-
 def check_size(game: MeanFieldGame, n_agents: int) -> int:
-    """Return N, or raise an `InputError` if the tagged agent's chain has more than `MAX_STATES` states."""
+    """Return N, or raise an `InputError` if an agent and the others have more than `MOST_LUMPED_STATES` states."""
     n_agents = check_n_agents(n_agents)
-    size = n_lumped_states(game, n_agents)
-    if size > MAX_STATES:
-        described = Description(f"{n_agents}, with {size} states of the agent and the counts of the others")
-        raise InputError(SOURCE, "n_agents", described, f"a number of agents with at most {MAX_STATES} of them")
+    size = n_lumped_states(game.n_states, n_agents)
+    if size > MOST_LUMPED_STATES:
+        described = Description(f"{n_agents}, with {size:.4g} states of the agent and the counts of the others")
+        raise InputError(SOURCE, "n_agents", described, f"a number of agents with at most {MOST_LUMPED_STATES} of them")
     return n_agents
 
 
@@ -96,7 +89,7 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     game : MeanFieldGame
     policy : ndarray, shape (S, A)
     n_agents : int
-        N >= 2, such that S C(N + S - 2, S - 1) <= `MAX_STATES`.
+        N >= 2, such that S C(N + S - 2, S - 1) <= `games.model.MOST_LUMPED_STATES`.
 
     Returns
     -------
@@ -166,7 +159,7 @@ def learning_limit(
     game : MeanFieldGame
     policy : ndarray, shape (S, A)
     n_agents : int
-        N >= 2, such that S C(N + S - 2, S - 1) <= `MAX_STATES`.
+        N >= 2, such that S C(N + S - 2, S - 1) <= `games.model.MOST_LUMPED_STATES`.
     regularizer : Regularizer or None
 
     Returns

@@ -1,296 +1,27 @@
 """Learning in the N-agent game: conditional TD learning and centralized PMA (Algorithms 1 and 2 of the paper).
 
-One trajectory of the N-agent game, never reset; one tagged learner. Statements, schedules and their derivations are in
-docs/theory.md, section 10. Samples are counted as environment steps of the trajectory, waiting steps included.
+One trajectory of the N-agent game, never reset; one tagged learner. Statements and derivations are in docs/theory.md,
+section 10; schedules in `schedules`. Samples are environment steps of the trajectory, waiting steps included.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from pma_mfg import certificates, kernels, lipschitz, operators
+from pma_mfg import kernels, operators
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Entropy, Regularizer
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.schedules import Schedule, check_td
 from pma_mfg.simulation import Population, Tables, function_tables, game_tables, initial_population, policy_tables
 
 #: Takes a function that returns the arrays from which a run can be resumed, and may call it.
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
-#: Least action probability that `theorem_schedule` can turn into a number of samples.
-MIN_PROBABILITY = 1e-44
-#: Most epochs that `theorem_schedule` considers.
-MAX_EPOCHS = 100_000
-#: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
-MAX_UPDATES = 10**15
-TINY = float(np.finfo(float).tiny)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long to learn, and with which steps.
-
-    Parameters
-    ----------
-    n_epochs : int
-        K, policy updates, >= 1.
-    n_updates : int
-        M_td, TD updates per epoch, >= 1.
-    n_waiting : int
-        M_mix, steps that pass before each TD update, >= 0.
-    step_size : float
-        eta > 0 of the mirror ascent step.
-    td_scale, td_offset : float
-        c > 0 and m_0 >= c: the m-th TD update (m = 0, 1, ...) has the step c / (m + m_0) <= 1.
-    start : float
-        Q_0(s,a), with which every epoch's TD learning starts.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range.
-    """
-
-    n_epochs: int
-    n_updates: int
-    n_waiting: int
-    step_size: float
-    td_scale: float
-    td_offset: float
-    start: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, least in (("n_epochs", 1), ("n_updates", 1), ("n_waiting", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError("Schedule", name, value, f"an integer >= {least}")
-        if not 0.0 < self.step_size < np.inf:
-            raise InputError("Schedule", "step_size", self.step_size, "a finite number > 0")
-        _check_td("Schedule", self.td_scale, self.td_offset, self.start)
-
-    @property
-    def n_samples(self) -> int:
-        """Environment steps of the whole run, K M_td (M_mix + 1)."""
-        return self.n_epochs * self.n_updates * (self.n_waiting + 1)
-
-
-def _check_td(source: str, td_scale: float, td_offset: float, start: float) -> None:
-    """Refuse TD steps c / (m + m_0) that are not in (0, 1], with which estimates could grow for ever, or no start."""
-    if not 0.0 < td_scale < np.inf:
-        raise InputError(source, "td_scale", td_scale, "a finite number > 0")
-    if not td_scale <= td_offset < np.inf:
-        raise InputError(source, "td_offset", td_offset, f"a finite number >= td_scale = {td_scale}")
-    if not np.isfinite(start):
-        raise InputError(source, "start", start, "a finite number")
-
-
-def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
-    """Return the cheapest schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
-
-    For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
-    docs/theory.md, section 10. With L, e_0 and nu of `certificates.noisy_contraction`, the range G of Q and sigma, half
-    that of a target given its pair, of `certificates.noisy_set`, the least visit probability d, alpha = (1 - gamma) d,
-    theta = 1 - b (1 - gamma) / 2 and free b in (0, 1], x in (0, 1) and K,
-
-        epsilon_q = (epsilon - L^K e_0) (1 - L) / (nu (1 - L^K)),     c = 1 / (theta alpha),     m_0 = c / b,
-        M_mix = log(3 G c / (x epsilon_q)) / log(1 / L_pop),          Q_0 the middle of the range of Q,
-        M_td = max(c^2 (sigma^2 + 4 G^2 L_pop^M_mix), m_0 S A G^2 / 4) / ((1 - x) epsilon_q)^2 - m_0.
-
-    The number of samples is minimized over K and grids of b and x.
-
-    Parameters
-    ----------
-    game : Game
-    regularizer : Regularizer
-        The entropy: the quadratic does not keep every action's probability positive (Assumption 3).
-    step_size : float
-        eta > 0.
-    epsilon : float
-        > 0.
-
-    Returns
-    -------
-    Schedule
-
-    Raises
-    ------
-    InputError
-        If an assumption of the theorem fails for this game; the message says which.
-    """
-    source = "learning.theorem_schedule"
-    if not epsilon > 0.0:
-        raise InputError(source, "epsilon", epsilon, "a number > 0")
-    if not isinstance(regularizer, Entropy):
-        raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
-    c = lipschitz.constants(game)
-    if lipschitz.weaker(*c.kind.values()) != "exact":
-        raise InputError(
-            source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
-        )
-    if not c.L_pop < 1.0:
-        raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
-    noisy = certificates.noisy_set(game, regularizer)
-    contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy)
-    if not contraction < 1.0:
-        raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
-    least_action = float(noisy.policies.least.min())
-    if not least_action >= MIN_PROBABILITY:
-        raise InputError(
-            source, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
-        )
-    least = float((noisy.policies.least_mean_field * noisy.policies.least).min())
-    if not least > 0.0:
-        raise InputError(source, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
-    if game.n_actions == 1:
-        return Schedule(1, 1, 1, step_size, 1.0, 1.0, 0.5 * (noisy.low + noisy.high))
-    alpha, q_range = (1.0 - game.discount) * least, noisy.high - noisy.low
-    forgetting = max(c.L_pop, TINY)
-    # the share of epsilon_q that is left to the bias of waiting, and the first TD step
-    shares, first_steps = np.geomspace(1e-3, 0.5, 60)[:, None], np.linspace(0.01, 1.0, 100)
-    scales = 1.0 / ((1.0 - 0.5 * first_steps * (1.0 - game.discount)) * alpha)
-    offsets = scales / first_steps
-    best: tuple[float, Schedule] | None = None
-    powers = contraction ** np.arange(1, MAX_EPOCHS + 1)
-    for n_epochs, power in enumerate(powers, start=1):
-        if not (room := epsilon - power * start) > 0.0:
-            continue
-        accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
-        biases = np.maximum(3.0 * q_range * scales / (shares * accuracy), TINY)
-        waiting = np.maximum(1.0, np.ceil(np.log(biases) / -np.log(forgetting)))
-        variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
-        constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
-        updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
-        samples = n_epochs * updates * (waiting + 1.0)
-        i, j = np.unravel_index(int(samples.argmin()), samples.shape)
-        if best is None or samples[i, j] < best[0]:
-            schedule = Schedule(
-                n_epochs=n_epochs,
-                n_updates=int(updates[i, j]),
-                n_waiting=int(waiting[i, j]),
-                step_size=step_size,
-                td_scale=float(scales[j]),
-                td_offset=float(offsets[j]),
-                start=0.5 * (noisy.low + noisy.high),
-            )
-            best = float(samples[i, j]), schedule
-        elif n_epochs * float(updates.min()) > best[0]:
-            break
-    if best is None:
-        raise InputError(source, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
-    return best[1]
-
-
-def practical_schedule(
-    game: Game,
-    regularizer: Regularizer,
-    equilibrium: np.ndarray,
-    step_size: float,
-    epsilon: float,
-    td_constant: float,
-    waiting_constant: float,
-) -> Schedule:
-    """Return a schedule with the theorem's dependence on epsilon and tuned constants.
-
-    K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
-    epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
-    probability of a state-action pair at the equilibrium, Q_0 the value of the middle reward with the largest h
-    (docs/theory.md, section 10.6).
-
-    Parameters
-    ----------
-    game : Game
-    regularizer : Regularizer
-    equilibrium : ndarray, shape (S, A)
-        Its policy.
-    step_size : float
-        eta > 0.
-    epsilon : float
-        In (0, 1).
-    td_constant : float
-        > 0.
-    waiting_constant : float
-        >= 0.
-
-    Returns
-    -------
-    Schedule
-
-    Raises
-    ------
-    InputError
-        If PMA does not contract at the equilibrium with this step size, or a state or action is never visited there.
-    """
-    source = "learning.practical_schedule"
-    if not 0.0 < epsilon < 1.0:
-        raise InputError(source, "epsilon", epsilon, "a number in (0, 1)")
-    if not (td_constant / epsilon) ** 2 <= MAX_UPDATES:
-        raise InputError(source, "epsilon", epsilon, f"one with (td_constant / epsilon)^2 <= {MAX_UPDATES:.0e} updates")
-    rate = lipschitz.spectral_radius(lipschitz.jacobian(game, equilibrium, step_size, regularizer))
-    if not rate < 1.0:
-        raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
-    scale = td_scale(game, equilibrium)
-    return Schedule(
-        n_epochs=_at_least_one(np.log(2.0 / epsilon) / -np.log(max(rate, 1e-12))),
-        n_updates=_at_least_one((td_constant / epsilon) ** 2),
-        n_waiting=int(np.ceil(waiting_constant * np.log(1.0 / epsilon))),
-        step_size=step_size,
-        td_scale=scale,
-        td_offset=scale,
-        start=td_start(game, regularizer),
-    )
-
-
-def td_start(game: Game, regularizer: Regularizer) -> float:
-    """Return the value of the middle reward with the largest h at every step, a Q_0 that leaves little to learn.
-
-    Parameters
-    ----------
-    game : Game
-    regularizer : Regularizer
-
-    Returns
-    -------
-    float
-    """
-    lowest, highest = lipschitz.reward_range(game)
-    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
-    middle = 0.5 * (lowest + highest)
-    return (middle + game.discount * h_max) / (1.0 - game.discount)
-
-
-def td_scale(game: Game, policy: np.ndarray) -> float:
-    """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
-
-    The steps c / (m + c) then shrink the slowest mode of TD learning at the rate 1/m (docs/theory.md, section 10).
-
-    Parameters
-    ----------
-    game : Game
-    policy : ndarray, shape (S, A)
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        If some state or action is never visited.
-    """
-    least = float((operators.stable_population(game, policy)[:, None] * policy).min())
-    if not least > 0.0:
-        raise InputError("learning.td_scale", "policy", least, "a policy that visits every state and action")
-    return 1.0 / ((1.0 - game.discount) * least)
-
-
-def _at_least_one(value: float) -> int:
-    return max(1, int(np.ceil(value)))
 
 
 def ctd(
@@ -346,7 +77,7 @@ def ctd(
     checkpoints = checkpoints.astype(np.int64)
     if n_waiting < 0:
         raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
-    _check_td("learning.ctd", td_scale, td_offset, start)
+    check_td("learning.ctd", td_scale, td_offset, start)
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
@@ -436,11 +167,11 @@ def centralized(
 
     Examples
     --------
-    >>> from pma_mfg import equilibrium, games, operators, regularizers, seeds
+    >>> from pma_mfg import equilibrium, games, operators, regularizers, schedules, seeds
     >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     >>> entropy = regularizers.Entropy(0.1)
     >>> nash = equilibrium.solve(game, entropy).policy
-    >>> schedule = practical_schedule(game, entropy, nash, 5.0, epsilon=0.2, td_constant=9.0, waiting_constant=0.5)
+    >>> schedule = schedules.practical_schedule(game, entropy, nash, 5.0, 0.2, td_constant=9.0, waiting_constant=0.5)
     >>> policies = centralized(game, 1000, entropy, schedule, seeds.generator(0, "example"))
     >>> policies.shape == (schedule.n_epochs + 1, 3, 2)
     True

@@ -13,8 +13,8 @@ import numpy as np
 
 from pma_mfg import lipschitz, operators, seeds
 from pma_mfg.games.functions import Game
-from pma_mfg.learning import Schedule
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.schedules import Schedule
 
 #: Gaussian draws behind an expected norm: known to half a percent.
 DRAWS = 20_000

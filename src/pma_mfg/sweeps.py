@@ -20,6 +20,7 @@ from pma_mfg import (
     learning,
     lipschitz,
     operators,
+    schedules,
     seeds,
     simulation,
     spread,
@@ -27,9 +28,9 @@ from pma_mfg import (
 )
 from pma_mfg.agents import Agents
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning import Schedule
+from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.schedules import Schedule
 from pma_mfg.storage import Checkpoint
 
 
@@ -84,14 +85,11 @@ def ctd_errors(
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer)
-    if (
-        isinstance(game, MeanFieldGame)
-        and finite_population.n_lumped_states(game, n_agents) <= finite_population.MAX_STATES
-    ):
+    if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= MOST_LUMPED_STATES:
         predicted = finite_population.learning_limit(game, policy, n_agents, regularizer) - truth
     else:
         predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
-    scale = learning.td_scale(game, policy)
+    scale = schedules.td_scale(game, policy)
     runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
 
     def run(index: int, resume: _State | None, save: learning.Save) -> np.ndarray:
@@ -174,7 +172,7 @@ def ctd_moments(
         (Q - Gamma_q)^2), mixing_bias (sup norm of E Q minus E Q of independent samples), excess (of mean_square over
         that of independent samples), forgetting_rate (|lambda_2| of the learner's chain), L_pop.
     """
-    scale = learning.td_scale(game, policy)
+    scale = schedules.td_scale(game, policy)
     fixed = td_moments.forgetting_rate(game, policy), lipschitz.constants(game).L_pop
     independent: td_moments.Moments | None = None
     rows = []
@@ -208,12 +206,12 @@ def theorem_schedules(
     Returns
     -------
     DataFrame
-        Columns game, epsilon, samples, and the fields of `learning.Schedule`.
+        Columns game, epsilon, samples, and the fields of `schedules.Schedule`.
     """
-    schedules = [learning.theorem_schedule(game, regularizer, step_size, epsilon) for epsilon in epsilons]
+    prescribed = [schedules.theorem_schedule(game, regularizer, step_size, epsilon) for epsilon in epsilons]
     rows = [
         {"game": name, "epsilon": epsilon, "samples": float(schedule.n_samples), **vars(schedule)}
-        for epsilon, schedule in zip(epsilons, schedules, strict=True)
+        for epsilon, schedule in zip(epsilons, prescribed, strict=True)
     ]
     return pd.DataFrame(rows)
 

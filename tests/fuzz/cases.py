@@ -76,6 +76,9 @@ CONFIGURATIONS: dict[str, bytes] = {
     "a discount of one": changed("discount: 0.5", "discount: 1"),
     "an experiment on a game that is not there": SMALL.encode()
     + b"zoo: {games: [b], n_starts: 1, relative_step_size: 1.0}\n",
+    "a population too large for exact numbers": SMALL.encode() + b"nash: {games: [a], populations: [2, 10, 200000]}\n",
+    "a game that the theorem does not cover": changed("strength: 1.0", "strength: 0.001")
+    + b"prescribed: {games: {a: [0.1]}, n_agents: 10, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
 }
 
 ARRAYS: dict[str, Any] = {

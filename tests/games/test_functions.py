@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import checks, cli, configuration, equilibrium, fluctuations, games, learning, lipschitz, seeds, simulation
+from pma_mfg import (
+    checks,
+    cli,
+    configuration,
+    equilibrium,
+    fluctuations,
+    games,
+    learning,
+    lipschitz,
+    schedules,
+    seeds,
+    simulation,
+)
 from pma_mfg.errors import InputError
 from pma_mfg.games import functions
 from pma_mfg.regularizers import Entropy
@@ -72,7 +84,7 @@ def test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw(n_agents: int,
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_independent_learners_of_a_wrapped_game_are_the_same(threads: int) -> None:
-    schedule = learning.Schedule(2, 20, 1, 1.0, 5.0, 5.0)
+    schedule = schedules.Schedule(2, 20, 1, 1.0, 5.0, 5.0)
     runs = [
         learning.independent(g, 9000, ENTROPY, schedule, seeds.generator(0), threads=threads)  # several blocks
         for g in pair()

@@ -38,6 +38,7 @@ TESTS = {
         "--deselect=tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
     "equilibrium": ["tests/test_equilibrium.py"],
+    "schedules": ["tests/test_schedules.py"],
     "learning": [
         "tests/test_learning.py",
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",

@@ -27,6 +27,12 @@ def parameters(content: dict[str, Any]) -> dict[str, Any]:
     return content["games"]["smooth"]["parameters"]
 
 
+LARGE = {
+    "family": "crowd_averse",
+    "parameters": {"n_states": 10_000, "n_actions": 7, "n_successors": 2, "discount": 0.5, "seed": 1},
+    "regularizer": "entropy",
+    "strength": 1.0,
+}
 BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "unknown key": (lambda c: c.update(sead=1), ("(top level)", "sead", "only the keys", "seed")),
     "unknown key below": (lambda c: c["ctd"].update(burn_in=1), ("ctd", "burn_in", "n_waiting")),
@@ -106,6 +112,38 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "an axis of the atlas that is no list": (
         lambda c: c["atlas"]["grids"]["garnet"]["parameters"].update(discount=0.5),
         ("atlas.grids.garnet.parameters.discount", "0.5", "array"),
+    ),
+    "a population that is too large for the exact chain": (
+        lambda c: c["exact"].update(games=["smooth"], populations=[2, 3, 10_000]),
+        ("exact.populations[2]", "10000, with which smooth has 1.5e+08 states", "at most 200000"),
+    ),
+    "a deviator among too many": (
+        lambda c: c["nash"]["populations"].append(100_001),
+        ("nash.populations", "100001, with which pair_", "2e+05 states", "at most 200000"),
+    ),
+    "a comparison of simulated and exact numbers among too many": (
+        lambda c: c["agreement"]["populations"].append(10**15),
+        ("agreement.populations", "1000000000000000, with which", "at most 200000"),
+    ),
+    "too many pairs for independent learning": (
+        lambda c: (c["games"].update(large=LARGE), c["independent"].update(games=["large"])),
+        ("independent.games[0]", "large, 10000 states and 7 actions", "at most 65536 pairs"),
+    ),
+    "more updates than can be counted": (
+        lambda c: next(iter(c["epsilon_sweep"]["games"].values())).update(td_constant=1e8),
+        ("epsilon_sweep.games.", "td_constant", "100000000.0 for epsilon 0.", "1e+15 updates"),
+    ),
+    "more updates than can be counted, among independent learners": (
+        lambda c: c["independent"].update(td_constant=1e8),
+        ("independent.td_constant", "100000000.0 for epsilon 0.", "1e+15 updates"),
+    ),
+    "a game that the theorem does not cover": (
+        lambda c: c["prescribed"]["games"].update(kinked=[0.1, 0.3]),
+        ("prescribed.games.kinked", "affine features"),
+    ),
+    "a game that is not certified to contract": (
+        lambda c: c["games"]["certified"].update(strength=1e-3),
+        ("prescribed.games.certified", "L_Gamma_eta", "a bound < 1", "not certified"),
     ),
     "no games in a batch of the atlas": (lambda c: c["atlas"].update(batch_size=0), ("atlas.batch_size", "0", ">= 1")),
     "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
@@ -242,8 +280,9 @@ FILES = (
 
 def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, run: Callable[..., Any]) -> None:
     content = copy.deepcopy(SMOKE) | {"results": FOLDER, "figures": FIGURES}
+    certified = content["games"]["certified"]
     for name, file in zip(("smooth", "kinked", "certified"), FILES, strict=True):
-        games.save(games.make("contraction_game"), fresh_copy / file)
+        games.save(games.make(certified["family"], **certified["parameters"]), fresh_copy / file)
         content["games"][name] = {"file": file, "regularizer": "entropy", "strength": 1.0}
     (fresh_copy / "mine.yaml").write_text(yaml.safe_dump(content))
     made = f"{FOLDER}/equilibria/smooth.npz"  # one game is made and solved; of the others the commands are looked at

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ KINK_WIDTH = 1e-9
 ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
 #: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
 DENSE_ENTRIES = 2 * 10**7
+#: States of the exact chain of the N-agent game (`n_lumped_states`) that are computed with.
+MOST_LUMPED_STATES = 200_000
+#: State-action pairs of a game in which agents learn independently: each agent's last one is stored in 16 bits.
+MOST_PAIRS = 2**16
 
 #: Entries and features beyond are refused: rewards stay below the product of two and the number of features, and their
 #: squares over (1 - gamma)^2, which is at least 1e-32, far below the largest floating-point number, 1.8e308.
@@ -554,3 +559,22 @@ def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[Inpu
         yield InputError(source, f"{name}{place}", float(matrix.data[entry]), "a finite number")
     elif not np.abs(matrix.data).max(initial=0.0) <= LARGEST_VALUE:
         yield InputError(source, name, float(matrix.data[np.abs(matrix.data).argmax()]), _SIZE)
+
+
+def n_lumped_states(n_states: int, n_agents: int) -> int:
+    """Return S C(N + S - 2, S - 1), the states of one agent and the counts of the others (docs/theory.md, section 9.6).
+
+    Parameters
+    ----------
+    n_states : int
+        S >= 1.
+    n_agents : int
+        N >= 1.
+
+    Returns
+    -------
+    int
+        Less than that where it is above 10^11: what is beyond all use is not counted to the end.
+    """
+    # C(n, k) >= C(n, 20) for 20 <= k <= n - 20, and C(40, 20) > 10^11
+    return n_states * comb(n_agents + n_states - 2, min(n_states - 1, n_agents - 1, 20))
