@@ -72,6 +72,21 @@ def independent_step(n_states: int = 10, n_actions: int = 3, n_agents: int = 10*
     return run
 
 
+def learning_run(inverse_epsilon: int, n_agents: int = 10**6, independent: bool = False) -> Run:
+    """Return whole runs of learning with the tuned schedule for an accuracy, S = 5 and A = 2."""
+    game = planted(5, 2)
+    schedule = schedules.practical_schedule(
+        game, REGULARIZER, game.planted.policy, STEP_SIZE, 1.0 / inverse_epsilon, td_constant=9.0, waiting_constant=0.5
+    )
+    learn = learning.independent if independent else learning.centralized
+    return lambda count: [learn(game, n_agents, REGULARIZER, schedule, np.random.default_rng(0)) for _ in range(count)]
+
+
+def independent_run(inverse_epsilon: int) -> Run:
+    """Return the same with a thousand agents that learn independently."""
+    return learning_run(inverse_epsilon, 1000, independent=True)
+
+
 def solve(n_states: int = 10, n_actions: int = 3) -> Run:
     """Return solutions of the mean field game."""
     game = planted(n_states, n_actions)
@@ -110,6 +125,16 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
         independent_step,
         "independent, independent_epsilon",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**3, 10**4, 10**5, 10**6)},
+    ),
+    "learning to accuracy ε, shared policy, S = 5": (
+        learning_run,
+        "learn_epsilon, learn_population, prescribed",
+        {"inverse_epsilon": (4, 8, 16, 32)},
+    ),
+    "learning to accuracy ε, 1000 independent learners, S = 5": (
+        independent_run,
+        "independent_epsilon",
+        {"inverse_epsilon": (4, 8, 16)},
     ),
     "an equilibrium": (
         solve,
@@ -168,7 +193,7 @@ def exponent(sizes: Sequence[float], times: Sequence[np.ndarray]) -> tuple[Estim
 
 def exponents() -> Iterator[str]:
     """Yield the table of exponents, line by line as they are measured."""
-    names = {"n_states": "S", "n_actions": "A", "n_agents": "N"}
+    names = {"n_states": "S", "n_actions": "A", "n_agents": "N", "inverse_epsilon": "1/ε"}
     yield "| operation | rules | in | from … to | exponent (95 % interval) | at the large end | time at the large end |"
     yield "|---|---|---|---|---|---|---|"
     for operation, (make, rules, sweeps) in OPERATIONS.items():

@@ -32,6 +32,7 @@ def test_samples_are_counted_with_the_waiting_steps():
         ("step_size", float("inf"), "a finite number > 0"),
         ("step_size", float("nan"), "a finite number > 0"),
         ("td_scale", -1.0, "a finite number > 0"),
+        ("td_scale", 0.0, "a finite number > 0"),
         ("td_offset", 0.5, "a finite number >= td_scale = 1.0"),
         ("td_offset", float("nan"), "a finite number >= td_scale"),
         ("td_offset", float("inf"), "a finite number >= td_scale"),
@@ -105,11 +106,17 @@ def test_samples_of_the_theorem_grow_as_the_inverse_square_of_epsilon():
         (CERTIFIED, Entropy(1e-3), "L_Gamma_eta: .*not certified"),
         (family_game("planted_kinked"), Entropy(1.0), "affine features"),
         (family_game("affine", K_mu=0.9, K_s=1.5, K_a=1.5), Entropy(1.0), "L_pop: .*Assumption 2"),
+        (games.make("contraction_game"), Entropy(1.0), r"L_pop: got 1\.0, .*Assumption 2"),
     ],
 )
 def test_a_game_without_the_theorems_assumptions_is_refused(game, regularizer, words):
     with pytest.raises(InputError, match=words):
         schedules.theorem_schedule(game, regularizer, 1.0, 0.1)
+
+
+def test_an_accuracy_that_one_update_reaches_takes_one():
+    found = schedules.theorem_schedule(CERTIFIED, Entropy(1.0), 10.0, 0.9)
+    assert (found.n_epochs, found.n_updates) == (1, 1)
 
 
 def test_one_action_needs_no_learning():
@@ -220,7 +227,9 @@ def test_learning_starts_from_the_value_of_the_middle_reward_with_the_largest_h(
 
 @pytest.mark.parametrize("epsilon", [0.0, -0.1, 1.0, np.nan])
 def test_an_accuracy_outside_the_unit_interval_is_refused(epsilon):
-    with pytest.raises(InputError, match=r"epsilon: got .* expected a number in \(0, 1\)"):
+    with pytest.raises(
+        InputError, match=r"^schedules\.practical_schedule: epsilon: got .* expected a number in \(0, 1\)"
+    ):
         schedules.practical_schedule(PLANTED, Entropy(0.3), PLANTED.planted.policy, 3.0, epsilon, 1.0, 1.0)
 
 

@@ -168,7 +168,7 @@ def end(run: Running, whom: str, number: signal.Signals, rng: random.Random) -> 
     ("config", "name", "targets", "n_ends"),
     [
         pytest.param("tiny.yaml", RESULTS, TARGETS, len(ENDS), id="tiny"),
-        pytest.param("config/smoke.yaml", "results/smoke", [], 20, id="smoke", marks=pytest.mark.long),
+        pytest.param("config/smoke.yaml", "results/smoke", [], 30, id="smoke", marks=pytest.mark.long),
     ],
 )
 def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repeats_no_finished_job(

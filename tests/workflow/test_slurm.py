@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,16 @@ def jobs(columns: str) -> list[str]:
     return subprocess.check_output(command, text=True).splitlines()
 
 
+def hold_the_game(folder: Path) -> Path:
+    """Write a configuration whose one job waits until a file is gone; return the file."""
+    hold = folder / "hold"
+    hold.touch()
+    waiting = f"while pathlib.Path({str(hold)!r}).exists():\n        time.sleep(0.2)"
+    (folder / "own.py").write_text(GAME.format(waiting))
+    (folder / "own.yaml").write_text(CONFIG)
+    return hold
+
+
 def assert_tells(output: str, cause: str) -> None:
     """Of a failure the output names rule, game and log, and shows why; the log is still there."""
     assert "Error in rule game" in output
@@ -115,11 +127,7 @@ def test_a_job_killed_for_memory_is_reported_and_done_again_with_more(fresh_copy
 def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command_then_completes(
     fresh_copy: Path,
 ) -> None:
-    hold = fresh_copy / "hold"
-    hold.touch()
-    waiting = f"while pathlib.Path({str(hold)!r}).exists():\n        time.sleep(0.2)"
-    (fresh_copy / "own.py").write_text(GAME.format(waiting))
-    (fresh_copy / "own.yaml").write_text(CONFIG)
+    hold = hold_the_game(fresh_copy)
     profile = fresh_copy / PROFILE
     allowed = profile.read_text()
     # long enough for the Snakemakes before the job to start: srun gives no step to a job whose time is over
@@ -136,3 +144,28 @@ def test_a_job_killed_for_its_time_is_reported_with_its_log_and_the_same_command
     code, output = through_slurm(fresh_copy, *MAKE_GAME)
     assert code == 0, output[-3000:]
     assert (fresh_copy / GAME_FILE).exists()
+
+
+def test_ctrl_c_cancels_the_jobs_and_the_same_command_then_completes(fresh_copy: Path) -> None:
+    hold = hold_the_game(fresh_copy)
+    command = ["workflow/run.py", "own.yaml", GAME_FILE]
+    before = len(jobs("%T"))
+    run = subprocess.Popen(
+        [sys.executable, *command, "--workflow-profile", "profiles/slurm"],
+        cwd=fresh_copy,
+        env={**os.environ, "PYTHONPATH": str(fresh_copy / "src")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(jobs("%T")) == before or jobs("%T")[0] != "RUNNING":
+        assert run.poll() is None
+        time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=PATIENCE) == 128 + signal.SIGINT
+    assert jobs("%T")[0] in ("CANCELLED", "COMPLETING")
+    hold.unlink()
+    code, output = through_slurm(fresh_copy, *command)
+    assert code == 0, output[-3000:]
+    assert (fresh_copy / GAME_FILE).exists()
+    states = jobs("%T")
+    assert (len(states), states[:2]) == (before + 2, ["COMPLETED", "CANCELLED"])
