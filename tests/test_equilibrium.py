@@ -18,7 +18,7 @@ from tests.references import (
     sparse_copy,
 )
 
-from pma_mfg import equilibrium, games, lipschitz, operators
+from pma_mfg import equilibrium, games, lipschitz, operators, solvers
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -624,3 +624,83 @@ def test_a_solution_is_as_accurate_as_asked_up_to_rounding():
     coarse, fine, finest = (equilibrium.solve(game, regularizer, tolerance=bound) for bound in (0.1, 1e-12, 0.0))
     assert fine.history[-1] <= 1e-12 < coarse.history[-1] <= 0.1
     assert finest.history[-1] <= 64 * np.finfo(float).eps * np.abs(finest.q).max() / regularizer.rho
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.2), Quadratic(0.2)], ids=str)
+def test_newtons_method_by_products_takes_the_steps_of_elimination(regularizer, monkeypatch):
+    game = family_game("planted_smooth", strength=0.2)
+    direct = equilibrium.solve(game, regularizer)
+    monkeypatch.setattr(solvers, "DIRECT_SIZE", 0)
+    found = equilibrium.solve(game, regularizer)
+    np.testing.assert_allclose(found.policy, direct.policy, rtol=0, atol=1e-10)  # both solved to some 1e-12
+    # steps that are known to a relative 1e-4 may cost one more
+    assert found.iterations <= direct.iterations + 2
+
+
+def test_a_branch_is_followed_in_smaller_steps_where_halves_are_too_large(monkeypatch):
+    game, target, reached = family_game("planted_smooth", strength=0.2), Entropy(0.2), [np.inf]
+
+    def newton(game, policy, step_size, regularizer, tolerance, history):
+        """Reach what is weaker by three tenths at most."""
+        assert step_size * regularizer.rho == pytest.approx(1.0, rel=1e-15)
+        factor = regularizer.strength / reached[-1]
+        assert factor in (0.0, pytest.approx(0.5), pytest.approx(0.5**0.5)) or regularizer.strength == target.strength
+        if 0.0 < factor < 0.7:
+            return policy, 1.0
+        reached.append(regularizer.strength)
+        return policy, 0.0
+
+    monkeypatch.setattr(equilibrium, "_newton", newton)
+    np.testing.assert_array_equal(equilibrium._continued(game, target), operators.uniform_policy(game))
+    assert len(reached) > 4
+    assert reached[-1] == target.strength
+    # where even a few percent are too far there is no way
+    monkeypatch.setattr(equilibrium, "_newton", lambda game, policy, *rest: (policy, 1.0))
+    assert equilibrium._continued(game, target) is None
+
+
+def test_other_populations_are_looked_for_from_the_same_starts_every_time(monkeypatch):
+    game, starts, found = herding_game(), [], np.array([0.5, 0.5])
+
+    def spy(game, policy, start, max_iterations):
+        starts.append(start)
+        return found
+
+    monkeypatch.setattr(operators, "stable_population", spy)
+    for _ in range(2):
+        assert len(equilibrium.shortcomings(game, np.ones((2, 1)), found)) == 1  # the contraction
+    np.testing.assert_array_equal(starts[: len(starts) // 2], starts[len(starts) // 2 :])
+    np.testing.assert_array_equal(starts[:2], np.eye(2))
+
+
+def test_an_estimate_of_the_contraction_is_called_one():
+    game = games.FunctionGame(
+        0.5, lambda mean_field: np.full((2, 1, 2), 0.5), lambda mean_field: np.zeros((2, 1)), n_states=2, n_actions=1
+    )
+    contraction, *_ = equilibrium.shortcomings(game, np.ones((2, 1)), np.array([0.5, 0.5]))
+    assert contraction.endswith("L_pop = 0 is an estimate, from below")
+
+
+def test_a_file_is_judged_in_units_of_what_is_at_stake(tmp_path):
+    # a policy that is off by 2e-7 loses some 1e-14 of the strength of the regularizer: much more than 1e-6
+    game, regularizer = frozen_game(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.0), Entropy(1e12)
+    found = equilibrium.solve(game, regularizer)
+    policy = found.policy + 1e-7 * np.array([1.0, -1.0])
+    residuals = equilibrium.residuals(game, policy, found.mean_field, regularizer)
+    assert min(residuals["bellman"], residuals["exploitability"]) > 1e-3
+    equilibrium.save(replace(found, policy=policy), regularizer, tmp_path / "near.npz")
+    equilibrium.load(tmp_path / "near.npz", game)
+    equilibrium.save(
+        replace(found, policy=found.policy + 1e-6 * np.array([1.0, -1.0])), regularizer, tmp_path / "far.npz"
+    )
+    with pytest.raises(InputError, match=r"residuals: got .* an equilibrium of this very game"):
+        equilibrium.load(tmp_path / "far.npz", game)
+
+
+def test_files_from_before_there_were_warnings_have_none(tmp_path):
+    game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
+    found = equilibrium.solve(game, regularizer)
+    arrays = {name: getattr(found, name) for name in ("policy", "mean_field", "q")} | {"history": np.ones(2)}
+    metadata = {"regularizer": "entropy", "strength": 0.2, "residuals": found.residuals, "iterations": 1}
+    write_arrays(tmp_path / "nash.npz", arrays, metadata)
+    assert equilibrium.load(tmp_path / "nash.npz", game)[0].warnings == []

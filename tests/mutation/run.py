@@ -37,7 +37,10 @@ TESTS = {
         "--deselect=tests/test_solvers.py::test_sparse_tables_change_no_operator",
         "--deselect=tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
-    "equilibrium": ["tests/test_equilibrium.py"],
+    "equilibrium": [
+        "tests/test_equilibrium.py",
+        "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
+    ],
     "schedules": ["tests/test_schedules.py"],
     "learning": [
         "tests/test_learning.py",
@@ -84,7 +87,8 @@ TESTS = {
 SELECTED = (
     "power or not (link or planted_smooth or crowd_averse or coordination or garnet or cournot"
     " or 2000 or _large_ or iterative_path or best_responses_alone or thousand or quantecon or not_negative or bias_of"
-    " or cheap_bound or by_definition or tends_to or square_root or comes_close or sweeps or prescribed or proof_says)"
+    " or is_detected or are_detected or cheap_bound or by_definition or tends_to or square_root or comes_close"
+    " or sweeps or prescribed or proof_says)"
 )
 #: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower.
 COMPILED = ("kernels", "agent_kernels")

@@ -105,7 +105,8 @@ class Running:
     """A run in the background, with what it and its jobs print in a file."""
 
     def __init__(self, folder: Path, *command: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+        # where no kernels are compiled yet: that may be interrupted too
+        environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "NUMBA_CACHE_DIR": str(folder / "kernels")}
         self.log = folder / "run.log"
         with self.log.open("w") as log:
             self.process = psutil.Popen(
