@@ -151,6 +151,8 @@ def test_recurrent_classes_are_the_closed_components_of_the_chain():
     for chain in (kernel, csr_array(kernel)):
         assert [states.tolist() for states in operators.recurrent_classes(chain)] == [[0, 3], [5], [6]]
     assert operators.named_classes([np.arange(9), np.array([9])]) == "2 recurrent classes: {0, 1, 2, 3, 4, 5, ...}, {9}"
+    for count, end in ((6, "{4}, {5}"), (7, "{4}, {5}, ...")):
+        assert operators.named_classes(np.arange(count)[:, None]).endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -368,6 +370,23 @@ def test_an_equilibrium_is_a_fixed_point_for_both_mirror_maps(family, regularize
     assert operators.policy_distance(away, random_policy(game, 0)) > 1e-3
 
 
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@pytest.mark.parametrize("floor", [None, 0.2])
+def test_a_step_of_policy_mirror_ascent_is_a_mirror_step_along_the_q_of_the_stable_population(mirror, floor):
+    game, regularizer = GAMES["crowd_averse"], Entropy(0.2)
+    policy = 0.5 * (random_policy(game, 0) + operators.uniform_policy(game))
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    expected = regularizer.proximal_step(q, policy, 3.0, floor, mirror)
+    found = operators.policy_mirror_ascent(game, policy, 3.0, regularizer, floor, mirror)
+    np.testing.assert_array_equal(found, expected)
+    others = [
+        regularizer.proximal_step(q, policy, 3.0, *other)
+        for other in ((None, "euclidean"), (None, "kl"), (0.2, "euclidean"), (0.2, "kl"))
+        if other != (floor, mirror)
+    ]
+    assert not any(np.array_equal(found, other) for other in others)
+
+
 # --- the population map, and the last digits of the stable population
 
 
@@ -417,3 +436,25 @@ def test_an_iteration_that_finds_no_population_in_time_is_reported_with_its_hist
         operators.stable_population(game, random_policy(game, 0), max_iterations=2)
     assert len(caught.value.history) == 3
     assert caught.value.history[-1] > operators.STATIONARITY_TOLERANCE
+    # plain updates settle: no cycle, and one class only
+    assert "cycle" not in str(caught.value)
+    assert "recurrent" not in str(caught.value)
+
+
+def test_an_error_without_a_stable_population_names_the_classes_of_the_chain():
+    # two copies of a game that oscillates, without a way between them
+    game = oscillating_game()
+    copied = [np.kron(np.eye(2), table[:, 0])[:, None] for table in (game.base_transition, *game.transition_terms)]
+    both = replace(
+        game,
+        base_transition=copied[0],
+        base_reward=np.zeros((4, 1)),
+        transition_terms=np.array(copied[1:]),
+        transition_features=replace(
+            game.transition_features, weights=np.hstack([game.transition_features.weights] * 2)
+        ),
+        reward_terms=np.zeros((0, 4, 1)),
+        reward_features=Features.none(4),
+    )
+    with pytest.raises(ConvergenceError, match=r"has 2 recurrent classes: \{0, 1\}, \{2, 3\}"):
+        operators.stable_population(both, np.ones((4, 1)), max_iterations=50)

@@ -544,3 +544,30 @@ def test_every_composition_of_agents_is_a_state_of_the_lumped_chain():
     states, matrix = lumped_chain(GAME, POLICY, 4)
     assert len(states) == 3 * len(list(itertools.combinations(range(5), 2)))  # S C(N + S - 2, S - 1)
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0, rtol=0, atol=1e-14)  # rounding of a sum
+
+
+def test_averages_over_one_step_are_those_of_its_mean_field():
+    game = all_games()["link power"]
+    policy, centre = random_policy(game, 0), np.array([0.4, 0.3, 0.2, 0.1])
+    found = simulation.ergodic_averages(game, policy, 50, 1, np.random.default_rng(0), 0, centre)
+    mean_field = found.mean_field
+    np.testing.assert_allclose(50 * mean_field, np.rint(50 * mean_field), rtol=0, atol=1e-12)
+    away = mean_field - centre
+    assert found.deviation == pytest.approx(np.abs(away).sum(), rel=1e-12)
+    np.testing.assert_allclose(found.second_moments, np.outer(away, away), rtol=0, atol=1e-15)
+    for features, given_state, remainders in (
+        (game.transition_features, found.transition_features, found.transition_remainders),
+        (game.reward_features, found.reward_features, found.reward_remainders),
+    ):
+        values, linear = features.values(mean_field), features.values(centre) + features.gradients(centre) @ away
+        visited = mean_field > 0
+        np.testing.assert_allclose(given_state[visited], np.tile(values, (visited.sum(), 1)), rtol=1e-12)
+        np.testing.assert_allclose(remainders, np.outer(mean_field, values - linear), rtol=0, atol=1e-14)
+
+
+def test_streams_are_drawn_from_all_states_of_the_generators():
+    # 32 words of 64 bits, no bit of which is the same in all
+    stream = simulation.random_stream(np.random.default_rng(0))
+    assert stream.shape == (32,)
+    assert np.bitwise_or.reduce(stream) == 2**64 - 1
+    assert np.bitwise_and.reduce(stream) == 0

@@ -31,7 +31,12 @@ TESTS = {
         "tests/test_solvers.py::test_sparse_tables_change_no_operator",
         "tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
-    "regularizers": ["tests/test_regularizers.py"],
+    "regularizers": [
+        "tests/test_regularizers.py",
+        "tests/test_extremes.py::test_best_responses_at_extremes_are_the_maximizers",
+        "tests/test_extremes.py::test_derivatives_and_spans_at_extremes_are_numbers_or_infinite",
+        "tests/test_extremes.py::test_steps_under_a_floor_at_extremes_are_the_constrained_maximizers",
+    ],
     "solvers": [
         "tests/test_solvers.py",
         "--deselect=tests/test_solvers.py::test_sparse_tables_change_no_operator",
@@ -47,7 +52,11 @@ TESTS = {
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
         "tests/test_agents.py::test_a_run_interrupted_anywhere_goes_on_bitwise",
     ],
-    "simulation": ["tests/test_simulation.py"],
+    "simulation": [
+        "tests/test_simulation.py",
+        "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
+        "tests/test_learning.py::test_one_td_update_is_the_stated_one",
+    ],
     "agents": ["tests/test_agents.py"],
     "kernels": [
         *(
