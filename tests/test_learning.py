@@ -274,7 +274,7 @@ def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
         Quadratic(0.3),
         Schedule(20, 3, 0, 1.0, 1.0, 1.0),
         np.random.default_rng(0),
-        np.tile([1.0, 0.0], (3, 1)),
+        np.eye(2)[[0, 1, 0]],
     )
     assert len(actions) == 20
     assert all(likely == played for likely, played in actions)

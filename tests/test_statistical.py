@@ -71,6 +71,7 @@ FOR_EVERY_DRAW = {
     "test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_each",
     "test_td_learning_in_pieces_is_bitwise_that_in_one",
     "test_td_learning_names_itself_where_it_refuses_a_step",
+    "test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one",
     "test_td_learning_saves_only_what_is_not_finished",
     "test_td_steps_with_which_estimates_would_grow_are_refused",
     "test_td_updates_are_the_stated_ones",

@@ -82,6 +82,16 @@ def test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw(n_agents: int,
     np.testing.assert_allclose(ends[1][1], ends[0][1], rtol=0, atol=1e-12)
 
 
+def test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one() -> None:
+    _, wrapped = pair()
+    policy = np.array([[0.3, 0.7], [0.5, 0.5], [0.9, 0.1]])
+    fixed, saved = (wrapped, policy, 100, ENTROPY, [1200, 2500], 0, 5.0, 5.0), []
+    whole = learning.ctd(*fixed, seeds.generator(0))
+    pieces = learning.ctd(*fixed, seeds.generator(0), save=lambda state: saved.append(int(state()["updates"])))
+    np.testing.assert_array_equal(pieces, whole)
+    assert 0 < saved[0] < 2500
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_independent_learners_of_a_wrapped_game_are_the_same(threads: int) -> None:
     schedule = schedules.Schedule(2, 20, 1, 1.0, 5.0, 5.0)

@@ -50,6 +50,7 @@ TESTS = {
     "learning": [
         "tests/test_learning.py",
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
+        "tests/games/test_functions.py::test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one",
         "tests/test_agents.py::test_a_run_interrupted_anywhere_goes_on_bitwise",
     ],
     "simulation": [
@@ -57,7 +58,10 @@ TESTS = {
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
         "tests/test_learning.py::test_one_td_update_is_the_stated_one",
     ],
-    "agents": ["tests/test_agents.py"],
+    "agents": [
+        "tests/test_agents.py",
+        "tests/games/test_functions.py::test_independent_learners_of_a_wrapped_game_are_the_same",
+    ],
     "kernels": [
         *(
             f"tests/test_simulation.py::test_{name}"
