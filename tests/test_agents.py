@@ -198,6 +198,17 @@ def test_two_threads_give_the_bits_of_one():
     assert (run().thresholds != run(seed=1).thresholds).any()
 
 
+def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():
+    population = agents.initial_agents(PLANTED, 100, Entropy(0.3), np.random.default_rng(0))
+    for epoch in range(3):
+        population.q[:] = 0.0
+        agents.advance(PLANTED, population, 80, 1, 5.0, 10.0)
+        np.testing.assert_array_equal(population.progress, [epoch, 80])
+        agents.finish_epoch(PLANTED, population, Entropy(0.3), 2.0, 5.0 / (39 + 10.0))
+        np.testing.assert_array_equal(population.progress, [epoch + 1, 0])
+    assert_equal(population, run(100))
+
+
 def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
     whole = run(100)
     monkeypatch.setattr(agents, "CHUNK", 700)  # seven steps of a hundred agents

@@ -42,6 +42,7 @@ FOR_EVERY_DRAW = {
     "test_a_sparse_game_moves_bitwise_like_its_dense_copy",
     "test_a_state_that_is_never_visited_has_no_conditional_features",
     "test_an_action_without_probability_is_never_played",
+    "test_an_epoch_is_its_updates_and_a_step_after_the_last_one",
     "test_averages_over_one_step_are_those_of_its_mean_field",
     "test_bootstrap_is_the_same_for_the_same_generator",
     "test_centralized_learning_is_bitwise_reproducible",
