@@ -91,11 +91,9 @@ TESTS = {
         f"tests/test_agents.py::test_{name}"
         for name in (
             "alias_tables_hold_the_transitions_of_every_game",
-            "an_action_without_probability_is_never_played",
             "td_updates_are_the_stated_ones",
             "every_agent_makes_its_own_mirror_ascent_step",
             "wright_omega_is_scipys",
-            "two_threads_give_the_bits_of_one",
         )
     ],
 }
