@@ -193,9 +193,12 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(array, getattr(other, name), err_msg=name)
 
 
-def test_two_threads_give_the_bits_of_one():
-    assert_equal(run(), run(threads=2))
-    assert (run().thresholds != run(seed=1).thresholds).any()
+def test_two_threads_give_the_bits_of_one(monkeypatch):
+    whole = run()
+    assert_equal(whole, run(threads=2))
+    assert (whole.thresholds != run(seed=1).thresholds).any()
+    monkeypatch.setattr(agents, "CHUNK", 63_000)  # seven steps of 9000 agents
+    assert_equal(whole, run(threads=2))
 
 
 def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():
