@@ -65,8 +65,9 @@ class _Loader(yaml.SafeLoader):
         """Return the value of a node, or say on which line it is that has none."""
         try:
             return super().construct_object(node, deep)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            problem = f"{node.value if isinstance(node, yaml.ScalarNode) else 'this'} cannot be read ({error})"
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            value = (node.value or "an empty value") if isinstance(node, yaml.ScalarNode) else "this"
+            problem = f"{value} cannot be read ({error})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 

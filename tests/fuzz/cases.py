@@ -40,6 +40,7 @@ CONFIGURATIONS: dict[str, bytes] = {
     "broken YAML": b"seed: [1\ngames: 3",
     "a tag that would make a Python object": b"seed: !!python/object/apply:os.system ['touch pwned']\n",
     "an impossible date": b"seed: 2026-13-45\n",
+    "a number without digits": b"seed: !!int\n",
     "a key twice": SMALL.encode() + b"seed: 2\n",
     "a list that contains itself": b"seed: &a [*a]\n",
     "billion laughs": LAUGHS.encode(),
