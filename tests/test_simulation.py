@@ -581,3 +581,35 @@ def test_the_correction_of_stirlings_formula_is_that_of_fifty_digits(k):
         exact = float(mpmath.loggamma(k + 1) - formula)
     # tabulated as a difference of numbers up to 30, else a series whose next term is 691 / 360360 / 17^11 < 1e-16
     assert kernels.stirling_correction(float(k)) == pytest.approx(exact, rel=0, abs=2e-14 if k < 16 else 1e-16)
+
+
+@pytest.mark.parametrize("n", [100, 1000, 10**6, 10**12])
+@pytest.mark.parametrize("p", [0.12, 0.3, 0.5])
+def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed(n, p):
+    """Hormann's condition v alpha / (a / us^2 + b) <= P(k) / P(mode) with fifty digits, whatever is tried before it."""
+    deviation = np.sqrt(n * p * (1 - p))
+    b = 1.15 + 2.53 * deviation
+    a, centre, mode = -0.0873 + 0.0248 * b + 0.01 * p, n * p + 0.5, int((n + 1) * p)
+    fresh, tried = simulation.random_stream(np.random.default_rng(0)), 0
+    with mpmath.workdps(50):
+
+        def log_probability(k):
+            factorials = mpmath.loggamma(n + 1) - mpmath.loggamma(k + 1) - mpmath.loggamma(n - k + 1)
+            return factorials + k * mpmath.log(p) + (n - k) * mpmath.log(1 - mpmath.mpf(p))
+
+        for u in np.linspace(0.003, 0.997, 143):
+            inside = 0.5 - abs(u - 0.5)
+            k = int(np.floor((2 * a / inside + b) * (u - 0.5) + centre))
+            least = 0.0
+            if 0 <= k <= n:
+                ratio = mpmath.exp(log_probability(k) - log_probability(mode))
+                least = float(ratio * (a / inside**2 + b)) / ((2.83 + 5.1 / b) * deviation)
+            for v, accepted in ((least * (1 - 1e-8), True), (max(least * (1 + 1e-8), 1e-9), False)):
+                if 0.0 < v < 1.0:
+                    stream = fresh.copy()
+                    drawn = kernels.binomial_by_rejection(stream, float(n), p, u, v)
+                    # after a refusal the next proposal is drawn from the stream
+                    assert np.array_equal(stream, fresh) == accepted
+                    assert drawn == k or not accepted
+                    tried += 1
+    assert tried > 143

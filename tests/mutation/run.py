@@ -81,6 +81,9 @@ TESTS = {
                 "counts_move_like_agents_one_by_one[counts-30]",
                 "counts_move_like_agents_one_by_one[agents-3]",
                 "a_state_that_is_never_visited_has_no_conditional_features",
+                "the_correction_of_stirlings_formula_is_that_of_fifty_digits",
+                "a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed",
+                "averages_over_one_step_are_those_of_its_mean_field",
             )
         ),
         "tests/test_learning.py::test_one_td_update_is_the_stated_one",
