@@ -550,3 +550,30 @@ def test_the_gradient_span_of_the_entropy_is_not_below_its_exact_value():
             exact = float(mpmath.log((1 - low) / low))
         # both entries are moved outwards by 1e-12 of themselves, more than the errors of their computation, some 1e-14
         assert 1e-12 < Entropy(1.0).gradient_span(2, gap) - exact < 3e-12
+
+
+@pytest.mark.parametrize("mirror", ["euclidean", "kl"])
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("regularizer", [Entropy(0.2), Quadratic(1.0)], ids=str)
+def test_rows_of_a_batch_do_not_meet(regularizer, bound, mirror):
+    floor = float(regularizer.value(np.array([0.5, 0.5, 0.0]))) - 0.05 * regularizer.span(3) if bound else None
+    # as many rows as actions, so that no mistake in the axes is noticed by its shape
+    q = np.array([[1e9, 1e9 - 1.0, 0.0], [0.3, 0.1, 0.2], [-5e9, -5e9, -5e9 + 1.0]])
+    policy = np.array([[0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]])
+    for step in (
+        lambda q, policy: regularizer.proximal_step(q, policy, 2.0, floor, mirror),
+        lambda q, policy: regularizer.best_response(q, floor),
+    ):
+        alone = np.array([step(*row) for row in zip(q, policy, strict=True)])
+        # the iterations of all rows end with the slowest
+        np.testing.assert_allclose(step(q, policy), alone, rtol=0, atol=1e-14)
+
+
+def test_a_policy_that_takes_too_few_actions_for_the_floor_is_refused_whatever_the_others_take():
+    regularizer, policy = Entropy(0.2), np.array([[0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
+    two = 0.2 * np.log(2.0)
+    regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, two * 0.99, "kl")
+    with pytest.raises(InputError, match=r"floor: got .* the actions that the policy takes, 0\.138"):
+        regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, two * 1.01, "kl")
+    with pytest.raises(InputError, match=r"floor: got 0\.1, .* the actions that the policy takes, -?0\.0"):
+        regularizer.proximal_step(np.zeros((3, 3)), policy, 1.0, 0.1, "kl")
