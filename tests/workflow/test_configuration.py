@@ -125,6 +125,20 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["agreement"]["populations"].append(10**15),
         ("agreement.populations", "1000000000000000, with which", "at most 200000"),
     ),
+    "a comparison with another regularizer": (
+        lambda c: c["games"][c["comparison"]["games"][0]].update(regularizer="quadratic"),
+        ("comparison.games[0]", "quadratic", "entropy"),
+    ),
+    "replicates for other populations": (
+        lambda c: c["independent"]["population_replicates"].append(2),
+        ("independent.population_replicates", "one number for each of the populations"),
+    ),
+    "an accuracy of one": (lambda c: c["population_sweep"].update(epsilon=1), ("population_sweep.epsilon", "1", "< 1")),
+    "too many independent learners": (
+        lambda c: c["independent"].update(n_agents=10**7 + 1),
+        ("independent.n_agents", "10000001", "a number <= 10000000"),
+    ),
+    "a population twice": (lambda c: c["bias"].update(populations=[2, 10, 10]), ("bias.populations", "differ")),
     "too many pairs for independent learning": (
         lambda c: (c["games"].update(large=LARGE), c["independent"].update(games=["large"])),
         ("independent.games[0]", "large, 10000 states and 7 actions", "at most 65536 pairs"),
