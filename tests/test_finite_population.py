@@ -20,6 +20,7 @@ from tests.statistical import Level, of_means
 from pma_mfg import equilibrium, finite_population, fluctuations, games, lattice, operators, seeds, simulation
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
+from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 
 ENTROPY = Entropy(0.1)
@@ -285,3 +286,12 @@ def test_measured_limit_is_unbiased_for_curved_features_and_few_agents(level: Le
         averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
         found.append(fluctuations.measured_q(game, policy, ENTROPY, averages))
     level.means(found, exact, planted=fluctuations.large_population_q(game, policy, n_agents, ENTROPY))
+
+
+def test_the_states_of_an_agent_and_the_others_are_counted_and_beyond_all_use_at_least_told_to_be_many() -> None:
+    for n_states in (1, 2, 3, 7, 30):
+        for n_agents in (2, 3, 5, 15):
+            expected = n_states * lattice.n_points(n_agents - 1, n_states)
+            assert n_lumped_states(n_states, n_agents) == expected
+    for n_states, n_agents in ((22, 22), (10**6, 10**15)):
+        assert n_lumped_states(n_states, n_agents) > 10**11 > MOST_LUMPED_STATES
