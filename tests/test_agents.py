@@ -130,6 +130,19 @@ def test_an_action_without_probability_is_never_played():
         assert (population.pairs % 2 == 1).all(), step
 
 
+@pytest.mark.parametrize("n_actions", [2, 3, 5])
+def test_every_agent_plays_the_action_of_its_own_policy_in_its_own_state(n_actions):
+    game = family_game("planted_smooth", n_states=3, n_actions=n_actions, discount=0.5, strength=0.3, seed=1)
+    chosen = np.add.outer(np.arange(3000), np.arange(3)) % n_actions
+    start = np.eye(n_actions)[chosen]
+    population = agents.initial_agents(game, 3000, Quadratic(1.0), np.random.default_rng(0), start)
+    np.testing.assert_array_equal(population.policies(), start)
+    for _ in range(5):
+        states = population.states.astype(int)
+        agents.advance(game, population, 1, 0, 1e-9, 1.0)
+        np.testing.assert_array_equal(population.pairs, n_actions * states + chosen[np.arange(3000), states])
+
+
 def test_td_updates_are_the_stated_ones():
     """Replay the recorded path of every agent with Algorithm 3 written out."""
     regularizer, n_waiting, scale, offset = Entropy(0.3), 1, 2.0, 5.0

@@ -56,6 +56,7 @@ FOR_EVERY_DRAW = {
     "test_ctd_leaves_the_policy_alone_and_moves_the_population_on",
     "test_each_epoch_is_a_mirror_ascent_step_on_its_estimate",
     "test_every_agent_makes_its_own_mirror_ascent_step",
+    "test_every_agent_plays_the_action_of_its_own_policy_in_its_own_state",
     "test_every_call_of_the_simulator_is_counted",
     "test_independent_learners_of_a_wrapped_game_are_the_same",
     "test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to",
