@@ -253,3 +253,20 @@ def deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regul
         best, own = improved, kept_value
         if change < 1e-12:
             return float(law @ (best - own))
+
+
+def xoshiro(words: list[int]) -> int:
+    """Return the next number of xoshiro256++ and move its state on: Blackman and Vigna's code, in integers."""
+
+    def turned(x: int, k: int) -> int:
+        return ((x << k) | (x >> (64 - k))) % 2**64
+
+    drawn = (turned((words[0] + words[3]) % 2**64, 23) + words[0]) % 2**64
+    shifted = (words[1] << 17) % 2**64
+    words[2] ^= words[0]
+    words[3] ^= words[1]
+    words[1] ^= words[2]
+    words[0] ^= words[3]
+    words[2] ^= shifted
+    words[3] = turned(words[3], 45)
+    return drawn

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import wrightomega
 from scipy.stats import chi2_contingency
-from tests.references import all_games, family_game, random_policy
+from tests.references import all_games, family_game, frozen_game, random_policy, xoshiro
 
 from pma_mfg import agent_kernels, agents, kernels, learning, lipschitz, operators, seeds, simulation, spread, sweeps
 from pma_mfg.agents import Agents
@@ -324,3 +324,20 @@ def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 def test_start_policies_of_another_shape_are_refused(start):
     with pytest.raises(InputError, match=r"agents: start: got shape .* expected shape \(3, 2\), or one per agent"):
         agents.initial_agents(PLANTED, 8, Entropy(0.3), seeds.generator(0, "x"), start)
+
+
+def test_agents_draw_actions_and_states_from_the_bits_of_xoshiro():
+    # uniform laws: the upper 31 bits say which half of the actions, the lower 33 which quarter of the states
+    game = frozen_game(np.full((4, 2, 4), 0.25), np.zeros((4, 2)), 0.5)
+    population = agents.initial_agents(game, agent_kernels.BLOCK + 50, Entropy(1.0), np.random.default_rng(0))
+    streams = [[int(word) for word in words] for words in population.generators]
+    assert len(streams) == 2
+    for waiting in (0, 1):  # with and without learning
+        for _ in range(2):
+            states = population.states.astype(int)
+            drawn = np.array([xoshiro(streams[i // agent_kernels.BLOCK]) for i in range(len(states))], dtype=np.uint64)
+            agents.advance(game, population, 1, waiting, 1e-9, 1.0)
+            np.testing.assert_array_equal(population.states, (drawn % np.uint64(2**33)) >> np.uint64(31))
+            if waiting == 0:
+                np.testing.assert_array_equal(population.pairs, 2 * states + (drawn >> np.uint64(63)).astype(int))
+    np.testing.assert_array_equal(population.generators, np.array(streams, dtype=np.uint64))

@@ -18,6 +18,7 @@ from tests.references import (
     lumped_chain,
     random_policy,
     sparse_copy,
+    xoshiro,
 )
 from tests.statistical import of_binomials, of_normals
 
@@ -613,3 +614,15 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
                     assert drawn == k or not accepted
                     tried += 1
     assert tried > 143
+
+
+def test_streams_are_those_of_xoshiro():
+    stream = simulation.random_stream(np.random.default_rng(0))
+    lanes = [[int(stream[word * kernels.LANES + lane]) for word in range(4)] for lane in range(kernels.LANES)]
+    for _ in range(3):
+        assert kernels.uniform(stream) == (xoshiro(lanes[0]) >> 12) * 2.0**-52
+    bits = np.zeros(3 * kernels.LANES, dtype=np.uint64)
+    kernels.fill(stream, bits, 3 * kernels.LANES - 5)
+    drawn = [(xoshiro(words) >> 12) * 2.0**-52 for words in lanes for _ in range(3)]
+    np.testing.assert_array_equal(bits.view(np.float64), 1.0 + np.array(drawn))
+    np.testing.assert_array_equal(stream, np.array(lanes, dtype=np.uint64).T.ravel())

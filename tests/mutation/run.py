@@ -84,6 +84,7 @@ TESTS = {
                 "the_correction_of_stirlings_formula_is_that_of_fifty_digits",
                 "a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed",
                 "averages_over_one_step_are_those_of_its_mean_field",
+                "streams_are_those_of_xoshiro",
             )
         ),
         "tests/test_learning.py::test_one_td_update_is_the_stated_one",
@@ -95,6 +96,8 @@ TESTS = {
         for name in (
             "alias_tables_hold_the_transitions_of_every_game",
             "td_updates_are_the_stated_ones",
+            "every_agent_plays_the_action_of_its_own_policy_in_its_own_state",
+            "agents_draw_actions_and_states_from_the_bits_of_xoshiro",
             "every_agent_makes_its_own_mirror_ascent_step",
             "wright_omega_is_scipys",
         )
@@ -117,6 +120,7 @@ COMPILED = {
     ],
     "agent_kernels": [
         "tests/test_agents.py",
+        "tests/test_extremes.py::test_compiled_steps_at_extremes_are_the_maximizers",
         "tests/games/test_functions.py::test_independent_learners_of_a_wrapped_game_are_the_same",
     ],
 }
