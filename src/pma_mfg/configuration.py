@@ -336,7 +336,7 @@ def _check_sizes(source: str, sections: Mapping[str, Any], shapes: Mapping[str, 
             for name in sections[section]["games"]:
                 if (size := n_lumped_states(shapes[name][0], n_agents)) > MOST_LUMPED_STATES:
                     told = Description(
-                        f"{n_agents}, with which {name} has {size:.4g} states of an agent and the others"
+                        f"{n_agents}, with which {name} has {size:.12g} states of an agent and the others"
                     )
                     raise InputError(
                         source, f"{section}.populations[{i}]", told, f"at most {MOST_LUMPED_STATES} of them"

@@ -76,7 +76,7 @@ def check_size(game: MeanFieldGame, n_agents: int) -> int:
     n_agents = check_n_agents(n_agents)
     size = n_lumped_states(game.n_states, n_agents)
     if size > MOST_LUMPED_STATES:
-        described = Description(f"{n_agents}, with {size:.4g} states of the agent and the counts of the others")
+        described = Description(f"{n_agents}, with {size:.12g} states of the agent and the counts of the others")
         raise InputError(SOURCE, "n_agents", described, f"a number of agents with at most {MOST_LUMPED_STATES} of them")
     return n_agents
 
