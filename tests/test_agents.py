@@ -332,7 +332,7 @@ def test_agents_draw_actions_and_states_from_the_bits_of_xoshiro():
     population = agents.initial_agents(game, agent_kernels.BLOCK + 50, Entropy(1.0), np.random.default_rng(0))
     streams = [[int(word) for word in words] for words in population.generators]
     assert len(streams) == 2
-    for waiting in (0, 1):  # with and without learning
+    for waiting in (0, 5):  # a recorded step and two that are learnt from, then two on the way
         for _ in range(2):
             states = population.states.astype(int)
             drawn = np.array([xoshiro(streams[i // agent_kernels.BLOCK]) for i in range(len(states))], dtype=np.uint64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.references import family_game, left_eigenvector, lumped_chain, random_policy
+from tests.references import family_game, left_eigenvector, lumped_chain, random_policy, sparse_copy
 
 from pma_mfg import equilibrium, learning, lipschitz, operators, sweeps
 from pma_mfg.errors import InputError
@@ -122,6 +122,21 @@ def test_snapshots_are_the_estimates_of_shorter_runs_bitwise(n_agents, n_waiting
     for snapshot, n_updates in zip(together, [10, 20, 35], strict=True):
         np.testing.assert_array_equal(snapshot, run(n_updates))
     assert (together[0] != together[1]).any()
+
+
+@pytest.mark.parametrize("n_agents", [2, 40, 10**4])
+def test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy(n_agents):
+    game = family_game("affine", K_mu=0.9, K_s=0.5, K_a=0.5, L_mu=1.0)
+    policy, ends = random_policy(game, 0), []
+    for same_game in (game, sparse_copy(game)):
+        population = initial_population(same_game, n_agents, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        ends.append(
+            (learning.ctd(same_game, policy, n_agents, Entropy(0.2), 300, 1, 2.0, 4.0, rng, population), population)
+        )
+    for name in ("others", "tagged", "stream"):
+        np.testing.assert_array_equal(getattr(ends[0][1], name), getattr(ends[1][1], name))
+    np.testing.assert_allclose(ends[1][0], ends[0][0], rtol=0, atol=1e-12)  # rewards summed in another order
 
 
 def test_ctd_is_bitwise_reproducible_and_depends_on_its_seed():

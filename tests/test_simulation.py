@@ -626,3 +626,15 @@ def test_streams_are_those_of_xoshiro():
     drawn = [(xoshiro(words) >> 12) * 2.0**-52 for words in lanes for _ in range(3)]
     np.testing.assert_array_equal(bits.view(np.float64), 1.0 + np.array(drawn))
     np.testing.assert_array_equal(stream, np.array(lanes, dtype=np.uint64).T.ravel())
+
+
+def test_agents_that_move_one_by_one_in_several_blocks_are_conserved():
+    # 256 entries: tables for up to 768 agents, blocks of 512
+    game, n_agents = family_game("affine", n_states=16, n_actions=2), 700
+    policy = random_policy(game, 0)
+    assert simulation.policy_tables(game, policy, None, n_agents)[3][2].shape[0] > 0
+    population = simulation.initial_population(game, n_agents, np.random.default_rng(0))
+    for _ in range(20):
+        learning.ctd(game, policy, n_agents, Entropy(0.1), 1, 0, 1.0, 1.0, np.random.default_rng(0), population)
+        assert population.others.min() >= 0
+        assert population.others.sum() == n_agents - 1

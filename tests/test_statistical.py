@@ -39,9 +39,11 @@ DRAWS = {
 FOR_EVERY_DRAW = {
     "test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states",
     "test_a_negative_waiting_time_is_refused",
+    "test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy",
     "test_a_sparse_game_moves_bitwise_like_its_dense_copy",
     "test_a_state_that_is_never_visited_has_no_conditional_features",
     "test_agents_draw_actions_and_states_from_the_bits_of_xoshiro",
+    "test_agents_that_move_one_by_one_in_several_blocks_are_conserved",
     "test_an_action_without_probability_is_never_played",
     "test_an_epoch_is_its_updates_and_a_step_after_the_last_one",
     "test_averages_over_one_step_are_those_of_its_mean_field",
