@@ -396,6 +396,11 @@ def test_alias_tables_hold_the_rows_exactly():
             for column, share in ((0, shares[v, mine]), (1, 1.0 - shares[v, mine])):
                 np.add.at(found[v, s], others[v, column::2][mine], share / size)
         np.testing.assert_allclose(found, transition, rtol=0, atol=1e-14)  # a few roundings
+        # rows in another unit, a power of two: not one bit more
+        again = flat.copy(), np.zeros_like(others)
+        kernels.build_aliases(starts, successors, 8.0 * flat, *again)
+        np.testing.assert_array_equal(again[0], shares)
+        np.testing.assert_array_equal(again[1], others)
 
 
 # --- sparse games
