@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -332,3 +334,22 @@ def test_checkpoints_are_written_now_and_then_only(tmp_path, monkeypatch):
     checkpoint.save(lambda: {"step": np.array(2)})
     checkpoint.save(lambda: {"step": np.array(3)})
     assert checkpoint.load()["step"] == 2
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted on Linux")
+def test_tables_are_written_and_read_without_threads_that_could_outlive_the_work(tmp_path):
+    # Arrow's threads that still run when a process ends abort it now and then (apache/arrow issue 34314)
+    program = """
+import os, sys
+import pandas as pd
+from pma_mfg import storage
+count = lambda: len(os.listdir("/proc/self/task"))
+before = count()
+table = pd.DataFrame({"x": [0.5] * 5000, "y": ["a"] * 5000, "n": [1] * 5000})
+for _ in range(5):
+    storage.write_table(sys.argv[1], table)
+    assert storage.read_table(sys.argv[1]).equals(table)
+print(count() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "t.parquet"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

@@ -254,7 +254,7 @@ class Checkpoint:
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tidy table as Parquet (one row per observation), with the hash of the file in its metadata."""
-    columns = pa.Table.from_pandas(table, preserve_index=False)
+    columns = pa.Table.from_pandas(table, preserve_index=False, nthreads=1)
     stream = io.BytesIO()
     with pq.ParquetWriter(stream, columns.schema) as writer:
         writer.write_table(columns)
@@ -293,9 +293,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     content = _read_hashed_table(path)
     try:
-        return pd.read_parquet(io.BytesIO(content))
+        # in this thread alone: Arrow's threads now and then abort the process when it ends (apache/arrow issue 34314)
+        columns = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        table: pd.DataFrame = columns.to_pandas(use_threads=False)
     except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
         raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
+    return table
 
 
 def write_text(path: str | Path, text: str) -> None:
