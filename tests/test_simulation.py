@@ -210,6 +210,25 @@ def moved_counts(stream, counts, transition):
     return moved
 
 
+def test_few_agents_take_the_numbers_of_the_stream_one_after_the_other():
+    transition = np.random.default_rng(0).dirichlet(np.ones(3), size=3)
+    for counts in ([2, 1, 5], [0, 6, 2], [4, 4, 4]):  # eight and more: the stream's eight generators in turn
+        stream = simulation.random_stream(np.random.default_rng(1))
+        bits = np.zeros(32, dtype=np.uint64)
+        kernels.fill(stream.copy(), bits, sum(counts))
+        states = np.repeat(np.arange(3), counts)
+        tails = transition[:, ::-1].cumsum(axis=1)[:, ::-1][states, 1:]  # what is left after each successor
+        numbers = (bits.view(np.float64)[: len(states)] - 1.0) * transition.sum(axis=1)[states]
+        expected = np.bincount((numbers[:, None] < tails).sum(axis=1), minlength=3)
+        np.testing.assert_array_equal(moved_counts(stream, np.array(counts, dtype=float), transition), expected)
+
+
+@pytest.mark.parametrize("n_agents", [1, 2, 3, 10**9])
+def test_with_one_state_nobody_leaves(n_agents):
+    stream = simulation.random_stream(np.random.default_rng(0))
+    np.testing.assert_array_equal(moved_counts(stream, np.array([float(n_agents)]), np.ones((1, 1))), [n_agents])
+
+
 @pytest.mark.parametrize(
     "row",
     [

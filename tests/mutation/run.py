@@ -85,6 +85,8 @@ TESTS = {
                 "a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed",
                 "averages_over_one_step_are_those_of_its_mean_field",
                 "streams_are_those_of_xoshiro",
+                "with_one_state_nobody_leaves",
+                "few_agents_take_the_numbers_of_the_stream_one_after_the_other",
             )
         ),
         "tests/test_learning.py::test_one_td_update_is_the_stated_one",
