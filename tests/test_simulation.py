@@ -629,6 +629,7 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
             if 0 <= k <= n:
                 ratio = mpmath.exp(log_probability(k) - log_probability(mode))
                 least = float(ratio * (a / inside**2 + b)) / ((2.83 + 5.1 / b) * deviation)
+            # the exact test adds terms of up to |k - mode|, 10^7 here, which are rounded by some 10^-9
             for v, accepted in ((least * (1 - 1e-8), True), (max(least * (1 + 1e-8), 1e-9), False)):
                 if 0.0 < v < 1.0:
                     stream = fresh.copy()
