@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-SECONDS = 120.0
+#: After which it is given up. Only a fault takes so long.
+SECONDS = 3600.0
 MISSING = f"no browser: none of {', '.join(NAMES)} is installed (Debian: apt install chromium)"
 
 #: Opens what is folded, waits until all plots are drawn, and measures the page.
@@ -85,7 +86,7 @@ def executable() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def look(path: Path, width: int, height: int, profile: Path, scroll_to: str = "", patience: float = 60.0) -> Page:
+def look(path: Path, width: int, height: int, profile: Path, scroll_to: str = "", patience: float = 1200.0) -> Page:
     """Open a file in a window of that size, and say what is seen.
 
     Parameters

@@ -21,6 +21,7 @@ def run(tmp_path):
     storage.write_json(tmp_path / "results/b.json", [3.0])
     storage.write_text(tmp_path / "results/page.md", "three")
     for made, source in (("a.parquet", "own.txt"), ("b.json", "results/a.parquet"), ("page.md", "results/b.json")):
+        os.utime(tmp_path / "results" / made, (1e9, 1e9))  # long before what a test writes, however coarse the clock
         record(tmp_path, f"results/{made}", source)
     return tmp_path
 

@@ -8,7 +8,6 @@ configuration, folders that cannot be written, or a second run; 128 + n stopped 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +16,6 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from types import FrameType
 
 from pma_mfg import configuration, processes, recovery, storage
 from pma_mfg.errors import InputError
@@ -88,21 +86,20 @@ def run_snakemake(*options: str) -> int:
     """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
     command = [sys.executable, "-c", SNAKEMAKE, *options]
+    stopped: list[tuple[int, float]] = []
+    # before there is a child: a signal that comes while it is started is for it, too
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: stopped.append((number, time.monotonic())))
     # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
-    stopped: list[tuple[int, float]] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL if stopped else signal.SIGINT)
-        stopped.append((number, time.monotonic()))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    told = False
     while (code := child.poll()) is None:
-        time.sleep(0.1)
-        if stopped and time.monotonic() > stopped[0][1] + GRACE:
+        if len(stopped) > 1 or (stopped and time.monotonic() > stopped[0][1] + GRACE):
             os.killpg(child.pid, signal.SIGKILL)
+        elif stopped and not told:
+            os.killpg(child.pid, signal.SIGINT)
+            told = True
+        time.sleep(0.1)
     if stopped:
         return 128 + stopped[0][0]
     return code if code >= 0 else 128 - code

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = ("Snakefile", "workflow", "src", "config", "profiles", "environment.yml")
+#: Seconds after which a test gives up. Only a fault takes so long.
+PATIENCE = 4 * 3600
 
 
 def copy_of_repository(folder: Path) -> Path:
@@ -31,7 +33,7 @@ def run_in(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command of this environment in a folder; the package is the folder's own copy."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "PYTHONWARNINGS": "default"}
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -23,8 +23,8 @@ from tests.workflow.conftest import copy_of_repository, run_in
 from pma_mfg import storage
 
 Run = Callable[..., Any]
-#: Seconds in which a process ends that the kernel kills, on a machine that is busy with other tests.
-DYING = 20
+#: Seconds after which a test gives up. Only a fault takes so long: nothing waits for them.
+PATIENCE = 3600
 TINY = """
 seed: 1
 results: results/tiny
@@ -112,29 +112,53 @@ class Running:
             self.process = psutil.Popen(
                 [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        self.seen: set[psutil.Process] = {self.process}
+        self.folder = folder
 
     def below(self) -> list[psutil.Process]:
         """All processes that the run has started and that are there, from the top down."""
         try:
-            found = self.process.children(recursive=True)
+            return self.process.children(recursive=True)
         except psutil.NoSuchProcess:
-            found = []
-        self.seen.update(found)
-        return found
+            return []
 
-    def wait_for(self, what: str | Callable[[], Any], seconds: float = 600) -> None:
-        """Wait until a text is in the output, or a function returns something true."""
-        end = time.monotonic() + seconds
-        while not (what in self.log.read_text() if isinstance(what, str) else what()):
+    def snakemake(self) -> list[psutil.Process]:
+        """The run's Snakemake, if it is there. Before it is, a copy of run.py may be, and after it nothing."""
+        return [process for process in self.below() if "processes.die_with_parent(); from snakemake" in words(process)]
+
+    def jobs(self) -> list[psutil.Process]:
+        """The run's jobs that are there; a shell that is about to become one is one."""
+        return [process for process in self.below() if re.search(r"(exec |/bin/)pma-mfg ", words(process))]
+
+    def wait_for(self, what: Callable[[], Any]) -> None:
+        """Wait until a function returns something true."""
+        end = time.monotonic() + PATIENCE
+        while not what():
             assert self.process.poll() is None, f"ended before {what}: {self.log.read_text()[-3000:]}"
             assert time.monotonic() < end, f"no {what}: {self.log.read_text()[-3000:]}"
-            self.below()
             time.sleep(0.05)
 
     def assert_nothing_left(self) -> None:
-        _, alive = psutil.wait_procs(self.seen, timeout=DYING)
-        assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+        """Wait until no process is at work in the run's folder, whoever has started it."""
+        end = time.monotonic() + PATIENCE
+        while left := [process for process in psutil.process_iter() if works_in(process, self.folder)]:
+            assert time.monotonic() < end, left
+            time.sleep(0.05)
+
+
+def words(process: psutil.Process) -> str:
+    """The command of a process; nothing if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def works_in(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process is alive in a folder; the dead have none."""
+    try:
+        return process.cwd() == str(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 #: Ways to end a run: whom a signal is sent to, which one, and the exit code of run.py if it is told.
@@ -148,20 +172,25 @@ ENDS = [
 ]
 
 
+def addressed(run: Running, whom: str) -> list[psutil.Process]:
+    """The processes that a signal is for; none while the one that is meant is not there."""
+    match whom:
+        case "Snakemake":
+            return run.snakemake()
+        case "a job":
+            return run.jobs()
+        case "everything":
+            return [run.process, *run.below()] if run.snakemake() else []
+    return [run.process] if run.snakemake() else []  # Snakemake is in another group
+
+
 def end(run: Running, whom: str, number: signal.Signals, rng: random.Random) -> None:
     """Send a signal to the run and all below it at once, to its head, to Snakemake, or to one job, and wait."""
-    below = run.below() or [run.process]
-    chosen = {
-        "everything": [run.process, *below],
-        "run.py": [run.process],
-        "Snakemake": below[:1],
-        "the terminal's group": [run.process],  # Snakemake is in another
-        "a job": rng.sample(below[1:], k=min(1, len(below) - 1)),
-    }[whom]
-    for process in chosen:
+    chosen = addressed(run, whom)
+    for process in rng.sample(chosen, 1) if whom == "a job" and chosen else chosen:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-    run.process.wait(timeout=600)
+    run.process.wait(timeout=PATIENCE)
     run.assert_nothing_left()
 
 
@@ -196,19 +225,18 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
         whom, number, code = ENDS[n_ended % len(ENDS)]
         # a random while after a random number of jobs: the sequence does not depend on the machine's speed
         n_jobs, pause = rng.randrange(12 if n_ends > 10 else 3), rng.uniform(0, 3)
-        n_needed = 2 if whom == "a job" else 1
         while run.process.poll() is None and (
-            run.log.read_text().count("Finished jobid") < n_jobs or len(run.below()) < n_needed
+            run.log.read_text().count("Finished jobid") < n_jobs or not addressed(run, whom)
         ):
             time.sleep(0.02)
         if n_ended < n_ends:
             time.sleep(pause if whom != "a job" else 0)
             end(run, whom, number, rng)
-            if run.process.returncode:  # else it was done before
-                assert run.process.returncode == code
-                n_ended += 1
-        returncode = run.process.wait(timeout=3600)
+        returncode = run.process.wait(timeout=PATIENCE)
         log = run.log.read_text()
+        if n_ended < n_ends and returncode and "(100%) done" not in log:  # else the run had ended by itself before
+            assert returncode == code, log[-3000:]
+            n_ended += 1
         announced = set(jobs(log).values())
         assert not announced & done_before, log[-3000:]
         done_before |= finished_jobs(log)
@@ -223,34 +251,51 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
             assert results(folder, name) == expected
 
 
+def replace(file: Path, old: str, new: str) -> None:
+    """Change a source of a copy of the repository."""
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+
+
+def held(folder: Path, *command: str) -> Running:
+    """Start a run that has taken the lock, and goes on when the file `hold` is removed."""
+    lock = '    processes.lock(".snakemake")\n'
+    wait = '    Path("locked").touch()\n    while Path("hold").exists():\n        __import__("time").sleep(0.05)\n'
+    replace(folder / "workflow/rules/common.smk", lock, lock + wait)
+    (folder / "hold").touch()
+    run = Running(folder, *command)
+    run.wait_for((folder / "locked").exists)
+    return run
+
+
 def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on_undisturbed(finished: Path) -> None:
     expected = spoil(finished)
-    first = Running(finished, *COMMAND)
-    first.wait_for("Select jobs")
-    os.kill(first.below()[0].pid, signal.SIGSTOP)  # so that it does not end before the others have been refused
+    first = held(finished, *COMMAND)
     again, by_hand = [
         run_in(finished, *command)
         for command in (COMMAND, ["-m", "snakemake", "--configfile", "tiny.yaml", "--forcerun", "solve"])
     ]
-    os.kill(first.below()[0].pid, signal.SIGCONT)
+    (finished / "hold").unlink()
     refused = f"another run (process {first.process.pid}) is going on here; wait for it, or stop it"
     assert again.returncode == 2
     assert again.stderr == f"error: {finished / '.snakemake'}: {refused}\n"
     assert by_hand.returncode == 1
     assert refused in by_hand.stderr
-    assert first.process.wait(timeout=600) == 0
+    assert first.process.wait(timeout=PATIENCE) == 0, first.log.read_text()[-3000:]
     assert results(finished) == expected
 
 
 def test_a_run_is_refused_while_snakemake_runs_by_hand(finished: Path) -> None:
     spoil(finished)
-    first = Running(finished, "-m", "snakemake", *TARGETS, "--configfile", "tiny.yaml")
-    first.wait_for("Execute 1 jobs")
-    first.process.suspend()
+    begin = "    processes.die_with_parent()\n"
+    replace(finished / "src/pma_mfg/cli.py", begin, f"{begin}    __import__('time').sleep({PATIENCE})\n")
+    first = held(finished, "-m", "snakemake", *TARGETS, "--configfile", "tiny.yaml")
     again = run_in(finished, *COMMAND)
-    first.process.resume()
     assert again.returncode == 2
     assert f"another run (process {first.process.pid}) is going on here" in again.stderr
+    (finished / "hold").unlink()
+    first.wait_for(first.jobs)
     first.process.kill()
     first.process.wait()
     first.assert_nothing_left()  # jobs die with Snakemake, too
