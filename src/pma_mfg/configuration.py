@@ -10,7 +10,9 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import jsonschema
 import yaml
 
 from pma_mfg import games, regularizers, schedules
-from pma_mfg.errors import Description, InputError, is_plain
+from pma_mfg.errors import Description, InputError, InputErrors, is_plain, nearest
 from pma_mfg.games.model import MOST_LUMPED_STATES, MOST_PAIRS, n_lumped_states
 from pma_mfg.storage import regular_file
 
@@ -56,6 +58,8 @@ MOST_VALUES = 10**5
 LARGEST_NUMBER = 1e20
 #: Folders at the top of the repository that no result may be written into.
 SOURCES = (".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "profiles", "src", "tests", "workflow")
+#: What a run writes into its results: neither figures nor a game's file may be there.
+WRITTEN = ("benchmarks", "equilibria", "games", "logs", "points", "tables")
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,8 +82,16 @@ def read(path: str | Path) -> Any:
     ------
     InputError
         If it cannot be read, is no YAML, is longer than `LARGEST`, holds more than `MOST_VALUES` values, aliases
-        written out, contains itself, or a key twice; names the line where there is one.
+        written out, contains itself, a key twice, or a number that YAML reads otherwise than it looks; names the line
+        where there is one.
     """
+    content, problems = _read(path)
+    _refuse(str(path), problems)
+    return content
+
+
+def _read(path: str | Path) -> tuple[Any, list[InputError]]:
+    """Return what a YAML file holds, and what is wrong with its numbers."""
     source = str(path)
     file = regular_file(path, "a readable YAML file")
     if (size := file.stat().st_size) > LARGEST:
@@ -89,9 +101,10 @@ def read(path: str | Path) -> Any:
         try:
             node = loader.get_single_node()
             if node is None:
-                return None
+                return None, []
             _examine(source, node, {})
-            return loader.construct_document(node)
+            problems = list(_misread(source, node, "", set()))
+            return loader.construct_document(node), problems
         finally:
             loader.dispose()
     except OSError as error:
@@ -103,6 +116,47 @@ def read(path: str | Path) -> Any:
         raise InputError(source, "file", Description(" ".join(str(error).split())), "valid YAML, in UTF-8") from None
     except RecursionError:
         raise InputError(source, "file", Description("lists or mappings nested too deeply"), "valid YAML") from None
+
+
+def _misread(source: str, node: yaml.Node, place: str, seen: set[int]) -> Iterator[InputError]:
+    """Yield the numbers that YAML takes for others than a reader does: 010 for 8, and 1:30 for 90."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for i, part in enumerate(node.value):
+            yield from _misread(source, part, f"{place}[{i}]", seen)
+    elif isinstance(node, yaml.MappingNode):
+        for key, part in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "(a key)"
+            yield from _misread(source, part, f"{place}.{name}" if place else name, seen)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+        text, where = node.value, place or "(top level)"
+        if re.fullmatch(r"[-+]?0[0-7_]+", text):
+            meant = text.strip("+-").lstrip("0_") or "0"
+            allowed = f"no leading zero, which YAML takes for base 8 ({yaml.safe_load(text)}): write {meant}"
+            yield InputError(source, where, Description(text), allowed)
+        elif ":" in text:
+            allowed = f"no colon, which YAML takes for base 60: write {yaml.safe_load(text)}, or quote a text"
+            yield InputError(source, where, Description(text), allowed)
+
+
+def _refuse(source: str, problems: Sequence[InputError]) -> None:
+    """Raise what there is of problems, each once, as one error."""
+    found = list({str(problem): problem for problem in problems}.values())
+    if found:
+        raise found[0] if len(found) == 1 else InputErrors(source, found)
+
+
+@contextmanager
+def _noted(problems: list[InputError]) -> Iterator[None]:
+    """Note what is refused, and go on after it."""
+    try:
+        yield
+    except InputErrors as several:
+        problems += several.problems
+    except InputError as refused:
+        problems.append(refused)
 
 
 def _examine(source: str, node: yaml.Node, known: dict[int, int]) -> int:
@@ -147,12 +201,33 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Names the file, the key, the value and what is allowed.
+        Names the file, the key, the value and what is allowed, of all that is wrong at once.
     """
-    content = read(path)
-    check(content, schema, str(path))
+    content, problems = _read(path)
+    _, found = _checked(content, schema, str(path))
+    _refuse(str(path), [*problems, *found])
     configuration: dict[str, Any] = content
     return configuration
+
+
+def described(settings: Mapping[str, Any], game: str, source: str) -> dict[str, Any]:
+    """Return what a configuration says of a game.
+
+    Raises
+    ------
+    InputError
+        If there is no such game; names the one that is most like it.
+    """
+    if game not in settings["games"]:
+        raise InputError(source, "games", Description(f"no game {game}"), _one_of(game, settings["games"]))
+    found: dict[str, Any] = settings["games"][game]
+    return found
+
+
+def _one_of(name: Any, choices: Iterable[str]) -> str:
+    """Return in words that one of some names is expected, and which is most like the one that was given."""
+    names = list(choices)
+    return f"one of {', '.join(names)}{nearest(name, names) if isinstance(name, str) else ''}"
 
 
 def studied(settings: Mapping[str, Any]) -> list[str]:
@@ -258,63 +333,171 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     Raises
     ------
     InputError
+        Everything that is wrong at once.
     """
-    _check_plain(source, content)
+    functions, problems = _checked(content, schema, source)
+    _refuse(source, problems)
+    return functions
+
+
+def _checked(content: Any, schema: str | Path, source: str) -> tuple[frozenset[str], list[InputError]]:
+    """Return the games that stay Python functions, and all problems; what depends on a problem is not looked at."""
+    problems: list[InputError] = []
+    wrong = _check_plain(source, content, problems)
+    content = _with_plain_keys(content)
     validator = _Validator(json.loads(Path(schema).read_text(encoding="utf-8")))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
-    if error is not None:
-        raise _schema_error(source, error)
-    for key in ("results", "figures"):
-        _check_folder(source, key, content[key], Path(schema).resolve().parents[2])
-    spellings: dict[str, str] = {}
-    for name in content["games"]:
-        if (other := spellings.setdefault(name.lower(), name)) != name:
-            raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
-    functions, shapes = set(), {}
-    for name, game in content["games"].items():
-        where = f"{source}: games.{name}"
-        if "file" in game:
-            _check_path(source, f"games.{name}.file", game["file"])
-            made = games.load(game["file"])
-        else:
-            games.check_parameters(game["family"], game["parameters"], where)
-            try:
-                made = games.make(game["family"], **game["parameters"])
-            except InputError as refused:
-                raise InputError(where, refused.field, refused.value, refused.allowed) from None
-        shapes[name] = made.n_states, made.n_actions
-        if isinstance(made, games.FunctionGame):
-            functions.add(name)
-        elif name in content.get("prescribed", {"games": ()})["games"]:
-            _check_prescribed(f"{source}: prescribed.games.{name}", content["prescribed"], name, game, made)
+    for error in sorted(validator.iter_errors(content), key=lambda error: str(error.json_path)):
+        place = tuple(error.absolute_path)[:3]
+        wrong.add((*place, error.instance) if "propertyNames" in error.schema_path else place)
+        problems += _schema_errors(source, error)
+    if not isinstance(content, dict):
+        return frozenset(), problems
+    repository = Path(schema).resolve().parents[2]
+    folders = [key for key in ("results", "figures") if key in content and (key,) not in wrong]
+    for key in folders:
+        with _noted(problems):
+            _check_folder(source, key, content[key], repository)
+    if len(folders) == 2:
+        with _noted(problems):
+            results, figures = (Path(repository, content[key]).resolve() for key in folders)
+            _check_apart(source, results, figures, content["figures"])
+    described = content["games"] if isinstance(content.get("games"), dict) else {}
+    made = _make_games(source, content, [name for name in described if _can_be_made(name, described, wrong)], problems)
+    functions = frozenset(name for name, game in made.items() if isinstance(game, games.FunctionGame))
     sections = {section: content[section] for section in SECTIONS if section in content}
-    if not content["games"] and "atlas" not in sections:
-        raise InputError(source, "games", content["games"], "at least one game, or an atlas")
-    _check_grids(sections.get("atlas", {"grids": {}})["grids"], f"{source}: atlas.grids")
-    for section, settings in sections.items():
-        for i, name in enumerate(settings.get("games", ())):
-            if name not in content["games"]:
-                raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
-            if name in functions and section in DATA_SECTIONS:
-                allowed = (
-                    "a game with features, from which bounds can be proved: no sum of links was recognized in these "
-                    f"Python functions (docs/theory.md, section 1.3); leave {name} out of {section}"
-                )
-                raise InputError(source, f"{section}.games[{i}]", name, allowed)
+    if content.get("games") == {} and "atlas" not in sections and not wrong:
+        problems.append(InputError(source, "games", {}, "at least one game, or an atlas"))
+    for section, settings in sections.items() if described else ():
+        _check_names(source, section, settings, described, functions, problems)
+    keys, names = ({place[i] for place in wrong if len(place) > i} for i in (0, 1))
+    sound = {section: settings for section, settings in sections.items() if section not in keys}
+    _check_sections(source, sound, described, {name: made[name] for name in made if name not in names}, problems)
+    return functions, problems
+
+
+def _can_be_made(name: str, described: Mapping[str, Any], wrong: set[tuple[Any, ...]]) -> bool:
+    """Return whether what a game is made from is in order, whatever else is not."""
+    game = described[name]
+    if not isinstance(game, dict) or wrong & {("games", name, key) for key in ("family", "parameters", "file")}:
+        return False
+    family = isinstance(game.get("family"), str) and isinstance(game.get("parameters"), dict)
+    return family != isinstance(game.get("file"), str)
+
+
+def _make_games(
+    source: str, content: Mapping[str, Any], names: Sequence[str], problems: list[InputError]
+) -> dict[str, games.Game]:
+    """Return the games that can be made, and note what is wrong with the others."""
+    made: dict[str, games.Game] = {}
+    spellings: dict[str, str] = {}
+    for name in names:
+        game, where = content["games"][name], f"{source}: games.{name}"
+        if (other := spellings.setdefault(name.lower(), name)) != name:
+            allowed = f"a name that differs from {other} in more than capital letters"
+            problems.append(InputError(source, "games", name, allowed))
+        if "file" in game:
+            with _noted(problems):
+                _check_path(source, f"games.{name}.file", game["file"])
+                _check_source(source, f"games.{name}.file", game["file"], content.get("results"))
+                try:
+                    made[name] = games.load(game["file"])
+                except InputError as refused:
+                    if refused.field != "file":
+                        raise
+                    field = f"games.{name}.file, {game['file']}"
+                    raise InputError(source, field, refused.value, refused.allowed) from None
+            continue
+        before = len(problems)
+        _check_parameters(where, game["family"], game["parameters"], problems)
+        if len(problems) == before:
+            with _noted(problems):
+                try:
+                    made[name] = games.make(game["family"], **game["parameters"])
+                except InputError as refused:
+                    raise InputError(where, refused.field, refused.value, refused.allowed) from None
+    return made
+
+
+def _check_parameters(source: str, family: str, parameters: Mapping[str, Any], problems: list[InputError]) -> None:
+    """Note every parameter that a family does not accept; `games.check_parameters` stops at the first."""
+    try:
+        accepted = games.describe(family, source)["parameters"]
+    except InputError as refused:
+        likely = "" if "did you mean" in refused.allowed else nearest(family, games.families())
+        problems.append(InputError(source, refused.field, refused.value, refused.allowed + likely))
+        return
+    left = dict(parameters)
+    while True:
+        try:
+            games.check_parameters(family, left, source)
+        except InputError as refused:
+            if refused.field in left:
+                likely = "" if refused.field in accepted else nearest(refused.field, accepted)
+                likely = "" if "did you mean" in refused.allowed else likely
+                problems.append(InputError(source, refused.field, refused.value, refused.allowed + likely))
+                del left[refused.field]
+                continue
+            if refused.field not in accepted:
+                problems.append(refused)
+        break
+    for name, parameter in accepted.items():
+        if parameter["required"] and name not in parameters:
+            needed = f"a value ({parameter['allowed']}): {family} requires it"
+            problems.append(InputError(source, name, Description("nothing"), needed))
+
+
+def _check_names(
+    source: str,
+    section: str,
+    settings: Any,
+    described: Mapping[str, Any],
+    functions: frozenset[str],
+    problems: list[InputError],
+) -> None:
+    """Note the games of a section that are not there, or lack what it needs."""
+    names = settings.get("games", ()) if isinstance(settings, dict) else ()
+    for i, name in enumerate(names if isinstance(names, list | dict) else ()):
+        if isinstance(name, str) and name not in described:
+            problems.append(InputError(source, f"{section}.games[{i}]", name, _one_of(name, described)))
+        elif name in functions and section in DATA_SECTIONS:
+            allowed = (
+                "a game with features, from which bounds can be proved: no sum of links was recognized in these "
+                f"Python functions (docs/theory.md, section 1.3); leave {name} out of {section}"
+            )
+            problems.append(InputError(source, f"{section}.games[{i}]", name, allowed))
+
+
+def _check_sections(
+    source: str,
+    sections: Mapping[str, Any],
+    described: Mapping[str, Any],
+    made: Mapping[str, games.Game],
+    problems: list[InputError],
+) -> None:
+    """Note what is wrong in sections that have the right shape."""
+    if "atlas" in sections:
+        _check_grids(sections["atlas"]["grids"], f"{source}: atlas.grids", problems)
+    if "prescribed" in sections:
+        for name in sections["prescribed"]["games"]:
+            if isinstance(game := made.get(name), games.MeanFieldGame):
+                with _noted(problems):
+                    place = f"{source}: prescribed.games.{name}"
+                    _check_prescribed(place, sections["prescribed"], name, described[name], game)
     for key in ("strengths", "relative_step_sizes") if "phase" in sections else ():
         if (grid := sections["phase"][key])["low"] >= grid["high"]:
-            raise InputError(source, f"phase.{key}", grid, "low below high")
+            problems.append(InputError(source, f"phase.{key}", grid, "low below high"))
     for key in ("n_updates", "exact_updates") if "ctd" in sections else ():
         if (updates := sections["ctd"][key]) != sorted(updates):
-            raise InputError(source, f"ctd.{key}", updates, "increasing numbers")
+            problems.append(InputError(source, f"ctd.{key}", updates, "increasing numbers"))
     for i, name in enumerate(sections.get("comparison", {"games": ()})["games"]):
-        if (regularizer := content["games"][name]["regularizer"]) != "entropy":
-            raise InputError(source, f"comparison.games[{i}]", Description(f"{name}, {regularizer}"), "entropy")
+        if name in made and (regularizer := described[name]["regularizer"]) != "entropy":
+            told = Description(f"{name}, {regularizer}")
+            problems.append(InputError(source, f"comparison.games[{i}]", told, "entropy"))
     groups = sections.get("independent", {"populations": (), "population_replicates": ()})
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
-        raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
-    _check_sizes(source, sections, shapes)
-    return frozenset(functions)
+        allowed = "one number for each of the populations"
+        problems.append(InputError(source, "independent.population_replicates", counts, allowed))
+    _check_sizes(source, sections, {name: (game.n_states, game.n_actions) for name, game in made.items()}, problems)
 
 
 def _check_prescribed(
@@ -329,22 +512,26 @@ def _check_prescribed(
         raise InputError(source, refused.field, refused.value, refused.allowed) from None
 
 
-def _check_sizes(source: str, sections: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]]) -> None:
-    """Refuse what an experiment is too large for, as far as it can be told before the games are solved."""
+def _check_sizes(
+    source: str, sections: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]], problems: list[InputError]
+) -> None:
+    """Note what an experiment is too large for, as far as it can be told before the games are solved."""
     for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
         for i, n_agents in enumerate(sections[section]["populations"]):
-            for name in sections[section]["games"]:
-                if (size := n_lumped_states(shapes[name][0], n_agents)) > MOST_LUMPED_STATES:
-                    told = Description(
-                        f"{n_agents}, with which {name} has {size:.12g} states of an agent and the others"
-                    )
-                    raise InputError(
-                        source, f"{section}.populations[{i}]", told, f"at most {MOST_LUMPED_STATES} of them"
-                    )
+            sizes = {
+                name: n_lumped_states(shapes[name][0], n_agents)
+                for name in sections[section]["games"]
+                if name in shapes
+            }
+            if large := [name for name, size in sizes.items() if size > MOST_LUMPED_STATES]:
+                told = f"{n_agents}, with which {large[0]} has {sizes[large[0]]:.12g} states of an agent and the others"
+                allowed = f"at most {MOST_LUMPED_STATES} of them"
+                problems.append(InputError(source, f"{section}.populations[{i}]", Description(told), allowed))
     for i, name in enumerate(sections.get("independent", {"games": ()})["games"]):
-        if math.prod(shapes[name]) > MOST_PAIRS:
+        if math.prod(shapes.get(name, ())) > MOST_PAIRS:
             told = Description("{}, {} states and {} actions".format(name, *shapes[name]))
-            raise InputError(source, f"independent.games[{i}]", told, f"at most {MOST_PAIRS} pairs of both")
+            allowed = f"at most {MOST_PAIRS} pairs of both"
+            problems.append(InputError(source, f"independent.games[{i}]", told, allowed))
     tuned = {section: sections[section] for section in ("population_sweep", "independent") if section in sections}
     swept = sections.get("epsilon_sweep", {"games": {}})["games"]
     tuned |= {f"epsilon_sweep.games.{name}": settings for name, settings in swept.items()}
@@ -352,7 +539,13 @@ def _check_sizes(source: str, sections: Mapping[str, Any], shapes: Mapping[str, 
         constant, epsilon = settings["td_constant"], min(settings.get("epsilons") or [settings["epsilon"]])
         if (constant / epsilon) ** 2 > schedules.MAX_UPDATES:
             allowed = f"(td_constant / epsilon)^2 <= {schedules.MAX_UPDATES:.0e} updates"
-            raise InputError(source, f"{place}.td_constant", Description(f"{constant} for epsilon {epsilon}"), allowed)
+            told = Description(f"{constant} for epsilon {epsilon}")
+            problems.append(InputError(source, f"{place}.td_constant", told, allowed))
+
+
+#: Hints at what YAML makes of a text.
+_TRUTH = " (YAML takes yes, no, on and off for true and false: quote a name)"
+_EXPONENT = " (YAML takes 1e-3 for a text; it reads 0.001, 1.0e-3 and 1000)"
 
 
 def _is_number(text: str) -> bool:
@@ -373,30 +566,48 @@ _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
-def _check_plain(source: str, content: Any) -> None:
-    """Refuse what no key may hold: names that are no texts, numbers that are not finite, or are too large for a loop.
+def _check_plain(source: str, content: Any, problems: list[InputError]) -> set[tuple[Any, ...]]:
+    """Note what no key may hold: names that are no texts, numbers that are not finite, or are too large for a loop.
 
     Snakemake reads a configuration itself, so that the number of values, which aliases multiply, is checked here too.
+
+    Returns
+    -------
+    set of tuple
+        The first three keys, as many as there are, of each place where something is wrong.
     """
-    waiting: list[tuple[str, Any]] = [("", content)]
-    for n, (place, value) in enumerate(waiting):
+    wrong: set[tuple[Any, ...]] = set()
+    waiting: list[tuple[str, tuple[Any, ...], Any]] = [("", (), content)]
+    for n, (place, start, value) in enumerate(waiting):
         if n > MOST_VALUES:
             raise InputError(source, "file", Description("more values"), f"at most {MOST_VALUES}, aliases written out")
+        odd: Any = value
+        allowed = ""
         if isinstance(value, dict):
-            for key in value:
-                if not is_plain(key):
-                    allowed = "keys that are texts, not empty and printable (quote numbers and no, yes, on, off)"
-                    raise InputError(source, place or "(top level)", key, allowed)
-            waiting += [(f"{place}.{key}" if place else key, entry) for key, entry in value.items()]
+            if strange := [key for key in value if not is_plain(key)]:
+                odd = strange[0]
+                allowed = "keys that are texts, not empty and printable (quote numbers and no, yes, on, off)"
+            plain = [(key, entry) for key, entry in value.items() if is_plain(key)]
+            waiting += [(f"{place}.{key}" if place else key, (*start, key)[:3], entry) for key, entry in plain]
         elif isinstance(value, list):
-            waiting += [(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
+            waiting += [(f"{place}[{i}]", (*start, i)[:3], entry) for i, entry in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
-            raise InputError(source, place, value, "a finite number")
+            allowed = "a finite number"
         elif isinstance(value, float) and value and not 1.0 / LARGEST_NUMBER <= abs(value) <= LARGEST_NUMBER:
             allowed = f"0 or a number from {1.0 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g} in size, or its negative"
-            raise InputError(source, place, value, allowed)
         elif isinstance(value, int) and abs(value) > games.LARGEST_INTEGER:
-            raise InputError(source, place, value, f"an integer of at most {games.LARGEST_INTEGER} in size")
+            allowed = f"an integer of at most {games.LARGEST_INTEGER} in size"
+        if allowed:
+            problems.append(InputError(source, place or "(top level)", odd, allowed))
+            wrong.add(start)
+    return wrong
+
+
+def _with_plain_keys(content: Any) -> Any:
+    """Return a configuration without the keys that `_check_plain` refuses."""
+    if isinstance(content, dict):
+        return {key: _with_plain_keys(entry) for key, entry in content.items() if is_plain(key)}
+    return [_with_plain_keys(entry) for entry in content] if isinstance(content, list) else content
 
 
 def _check_path(source: str, field: str, path: str) -> None:
@@ -425,17 +636,49 @@ def _check_folder(source: str, field: str, path: str, repository: Path) -> None:
         raise InputError(source, field, path, f"a folder that can be written, which {there} is not")
 
 
-def _check_grids(grids: Mapping[str, Any], source: str) -> None:
-    """Raise an `InputError` unless every family of the atlas accepts every one of its games."""
+def _check_apart(source: str, results: Path, figures: Path, given: str) -> None:
+    """Refuse figures that a run would mix with its results."""
+    mixed = any(figures.is_relative_to(results / name) for name in WRITTEN)
+    if figures == results or results.is_relative_to(figures) or mixed:
+        allowed = f"a folder of its own: not the results, not around them, not in their {', '.join(WRITTEN)}"
+        raise InputError(source, "figures", given, allowed)
+
+
+def _check_source(source: str, field: str, path: str, results: Any) -> None:
+    """Refuse a game's file where the run writes its own: it would be written over, or made from itself."""
+    if isinstance(results, str):
+        file = Path(path).resolve()
+        if any(file.is_relative_to(Path(results, name).resolve()) for name in WRITTEN):
+            raise InputError(source, field, path, "a file that the run does not write itself, outside of its results")
+
+
+def _check_grids(grids: Mapping[str, Any], source: str, problems: list[InputError]) -> None:
+    """Note what the families of the atlas do not accept in their games."""
     for name, grid in grids.items():
         where = f"{source}.{name}"
-        accepted = games.describe(grid["family"], where)["parameters"]
-        for taken in {"seed", "strength"} & grid["parameters"].keys():
-            raise InputError(where, taken, grid["parameters"][taken], "n_seeds and strengths in its place")
-        for parameters in _members(grid, 0):
-            if "strength" not in accepted:
+        taken = sorted({"seed", "strength"} & grid["parameters"].keys())
+        for key in taken:
+            allowed = "n_seeds and strengths in its place"
+            problems.append(InputError(where, key, grid["parameters"][key], allowed))
+        found: list[InputError] = []
+        family = grid["family"]
+        for parameters in [] if taken else _members(grid, 0):
+            if family in games.families() and "strength" not in games.describe(family)["parameters"]:
                 del parameters["strength"]
-            games.check_parameters(grid["family"], parameters, where)
+            _check_parameters(where, family, parameters, found)
+        problems += {str(problem): problem for problem in found}.values()
+
+
+def _schema_errors(source: str, error: jsonschema.exceptions.ValidationError) -> list[InputError]:
+    """Return the schema's complaint in the project's form, one for each key that is unknown."""
+    if error.validator != "additionalProperties":
+        return [_schema_error(source, error)]
+    rules: Any = error.schema
+    value: Any = error.instance
+    known, place = sorted(rules["properties"]), error.json_path.removeprefix("$").removeprefix(".") or "(top level)"
+    unknown = sorted(set(value) - set(known))
+    allowed = f"only the keys {', '.join(known)}"
+    return [InputError(source, place, [key], allowed + nearest(key, known)) for key in unknown]
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:
@@ -445,10 +688,6 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
     limit: Any = error.validator_value
     allowed = error.message
     match error.validator:
-        case "additionalProperties":
-            rules: Any = error.schema
-            known = sorted(rules["properties"])
-            return InputError(source, place, sorted(set(value) - set(known)), f"only the keys {', '.join(known)}")
         case "required":
             missing = ", ".join(key for key in limit if key not in value)
             return InputError(source, place, Description(f"no key {missing}"), f"the keys {', '.join(limit)}")
@@ -456,8 +695,11 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
             return InputError(source, place, sorted(value), "either family and parameters, or file")
         case "type":
             allowed = f"a value of type {limit}"
-            if limit in ("integer", "number") and isinstance(value, str) and _is_number(value):
-                allowed += " (YAML takes 1e-3 for a text; it reads 0.001, 1.0e-3 and 1000)"
+            if limit == "string" and isinstance(value, bool):
+                allowed += _TRUTH
+            elif limit in ("integer", "number") and isinstance(value, str) and _is_number(value):
+                zero = re.match(r"[-+]?0\d", value)
+                allowed += ", without a leading zero" if zero else _EXPONENT
             elif limit == "integer" and isinstance(value, float) and value.is_integer():
                 allowed += ", written without a point or exponent"
         case "exclusiveMinimum":
@@ -469,7 +711,7 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
         case "maximum":
             allowed = f"a number <= {limit}"
         case "enum":
-            allowed = f"one of {', '.join(limit)}"
+            allowed = _one_of(value, limit) + (_TRUTH if isinstance(value, bool) else "")
         case "minItems":
             allowed = f"at least {limit} entries"
         case "uniqueItems":

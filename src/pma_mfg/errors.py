@@ -5,7 +5,12 @@ Both carry everything a reader of one line needs. The command line turns them in
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+#: Problems of one input that are said at once; of more, the first and their number.
+MOST_PROBLEMS = 100
 
 
 class Description(str):
@@ -25,6 +30,12 @@ def one_line(text: str) -> str:
 def is_plain(text: Any) -> bool:
     """Return whether a value is a text, not empty and of at most 200 characters, all of which can be printed."""
     return isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable()
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return "; did you mean X?" with the choice that is most like a name, or an empty text if none is."""
+    found = difflib.get_close_matches(name, list(choices), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 class InputError(ValueError):
@@ -53,8 +64,29 @@ class InputError(ValueError):
         )
         super().__init__(one_line(f"{source}: {where}: got {shown}, expected {allowed}"))
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, Any, str]]:
+    def __reduce__(self) -> tuple[type[InputError], tuple[Any, ...]]:
         return type(self), (self.source, self.field, self.value, self.allowed)
+
+
+class InputErrors(InputError):
+    """Several problems of one input: its text is a line for each (of `MOST_PROBLEMS` at most), and their number.
+
+    Parameters
+    ----------
+    source : str
+        The input.
+    problems : sequence of InputError
+    """
+
+    def __init__(self, source: str, problems: Sequence[InputError]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problems"
+        super().__init__(source, "problems", Description(count), "none")
+        told = f"{count}, the first {MOST_PROBLEMS} of them above" if len(problems) > MOST_PROBLEMS else count
+        self.args = ("\n".join([*map(str, problems[:MOST_PROBLEMS]), one_line(f"{source}: {told}")]),)
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[Any, ...]]:
+        return type(self), (self.source, self.problems)
 
 
 class ConvergenceError(RuntimeError):

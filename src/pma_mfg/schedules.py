@@ -21,6 +21,8 @@ MIN_PROBABILITY = 1e-44
 MAX_EPOCHS = 100_000
 #: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
 MAX_UPDATES = 10**15
+#: Samples of a run are counted in 64 bits, in tables and in the simulator.
+MAX_SAMPLES = 2.0**63
 TINY = float(np.finfo(float).tiny)
 
 
@@ -113,7 +115,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     Raises
     ------
     InputError
-        If an assumption of the theorem fails for this game; the message says which.
+        If an assumption of the theorem fails for this game, or there are 2^63 samples or more; the message says which.
     """
     source = "schedules.theorem_schedule"
     if not epsilon > 0.0:
@@ -147,7 +149,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     shares, first_steps = np.geomspace(1e-3, 0.5, 60)[:, None], np.linspace(0.01, 1.0, 100)
     scales = 1.0 / ((1.0 - 0.5 * first_steps * (1.0 - game.discount)) * alpha)
     offsets = scales / first_steps
-    best: tuple[float, Schedule] | None = None
+    best: tuple[float, ...] | None = None
     powers = contraction ** np.arange(1, MAX_EPOCHS + 1)
     for n_epochs, power in enumerate(powers, start=1):
         if not (room := epsilon - power * start) > 0.0:
@@ -161,21 +163,17 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
         samples = n_epochs * updates * (waiting + 1.0)
         i, j = np.unravel_index(int(samples.argmin()), samples.shape)
         if best is None or samples[i, j] < best[0]:
-            schedule = Schedule(
-                n_epochs=n_epochs,
-                n_updates=int(updates[i, j]),
-                n_waiting=int(waiting[i, j]),
-                step_size=step_size,
-                td_scale=float(scales[j]),
-                td_offset=float(offsets[j]),
-                start=0.5 * (noisy.low + noisy.high),
-            )
-            best = float(samples[i, j]), schedule
+            best = tuple(map(float, (samples[i, j], n_epochs, updates[i, j], waiting[i, j], scales[j], offsets[j])))
         elif n_epochs * float(updates.min()) > best[0]:
             break
     if best is None:
         raise InputError(source, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
-    return best[1]
+    n_samples, n_epochs_, n_updates, n_waiting, td_scale_, td_offset = best
+    if not n_samples < MAX_SAMPLES:
+        allowed = f"an accuracy for which fewer than 2^63 samples are prescribed, not {n_samples:.0e}"
+        raise InputError(source, "epsilon", epsilon, allowed)
+    lengths = (int(n_epochs_), int(n_updates), int(n_waiting))
+    return Schedule(*lengths, step_size, td_scale_, td_offset, 0.5 * (noisy.low + noisy.high))
 
 
 def practical_schedule(

@@ -14,6 +14,11 @@ from tests.fuzz import targets
 #: The game of the configurations below.
 PARAMETERS = "{n_states: 2, n_actions: 2, discount: 0.5, seed: 1}"
 GAME = f"{{family: crowd_averse, parameters: {PARAMETERS}, regularizer: entropy, strength: 1.0}}"
+#: A game that is certified to contract.
+CERTIFIED = (
+    "{family: affine, parameters: {n_states: 3, n_actions: 2, discount: 0.5, seed: 1, K_mu: 0.1, K_s: 0.3, K_a: 0.2,"
+    " L_mu: 0.01, L_s: 0.02, L_a: 0.05}, regularizer: entropy, strength: 1.0}"
+)
 SMALL = f"""seed: 1
 results: results/x
 figures: results/x/figures
@@ -49,8 +54,13 @@ CONFIGURATIONS: dict[str, bytes] = {
     "a key that YAML takes for false": changed("  a:", "  no:"),
     "an unknown key": SMALL.encode() + b"sead: 2\n",
     "no seed": changed("seed: 1\n", ""),
-    "text for a number": changed("seed: 1", "seed: one"),
+    "text for a number": changed("seed: 1\nr", "seed: one\nr"),
     "an exponent that YAML does not know": changed("strength: 1.0", "strength: 1e-3"),
+    "a number that YAML reads in base 8": changed("seed: 1\nr", "seed: 010\nr"),
+    "a number that YAML reads in base 60": changed("strength: 1.0", "strength: 1:30"),
+    "a number with a leading zero": changed("seed: 1\nr", "seed: 08\nr"),
+    "a name that YAML takes for a truth value": SMALL.encode()
+    + b"zoo: {games: [on], n_starts: 1, relative_step_size: 1.0}\n",
     "a whole number with a point": changed("seed: 1\nr", "seed: 1.0\nr"),
     "not a number": changed("strength: 1.0", "strength: .nan"),
     "infinity": changed("strength: 1.0", "strength: .inf"),
@@ -66,10 +76,17 @@ CONFIGURATIONS: dict[str, bytes] = {
     "results around the repository": changed("results: results/x\n", "results: /\n"),
     "results in the sources": changed("results: results/x\n", "results: results/../src\n"),
     "figures in the sources": changed("figures: results/x/figures", "figures: tests/figures"),
+    "figures in place of the results": changed("results: results/x\n", "results: results/x/figures\n"),
+    "figures among the results": changed("results/x/figures", "results/x/tables/figures"),
+    "results among the figures": changed("results/x/figures", "results"),
     "results that look like an option": changed("results: results/x\n", "results: --out\n"),
     "results in a home folder": changed("results: results/x\n", "results: ~/results\n"),
     "results with a wildcard": changed("results: results/x\n", "results: 'results/{game}'\n"),
     "a file of a game that looks like an option": changed(GAME, "{file: -x.npz, regularizer: entropy, strength: 1.0}"),
+    "a file of a game that the run writes itself": changed(
+        GAME, "{file: results/x/games/a.npz, regularizer: entropy, strength: 1.0}"
+    ),
+    "a file of a game that is missing": changed(GAME, "{file: own.npz, regularizer: entropy, strength: 1.0}"),
     "a family and a file": changed("family: crowd", "file: x.npz, family: crowd"),
     "an unknown family": changed("crowd_averse", "crowd"),
     "a billion states": changed("n_states: 2", "n_states: 1000000000"),
@@ -78,6 +95,16 @@ CONFIGURATIONS: dict[str, bytes] = {
     "an experiment on a game that is not there": SMALL.encode()
     + b"zoo: {games: [b], n_starts: 1, relative_step_size: 1.0}\n",
     "a population too large for exact numbers": SMALL.encode() + b"nash: {games: [a], populations: [2, 10, 200000]}\n",
+    "several problems": (
+        b"seed: 010\nresults: results/x\nfigures: results/x\nsead: 1\ngames:\n"
+        b"  crowds: {family: crowd_avers, parameters: {}, regularizer: entropie, strength: 0}\n"
+        b"  b: {family: crowd_averse, parameters: {n_state: 2, discount: 1, n_actions: 2, seed: 1},"
+        b" regularizer: entropy, strength: 1}\n"
+        b"  c: {file: own.npz, regularizer: entropy, strength: 1}\n"
+        b"zoo: {games: [crowd, a], n_starts: 1, relative_step_size: 1e-3}\n"
+    ),
+    "more samples of the theorem than can be counted": changed(GAME, CERTIFIED)
+    + b"prescribed: {games: {a: [1.0e-9]}, n_agents: 9, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
     "a game that the theorem does not cover": changed("strength: 1.0", "strength: 0.001")
     + b"prescribed: {games: {a: [0.1]}, n_agents: 10, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
 }

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from pma_mfg import configuration, equilibrium, games, regularizers
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, InputError, InputErrors
 from pma_mfg.games import files
 from pma_mfg.games import functions as game_functions
 
@@ -36,11 +36,18 @@ def refusal(run: Callable[[], Any]) -> str | None:
         run()
     except (InputError, ConvergenceError) as error:
         message = str(error)
-        assert message.isprintable(), message  # one line, and nothing that a terminal would obey
-        assert len(message) < 4000
+        *lines, last = message.splitlines()
+        n_problems = len(error.problems) if isinstance(error, InputErrors) else 0
+        assert len(lines) == n_problems  # one problem is one line
+        assert not lines or last.endswith(f": {n_problems} problems")
+        lines = lines or [last]
+        for line in (*lines, last):
+            assert line.isprintable(), line  # nothing that a terminal would obey
+            assert len(line) < 4000
         if isinstance(error, InputError):
-            assert ": got " in message, message
-            assert ", expected " in message, message
+            for line in lines:
+                assert ": got " in line, line
+                assert ", expected " in line, line
         return message
     return None
 

@@ -28,7 +28,8 @@ HEAD = """# What is refused, and with which words
 <!-- written by tests/fuzz/write_input.py from the cases in tests/fuzz/cases.py; a test compares -->
 
 What a configuration, a game's file or a command cannot use is refused before any work starts: exit code 2, and one line
-that names the file, the field, the value, and what is allowed. A game that is sound but has no equilibrium that the
+that names the file, the field, the value, and what is allowed. Of a configuration all problems are said at once, a line
+each, and their number; a name that is nearly right is told. A game that is sound but has no equilibrium that the
 solver finds ends with exit code 1. Besides,
 
 - **arrays** (`.npz`) never run code: nothing is unpickled, and no array is unpacked before its header, its size and the
@@ -39,7 +40,9 @@ solver finds ends with exit code 1. Besides,
   else does. `snakemake --configfile` reads it by itself first, and runs Python in files that ask for it
   (`__use_yte__`): call it on configurations that you trust;
 - **folders** `results` and `figures` may be anywhere, but not the repository itself, a folder that contains it, or one
-  of its sources. Names of games never become paths, and every path is quoted where a shell sees it;
+  of its sources; figures may be below the results, but not among the run's own files, nor around or instead of them.
+  No command writes over a file that it reads, by whatever path or link, nor twice to one file. Names of games never
+  become paths, and every path is quoted where a shell sees it;
 - **numbers** of a configuration are 0 or from 1e-20 to 1e20 in size, integers up to 10¹⁵; the largest table of a
   generated game has up to 2·10⁷ entries.
 
@@ -61,7 +64,7 @@ def check_configuration(path: Path) -> str | None:
 
 def cell(text: str) -> str:
     """Return a text as code in a cell of a Markdown table."""
-    return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
+    return "<br>".join("`" + line.replace("`", "'").replace("|", "\\|") + "`" for line in text.splitlines())
 
 
 def command(line: str) -> tuple[int, str]:
