@@ -4,7 +4,8 @@
 .PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling environment lock clean
 .DELETE_ON_ERROR:
 
-# The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3.
+# The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
+# another one than before builds it again.
 PYTHON ?=
 # What `make replicate` runs, and where: PROFILE=slurm is a cluster, see docs/cluster.md.
 CONFIG ?= config/config.yaml
@@ -18,14 +19,28 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq
 # Snakemake's jobs run the python and pma-mfg found first in the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Nothing installed elsewhere may leak into the environment.
+# Nothing installed elsewhere may leak into the environment, and nothing of it may be installed elsewhere.
 unexport PYTHONHOME PYTHONPATH
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_NO_DEPS PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE \
+    PIP_ONLY_BINARY PIP_NO_BINARY PIP_REQUIRE_VIRTUALENV PIP_IGNORE_INSTALLED
 # Bytecode is written at first use; without it every job of the pipeline would compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 # Small matrices: threads of the linear algebra library would only get into each other's way.
 export OPENBLAS_NUM_THREADS := 1
+# Files do not depend on the terminal's language.
+export PYTHONUTF8 := 1
+# Without a home folder that can be written, caches are kept here.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
+export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/matplotlib
+endif
+# What tells interpreters from each other, and an environment that was made here, by this one, from another: a copy or
+# what was moved still has the paths, and so runs the code, of where it came from.
+WHICH := import os, sys; print(os.path.realpath(sys.executable))
+OWN = [ "$$(sed -n 1p .venv/.locked 2>/dev/null)" = '$(CURDIR)' ] && [ -x "$$(sed -n 2p .venv/.locked)" ] \
+    && { [ -z '$(PYTHON)' ] || [ "$$(sed -n 2p .venv/.locked)" = "$$('$(PYTHON)' -c '$(WHICH)')" ]; }
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -121,31 +136,49 @@ scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into 
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
 	@:
 
-# Each stamp is written last, so a set-up that was interrupted starts afresh the next time. The locked pip and
-# setuptools go first and install the rest, so that it does not depend on the versions Python came with.
-.venv/.locked: requirements.lock
-	@set -e; start=$$(date +%s); \
-	rm -rf .venv; \
-	usable='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'; \
-	python=; \
-	for candidate in $(PYTHON) python3.11 python3; do \
-	    if "$$candidate" -c "$$usable" 2>/dev/null; then python=$$candidate; break; fi; \
+# One at a time: a link that names its process is made or not, whole, also where there is no flock. Each stamp is written
+# last, so a set-up that was interrupted starts afresh the next time. The locked pip and setuptools go first and install
+# the rest, so that it does not depend on the versions Python came with.
+.venv/.project: requirements.lock pyproject.toml $(if $(shell $(OWN) && echo yes),,another)
+	@set -e; start=$$(date +%s); me="$$(uname -n):$$$$"; told=; tries=0; \
+	until ln -s "$$me" .venv-lock 2>/dev/null; do \
+	    tries=$$((tries + 1)); \
+	    if ! holder=$$(readlink .venv-lock); then \
+	        [ $$tries -lt 50 ] || { ln -s "$$me" .venv-lock; exit 1; }; sleep 0.2; continue; \
+	    fi; \
+	    if [ "$${holder%:*}" = "$${me%:*}" ] && ! kill -0 "$${holder##*:}" 2>/dev/null \
+	        && ! ps -p "$${holder##*:}" >/dev/null 2>&1; then rm -f .venv-lock; continue; fi; \
+	    [ -n "$$told" ] || echo "waiting for another set-up (process $$holder; if there is none: rm .venv-lock)"; \
+	    told=yes; sleep 0.2; tries=0; \
 	done; \
-	if [ -z "$$python" ]; then \
-	    echo "error: needs Python 3.11 to 3.14 with its venv module (Debian, Ubuntu: apt install python3.11-venv);" \
-	        "to name one: make PYTHON=/path/to/python3.11 ..." >&2; \
-	    exit 1; \
+	trap 'rm -f .venv-lock' EXIT; trap 'exit 130' HUP INT TERM; \
+	if ! { $(OWN); } || [ requirements.lock -nt .venv/.locked ]; then \
+	    rm -rf .venv; \
+	    usable='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'; \
+	    python=; \
+	    for candidate in $(PYTHON) python3.11 python3; do \
+	        if "$$candidate" -c "$$usable" 2>/dev/null; then python=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$$python" ]; then \
+	        echo "error: needs Python 3.11 to 3.14 with its venv module (Debian, Ubuntu: apt install python3.11-venv);" \
+	            "to name one: make PYTHON=/path/to/python3.11 ..." >&2; \
+	        exit 1; \
+	    fi; \
+	    printf 'Installing the locked environment into .venv (about a minute) ... '; \
+	    which=$$("$$python" -c '$(WHICH)'); \
+	    "$$python" -m venv .venv; \
+	    awk '/^[^ ]/ { keep = /^(pip|setuptools)==/ } keep' requirements.lock > .venv/installers.txt; \
+	    $(PIP_INSTALL) --require-hashes -r .venv/installers.txt; \
+	    $(PIP_INSTALL) --require-hashes --no-build-isolation --no-compile -r requirements.lock; \
+	    printf '%s\n' '$(CURDIR)' "$$which" > .venv/.locked; \
+	    echo "done in $$(($$(date +%s) - start)) s"; \
 	fi; \
-	printf 'Installing the locked environment into .venv (about a minute) ... '; \
-	"$$python" -m venv .venv; \
-	awk '/^[^ ]/ { keep = /^(pip|setuptools)==/ } keep' requirements.lock > .venv/installers.txt; \
-	$(PIP_INSTALL) --require-hashes -r .venv/installers.txt; \
-	$(PIP_INSTALL) --require-hashes --no-build-isolation --no-compile -r requirements.lock; \
-	touch $@; \
-	echo "done in $$(($$(date +%s) - start)) s"
+	if ! [ -e $@ ] || [ pyproject.toml -nt $@ ] || [ .venv/.locked -nt $@ ]; then \
+	    $(PIP_INSTALL) --no-deps --no-build-isolation -e .; \
+	fi; \
+	cp .venv/.locked $@
 
-.venv/.project: .venv/.locked pyproject.toml
-	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . && touch $@
+.PHONY: another
 
 # Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
 lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
@@ -154,4 +187,4 @@ lock: ## Rewrite requirements.lock and environment.yml after a change of pyproje
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv, results/ and site/
-	rm -rf .venv .venv-bench .venv-interop .venv-mutation results site
+	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation results site

@@ -33,12 +33,17 @@ GRACE = 10
 def main(path: str, *options: str) -> int:
     """Return the exit code."""
     print(f"checking {path}", flush=True)
+    # wherever it is called: paths in the configuration begin at the repository, for the check as for the run
+    given = Path(path).absolute()
+    config = str(given.relative_to(ROOT) if given.is_relative_to(ROOT) else given)
+    os.chdir(ROOT)
     try:
-        settings = configuration.load(path, ROOT / "workflow/schemas/config.schema.json")
+        processes.refuse_another_checkout(ROOT)
+        settings = configuration.load(config, ROOT / "workflow/schemas/config.schema.json")
         results, figures = Path(settings["results"]), Path(settings["figures"])
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()
-        code = run_snakemake("--configfile", path, *OPTIONS, *options)
+        code = run_snakemake("--configfile", config, *OPTIONS, *options)
         if code:
             print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
             return code
@@ -46,7 +51,8 @@ def main(path: str, *options: str) -> int:
         # a run of some targets only may have made none
         verdicts = Counter(record["verdict"] for record in (storage.read_json(claims) if claims.exists() else []))
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
@@ -84,7 +90,15 @@ def prepare(settings: dict, dry: bool) -> None:
 
 def run_snakemake(*options: str) -> int:
     """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
-    environment = {**os.environ, processes.PARENT: str(os.getpid())}
+    # in UTF-8 whatever the terminal's language: files of a run do not depend on it
+    environment = {**os.environ, "PYTHONUTF8": "1", processes.PARENT: str(os.getpid())}
+    home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK):
+        caches = {"XDG_CACHE_HOME": str(STATE / "cache"), "MPLCONFIGDIR": str(STATE / "cache/matplotlib")}
+        environment = caches | environment
+        print(
+            f"the home folder {home} cannot be written: caches are kept in {environment['XDG_CACHE_HOME']}", flush=True
+        )
     command = [sys.executable, "-c", SNAKEMAKE, *options]
     stopped: list[tuple[int, float]] = []
     # before there is a child: a signal that comes while it is started is for it, too
@@ -106,6 +120,7 @@ def run_snakemake(*options: str) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal does not know
     if len(sys.argv) < 2:
         sys.exit("usage: python workflow/run.py CONFIG [options of snakemake]")
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import logging
 import os
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     processes.die_with_parent()
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no ε shows an escape
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     try:
@@ -61,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logging.getLogger().addHandler(_LogFile(options.log, mode="w", encoding="utf-8"))
         options.run(options)
     except InputError as error:
-        log.error("pma-mfg: error: %s", error)
+        for line in str(error).splitlines():
+            log.error("pma-mfg: error: %s", line)
         return 2
     except ConvergenceError as error:
         log.error("pma-mfg: no convergence: %s", error)
@@ -90,17 +95,38 @@ class _LogFile(logging.FileHandler):
         raise
 
 
+#: The options that name files to read.
+INPUTS = ("game", "equilibrium", "tables", "claims", "config", "rulegraph")
+
+
 def _check_outputs(options: argparse.Namespace) -> None:
-    """Refuse files that cannot be written, before anything is computed."""
+    """Refuse files that cannot be written, or are read, or written twice, before anything is computed."""
+    taken: dict[str, str] = {}
+    for name in INPUTS:
+        value = getattr(options, name, None)
+        for path in [value] if isinstance(value, str) else value or ():
+            if os.path.isfile(path):
+                taken |= dict.fromkeys(_places(path), f"it is read ({name})")
     for name, value in vars(options).items():
         if not (name == "log" or name.startswith("out")) or value is None:
             continue
         option, path = f"--{name.replace('_', '-')}", Path(value)
-        if not is_plain(path.name) or path.is_dir():
+        device = name != "log" and path.exists() and not path.is_file()
+        if not is_plain(path.name) or path.is_dir() or device:
             raise InputError("pma-mfg", option, value, "a file to write, whose name can be printed")
         there = next(parent for parent in path.absolute().parents if parent.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
             raise InputError("pma-mfg", option, value, f"a file in a folder that can be written, which {there} is not")
+        if used := next((taken[place] for place in _places(path) if place in taken), None):
+            raise InputError("pma-mfg", option, value, f"another file: {used}")
+        taken |= dict.fromkeys(_places(path), f"{option} writes it")
+
+
+def _places(path: str | Path) -> list[str]:
+    """Return what tells a file from others, whatever links lead to it: its path, and its number if it is there."""
+    there = Path(path)
+    number = [f"{(found := there.stat()).st_dev}:{found.st_ino}"] if there.exists() else []
+    return [os.path.realpath(path), *number]
 
 
 @contextmanager

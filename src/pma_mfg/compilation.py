@@ -7,15 +7,18 @@ time can leave a wrong index: here one process compiles or loads at a time, unde
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import functools
 import hashlib
+import logging
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numba
 import numpy as np
@@ -47,11 +50,31 @@ def cache_folder(source: Path) -> Path:
     return Path(root) / f"kernels-{digest[:16]}"
 
 
+def _locked(folder: Path) -> IO[str]:
+    """Return the open file of a folder's lock, which is released when that is closed, also by a crash."""
+    if str(folder).startswith("~"):  # no HOME, and a user whom the system does not know
+        raise OSError(errno.ENOENT, "no home folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+@functools.cache
+def _tell(line: str) -> None:
+    """Say something once, however many modules have kernels."""
+    logging.getLogger("pma_mfg").warning("warning: %s", line)
+
+
 @contextmanager
 def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], Function]]]:
     """Yield the decorator ``kernel(signature)``; functions compiled within share one locked cache folder.
 
-    Where the folder cannot be written, kernels are compiled in memory by every process.
+    Where the folder cannot be written or locked, kernels are compiled in memory by every process, which says so.
 
     Parameters
     ----------
@@ -60,15 +83,14 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
     """
     folder = cache_folder(source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError:
+        lock = _locked(folder)
+    except OSError as error:
+        _tell(f"{folder.parent}: {error.strerror}: kernels are compiled anew; NUMBA_CACHE_DIR names another folder")
         yield lambda signature: numba.njit(signature, **SETTINGS)
         return
     settings: Any = numba.config  # which sets its attributes at run time
     previous = settings.CACHE_DIR
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a crash
         settings.CACHE_DIR = str(folder)
         try:
             # an explicit signature compiles at once, inside the lock

@@ -210,23 +210,34 @@ def load(path: str | Path, schema: str | Path) -> dict[str, Any]:
     return configuration
 
 
-def described(settings: Mapping[str, Any], game: str, source: str) -> dict[str, Any]:
-    """Return what a configuration says of a game.
+def described(settings: Mapping[str, Any], game: str, source: str, field: str = "games") -> Any:
+    """Return what a configuration says of a game, as such or in one of its sections.
+
+    Parameters
+    ----------
+    settings : mapping
+        The configuration's `games`, or those of the section.
+    game : str
+    source : str
+        The file's name, for messages.
+    field : str
+        Where `settings` are in it.
 
     Raises
     ------
     InputError
         If there is no such game; names the one that is most like it.
     """
-    if game not in settings["games"]:
-        raise InputError(source, "games", Description(f"no game {game}"), _one_of(game, settings["games"]))
-    found: dict[str, Any] = settings["games"][game]
-    return found
+    if game not in settings:
+        raise InputError(source, field, Description(f"no game {game}"), _one_of(game, settings))
+    return settings[game]
 
 
 def _one_of(name: Any, choices: Iterable[str]) -> str:
     """Return in words that one of some names is expected, and which is most like the one that was given."""
     names = list(choices)
+    if not names:
+        return "none: there are none"
     return f"one of {', '.join(names)}{nearest(name, names) if isinstance(name, str) else ''}"
 
 
@@ -367,7 +378,7 @@ def _checked(content: Any, schema: str | Path, source: str) -> tuple[frozenset[s
     sections = {section: content[section] for section in SECTIONS if section in content}
     if content.get("games") == {} and "atlas" not in sections and not wrong:
         problems.append(InputError(source, "games", {}, "at least one game, or an atlas"))
-    for section, settings in sections.items() if described else ():
+    for section, settings in sections.items() if isinstance(content.get("games"), dict) else ():
         _check_names(source, section, settings, described, functions, problems)
     keys, names = ({place[i] for place in wrong if len(place) > i} for i in (0, 1))
     sound = {section: settings for section, settings in sections.items() if section not in keys}

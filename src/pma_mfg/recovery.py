@@ -73,7 +73,7 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
             wrong[output] = problem
             mark = incomplete / files[output].relative_to(metadata)
             mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.write_text('{"external_jobid": null}')
+            mark.write_text('{"external_jobid": null}', encoding="utf-8")
     now = time.time()
     for output, path in owned.items():
         sound = [name for name in made_from[output] if name not in wrong and (root / name).is_file()]

@@ -28,7 +28,7 @@ from plotly.offline import get_plotlyjs
 from pma_mfg import __version__, claims, configuration, plotting, storage
 from pma_mfg.errors import Description, InputError
 
-WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 VERDICTS = ("confirmed", "not confirmed", "inconclusive")
 #: A table is embedded as CSV up to this many bytes, and as Parquet beyond, so that the page stays below some 15 MB.
 LARGEST_CSV = 300_000
@@ -99,7 +99,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
         rulegraph=Markup(draw_graph(*read_graph(rulegraph))),
         times=_cells(run_times(results / "benchmarks")),
         versions=versions(),
-        configuration={"path": Path(config).name, "text": Path(config).read_text()},
+        configuration={"path": Path(config).name, "text": Path(config).read_text(encoding="utf-8")},
         built=f"{datetime.now(UTC):%Y-%m-%d}",
         plotly=Markup(get_plotlyjs()),
     )

@@ -329,7 +329,7 @@ def read_json(path: str | Path) -> Any:
     """
     content = regular_file(path, "an existing JSON file").read_bytes()
     hash_file = _hash_file(path)
-    stored_hash = hash_file.read_text(errors="replace")[:64] if hash_file.exists() else None
+    stored_hash = hash_file.read_text(encoding="utf-8", errors="replace")[:64] if hash_file.exists() else None
     if stored_hash not in (None, hashlib.sha256(content).hexdigest()):
         raise InputError(str(path), "content_hash", stored_hash, _CHANGED)
     try:

@@ -104,7 +104,7 @@ CONFIGURATIONS: dict[str, bytes] = {
         b"zoo: {games: [crowd, a], n_starts: 1, relative_step_size: 1e-3}\n"
     ),
     "more samples of the theorem than can be counted": changed(GAME, CERTIFIED)
-    + b"prescribed: {games: {a: [1.0e-9]}, n_agents: 9, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
+    + b"prescribed: {games: {a: [1.e-9]}, n_agents: 9, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
     "a game that the theorem does not cover": changed("strength: 1.0", "strength: 0.001")
     + b"prescribed: {games: {a: [0.1]}, n_agents: 10, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
 }

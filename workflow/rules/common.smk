@@ -9,12 +9,14 @@ from pma_mfg import claims, configuration, processes
 from pma_mfg.errors import InputError
 from snakemake.exceptions import WorkflowError
 
+CONFIGURED = [os.path.relpath(path) for path in workflow.overwrite_configfiles] or ["config/config.yaml"]
 try:
+    processes.refuse_another_checkout(workflow.basedir)
+    for path in CONFIGURED:
+        configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
     # games that stay Python functions; those that are recognized become arrays, as all others are
     FUNCTIONS = configuration.check(
-        config,
-        workflow.source_path("../schemas/config.schema.json"),
-        " + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
+        config, workflow.source_path("../schemas/config.schema.json"), " + ".join(CONFIGURED)
     )
 except InputError as error:
     raise WorkflowError(str(error))
@@ -78,7 +80,7 @@ wildcard_constraints:
 def imported(path):
     """The names that a module may import from pma_mfg; parsed once for all rules."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pma_mfg":
             base = node.module.removeprefix("pma_mfg").lstrip(".")
             names += [base] * bool(base) + [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
@@ -97,9 +99,19 @@ def library(*modules):
     return sorted(str(path.relative_to(workflow.basedir)) for path in found)
 
 
+def described(wildcards, section=None):
+    """What the configuration, or a section, says of a job's game; of a game that is not there, one line."""
+    settings, field = (config[section]["games"], f"{section}.games") if section else (config["games"], "games")
+    try:
+        return configuration.described(settings, wildcards.game, " + ".join(CONFIGURED), field)
+    except InputError as error:
+        # no exception: Snakemake would show the place in its own code, and not the message alone
+        sys.exit(f"error: {error}")
+
+
 def game_file(wildcards):
     """The file of a game that the user brings, none for a game that is generated."""
-    game = config["games"][wildcards.game]
+    game = described(wildcards)
     return [game["file"]] if "file" in game else []
 
 
@@ -110,7 +122,7 @@ def made_game(wildcards):
 
 def game_arguments(wildcards):
     """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
-    game = config["games"][wildcards.game]
+    game = described(wildcards)
     if "file" in game:
         return f"validate {shlex.quote(game['file'])}"
     return shlex.join(
@@ -121,13 +133,13 @@ def game_arguments(wildcards):
 def step_sizes(section):
     """The absolute step sizes of a section for a job's game: they are configured in units of 1 / rho."""
     return lambda wildcards: [
-        relative / config["games"][wildcards.game]["strength"] for relative in config[section]["relative_step_sizes"]
+        relative / described(wildcards)["strength"] for relative in config[section]["relative_step_sizes"]
     ]
 
 
 def prescribed_step_size(wildcards):
     """The absolute step size of the theorem's schedule for a job's game."""
-    return config["prescribed"]["relative_step_size"] / config["games"][wildcards.game]["strength"]
+    return config["prescribed"]["relative_step_size"] / described(wildcards)["strength"]
 
 
 def points(section, name, **axes):

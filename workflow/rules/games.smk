@@ -52,8 +52,8 @@ rule solve:
     conda:
         "../../environment.yml"
     params:
-        regularizer=lambda wildcards: config["games"][wildcards.game]["regularizer"],
-        strength=lambda wildcards: config["games"][wildcards.game]["strength"],
+        regularizer=lambda wildcards: described(wildcards)["regularizer"],
+        strength=lambda wildcards: described(wildcards)["strength"],
     message:
         "Solve {wildcards.game} exactly"
     shell:
@@ -78,7 +78,7 @@ rule zoo:
         "../../environment.yml"
     params:
         n_starts=config["zoo"]["n_starts"],
-        step_size=lambda wildcards: config["zoo"]["relative_step_size"] / config["games"][wildcards.game]["strength"],
+        step_size=lambda wildcards: config["zoo"]["relative_step_size"] / described(wildcards)["strength"],
         seed=SEED,
     message:
         "Survey {wildcards.game}"

@@ -87,7 +87,7 @@ rule learn_epsilon:
     params:
         n_agents=config["epsilon_sweep"]["n_agents"],
         n_replicates=config["epsilon_sweep"]["n_replicates"],
-        tuned=lambda wildcards: config["epsilon_sweep"]["games"][wildcards.game],
+        tuned=lambda wildcards: described(wildcards, "epsilon_sweep"),
         seed=SEED,
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon}"

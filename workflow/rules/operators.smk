@@ -91,7 +91,7 @@ rule assumptions:
     conda:
         "../../environment.yml"
     params:
-        step_size=lambda wildcards: 1.0 / config["games"][wildcards.game]["strength"],
+        step_size=lambda wildcards: 1.0 / described(wildcards)["strength"],
     message:
         "Compute what the theory assumes of {wildcards.game}"
     shell:
