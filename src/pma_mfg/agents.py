@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg import agent_kernels, operators
+from pma_mfg import agent_kernels, operators, regularizers
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
-from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
+from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import check_n_agents
 
 #: Steps of agents that are run before Python looks at the clock again: some tenths of a second.
@@ -252,7 +252,7 @@ def finish_epoch(
     unused = np.zeros((n_states * game.n_actions, n_states), dtype=np.uint64), np.zeros(n_states, dtype=np.int64)
     learners = (agents.q, agents.values)
     refused = np.zeros((n_agents, n_states), dtype=bool)
-    compiled = isinstance(regularizer, Entropy | Quadratic)
+    known = regularizers.kind(regularizer)
     lowest = -np.inf if floor is None else floor
 
     def work(thread: int) -> None:
@@ -270,12 +270,13 @@ def finish_epoch(
                 unused[1],
             )
         first, last = (min(int(block) * agent_kernels.BLOCK, n_agents) for block in blocks)
-        if compiled:
-            kind = 0 if isinstance(regularizer, Entropy) else 1
-            strength = float(regularizer.strength)
-            agent_kernels.renew(
-                first, last, kind, agents.thresholds, learners, strength, float(step_size), lowest, refused
-            )
+        if known is not None:
+            code, strength = 0 if known == "entropy" else 1, float(regularizer.strength)
+            for low in range(first, last, SLICE):
+                high = min(low + SLICE, last)
+                agent_kernels.renew(
+                    low, high, code, agents.thresholds, learners, strength, float(step_size), lowest, refused
+                )
         else:
             refused[first:last] = True
 
@@ -289,7 +290,7 @@ def finish_epoch(
         i, s = np.nonzero(refused[first : first + SLICE])
         if len(i):
             policies = agents.policies(first, first + SLICE)[i, s]
-            u = regularizer.proximal_step(agents.q[first + i, s], policies, step_size, floor)
+            u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size, floor)
             agents.thresholds[first + i, s] = _cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0

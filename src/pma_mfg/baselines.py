@@ -23,7 +23,7 @@ from scipy.special import softmax
 from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, schedules, seeds, statistics
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
-from pma_mfg.regularizers import Entropy
+from pma_mfg.regularizers import Entropy, kind
 from pma_mfg.simulation import check_n_agents, initial_population
 
 SOURCE = "baselines"
@@ -73,6 +73,7 @@ def sampled_q(
     -------
     ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     size, n_actions = reward.shape
     rows = transition.reshape(size * n_actions, size)
     pairs, successors = np.nonzero(rows)
@@ -99,6 +100,11 @@ def sampled_q(
             q,
         )
     return q
+
+
+def _check_entropy(regularizer: Entropy) -> None:
+    if kind(regularizer) != "entropy":
+        raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
 
 
 def moved(
@@ -366,6 +372,7 @@ def online_mirror_descent(
     samples : int
     policy : ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
     logits, mean_field, samples = np.zeros(game.base_reward.shape), _flat(game), 0
     for length in _lengths(first, growth):
@@ -418,6 +425,7 @@ def two_timescale(
     samples : int
     policy : ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     tables, mean_field, samples = _dense_tables(game), _flat(game), 0
     q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
@@ -634,8 +642,7 @@ def compare(
     InputError
         For another regularizer, or a setting out of range.
     """
-    if not isinstance(regularizer, Entropy):
-        raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
+    _check_entropy(regularizer)
     check_n_agents(n_agents)
     if min(budget, pilot_budget) < 100:
         raise InputError(SOURCE, "budget", min(budget, pilot_budget), "an integer >= 100")

@@ -15,7 +15,7 @@ from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizer
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import FunctionGame, Game, with_features
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Entropy, Mirror, Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
 from pma_mfg.search import Inside, Point
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
@@ -81,7 +81,8 @@ def operator_ratios(
     c = lipschitz.constants(game)
     floor = lipschitz.policy_floor(game, regularizer)
     # of functions nothing is certified
-    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in MIRRORS}
+    mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
+    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in mirrors}
     rows: list[tuple[object, ...]] = []
 
     def examine(
@@ -287,7 +288,7 @@ def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirr
 
 
 def _in_set(bounds: certificates.InvariantSet, regularizer: Regularizer, mirror: Mirror) -> Inside:
-    within_logarithms = mirror == "kl" and isinstance(regularizer, Entropy)
+    within_logarithms = mirror == "kl" and regularizers.kind(regularizer) == "entropy"
 
     def inside(rows: np.ndarray) -> np.ndarray:
         low, high = rows.min(axis=1), rows.max(axis=1)

@@ -149,7 +149,7 @@ def step_size(
 
     best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
     if method == "online_mirror_descent":
-        same = isinstance(regularizer, regularizers.Entropy)
+        same = regularizers.kind(regularizer) == "entropy"
         return best / (1.0 + best * regularizer.rho), radius(best) if same else np.nan
     return share * best, radius(share * best)
 
@@ -439,11 +439,10 @@ def damping(
         Columns game, strength, method, part, iteration, state, mean_field: where best response ends from the first
         start (part "tail"), and the equilibrium.
     """
-    kind = type(regularizer).__name__.lower()
     rows, attractors = [], []
     policy: np.ndarray | None = None
     for strength in sorted(strengths, reverse=True):
-        h = regularizers.make(kind, strength)
+        h = regularizers.with_strength(regularizer, strength)
         try:
             policy = equilibrium.solve(game, h, policy).policy
         except ConvergenceError:

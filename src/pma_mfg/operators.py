@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pma_mfg import solvers
+from pma_mfg import regularizers, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
@@ -339,9 +339,7 @@ def mirror_ascent_step(
     >>> mirror_ascent_step(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), step_size=0.5, regularizer=Quadratic(0.5))
     array([[0.7, 0.3]])
     """
-    if step_size == np.inf:
-        return regularizer.best_response(q, floor)
-    return regularizer.proximal_step(q, policy, step_size, floor, mirror)
+    return regularizers.step(regularizer, q, policy, step_size, floor, mirror)
 
 
 def policy_mirror_ascent(

@@ -13,7 +13,7 @@ from pma_mfg import certificates, lipschitz, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Entropy, Regularizer
+from pma_mfg.regularizers import Regularizer, kind
 
 #: Least action probability that `theorem_schedule` can turn into a number of samples.
 MIN_PROBABILITY = 1e-44
@@ -118,7 +118,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     source = "schedules.theorem_schedule"
     if not epsilon > 0.0:
         raise InputError(source, "epsilon", epsilon, "a number > 0")
-    if not isinstance(regularizer, Entropy):
+    if kind(regularizer) != "entropy":
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
     if lipschitz.weaker(*c.kind.values()) != "exact":
