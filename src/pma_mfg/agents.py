@@ -21,7 +21,8 @@ from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import check_n_agents
 
-#: Steps of agents that are run before Python looks at the clock again: some tenths of a second.
+#: Steps of agents, and entries of the tables read, in one call of a kernel: some tenths of a second, after which Python
+#: sees Ctrl-C.
 CHUNK = 2**25
 #: Agents whose policies are expanded at a time.
 SLICE = 2**15
@@ -314,7 +315,10 @@ def independent(
         agents = initial_agents(game, n_agents, regularizer, rng, start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
-    chunk = max(1, CHUNK // len(agents.states))
+    entries = game.n_states * agents.reward.size
+    if not isinstance(game, FunctionGame):
+        entries *= 1 + len(game.transition_features.links)
+    chunk = max(1, CHUNK // (len(agents.states) + entries))
     while agents.progress[0] < schedule.n_epochs:
         if agents.progress[1] == 0:
             agents.q[:] = schedule.start

@@ -24,7 +24,7 @@ from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz,
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Entropy, kind
-from pma_mfg.simulation import check_n_agents, initial_population
+from pma_mfg.simulation import CHUNK_SECONDS, ENTRY_SECONDS, check_n_agents, initial_population
 
 SOURCE = "baselines"
 #: Steps that simulated agents take towards the stable population of a policy; averaged over the second half.
@@ -429,12 +429,15 @@ def two_timescale(
     tables, mean_field, samples = _dense_tables(game), _flat(game), 0
     q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
+    # few enough transitions for one call of the kernel that Python soon sees Ctrl-C
+    read = game.n_states * (2 + len(game.transition_features.links))
+    most = max(1, min(CHUNK // 2, int(CHUNK_SECONDS / (ENTRY_SECONDS * read))))
     for length in _lengths(first, growth):
         target = samples + length * q.size
         if target > budget:
             return
         while samples < target:
-            uniforms = rng.random((min(CHUNK // 2, target - samples), 2))
+            uniforms = rng.random((min(most, target - samples), 2))
             baseline_kernels.two_timescale(
                 uniforms,
                 tables,

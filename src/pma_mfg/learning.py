@@ -6,12 +6,11 @@ section 10; schedules in `schedules`. Samples are environment steps of the traje
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pma_mfg import kernels, operators
+from pma_mfg import kernels, operators, simulation
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
 from pma_mfg.errors import InputError
@@ -64,7 +63,7 @@ def ctd(
         What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
         there, and returns bitwise what that one would have. The population is then overwritten.
     save : callable, optional
-        Called every few seconds with a function that returns the arrays to resume from (`storage.Checkpoint.save`).
+        Called several times a second with a function that returns the arrays to resume from (`storage.Checkpoint.save`).
 
     Returns
     -------
@@ -88,7 +87,7 @@ def ctd(
         for name, array in moving.items():
             array[...] = resume[name]
         done = int(resume["updates"])
-    total, chunk = int(checkpoints[-1]), 1000
+    total = int(checkpoints[-1])
     constants = (float(td_offset), checkpoints, snapshots)
 
     def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
@@ -96,7 +95,7 @@ def ctd(
         kernels.learn(*moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants)
 
     if isinstance(game, FunctionGame):
-        tables_at = function_tables(game, policy, regularizer)
+        tables_at, entries = function_tables(game, policy, regularizer), game.n_states**2
 
         def advance(first: int, last: int) -> None:
             for m in range(first, last):
@@ -109,18 +108,13 @@ def ctd(
                     run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
     else:
         shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
-        tables = game_tables(game)
+        tables, entries = game_tables(game), simulation.step_entries(shared)
 
         def advance(first: int, last: int) -> None:
             run(tables, shared, first, last, n_waiting, float(td_scale))
 
-    while done < total:
-        end = total if save is None else min(done + chunk, total)
-        began = time.monotonic()
-        advance(done, end)
-        if time.monotonic() - began < 1.0:  # the length of a chunk has no influence on the result
-            chunk *= 2
-        done = end
+    for begin, done in simulation.chunks(done, total, entries * (n_waiting + 1)):
+        advance(begin, done)
         if save is not None and done < total:
             save(lambda: {**moving, "updates": np.array(done)})  # noqa: B023 (called at once)
     return snapshots if np.ndim(n_updates) else snapshots[0]
@@ -251,7 +245,7 @@ def independent(
     after_epoch : callable
         Called with the number of each finished epoch and the agents, which hold their new policies.
     after_chunk : callable
-        Called with the agents several times a minute, and after `after_epoch`: the place to save them.
+        Called with the agents several times a second, and after `after_epoch`: the place to save them.
     agents : Agents, optional
         Go on from here, moved on in place; `n_agents`, `rng` and `start` are then ignored. The result is bitwise that
         of a run that was not interrupted.

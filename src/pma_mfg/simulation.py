@@ -6,7 +6,8 @@ the tagged learner's place on a trajectory that is never reset.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,42 @@ CACHED_ENTRIES = 2**13
 #: and none if they have more than this.
 ALIAS_ENTRIES = 2 * 10**6
 
+#: Python sees Ctrl-C only between two calls of a kernel: each call is to take about so many seconds,
+CHUNK_SECONDS = 0.25
+#: the first of them at most this many for each entry of the tables that a step reads: a rare binomial draw takes it.
+ENTRY_SECONDS = 1e-7
+
 Tables = tuple[Any, ...]
+
+
+def chunks(first: int, last: int, entries: int) -> Iterator[tuple[int, int]]:
+    """Divide the steps first, ..., last - 1 into parts that take about `CHUNK_SECONDS` each, as measured on the way.
+
+    Kernels go on bit for bit where they stopped, so that the division, and with it the clock, has no influence on
+    results.
+
+    Parameters
+    ----------
+    first, last : int
+    entries : int
+        Of the tables that a step reads.
+
+    Yields
+    ------
+    begin, end : int
+    """
+    length = max(1, int(CHUNK_SECONDS / (ENTRY_SECONDS * max(1, entries))))
+    while first < last:
+        end, began = min(first + length, last), time.monotonic()
+        yield first, end
+        taken = max(time.monotonic() - began, 1e-3 * CHUNK_SECONDS)
+        first, length = end, max(1, min(8 * length, int(length * CHUNK_SECONDS / taken)))
+
+
+def step_entries(shared: Tables) -> int:
+    """Return how many entries of the tables of `policy_tables` a step reads."""
+    averaged, terms = shared[2][3:5]
+    return int(sum(array.size for array in (averaged, *terms)))
 
 
 @dataclass
@@ -310,7 +346,7 @@ def ergodic_averages(
     families = (game.transition_features, game.reward_features)
     expansions = [(_floats(of.values(centre)), _floats(to_dense(of.gradients(centre)))) for of in families]
 
-    def run(steps: int) -> tuple[np.ndarray, ...]:
+    def run(n_steps: int) -> tuple[np.ndarray, ...]:
         sums = (
             np.zeros(1),
             np.zeros(game.n_states),
@@ -318,7 +354,8 @@ def ergodic_averages(
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
         )
-        kernels.average(stream, counts, tables, shared, steps, centre, expansions[0], expansions[1], *sums)
+        for begin, end in chunks(0, n_steps, step_entries(shared) + game.n_states**2):
+            kernels.average(stream, counts, tables, shared, end - begin, centre, expansions[0], expansions[1], *sums)
         return sums
 
     run(n_burn_in)
