@@ -456,14 +456,16 @@ def test_an_interrupt_between_two_chunks_ends_a_run_that_saves_nothing(run, monk
         monkeypatch.setattr(kernels, name, call)
 
     interrupted("average" if run == "ergodic_averages" else "learn")
-    rng, policy = np.random.default_rng(0), PLANTED.planted.policy
+    rng, policy, entropy = np.random.default_rng(0), PLANTED.planted.policy, Entropy(0.3)
+    runs = {
+        "ctd": lambda: learning.ctd(PLANTED, policy, 9, entropy, 100, 1, 2.0, 4.0, rng),
+        "centralized": lambda: learning.centralized(PLANTED, 9, entropy, Schedule(3, 100, 1, 1.0, 2.0, 4.0), rng),
+        "ergodic_averages": lambda: simulation.ergodic_averages(
+            PLANTED, policy, 9, 100, rng, 50, PLANTED.planted.mean_field
+        ),
+    }
     with pytest.raises(KeyboardInterrupt):
-        if run == "ctd":
-            learning.ctd(PLANTED, policy, 9, Entropy(0.3), 100, 1, 2.0, 4.0, rng)
-        elif run == "centralized":
-            learning.centralized(PLANTED, 9, Entropy(0.3), Schedule(3, 100, 1, 1.0, 2.0, 4.0), rng)
-        else:
-            simulation.ergodic_averages(PLANTED, policy, 9, 100, rng, 50, PLANTED.planted.mean_field)
+        runs[run]()
     assert len(calls) == 2
 
 

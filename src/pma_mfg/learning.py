@@ -63,7 +63,7 @@ def ctd(
         What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
         there, and returns bitwise what that one would have. The population is then overwritten.
     save : callable, optional
-        Called several times a second with a function that returns the arrays to resume from (`storage.Checkpoint.save`).
+        Called several times a second with a function that returns the arrays to resume from; `storage.Checkpoint.save`.
 
     Returns
     -------
@@ -113,10 +113,10 @@ def ctd(
         def advance(first: int, last: int) -> None:
             run(tables, shared, first, last, n_waiting, float(td_scale))
 
-    for begin, done in simulation.chunks(done, total, entries * (n_waiting + 1)):
-        advance(begin, done)
-        if save is not None and done < total:
-            save(lambda: {**moving, "updates": np.array(done)})  # noqa: B023 (called at once)
+    for begin, end in simulation.chunks(done, total, entries * (n_waiting + 1)):
+        advance(begin, end)
+        if save is not None and end < total:
+            save(lambda: {**moving, "updates": np.array(end)})  # noqa: B023 (called at once)
     return snapshots if np.ndim(n_updates) else snapshots[0]
 
 
