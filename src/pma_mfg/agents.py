@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pma_mfg import agent_kernels, operators, regularizers
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
@@ -76,6 +77,7 @@ class Agents:
         return cls(**{field.name: arrays[field.name].copy() for field in fields(cls)})
 
 
+@accepts(start="policies")
 def initial_agents(
     game: Game,
     n_agents: int,
@@ -109,7 +111,7 @@ def initial_agents(
     n_agents, shape = check_n_agents(n_agents), (game.n_states, game.n_actions)
     if game.n_states * game.n_actions > MOST_PAIRS:
         raise InputError("agents", "game", Description(f"{shape[0]} x {shape[1]} pairs"), f"at most {MOST_PAIRS} pairs")
-    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
+    policy = operators.uniform_policy(game) if start is None else start
     if policy.shape not in (shape, (n_agents, *shape)):
         raise InputError("agents", "start", Description(f"shape {policy.shape}"), f"shape {shape}, or one per agent")
     n_blocks = -(-n_agents // agent_kernels.BLOCK)
@@ -142,7 +144,7 @@ def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]
     tables = []
     for table in (game.transition(mean_field), game.reward(mean_field)):
         features = np.zeros((0, game.n_states)), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
-        tables += [np.ascontiguousarray(table), np.zeros((0, *table.shape)), features]
+        tables += [contiguous(table), np.zeros((0, *table.shape)), features]
     return tuple(tables)
 
 
@@ -150,11 +152,8 @@ def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
     """Return a game in the form that `agent_kernels` take: P0, P_k, their features, and the same of the reward."""
     game = game.dense("agents")
 
-    def contiguous(array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(array, dtype=float)
-
     def features(of: Features) -> tuple[np.ndarray, ...]:
-        codes = np.ascontiguousarray(of.links, dtype=np.int64)
+        codes = contiguous(of.links, np.int64)
         return contiguous(of.weights), contiguous(of.offsets), codes, contiguous(of.parameters)
 
     transition = contiguous(game.base_transition), contiguous(game.transition_terms), features(game.transition_features)

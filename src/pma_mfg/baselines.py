@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, schedules, seeds, statistics
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Entropy, kind
@@ -40,6 +41,7 @@ Setting = Mapping[str, float]
 # ---------------------------------------------------------------------------------------------------- the simulator
 
 
+@accepts(transition="table", reward="table", policy="table")
 def sampled_q(
     transition: Table,
     reward: np.ndarray,
@@ -80,7 +82,7 @@ def sampled_q(
     starts = np.searchsorted(pairs, np.arange(size * n_actions + 1))
     totals = np.cumsum(rows[pairs, successors])
     cumulative = totals - np.concatenate([[0.0], totals])[starts[pairs]]
-    followed = np.zeros((0, n_actions)) if policy is None else np.ascontiguousarray(policy)
+    followed = np.zeros((0, n_actions)) if policy is None else contiguous(policy)
     entropy = np.zeros(size) if policy is None else regularizer.value(policy)
     q = np.full((size, n_actions), float(start))
     most = max(1, CHUNK // q.size)
@@ -90,7 +92,7 @@ def sampled_q(
             starts.astype(np.int64),
             successors.astype(np.int64),
             cumulative,
-            np.ascontiguousarray(reward).ravel(),
+            contiguous(reward).ravel(),
             float(discount),
             followed,
             entropy,
@@ -107,6 +109,7 @@ def _check_entropy(regularizer: Entropy) -> None:
         raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
 
 
+@accepts(inner=True)
 def moved(
     game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -117,6 +120,7 @@ def moved(
     return np.asarray(_multinomial(n_agents, operators.population_update(game, mean_field, policy), rng) / n_agents)
 
 
+@accepts(inner=True)
 def settled(
     game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -462,16 +466,16 @@ def _dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
     pairs, size = game.base_reward.size, game.n_states
 
     def features(of: Any) -> tuple[np.ndarray, ...]:
-        floats = (np.ascontiguousarray(array, dtype=float) for array in (of.weights, of.offsets, of.parameters))
+        floats = (contiguous(array) for array in (of.weights, of.offsets, of.parameters))
         weights, offsets, parameters = floats
-        return weights, offsets, of.links.astype(np.int64), parameters
+        return weights, offsets, contiguous(of.links, np.int64), parameters
 
     return (
-        np.ascontiguousarray(game.base_transition.reshape(pairs, size), dtype=float),
-        np.ascontiguousarray(game.transition_terms.reshape(-1, pairs, size), dtype=float),
+        contiguous(game.base_transition.reshape(pairs, size)),
+        contiguous(game.transition_terms.reshape(-1, pairs, size)),
         features(game.transition_features),
-        np.ascontiguousarray(game.base_reward.ravel(), dtype=float),
-        np.ascontiguousarray(game.reward_terms.reshape(-1, pairs), dtype=float),
+        contiguous(game.base_reward.ravel()),
+        contiguous(game.reward_terms.reshape(-1, pairs)),
         features(game.reward_features),
     )
 

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from pma_mfg import lipschitz, operators
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.lipschitz import Rows
@@ -635,6 +636,7 @@ def _within_states(matrix: np.ndarray, n_actions: int) -> np.ndarray:
     return np.asarray(blocks.max(axis=(1, 2)))
 
 
+@accepts()
 def attraction(
     game: MeanFieldGame,
     regularizer: Regularizer,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizers, search, seeds
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import FunctionGame, Game, with_features
 from pma_mfg.games.model import MeanFieldGame
@@ -320,6 +321,7 @@ def random_policy(game: Game, rng: np.random.Generator, inside: Inside = search.
     return search.drawn_in(operators.uniform_policy(game), policy, inside)
 
 
+@accepts()
 def pma_convergence(
     game: Game,
     regularizer: Regularizer,
@@ -398,6 +400,7 @@ def pma_convergence(
     )
 
 
+@accepts()
 def certified_convergence(
     game: Game,
     regularizer: Regularizer,
@@ -469,6 +472,7 @@ def _fitted_rate(distances: np.ndarray) -> float:
 # ----------------------------------------------------------------------------------------- the plane of (strength, eta)
 
 
+@accepts()
 def spectral_radii(
     game: Game,
     policy: np.ndarray,

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import lipschitz, operators, regularizers, solvers
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Table
@@ -78,6 +79,7 @@ class Equilibrium:
     warnings: list[str] = field(default_factory=list)
 
 
+@accepts(start="policy")
 def solve(
     game: Game,
     regularizer: Regularizer,
@@ -122,7 +124,7 @@ def solve(
     True
     """
     measure = 1.0 / regularizer.rho
-    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
+    policy = operators.uniform_policy(game) if start is None else start
     q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
     rounding = _rounding(q, regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
@@ -239,6 +241,7 @@ def _krylov_step(
     return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
 
 
+@accepts()
 def from_population(
     game: Game, regularizer: Regularizer, mean_field: np.ndarray, max_iterations: int = 200
 ) -> Equilibrium:
@@ -266,7 +269,6 @@ def from_population(
     ConvergenceError
         If the residual ||Gamma_pop(mu, pi_mu) - mu||_1 stays above rounding.
     """
-    mean_field = np.asarray(mean_field, dtype=float)
     policy, updated, tolerance = _played(game, regularizer, mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
@@ -322,6 +324,7 @@ def _finished(
     )
 
 
+@accepts()
 def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Say which conditions of the theory a game with this policy lacks, in words (docs/theory.md, section 3.5).
 
@@ -379,6 +382,7 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
     return []
 
 
+@accepts()
 def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer) -> dict[str, float]:
     """Return every residual of a candidate equilibrium, by the names in `Equilibrium`.
 
@@ -410,6 +414,7 @@ def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularize
     }
 
 
+@accepts()
 def exploitability(
     game: Game, policy: np.ndarray, regularizer: Regularizer | None = None, mean_field: np.ndarray | None = None
 ) -> float:
@@ -453,6 +458,7 @@ def exploitability(
     return float(mean_field @ gain)
 
 
+@accepts(transition="table", reward="table")
 def best_response(
     transition: Table, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
 ) -> np.ndarray:

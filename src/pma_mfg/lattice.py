@@ -17,6 +17,7 @@ import numpy as np
 from numba import types
 from scipy import fft
 
+from pma_mfg.arrays import contiguous
 from pma_mfg.compilation import kernel_cache
 
 #: Mass of a row that may lie outside its window, per coordinate.
@@ -182,7 +183,7 @@ class Rows:
             P_pi(y|s) for each.
         """
         out = np.zeros((len(starts), len(self.columns)))
-        starts, transitions = np.ascontiguousarray(starts), np.ascontiguousarray(transitions)
+        starts, transitions = contiguous(starts, np.int64), contiguous(transitions)
         if self.n_states == 1:
             out[:] = 1.0
         elif self.n_states > 3:

@@ -13,6 +13,7 @@ import numpy as np
 from pma_mfg import kernels, operators, simulation
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.regularizers import Regularizer
@@ -23,6 +24,7 @@ from pma_mfg.simulation import Population, Tables, function_tables, game_tables,
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
 
 
+@accepts()
 def ctd(
     game: Game,
     policy: np.ndarray,
@@ -120,6 +122,7 @@ def ctd(
     return snapshots if np.ndim(n_updates) else snapshots[0]
 
 
+@accepts(start="policy")
 def centralized(
     game: Game,
     n_agents: int,
@@ -172,7 +175,7 @@ def centralized(
     >>> operators.policy_distance(policies[-1], nash) < 0.2
     True
     """
-    policies = [operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)]
+    policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
         policies = list(resume["policies"])
@@ -211,6 +214,7 @@ def centralized(
     return np.stack(policies)
 
 
+@accepts(start="policies")
 def independent(
     game: Game,
     n_agents: int,

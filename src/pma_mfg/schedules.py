@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import certificates, lipschitz, operators
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
@@ -178,6 +179,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     return best[1]
 
 
+@accepts()
 def practical_schedule(
     game: Game,
     regularizer: Regularizer,
@@ -256,6 +258,7 @@ def td_start(game: Game, regularizer: Regularizer) -> float:
     return (middle + game.discount * h_max) / (1.0 - game.discount)
 
 
+@accepts()
 def td_scale(game: Game, policy: np.ndarray) -> float:
     """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
 

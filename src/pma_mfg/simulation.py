@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csc_array, csr_array, issparse
 
 from pma_mfg import kernels
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Features, MeanFieldGame, Table, to_dense
@@ -140,7 +141,7 @@ def game_tables(game: MeanFieldGame) -> Tables:
     starts = np.searchsorted(rows, np.arange(game.n_states * game.n_actions + 1))
     dense, features, entries, values = _terms(changes)
     by_pair = np.argsort(entries, kind="stable")
-    terms = (dense, *(np.ascontiguousarray(array[by_pair]) for array in (features, entries, values)))
+    terms = (dense, *(contiguous(array[by_pair], array.dtype) for array in (features, entries, values)))
     rewards = csc_array(game.reward_terms.reshape(game.reward_terms.shape[0], game.base_reward.size))
     return (
         (_integers(starts), _integers(successors), _floats(base), terms, _integers(np.searchsorted(terms[2], starts))),
@@ -151,6 +152,7 @@ def game_tables(game: MeanFieldGame) -> Tables:
     )
 
 
+@accepts(inner=True)
 def policy_tables(
     game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, n_agents: int | None = None
 ) -> Tables:
@@ -197,6 +199,7 @@ def policy_tables(
     return policy, _floats(h), slot_tables, aliases
 
 
+@accepts(inner=True)
 def function_tables(
     game: FunctionGame, policy: np.ndarray, regularizer: Regularizer | None
 ) -> Callable[[np.ndarray], tuple[Tables, Tables]]:
@@ -269,13 +272,21 @@ def _features(features: Features) -> Tables:
 
 
 def _floats(array: ArrayLike) -> np.ndarray:
-    return np.ascontiguousarray(array, dtype=float)
+    return contiguous(array)
 
 
 def _integers(array: ArrayLike) -> np.ndarray:
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return contiguous(array, np.int64)
 
 
+def _law(mean_field: np.ndarray) -> np.ndarray:
+    """Return a mean field without what rounding left of a solver, if numpy would refuse to draw from it."""
+    if mean_field.min() >= 0.0 and abs(mean_field.sum() - 1.0) <= 1e-12:
+        return mean_field
+    return np.asarray(np.maximum(mean_field, 0.0) / np.maximum(mean_field, 0.0).sum())
+
+
+@accepts()
 def initial_population(
     game: Game, n_agents: int, rng: np.random.Generator, mean_field: np.ndarray | None = None
 ) -> Population:
@@ -295,12 +306,13 @@ def initial_population(
     Population
     """
     size = game.n_states
-    law = np.full(size, 1.0 / size) if mean_field is None else np.asarray(mean_field, dtype=float)
+    law = np.full(size, 1.0 / size) if mean_field is None else _law(mean_field)
     others = rng.multinomial(check_n_agents(n_agents) - 1, law).astype(np.int64)
     tagged = np.array([rng.choice(size, p=law), rng.integers(game.n_actions)], dtype=np.int64)
     return Population(others, tagged, random_stream(rng))
 
 
+@accepts()
 def ergodic_averages(
     game: MeanFieldGame,
     policy: np.ndarray,
@@ -341,7 +353,7 @@ def ergodic_averages(
     True
     """
     tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
-    counts = rng.multinomial(check_n_agents(n_agents), centre).astype(np.int64)
+    counts = rng.multinomial(check_n_agents(n_agents), _law(centre)).astype(np.int64)
     stream, centre = random_stream(rng), _floats(centre)
     families = (game.transition_features, game.reward_features)
     expansions = [(_floats(of.values(centre)), _floats(to_dense(of.gradients(centre)))) for of in families]
