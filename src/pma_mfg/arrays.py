@@ -45,7 +45,7 @@ def floats(given: Any, source: str, field: str) -> np.ndarray:
     InputError
         For what are no real numbers: texts, complex numbers, masked values, rows of different lengths.
     """
-    if type(given) is np.ndarray and given.dtype == FLOAT:
+    if isinstance(given, np.ndarray) and type(given) is np.ndarray and given.dtype == FLOAT:
         return given
     allowed = "an array of real numbers"
     if issparse(given) or np.ma.is_masked(given):
@@ -53,7 +53,7 @@ def floats(given: Any, source: str, field: str) -> np.ndarray:
             source, field, Description("masked values" if not issparse(given) else "a sparse one"), allowed
         )
     try:
-        array: Any = np.asarray(given)
+        array: np.ndarray = np.asarray(given)
         if array.dtype.kind not in "fiubO":
             raise InputError(source, field, Description(f"values of type {array.dtype}"), allowed)
         return array.astype(float, copy=False)
@@ -67,7 +67,7 @@ def floats(given: Any, source: str, field: str) -> np.ndarray:
 
 def contiguous(given: Any, kind: type = float) -> np.ndarray:
     """Return an array as compiled code takes it: C-contiguous and writeable, `given` itself if it is."""
-    array = np.ascontiguousarray(given, dtype=kind)
+    array: np.ndarray = np.ascontiguousarray(given, dtype=kind)
     return array if array.flags.writeable else array.copy()
 
 
