@@ -54,7 +54,7 @@ def floats(given: Any, source: str, field: str) -> np.ndarray:
         )
     try:
         array: np.ndarray = np.asarray(given)
-        if array.dtype.kind not in "fiubO":
+        if array.dtype.kind not in "fiuO":
             raise InputError(source, field, Description(f"values of type {array.dtype}"), allowed)
         return array.astype(float, copy=False)
     except (TypeError, ValueError) as error:
@@ -165,7 +165,7 @@ def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Functi
                     shape = (game.n_states,) if kind == "mean_field" else (game.n_states, game.n_actions)
                     if inner and type(given) is np.ndarray and given.dtype == FLOAT and given.shape == shape:
                         continue
-                    if kind == "policies" and np.ndim(given) == 3:
+                    if kind == "policies" and floats(given, source, name).ndim == 3:
                         shape = (len(given), *shape)
                     converted = probabilities(given, shape, source, name)
                 if converted is given:

@@ -553,8 +553,10 @@ def recorded_regularizer(path: str | Path) -> tuple[str, float]:
     """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file."""
     _, metadata = read_arrays(path)
     for name in ("regularizer", "strength"):
-        if not isinstance(metadata.get(name), _METADATA[name]):
-            raise InputError(str(path), f"metadata: {name}", metadata.get(name, Description("nothing")), _WRITTEN)
+        if name not in metadata:
+            raise InputError(str(path), name, Description("nothing"), _WRITTEN)
+        if not isinstance(metadata[name], _METADATA[name]):
+            raise InputError(str(path), f"metadata: {name}", metadata[name], _WRITTEN)
     return metadata["regularizer"], float(metadata["strength"])
 
 
