@@ -210,7 +210,7 @@ def test_two_threads_give_the_bits_of_one(monkeypatch):
     whole = run()
     assert_equal(whole, run(threads=2))
     assert (whole.thresholds != run(seed=1).thresholds).any()
-    monkeypatch.setattr(agents, "CHUNK", 63_000)  # seven steps of 9000 agents
+    monkeypatch.setattr(agents, "CHUNK", 63_000)  # some seven steps of 9000 agents
     assert_equal(whole, run(threads=2))
 
 
@@ -227,7 +227,7 @@ def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():
 
 def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
     whole = run(100)
-    monkeypatch.setattr(agents, "CHUNK", 700)  # seven steps of a hundred agents
+    monkeypatch.setattr(agents, "CHUNK", 700)  # a few steps of a hundred agents
     states = []
     assert_equal(whole, run(100, after_chunk=lambda population: states.append(Agents.restored(population.arrays()))))
     assert len(states) > 30

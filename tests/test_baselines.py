@@ -242,6 +242,14 @@ def test_the_two_timescale_path_is_that_of_theory(link):
     np.testing.assert_allclose(policy, softmax(q / 0.1, axis=1), rtol=0, atol=1e-9)  # rounding over tau, 300 steps
 
 
+def test_the_two_timescale_path_is_the_same_in_chunks_of_any_length(monkeypatch):
+    whole = list(learner("two_timescale", planted(), budget=500))
+    monkeypatch.setattr(baselines, "ENTRY_SECONDS", 1.0)  # one transition at a time
+    for (samples, policy), (again, other) in zip(whole, learner("two_timescale", planted(), budget=500), strict=True):
+        assert samples == again
+        np.testing.assert_array_equal(policy, other)
+
+
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="agents who play uniformly")
 def test_agents_are_moved_by_the_games_own_law(level):
     game = family_game("affine")

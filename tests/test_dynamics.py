@@ -36,8 +36,9 @@ def test_every_method_starts_at_its_start_and_stays_at_an_equilibrium(method, re
 
 
 def test_an_unknown_method_is_refused():
+    game = family_game("affine")
     with pytest.raises(InputError, match=r"method: got 'q_learning', expected one of pma_euclidean, "):
-        dynamics.iteration("q_learning", family_game("affine"), Entropy(1.0), np.eye(3), 1.0)
+        dynamics.iteration("q_learning", game, Entropy(1.0), operators.uniform_policy(game), 1.0)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])

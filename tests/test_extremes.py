@@ -157,6 +157,7 @@ def test_compiled_steps_at_extremes_are_the_maximizers(kind, strength):
     game = frozen_game(np.ones((1, 3, 1)), np.zeros((1, 3)), 0.5)
     rows = list(itertools.product(Q.values(), POLICIES.values()))
     policies = np.array([policy for _, policy in rows])[:, None]
+    policies = policies / policies.sum(axis=2, keepdims=True)
     for step_size in (1e-8, 1.0, 1e8):
         h = KINDS[kind](strength)
         population = agents.initial_agents(game, len(rows), h, np.random.default_rng(0), policies)
@@ -259,7 +260,7 @@ def test_rows_that_miss_one_by_more_than_rounding_are_refused(excess):
     game = family_game("affine")
     policy = operators.uniform_policy(game)
     policy[1, 0] += excess
-    with pytest.raises(InputError, match=r"operators: policy: got .* rows of probabilities that sum to 1"):
+    with pytest.raises(InputError, match=r"policy: row 1.*: got .* rows of probabilities that sum to 1"):
         operators.stable_population(game, policy)
 
 

@@ -88,6 +88,15 @@ def test_rows_in_windows_are_convolutions_of_binomials(n_agents: int) -> None:
         np.testing.assert_allclose(row, expected, rtol=0.0, atol=1e-13)
 
 
+def test_rows_of_four_states_are_the_same_in_blocks_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = lattice.points(6, 4)
+    rows = lattice.Rows(points, np.arange(len(points)))
+    kernels = np.random.default_rng(0).dirichlet(np.ones(4), size=(len(points), 4))
+    whole = rows(points, kernels)
+    monkeypatch.setattr(lattice, "PRODUCTS", 1)
+    np.testing.assert_array_equal(rows(points, kernels), whole)
+
+
 @pytest.mark.parametrize(("n_states", "n_agents", "whole"), [(2, 3000, 500), (3, 48, 300), (4, 16, 900)])
 def test_restricted_lattice_gives_the_limit_of_the_whole_one(
     n_states: int, n_agents: int, whole: int, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,13 @@
 """Conditional TD learning tends to its exact finite-N limit, and centralized learning to a planted equilibrium."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from tests.references import family_game, left_eigenvector, lumped_chain, random_policy, sparse_copy
 
-from pma_mfg import equilibrium, learning, lipschitz, operators, sweeps
+from pma_mfg import equilibrium, kernels, learning, lipschitz, operators, simulation, sweeps
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -295,6 +297,20 @@ def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
     assert all(likely == played for likely, played in actions)
 
 
+def in_chunks(monkeypatch, length):
+    """Have kernels called for so many steps at a time."""
+    monkeypatch.setattr(
+        simulation,
+        "chunks",
+        lambda first, last, entries: ((begin, min(begin + length, last)) for begin in range(first, last, length)),
+    )
+
+
+@pytest.fixture
+def thousands(monkeypatch):
+    in_chunks(monkeypatch, 1000)
+
+
 class Killed(Exception):
     pass
 
@@ -325,6 +341,7 @@ def until_finished(run, survives):
             storage.saved, kills = 0, kills + 1
 
 
+@pytest.mark.usefixtures("thousands")
 @pytest.mark.parametrize("n_agents", [5, 10**6])
 def test_td_learning_in_pieces_is_bitwise_that_in_one(n_agents):
     game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
@@ -339,6 +356,7 @@ def test_td_learning_in_pieces_is_bitwise_that_in_one(n_agents):
     np.testing.assert_array_equal(pieces, whole)
 
 
+@pytest.mark.usefixtures("thousands")
 def test_centralized_learning_that_is_killed_goes_on_bitwise():
     schedule = Schedule(4, 2500, 0, 1.0, 10.0, 20.0)
     whole = learning.centralized(PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(1))
@@ -354,6 +372,7 @@ def test_centralized_learning_that_is_killed_goes_on_bitwise():
         np.testing.assert_array_equal(policies, whole)
 
 
+@pytest.mark.usefixtures("thousands")
 def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
     schedule = Schedule(2, 2500, 0, 1.0, 10.0, 20.0)
     started = []
@@ -389,6 +408,68 @@ def test_a_negative_waiting_time_is_refused():
         learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, -1, 1.0, 1.0, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("n_agents", [5, 10**6])
+def test_the_length_of_chunks_has_no_influence_on_td_learning(n_agents, monkeypatch):
+    game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
+    fixed = (game, policy, n_agents, Entropy(0.2), [7, 150], 2, 2.0, 4.0)
+    whole = learning.ctd(*fixed, np.random.default_rng(1))
+    for length in (1, 13):
+        in_chunks(monkeypatch, length)
+        np.testing.assert_array_equal(learning.ctd(*fixed, np.random.default_rng(1)), whole)
+
+
+@pytest.mark.parametrize("entries", [1, 40, 10**7])
+@pytest.mark.parametrize("seconds_per_step", [1e-9, 1e-6, 0.01, 3.0])
+def test_chunks_cover_all_steps_once_and_none_but_the_first_is_long(entries, seconds_per_step, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(simulation, "time", SimpleNamespace(monotonic=lambda: now))
+    covered, taken = [0], []
+    for begin, end in simulation.chunks(0, 10**6, entries):
+        assert begin == covered[-1] < end <= 10**6
+        covered.append(end)
+        taken.append((end - begin) * seconds_per_step)
+        now += taken[-1]
+        if len(covered) > 100:
+            break
+    assert covered[-1] == 10**6 or len(covered) > 100
+    # a single step may take longer; the first chunk is as long as said if an entry takes no more than is assumed
+    limit = max(simulation.CHUNK_SECONDS, seconds_per_step) * (1.0 + 1e-9)
+    assert max(taken[1:], default=0.0) <= limit
+    assert taken[0] <= limit or seconds_per_step > entries * simulation.ENTRY_SECONDS
+
+
+@pytest.mark.parametrize("run", ["ctd", "centralized", "ergodic_averages"])
+def test_an_interrupt_between_two_chunks_ends_a_run_that_saves_nothing(run, monkeypatch):
+    """Python raises KeyboardInterrupt when a kernel returns: nothing is to catch it, and no chunk is to follow."""
+    in_chunks(monkeypatch, 10)
+    calls = []
+
+    def interrupted(name):
+        kernel = getattr(kernels, name)
+
+        def call(*arguments):
+            kernel(*arguments)
+            calls.append(name)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(kernels, name, call)
+
+    interrupted("average" if run == "ergodic_averages" else "learn")
+    rng, policy, entropy = np.random.default_rng(0), PLANTED.planted.policy, Entropy(0.3)
+    runs = {
+        "ctd": lambda: learning.ctd(PLANTED, policy, 9, entropy, 100, 1, 2.0, 4.0, rng),
+        "centralized": lambda: learning.centralized(PLANTED, 9, entropy, Schedule(3, 100, 1, 1.0, 2.0, 4.0), rng),
+        "ergodic_averages": lambda: simulation.ergodic_averages(
+            PLANTED, policy, 9, 100, rng, 50, PLANTED.planted.mean_field
+        ),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        runs[run]()
+    assert len(calls) == 2
+
+
+@pytest.mark.usefixtures("thousands")
 def test_td_learning_saves_only_what_is_not_finished():
     saved = []
     learning.ctd(

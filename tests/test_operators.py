@@ -160,15 +160,18 @@ def test_recurrent_classes_are_the_closed_components_of_the_chain():
     [
         (lambda policy: policy[:, :2], r"shape \(4, 2\), expected shape \(4, 3\)"),
         (lambda policy: policy[0], r"shape \(3,\), expected shape \(4, 3\)"),
-        (lambda policy: 2 * policy, "expected rows of probabilities that sum to 1"),
-        (lambda policy: policy + np.array([0.9, -0.9, 0.0]), "expected rows of probabilities"),
-        (lambda policy: policy * np.nan, "expected rows of probabilities"),
+        (lambda policy: 2 * policy, "row 0: got the sum 2.0, off by 1, expected rows of probabilities that sum to 1"),
+        (
+            lambda policy: policy + np.array([0.9, -0.9, 0.0]),
+            "row 0, entry 1: got -0.67.*expected rows of probabilities",
+        ),
+        (lambda policy: policy * np.nan, "row 0, entry 0: got nan, expected rows of probabilities"),
     ],
     ids=["too few actions", "one row", "not normalized", "negative", "NaN"],
 )
 def test_an_array_that_is_no_policy_of_the_game_is_refused(change, message):
     game = family_game("affine")
-    with pytest.raises(InputError, match="policy: got .*" + message):
+    with pytest.raises(InputError, match="stable_population: policy: .*" + message):
         operators.stable_population(game, change(random_policy(game, 0)))
 
 

@@ -439,6 +439,20 @@ def test_a_sparse_game_moves_bitwise_like_its_dense_copy():
         np.testing.assert_array_equal(runs[0].transition_features, other.transition_features)
 
 
+@pytest.mark.parametrize("n_agents", [5, 10**6])
+def test_the_length_of_chunks_has_no_influence_on_averages(n_agents, monkeypatch):
+    game = family_game("crowd_averse")
+    policy, centre = random_policy(game, 0), np.full(game.n_states, 1 / game.n_states)
+
+    def run():
+        return simulation.ergodic_averages(game, policy, n_agents, 60, np.random.default_rng(0), 10, centre)
+
+    whole = run()
+    monkeypatch.setattr(simulation, "CHUNK_SECONDS", 0.0)  # one step at a time
+    for name, value in vars(run()).items():
+        np.testing.assert_array_equal(value, getattr(whole, name), err_msg=name)
+
+
 def test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states():
     size = 2000
     game = games.make(

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg import agent_kernels, operators
+from pma_mfg import agent_kernels, operators, regularizers
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
-from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
+from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import check_n_agents
 
-#: Steps of agents that are run before Python looks at the clock again: some tenths of a second.
+#: Steps of agents, and entries of the tables read, in one call of a kernel: some tenths of a second, after which Python
+#: sees Ctrl-C.
 CHUNK = 2**25
 #: Agents whose policies are expanded at a time.
 SLICE = 2**15
@@ -75,6 +77,7 @@ class Agents:
         return cls(**{field.name: arrays[field.name].copy() for field in fields(cls)})
 
 
+@accepts(start="policies")
 def initial_agents(
     game: Game,
     n_agents: int,
@@ -108,7 +111,7 @@ def initial_agents(
     n_agents, shape = check_n_agents(n_agents), (game.n_states, game.n_actions)
     if game.n_states * game.n_actions > MOST_PAIRS:
         raise InputError("agents", "game", Description(f"{shape[0]} x {shape[1]} pairs"), f"at most {MOST_PAIRS} pairs")
-    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
+    policy = operators.uniform_policy(game) if start is None else start
     if policy.shape not in (shape, (n_agents, *shape)):
         raise InputError("agents", "start", Description(f"shape {policy.shape}"), f"shape {shape}, or one per agent")
     n_blocks = -(-n_agents // agent_kernels.BLOCK)
@@ -141,7 +144,7 @@ def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]
     tables = []
     for table in (game.transition(mean_field), game.reward(mean_field)):
         features = np.zeros((0, game.n_states)), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
-        tables += [np.ascontiguousarray(table), np.zeros((0, *table.shape)), features]
+        tables += [contiguous(table), np.zeros((0, *table.shape)), features]
     return tuple(tables)
 
 
@@ -149,11 +152,8 @@ def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
     """Return a game in the form that `agent_kernels` take: P0, P_k, their features, and the same of the reward."""
     game = game.dense("agents")
 
-    def contiguous(array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(array, dtype=float)
-
     def features(of: Features) -> tuple[np.ndarray, ...]:
-        codes = np.ascontiguousarray(of.links, dtype=np.int64)
+        codes = contiguous(of.links, np.int64)
         return contiguous(of.weights), contiguous(of.offsets), codes, contiguous(of.parameters)
 
     transition = contiguous(game.base_transition), contiguous(game.transition_terms), features(game.transition_features)
@@ -252,7 +252,7 @@ def finish_epoch(
     unused = np.zeros((n_states * game.n_actions, n_states), dtype=np.uint64), np.zeros(n_states, dtype=np.int64)
     learners = (agents.q, agents.values)
     refused = np.zeros((n_agents, n_states), dtype=bool)
-    compiled = isinstance(regularizer, Entropy | Quadratic)
+    known = regularizers.kind(regularizer)
     lowest = -np.inf if floor is None else floor
 
     def work(thread: int) -> None:
@@ -270,12 +270,13 @@ def finish_epoch(
                 unused[1],
             )
         first, last = (min(int(block) * agent_kernels.BLOCK, n_agents) for block in blocks)
-        if compiled:
-            kind = 0 if isinstance(regularizer, Entropy) else 1
-            strength = float(regularizer.strength)
-            agent_kernels.renew(
-                first, last, kind, agents.thresholds, learners, strength, float(step_size), lowest, refused
-            )
+        if known is not None:
+            code, strength = 0 if known == "entropy" else 1, float(regularizer.strength)
+            for low in range(first, last, SLICE):
+                high = min(low + SLICE, last)
+                agent_kernels.renew(
+                    low, high, code, agents.thresholds, learners, strength, float(step_size), lowest, refused
+                )
         else:
             refused[first:last] = True
 
@@ -289,7 +290,7 @@ def finish_epoch(
         i, s = np.nonzero(refused[first : first + SLICE])
         if len(i):
             policies = agents.policies(first, first + SLICE)[i, s]
-            u = regularizer.proximal_step(agents.q[first + i, s], policies, step_size, floor)
+            u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size, floor)
             agents.thresholds[first + i, s] = _cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0
@@ -313,7 +314,10 @@ def independent(
         agents = initial_agents(game, n_agents, regularizer, rng, start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
-    chunk = max(1, CHUNK // len(agents.states))
+    entries = game.n_states * agents.reward.size
+    if not isinstance(game, FunctionGame):
+        entries *= 1 + len(game.transition_features.links)
+    chunk = max(1, CHUNK // (len(agents.states) + entries))
     while agents.progress[0] < schedule.n_epochs:
         if agents.progress[1] == 0:
             agents.q[:] = schedule.start

@@ -21,10 +21,11 @@ import pandas as pd
 from scipy.special import softmax
 
 from pma_mfg import baseline_kernels, equilibrium, kernels, learning, lipschitz, operators, schedules, seeds, statistics
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
-from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation import check_n_agents, initial_population
+from pma_mfg.regularizers import Entropy, kind
+from pma_mfg.simulation import CHUNK_SECONDS, ENTRY_SECONDS, check_n_agents, initial_population
 
 SOURCE = "baselines"
 #: Steps that simulated agents take towards the stable population of a policy; averaged over the second half.
@@ -40,6 +41,7 @@ Setting = Mapping[str, float]
 # ---------------------------------------------------------------------------------------------------- the simulator
 
 
+@accepts(transition="table", reward="table", policy="table")
 def sampled_q(
     transition: Table,
     reward: np.ndarray,
@@ -73,13 +75,14 @@ def sampled_q(
     -------
     ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     size, n_actions = reward.shape
     rows = transition.reshape(size * n_actions, size)
     pairs, successors = np.nonzero(rows)
     starts = np.searchsorted(pairs, np.arange(size * n_actions + 1))
     totals = np.cumsum(rows[pairs, successors])
     cumulative = totals - np.concatenate([[0.0], totals])[starts[pairs]]
-    followed = np.zeros((0, n_actions)) if policy is None else np.ascontiguousarray(policy)
+    followed = np.zeros((0, n_actions)) if policy is None else contiguous(policy)
     entropy = np.zeros(size) if policy is None else regularizer.value(policy)
     q = np.full((size, n_actions), float(start))
     most = max(1, CHUNK // q.size)
@@ -89,7 +92,7 @@ def sampled_q(
             starts.astype(np.int64),
             successors.astype(np.int64),
             cumulative,
-            np.ascontiguousarray(reward).ravel(),
+            contiguous(reward).ravel(),
             float(discount),
             followed,
             entropy,
@@ -101,6 +104,12 @@ def sampled_q(
     return q
 
 
+def _check_entropy(regularizer: Entropy) -> None:
+    if kind(regularizer) != "entropy":
+        raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
+
+
+@accepts(inner=True)
 def moved(
     game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -111,6 +120,7 @@ def moved(
     return np.asarray(_multinomial(n_agents, operators.population_update(game, mean_field, policy), rng) / n_agents)
 
 
+@accepts(inner=True)
 def settled(
     game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -366,6 +376,7 @@ def online_mirror_descent(
     samples : int
     policy : ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
     logits, mean_field, samples = np.zeros(game.base_reward.shape), _flat(game), 0
     for length in _lengths(first, growth):
@@ -418,15 +429,19 @@ def two_timescale(
     samples : int
     policy : ndarray, shape (S, A)
     """
+    _check_entropy(regularizer)
     tables, mean_field, samples = _dense_tables(game), _flat(game), 0
     q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
+    # few enough transitions for one call of the kernel that Python soon sees Ctrl-C
+    read = game.n_states * (2 + len(game.transition_features.links))
+    most = max(1, min(CHUNK // 2, int(CHUNK_SECONDS / (ENTRY_SECONDS * read))))
     for length in _lengths(first, growth):
         target = samples + length * q.size
         if target > budget:
             return
         while samples < target:
-            uniforms = rng.random((min(CHUNK // 2, target - samples), 2))
+            uniforms = rng.random((min(most, target - samples), 2))
             baseline_kernels.two_timescale(
                 uniforms,
                 tables,
@@ -451,16 +466,16 @@ def _dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
     pairs, size = game.base_reward.size, game.n_states
 
     def features(of: Any) -> tuple[np.ndarray, ...]:
-        floats = (np.ascontiguousarray(array, dtype=float) for array in (of.weights, of.offsets, of.parameters))
+        floats = (contiguous(array) for array in (of.weights, of.offsets, of.parameters))
         weights, offsets, parameters = floats
-        return weights, offsets, of.links.astype(np.int64), parameters
+        return weights, offsets, contiguous(of.links, np.int64), parameters
 
     return (
-        np.ascontiguousarray(game.base_transition.reshape(pairs, size), dtype=float),
-        np.ascontiguousarray(game.transition_terms.reshape(-1, pairs, size), dtype=float),
+        contiguous(game.base_transition.reshape(pairs, size)),
+        contiguous(game.transition_terms.reshape(-1, pairs, size)),
         features(game.transition_features),
-        np.ascontiguousarray(game.base_reward.ravel(), dtype=float),
-        np.ascontiguousarray(game.reward_terms.reshape(-1, pairs), dtype=float),
+        contiguous(game.base_reward.ravel()),
+        contiguous(game.reward_terms.reshape(-1, pairs)),
         features(game.reward_features),
     )
 
@@ -634,8 +649,7 @@ def compare(
     InputError
         For another regularizer, or a setting out of range.
     """
-    if not isinstance(regularizer, Entropy):
-        raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
+    _check_entropy(regularizer)
     check_n_agents(n_agents)
     if min(budget, pilot_budget) < 100:
         raise InputError(SOURCE, "budget", min(budget, pilot_budget), "an integer >= 100")

@@ -17,9 +17,11 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from pma_mfg import lipschitz, operators
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
 from pma_mfg.games.model import Features, MeanFieldGame
 from pma_mfg.lipschitz import Rows
-from pma_mfg.regularizers import Entropy, Mirror, Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer, kind
 from pma_mfg.solvers import EPSILON
 
 #: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
@@ -214,6 +216,8 @@ def _described(
     drift = lipschitz.steepness(facts.rows, vertices).max(axis=1)
 
     def spread(floor: np.ndarray | None) -> np.ndarray:
+        if not np.isfinite(value_span):  # h is not bounded below on the set
+            return np.full((states * actions,) * 2, np.inf)
         transitions = (lipschitz.transition_rows(game, floor), 0.5 * discount * value_span)
         return _row_spread([(lipschitz.reward_rows(game, floor), 1.0), transitions], vertices)
 
@@ -222,7 +226,7 @@ def _described(
         most=most,
         difference=difference,
         q_span=q_span,
-        gap=q_span + _gradient_spans(regularizer, least, most, difference, q_span, mirror),
+        gap=q_span + _gradient_spans(regularizer, least, most, difference, q_span, mirror, actions),
         least_mean_field=floor,
         value_span=value_span,
         steering=facts.steering,
@@ -265,7 +269,9 @@ def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor:
     lowest = min(_lowest(regularizer, *entry, game.n_actions) for entry in zip(*bounds, strict=True))
     reward_span = float(distances(lipschitz.reward_rows(game, least)).max())
     value_span = (reward_span + highest - lowest) / (1.0 - game.discount * delta)
-    q_span = (choice + 0.5 * game.discount * steering * value_span) * _outward(game.discount)
+    # nothing is steered where no action differs from another, however much values do
+    steered = np.multiply(0.5 * game.discount * steering, value_span, out=np.zeros(game.n_states), where=steering > 0.0)
+    q_span = (choice + steered) * _outward(game.discount)
     return _Facts(q_span, value_span, steering, delta, rows, apart, vertices)
 
 
@@ -284,7 +290,11 @@ def _first_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) ->
     c = lipschitz.constants(game)
     optimal = c.L_s / (1.0 - 0.5 * game.discount * c.K_s)  # Proposition 2.3
     whole = _facts(game, regularizer, everything, np.zeros(states))
-    choice = whole.q_span - 0.5 * game.discount * whole.steering * whole.value_span
+    if np.isfinite(whole.value_span):
+        choice = whole.q_span - 0.5 * game.discount * whole.steering * whole.value_span
+    else:  # h is not bounded below on the simplex
+        apart = lipschitz.row_distances(lipschitz.reward_rows(game), np.eye(states))
+        choice = _within_states(apart, game.n_actions)
     q_span = (choice + 0.5 * game.discount * whole.steering * optimal) * (1.0 + OUTWARD)
     for _ in range(REFINEMENTS):
         bounds, floor = _policy_set(q_span, regularizer, game.n_actions, mirror), np.zeros(states)
@@ -309,11 +319,11 @@ def _least_row_entries(rows: Rows, vertices: np.ndarray) -> np.ndarray:
 
 def _policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, mirror: Mirror) -> Bounds:
     """Return least, most and difference of a set that a step with sp_a(q(s)) <= q_span(s) keeps, each (S,)."""
-    relative = q_span / regularizer.strength
+    relative = q_span / regularizer.rho
     if n_actions == 1:
         return np.ones_like(relative), np.ones_like(relative), np.zeros_like(relative)
     others = n_actions - 1
-    if not isinstance(regularizer, Entropy):
+    if kind(regularizer) != "entropy":
         if mirror == "kl":  # no set is known that this step keeps
             return np.zeros_like(relative), np.ones_like(relative), np.ones_like(relative)
         difference = np.minimum(1.0, relative)
@@ -372,6 +382,20 @@ def _lowest(regularizer: Regularizer, least: float, most: float, difference: flo
     return max(by_entries, by_difference)
 
 
+def _gradient_spans_above(
+    regularizer: Regularizer, least: np.ndarray, most: np.ndarray, difference: np.ndarray, n_actions: int
+) -> np.ndarray:
+    """Return a bound on sp(grad h(pi(s))) for any regularizer: its own on {h >= the least value in the set}."""
+    highest = float(regularizer.value(np.full(n_actions, 1.0 / n_actions)))
+    spans = np.full(len(least), np.inf)
+    for s, entry in enumerate(zip(least, most, difference, strict=True)):
+        lowest = _lowest(regularizer, *entry, n_actions)
+        gap = max(0.0, highest - lowest) + 4.0 * EPSILON * (abs(highest) + abs(lowest))  # rounding of both values
+        if np.isfinite(gap):
+            spans[s] = regularizer.gradient_span(n_actions, gap)
+    return spans
+
+
 def _gradient_spans(
     regularizer: Regularizer,
     least: np.ndarray,
@@ -379,10 +403,13 @@ def _gradient_spans(
     difference: np.ndarray,
     q_span: np.ndarray,
     mirror: Mirror,
+    n_actions: int,
 ) -> np.ndarray:
     """Return a bound on sp(grad h(pi(s))) over the set, shape (S,)."""
-    if not isinstance(regularizer, Entropy):
+    if (known := kind(regularizer)) == "quadratic":
         return np.asarray(regularizer.strength * np.minimum(difference, most - least))
+    if known is None:
+        return _gradient_spans_above(regularizer, least, most, difference, n_actions)
     if mirror == "kl":
         return q_span
     with np.errstate(divide="ignore"):
@@ -399,7 +426,7 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     ----------
     game : MeanFieldGame
     regularizer : Regularizer
-        The entropy. The quadratic keeps nothing positive unless G < rho / (A - 1).
+        The entropy. Others are known to keep something positive only if G < rho / (A - 1).
     step_size : float
         eta > 0, of the Euclidean mirror map.
 
@@ -410,7 +437,7 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     """
     q_range = np.array([lipschitz.q_range(game, regularizer)])
     by_set = float(_policy_set(q_range, regularizer, game.n_actions, "euclidean")[0][0])
-    if not isinstance(regularizer, Entropy):
+    if kind(regularizer) != "entropy":
         return by_set
     log_ratio = (float(q_range[0]) + 1.0 / step_size) / regularizer.strength
     return max(by_set, float(expit(-log_ratio - np.log(max(game.n_actions - 1, 1)))))
@@ -432,7 +459,7 @@ def certificate(
     step_size : float
         eta > 0, or infinity for the best-response step.
     mirror : {"euclidean", "kl"}
-        No certificate is known for the quadratic regularizer with the KL mirror map.
+        With the KL mirror map a certificate is known for the entropy only.
     found : InvariantSet, optional
         Of this game, regularizer and mirror map, if it is at hand: it is the same for every step size.
 
@@ -483,7 +510,15 @@ def noisy_contraction(
     -------
     L, start, noise : float
         L is infinite if nothing is certified.
+
+    Raises
+    ------
+    InputError
+        For another regularizer.
     """
+    if kind(regularizer) != "entropy":
+        allowed = "the entropy: for others nothing is proved of noise"
+        raise InputError("certificates.noisy_contraction", "regularizer", regularizer, allowed)
     found, actions = noisy.policies, game.n_actions
     if actions == 1:
         return 0.0, 0.0, 0.0  # there is one policy
@@ -522,8 +557,8 @@ def _steps(
     found: InvariantSet, regularizer: Regularizer, step_size: float, mirror: Mirror, n_actions: int
 ) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """Return, per norm, the bound on the distance after a step from the one before and from sp_a of the change of q."""
-    tau = regularizer.strength
-    entropy = isinstance(regularizer, Entropy)
+    tau = regularizer.rho
+    entropy = kind(regularizer) == "entropy"
     inverse = 0.0 if step_size == np.inf else 1.0 / step_size
     curvature = tau * np.maximum(2.0, 1.0 / found.most) if entropy else np.full(len(found.most), tau)
 
@@ -601,6 +636,7 @@ def _within_states(matrix: np.ndarray, n_actions: int) -> np.ndarray:
     return np.asarray(blocks.max(axis=(1, 2)))
 
 
+@accepts()
 def attraction(
     game: MeanFieldGame,
     regularizer: Regularizer,
@@ -635,7 +671,7 @@ def attraction(
     game = game.dense("certificates")
     rates = np.full(len(step_sizes), np.inf)
     found = invariant_set(game, regularizer, mirror) if found is None else found
-    if not found.L_pop < 1.0:
+    if not found.L_pop < 1.0 or (kind(regularizer) is None and not np.isfinite(found.gap).all()):
         return rates
     if game.n_actions == 1:
         return np.zeros_like(rates)
@@ -690,7 +726,7 @@ def _comparison(
 
     The first bound knows that no distance is larger than the set; the second grows at least in proportion.
     """
-    tau, actions = regularizer.strength, game.n_actions
+    tau, actions = regularizer.rho, game.n_actions
     mean_field = operators.stable_population(game, equilibrium)
     value = operators.state_values(game, equilibrium, mean_field, regularizer)
     q = operators.q_values(game, equilibrium, mean_field, regularizer)
@@ -716,20 +752,23 @@ def _comparison(
         return _q_change(game, found, q_population, gain_population, population, float(loss.max()))
 
     farthest = _farthest(found, equilibrium)
-    entropy = isinstance(regularizer, Entropy)
+    known = kind(regularizer)
     # the span of grad h at the equilibrium, even where a probability underflows; and what of it q does not balance
     slopes = np.ptp(q, axis=1)
-    unbalanced = np.ptp(q + regularizer.gradient(equilibrium), axis=1) if not entropy else np.zeros(len(q))
+    unbalanced = np.ptp(q + regularizer.gradient(equilibrium), axis=1) if known == "quadratic" else np.zeros(len(q))
+    # h is concave: the loss is at most <pi* - pi, q* + grad h(pi)>
+    spans = found.gap - found.q_span + slopes
 
     def in_space(distance: np.ndarray, to_l1: float, to_l2: float, cap: bool) -> np.ndarray:
         radius = np.minimum(to_l1 * distance, farthest) if cap else to_l1 * distance
         squared = (to_l2 * distance) ** 2
-        if entropy:  # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
-            spans = found.gap - found.q_span + slopes
+        if known == "entropy":  # tau KL(pi, pi*): by the span of its gradient, or by the chi-square distance
             with np.errstate(divide="ignore", over="ignore"):  # infinite where a probability underflows
                 loss = np.minimum(0.5 * radius * spans, tau * squared / equilibrium.min(axis=1))
-        else:
+        elif known == "quadratic":
             loss = 0.5 * radius * unbalanced + 0.5 * tau * squared
+        else:
+            loss = 0.5 * radius * spans
         return change(radius, loss)
 
     def in_logarithms(distance: np.ndarray, cap: bool) -> np.ndarray:

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import certificates, equilibrium, lipschitz, operators, regularizers, search, seeds
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import FunctionGame, Game, with_features
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Entropy, Mirror, Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
 from pma_mfg.search import Inside, Point
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
@@ -81,7 +82,8 @@ def operator_ratios(
     c = lipschitz.constants(game)
     floor = lipschitz.policy_floor(game, regularizer)
     # of functions nothing is certified
-    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in MIRRORS}
+    mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
+    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in mirrors}
     rows: list[tuple[object, ...]] = []
 
     def examine(
@@ -287,7 +289,7 @@ def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirr
 
 
 def _in_set(bounds: certificates.InvariantSet, regularizer: Regularizer, mirror: Mirror) -> Inside:
-    within_logarithms = mirror == "kl" and isinstance(regularizer, Entropy)
+    within_logarithms = mirror == "kl" and regularizers.kind(regularizer) == "entropy"
 
     def inside(rows: np.ndarray) -> np.ndarray:
         low, high = rows.min(axis=1), rows.max(axis=1)
@@ -319,6 +321,7 @@ def random_policy(game: Game, rng: np.random.Generator, inside: Inside = search.
     return search.drawn_in(operators.uniform_policy(game), policy, inside)
 
 
+@accepts()
 def pma_convergence(
     game: Game,
     regularizer: Regularizer,
@@ -397,6 +400,7 @@ def pma_convergence(
     )
 
 
+@accepts()
 def certified_convergence(
     game: Game,
     regularizer: Regularizer,
@@ -468,6 +472,7 @@ def _fitted_rate(distances: np.ndarray) -> float:
 # ----------------------------------------------------------------------------------------- the plane of (strength, eta)
 
 
+@accepts()
 def spectral_radii(
     game: Game,
     policy: np.ndarray,

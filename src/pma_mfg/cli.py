@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ EXAMPLES = """examples:
 
 GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
 exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
+REGULARIZER = "entropy (the default), quadratic, or FILE.py:CLASS, a class of your own in a file (which is run)"
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 
@@ -236,7 +238,7 @@ def _links(features: Any) -> str:
 
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Return what `validate` tells of a sound game, ready for JSON."""
-    from pma_mfg import checks, equilibrium, lipschitz, regularizers
+    from pma_mfg import checks, equilibrium, lipschitz
 
     report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
     report |= {"discount": game.discount, "constants": {}, "assumptions": [], "equilibrium": None}
@@ -247,8 +249,8 @@ def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     lowest, highest = lipschitz.reward_range(game)
     # a tenth of what is at stake in one step
     strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
-    regularizer = regularizers.make(options.regularizer, strength)
-    table = checks.assumptions(game, regularizer, _name(options), 1.0 / strength).set_index("quantity")
+    regularizer = _load_regularizer(options.regularizer, strength)
+    table = checks.assumptions(game, regularizer, _name(options), 1.0 / regularizer.rho).set_index("quantity")
     for name, value, kind in zip(table.index, table["value"], table["kind"], strict=True):
         report["constants"][name] = {"value": value if value < float("inf") else None, "kind": kind}
     report["assumptions"] = checks.assumptions_in_words(table)
@@ -278,10 +280,10 @@ def _print_json(content: dict[str, Any]) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from pma_mfg import equilibrium, regularizers, storage
+    from pma_mfg import equilibrium, storage
 
     game = _load_game(options.game)
-    regularizer = regularizers.make(options.regularizer, options.strength)
+    regularizer = _load_regularizer(options.regularizer, options.strength)
     found = equilibrium.solve(game, regularizer)
     if options.out:
         equilibrium.save(found, regularizer, options.out)
@@ -874,15 +876,26 @@ def _load_game(name: str) -> Any:
     return games.load(name)
 
 
+def _load_regularizer(name: str, strength: float) -> Any:
+    """Return a regularizer by its name or of a file, which is run; what it prints goes to stderr."""
+    from contextlib import redirect_stdout
+
+    from pma_mfg import regularizers
+
+    _tell_of_code(name.rpartition(":")[0])
+    with redirect_stdout(sys.stderr):
+        return regularizers.load(name, strength)
+
+
 def _tell_of_code(name: str) -> None:
-    """Log that the file of a game is about to be run, if it is Python."""
+    """Log that a file is about to be run, if it is Python."""
     if Path(name).suffix == ".py":
         log.info("running %s, which is Python code and may do anything", one_line(name))
 
 
 def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
     """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file."""
-    from pma_mfg import equilibrium, regularizers
+    from pma_mfg import equilibrium
     from pma_mfg.games import functions
 
     game = _load_game(options.game)
@@ -892,8 +905,11 @@ def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -
         given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
         raise InputError("pma-mfg", "equilibrium", Description(given), "an equilibrium's file, or --strength")
     if options.equilibrium is not None:
-        return game, *equilibrium.load(options.equilibrium, game)
-    regularizer = regularizers.make(options.regularizer, options.strength)
+        recorded, strength = equilibrium.recorded_regularizer(options.equilibrium)
+        name = options.regularizer if ":" in options.regularizer else recorded  # the file may have been moved
+        own = _load_regularizer(name, strength) if ":" in name else None
+        return game, *equilibrium.load(options.equilibrium, game, own)
+    regularizer = _load_regularizer(options.regularizer, options.strength)
     return game, equilibrium.solve(game, regularizer), regularizer
 
 
@@ -928,6 +944,8 @@ def _checkpoint(options: argparse.Namespace) -> Any:
         for name in ("game", "equilibrium")
         if key[name] is not None and Path(key[name]).exists()  # not so for a family's name
     }
+    if (source := Path(options.regularizer.rpartition(":")[0])).is_file():
+        files["regularizer_file"] = hashlib.sha256(source.read_bytes()).hexdigest()
     return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
 
@@ -981,7 +999,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     def add_regularizer(to: argparse.ArgumentParser, required: bool = False) -> None:
-        to.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy", help="default entropy")
+        to.add_argument("--regularizer", type=_regularizer_name, default="entropy", metavar="NAME", help=REGULARIZER)
         to.add_argument("--strength", type=_positive, required=required, help="weight of the regularizer, > 0")
 
     def add_json(to: argparse.ArgumentParser) -> None:
@@ -1008,7 +1026,7 @@ def _parser() -> argparse.ArgumentParser:
 
     validate = command("validate", _validate, "say what is wrong with a game, or what the theory knows of it")
     validate.add_argument("game", help="a game's .npz file, or a Python file with its functions (which is run)")
-    validate.add_argument("--regularizer", choices=["entropy", "quadratic"], default="entropy")
+    validate.add_argument("--regularizer", type=_regularizer_name, default="entropy", metavar="NAME", help=REGULARIZER)
     validate.add_argument("--strength", type=_positive, help="of the regularizer (default: 0.1 of the rewards' range)")
     validate.add_argument("--name", help=argparse.SUPPRESS)
     validate.add_argument("--json", action="store_true", help="print the same as JSON")
@@ -1307,6 +1325,12 @@ def _value(text: str) -> bool | int | float | str:
             return kind(text)
         except ValueError:
             continue
+    return text
+
+
+def _regularizer_name(text: str) -> str:
+    if text not in ("entropy", "quadratic") and not re.fullmatch(r".+\.py:\w+", text):
+        raise argparse.ArgumentTypeError(f"got {text[:80]!r}, expected entropy, quadratic or FILE.py:CLASS")
     return text
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from pma_mfg import equilibrium, lipschitz, operators, regularizers, seeds
+from pma_mfg.arrays import accepts
 from pma_mfg.checks import random_policy
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
@@ -47,6 +48,7 @@ PERTURBATION, DEPARTURE = 1e-3, 10.0
 # ---------------------------------------------------------------------------------------------------- iterations
 
 
+@accepts(start="policy")
 def pma(
     game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float, mirror: Mirror = "euclidean"
 ) -> Orbit:
@@ -57,6 +59,7 @@ def pma(
         policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
 
 
+@accepts(start="policy")
 def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
     """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1)."""
     policy = start
@@ -68,6 +71,7 @@ def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarra
         policy = softmax(np.log(positive) + step_size * (q + regularizer.gradient(positive)), axis=1)
 
 
+@accepts(start="policy")
 def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> Orbit:
     """Yield the averaged policies of fictitious play, equations (13.2) and (13.3).
 
@@ -87,6 +91,7 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
         flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
 
 
+@accepts(start="policy")
 def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
     """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
 
@@ -109,6 +114,7 @@ def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarr
     raise InputError("dynamics.iteration", "method", method, f"one of {', '.join(METHODS)}")
 
 
+@accepts()
 def step_size(
     method: str, game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0
 ) -> tuple[float, float]:
@@ -149,7 +155,7 @@ def step_size(
 
     best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
     if method == "online_mirror_descent":
-        same = isinstance(regularizer, regularizers.Entropy)
+        same = regularizers.kind(regularizer) == "entropy"
         return best / (1.0 + best * regularizer.rho), radius(best) if same else np.nan
     return share * best, radius(share * best)
 
@@ -239,6 +245,7 @@ def two_digits(iteration: int) -> bool:
     return iteration <= 100 or iteration % 10 ** (len(str(iteration)) - 2) == 0
 
 
+@accepts(reference="policy")
 def run(
     orbit: Orbit,
     game: Game,
@@ -301,6 +308,7 @@ def start_policy(game: Game, name: str, start: int, seed: int) -> np.ndarray:
 SHOWN = 60
 
 
+@accepts(reference="policy")
 def compare(
     game: Game,
     regularizer: Regularizer,
@@ -439,11 +447,10 @@ def damping(
         Columns game, strength, method, part, iteration, state, mean_field: where best response ends from the first
         start (part "tail"), and the equilibrium.
     """
-    kind = type(regularizer).__name__.lower()
     rows, attractors = [], []
     policy: np.ndarray | None = None
     for strength in sorted(strengths, reverse=True):
-        h = regularizers.make(kind, strength)
+        h = regularizers.with_strength(regularizer, strength)
         try:
             policy = equilibrium.solve(game, h, policy).policy
         except ConvergenceError:
@@ -473,6 +480,7 @@ def damping(
     return pd.DataFrame(rows), pd.concat(attractors, ignore_index=True)[order]
 
 
+@accepts(reference="policy")
 def basins(
     game: Game,
     regularizer: Regularizer,

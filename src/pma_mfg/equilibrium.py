@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import lipschitz, operators, regularizers, solvers
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Table
@@ -78,6 +79,7 @@ class Equilibrium:
     warnings: list[str] = field(default_factory=list)
 
 
+@accepts(start="policy")
 def solve(
     game: Game,
     regularizer: Regularizer,
@@ -122,7 +124,7 @@ def solve(
     True
     """
     measure = 1.0 / regularizer.rho
-    policy = operators.uniform_policy(game) if start is None else np.asarray(start, dtype=float)
+    policy = operators.uniform_policy(game) if start is None else start
     q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
     rounding = _rounding(q, regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
@@ -174,9 +176,11 @@ def _continued(game: Game, regularizer: Regularizer) -> np.ndarray | None:
     """
     policy = operators.uniform_policy(game)
     q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
-    strength, factor = max(2.0 * float(np.ptp(q, axis=1).max()), 2.0 * regularizer.strength), 0.5
+    # a strength at which policies are nearly uniform: rho exceeds what values differ by
+    per_rho = regularizer.strength / regularizer.rho
+    strength, factor = max(2.0 * float(np.ptp(q, axis=1).max()) * per_rho, 2.0 * regularizer.strength), 0.5
     while strength > regularizer.strength:
-        lower = regularizers.make(type(regularizer).__name__.lower(), max(regularizer.strength, factor * strength))
+        lower = regularizers.with_strength(regularizer, max(regularizer.strength, factor * strength))
         try:
             candidate, residual = _newton(game, policy, 1.0 / lower.rho, lower, CONTINUATION_TOLERANCE, [])
         except ConvergenceError:  # no stable population on the way
@@ -237,6 +241,7 @@ def _krylov_step(
     return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
 
 
+@accepts()
 def from_population(
     game: Game, regularizer: Regularizer, mean_field: np.ndarray, max_iterations: int = 200
 ) -> Equilibrium:
@@ -264,7 +269,6 @@ def from_population(
     ConvergenceError
         If the residual ||Gamma_pop(mu, pi_mu) - mu||_1 stays above rounding.
     """
-    mean_field = np.asarray(mean_field, dtype=float)
     policy, updated, tolerance = _played(game, regularizer, mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
@@ -320,6 +324,7 @@ def _finished(
     )
 
 
+@accepts()
 def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Say which conditions of the theory a game with this policy lacks, in words (docs/theory.md, section 3.5).
 
@@ -377,6 +382,7 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
     return []
 
 
+@accepts()
 def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer) -> dict[str, float]:
     """Return every residual of a candidate equilibrium, by the names in `Equilibrium`.
 
@@ -408,6 +414,7 @@ def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularize
     }
 
 
+@accepts()
 def exploitability(
     game: Game, policy: np.ndarray, regularizer: Regularizer | None = None, mean_field: np.ndarray | None = None
 ) -> float:
@@ -451,6 +458,7 @@ def exploitability(
     return float(mean_field @ gain)
 
 
+@accepts(transition="table", reward="table")
 def best_response(
     transition: Table, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
 ) -> np.ndarray:
@@ -498,11 +506,19 @@ def best_response(
 def _gain(q: np.ndarray, policy: np.ndarray, regularizer: Regularizer) -> float:
     """Return by how much the best response to q improves on a policy at the next step, beyond rounding."""
     gain = regularizer.optimum(q) - (policy * q).sum(axis=1) - regularizer.value(policy)
-    return float(gain.max()) - 64.0 * EPSILON * (float(np.abs(q).max()) + regularizer.span(q.shape[1]))
+    return float(gain.max()) - 64.0 * EPSILON * (float(np.abs(q).max()) + _size(regularizer, policy))
+
+
+def _size(regularizer: Regularizer, policy: np.ndarray) -> float:
+    """Return the size of h next to which rounding counts: its span, or where that is infinite what it is here."""
+    span = regularizer.span(policy.shape[1])
+    return span if np.isfinite(span) else float(np.abs(regularizer.value(policy)).max())
 
 
 def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -> None:
-    """Write an equilibrium and the regularizer it belongs to as ``.npz``.
+    """Write an equilibrium and the name and strength of the regularizer it belongs to as ``.npz``.
+
+    Of a regularizer of the user's own the file holds no code: `load` is given it again.
 
     Parameters
     ----------
@@ -513,7 +529,7 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
     arrays = {name: getattr(equilibrium, name) for name in ("policy", "mean_field", "q")}
     arrays["history"] = np.asarray(equilibrium.history)
     metadata = {
-        "regularizer": type(regularizer).__name__.lower(),
+        "regularizer": regularizers.name_of(regularizer),
         "strength": regularizer.strength,
         "residuals": equilibrium.residuals,
         "iterations": equilibrium.iterations,
@@ -522,6 +538,7 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
     write_arrays(path, arrays, metadata)
 
 
+_WRITTEN = "an equilibrium written by `pma-mfg solve`"
 #: What the file of an equilibrium holds: entries of its metadata, and arrays with their shapes.
 _METADATA: dict[str, Any] = {"regularizer": str, "strength": float | int, "residuals": dict, "iterations": int}
 _SHAPES: dict[str, Callable[[Game], tuple[int, ...] | None]] = {
@@ -532,13 +549,27 @@ _SHAPES: dict[str, Callable[[Game], tuple[int, ...] | None]] = {
 }
 
 
-def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
+def recorded_regularizer(path: str | Path) -> tuple[str, float]:
+    """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file."""
+    _, metadata = read_arrays(path)
+    for name in ("regularizer", "strength"):
+        if name not in metadata:
+            raise InputError(str(path), name, Description("nothing"), _WRITTEN)
+        if not isinstance(metadata[name], _METADATA[name]):
+            raise InputError(str(path), f"metadata: {name}", metadata[name], _WRITTEN)
+    return metadata["regularizer"], float(metadata["strength"])
+
+
+def load(path: str | Path, game: Game, regularizer: Regularizer | None = None) -> tuple[Equilibrium, Regularizer]:
     """Read an equilibrium of `game` and its regularizer.
 
     Parameters
     ----------
     path : path-like
     game : Game
+    regularizer : Regularizer, optional
+        What the equilibrium belongs to, needed if it is neither the entropy nor the quadratic; that it does is checked
+        by the residuals.
 
     Returns
     -------
@@ -548,11 +579,12 @@ def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
     Raises
     ------
     InputError
-        If the file is damaged, or is not an equilibrium of this game (its residuals are computed afresh).
+        If the file is damaged, is not an equilibrium of this game (its residuals are computed afresh), or belongs to a
+        regularizer of the user's own that was not given.
     """
     source = str(path)
     arrays, metadata = read_arrays(path)
-    written = "an equilibrium written by `pma-mfg solve`"
+    written = _WRITTEN
     for name in (*_METADATA, *_SHAPES):
         if name not in metadata and name not in arrays:
             raise InputError(source, name, Description("nothing"), written)
@@ -564,17 +596,20 @@ def load(path: str | Path, game: Game) -> tuple[Equilibrium, Regularizer]:
         if array.dtype != np.float64 or (wanted is not None and array.shape != wanted) or not np.isfinite(array).all():
             shown = Description(f"shape {array.shape} of type {array.dtype}")
             raise InputError(source, name, shown, f"finite floats of 64 bits, shape {wanted or '(iterations,)'}")
-    try:
-        regularizer = regularizers.make(metadata["regularizer"], metadata["strength"])
-    except InputError as error:
-        raise InputError(source, f"metadata: {error.field}", error.value, error.allowed) from None
+    if regularizer is None:
+        try:
+            regularizer = regularizers.make(metadata["regularizer"], metadata["strength"])
+        except InputError as error:
+            allowed = f"{error.allowed}; one of your own is to be given: equilibrium.load(path, game, regularizer)"
+            allowed = error.allowed if error.field == "strength" else allowed
+            raise InputError(source, f"metadata: {error.field}", error.value, allowed) from None
     policy, mean_field = arrays["policy"], arrays["mean_field"]
     for name, rows in (("policy", policy), ("mean_field", mean_field)):
         if rows.min() < -LARGEST_RESIDUAL or np.abs(rows.sum(axis=-1) - 1.0).max() > LARGEST_RESIDUAL:
             raise InputError(source, name, Description("something else"), "probabilities that sum to 1")
     # those in units of rewards are small next to values, not to 1
     values = np.abs(operators.q_values(game, policy, mean_field, regularizer)).max()
-    units = dict.fromkeys(("bellman", "exploitability"), max(1.0, float(values), regularizer.span(game.n_actions)))
+    units = dict.fromkeys(("bellman", "exploitability"), max(1.0, float(values), _size(regularizer, policy)))
     again = residuals(game, policy, mean_field, regularizer)
     worst = max(abs(value) / units.get(name, 1.0) for name, value in again.items())
     if not worst <= LARGEST_RESIDUAL:

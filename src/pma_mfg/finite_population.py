@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import chdtri
 
 from pma_mfg import fluctuations, lattice, operators, solvers
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
 from pma_mfg.regularizers import Regularizer
@@ -81,6 +82,7 @@ def check_size(game: MeanFieldGame, n_agents: int) -> int:
     return n_agents
 
 
+@accepts()
 def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> StationaryCounts:
     """Return the stationary law of the counts of N agents who all hold a policy (docs/theory.md, section 9.6).
 
@@ -147,6 +149,7 @@ def _settled_law(
     return law, lost
 
 
+@accepts()
 def learning_limit(
     game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None
 ) -> np.ndarray:
@@ -183,12 +186,14 @@ def _limit_of(
     return operators.q_of_decision_process(*process, game.discount, policy, regularizer)
 
 
+@accepts()
 def deviation(game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts) -> float:
     """Return E ||mu_hat - mu_pi||_1 under a stationary law of the counts."""
     stable = operators.stable_population(game, policy)
     return float(law.probabilities @ np.abs(law.mean_fields - stable).sum(axis=1))
 
 
+@accepts(start="policy")
 def policy_limit(
     game: MeanFieldGame,
     n_agents: int,
@@ -236,6 +241,7 @@ def policy_limit(
     raise ConvergenceError("finite_population.policy_limit: no fixed point", history)
 
 
+@accepts()
 def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> MeanFieldGame:
     """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
 
@@ -259,6 +265,7 @@ def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regul
     return replace(game, base_reward=game.base_reward + bonus, planted=None)
 
 
+@accepts()
 def nash_gap(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None = None) -> float:
     """Return what one of N agents gains by leaving a policy that all others keep (docs/theory.md, section 9.8).
 

@@ -16,6 +16,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.special import erf
 
 from pma_mfg import equilibrium, operators, solvers
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
@@ -29,6 +30,7 @@ GRID_POINTS, GRID_WIDTH = 301, 8.0
 SOURCE = "fluctuations"
 
 
+@accepts()
 def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
     """Return Sigma, the limit of N Cov(mu_hat) in the stationary N-agent game, shape (S, S).
 
@@ -67,6 +69,7 @@ def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
 
+@accepts()
 def expected_deviation(game: Game, policy: np.ndarray) -> float:
     """Return the limit of sqrt(N) E ||mu_hat - mu_pi||_1 = sum_s sqrt(2 Sigma_ss / pi)."""
     variances = np.maximum(np.diag(stationary_covariance(game, policy)), 0.0)
@@ -96,6 +99,7 @@ def decision_process(
     return transition, reward
 
 
+@accepts()
 def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, for large N, shape (S, A).
 
@@ -187,6 +191,7 @@ def _settled_q(
     raise ConvergenceError("fluctuations: the averaged population does not settle", history)
 
 
+@accepts()
 def measured_q(
     game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, averages: ErgodicAverages
 ) -> np.ndarray:
@@ -232,6 +237,7 @@ def measured_q(
     return _settled_q(game, policy, regularizer, centre, conditional_tables)
 
 
+@accepts()
 def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
     """Return c, the limit of N (q_N - q) where all features are smooth, shape (S, A) (docs/theory.md, section 9.5).
 
@@ -277,6 +283,7 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
 
 
+@accepts()
 def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     """Return the limit of sqrt(N) (q_N - q), shape (S, A): zero without kinks at mu_pi (docs/theory.md, section 9.5).
 
@@ -305,6 +312,7 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
 
 
+@accepts()
 def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
     """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory.md, 9.8).
 
@@ -352,6 +360,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
 
 
+@accepts()
 def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> float:
     """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory.md, section 9.8).
 
@@ -410,6 +419,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
     return float(weights @ gain)
 
 
+@accepts(start="policy")
 def large_population_policy(
     game: Game,
     n_agents: int,

@@ -17,10 +17,13 @@ import numpy as np
 from numba import types
 from scipy import fft
 
+from pma_mfg.arrays import contiguous
 from pma_mfg.compilation import kernel_cache
 
 #: Mass of a row that may lie outside its window, per coordinate.
 WINDOW_MASS = 1e-15
+#: Products in one call of `add_agents`: some tenths of a second, after which Python sees Ctrl-C.
+PRODUCTS = 2**28
 
 _f8, _i8, _c16, _none = types.float64, types.int64, types.complex128, types.void
 _vector, _matrix, _cube = _f8[::1], _f8[:, ::1], _f8[:, :, ::1]
@@ -180,11 +183,14 @@ class Rows:
             P_pi(y|s) for each.
         """
         out = np.zeros((len(starts), len(self.columns)))
-        starts, transitions = np.ascontiguousarray(starts), np.ascontiguousarray(transitions)
+        starts, transitions = contiguous(starts, np.int64), contiguous(transitions)
         if self.n_states == 1:
             out[:] = 1.0
         elif self.n_states > 3:
-            add_agents(starts, transitions, self.below, self.sizes, self.columns, out)
+            most = max(1, PRODUCTS // (self.n_states * int(self.sizes.sum())))
+            for start in range(0, len(starts), most):
+                part = slice(start, start + most)
+                add_agents(starts[part], transitions[part], self.below, self.sizes, self.columns, out[part])
         else:
             self._by_transform(starts, transitions, out)
         return out

@@ -6,14 +6,14 @@ section 10; schedules in `schedules`. Samples are environment steps of the traje
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pma_mfg import kernels, operators
+from pma_mfg import kernels, operators, simulation
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.regularizers import Regularizer
@@ -24,6 +24,7 @@ from pma_mfg.simulation import Population, Tables, function_tables, game_tables,
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
 
 
+@accepts()
 def ctd(
     game: Game,
     policy: np.ndarray,
@@ -64,7 +65,7 @@ def ctd(
         What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
         there, and returns bitwise what that one would have. The population is then overwritten.
     save : callable, optional
-        Called every few seconds with a function that returns the arrays to resume from (`storage.Checkpoint.save`).
+        Called several times a second with a function that returns the arrays to resume from; `storage.Checkpoint.save`.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def ctd(
         for name, array in moving.items():
             array[...] = resume[name]
         done = int(resume["updates"])
-    total, chunk = int(checkpoints[-1]), 1000
+    total = int(checkpoints[-1])
     constants = (float(td_offset), checkpoints, snapshots)
 
     def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
@@ -96,7 +97,7 @@ def ctd(
         kernels.learn(*moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants)
 
     if isinstance(game, FunctionGame):
-        tables_at = function_tables(game, policy, regularizer)
+        tables_at, entries = function_tables(game, policy, regularizer), game.n_states**2
 
         def advance(first: int, last: int) -> None:
             for m in range(first, last):
@@ -109,23 +110,19 @@ def ctd(
                     run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
     else:
         shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
-        tables = game_tables(game)
+        tables, entries = game_tables(game), simulation.step_entries(shared)
 
         def advance(first: int, last: int) -> None:
             run(tables, shared, first, last, n_waiting, float(td_scale))
 
-    while done < total:
-        end = total if save is None else min(done + chunk, total)
-        began = time.monotonic()
-        advance(done, end)
-        if time.monotonic() - began < 1.0:  # the length of a chunk has no influence on the result
-            chunk *= 2
-        done = end
-        if save is not None and done < total:
-            save(lambda: {**moving, "updates": np.array(done)})  # noqa: B023 (called at once)
+    for begin, end in simulation.chunks(done, total, entries * (n_waiting + 1)):
+        advance(begin, end)
+        if save is not None and end < total:
+            save(lambda: {**moving, "updates": np.array(end)})  # noqa: B023 (called at once)
     return snapshots if np.ndim(n_updates) else snapshots[0]
 
 
+@accepts(start="policy")
 def centralized(
     game: Game,
     n_agents: int,
@@ -178,7 +175,7 @@ def centralized(
     >>> operators.policy_distance(policies[-1], nash) < 0.2
     True
     """
-    policies = [operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)]
+    policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
         policies = list(resume["policies"])
@@ -217,6 +214,7 @@ def centralized(
     return np.stack(policies)
 
 
+@accepts(start="policies")
 def independent(
     game: Game,
     n_agents: int,
@@ -251,7 +249,7 @@ def independent(
     after_epoch : callable
         Called with the number of each finished epoch and the agents, which hold their new policies.
     after_chunk : callable
-        Called with the agents several times a minute, and after `after_epoch`: the place to save them.
+        Called with the agents several times a second, and after `after_epoch`: the place to save them.
     agents : Agents, optional
         Go on from here, moved on in place; `n_agents`, `rng` and `start` are then ignored. The result is bitwise that
         of a run that was not interrupted.

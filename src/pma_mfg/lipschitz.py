@@ -17,6 +17,7 @@ from scipy.linalg import helmert
 from scipy.sparse import csr_array
 
 from pma_mfg import operators, solvers
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
 from pma_mfg.games.model import Features, MeanFieldGame, to_dense
@@ -376,6 +377,7 @@ def entry_ranges(rows: Rows, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return tables.min(axis=0) + lower, tables.max(axis=0) + upper
 
 
+@accepts()
 def jacobian(
     game: Game,
     policy: np.ndarray,
@@ -437,6 +439,7 @@ def jacobian(
     return np.asarray((d_updated @ basis.T).reshape(count, count).T)
 
 
+@accepts(inner=True)
 def q_derivative(
     game: Game,
     policy: np.ndarray,
@@ -489,6 +492,7 @@ def q_derivative(
     return q, d_q
 
 
+@accepts(inner=True)
 def best_response_derivative(
     game: Game, mean_field: np.ndarray, policy: np.ndarray, regularizer: Regularizer
 ) -> np.ndarray:
@@ -524,6 +528,7 @@ def best_response_derivative(
     return np.asarray(operators.population_jacobian(game, mean_field, policy) + flow)
 
 
+@accepts()
 def jacobian_product(
     game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, tolerance: float = 1e-12
 ) -> Callable[[np.ndarray], np.ndarray]:

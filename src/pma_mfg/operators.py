@@ -13,8 +13,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pma_mfg import solvers
-from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg import regularizers, solvers
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MeanFieldGame, Table, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
@@ -25,6 +26,7 @@ STATIONARITY_TOLERANCE = 1e-13
 UNREACHABLE = 1e-12
 
 
+@accepts(inner=True)
 def population_update(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """Gamma_pop(mu, pi)(y) = sum_{s,a} mu(s) pi(a|s) P(y|s,a,mu), equation (1).
 
@@ -45,6 +47,7 @@ def population_update(game: Game, mean_field: np.ndarray, policy: np.ndarray) ->
     return np.asarray(mean_field @ policy_kernel(transition, policy))
 
 
+@accepts(policy="table")
 def policy_kernel(transition: Table, policy: np.ndarray) -> Table:
     """P_pi(y|s) = sum_a pi(a|s) P(y|s,a), shape (S, S), for a transition (S, A, S), or sparse for one (S A, S)."""
     if isinstance(transition, csr_array):
@@ -87,6 +90,7 @@ def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:
     return np.asarray(terms @ value).reshape(terms.shape[0], game.base_reward.size)
 
 
+@accepts(inner=True)
 def population_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """J(y, z) = d Gamma_pop(mu, pi)(y) / d mu(z), shape (S, S); acts on directions that sum to zero."""
     game = game.linearized(mean_field)
@@ -95,6 +99,7 @@ def population_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) 
     return np.asarray(to_dense(policy_kernel(game.transition(mean_field), policy)).T + flow.T @ gradients)
 
 
+@accepts(inner=True)
 def population_map(game: Game, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return mu -> Gamma_pop(mu, pi) for one policy, with what does not depend on mu averaged over it in advance."""
     if isinstance(game, FunctionGame):
@@ -111,6 +116,7 @@ def population_map(game: Game, policy: np.ndarray) -> Callable[[np.ndarray], np.
     )
 
 
+@accepts(start="mean_field")
 def stable_population(
     game: Game, policy: np.ndarray, start: np.ndarray | None = None, max_iterations: int = 10_000
 ) -> np.ndarray:
@@ -146,9 +152,8 @@ def stable_population(
     >>> stable_population(game, uniform_policy(game)).round(3)
     array([0.25, 0.25, 0.25, 0.25])
     """
-    policy = _check_policy(game, policy)
     size = game.n_states
-    mean_field = np.full(size, 1.0 / size) if start is None else np.asarray(start, dtype=float)
+    mean_field = np.full(size, 1.0 / size) if start is None else start
     updated = population_update(game, mean_field, policy)
     history = [float(np.abs(updated - mean_field).sum())]
     if size > solvers.DIRECT_SIZE:
@@ -255,6 +260,7 @@ def _polished(
     return mean_field
 
 
+@accepts(inner=True)
 def state_values(
     game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
 ) -> np.ndarray:
@@ -272,6 +278,7 @@ def _evaluate(
     return solvers.discounted_sum(policy_kernel(transition, policy), discount, gain)
 
 
+@accepts(inner=True)
 def q_values(
     game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
 ) -> np.ndarray:
@@ -295,6 +302,7 @@ def q_values(
     )
 
 
+@accepts(reward="table", policy="table", transition="table")
 def q_of_decision_process(
     transition: Table, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
 ) -> np.ndarray:
@@ -307,6 +315,7 @@ def q_of_decision_process(
     return np.asarray(reward + next_value(discount * transition, value))
 
 
+@accepts(q="table", policy="table")
 def mirror_ascent_step(
     q: np.ndarray,
     policy: np.ndarray,
@@ -339,11 +348,10 @@ def mirror_ascent_step(
     >>> mirror_ascent_step(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), step_size=0.5, regularizer=Quadratic(0.5))
     array([[0.7, 0.3]])
     """
-    if step_size == np.inf:
-        return regularizer.best_response(q, floor)
-    return regularizer.proximal_step(q, policy, step_size, floor, mirror)
+    return regularizers.step(regularizer, q, policy, step_size, floor, mirror)
 
 
+@accepts(inner=True)
 def policy_mirror_ascent(
     game: Game,
     policy: np.ndarray,
@@ -376,6 +384,7 @@ def policy_mirror_ascent(
     return mirror_ascent_step(q, policy, step_size, regularizer, floor, mirror)
 
 
+@accepts(inner=True)
 def best_response_step(game: Game, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
     """BR_h(pi) = argmax_u <u, Gamma_q(pi, mu_pi)(s,.)> + h(u), shape (S, A): Gamma_eta in the limit of large eta."""
     return policy_mirror_ascent(game, policy, np.inf, regularizer)
@@ -386,16 +395,7 @@ def uniform_policy(game: Game) -> np.ndarray:
     return np.full((game.n_states, game.n_actions), 1.0 / game.n_actions)
 
 
+@accepts(policy="table", other="table")
 def policy_distance(policy: np.ndarray, other: np.ndarray) -> float:
     """sup_s ||pi(s) - pi'(s)||_1, the theory's norm on policies."""
     return float(np.abs(policy - other).sum(axis=-1).max())
-
-
-def _check_policy(game: Game, policy: np.ndarray) -> np.ndarray:
-    policy = np.asarray(policy, dtype=float)
-    shape = (game.n_states, game.n_actions)
-    if policy.shape != shape:
-        raise InputError("operators", "policy", Description(f"shape {policy.shape}"), f"shape {shape}")
-    if not ((policy >= 0.0).all() and (np.abs(policy.sum(axis=1) - 1.0) <= 1e-9).all()):  # neither holds for nan
-        raise InputError("operators", "policy", policy.tolist(), "rows of probabilities that sum to 1")
-    return policy

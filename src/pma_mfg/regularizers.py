@@ -13,28 +13,40 @@ operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Literal, Protocol, get_args
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import entr, logsumexp, softmax, wrightomega
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 
 #: The mirror map of a proximal step, by the name of its divergence.
 Mirror = Literal["euclidean", "kl"]
 #: Rows of q this many times farther from zero than policies can tell, rho + 1/eta, are centred before a step.
 FAR = 1e6
+#: Modules that `load` makes of files are called this and a hash of the file's path.
+_LOADED = "pma_mfg_regularizer_"
 
 
 class Regularizer(Protocol):
-    """What the operators need of a regularizer."""
+    """What the operators need of a regularizer h(u) = sum_a phi(u_a), with one concave function phi for all actions.
+
+    So h is largest at the uniform distribution, and its Hessian is diagonal; whatever is computed from a regularizer
+    rests on that, and on `rho`, `span` and `gradient_span` being what they say (docs/theory.md, section 2.5). Besides
+    `Entropy` and `Quadratic` any class with these members will do; `load` takes one from a file.
+    """
 
     @property
     def strength(self) -> float:
-        """The weight tau > 0."""
+        """The weight tau > 0, in proportion to which h grows."""
 
     @property
     def rho(self) -> float:
@@ -59,7 +71,7 @@ class Regularizer(Protocol):
         """Return max_u <u, q> + h(u) over the simplex, shape (...,)."""
 
     def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
-        """Return argmax_u <u, q> + h(u), shape (..., A)."""
+        """Return argmax_u <u, q> + h(u), shape (..., A); `step` asks no class but the two here for a floor."""
 
     def proximal_step(
         self,
@@ -69,7 +81,10 @@ class Regularizer(Protocol):
         floor: float | None = None,
         mirror: Mirror = "euclidean",
     ) -> np.ndarray:
-        """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A)."""
+        """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A).
+
+        Other classes than the two here need neither a floor nor, unless it is used, the KL mirror map.
+        """
 
 
 def make(name: str, strength: float) -> Entropy | Quadratic:
@@ -80,10 +95,96 @@ def make(name: str, strength: float) -> Entropy | Quadratic:
     InputError
         For another name, or a strength that is not a positive number.
     """
-    kinds: dict[str, type[Entropy] | type[Quadratic]] = {"entropy": Entropy, "quadratic": Quadratic}
-    if name not in kinds:
-        raise InputError("regularizers.make", "regularizer", name, f"one of {', '.join(kinds)}")
-    return kinds[name](strength)
+    if name not in _KINDS:
+        raise InputError("regularizers.make", "regularizer", name, f"one of {', '.join(_KINDS)}")
+    return _KINDS[name](strength)
+
+
+def kind(regularizer: Regularizer) -> str | None:
+    """Return "entropy" or "quadratic" for an `Entropy` or a `Quadratic`, None for any other class.
+
+    What is proved for one of the two is used only there: a class derived from one of them may be another function.
+    """
+    return next((name for name, known in _KINDS.items() if type(regularizer) is known), None)
+
+
+def name_of(regularizer: Regularizer) -> str:
+    """Return the kind of a regularizer, "FILE.py:NAME" if `load` took it from a file, or else its class in full."""
+    if (known := kind(regularizer)) is not None:
+        return known
+    described = type(regularizer)
+    module = sys.modules.get(described.__module__)
+    place = module.__file__ if module is not None and described.__module__.startswith(_LOADED) else None
+    return f"{place}:{described.__qualname__}" if place else f"{described.__module__}.{described.__qualname__}"
+
+
+def load(described: str, strength: float) -> Regularizer:
+    """Return a regularizer by its name, or of a class in a Python file, which is run.
+
+    Parameters
+    ----------
+    described : str
+        "entropy", "quadratic", or "FILE.py:NAME": NAME is a class in the file with the members of `Regularizer`, made
+        as NAME(strength). The file is run as it stands, with all that it does: load only files that you trust.
+    strength : float
+        > 0.
+
+    Returns
+    -------
+    Regularizer
+
+    Raises
+    ------
+    InputError
+        If there is no such file or class, the file does not run, the class is not made from a strength, or it lacks
+        members; all that are missing are named.
+    """
+    path, separator, name = described.rpartition(":")
+    if not separator:
+        return make(described, strength)
+    allowed = "FILE.py:NAME, a Python file and a class in it, or entropy or quadratic"
+    if not path.endswith(".py") or not name.isidentifier():
+        raise InputError("regularizers.load", "regularizer", described, allowed)
+    _check_strength("load", strength)
+    if not Path(path).is_file():
+        raise InputError(path, "file", Description("nothing"), "an existing Python file with a regularizer")
+    # as an import would run it, which dataclasses and pickle rely on; but no compiled file is left beside it
+    module = ModuleType(_LOADED + hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:16])
+    module.__file__ = path
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        with _running(path, "file"):
+            exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), module.__dict__)
+        found = module.__dict__.get(name)
+        if not isinstance(found, type):
+            classes = [key for key, value in module.__dict__.items() if isinstance(value, type)]
+            raise InputError(path, name, Description("no such class"), f"one of {', '.join(classes) or 'its classes'}")
+        with _running(path, f"{name}({strength:g})"):
+            made: Regularizer = found(strength)
+            missing = [member for member in _MEMBERS if not hasattr(made, member)]
+        if missing:
+            needed = f"all of pma_mfg.regularizers.Regularizer, also {', '.join(missing)}"
+            raise InputError(path, name, Description("a class without some members"), needed)
+    except BaseException:
+        if before is None:
+            del sys.modules[module.__name__]
+        else:
+            sys.modules[module.__name__] = before
+        raise
+    return made
+
+
+@contextmanager
+def _running(path: str, what: str) -> Iterator[None]:
+    """Turn whatever a user's code raises into an `InputError`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit is no Exception
+        words = Description(f"{type(error).__name__}: {error}")
+        raise InputError(path, what, words, "code that runs") from error
 
 
 def _check_strength(name: str, strength: float) -> None:
@@ -106,6 +207,58 @@ def _check_step(
             raise InputError(
                 "proximal_step", "floor", floor, f"at most h_max of the actions that the policy takes, {highest}"
             )
+
+
+def step(
+    regularizer: Regularizer,
+    q: np.ndarray,
+    policy: np.ndarray,
+    step_size: float,
+    floor: float | None = None,
+    mirror: Mirror = "euclidean",
+) -> np.ndarray:
+    """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size over h(u) >= floor, shape (..., A), for any regularizer.
+
+    A class of the user's need not know of floors: with k h in place of h its step is that from q / k at step size k eta
+    (docs/theory.md, section 2.5), which is all that a floor takes.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+    q, policy : ndarray, shape (..., A)
+    step_size : float
+        eta > 0, or infinity for the best response.
+    floor : float, optional
+    mirror : {"euclidean", "kl"}
+
+    Returns
+    -------
+    ndarray, shape (..., A)
+
+    Raises
+    ------
+    InputError
+        For a floor that no distribution reaches, another mirror map, or one that the class does not know.
+    """
+    if kind(regularizer) is not None:
+        if step_size == np.inf:
+            return regularizer.best_response(q, floor)
+        return regularizer.proximal_step(q, policy, step_size, floor, mirror)
+    if step_size == np.inf:
+        return _with_floor(lambda kappa, q: regularizer.best_response(q / (1.0 + kappa)), regularizer, floor, q)
+    _check_step(regularizer, policy, step_size, floor, mirror)
+
+    def weighted(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
+        k = 1.0 + kappa
+        if mirror == "euclidean":
+            return regularizer.proximal_step(q / k, policy, k * step_size)
+        try:
+            return regularizer.proximal_step(q / k, policy, k * step_size, mirror=mirror)
+        except (AssertionError, NotImplementedError, TypeError) as error:
+            allowed = f"euclidean: {type(regularizer).__name__}.proximal_step does not know another mirror map"
+            raise InputError("proximal_step", "mirror", mirror, allowed) from error
+
+    return _with_floor(weighted, regularizer, floor, q, policy)
 
 
 @dataclass(frozen=True)
@@ -371,3 +524,79 @@ def _with_floor(
         elif shortfall(low) < 0.0:
             u[row] = solve(np.exp(brentq(shortfall, low, high, xtol=1e-14)), *parts)
     return u
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """k h for a regularizer h of any kind and k = strength / its strength (docs/theory.md, section 2.5).
+
+    Parameters
+    ----------
+    base : Regularizer
+        h.
+    strength : float
+        > 0.
+    """
+
+    base: Regularizer
+    strength: float
+
+    @property
+    def factor(self) -> float:
+        """The weight k of h."""
+        return self.strength / self.base.strength
+
+    @property
+    def rho(self) -> float:
+        """Modulus of strong concavity, k times that of h."""
+        return self.factor * self.base.rho
+
+    def value(self, u: np.ndarray) -> np.ndarray:
+        """Return k h(u), shape (...,), for u of shape (..., A)."""
+        return np.asarray(self.factor * self.base.value(u))
+
+    def gradient(self, u: np.ndarray) -> np.ndarray:
+        """Return k times the gradient of h, shape (..., A)."""
+        return np.asarray(self.factor * self.base.gradient(u))
+
+    def curvature(self, u: np.ndarray) -> np.ndarray:
+        """Return k times the curvature of h, shape (..., A)."""
+        return np.asarray(self.factor * self.base.curvature(u))
+
+    def span(self, n_actions: int) -> float:
+        """Return k times the span of h."""
+        return self.factor * self.base.span(n_actions)
+
+    def gradient_span(self, n_actions: int, gap: float) -> float:
+        """Return k times the span of the gradient of h where k h >= k h_max - gap."""
+        return self.factor * self.base.gradient_span(n_actions, gap / self.factor)
+
+    def optimum(self, q: np.ndarray) -> np.ndarray:
+        """Return max_u <u, q> + k h(u) = k max_u <u, q / k> + h(u), shape (...,)."""
+        return np.asarray(self.factor * self.base.optimum(q / self.factor))
+
+    def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
+        """Return the best response under h to q / k, shape (..., A)."""
+        return step(self.base, q / self.factor, q, np.inf, None if floor is None else floor / self.factor)
+
+    def proximal_step(
+        self,
+        q: np.ndarray,
+        policy: np.ndarray,
+        step_size: float,
+        floor: float | None = None,
+        mirror: Mirror = "euclidean",
+    ) -> np.ndarray:
+        """Return the step under h with q / k and the step size k eta, shape (..., A)."""
+        k = self.factor
+        return step(self.base, q / k, policy, k * step_size, None if floor is None else floor / k, mirror)
+
+
+def with_strength(regularizer: Regularizer, strength: float) -> Regularizer:
+    """Return the same regularizer with another strength: an `Entropy`, a `Quadratic`, or else a `Weighted`."""
+    known = kind(regularizer)
+    return Weighted(regularizer, strength) if known is None else make(known, strength)
+
+
+_MEMBERS = sorted(name for name in vars(Regularizer) if not name.startswith("_"))
+_KINDS: dict[str, type[Entropy] | type[Quadratic]] = {"entropy": Entropy, "quadratic": Quadratic}

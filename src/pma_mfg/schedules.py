@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import certificates, lipschitz, operators
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.regularizers import Entropy, Regularizer
+from pma_mfg.regularizers import Regularizer, kind
 
 #: Least action probability that `theorem_schedule` can turn into a number of samples.
 MIN_PROBABILITY = 1e-44
@@ -120,7 +121,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     source = "schedules.theorem_schedule"
     if not epsilon > 0.0:
         raise InputError(source, "epsilon", epsilon, "a number > 0")
-    if not isinstance(regularizer, Entropy):
+    if kind(regularizer) != "entropy":
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
     if lipschitz.weaker(*c.kind.values()) != "exact":
@@ -176,6 +177,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     return Schedule(*lengths, step_size, td_scale_, td_offset, 0.5 * (noisy.low + noisy.high))
 
 
+@accepts()
 def practical_schedule(
     game: Game,
     regularizer: Regularizer,
@@ -254,6 +256,7 @@ def td_start(game: Game, regularizer: Regularizer) -> float:
     return (middle + game.discount * h_max) / (1.0 - game.discount)
 
 
+@accepts()
 def td_scale(game: Game, policy: np.ndarray) -> float:
     """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
 

@@ -6,7 +6,8 @@ the tagged learner's place on a trajectory that is never reset.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csc_array, csr_array, issparse
 
 from pma_mfg import kernels
+from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import Features, MeanFieldGame, Table, to_dense
@@ -27,7 +29,42 @@ CACHED_ENTRIES = 2**13
 #: and none if they have more than this.
 ALIAS_ENTRIES = 2 * 10**6
 
+#: Python sees Ctrl-C only between two calls of a kernel: each call is to take about so many seconds,
+CHUNK_SECONDS = 0.25
+#: the first of them at most this many for each entry of the tables that a step reads: a rare binomial draw takes it.
+ENTRY_SECONDS = 1e-7
+
 Tables = tuple[Any, ...]
+
+
+def chunks(first: int, last: int, entries: int) -> Iterator[tuple[int, int]]:
+    """Divide the steps first, ..., last - 1 into parts that take about `CHUNK_SECONDS` each, as measured on the way.
+
+    Kernels go on bit for bit where they stopped, so that the division, and with it the clock, has no influence on
+    results.
+
+    Parameters
+    ----------
+    first, last : int
+    entries : int
+        Of the tables that a step reads.
+
+    Yields
+    ------
+    begin, end : int
+    """
+    length = max(1, int(CHUNK_SECONDS / (ENTRY_SECONDS * max(1, entries))))
+    while first < last:
+        end, began = min(first + length, last), time.monotonic()
+        yield first, end
+        taken = max(time.monotonic() - began, 1e-3 * CHUNK_SECONDS)
+        first, length = end, max(1, min(8 * length, int(length * CHUNK_SECONDS / taken)))
+
+
+def step_entries(shared: Tables) -> int:
+    """Return how many entries of the tables of `policy_tables` a step reads."""
+    averaged, terms = shared[2][3:5]
+    return int(sum(array.size for array in (averaged, *terms)))
 
 
 @dataclass
@@ -104,7 +141,7 @@ def game_tables(game: MeanFieldGame) -> Tables:
     starts = np.searchsorted(rows, np.arange(game.n_states * game.n_actions + 1))
     dense, features, entries, values = _terms(changes)
     by_pair = np.argsort(entries, kind="stable")
-    terms = (dense, *(np.ascontiguousarray(array[by_pair]) for array in (features, entries, values)))
+    terms = (dense, *(contiguous(array[by_pair], array.dtype) for array in (features, entries, values)))
     rewards = csc_array(game.reward_terms.reshape(game.reward_terms.shape[0], game.base_reward.size))
     return (
         (_integers(starts), _integers(successors), _floats(base), terms, _integers(np.searchsorted(terms[2], starts))),
@@ -115,6 +152,7 @@ def game_tables(game: MeanFieldGame) -> Tables:
     )
 
 
+@accepts(inner=True)
 def policy_tables(
     game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, n_agents: int | None = None
 ) -> Tables:
@@ -161,6 +199,7 @@ def policy_tables(
     return policy, _floats(h), slot_tables, aliases
 
 
+@accepts(inner=True)
 def function_tables(
     game: FunctionGame, policy: np.ndarray, regularizer: Regularizer | None
 ) -> Callable[[np.ndarray], tuple[Tables, Tables]]:
@@ -233,13 +272,21 @@ def _features(features: Features) -> Tables:
 
 
 def _floats(array: ArrayLike) -> np.ndarray:
-    return np.ascontiguousarray(array, dtype=float)
+    return contiguous(array)
 
 
 def _integers(array: ArrayLike) -> np.ndarray:
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return contiguous(array, np.int64)
 
 
+def _law(mean_field: np.ndarray) -> np.ndarray:
+    """Return a mean field without what rounding left of a solver, if numpy would refuse to draw from it."""
+    if mean_field.min() >= 0.0 and abs(mean_field.sum() - 1.0) <= 1e-12:
+        return mean_field
+    return np.asarray(np.maximum(mean_field, 0.0) / np.maximum(mean_field, 0.0).sum())
+
+
+@accepts()
 def initial_population(
     game: Game, n_agents: int, rng: np.random.Generator, mean_field: np.ndarray | None = None
 ) -> Population:
@@ -259,12 +306,13 @@ def initial_population(
     Population
     """
     size = game.n_states
-    law = np.full(size, 1.0 / size) if mean_field is None else np.asarray(mean_field, dtype=float)
+    law = np.full(size, 1.0 / size) if mean_field is None else _law(mean_field)
     others = rng.multinomial(check_n_agents(n_agents) - 1, law).astype(np.int64)
     tagged = np.array([rng.choice(size, p=law), rng.integers(game.n_actions)], dtype=np.int64)
     return Population(others, tagged, random_stream(rng))
 
 
+@accepts()
 def ergodic_averages(
     game: MeanFieldGame,
     policy: np.ndarray,
@@ -305,12 +353,12 @@ def ergodic_averages(
     True
     """
     tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
-    counts = rng.multinomial(check_n_agents(n_agents), centre).astype(np.int64)
+    counts = rng.multinomial(check_n_agents(n_agents), _law(centre)).astype(np.int64)
     stream, centre = random_stream(rng), _floats(centre)
     families = (game.transition_features, game.reward_features)
     expansions = [(_floats(of.values(centre)), _floats(to_dense(of.gradients(centre)))) for of in families]
 
-    def run(steps: int) -> tuple[np.ndarray, ...]:
+    def run(n_steps: int) -> tuple[np.ndarray, ...]:
         sums = (
             np.zeros(1),
             np.zeros(game.n_states),
@@ -318,7 +366,8 @@ def ergodic_averages(
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
         )
-        kernels.average(stream, counts, tables, shared, steps, centre, expansions[0], expansions[1], *sums)
+        for begin, end in chunks(0, n_steps, step_entries(shared) + game.n_states**2):
+            kernels.average(stream, counts, tables, shared, end - begin, centre, expansions[0], expansions[1], *sums)
         return sums
 
     run(n_burn_in)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import lipschitz, operators, seeds
+from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.schedules import Schedule
@@ -37,6 +38,7 @@ class Spread:
     deviation: float
 
 
+@accepts()
 def td_moments(
     game: Game,
     policy: np.ndarray,
@@ -94,6 +96,7 @@ def td_moments(
     return mean, moment - np.outer(mean, mean)
 
 
+@accepts()
 def predicted_spread(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, schedule: Schedule) -> Spread:
     """Return the disagreement of agents that start with one policy, after the schedule's epochs, to first order.
 

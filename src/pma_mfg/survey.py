@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import certificates, checks, equilibrium, lipschitz, operators, seeds
+from pma_mfg import certificates, checks, equilibrium, lipschitz, operators, regularizers, seeds
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
@@ -100,7 +100,7 @@ def survey(
         "states": game.n_states,
         "actions": game.n_actions,
         "discount": game.discount,
-        "regularizer": type(regularizer).__name__.lower(),
+        "regularizer": regularizers.name_of(regularizer),
         "strength": regularizer.strength,
         "residual": max(map(abs, found.residuals.values())),
         "starts": n_starts + 1,

@@ -27,6 +27,7 @@ from pma_mfg import (
     td_moments,
 )
 from pma_mfg.agents import Agents
+from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
 from pma_mfg.regularizers import Regularizer
@@ -34,6 +35,7 @@ from pma_mfg.schedules import Schedule
 from pma_mfg.storage import Checkpoint
 
 
+@accepts()
 def ctd_errors(
     game: Game,
     regularizer: Regularizer,
@@ -139,6 +141,7 @@ def ctd_errors(
     return table, pd.concat(floors, ignore_index=True)
 
 
+@accepts()
 def ctd_moments(
     game: Game,
     regularizer: Regularizer,
@@ -216,6 +219,7 @@ def theorem_schedules(
     return pd.DataFrame(rows)
 
 
+@accepts()
 def learning_errors(
     game: Game,
     regularizer: Regularizer,
@@ -315,6 +319,7 @@ def _replicates(
     return finished
 
 
+@accepts()
 def finite_population_bias(
     game: MeanFieldGame,
     regularizer: Regularizer,
@@ -384,6 +389,7 @@ def finite_population_bias(
     return pd.concat(tables, ignore_index=True)
 
 
+@accepts()
 def policy_limits(
     game: Game,
     regularizer: Regularizer,
@@ -415,6 +421,7 @@ def policy_limits(
     return pd.DataFrame(rows, columns=["game", "n_agents", "predicted_error"])
 
 
+@accepts()
 def exact_limits(
     game: MeanFieldGame,
     regularizer: Regularizer,
@@ -469,6 +476,7 @@ def exact_limits(
     return pd.DataFrame(rows, columns=["game", "n_agents", *columns])
 
 
+@accepts()
 def agreement(
     game: MeanFieldGame,
     regularizer: Regularizer,
@@ -528,6 +536,7 @@ def agreement(
     return pd.DataFrame(rows, columns=columns)
 
 
+@accepts()
 def nash_gaps(
     game: MeanFieldGame,
     regularizer: Regularizer,
@@ -601,6 +610,7 @@ class IndependentRuns:
     epsilon: float = float("nan")
 
 
+@accepts()
 def independent_errors(
     game: Game,
     regularizer: Regularizer,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pma_mfg import operators
+from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
@@ -35,6 +36,7 @@ class Moments:
     mean_square: np.ndarray
 
 
+@accepts()
 def pair_chain(game: Game, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the transitions of the pair (s, a) in the stable population, and its stationary law.
 
@@ -54,6 +56,7 @@ def pair_chain(game: Game, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pairs, (mean_field[:, None] * policy).ravel()
 
 
+@accepts()
 def moments(
     game: Game,
     policy: np.ndarray,
@@ -137,6 +140,7 @@ def moments(
     return Moments(np.array(means), np.array(squares))
 
 
+@accepts()
 def forgetting_rate(game: Game, policy: np.ndarray) -> float:
     """Return |lambda_2| of the learner's chain in the stable population: the mixing bias falls as its M_mix-th power.
 

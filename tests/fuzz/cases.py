@@ -163,7 +163,6 @@ ARCHIVES: dict[str, bytes] = {
     "shapes that do not fit": archive(base_reward=np.zeros((3, 2))),
     "texts": archive(base_reward=np.full((2, 2), "high")),
     "complex numbers": archive(base_reward=np.full((2, 2), 1j)),
-    "integers": archive(base_reward=np.ones((2, 2), dtype=np.int64)),
     "booleans": archive(base_reward=np.ones((2, 2), dtype=bool)),
     "records": archive(base_reward=np.zeros((2, 2), dtype=[("x", "f8")])),
     "not a number": archive(base_reward=np.full((2, 2), np.nan)),
@@ -243,6 +242,7 @@ COMMANDS = (
     "validate nosuch",
     "solve mine.yaml --strength 1",
     "solve sis_epidemic --strength 1e-12",
+    "solve game.npz --strength 1 --regularizer nosuch.py:Mine",
     "check game.npz",
     "bias game.npz game.npz --agents 10",
     "learn game.npz nash.npz --agents 10 --epsilon 1e-40",
@@ -263,6 +263,7 @@ OPTIONS = (
     "bias game.npz --agents 10 --seed -1",
     "solve game.npz --strength nan",
     "solve game.npz --strength 1e300",
+    "solve game.npz --strength 1 --regularizer tsallis",
 )
 
 

@@ -35,7 +35,9 @@ solver finds ends with exit code 1. Besides,
 - **arrays** (`.npz`) never run code: nothing is unpickled, and no array is unpacked before its header, its size and the
   machine's memory have been compared;
 - **Python files** (`.py`) are code. They are run as they stand, with all that they do, and the command line says so
-  each time. What they print goes to stderr. A function that never returns is not noticed: stop it with Ctrl-C;
+  each time. What they print goes to stderr. An equilibrium under a regularizer of your own (`--regularizer
+  FILE.py:CLASS`) names its file, which commands that are given the equilibrium run. A function that never returns is
+  not noticed: stop it with Ctrl-C;
 - **YAML** makes numbers, texts, lists and mappings only. `make replicate` reads a configuration so before anything
   else does. `snakemake --configfile` reads it by itself first, and runs Python in files that ask for it
   (`__use_yte__`): call it on configurations that you trust;

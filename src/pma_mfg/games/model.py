@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, csr_array, issparse
 
+from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 
 #: The links g, in the order of their codes in `pma_mfg.kernels`. `log` is log(x + parameter), `minimum` is min(1, x),
@@ -273,7 +274,19 @@ class MeanFieldGame:
     layout: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self.validate(f"game '{self.family}'")
+        source = f"game '{self.family}'"
+        given = getattr(self.base_transition, "dtype", None)
+        for name in ("base_transition", "base_reward", "transition_terms", "reward_terms"):
+            table = getattr(self, name)  # of arrays that are no numbers `validate` tells, of all that are wrong
+            if not issparse(table) and (not isinstance(table, np.ndarray) or table.dtype.kind in "fiu"):
+                object.__setattr__(self, name, floats(table, source, name))
+        try:
+            self.validate(source)
+        except InputError as error:
+            if given not in (np.float16, np.float32) or "sum of P" not in error.field:
+                raise
+            allowed = f"{error.allowed}; {precision_advice(given)}"
+            raise InputError(source, error.field, error.value, allowed) from None
 
     @property
     def n_states(self) -> int:

@@ -1,0 +1,183 @@
+"""The one place where arrays that users give become arrays to compute with: policies, mean fields, tables.
+
+A policy is (S, A), a mean field (S,), whatever they come as: lists, data frames, integers, read-only, memory-mapped or
+big-endian arrays. `accepts` puts the conversion before a function; an array of 64-bit floats passes as it is, bit by
+bit. What is no policy is refused with the row and by how much.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy.sparse import issparse
+
+from pma_mfg.errors import Description, InputError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Probabilities may miss 0 and 1 by this much: far more than rounding, and less than anything that matters.
+TOLERANCE = 1e-9
+FLOAT = np.dtype(float)
+#: Parameters that `accepts` knows by their names.
+KINDS = {"policy": "policy", "equilibrium": "policy", "mean_field": "mean_field", "centre": "mean_field"}
+
+
+def floats(given: Any, source: str, field: str) -> np.ndarray:
+    """Return real numbers as an array of 64-bit floats in the machine's byte order, which may be `given` itself.
+
+    Parameters
+    ----------
+    given : array_like
+    source, field : str
+        For messages.
+
+    Returns
+    -------
+    ndarray
+        Possibly read-only, and in any memory layout.
+
+    Raises
+    ------
+    InputError
+        For what are no real numbers: texts, complex numbers, masked values, rows of different lengths.
+    """
+    if isinstance(given, np.ndarray) and type(given) is np.ndarray and given.dtype == FLOAT:
+        return given
+    allowed = "an array of real numbers"
+    if issparse(given) or np.ma.is_masked(given):
+        raise InputError(
+            source, field, Description("masked values" if not issparse(given) else "a sparse one"), allowed
+        )
+    try:
+        array: np.ndarray = np.asarray(given)
+        if array.dtype.kind not in "fiuO":
+            raise InputError(source, field, Description(f"values of type {array.dtype}"), allowed)
+        return array.astype(float, copy=False)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            source, field, Description(f"a value of type {type(given).__name__}"), f"{allowed}, rows of one length"
+        ) from None
+
+
+def contiguous(given: Any, kind: type = float) -> np.ndarray:
+    """Return an array as compiled code takes it: C-contiguous and writeable, `given` itself if it is."""
+    array: np.ndarray = np.ascontiguousarray(given, dtype=kind)
+    return array if array.flags.writeable else array.copy()
+
+
+def probabilities(given: Any, shape: tuple[int, ...], source: str, field: str) -> np.ndarray:
+    """Return distributions along the last axis as floats, once it is checked that they are.
+
+    Parameters
+    ----------
+    given : array_like
+    shape : tuple of int
+    source, field : str
+        For messages.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    InputError
+        With the row, and by how much it misses.
+    """
+    array = floats(given, source, field)
+    if array.shape != shape:
+        raise InputError(source, field, Description(f"shape {array.shape}"), f"shape {shape}")
+    excess = array.sum(axis=-1) - 1.0
+    if (array >= -TOLERANCE).all() and (np.abs(excess) <= TOLERANCE).all():  # neither holds for nan
+        return array
+    one = "a distribution: probabilities" if array.ndim == 1 else "rows of probabilities"
+    allowed = f"{one} that sum to 1, to {TOLERANCE:g}"
+    negative = ~(array >= -TOLERANCE)
+    if negative.any():
+        place = np.unravel_index(int(negative.argmax()), shape)
+        words = ", ".join(f"{name} {i}" for name, i in zip(("row", "entry")[-array.ndim :], place[-2:], strict=False))
+        raise InputError(source, f"{field}: {words}", float(array[place]), allowed)
+    worst = np.unravel_index(int(np.abs(excess).argmax()), excess.shape)
+    where = f": row {', '.join(str(i) for i in worst)}" if worst else ""
+    told = Description(f"the sum {float(excess[worst] + 1.0)!r}, off by {float(excess[worst]):.2g}")
+    if (kind := np.asarray(given).dtype) in (np.float16, np.float32) and np.abs(excess).max() < 1e-2:
+        allowed += f"; {precision_advice(kind)}"
+    raise InputError(source, f"{field}{where}", told, allowed)
+
+
+def precision_advice(kind: Any) -> str:
+    """Return how to mend probabilities of a type with too few digits."""
+    return (
+        f"these are of type {kind}, too coarse for that: x = numpy.asarray(x, dtype=float); "
+        "x = x / x.sum(axis=-1, keepdims=True)"
+    )
+
+
+def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Function]:
+    """Return the decorator of a function that takes policies, mean fields or tables as users have them.
+
+    Parameters
+    ----------
+    inner : bool
+        For what inner loops call: arrays of floats of the right shape pass unchecked. They may be anything; derivatives
+        by differences, say, leave the simplex.
+    **kinds : str
+        Parameter -> "policy", "mean_field", "policies" (a policy, or one for each agent), or "table" (floats of any
+        shape; a sparse matrix stays as it is). Parameters in `KINDS` are known.
+
+    Returns
+    -------
+    callable
+        The decorator. The function's first or second parameter is `game`, unless all are tables.
+    """
+
+    def decorate(function: Function) -> Function:
+        parameters = list(inspect.signature(function).parameters)
+        known = {name: kind for name, kind in KINDS.items() if name in parameters} | kinds
+        places = [(parameters.index(name), name, kind) for name, kind in known.items()]
+        game_at = parameters.index("game") if "game" in parameters else None
+        source = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+
+        @functools.wraps(function)
+        def wrapper(*arguments: Any, **keywords: Any) -> Any:
+            game = None
+            if game_at is not None:
+                game = arguments[game_at] if game_at < len(arguments) else keywords.get("game")
+            changed: list[Any] | None = None
+            for place, name, kind in places:
+                positional = place < len(arguments)
+                given = arguments[place] if positional else keywords.get(name)
+                if given is None:
+                    continue
+                if kind == "table":
+                    if type(given) is np.ndarray and given.dtype == FLOAT:
+                        continue
+                    converted = given if issparse(given) else floats(given, source, name)
+                else:
+                    if game is None:
+                        continue  # the call lacks an argument, as Python will say
+                    shape = (game.n_states,) if kind == "mean_field" else (game.n_states, game.n_actions)
+                    if inner and type(given) is np.ndarray and given.dtype == FLOAT and given.shape == shape:
+                        continue
+                    if kind == "policies" and floats(given, source, name).ndim == 3:
+                        shape = (len(given), *shape)
+                    converted = probabilities(given, shape, source, name)
+                if converted is given:
+                    continue
+                if positional:
+                    changed = list(arguments) if changed is None else changed
+                    changed[place] = converted
+                else:
+                    keywords[name] = converted
+            return function(*(arguments if changed is None else changed), **keywords)
+
+        wrapper.accepts = known  # type: ignore[attr-defined]
+        return wrapper  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,226 @@
+"""Policies and mean fields as users have them: every public function takes them, or says what is wrong with them."""
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+import pma_mfg
+from pma_mfg import (
+    arrays,
+    baselines,
+    equilibrium,
+    finite_population,
+    fluctuations,
+    games,
+    learning,
+    lipschitz,
+    operators,
+    schedules,
+    simulation,
+    spread,
+    td_moments,
+)
+from pma_mfg.errors import InputError
+from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.regularizers import Entropy
+from pma_mfg.schedules import Schedule
+
+GAME = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+POLICY = np.array([[0.25, 0.75], [0.5, 0.5], [0.625, 0.375]])
+MEAN_FIELD = np.array([0.25, 0.5, 0.25])
+ENTROPY = Entropy(0.3)
+#: Parameters that hold a policy or a mean field wherever they are arrays.
+NAMES = {*arrays.KINDS, "reference"}
+#: Pieces of larger computations, which take whatever is a table for them.
+INSIDE = {
+    "agents.frozen_tables",
+    "checks.random_policy",
+    "games.functions.differences",
+    "regularizers.step",
+    "search.policy_mirror_ascent",
+    "search.stable_population",
+}
+
+
+def public_functions():
+    """Return all public functions of the library by their names."""
+    found = {}
+    for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg."):
+        if "interop" in module.name or module.name.endswith(("plotting", "report")):  # need more packages; take tables
+            continue
+        loaded = importlib.import_module(module.name)
+        for name, function in vars(loaded).items():
+            if inspect.isfunction(function) and function.__module__ == module.name and not name.startswith("_"):
+                found[f"{module.name.removeprefix('pma_mfg.')}.{name}"] = function
+    return found
+
+
+FUNCTIONS = public_functions()
+DECORATED = {name: function for name, function in FUNCTIONS.items() if hasattr(function, "accepts")}
+
+
+def test_every_public_function_that_takes_a_policy_or_a_mean_field_takes_it_as_it_comes():
+    missing = []
+    for name, function in FUNCTIONS.items():
+        for parameter in inspect.signature(function).parameters.values():
+            array = "ndarray" in str(parameter.annotation)
+            if parameter.name in NAMES and array and parameter.name not in getattr(function, "accepts", {}):
+                missing.append(name)
+    assert set(missing) <= INSIDE
+
+
+def forms(array, folder):
+    """Return the same numbers as users have them."""
+    locked = array.copy()
+    locked.flags.writeable = False
+    path = folder / f"{array.ndim}.npy"
+    np.save(path, array)
+    frame = pd.DataFrame(array) if array.ndim == 2 else pd.Series(array)
+    return {
+        "read-only": locked,
+        "list": array.tolist(),
+        "data frame": frame,
+        "table of pandas": frame.to_numpy(),
+        "big-endian": array.astype(">f8"),
+        "Fortran order": np.asfortranarray(array),
+        "single precision": array.astype(np.float32),  # these numbers are known exactly
+        "memory-mapped": np.load(path, mmap_mode="r"),
+        "part of a larger array": np.stack([array, array], axis=-1)[..., 0],
+    }
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+SCHEDULE = Schedule(1, 20, 1, 0.5, 5.0, 5.0)
+CALLS = {
+    "population_update": lambda p, m: operators.population_update(GAME, m, p),
+    "population_jacobian": lambda p, m: operators.population_jacobian(GAME, m, p),
+    "stable_population": lambda p, m: operators.stable_population(GAME, p, start=m),
+    "q_values": lambda p, m: operators.q_values(GAME, p, m, ENTROPY),
+    "state_values": lambda p, m: operators.state_values(GAME, p, m, ENTROPY),
+    "mirror_ascent_step": lambda p, m: operators.mirror_ascent_step(p, p, 1.0, ENTROPY),
+    "policy_mirror_ascent": lambda p, m: operators.policy_mirror_ascent(GAME, p, 1.0, ENTROPY),
+    "policy_distance": lambda p, m: operators.policy_distance(p, POLICY[::-1]),
+    "transition": lambda p, m: GAME.transition(m),
+    "reward": lambda p, m: GAME.reward(m),
+    "jacobian": lambda p, m: lipschitz.jacobian(GAME, p, 1.0, ENTROPY),
+    "best_response_derivative": lambda p, m: lipschitz.best_response_derivative(GAME, m, p, ENTROPY),
+    "solve": lambda p, m: equilibrium.solve(GAME, ENTROPY, start=p).policy,
+    "from_population": lambda p, m: equilibrium.from_population(GAME, ENTROPY, m).policy,
+    "exploitability": lambda p, m: equilibrium.exploitability(GAME, p, ENTROPY, m),
+    "best_response": lambda p, m: equilibrium.best_response(GAME.transition(m), p, 0.5, ENTROPY),
+    "ctd": lambda p, m: learning.ctd(GAME, p, 10, ENTROPY, 20, 1, 2.0, 4.0, rng()),
+    "centralized": lambda p, m: learning.centralized(GAME, 10, ENTROPY, SCHEDULE, rng(), start=p),
+    "independent": lambda p, m: learning.independent(GAME, 4, ENTROPY, SCHEDULE, rng(), start=p).policies(),
+    "initial_population": lambda p, m: simulation.initial_population(GAME, 50, rng(), m).others,
+    "ergodic_averages": lambda p, m: simulation.ergodic_averages(GAME, p, 10, 20, rng(), 2, m).mean_field,
+    "td_scale": lambda p, m: schedules.td_scale(GAME, p),
+    "learning_limit": lambda p, m: finite_population.learning_limit(GAME, p, 3, ENTROPY),
+    "stationary_covariance": lambda p, m: fluctuations.stationary_covariance(GAME, p),
+    "td_moments": lambda p, m: spread.td_moments(GAME, p, ENTROPY, 5, 2.0, 4.0)[1],
+    "forgetting_rate": lambda p, m: td_moments.forgetting_rate(GAME, p),
+    "sampled_q": lambda p, m: baselines.sampled_q(GAME.transition(m), p, 0.5, ENTROPY, p, 3, 1.0, 0.0, rng()),
+    "settled": lambda p, m: baselines.settled(GAME, m, p, 50, rng()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_whatever_holds_the_same_numbers_gives_the_same_result(call, tmp_path):
+    expected = CALLS[call](POLICY, MEAN_FIELD)
+    policies, mean_fields = forms(POLICY, tmp_path), forms(MEAN_FIELD, tmp_path)
+    for form in policies:
+        found = CALLS[call](policies[form], mean_fields[form])
+        # another layout in memory may change the order of a sum, by some roundings of numbers of order one
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11, err_msg=form)
+
+
+def test_an_array_that_will_do_is_used_as_it_is():
+    seen = []
+
+    @arrays.accepts(start="policies")
+    def probe(game, policy, mean_field, start=None):
+        seen.extend((policy, mean_field, start))
+
+    probe(GAME, POLICY, MEAN_FIELD, start=POLICY[None])
+    assert seen[0] is POLICY
+    assert seen[1] is MEAN_FIELD
+    assert arrays.contiguous(POLICY) is POLICY
+    locked = POLICY.copy()
+    locked.flags.writeable = False
+    assert arrays.contiguous(locked).flags.writeable
+    assert not np.shares_memory(arrays.contiguous(locked), locked)
+
+
+SINGLE = np.array([[0.1, 0.9], [0.7, 0.3], [0.2, 0.8]], dtype=np.float32)
+WRONG = {
+    "float32": (SINGLE, r"row 1: got the sum .*, off by .*type float32.*astype|row \d: .*float32.*dtype=float"),
+    "a sum": ([[0.5, 0.5], [0.5, 0.75], [1, 0]], r"row 1: got the sum 1.25, off by 0.25, expected rows of prob"),
+    "negative": ([[0.5, 0.5], [0.5, 0.5], [1.25, -0.25]], r"row 2, entry 1: got -0.25, expected rows of probab"),
+    "nan": ([[0.5, np.nan], [0.5, 0.5], [1, 0]], r"row 0, entry 1: got nan, expected rows of probabilities"),
+    "texts": ([["0.5", "0.5"]] * 3, r": got values of type <U3, expected an array of real numbers"),
+    "complex": (POLICY * 1j, r": got values of type complex128, expected an array of real numbers"),
+    "ragged": ([[0.5, 0.5], [1.0]], r": got a value of type list, expected an array of real numbers"),
+    "masked": (np.ma.masked_array(POLICY, POLICY > 0.7), r": got masked values, expected an array of real"),
+    "sparse": (csr_array(POLICY), r": got a sparse one, expected an array of real numbers"),
+    "too short": (POLICY[:2], r": got shape \(2, 2\), expected shape \(3, 2\)"),
+    "no number": (object(), r": got a value of type object, expected an array of real numbers"),
+}
+
+
+@pytest.mark.parametrize("name", DECORATED)
+def test_what_is_no_policy_or_mean_field_is_refused_with_the_row_before_anything_else(name):
+    function, place = DECORATED[name], name.rpartition("pma_mfg.")[2].split(".")
+    source = ".".join(place[-2:])
+    for parameter, kind in function.accepts.items():
+        if kind in ("policy", "policies"):
+            for wrong, message in WRONG.values():
+                with pytest.raises(InputError, match=rf"{source}: {parameter}.*{message}"):
+                    function(**{"game": GAME, parameter: wrong})
+        elif kind == "mean_field":
+            for wrong, message in (
+                ([0.5, 0.5, 0.25], r": got the sum 1.25, off by 0.25, expected a distribution"),
+                ([0.5, -0.5, 1], r": entry 1: got -0.5, expected a distribution"),
+                ([0.5, 0.5], r": got shape \(2,\), expected shape \(3,\)"),
+            ):
+                with pytest.raises(InputError, match=rf"{source}: {parameter}{message}"):
+                    function(**{"game": GAME, parameter: wrong})
+        else:
+            with pytest.raises(InputError, match=rf"{source}: {parameter}: got values of type <U1"):
+                function(**{parameter: [["a"]]})
+
+
+def test_the_advice_for_single_precision_mends_it():
+    x = np.asarray(SINGLE, dtype=float)
+    x = x / x.sum(axis=-1, keepdims=True)
+    operators.stable_population(GAME, x)
+
+
+def test_what_rounding_leaves_of_a_mean_field_can_be_drawn_from():
+    mean_field = np.array([1.0 + 5e-10, -1e-16, 1e-16])
+    assert simulation.initial_population(GAME, 10, rng(), mean_field).others[0] == 9
+
+
+def test_a_game_takes_its_tables_as_they_come():
+    whole = replace(GAME, base_reward=np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]))
+    for form in ([[1, 2], [0, 1], [3, 0]], np.array([[1, 2], [0, 1], [3, 0]]), pd.DataFrame([[1, 2], [0, 1], [3, 0]])):
+        np.testing.assert_array_equal(replace(whole, base_reward=form).reward(MEAN_FIELD), whole.reward(MEAN_FIELD))
+    locked = MeanFieldGame(
+        discount=0.5,
+        base_transition=np.broadcast_to(MEAN_FIELD, (3, 2, 3)).astype(">f8"),
+        base_reward=np.asfortranarray(POLICY),
+        transition_terms=np.zeros((0, 3, 2, 3)),
+        transition_features=Features.none(3),
+        reward_terms=np.zeros((0, 3, 2)),
+        reward_features=Features.none(3),
+    )
+    assert np.isfinite(learning.ctd(locked, POLICY, 10, ENTROPY, 5, 0, 1.0, 2.0, rng())).all()
+    with pytest.raises(InputError, match=r"sum of P.*type float32.*dtype=float"):
+        replace(GAME, base_transition=GAME.base_transition.astype(np.float32))
