@@ -67,10 +67,15 @@ class Units:
     game: Game
     regularizer: Regularizer
 
+    def decay(self, relative_step_size: float) -> float:
+        """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
+        eta = relative_step_size / self.regularizer.rho
+        radius = lipschitz.spectral_radius(lipschitz.jacobian(self.game, self.policy, eta, self.regularizer))
+        return -math.log(min(max(radius, 1e-6), 0.99))
+
     def n_epochs(self, epsilon: float, step_size: float) -> float:
-        """Return K of the practical schedule, from the spectral radius at `policy`."""
-        radius = lipschitz.spectral_radius(lipschitz.jacobian(self.game, self.policy, step_size, self.regularizer))
-        return max(1.0, math.log(2.0 / epsilon) / -math.log(min(max(radius, 1e-6), 0.99)))
+        """Return K of the practical schedule."""
+        return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size * self.regularizer.rho))
 
     def learning_steps(self, tuned: Settings, epsilon: float) -> float:
         """Return the environment steps of one run by the practical schedule (docs/theory.md, 10.6)."""
@@ -191,17 +196,17 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
         (3 + 3 * len(s["relative_step_sizes"]))
         * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
     ),
-    "convergence": lambda u, s: sum(
-        2 * s["n_starts"] * min(s["max_iterations"], 25 / math.log1p(x)) * u.pma for x in s["relative_step_sizes"]
+    "convergence": lambda u, s: (
+        s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
     ),
     "phase": lambda u, s: (
-        2 * s["strengths"]["count"] * (u.solution + 2 * (2 + s["relative_step_sizes"]["count"]) * u.jacobian)
+        2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["relative_step_sizes"]["count"]) * u.jacobian)
     ),
     "strengths": lambda u, s: 200 * (u.solution + 4 * u.jacobian),
     "dynamics": lambda u, s: s["n_starts"] * (s["max_iterations"] * 1.5 * (u.pma + u.exploitability)) + 60 * u.jacobian,
     "damping": lambda u, s: (
         len(s["strengths"])
-        * (s["n_starts"] * 0.15 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
+        * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
     ),
     "basins": lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
     "ctd_many": lambda u, s: _ctd(u, s, [max(s["populations"])]),

@@ -43,9 +43,11 @@ LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 
 #: Seconds on the reference machine that a section may take, and the pilot run of learning.
 BUDGET, PILOT_BUDGET = 90.0, 10.0
 #: Seconds of a step of a game given by functions on the reference machine: two calls of Python.
-FUNCTION_STEP = 1e-4
+FUNCTION_STEP = 5e-5
 #: Updates of the exact moments of TD learning times the square of the pairs: seconds.
 MOMENTS = 400_000
+#: What is left of the start of TD learning, in units of its noise, at the least M_td that a slope is fitted to.
+START_SHARE = 0.5
 #: Factor between two accuracies of learning, and how many there are.
 ACCURACY_FACTOR, N_ACCURACIES = 1.5, 4
 
@@ -134,15 +136,15 @@ class Subject:
         """Return the updates M from which on the error of TD learning is noise, and falls with their root.
 
         At least 5 c, when the steps c / (m + c) are near c / m; and so many that what is left of the start is at most
-        three tenths of the noise, which bends a slope of -1/2 by less than a tenth of it (docs/theory.md, 12.1). The
-        first falls as 1 / M and the second as 1 / sqrt(M) from where the exact moments end.
+        `START_SHARE` of the noise, which bends a slope of -1/2 a little (docs/theory.md, 12.1). The first falls as
+        1 / M and the second as 1 / sqrt(M) from where the exact moments end.
         """
         scale, pairs = self.td_scale, self.policy.size
         updates = int(max(10, min(math.ceil(5.0 * scale), MOMENTS // pairs**2)))
         found = td_moments.moments(self.game, self.policy, self.regularizer, [updates], np.inf, scale, scale)
         start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
         noise = math.sqrt(max(square - start**2, 1e-300))
-        return max(5.0 * scale, updates * (start / (0.3 * noise)) ** 2)
+        return max(5.0 * scale, updates * (start / (START_SHARE * noise)) ** 2)
 
     def n_epochs(self, share: float) -> int:
         """Return the epochs after which this share of the first distance to the equilibrium is left."""
@@ -150,11 +152,11 @@ class Subject:
 
     def too_rare(self, section: str, seconds: float) -> InputError:
         """Return the error of a game in which learning takes too long."""
-        why = (
-            f"a state and action that is seen once in {1.0 / self.least:,.0f} steps, at {self.game.n_states} states: "
-            f"some {seconds / 60.0:,.0f} minutes"
-        )
-        allowed = f"at most {BUDGET / 60.0:g} minutes; a larger --strength, with which no action is rare"
+        why = f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps"
+        allowed = f"at most {BUDGET / 60.0:g}; a larger --strength, with which no action is rare"
+        if isinstance(self.game, FunctionGame):
+            why += ", each of which calls Python functions"
+            allowed += ", or functions that are recognized (docs/theory.md, 1.3)"
         return self.refused(section, why, allowed)
 
     @cached_property
@@ -294,8 +296,8 @@ def _basins(subject: Subject) -> Settings:
     matrix = lipschitz.jacobian(subject.game, subject.policy, np.inf, subject.regularizer)
     lead = float(np.linalg.eigvals(matrix).real.max(initial=-np.inf))
     if not lead > 1.0:
-        why = f"a largest real part of {lead:.3g} among the eigenvalues of the best response at this equilibrium"
-        raise subject.refused("basins", why, "one above 1: a game with several equilibria, in which agents gather")
+        why = f"no eigenvalue of the best response above {max(lead, 0.0):.3g} at this equilibrium"
+        raise subject.refused("basins", why, "one above 1: a game in which agents gather, with several equilibria")
     return {"relative_step_sizes": [0.01, 0.1, 1.0, 10.0, 100.0], "n_starts": 8, "max_iterations": 3000}
 
 
@@ -602,7 +604,7 @@ def all_settings(
             chosen[section] = settings(section, subject)
         except (InputError, ConvergenceError) as refused:
             left_out[section] = (
-                f"got {refused.value}, expected {refused.allowed}" if isinstance(refused, InputError) else str(refused)
+                f"{refused.value}; it takes {refused.allowed}" if isinstance(refused, InputError) else str(refused)
             )
         after_section()
     return chosen, left_out

@@ -662,9 +662,13 @@ def picture(claim: str, tables: Mapping[str, pd.DataFrame]) -> Any:
     return draw(data(*(tables[name] if name in tables else _empty(name) for name in names)))
 
 
-#: Columns that the data of figures look at in tables without rows.
-_COLUMNS = {"population": ("n_agents", "epsilon")}
+#: Columns of tables that figures look at even where there is no row.
+_COLUMNS = {
+    "schedules": ("epsilon",),
+    "population": ("n_agents", "epsilon"),
+    "exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
+}
 
 
 def _empty(name: str) -> pd.DataFrame:
-    return pd.DataFrame({column: [] for column in ("game", "n_agents", *_COLUMNS.get(name, ()))})
+    return pd.DataFrame({column: [] for column in ("game", *_COLUMNS.get(name, ()))})
