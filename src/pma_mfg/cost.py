@@ -42,8 +42,8 @@ class Units:
     Parameters
     ----------
     n_states, n_actions : int
-    step : float
-        Of the N-agent game with a policy that all share.
+    step, step_of_few : float
+        Of the N-agent game with a policy that all share, many agents or ten: counts of few are drawn faster.
     pma, jacobian, exploitability, solution : float
         Of one PMA iteration, one Jacobian, one exploitability, one equilibrium.
     update : float
@@ -58,6 +58,7 @@ class Units:
     n_states: int
     n_actions: int
     step: float
+    step_of_few: float
     pma: float
     jacobian: float
     exploitability: float
@@ -66,6 +67,10 @@ class Units:
     policy: np.ndarray
     game: Game
     regularizer: Regularizer
+
+    def step_of(self, n_agents: int) -> float:
+        """Return the seconds of a step of so many agents."""
+        return self.step_of_few if n_agents <= 100 else self.step
 
     def decay(self, relative_step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
@@ -98,6 +103,12 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
     scale = 100.0  # any; the steps of TD learning cost the same
     n_steps = 200 if isinstance(game, FunctionGame) else 5000
 
+    def steps(n_agents: int) -> float:
+        return (
+            _seconds(lambda: learning.ctd(game, policy, n_agents, regularizer, [n_steps], 0, scale, scale, rng))
+            / n_steps
+        )
+
     def solve() -> None:
         with contextlib.suppress(ConvergenceError):
             equilibrium.solve(game, regularizer)
@@ -105,12 +116,13 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
     return Units(
         game.n_states,
         game.n_actions,
-        _seconds(lambda: learning.ctd(game, policy, 10**6, regularizer, [n_steps], 0, scale, scale, rng)) / n_steps,
+        steps(plan.MANY_AGENTS),
+        steps(10),
         _seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer)),
         _seconds(lambda: lipschitz.jacobian(game, policy, eta, regularizer)),
         _seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
         _seconds(solve),
-        _seconds(lambda: td_moments.moments(game, policy, regularizer, [20], 1, scale, scale)) / 20,
+        _seconds(lambda: td_moments.moments(game, policy, regularizer, [100], 1, scale, scale)) / 100,
         policy,
         game,
         regularizer,
@@ -143,11 +155,11 @@ def _learning(units: Units, tuned: Settings, epsilons: list[float], n_replicates
 
 def _ctd(units: Units, settings: Settings, populations: list[int]) -> float:
     first, *others = (waiting + 1 for waiting in settings["n_waiting"])
-    steps = len(populations) * first * settings["n_replicates"]
+    per_population = first * settings["n_replicates"] * settings["n_updates"][-1]
+    seconds = sum(per_population * units.step_of(n) + _lattice(units.n_states, n) for n in populations)
     if max(settings["populations"]) in populations:
-        steps += sum(others) * settings["other_replicates"]
-    lattice = sum(_lattice(units.n_states, n) for n in populations)
-    return float(steps * settings["n_updates"][-1] * units.step + lattice)
+        seconds += sum(others) * settings["other_replicates"] * settings["n_updates"][-1] * units.step
+    return float(seconds)
 
 
 def _lattice(n_states: int, n_agents: int) -> float:
@@ -220,9 +232,8 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
     "population": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
     "bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
     "exact": lambda u, s: 30 * sum(_lattice(u.n_states, n) for n in s["populations"]),
-    "agreement": lambda u, s: (
-        1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step
-        + sum(_lattice(u.n_states, n) for n in s["populations"])
+    "agreement": lambda u, s: sum(
+        1.1 * s["n_replicates"] * s["n_steps"] * 1.2 * u.step_of(n) + _lattice(u.n_states, n) for n in s["populations"]
     ),
     "nash": lambda u, s: 4 * sum(_lattice(u.n_states, n) for n in s["populations"]),
     **{
@@ -324,7 +335,7 @@ def announcement(settings: Settings, n_cores: int) -> str:
     """Return a line that says how long a whole run of a configuration takes on so many cores."""
     try:
         total = sum(predicted(settings, measure_all(settings)).values())
-    except (InputError, ConvergenceError) as error:
+    except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
         return f"its time is not predicted: {error}"
     atlas = " without the atlas" if settings.get("atlas") else ""
     return (

@@ -90,6 +90,14 @@ class Subject:
     name: str
     policy: np.ndarray
 
+    def __post_init__(self) -> None:
+        """Refuse an equilibrium at which PMA has no Jacobian, from which nearly all sizes follow."""
+        try:
+            lipschitz.jacobian(self.game, self.policy, 1.0 / self.regularizer.rho, self.regularizer)
+        except np.linalg.LinAlgError:
+            why, allowed = "states that never reach each other", "one from each of which the others are reached"
+            raise self.refused("population", why, f"{allowed}: else the stable population is not unique") from None
+
     def refused(self, section: str, why: str, allowed: str) -> InputError:
         """Return the error that says why a section is left out, and what would do."""
         return InputError(self.name, section, Description(why), allowed)

@@ -405,18 +405,22 @@ CLAIMS = {
     "C5-updates": Claim(
         "the error of a typical independent learner halves with four times the updates",
         ("independent",), ("independent_updates",), "independent",
+        ("independent_step_sizes", "independent_populations"),
     ),
     "C5-spread": Claim(
         "independent learners disagree as much as noise predicts, and no more",
         ("independent",), ("independent_updates",), "independent",
+        ("independent_step_sizes", "independent_populations"),
     ),
     "C5-eta": Claim(
         "small steps damp their disagreement, with the root of the step size",
         ("independent",), ("independent_step_sizes",), "independent",
+        ("independent_updates", "independent_populations"),
     ),
     "C5-worst": Claim(
         "the worst of N independent learners is off by a root of log N more than the typical one only",
         ("independent",), ("independent_populations",), "independent",
+        ("independent_updates", "independent_step_sizes"),
     ),
     "C6-smooth": Claim(
         "the bias from finitely many agents falls as 1/N in a smooth game",
