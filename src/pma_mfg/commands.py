@@ -41,6 +41,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "games": ("pma-mfg games", "pma-mfg games crowd_averse"),
     "generate": (
         "pma-mfg generate planted_smooth n_states=3 n_actions=2 discount=0.5 seed=1 strength=0.1 --out game.npz",
+        "pma-mfg generate affine n_states=3 n_actions=2 discount=0.5 seed=1 K_mu=0.1 K_s=0.3 K_a=0.2 L_mu=0.01"
+        " L_s=0.01 L_a=0.01 --out certified.npz",
     ),
     "validate": ("pma-mfg validate game.npz", "pma-mfg validate game.npz --strength 0.1 --json"),
     "solve": (
@@ -83,7 +85,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pma-mfg ctd game.npz equilibrium.npz --agents 1e6 --updates 100 1000 10000 --replicates 4 --out ctd.parquet",
     ),
     "moments": ("pma-mfg moments game.npz --strength 0.1 --updates 100 1000 --waiting 0 1 2",),
-    "schedules": ("pma-mfg schedules contraction_game --strength 50 --epsilons 0.1 0.01 --step-size 0.2",),
+    "schedules": ("pma-mfg schedules certified.npz --strength 1 --epsilons 0.1 0.01 --step-size 1",),
     "bias": ("pma-mfg bias game.npz equilibrium.npz --agents 100 --steps 10000 --replicates 4 --out bias.parquet",),
     "limits": ("pma-mfg limits game.npz --strength 0.1 --agents 10 100 1000 --step-size 5",),
     "learning-limit": ("pma-mfg learning-limit game.npz --strength 0.1 --agents 5 10",),

@@ -332,8 +332,17 @@ def _ctd(subject: Subject) -> Settings:
         "other_replicates": 8,
         # the exact recursion costs as the square of the pairs, and its bias of waiting does not depend on M_td much
         "exact_updates": sorted({max(10, min(updates, MOMENTS // pairs**2)) for updates in exact}),
-        "exact_waiting": [0, 1, 2, 3, 4, 5],
+        "exact_waiting": [0, *_waiting_times(td_moments.forgetting_rate(subject.game, subject.policy))],
     }
+
+
+def _waiting_times(rate: float) -> list[int]:
+    """Return M_mix over which a mode of this rate falls from a twentieth to 1e-7: faster ones are gone by then."""
+    if not 1e-6 < rate < 0.999:
+        return [1, 2, 3]
+    first, last = (math.log(share) / math.log(rate) for share in (0.05, 1e-7))
+    least = math.ceil(first)
+    return _spread_over(list(range(least, max(least + 2, int(last)) + 1)), 6)
 
 
 def _epsilon_sweep(subject: Subject) -> Settings:
