@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pma_mfg import configuration, cost, games, regularizers, verify
+from pma_mfg.errors import ConvergenceError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,14 +58,20 @@ def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
     assert cost.step_seconds("bias", settings, slower) == pytest.approx(10 * cost.step_seconds("bias", settings, units))
 
 
-def test_the_time_of_a_run_is_announced_and_what_cannot_be_predicted_stops_nothing() -> None:
+def test_the_time_of_a_run_is_announced_and_what_cannot_be_predicted_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "config/example.yaml").read_text())
     chosen = {"games": {"roads": settings["games"]["roads"]}, "zoo": settings["zoo"]}
     chosen["games"]["roads"]["file"] = str(ROOT / "config/example_game.py")
     line = cost.announcement(chosen, 2)
     assert " on 2 cores, if nothing is done yet (predicted: " in line
-    stuck = {"family": "contraction_game", "parameters": {}, "regularizer": "quadratic", "strength": 0.4}
-    assert cost.announcement({**chosen, "games": {"roads": stuck}}, 2).startswith("its time is not predicted: ")
+
+    def stuck(settings: object) -> dict[str, cost.Units]:
+        raise ConvergenceError("no equilibrium", [1.0])
+
+    monkeypatch.setattr(cost, "measure_all", stuck)
+    assert cost.announcement(chosen, 2).startswith("its time is not predicted: no equilibrium")
 
 
 def test_times_are_told_in_words_of_two_digits() -> None:

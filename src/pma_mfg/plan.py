@@ -92,8 +92,10 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Refuse an equilibrium at which PMA has no Jacobian, from which nearly all sizes follow."""
+        # one best response: actions that are not played then have no probability at all, as in `dynamics.step_size`
+        policy = operators.best_response_step(self.game, self.policy, self.regularizer)
         try:
-            lipschitz.jacobian(self.game, self.policy, 1.0 / self.regularizer.rho, self.regularizer)
+            lipschitz.jacobian(self.game, policy, 1.0 / self.regularizer.rho, self.regularizer)
         except np.linalg.LinAlgError:
             why, allowed = "states that never reach each other", "one from each of which the others are reached"
             raise self.refused("population", why, f"{allowed}: else the stable population is not unique") from None
