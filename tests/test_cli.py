@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from tests.statistical import Level
 
-from pma_mfg import __version__, cli, equilibrium, finite_population, games, storage
+from pma_mfg import __version__, cli, commands, equilibrium, finite_population, games, storage
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["n_states=3", "n_actions=2", "discount=0.5", "seed=1", "strength=0.1"]
@@ -189,15 +190,59 @@ def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "nash.npz").exists()
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["", *COMMANDS, "phase", "games", "generate", "solve", "validate", "collect", "claims", "figure", "atlas"],
-)
-def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of every command, aliases too."""
+    actions = cli._parser()._actions
+    return next(dict(action.choices) for action in actions if isinstance(action, argparse._SubParsersAction))
+
+
+def test_every_command_is_in_one_group_and_has_examples_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    grouped = [name for names in commands.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(set(subcommands()) - {"families"})  # which is another name of `games`
+    assert set(commands.EXAMPLES) == set(grouped)
+    for name in grouped:
+        shown = " ".join(subcommands()[name].format_help().split())
+        assert all(" ".join(line.split()) in shown for line in commands.EXAMPLES[name])
+        for line in commands.EXAMPLES[name]:
+            program, *arguments = shlex.split(line)
+            assert (program, arguments[0]) == ("pma-mfg", name)
+            cli._parser().parse_args(arguments)
+
+
+#: Commands whose examples need a finished run of the pipeline, or take more than a second or two; see test_verify.py.
+NOT_RUN = ("figures", "report", "verify", "config", "check", "phase", "compare", "atlas")
+
+
+def test_examples_run_as_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, lines in commands.EXAMPLES.items():
+        for line in lines if name not in NOT_RUN else ():
+            assert cli.main(shlex.split(line)[1:]) == 0, line
+    assert (tmp_path / "contraction.png").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_without_a_command_all_are_shown_in_groups(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main([*command.split(), "--help"])
+        cli.main(arguments)
     assert stopped.value.code == 0
-    assert "examples:\n  pma-mfg games" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    for group, names in commands.GROUPS.items():
+        start = lines.index(f"{group}:") + 1
+        assert [line.split()[0] for line in lines[start : start + len(names)]] == list(names)
+        assert all(len(line.split()) > 2 for line in lines[start : start + len(names)])  # each with what it does
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong, words in (
+        ("sovle", "the nearest: solve"),
+        ("verfy", "the nearest: verify"),
+        ("xxxxxx", "--help` lists"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([wrong])
+        assert stopped.value.code == 2
+        assert words in capsys.readouterr().err
 
 
 def test_version_and_families_are_printed_by_the_installed_command() -> None:

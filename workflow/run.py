@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pma_mfg import configuration, processes, recovery, storage
+from pma_mfg import configuration, cost, processes, recovery, storage
 from pma_mfg.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +41,8 @@ def main(path: str, *options: str) -> int:
         processes.refuse_another_checkout(ROOT)
         settings = configuration.load(config, ROOT / "workflow/schemas/config.schema.json")
         results, figures = Path(settings["results"]), Path(settings["figures"])
+        if any("file" in game for game in settings["games"].values()):
+            print(cost.announcement(settings, len(os.sched_getaffinity(0))), flush=True)
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()
         code = run_snakemake("--configfile", config, *OPTIONS, *options)

@@ -1,12 +1,13 @@
 """The command line `pma-mfg`: one subcommand per step of the pipeline, and nothing but reading, calling and writing.
 
-Exit codes: 0 done; 1 a computation did not converge; 2 bad input (one line on stderr says where, and what is allowed);
-130 interrupted. A progress bar appears when stderr is a terminal.
+Exit codes: 0 done; 1 a computation did not converge, or `verify` did not confirm a claim; 2 bad input (one line on
+stderr says where, and what is allowed); 130 interrupted. A progress bar appears when stderr is a terminal.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import io
 import json
@@ -19,24 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pma_mfg import __version__, processes
+from pma_mfg import __version__, commands, processes
 from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, one_line
 
 # Subcommands import what they need: --help is instant, and `solve` never loads a compiled kernel.
 log = logging.getLogger("pma_mfg")
 
-EXAMPLES = """examples:
-  pma-mfg games                                      # what there is; `pma-mfg games crowd_averse` tells more of one
-  pma-mfg generate planted_smooth n_states=5 n_actions=3 discount=0.8 seed=1 strength=0.1 --out game.npz
-  pma-mfg validate game.npz
-  pma-mfg solve game.npz --strength 0.1              # --json: as JSON; --out equilibrium.npz: to a file
-  pma-mfg check game.npz --strength 0.1 --pairs 20
-  pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --replicates 2 --json
-  pma-mfg solve game.npz --strength 0.1 --out equilibrium.npz
-  pma-mfg bias game.npz equilibrium.npz --agents 100 --out bias.parquet
-
-GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
-exit codes: 0 done, 1 no convergence, 2 bad input, 130 interrupted"""
+EPILOG = """GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
+exit codes: 0 done, 1 no convergence, or `verify` did not confirm a claim, 2 bad input, 130 interrupted"""
 REGULARIZER = "entropy (the default), quadratic, or FILE.py:CLASS, a class of your own in a file (which is run)"
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
@@ -58,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no ε shows an escape
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     try:
         _check_outputs(options)
         if options.log:
             Path(options.log).parent.mkdir(parents=True, exist_ok=True)
             logging.getLogger().addHandler(_LogFile(options.log, mode="w", encoding="utf-8"))
-        options.run(options)
+        return options.run(options) or 0
     except InputError as error:
         for line in str(error).splitlines():
             log.error("pma-mfg: error: %s", line)
@@ -87,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.error("pma-mfg: interrupted; no partial file is left")
         return 130
-    return 0
 
 
 class _LogFile(logging.FileHandler):
@@ -314,6 +304,124 @@ def _solve(options: argparse.Namespace) -> None:
         log.info("  %s: %.1e", name, value)
     for warning in found.warnings:
         log.warning("warning: %s", warning)
+
+
+def _subject(options: argparse.Namespace, name: str) -> Any:
+    """Return a game with its equilibrium, for --strength, by default a tenth of the rewards' range."""
+    from pma_mfg import equilibrium, plan
+
+    game = _load_game(options.game)
+    strength = options.strength or plan.default_strength(game)
+    if not options.strength:
+        log.info("strength %g, a tenth of the rewards' range; --strength sets it", strength)
+    regularizer = _load_regularizer(options.regularizer, strength)
+    found = equilibrium.solve(game, regularizer)
+    for warning in found.warnings:
+        log.warning("warning: %s", warning)
+    return plan.Subject(game, regularizer, options.regularizer, name, found.policy)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from pma_mfg import cost, storage, verify
+
+    if options.list:
+        _list_claims(options)
+        return 0
+    if options.claim is None or options.game is None:
+        raise InputError("pma-mfg verify", "arguments", Description("no claim and game"), "both, or --list")
+    claim, name = verify.named(options.claim), _name(options)
+    _check_picture(options.plot)
+    if options.folder:
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
+    subject = _subject(options, name)
+    chosen = verify.settings(verify.steps(claim, bool(options.plot)), subject)
+    units = cost.measure(subject.game, subject.regularizer, subject.policy)
+    seconds = sum(cost.step_seconds(step, sizes, units) for step, sizes in chosen.items())
+    log.info("%s on %s: %s of processor time (predicted)", claim, name, cost.in_words(seconds))
+    with _progress(sum(verify.STEPS[step].ticks(sizes) for step, sizes in chosen.items()), claim) as advance:
+        tables = verify.run(chosen, subject, options.seed, advance)
+    record = verify.judge(claim, tables)
+    if options.folder:
+        for table, rows in tables.items():
+            storage.write_table(Path(options.folder, f"{table}.parquet"), rows)
+        storage.write_json(Path(options.folder, "claims.json"), [record])
+        log.info("tables and verdict: %s", options.folder)
+    if options.plot:
+        from pma_mfg import plotting
+
+        plotting.save(verify.picture(claim, tables), Path(options.plot).with_suffix(""))
+        log.info("picture: %s", options.plot)
+    if options.json:
+        _print_json(record)
+    else:
+        print("\n".join(verify.in_words(record, subject)))
+    return 0 if record["verdict"] == "confirmed" else 1
+
+
+def _check_picture(path: str | None) -> None:
+    """Refuse a picture that cannot be written, before anything is computed."""
+    if path is None:
+        return
+    if Path(path).suffix != ".png":
+        raise InputError("pma-mfg", "--plot", path, "a file called something.png (and something.svg beside it)")
+    _check_outputs(argparse.Namespace(out_plot=path))
+
+
+def _list_claims(options: argparse.Namespace) -> None:
+    """Print every claim in plain words, with its predicted time on the game given, or on one of five states."""
+    from pma_mfg import cost, verify
+
+    source = options.claim  # with --list the first argument is the game
+    if source is None:
+        subject = verify.reference()
+    else:
+        options.game = source
+        subject = _subject(options, _name(options))
+    listed = verify.listing(subject, cost.measure(subject.game, subject.regularizer, subject.policy))
+    if options.json:
+        print(json.dumps(listed, indent=2))
+        return
+    print(f"{'claim':17}{'seconds':>8}{'with --plot':>13}   what it says")
+    for row in listed:
+        times = (row["reason"] and ("-", "-")) or tuple(f"{row[key]:.0f}" for key in ("seconds", "seconds_with_plot"))
+        print(f"{row['claim']:17}{times[0]:>8}{times[1]:>13}   {row['words']}")
+        if row["reason"]:
+            print(f"{'':41}not on this game: {row['reason']}")
+    print(f"\nnot about one game: {', '.join(verify.MANY_GAMES)} (`pma-mfg atlas`)")
+    told = "a game of 5 states and 3 actions; `--list GAME` says it of yours" if source is None else source
+    print(f"seconds: predicted processor time for {told}, from a timing of its operations here (docs/performance.md)")
+
+
+def _config(options: argparse.Namespace) -> None:
+    from pma_mfg import configure, cost, plan, regularizers, storage
+
+    if ":" in options.regularizer:
+        allowed = "entropy or quadratic, which a configuration knows"
+        raise InputError("pma-mfg config", "--regularizer", options.regularizer, allowed)
+    name = configure.game_name(_name(options))
+    subject = _subject(options, name)
+    if Path(options.game).exists():
+        inside = Path("Snakefile").exists() and Path(options.game).resolve().is_relative_to(Path.cwd())
+        described: dict[str, Any] = {"file": str(Path(options.game) if inside else Path(options.game).resolve())}
+    else:
+        described = {"family": options.game, "parameters": {}}
+    with _progress(len(plan.SECTIONS), "sections") as advance:
+        made, left_out = configure.settings(subject, described, advance)
+    units = {
+        of: cost.measure(subject.game, regularizers.make(entry["regularizer"], entry["strength"]))
+        for of, entry in made["games"].items()
+    }
+    strength = f"--strength {subject.regularizer.strength:g} --regularizer {subject.kind}"
+    text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", units)
+    storage.write_text(options.out, text)
+    for section, reason in left_out.items():
+        log.info("%s is left out: %s", section, reason)
+    total = sum(cost.predicted(made, units).values())
+    print(f"{options.out}: {len(plan.SECTIONS) - len(left_out)} of {len(plan.SECTIONS)} experiments on {name}")
+    print(
+        f"make replicate CONFIG={options.out} runs them: {cost.in_words(total / 2)} on two cores "
+        f"(predicted: {total:.0f} s of processor time)"
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -954,26 +1062,58 @@ def _name(options: argparse.Namespace) -> str:
     return options.name or Path(options.game).stem
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help that lists the commands in the groups of `commands.GROUPS`."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if not isinstance(action, argparse._SubParsersAction):
+            return super()._format_action(action)
+        told = {name: choice.help for choice in action._choices_actions for name in _names(choice)}
+        lines = []
+        for group, names in commands.GROUPS.items():
+            lines += [f"\n{group}:", *(f"  {name:16}{told[name]}" for name in names)]
+        return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _names(choice: argparse.Action) -> list[str]:
+    """Return the names of a command, with its aliases: "centralized (learn)" is both."""
+    return str(choice.metavar).replace("(", "").replace(")", "").replace(",", "").split()
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers an unknown command with the nearest ones."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            near = difflib.get_close_matches(value, action.choices, 3, 0.5)
+            nearest = f"the nearest: {', '.join(near)}; " if near else ""
+            message = f"unknown command {value[:40]!r}; {nearest}`pma-mfg --help` lists all"
+            raise argparse.ArgumentError(None, message)
+        super()._check_value(action, value)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pma-mfg",
-        description="Policy mirror ascent in stationary mean field games: exact solvers, learning, verdicts.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Policy mirror ascent in stationary mean field games: exact solvers, learning, verdicts.\n"
+        "`pma-mfg COMMAND --help` explains a command, with examples.",
+        epilog=EPILOG,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"pma-mfg {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    added_commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], None], text: str, aliases: Sequence[str] = ()
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str, aliases: Sequence[str] = ()
     ) -> argparse.ArgumentParser:
-        added = commands.add_parser(
+        shown = "".join(commands.examples(known) for known in (name, *aliases) if known in commands.EXAMPLES)
+        added = added_commands.add_parser(
             name,
             aliases=aliases,
             help=text,
             description=text,
-            epilog=EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"{shown}\n{EPILOG}",
+            formatter_class=_Formatter,
         )
         added.set_defaults(run=run)
         added.add_argument("--log", metavar="FILE", help="also write messages to this file")
@@ -981,7 +1121,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def on_equilibrium(
         name: str,
-        run: Callable[[argparse.Namespace], None],
+        run: Callable[[argparse.Namespace], int | None],
         text: str,
         seeded: bool = True,
         out: bool = True,
@@ -1039,6 +1179,23 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--out", help="equilibrium file (.npz) to write (without it and --json: print it)")
     add_json(solve)
     solve.add_argument("--out-table", help="Parquet table of policy, mean field and Q to write")
+
+    verify = command("verify", _verify, "check one claim of the theory on one game: runs, verdict, picture")
+    verify.add_argument("claim", nargs="?", help="such as C1c; --list tells them all")
+    verify.add_argument("game", nargs="?", help=GAME)
+    verify.add_argument("--list", action="store_true", help="list the claims in plain words, and what each costs")
+    add_regularizer(verify)
+    verify.add_argument("--name", help="the game's name in tables and seeds (default: the file's)")
+    verify.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
+    verify.add_argument("--plot", metavar="FILE.png", help="picture of the claim to write, also as SVG")
+    verify.add_argument("--out", dest="folder", metavar="FOLDER", help="folder for the tables and the verdict")
+    add_json(verify)
+
+    config = command("config", _config, "write a configuration of the whole pipeline that fits a game")
+    config.add_argument("game", help=GAME)
+    add_regularizer(config)
+    config.add_argument("--name", help="the game's name in the configuration (default: the file's)")
+    config.add_argument("--out", default="my.yaml", help="YAML file to write (default my.yaml)")
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
     check.add_argument("--step-sizes", type=_positive, nargs="+", default=[1.0, 10.0], help="eta (default 1 and 10)")

@@ -1047,13 +1047,14 @@ def populations(data: pd.DataFrame) -> Figure:
         Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
-    figure, axes = _panels(3, 1.9, 2 + len(games) + 1, None, handles)
     dashed = {**_DASHED, "color": "0.35"}
     titles = {
         "deviation": ("fluctuation of the mean field", r"$\mathrm{E}\, \|\hat\mu - \mu_\pi\|_1$"),
         "bias": ("bias of what is learned", r"$\mathrm{max}_{s,a}\, |\mathrm{E}\, Q - \Gamma_q(\pi,\mu_\pi)|$"),
         "policy": ("error of the learned policy", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"),
     }
+    titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
+    figure, axes = _panels(len(titles), 1.9, 2 + len(games) + 1, None, handles)
     for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
         rows = data[data["panel"] == panel]
         for game, table in _by_game(rows[rows["game"] != ""]):

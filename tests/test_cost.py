@@ -1,0 +1,80 @@
+"""Predicted times: every section has one, and it grows with what the section does. No clock is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pma_mfg import configuration, cost, games, regularizers, verify
+from pma_mfg.errors import ConvergenceError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def units() -> cost.Units:
+    game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1)
+    timed = dict.fromkeys(("step", "step_of_few", "pma", "jacobian", "exploitability", "solution", "update"), 1e-4)
+    return cost.Units(
+        n_states=3, n_actions=2, **timed, policy=np.full((3, 2), 0.5), game=game, regularizer=regularizers.Entropy(0.5)
+    )
+
+
+def test_every_section_and_every_step_has_a_predicted_time(units: cost.Units) -> None:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    assert set(cost.PARTS) == set(configuration.SECTIONS) - {"atlas"}
+    assert set(verify.STEPS) <= set(cost.STEPS)
+    assert {step: section for section, (steps, _) in cost.PARTS.items() for step in steps}.items() >= {
+        name: step.section for name, step in verify.STEPS.items()
+    }.items()
+    found = cost.predicted(settings, dict.fromkeys(settings["games"], units))
+    assert set(found) == {*cost.PARTS, "rest"}
+    assert all(np.isfinite(seconds) and seconds > 0.0 for seconds in found.values())
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("ctd", "n_replicates"), ("bias", "n_steps"), ("epsilon_sweep", "n_replicates"), ("agreement", "n_steps")],
+)
+def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units: cost.Units) -> None:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/example.yaml").read_text())[section]
+    one = {
+        **settings,
+        "games": settings["games"] if isinstance(settings["games"], list) else settings["games"]["roads"],
+    }
+    step = cost.PARTS[section][0][0]
+    once, twice = (cost.step_seconds(step, {**one, key: count * one[key]}, units) for count in (1, 2))
+    # a part of the time does not depend on the runs: exact solutions, the second waiting time
+    assert 1.5 * once < twice <= 2.0 * once * (1 + 1e-9)
+
+
+def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
+    slower = cost.Units(**{**vars(units), "step": 10 * units.step, "step_of_few": 10 * units.step})
+    settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["bias"]
+    assert cost.step_seconds("bias", settings, slower) == pytest.approx(10 * cost.step_seconds("bias", settings, units))
+
+
+def test_the_time_of_a_run_is_announced_and_what_cannot_be_predicted_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/example.yaml").read_text())
+    chosen = {"games": {"roads": settings["games"]["roads"]}, "zoo": settings["zoo"]}
+    chosen["games"]["roads"]["file"] = str(ROOT / "config/example_game.py")
+    line = cost.announcement(chosen, 2)
+    assert " on 2 cores, if nothing is done yet (predicted: " in line
+
+    def stuck(settings: object) -> dict[str, cost.Units]:
+        raise ConvergenceError("no equilibrium", [1.0])
+
+    monkeypatch.setattr(cost, "measure_all", stuck)
+    assert cost.announcement(chosen, 2).startswith("its time is not predicted: no equilibrium")
+
+
+def test_times_are_told_in_words_of_two_digits() -> None:
+    assert cost.in_words(0.2) == "about 1 s"
+    assert cost.in_words(47.0) == "about 50 s"
+    assert cost.in_words(371.0) == "about 6.2 minutes"

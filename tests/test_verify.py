@@ -1,0 +1,219 @@
+"""One claim on one game: every claim is offered, sizes fit the game, verdicts are those of the pipeline."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pma_mfg import claims, cli, configuration, equilibrium, games, plan, plotting, regularizers, storage, verify
+from pma_mfg.errors import InputError
+from pma_mfg.plan import Settings, Subject
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "workflow/schemas/config.schema.json"
+#: Two of three shares multiply: no sum of links.
+UNRECOGNIZED = """import numpy as np
+
+discount, n_states = 0.5, 3
+
+
+def transition(mean_field):
+    stay = 0.3 + 0.3 * mean_field[0] * mean_field[1]
+    leave, move = np.full((3, 3), (1 - stay) / 3) + stay * np.eye(3), np.full((3, 3), 0.2 / 3)
+    return np.stack([leave, move + 0.8 * np.roll(np.eye(3), 1, axis=1)], axis=1)
+
+
+def reward(mean_field):
+    return -np.stack([mean_field, mean_field + 0.2], axis=1) * (1 + mean_field[0] * mean_field[1])
+"""
+
+
+def subject(strength: float = 0.3, name: str = "small", n_states: int = 2) -> Subject:
+    parameters = {"n_states": n_states, "n_actions": 2, "discount": 0.5, "seed": 1, "strength": 0.3}
+    game, regularizer = games.make("planted_smooth", **parameters), regularizers.Entropy(strength)
+    return Subject(game, regularizer, "entropy", name, equilibrium.solve(game, regularizer).policy)
+
+
+@pytest.fixture(scope="module")
+def small() -> Subject:
+    return subject()
+
+
+def test_every_claim_that_is_judged_can_be_verified_or_is_named_as_one_on_many_games() -> None:
+    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', (ROOT / "src/pma_mfg/claims.py").read_text()))
+    assert set(verify.CLAIMS) | set(verify.MANY_GAMES) == judged | {"C6-smooth", "C6-kinked"}
+    assert not set(verify.CLAIMS) & set(verify.MANY_GAMES)
+    read = {table for claim in verify.CLAIMS.values() for table in claim.tables}
+    assert read == set(claims.TABLES) - {"atlas"}
+
+
+def shrunk(section: str, sizes: Settings) -> Settings:
+    """Settings of a section with hardly anything in it: only that all runs is looked at."""
+    least: dict[str, Any] = {
+        "n_pairs": 3,
+        "n_ascents": 0,
+        "n_starts": 1,
+        "max_iterations": 70,
+        "n_probes": 1,
+        "n_replicates": 2,
+        "other_replicates": 2,
+        "n_steps": 200,
+        "n_updates": [20, 30, 40],
+        "updates": [20, 40, 80],
+        "exact_updates": [20, 40],
+        "n_epochs": 2,
+        "step_epochs": 2,
+        "n_agents": 50,
+        "populations": [2, 3, 5],
+        "population_replicates": [2, 2, 2],
+        "budget": 200,
+        "pilot_budget": 100,
+        "td_constant": 1.0,
+        "epsilons": [0.5, 0.4, 0.3],
+    }
+    chosen = {key: least.get(key, value) for key, value in sizes.items()}
+    if section == "independent":
+        chosen["n_updates"] = 20
+    if section == "phase":
+        grid = {"low": 0.1, "high": 1e4, "count": 2}
+        chosen |= {"strengths": grid, "relative_step_sizes": grid}
+    if section == "damping":
+        chosen["strengths"] = sizes["strengths"][:2]
+    if section == "epsilon_sweep":
+        chosen["games"] = sizes["games"] | {"epsilons": [0.5, 0.4, 0.3], "td_constant": 1.0}
+    if section == "comparison":
+        chosen["methods"] = {m: {k: v[:1] for k, v in sizes["methods"][m].items()} for m in ("pma", "fitted_q")}
+    return chosen
+
+
+def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small: Subject, tmp_path: Path) -> None:
+    strong = subject(100.0)
+    tables: verify.Tables = {}
+    ticks: dict[str, int] = {}
+    for name, step in verify.STEPS.items():
+        if step.section == "basins":
+            sizes: Settings = {"relative_step_sizes": [1.0], "n_starts": 1, "max_iterations": 20}
+        elif step.section == "prescribed":
+            sizes = {"games": [0.4], "n_agents": 100, "epsilons": [0.4, 0.3]}
+            sizes |= {"n_replicates": 2, "relative_step_size": 10.0}
+        else:
+            sizes = shrunk(step.section, plan.settings(step.section, small))
+
+        def advance(name: str = name) -> None:
+            ticks[name] = ticks.get(name, 0) + 1
+
+        made = verify.run({name: sizes}, strong if name == "prescribed" else small, 0, advance)
+        assert ticks.get(name, 0) == step.ticks(sizes), name
+        for table, rows in made.items():
+            assert table not in tables or list(tables[table].columns) == list(rows.columns)
+            tables[table] = rows if table not in tables else storage.pd.concat([tables[table], rows])
+    drawn = set()
+    for name, claim in verify.CLAIMS.items():
+        made_by = [verify.STEPS[step].section for step in verify.steps(name, True)]
+        needed = plotting.FIGURES[claim.figure][0]
+        assert set(claim.tables) <= set(tables)
+        record = verify.judge(name, tables)
+        assert record["id"] == name or {record["id"], name} == {"C6-smooth", "C6-kinked"}
+        assert record["verdict"] in verify.in_words(record, small)[-1]
+        if claim.figure not in drawn:
+            made = {t for section in made_by for t in (*configuration.SECTIONS[section],)}
+            verify.picture(name, {table: tables[table] for table in tables if table in made & set(needed)})
+            drawn.add(claim.figure)
+
+
+def test_two_calls_choose_the_same_sizes(small: Subject) -> None:
+    chosen, left_out = plan.all_settings(small)
+    assert (chosen, left_out) == plan.all_settings(subject())
+    assert set(left_out) == {"basins", "prescribed"}
+    assert "with several equilibria" in left_out["basins"]
+    assert set(chosen) | set(left_out) | {"atlas"} == set(configuration.SECTIONS)
+
+
+@pytest.mark.parametrize("command", [[], ["--regularizer", "quadratic"]])
+def test_a_written_configuration_is_one_that_the_pipeline_accepts(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    game = subject().game
+    assert isinstance(game, games.MeanFieldGame)
+    games.save(game, "two states.npz")
+    (tmp_path / "own.py").write_text(UNRECOGNIZED)
+    sources = {"two states.npz": "two_states", "own.py": "own", "contraction_game": "contraction_game"}
+    sources[str(ROOT / "config/example_game.py")] = "example_game"
+    for source, name in sources.items() if not command else [("two states.npz", "two_states")]:
+        assert cli.main(["config", source, *command, "--out", "my.yaml"]) == 0
+        said = capsys.readouterr()
+        settings = configuration.load("my.yaml", SCHEMA)
+        assert next(iter(settings["games"])) == name
+        assert settings["results"] == f"results/{name}"
+        written = (tmp_path / "my.yaml").read_text()
+        missing = set(configuration.SECTIONS) - {"atlas"} - set(settings)
+        assert missing == set(re.findall(r"^# (\w+) is left out", written, re.MULTILINE))
+        assert all(f"{section} is left out: " in said.err for section in missing)
+        assert re.search(r"# Predicted: \d+ s of processor time", written)
+        assert "(predicted: " in said.out.splitlines()[-1]
+        assert ("nash" in missing) == (name == "own")
+        if command:
+            assert {"comparison", "prescribed"} <= missing
+
+
+def test_a_game_whose_states_never_meet_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    # with the quadratic regularizer agents of this game stay where they are
+    assert cli.main(["config", "contraction_game", "--regularizer", "quadratic"]) == 2
+    assert "population: got states that never reach each other" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_exit_codes_say_whether_a_claim_is_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    game = subject().game
+    assert isinstance(game, games.MeanFieldGame)
+    games.save(game, "game.npz")
+    (tmp_path / "own.py").write_text(UNRECOGNIZED)
+    arguments = ["game.npz", "--strength", "0.3"]
+    assert cli.main(["verify", "c1c", *arguments, "--plot", "rate.png", "--out", "folder", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["id"], record["verdict"], record["game"]) == ("C1c", "confirmed", "game")
+    assert storage.read_json("folder/claims.json") == [record]
+    assert set(storage.read_table("folder/rates.parquet")["game"]) == {"game"}
+    assert Path("rate.png").stat().st_size > 1000
+    assert cli.main(["verify", "C1d", *arguments]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("verdict    inconclusive on game: ")
+    assert re.search(r"--strength \S+ would do|no strength of this regularizer would do", last)
+    for claim, source, words in (
+        ("C2-coordination", "game.npz", "expected one above 1: a game in which agents gather, with several equilibria"),
+        ("C7-order", "own.py", "expected a game with features"),
+        ("C7order", "game.npz", "expected C7-order"),
+        ("C1b-atlas", "game.npz", "a claim on one game; this one is about a grid of games"),
+    ):
+        assert cli.main(["verify", claim, source]) == 2
+        assert words in capsys.readouterr().err.splitlines()[-1]
+    assert cli.main(["verify", "C7"]) == 2
+    assert cli.main(["verify", "C7", *arguments, "--plot", "rate.pdf"]) == 2
+    assert "something.png" in capsys.readouterr().err
+
+
+def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(UNRECOGNIZED)
+    assert cli.main(["verify", "--list", str(own), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["claim"] for row in rows] == list(verify.CLAIMS)
+    assert all((row["seconds"] is None) == (row["reason"] is not None) for row in rows)
+    reasons = {row["claim"]: row["reason"] for row in rows}
+    assert reasons["C1c"] is None
+    assert "a game with features" in reasons["C7"]
+
+
+def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "prescribed_strength", lambda subject: 12.5)
+    with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
+        verify.settings(["prescribed"], subject())
