@@ -316,7 +316,7 @@ def tables(
             for n in (100, 1000)
         ],
         columns=["game", "method", "setting", "replicate", "samples", "exploitability"],
-    ).assign(reward_range=2.0)
+    ).assign(reward_range=2.0, cost=1.0, chosen=True)
     accuracies = pd.DataFrame(
         [
             ("g", method, unit, accuracy, samples * scale, samples * scale, samples * scale, reached, 16)

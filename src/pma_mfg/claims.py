@@ -136,7 +136,7 @@ def evaluate(
         both = runs.groupby("game")["schedule"].nunique() == 2
         tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
     if "comparison" in tables:
-        comparison = tables["comparison"]
+        comparison = tables["comparison"][tables["comparison"]["chosen"]]
         samples = comparison.groupby("game")["samples"]
         ends = comparison[
             (comparison["samples"] == samples.transform("min")) | (comparison["samples"] == samples.transform("max"))
@@ -281,7 +281,7 @@ FIRST_SAMPLES = 10
 
 COMPARISON = (
     "Samples after which exploitability stays at or below the accuracy to the end of the budget: median of the "
-    "replicates [bootstrap interval] (docs/theory.md, section 17). Accuracies are shares of the range of rewards, "
+    "replicates [bootstrap interval of tuning and measuring] (docs/theory.md, section 17.4). Accuracies are shares of the range of rewards, "
     "which compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, "
     "and one transition of one agent is one sample; the others may call a simulator at any state, action and mean "
     "field, and one call is one sample. In brackets behind *not reached*: replicates that reach it. Last column: "

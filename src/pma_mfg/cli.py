@@ -649,7 +649,8 @@ def _compare(options: argparse.Namespace) -> None:
             raise InputError("pma-mfg compare", "--grid", setting, "method.argument=number,number,...") from None
     game, _, regularizer = _game_and_equilibrium(options)
     settings = sum(len(baselines.settings(method, grid, "pma-mfg compare")) for method, grid in grids.items())
-    with _progress(settings * options.pilots + len(grids) * options.replicates, "runs") as advance:
+    most = settings * options.pilots + baselines.CONTENDERS * len(grids) * options.replicates
+    with _progress(most, "runs at most") as advance:
         comparison, tuning = baselines.compare(
             game,
             regularizer,

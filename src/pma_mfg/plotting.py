@@ -670,7 +670,8 @@ def comparison_data(comparison: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns game, method, samples, exploitability (the median replicate), low, high (the smallest and the largest).
     """
-    groups = comparison.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
+    reported = comparison[comparison["chosen"]]
+    groups = reported.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
     return pd.DataFrame(groups.agg(exploitability="median", low="min", high="max"))
 
 
