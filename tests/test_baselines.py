@@ -428,7 +428,7 @@ def test_a_tie_that_rounding_decides_neither_moves_the_estimate_by_a_factor_nor_
 def test_a_setting_that_is_clearly_worse_leaves_the_estimate_and_the_interval_alone(fewer_resamples):
     costs = np.log(3000.0) + np.random.default_rng(0).normal(scale=0.3, size=(2, 8))
     alone = accuracy_of(costs[:1], (2.0,))
-    beside = accuracy_of(costs + [[0.0], [3.0]], (2.0, 50.0))
+    beside = accuracy_of(costs + np.array([[0.0], [3.0]]), (2.0, 50.0))
     assert beside[0] == alone[0]
     np.testing.assert_allclose(beside, alone, rtol=0.1)  # other draws of the bootstrap
 

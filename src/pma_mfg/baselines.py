@@ -678,8 +678,10 @@ def compare(
 
 
 def tuning_cost(reached: float, final: float, target: float, budget: int) -> float:
-    """Return the logarithm of the samples that a run needs to the target: beyond the budget as if its last error fell
-    on in proportion to 1 / samples, so that it is a continuous function of where the run ends.
+    """Return the logarithm of the samples that a run needs to the target.
+
+    Beyond the budget it is as if the last error fell on in proportion to 1 / samples, so that the cost is a continuous
+    function of where the run ends.
 
     Examples
     --------

@@ -701,6 +701,7 @@ def _claims(options: argparse.Namespace) -> None:
             options.samples_slope_tolerance,
             options.constant_tolerance,
             options.independent_tolerance,
+            options.own,
         )
     storage.write_json(options.out, records)
     if options.out_markdown:
@@ -1183,6 +1184,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         text = f"see docs/theory.md, section 12 (default {default})"
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
+    claims.add_argument(
+        "--own", nargs="*", default=[], metavar="NAME", help="games of your own: words are about them, not the paper"
+    )
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
