@@ -469,7 +469,7 @@ def games_cells(table: pd.DataFrame) -> pd.DataFrame:
                 "regularizer": f"{row.regularizer} {row.strength:g}",
                 "residual": f"{row.residual:.1e}",
                 "equilibria": f"{row.equilibria} from {row.starts}",
-                "exploitability": f"{row.exploitability_unregularized:.3g}",
+                "exploitability without regularizer": f"{row.exploitability_unregularized:.3g}",
                 "L_pop": f"{_SIGNS[str(row.L_pop_kind)]}{row.L_pop:.3g}",
                 "radius of PMA": radius,
                 "of best response": best,
@@ -515,7 +515,7 @@ def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
                 "mean field": str(row.largest),
                 "starts": str(row.reached),
                 "residual": f"{row.residual:.1e}",
-                "exploitability": f"{row.exploitability_unregularized:.3g}",
+                "exploitability without regularizer": f"{row.exploitability_unregularized:.3g}",
                 "radius of PMA": of_policies,
                 "of the population": of_populations,
                 "index": "–" if math.isnan(row.fixed_point_index) else f"{row.fixed_point_index:+g}",
@@ -1523,7 +1523,7 @@ def _no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float
         "id": "C8",
         "statement": "PMA learns the equilibrium on one trajectory, without a generative model.",
         "source": "section 4, contribution",
-        "quantity": "mean exploitability of PMA at the end of the budget, in units of the range of rewards",
+        "quantity": "mean exploitability (regularized) of PMA at the end of the budget, in units of the rewards' range",
         "estimate": estimate,
         "expected": (0.0, smallest),
         "too_small": too_small,
@@ -1639,8 +1639,9 @@ def _atlas_learning(rows: pd.DataFrame, tolerance: float, confidence: float) -> 
     if len(asked):
         how += (
             f", {len(asked)} of them from further away than epsilon = {asked['epsilon'].iloc[0]:g}; exploitability "
-            f"falls to {100.0 * ratios.median():.3g} % of its start (median; worst {100.0 * ratios.max():.3g} %), and "
-            f"{_percent(asked['learned_error'] <= asked['epsilon'])} end within epsilon of the equilibrium"
+            f"(regularized) falls to {100.0 * ratios.median():.3g} % of its start (median; worst "
+            f"{100.0 * ratios.max():.3g} %), and {_percent(asked['learned_error'] <= asked['epsilon'])} end within "
+            "epsilon of the equilibrium"
         )
     return {
         "id": "C4-atlas",

@@ -278,7 +278,7 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 def _population_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the three panels of the figure `populations`, to hover over."""
-    colours, _ = plotting._game_looks(game for game in data["game"] if game)
+    colours, _, _ = plotting._game_looks(game for game in data["game"] if game)
     plots = []
     for panel, title, y in (
         ("deviation", "fluctuation of the mean field", "E ‖μ̂ − μ<sub>π</sub>‖<sub>1</sub>"),
@@ -323,7 +323,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
         words = rows["region"] + rows["paper"].map({True: ", also by the paper's bound", False: ""})
         strength = rows["strength"].map("{:.3g}".format)
         step = rows["relative_step_size"].map("{:.3g}".format)
-        text = "<b>" + words + "</b><br>step size η ρ = " + step + "<br>strength ρ = " + strength
+        text = "<b>" + words + "</b><br>step size η τ = " + step + "<br>strength τ = " + strength
         table = rows.assign(text=text + "<br>spectral radius " + radius, code=rows["region"].map(codes))
         plane = {
             name: table.pivot(index="strength", columns="relative_step_size", values=name) for name in ("code", "text")
@@ -341,7 +341,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
             "showscale": False,
         }
         title = f"{str(game).replace('_', ' ')}: {panel}"
-        plots.append(_plot(title, "step size η ρ", "strength ρ", [trace], dtick=2, showgrid=False))
+        plots.append(_plot(title, "step size η τ", "strength τ", [trace], dtick=2, showgrid=False))
     return plots
 
 
