@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp, softmax
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from tests.references import curved_game, family_game, random_policy
 from tests.statistical import of_normals
 
@@ -303,7 +303,7 @@ def test_what_never_arrives_has_infinite_samples_and_no_average():
     curves = {0: [1.0, 0.01], 1: [1.0, 0.01], 2: [1.0, 0.5], 3: [1.0, 0.5], 4: [1.0, 0.5]}
     rows = [("g", "m", "x", r, n, e) for r, curve in curves.items() for n, e in zip([10, 1000], curve, strict=True)]
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
-    curves = pd.DataFrame(rows, columns=columns).assign(reward_range=4.0)
+    curves = pd.DataFrame(rows, columns=columns).assign(reward_range=4.0, cost=1.0, chosen=True)
     table = baselines.samples_to_accuracy(curves, [0.6, 0.1]).set_index(["unit", "accuracy"]).loc["range"]
     assert table.loc[0.6, "n_reached"] == 5
     assert np.isfinite(table.loc[0.6, ["samples", "low", "high"]].to_numpy(float)).all()
@@ -316,7 +316,7 @@ def test_plain_accuracies_are_in_units_of_the_rewards():
     curve = list(zip([10, 100, 1000, 10000], [1.0, 0.1, 0.01, 0.001], strict=True))
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
     curves = pd.DataFrame([("g", "m", "x", r, *point) for r in (0, 1) for point in curve], columns=columns)
-    table = baselines.samples_to_accuracy(curves.assign(reward_range=10.0), [0.1, 0.01])
+    table = baselines.samples_to_accuracy(curves.assign(reward_range=10.0, cost=1.0, chosen=True), [0.1, 0.01])
     table = table.set_index(["unit", "accuracy"])["samples"]
     assert table["range"].to_list() == pytest.approx([100.0, 1000.0])
     assert table["plain"].to_list() == pytest.approx([1000.0, 10000.0])
@@ -340,26 +340,142 @@ def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
     comparison, tuning = compared(1)
     pd.testing.assert_frame_equal(comparison, compared(1)[0], check_exact=True)
     assert not comparison.equals(compared(2)[0])
-    columns = ["game", "method", "setting", "replicate", "samples", "exploitability", "reward_range"]
+    columns = ["game", "method", "setting", "replicate", "cost", "chosen", "samples", "exploitability", "reward_range"]
     assert list(comparison.columns) == columns
-    assert (comparison.groupby(["method", "replicate"])["samples"].max() == 2000).all()
-    assert comparison.groupby("method")["setting"].nunique().eq(1).all()
-    # the choice is the rule's, from the pilot runs alone
-    pilots = tuning[tuning["method"] == "fitted_q"]
-    costs = np.log(pilots["samples_to_target"]).groupby(pilots["setting"]).mean()
-    assert set(pilots.loc[pilots["chosen"], "setting"]) == {costs.idxmin()}
+    assert (comparison.groupby(["method", "setting", "replicate"])["samples"].max() == 2000).all()
+    # every replicate is reported once, of the setting that is cheapest in the others
+    of_run = comparison[comparison["method"] == "fitted_q"].drop_duplicates(["setting", "replicate"])
+    costs = of_run.pivot(index="setting", columns="replicate", values="cost")
+    for replicate in costs:
+        (setting,) = of_run.loc[of_run["chosen"] & (of_run["replicate"] == replicate), "setting"]
+        assert setting == costs.drop(columns=replicate).mean(axis=1).idxmin()
     # no run that is reported is a pilot run: they differ already at the pilots' budget
-    run = comparison[(comparison["method"] == "fitted_q") & (comparison["replicate"] == 0)]
-    chosen = pilots[pilots["chosen"] & (pilots["replicate"] == 0)]
-    assert not np.isclose(run["exploitability"], chosen["final_exploitability"].iloc[0], rtol=1e-9).any()
+    pilots = tuning[(tuning["method"] == "fitted_q") & (tuning["replicate"] == 0)].set_index("setting")
+    for setting, run in comparison[comparison["replicate"] == 0].groupby("setting"):
+        if setting in pilots.index:
+            last = pilots.loc[setting, "final_exploitability"]
+            assert not np.isclose(run["exploitability"], last, rtol=1e-9).any()
 
 
-def test_if_no_setting_arrives_the_last_exploitability_decides():
-    tuning = compared(1, target=1e-9)[1]
-    pilots = tuning[tuning["method"] == "fitted_q"]
-    assert np.isinf(pilots["samples_to_target"]).all()
-    final = np.log(pilots["final_exploitability"]).groupby(pilots["setting"]).mean()
-    assert set(pilots.loc[pilots["chosen"], "setting"]) == {final.idxmin()}
+@pytest.mark.parametrize("target", [0.003, 1e-9])  # the second is never reached: the last exploitability decides
+def test_the_settings_that_cost_least_in_the_pilot_runs_are_run_in_full(target):
+    grids = {"fitted_q": {"first": [2, 10], "growth": [1.0, 1.5], "share": [1.0]}}
+    comparison, tuning = baselines.compare(planted(), REGULARIZER, "g", grids, 100, 2000, 1000, 3, target, 2, 2, 1)
+    assert np.isinf(tuning["samples_to_target"]).all() == (target < 1e-6)
+    costs = np.log(tuning["final_exploitability" if target < 1e-6 else "samples_to_target"])
+    costs = costs.where(np.isfinite(costs), np.log(1000 * tuning["final_exploitability"] / target))
+    best = costs.groupby(tuning["setting"]).mean().nsmallest(baselines.CONTENDERS).index
+    assert set(tuning.loc[tuning["contender"], "setting"]) == set(comparison["setting"]) == set(best)
+
+
+def test_the_cost_of_a_run_does_not_jump_where_it_just_misses_the_target():
+    samples, errors = [10, 100, 1000], [1.0, 0.5]
+    below, above = (
+        baselines.tuning_cost(statistics.samples_to_stay(0.1, samples, [*errors, last]), last, 0.1, 1000)
+        for last in (0.1 * (1.0 - 1e-9), 0.1 * (1.0 + 1e-9))
+    )
+    assert below < np.log(1000) < above < below + 1e-7
+
+
+def two_settings(costs, fine, target=0.03):
+    """Runs of a method at two settings that reach 0.03 at exp(cost), and a finer accuracy at `fine` times that."""
+    rows = []
+    chosen = baselines.chosen_by_others(costs)
+    for k, (of_setting, factor) in enumerate(zip(costs, fine, strict=True)):
+        for replicate, cost in enumerate(of_setting):
+            of_run = ("g", "m", f"x={k}", replicate, cost, chosen[replicate] == k)
+            reached = float(np.exp(cost))
+            curve = [(10.0, 1.0), (reached, target), (factor * reached, 0.01), (1e9, 1e-3)]
+            rows += [(*of_run, *point) for point in curve]
+    columns = ["game", "method", "setting", "replicate", "cost", "chosen", "samples", "exploitability"]
+    return pd.DataFrame(rows, columns=columns).assign(reward_range=1.0)
+
+
+def samples_of(table):
+    """The row of the accuracy 0.01, in units of the range, of curves on checkpoints of their own."""
+    return table.set_index(["unit", "accuracy"]).loc[("range", 0.01), ["samples", "low", "high"]].to_numpy(float)
+
+
+def accuracy_of(costs, fine):
+    # a common grid of checkpoints: `samples_to_accuracy` wants one for all runs
+    curves = two_settings(costs, fine)
+    grid = np.geomspace(10.0, 1e9, 400)
+    parts = []
+    for _, run in curves.groupby(["setting", "replicate"], sort=False):
+        errors = np.exp(np.interp(np.log(grid), np.log(run["samples"]), np.log(run["exploitability"])))
+        first = run.iloc[:1].drop(columns=["samples", "exploitability"])
+        parts.append(first.merge(pd.DataFrame({"samples": grid, "exploitability": errors}), how="cross"))
+    return samples_of(baselines.samples_to_accuracy(pd.concat(parts, ignore_index=True), [0.01]))
+
+
+@pytest.fixture
+def fewer_resamples(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 400)
+
+
+def test_a_tie_that_rounding_decides_neither_moves_the_estimate_by_a_factor_nor_the_interval(fewer_resamples):
+    # two settings that need the same samples to the target in the mean, one of them three times as many to a finer one
+    spread = np.random.default_rng(0).normal(scale=0.3, size=(2, 8))
+    costs = np.log(3000.0) + spread - spread.mean(axis=1, keepdims=True)
+    fine = (2.0, 6.0)
+    old = {}
+    for sign in (-1.0, 1.0):  # the rule before: the smaller mean cost wins, and its interval is the only one
+        moved = costs * (1.0 + sign * 1e-9 * np.array([[1.0], [-1.0]]))
+        k = int(moved.mean(axis=1).argmin())
+        old[sign] = accuracy_of(np.stack([moved[k], moved[k] + 50.0]), (fine[k], fine[k]))
+    assert old[1.0][0] / old[-1.0][0] > 2.0
+    assert old[-1.0][2] < old[1.0][0]
+    reference = accuracy_of(costs, fine)
+    for size in (1e-12, 1e-9, 1e-6):
+        for sign in (-1.0, 1.0):
+            found = accuracy_of(costs * (1.0 + sign * size * np.array([[1.0], [-1.0]])), fine)
+            np.testing.assert_allclose(found, reference, rtol=1e-3)
+    assert reference[1] < old[-1.0][0] < old[1.0][0] < reference[2]
+
+
+def test_a_setting_that_is_clearly_worse_leaves_the_estimate_and_the_interval_alone(fewer_resamples):
+    costs = np.log(3000.0) + np.random.default_rng(0).normal(scale=0.3, size=(2, 8))
+    alone = accuracy_of(costs[:1], (2.0,))
+    beside = accuracy_of(costs + np.array([[0.0], [3.0]]), (2.0, 50.0))
+    assert beside[0] == alone[0]
+    np.testing.assert_allclose(beside, alone, rtol=0.1)  # other draws of the bootstrap
+
+
+def test_swapping_the_settings_of_a_near_tie_changes_nothing_that_is_reported():
+    rng = np.random.default_rng(1)
+    costs = rng.normal(size=(2, 8))
+    np.testing.assert_array_equal(baselines.chosen_by_others(costs), 1 - baselines.chosen_by_others(costs[::-1]))
+    # the choice for a replicate does not look at the replicate's own runs
+    changed = costs.copy()
+    changed[:, 3] = rng.normal(size=2)
+    assert baselines.chosen_by_others(costs)[3] == baselines.chosen_by_others(changed)[3]
+
+
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="the interval of the chosen setting alone")
+def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, monkeypatch):
+    """Twelve settings of which two tie; another processor is another draw of all runs."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    rng = np.random.default_rng(2)
+    means = np.array([0.0, 0.0, *np.linspace(1.5, 4.0, 10)])
+    finer = np.array([0.0, np.log(3.0), *np.zeros(10)])
+
+    def again():
+        pilots = means + rng.normal(scale=0.5, size=(2, 12)).mean(axis=0)
+        kept = np.sort(pilots.argsort()[: baselines.CONTENDERS])
+        costs = means[kept, None] + rng.normal(scale=0.5, size=(len(kept), 8))
+        rates = np.exp(-costs - finer[kept, None] - rng.normal(scale=0.1, size=costs.shape))
+        chosen = baselines.chosen_by_others(costs)
+        interval = statistics.bootstrap([*rates, *costs], baselines._tuned_median, rng)
+        return baselines._slower_median(rates[chosen, np.arange(8)]), interval
+
+    n_pairs = 300
+    pairs = [(again()[0], again()[1]) for _ in range(n_pairs)]
+    containing = sum(interval.low <= rate <= interval.high for rate, interval in pairs)
+    # the interval of a median holds another run's median with probability 0.83 or so; 0.75 is asked for
+    asked = binom(n_pairs, 0.75)
+    level.accept(asked.cdf(containing))
+    # one setting alone: the same one is chosen twice with probability 1/2, and the other one's interval is far off
+    level.show(binom(n_pairs, 0.5).cdf(asked.ppf(level.false_alarm) - 1))
 
 
 def test_games_and_settings_out_of_range_are_named():

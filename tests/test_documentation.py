@@ -86,6 +86,8 @@ def verdicts_as_printed() -> list[claims.Claim]:
                     "expected": [number(end) for end in expected.split(" … ")],
                     "verdict": verdict.strip("*"),
                     "how": how.replace("\\|", "|"),
+                    "too_small": how.startswith("too small a range"),
+                    "own": False,
                 }
             )
     return records
@@ -134,6 +136,17 @@ def test_words_follow_the_verdicts() -> None:
     assert re.findall(r"C\d", nothing) == []
     everything = [record | {"verdict": "confirmed"} for record in records]
     assert "Every verdict is *confirmed*" in findings.markdown(everything, "figures", "docs")
+
+
+def test_a_game_of_ones_own_is_spoken_of_itself_and_not_of_the_paper() -> None:
+    records = verdicts_as_printed()
+    assert "your own" not in findings.markdown(records, "figures", "docs")
+    own = [record | {"own": True, "too_small": True} for record in records if record["game"] == "smooth"]
+    text = findings.markdown(own, "figures", "docs")
+    confirmed = sum(record["verdict"] == "confirmed" for record in own)
+    assert f"In the game `smooth`, which is one of your own, {confirmed} of {len(own)} statements are confirmed" in text
+    assert f"{len(own)} are undecided because the range that was run is too small" in text
+    assert "What holds" not in text
 
 
 def test_what_is_missing_from_a_record_is_an_error_and_not_an_empty_word() -> None:

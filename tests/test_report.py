@@ -33,6 +33,8 @@ def record(name: str, verdict: str, game: str = "g", **changes: Any) -> claims.C
         "expected": [0.0, 1.0],
         "verdict": verdict,
         "how": "by hand",
+        "own": False,
+        "too_small": False,
         "tables": ["nash"],
         "code": "claims.f",
     } | changes
@@ -124,8 +126,38 @@ def test_the_answer_counts_the_papers_own_statements() -> None:
     assert report.answer(yes)[0].startswith("Yes, as far as it could be tested")
     assert report.answer([*yes, record(paper[0], "not confirmed", "h")])[0].startswith("Not everywhere")
     assert "all are inconclusive" in report.answer([record(paper[0], "inconclusive")])[0]
-    assert report.answer([]) == ("Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested.")
+    assert report.answer([]) == ["Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested."]
+    assert "in the game g," in report.answer(yes)[0]
+    assert "up to 2 games" in report.answer([*yes, record(paper[0], "confirmed", "h")])[0]
     assert report.overall([record("x", "confirmed"), record("x", "inconclusive")]) == "confirmed"
+
+
+def test_the_answer_on_a_game_of_ones_own_speaks_of_the_game_and_not_of_the_paper() -> None:
+    paper = sorted(report.WORDS["paper"])
+    mine: dict[str, Any] = {"own": True, "game": "my_roads"}
+    rows = [record(paper[0], "confirmed", **mine), record("C7-order", "inconclusive", too_small=True, **mine)]
+    (sentence,) = report.answer(rows)
+    assert sentence == (
+        "In the game my roads 1 of 2 statements were tested and hold; none is contradicted; 1 (C7-order) is undecided, "
+        "for the range that was run is too small."
+    )
+    rows += [record("C2-fastest", "not confirmed", **mine), record("C1b", "inconclusive", **mine)]
+    (sentence,) = report.answer(rows)
+    assert "1 (C2-fastest) is contradicted there" in sentence
+    assert "1 (C1b) is undecided for other reasons" in sentence
+    # beside games of the replication: these decide on the paper, whatever the own game does
+    both = report.answer([*rows, record(paper[0], "confirmed", "smooth")])
+    assert both[0].startswith("Yes, as far as it could be tested")
+    assert both[2] == sentence
+
+
+def test_the_report_of_a_game_of_ones_own_is_headed_by_the_game(run: Path) -> None:
+    storage.write_json("results/r/claims.json", [record("C7", "not confirmed", "my_pair", own=True)])
+    text = report.write("run.yaml", RULEGRAPH).read_text()
+    assert "What does policy mirror ascent do in my pair?" in text
+    assert "Does the theory" not in text
+    assert "Not everywhere" not in text
+    assert "is about that game, not about the paper" in text
 
 
 def test_run_times_add_the_jobs_of_a_rule(tmp_path: Path) -> None:

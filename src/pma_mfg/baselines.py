@@ -32,6 +32,8 @@ SOURCE = "baselines"
 POPULATION_STEPS = 20
 #: Uniform numbers held at a time.
 CHUNK = 2**18
+#: Settings of a method that are run in full: the best of the pilot runs, for another run of these may swap them.
+CONTENDERS = 2
 
 Learner = Iterator[tuple[int, np.ndarray]]
 #: A setting of a method: the names of its arguments and their values.
@@ -608,10 +610,10 @@ def compare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tune every method on its grid by one rule, and measure exploitability against samples (claim C8).
 
-    The rule: the setting whose pilot runs come below `target` for good with the fewest samples (geometric mean,
-    infinite unless all do, `statistics.samples_to_stay`); if none does, the smallest geometric mean of the final
-    exploitability. Pilot runs have seeds of their own: the replicates reported play no part in the choice.
-    Exploitability is in units of `reward_range`.
+    The rule (docs/theory.md, section 17.4): a setting costs the mean over runs of `tuning_cost`, the logarithm of the
+    samples after which exploitability stays below `target`. The `CONTENDERS`, those that cost least in pilot runs, are
+    run in full, and a replicate that is reported is one of the setting that costs least in all other replicates: no run
+    takes part in its own choice. Exploitability is in units of `reward_range`.
 
     Parameters
     ----------
@@ -630,7 +632,7 @@ def compare(
     target : float
         The exploitability that methods are tuned for, > 0.
     n_pilots, n_replicates : int
-        Runs of every setting, and runs of the chosen one that are reported.
+        Pilot runs of every setting, and runs of every contender, as many as are reported.
     seed : int
         Root seed.
     after_run : callable
@@ -639,10 +641,11 @@ def compare(
     Returns
     -------
     comparison : DataFrame
-        Columns game, method, setting (in words), replicate, samples, exploitability, reward_range.
+        Columns game, method, setting (in words), replicate, cost (of the run), chosen (whether the run is reported: one
+        setting for every replicate), samples, exploitability, reward_range.
     tuning : DataFrame
         Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
-        final_exploitability, chosen.
+        final_exploitability, contender.
 
     Raises
     ------
@@ -657,32 +660,65 @@ def compare(
     rows, pilots, unit = [], [], reward_range(game)
     for method, tried in choices.items():
 
-        def run(setting: Setting, experiment: str, replicate: int, budget: int) -> tuple[np.ndarray, np.ndarray]:
+        def run(
+            setting: Setting, experiment: str, replicate: int, budget: int
+        ) -> tuple[np.ndarray, np.ndarray, float, float]:
+            """Return numbers of samples, exploitability after each, samples to the target and the run's cost."""
             rng = seeds.generator(seed, experiment, name, method, _words(setting), replicate)  # noqa: B023
             learner = METHODS[method](game, regularizer, rng, budget, n_agents, **setting)  # noqa: B023
             samples = checkpoints(budget, per_decade)
-            found = exploitabilities(learner, game, regularizer, samples) / unit
+            curve = exploitabilities(learner, game, regularizer, samples) / unit
             after_run()
-            return samples, found
+            reached = statistics.samples_to_stay(target, list(samples), list(curve))
+            return samples, curve, reached, tuning_cost(reached, curve[-1], target, budget)
 
-        costs = []
-        for setting in tried:
-            reached, final = [], []
-            for replicate in range(n_pilots):
-                samples, curve = run(setting, "comparison pilot", replicate, pilot_budget)
-                reached.append(statistics.samples_to_stay(target, list(samples), list(curve)))
-                final.append(float(curve[-1]))
-                pilots.append((name, method, _words(setting), replicate, reached[-1], final[-1]))
-            costs.append((float(np.mean(np.log(reached))), float(np.mean(np.log(final)))))
-        chosen = tried[min(range(len(tried)), key=costs.__getitem__)]
-        for replicate in range(n_replicates):
-            samples, curve = run(chosen, "comparison", replicate, budget)
-            rows += [(name, method, _words(chosen), replicate, *point) for point in zip(samples, curve, strict=True)]
+        tuned = [[run(setting, "comparison pilot", k, pilot_budget) for k in range(n_pilots)] for setting in tried]
+        costs = np.array([[cost for *_, cost in of_setting] for of_setting in tuned])
+        order = costs.mean(axis=1).argsort(kind="stable")
+        kept = sorted(map(int, order[: CONTENDERS if n_replicates > 1 else 1]))
+        for i, of_setting in enumerate(tuned):
+            for replicate, (_, curve, reached, _) in enumerate(of_setting):
+                pilots.append((name, method, _words(tried[i]), replicate, reached, float(curve[-1]), i in kept))
+        full = {i: [run(tried[i], "comparison", replicate, budget) for replicate in range(n_replicates)] for i in kept}
+        chosen = chosen_by_others(np.array([[cost for *_, cost in full[i]] for i in kept]))
+        for i, of_setting in full.items():
+            for replicate, (samples, curve, _, cost) in enumerate(of_setting):
+                of_run = (name, method, _words(tried[i]), replicate, cost, kept[chosen[replicate]] == i)
+                rows += [(*of_run, *point) for point in zip(samples, curve, strict=True)]
     columns = ["game", "method", "setting", "replicate"]
-    comparison = pd.DataFrame(rows, columns=[*columns, "samples", "exploitability"]).assign(reward_range=unit)
-    tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability"])
-    best = dict(zip(comparison["method"], comparison["setting"], strict=True))
-    return comparison, tuning.assign(chosen=tuning["setting"] == tuning["method"].map(best))
+    comparison = pd.DataFrame(rows, columns=[*columns, "cost", "chosen", "samples", "exploitability"])
+    tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability", "contender"])
+    return comparison.assign(reward_range=unit), tuning
+
+
+def tuning_cost(reached: float, final: float, target: float, budget: int) -> float:
+    """Return the logarithm of the samples that a run needs to the target.
+
+    Beyond the budget it is as if the last error fell on in proportion to 1 / samples, so that the cost is a continuous
+    function of where the run ends.
+
+    Examples
+    --------
+    >>> [round(float(np.exp(tuning_cost(*run, target=0.1, budget=1000)))) for run in ((300.0, 0.05), (np.inf, 0.2))]
+    [300, 2000]
+    """
+    return float(np.log(reached) if np.isfinite(reached) else np.log(budget) + np.log(final / target))
+
+
+def chosen_by_others(costs: np.ndarray) -> np.ndarray:
+    """Return for each replicate the setting that costs least in the mean over all other replicates.
+
+    Parameters
+    ----------
+    costs : ndarray, shape (settings, replicates)
+        At least two replicates, unless there is one setting only.
+
+    Returns
+    -------
+    ndarray of int, shape (replicates,)
+    """
+    others = costs.sum(axis=1, keepdims=True) - costs
+    return np.asarray(others.argmin(axis=0))
 
 
 def samples_to_accuracy(
@@ -690,6 +726,8 @@ def samples_to_accuracy(
 ) -> pd.DataFrame:
     """Return the samples after which each method stays below each accuracy: the median replicate, and its interval.
 
+    The interval is a bootstrap of tuning and measuring: in every resample the setting is chosen anew, by resampled
+    costs, and the median is that of resampled runs of it (docs/theory.md, section 17.4).
     Every accuracy is taken twice: in units of `reward_range`, and plain, in the units of the game's own rewards.
 
     Parameters
@@ -699,7 +737,7 @@ def samples_to_accuracy(
     accuracies : sequence of float
         > 0.
     confidence : float
-        Of the bootstrap interval over replicates.
+        Of the bootstrap interval.
 
     Returns
     -------
@@ -709,26 +747,50 @@ def samples_to_accuracy(
     """
     rows = []
     for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
-        curves = runs.pivot(index="replicate", columns="samples", values="exploitability")
         units = {"range": 1.0, "plain": float(runs["reward_range"].iloc[0])}
+        settings_run = [
+            table.pivot(index="replicate", columns="samples", values="exploitability")
+            for _, table in runs.groupby("setting", sort=False)
+        ]
+        of_run = runs.drop_duplicates(["setting", "replicate"])
+        costs, chosen = (
+            [table[column].to_numpy() for _, table in of_run.groupby("setting", sort=False)]
+            for column in ("cost", "chosen")
+        )
         for (unit, size), accuracy in itertools.product(units.items(), accuracies):
-            samples = curves.columns.to_numpy(dtype=float)
-            stays = [
-                statistics.samples_to_stay(accuracy, list(samples), list(size * curve)) for curve in curves.to_numpy()
-            ]
+            stays = [_stays(size * curves, accuracy) for curves in settings_run]
+            reported = np.concatenate([of[which] for of, which in zip(stays, chosen, strict=True)])
             rng = seeds.generator(0, "samples to accuracy", str(game), str(method), unit, accuracy)
-            # a rate, since quantiles interpolate between numbers, and not with infinity
-            rate = statistics.bootstrap([1.0 / np.array(stays)], _slower_median, rng, confidence)
+            # rates, since quantiles interpolate between numbers, and not with infinity
+            rates = [1.0 / of for of in stays]
+            groups = [*rates, *costs] if len(rates) > 1 else rates
+            rate = statistics.bootstrap(groups, _tuned_median, rng, confidence)
             with np.errstate(divide="ignore"):
-                middle, low, high = 1.0 / np.array([rate.value, rate.high, rate.low])
-            rows.append((game, method, unit, accuracy, middle, low, high, int(np.isfinite(stays).sum()), len(stays)))
+                middle, low, high = 1.0 / np.array([_slower_median(1.0 / reported), rate.high, rate.low])
+            n_reached = int(np.isfinite(reported).sum())
+            # what is reported belongs to its own interval, also where its runs are of settings that resamples miss
+            low, high = min(low, middle), max(high, middle)
+            rows.append((game, method, unit, accuracy, middle, low, high, n_reached, len(reported)))
     columns = ["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _slower_median(groups: Sequence[np.ndarray]) -> float:
+def _stays(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
+    """Return the samples after which each replicate stays at or below an accuracy, shape (replicates,)."""
+    samples = list(curves.columns.to_numpy(dtype=float))
+    return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
+
+
+def _tuned_median(groups: Sequence[np.ndarray]) -> float:
+    """Return the median rate of the setting with the smallest mean cost; the groups are rates, then costs."""
+    n_settings = max(1, len(groups) // 2)
+    costs = [float(np.mean(group)) for group in groups[n_settings:]]
+    return _slower_median(groups[int(np.argmin(costs)) if costs else 0])
+
+
+def _slower_median(rates: np.ndarray) -> float:
     """Return the median, of an even number the lower of the two in the middle: no average with what never arrived."""
-    return float(np.sort(groups[0])[(len(groups[0]) - 1) // 2])
+    return float(np.sort(rates)[(len(rates) - 1) // 2])
 
 
 def _words(setting: Setting) -> str:

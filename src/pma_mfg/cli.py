@@ -785,7 +785,8 @@ def _compare(options: argparse.Namespace) -> None:
             raise InputError("pma-mfg compare", "--grid", setting, "method.argument=number,number,...") from None
     game, _, regularizer = _game_and_equilibrium(options)
     settings = sum(len(baselines.settings(method, grid, "pma-mfg compare")) for method, grid in grids.items())
-    with _progress(settings * options.pilots + len(grids) * options.replicates, "runs") as advance:
+    most = settings * options.pilots + baselines.CONTENDERS * len(grids) * options.replicates
+    with _progress(most, "runs at most") as advance:
         comparison, tuning = baselines.compare(
             game,
             regularizer,
@@ -836,6 +837,7 @@ def _claims(options: argparse.Namespace) -> None:
             options.samples_slope_tolerance,
             options.constant_tolerance,
             options.independent_tolerance,
+            options.own,
         )
     storage.write_json(options.out, records)
     if options.out_markdown:
@@ -1383,6 +1385,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         text = f"see docs/theory.md, section 12 (default {default})"
         claims.add_argument(f"--{option}-tolerance", type=_positive, default=default, help=text)
+    claims.add_argument(
+        "--own", nargs="*", default=[], metavar="NAME", help="games of your own: words are about them, not the paper"
+    )
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")

@@ -4,7 +4,9 @@ Each figure is two pure functions. ``<name>_data`` reduces tables to exactly wha
 their 95 % bootstrap intervals over replicates, and the lines of theory. ``<name>`` draws that table and computes
 nothing. Intervals come from generators of their own, so that a figure is a function of its tables. Colours are
 distinguishable without colour vision; a game has the same colour in all figures unless two names
-of one figure compete for it.
+of one figure compete for it. Of more games than colours each has a look of its own, by marker and line style. Labels
+that the figures' font has no letters for, or that are written from right to left, are replaced by numbers, with a
+warning.
 
 The data of `samples`, `populations` and `independent` have these columns:
 
@@ -19,12 +21,17 @@ slope, slope_low, slope_high log-log slope fitted to all of the series, its inte
 
 from __future__ import annotations
 
+import functools
+import itertools
+import logging
 import textwrap
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import matplotlib.font_manager
 import matplotlib.style
 import numpy as np
 import pandas as pd
@@ -34,9 +41,11 @@ from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 from scipy.special import stdtrit
@@ -47,12 +56,17 @@ from pma_mfg.claims import METHODS as LEARNED
 from pma_mfg.claims import ROUNDED_BIAS
 from pma_mfg.dynamics import ACCURACY
 
+log = logging.getLogger("pma_mfg")
 STYLE = Path(__file__).with_name("pma_mfg.mplstyle")
 #: Width of a page in inches.
 WIDTH = 7.0
 #: Seaborn's colour-blind safe palette without its light colours, in the order that `_game_looks` counts.
 COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 1, 9, 7, 3, 0))
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
+#: Line styles of the first seven games of a figure, of the next seven, and so on.
+STYLES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1)))
+#: Names of games and labels get at most so many inches in a legend.
+NAME_WIDTH = 1.5
 _DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 _DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 #: A white line or letter on any colour.
@@ -488,12 +502,12 @@ def gallery_data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns game, states, actions, strength, equilibrium (its number), state, label, column, row (place; nan without
-        a layout), value (the mean field), action, probability (of it), transient.
+        a layout), value (the mean field), action, action_number, probability (of it), transient.
     """
     data = zoo_states.merge(zoo[["game", "states", "actions", "strength"]], on="game")
     data = data.rename(columns={"mean_field": "value"})
     order = ["game", "states", "actions", "strength", "equilibrium", "state", "label", "column", "row", "value"]
-    data = data[[*order, "action", "probability", "transient"]]
+    data = data[[*order, "action", "action_number", "probability", "transient"]]
     return data.sort_values(["game", "equilibrium", "state"], ignore_index=True)
 
 
@@ -670,7 +684,8 @@ def comparison_data(comparison: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns game, method, samples, exploitability (the median replicate), low, high (the smallest and the largest).
     """
-    groups = comparison.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
+    reported = comparison[comparison["chosen"]]
+    groups = reported.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
     return pd.DataFrame(groups.agg(exploitability="median", low="min", high="max"))
 
 
@@ -765,7 +780,7 @@ def contraction(data: pd.DataFrame) -> Figure:
     n_sizes = data.groupby("game")["step_size"].nunique().max()
     handles = [
         Line2D([], [], color="0.5", label="measured, one line per start"),
-        Line2D([], [], label=r"predicted by the spectral radius $\rho(D\Gamma_\eta(\pi^*))$", **_DASHED),
+        Line2D([], [], label=r"predicted by the spectral radius $r(D\Gamma_\eta(\pi^*))$", **_DASHED),
     ]
     title = "Policy mirror ascent: distance to the equilibrium, measured and predicted"
     figure, axes = _panels(len(games), 1.5, 1 + n_sizes, title, handles, sharey=True)
@@ -784,7 +799,7 @@ def contraction(data: pd.DataFrame) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
         if i % _shape(len(games))[1] == 0:
             ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        _title(ax, i, _plain(game))
+        _title(ax, i, "{}", game)
         kink = table["rate"].isna().all()
         _legend(ax, r"kink at $\mu^*$: no prediction" if kink else "predicted rate per iteration")
     return figure
@@ -829,8 +844,8 @@ def dynamics(data: pd.DataFrame) -> Figure:
             axis.set_minor_formatter(NullFormatter())
         if i % _shape(len(games))[1] == 0:
             ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        _title(ax, i, _plain(game))
-        _legend(ax, rf"iterations to exploitability $10^{{{np.log10(ACCURACY):.0f}}}$")
+        _title(ax, i, "{}", game)
+        _legend(ax, rf"iterations to $10^{{{np.log10(ACCURACY):.0f}}}$ exploitability (regularized)")
     return figure
 
 
@@ -859,7 +874,7 @@ def orbit(data: pd.DataFrame) -> Figure:
     title = "The population under best response and under PMA" + (f": {_plain(games[0][0])}" if len(games) == 1 else "")
     figure, axes = _panels(3 * len(games), 1.9, 0, title, handles)
     for row, (game, table) in enumerate(games):
-        prefix = f"{_plain(game)}: " if len(games) > 1 else ""
+        prefix = "{}: " if len(games) > 1 else ""
         first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
         second = int(table.loc[table["panel"] == "plane", "state"].iloc[0])
         path, plane, attractor = (table[table["panel"] == panel] for panel in ("path", "plane", "attractor"))
@@ -876,7 +891,7 @@ def orbit(data: pd.DataFrame) -> Figure:
             (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
         ):
             ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
-            _title(ax, axes.index(ax), title)
+            _title(ax, axes.index(ax), title, game)
         axes[3 * row + 2].set_xscale("log")
         _label_decades(axes[3 * row + 2].xaxis)
     return figure
@@ -909,7 +924,7 @@ def ctd(data: pd.DataFrame) -> Figure:
         axes = [figure.add_axes(place) for place in places]
         for j, (panel, label) in enumerate(labels.items()):
             _surface(axes[j], table[table["panel"] == panel], norm, label)
-            _title(axes[j], 3 * i + j, f"{_plain(game)}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"))
+            _title(axes[j], 3 * i + j, "{}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"), game)
         ax, rows = axes[2], table[table["panel"] == "mixing"]
         _draw(ax, rows, "bound", **_DASHED)
         _draw(ax, rows, "eigenvalue", **_DOTTED)
@@ -921,7 +936,7 @@ def ctd(data: pd.DataFrame) -> Figure:
         )
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ax.yaxis.set_minor_formatter(NullFormatter())
-        _title(ax, 3 * i + 2, f"{_plain(game)}: bias of waiting")
+        _title(ax, 3 * i + 2, "{}: bias of waiting", game)
     bar = figure.add_axes((0.62 / size[0], 0.62 / size[1], 3.86 / size[0], 0.12 / size[1]))
     figure.colorbar(ScalarMappable(norm), cax=bar, orientation="horizontal")
     bar.set_xlabel("measured root mean square error of an entry of $Q$")
@@ -988,7 +1003,7 @@ def samples(data: pd.DataFrame) -> Figure:
     """
     learning, cost = (_by_game(data[data["panel"] == panel]) for panel in ("learning", "cost"))
     epsilons = _ordered_colours(data["epsilon"].dropna(), reverse=True)
-    colours, markers = _game_looks(data["game"])
+    colours, markers, _ = _game_looks(data["game"])
     series = [table["series"].nunique() for _, table in cost]
     figure, axes = _panels(len(learning) + len(cost), 1.9, 1 + max([2 + len(epsilons) // 2, *series]))
 
@@ -1002,7 +1017,7 @@ def samples(data: pd.DataFrame) -> Figure:
             _draw(ax, rows, "measured", color=colour, marker=".", label=label)
             _draw(ax, rows, "target", **{**_DOTTED, "color": colour})
         _log_log(ax, "samples (environment steps)", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        _title(ax, i, f"learning, {_plain(game)}")
+        _title(ax, i, "learning, {}", game)
         _legend(ax, "centralized, tuned for", [Line2D([], [], label=r"target $\varepsilon$", **_DOTTED)], 2)
 
     for i, (ax, (game, table)) in enumerate(zip(axes[len(learning) :], cost, strict=True), start=len(learning)):
@@ -1022,7 +1037,7 @@ def samples(data: pd.DataFrame) -> Figure:
         xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
         _log_log(ax, xlabel, "samples (environment steps)")
         ax.xaxis.labelpad = 1.0  # powers of ten are tall, and the legend is close
-        _title(ax, i, f"cost, {_plain(game)}")
+        _title(ax, i, "cost, {}", game)
         _legend(ax, _FITTED, more)
     return figure
 
@@ -1041,10 +1056,10 @@ def populations(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = sorted(set(data["game"]) - {""})
-    colours, markers = _game_looks(games)
-    handles = [
-        Line2D([], [], color="0.3", marker="o", linestyle="none", label="exact"),
-        Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="measured"),
+    colours, markers, styles = _game_looks(games)
+    handles: list[Line2D | tuple[Line2D, ...]] = [
+        _marks(markers, label="exact"),
+        _marks(markers, markerfacecolor="white", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
     dashed = {**_DASHED, "color": "0.35"}
@@ -1058,7 +1073,7 @@ def populations(data: pd.DataFrame) -> Figure:
     for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
         rows = data[data["panel"] == panel]
         for game, table in _by_game(rows[rows["game"] != ""]):
-            _draw(ax, table, "theory", color=colours[game])
+            _draw(ax, table, "theory", color=colours[game], linestyle=styles[game])
             label = f"{_plain(game)}: " if panel != "policy" else _plain(game)
             _draw(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
             _draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
@@ -1092,9 +1107,9 @@ def nash(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = sorted(set(data["game"]) - {""})
-    colours, markers = _game_looks(games)
-    handles = [
-        Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="exact"),
+    colours, markers, styles = _game_looks(games)
+    handles: list[Line2D | tuple[Line2D, ...]] = [
+        _marks(markers, markerfacecolor="white", label="exact"),
         Line2D([], [], color="0.3", label="limit for large $N$, no free parameter"),
     ]
     dashed = {**_DASHED, "color": "0.35"}
@@ -1103,7 +1118,7 @@ def nash(data: pd.DataFrame) -> Figure:
     for i, (ax, (panel, title)) in enumerate(zip(axes, titles.items(), strict=False)):
         rows = data[data["panel"] == panel]
         for game, table in _by_game(rows[rows["game"] != ""]):
-            _draw(ax, table, "theory", color=colours[game])
+            _draw(ax, table, "theory", color=colours[game], linestyle=styles[game])
             points = {"color": colours[game], "marker": markers[game], "markerfacecolor": "none"}
             _draw(ax, table, "measured", label=_plain(game), linestyle="none", **points)
         references = []
@@ -1130,7 +1145,7 @@ def independent(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    colours, markers = _game_looks(data["game"])
+    colours, markers, styles = _game_looks(data["game"])
     figure, axes = _panels(5, 1.9, 6)
     panels = {name: data[data["panel"] == name] for name in ("history", "populations", "updates", "spread", "step")}
     distance, samples = r"$\mathrm{sup}_s\, \|\pi^i(s) - \pi^*(s)\|_1$", "samples (environment steps)"
@@ -1182,7 +1197,7 @@ def independent(data: pd.DataFrame) -> Figure:
 
     ax = axes[4]
     for game, table in _by_game(panels["step"]):
-        _draw(ax, table, "theory", color=colours[game])
+        _draw(ax, table, "theory", color=colours[game], linestyle=styles[game])
         _draw_points(ax, table, "measured", "", color=colours[game], marker=markers[game])
     _log_log(ax, r"step size $\eta$", apart)
     _title(ax, 4, "disagreement and steps")
@@ -1227,7 +1242,7 @@ def equilibria(data: pd.DataFrame) -> Figure:
         if column == 0:
             top.set_ylabel(r"$\mu^*(s)$")
             bottom.set_ylabel("action $a$")
-        _title(top, i, _plain(game))
+        _title(top, i, "{}", game)
     figure.colorbar(mesh, ax=figure.axes, label=r"$\pi^*(a\,|\,s)$", shrink=0.8 / n_rows, aspect=20)
     figure.suptitle(_heading("Equilibria: mean field (bars) and policy (colours)", n_columns))
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
@@ -1248,7 +1263,16 @@ def gallery(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    games = _by_game(data)
+    games = [
+        (
+            game,
+            table.assign(
+                label=_drawable(table["label"], "state", table["state"]),
+                action=_drawable(table["action"], "action", table["action_number"]),
+            ),
+        )
+        for game, table in _by_game(data)
+    ]
     n_rows, n_columns = _shape(len(games))
     width = WIDTH if n_columns > 1 else 0.6 * WIDTH
     figure = Figure(figsize=(width, 2.3 * n_rows + 0.9), layout="constrained")
@@ -1264,7 +1288,8 @@ def gallery(data: pd.DataFrame) -> Figure:
             _draw_bars(ax, table, others)
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
         count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
-        ax.set_title(f"$\\mathbf{{{chr(ord('a') + i)}}}$  {_plain(game)}{count}\n{size}", fontsize=8)
+        name = _plain(game, 1.5 - _width(count, 8.0))
+        ax.set_title(f"$\\mathbf{{{_letter(i)}}}$  {name}{count}\n{size}", fontsize=8)
     figure.suptitle(_heading("Games from the literature: equilibrium populations", n_columns))
     key = (
         "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several are.",
@@ -1303,12 +1328,13 @@ def _draw_grid(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
         cell = (float(row.column) - 0.5, float(row.row) - 0.5)
         ax.add_patch(Rectangle(cell, 1.0, 1.0, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
     size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
+    inches = 1.3 / max(shares.shape)  # of a cell, of a panel as wide as any
     bright = 0.5 * shares.max().max()
     for row in cast("Iterable[Any]", table[~table["transient"]].itertuples()):
         ax.text(
             float(row.column),
             float(row.row),
-            _GLYPHS.get(str(row.action), str(row.action)),
+            _GLYPHS.get(str(row.action), _shortened(str(row.action), inches, size)),
             color="black" if row.value > bright else "white",
             alpha=1.0 if row.probability >= 0.5 else 0.6,
             fontsize=size,
@@ -1337,23 +1363,29 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
     ax.hlines(others["value"], others["state"] - 0.4, others["state"] + 0.4, colors=COLOURS[5], lw=1.8, zorder=3)
     highest = pd.concat([table, others]).groupby("state")["value"].max()
     top = float(highest.max())
+    # a panel is some 1.5 inches wide and 1.2 high; words that are wider than a bar stand upright above it
+    words = {str(action): _GLYPHS.get(str(action), str(action)) for action in table["action"]}
+    turned = {action for action, word in words.items() if word == action and len(word) * len(table) >= 40}
+    words |= {action: _shortened(action, 0.6, 8.0) for action in turned}
     if len(table) <= 30:
         for row in cast("Iterable[Any]", table.itertuples()):
             ax.text(
                 float(row.state),
                 highest[row.state] + 0.03 * top,
-                _GLYPHS.get(str(row.action), str(row.action)),
+                words[str(row.action)],
                 color="black" if row.probability >= 0.5 else "0.5",
                 fontsize=8.0,
                 ha="center",
                 va="bottom",
-                rotation=0.0 if len(str(row.action)) * len(table) < 40 or str(row.action) in _GLYPHS else 90.0,
+                rotation=90.0 if str(row.action) in turned else 0.0,
             )
-    turned = any(len(str(action)) * len(table) >= 40 and str(action) not in _GLYPHS for action in table["action"])
-    ax.set_ylim(0.0, (1.5 if turned else 1.2) * top)
+    longest = max((_width(words[action], 8.0) for action in turned), default=0.0)
+    ax.set_ylim(0.0, max(1.5 if turned else 1.2, 1.2 / (1.2 - 0.1 - longest)) * top)
     ax.grid(False, axis="x")
     if len(table) <= 8 and len("".join(table["label"])) <= 24:  # more letters than that overlap
-        ax.set_xticks(table["state"], table["label"], fontsize=8)
+        ax.set_xticks(
+            table["state"], [_shortened(label, 1.5 / len(table), 8.0) for label in table["label"]], fontsize=8
+        )
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
@@ -1390,13 +1422,13 @@ def phase(data: pd.DataFrame) -> Figure:
     axes = figure.subplots(len(games), len(panels), sharex=True, sharey="row", squeeze=False)
     colours = ListedColormap(list(REGIONS.values()))
     for row, (game, table) in zip(axes, games, strict=True):
-        row[0].set_ylabel(f"{_plain(game)}\nstrength $\\rho$")
+        row[0].set_ylabel(f"{_plain(game, height)}\nstrength $\\tau$")
         for ax, panel in zip(row, panels, strict=True):
             _regions(ax, table[table["panel"] == panel], colours)
     for ax, panel in zip(axes[0], panels, strict=True):
         ax.set_title(panel, loc="center")
     for ax in axes[-1]:
-        ax.set_xlabel(r"step size $\eta \rho$")
+        ax.set_xlabel(r"step size $\eta \tau$")
     regions: list[Any] = [
         Patch(facecolor=colour, edgecolor="0.5", linewidth=0.4, label=region)
         for region, colour in REGIONS.items()
@@ -1472,7 +1504,7 @@ def bounds(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     panels = sorted(set(data["panel"]))  # the bound of section 5.1 comes first
-    colours, markers = _game_looks(data["game"])
+    colours, markers, styles = _game_looks(data["game"])
     finite = data[np.isfinite(data["value"])]
     ends = np.array([0.5 * data["x"].min(), 3.0 * (data if finite.empty else finite)["x"].max()])
     highest = 10.0 ** np.ceil(np.log10(max(4.0, ends[1], *finite["value"])))
@@ -1483,7 +1515,8 @@ def bounds(data: pd.DataFrame) -> Figure:
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         for game, table in _by_game(data[data["panel"] == panel]):
             value = table["value"].where(np.isfinite(table["value"]), infinite[game])
-            look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linewidth": 0.6}
+            look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linestyle": styles[game]}
+            look["linewidth"] = 0.6
             ax.plot(np.minimum(table["x"], 0.9 * ends[1]), value, markerfacecolor="none", **look)
         ax.plot(ends, ends, **_DASHED)
         ax.axhline(1.0, **_DOTTED)
@@ -1498,7 +1531,15 @@ def bounds(data: pd.DataFrame) -> Figure:
             ax.set_ylabel(r"bound on the norm of $D\Gamma_\eta(\pi)$")
         _title(ax, i, panel)
     handles = [
-        Line2D([], [], color=colours[game], marker=markers[game], markerfacecolor="none", label=_plain(game))
+        Line2D(
+            [],
+            [],
+            color=colours[game],
+            marker=markers[game],
+            linestyle=styles[game],
+            markerfacecolor="none",
+            label=_plain(game, 1.1),
+        )
         for game in colours
     ]
     handles.append(Line2D([], [], label="below: a bound is refuted", **_DASHED))
@@ -1518,7 +1559,7 @@ def _panels(
     height: float,
     n_lines: int,
     title: str | None = None,
-    handles: Sequence[Line2D] = (),
+    handles: Sequence[Line2D | tuple[Line2D, ...]] = (),
     sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and n axes of `height` inches, each with room for a legend of `n_lines` below it.
@@ -1552,7 +1593,16 @@ def _panels(
     if title:
         figure.suptitle(title, x=0.5, y=1.0 - 0.08 / size[1], va="top")
     if handles:
-        figure.legend(handles=list(handles), loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=n_shown)
+        names = [str((handle[0] if isinstance(handle, tuple) else handle).get_label()) for handle in handles]
+        of_tuples: dict[type, Any] = {tuple: HandlerTuple(ndivide=None, pad=0.5)}
+        figure.legend(
+            handles=list(handles),
+            labels=names,
+            handler_map=of_tuples,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=n_shown,
+        )
     return figure, list(axes[:n])
 
 
@@ -1561,9 +1611,18 @@ def _heading(title: str, n_columns: int) -> str:
     return title if n_columns > 1 else textwrap.fill(title, 45)
 
 
-def _title(ax: Axes, i: int, text: str) -> None:
-    """Label a panel with its letter and say what it shows."""
-    ax.set_title(rf"$\mathbf{{{chr(ord('a') + i)}}}$   {text}")
+def _title(ax: Axes, i: int, text: str, game: str = "") -> None:
+    """Label a panel with its letter and say what it shows; `text` may have a place {} for the name of a game."""
+    figure = cast(Figure, ax.get_figure())
+    inches = ax.get_position().width * figure.get_figwidth() + 0.1
+    letter = rf"$\mathbf{{{_letter(i)}}}$   "
+    name = _plain(game, max(0.3, inches - _width(letter, 9.0) - 0.1 - _width(text.replace("{}", ""), 9.0)))
+    ax.set_title(letter + text.replace("{}", name))
+
+
+def _letter(i: int) -> str:
+    """Return a to z, then aa, ab and so on."""
+    return (_letter(i // 26 - 1) if i >= 26 else "") + chr(ord("a") + i % 26)
 
 
 def _legend(ax: Axes, title: str | None, more: Sequence[Line2D] = (), ncols: int = 1) -> None:
@@ -1622,19 +1681,87 @@ def _label_decades(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _plain(game: str) -> str:
-    """Return a game's name as words."""
-    return game.replace("_", " ")
+def _plain(game: str, inches: float = NAME_WIDTH) -> str:
+    """Return a game's name as words, shortened to a width."""
+    return _shortened(game.replace("_", " "), inches)
 
 
-def _game_looks(games: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return a colour and a marker for each game: by its name's checksum, the next free one if that is taken."""
+@functools.lru_cache(maxsize=4096)
+def _width(text: str, size: float) -> float:
+    """Return the width of text in the figures' font, in inches; mathematics between dollar signs as such."""
+    properties = matplotlib.font_manager.FontProperties(family=_family(), size=size)
+    ink = text.strip()
+    return float(TextPath((0.0, 0.0), ink, prop=properties).get_extents().x1) / 72.0 if ink else 0.0
+
+
+@functools.cache
+def _family() -> str:
+    return str(matplotlib.rc_params_from_file(STYLE, use_default_template=False)["font.family"][0])
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    """Return the code points for which the figures' font has glyphs."""
+    path = matplotlib.font_manager.findfont(matplotlib.font_manager.FontProperties(family=_family()))
+    return frozenset(matplotlib.font_manager.get_font(path).get_charmap())
+
+
+def _shortened(text: str, inches: float, size: float = 9.0) -> str:
+    """Return text that is no wider than that many inches, with an ellipsis in place of its end."""
+    if _width(text, size) <= inches:
+        return text
+    kept = len(text)
+    while kept > 0 and _width(text[:kept].rstrip() + "…", size) > inches:
+        kept -= 1
+    return text[:kept].rstrip() + "…" if kept else ""
+
+
+def _is_drawable(text: str) -> bool:
+    """Whether the figures' font has a glyph for every letter, and none is written from right to left."""
+    return all(
+        ord(letter) in _letters() and unicodedata.bidirectional(letter) not in ("R", "AL", "AN") for letter in text
+    )
+
+
+def _drawable(labels: pd.Series, kind: str, numbers: pd.Series) -> pd.Series:
+    """Return labels as they can be drawn: another one is its number, and one line warns of all of them."""
+    labels = labels.astype(str)
+    lost = ~labels.map(_is_drawable)
+    if lost.any():
+        several = f" and {labels[lost].nunique() - 1} more" if labels[lost].nunique() > 1 else ""
+        log.warning(
+            "labels of %ss: the figures' font cannot draw %r%s: %s",
+            kind,
+            labels[lost].iloc[0],
+            several,
+            f"drawn as {kind} {numbers[lost].iloc[0]}{' and so on' if several else ''}",
+        )
+    # a dollar sign would begin mathematics
+    return labels.str.replace("$", r"\$", regex=False).where(~lost, kind + " " + numbers.astype(str))
+
+
+def _game_looks(games: Iterable[str]) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """Return a colour, a marker and a line style for each game, by its name's checksum; the next free one if taken.
+
+    Of seven games or fewer no two share a colour, of 28 or fewer neither a marker in one colour nor a line in one.
+    """
+    n = len(COLOURS)
     taken: dict[str, int] = {}
     for game in sorted(set(games)):
         first = zlib.crc32(game.encode())
-        order = [(first + k) % len(COLOURS) for k in range(len(COLOURS))]
-        taken[game] = next((i for i in order if i not in taken.values()), order[0])
-    return {game: COLOURS[i] for game, i in taken.items()}, {game: MARKERS[i] for game, i in taken.items()}
+        slots = (n * (k // n) + (first + k) % n for k in itertools.count())
+        taken[game] = next(i for i in slots if i not in taken.values())
+    return (
+        {game: COLOURS[i % n] for game, i in taken.items()},
+        {game: MARKERS[(i + i // n) % len(MARKERS)] for game, i in taken.items()},
+        {game: STYLES[i // n % len(STYLES)] for game, i in taken.items()},
+    )
+
+
+def _marks(markers: dict[str, str], **look: Any) -> tuple[Line2D, ...]:
+    """Return a handle of a legend that shows the markers of the games, of the first three if they are more."""
+    few = list(markers.values())[:3]
+    return tuple(Line2D([], [], color="0.3", marker=marker, linestyle="none", **look) for marker in few)
 
 
 def _ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
@@ -1659,7 +1786,7 @@ def comparison(data: pd.DataFrame) -> Figure:
     games = _by_game(data)
     methods = [method for method in LEARNERS if method in set(data["method"])]
     handles = [Line2D([], [], label=LEARNED[method], **LEARNERS[method]) for method in methods]
-    title = "Exploitability in units of the range of rewards; line: median run, band: all runs"
+    title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
     figure, axes = _panels(len(games), 1.7, 0, title, handles)
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
@@ -1669,11 +1796,11 @@ def comparison(data: pd.DataFrame) -> Figure:
             colour = LEARNERS[method]["color"]
             ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
             ax.plot(rows["samples"], middle, **LEARNERS[method])
-        _log_log(ax, "samples", "exploitability" if i % _shape(len(games))[1] == 0 else "")
+        _log_log(ax, "samples", "exploitability (regularized)" if i % _shape(len(games))[1] == 0 else "")
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))
         ax.axhline(0.01, **_DOTTED)
-        _title(ax, i, _plain(game))
+        _title(ax, i, "{}", game)
     return figure
 
 
@@ -1690,7 +1817,7 @@ def atlas(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    colours, markers = _game_looks(data.loc[data["game"] != "", "game"])
+    colours, markers, _ = _game_looks(data.loc[data["game"] != "", "game"])
     panels = {name: data[data["panel"] == name] for name in ("shares", "bound", "rate", "bias", "learning", "gain")}
     small: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
     grids = [Line2D([], [], color=colours[g], marker=markers[g], label=_plain(g), **small) for g in colours]
@@ -1761,7 +1888,7 @@ def atlas(data: pd.DataFrame) -> Figure:
     scattered(ax, rows)
     ax.axhline(1.0, **_DASHED)
     ax.axvline(panels["learning"].loc[panels["learning"]["series"] == "target", "value"].iloc[0], **_DOTTED)
-    _log_log(ax, "distance at the start", "exploitability, end / start")
+    _log_log(ax, "distance at the start", "exploitability (regularized),\nend / start")
     _title(ax, 5, "what was gained")
     _legend(ax, None, [Line2D([], [], label="nothing", **_DASHED)])
     return figure

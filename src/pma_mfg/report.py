@@ -70,6 +70,8 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     ).get_template("report.html")
     text = page.render(
         answer=answer(records),
+        own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
+        others=any(not record.get("own") for record in records) or not records,
         groups=_groups(records, shown),
         paper=claims.PAPER,
         results=results.as_posix(),
@@ -77,7 +79,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             {
                 "name": name,
                 **WORDS["figures"][name],
-                "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by_claim(records)],
+                "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by(records, "id")],
                 "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
                 "tables": plotting.FIGURES[name][0],
                 "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
@@ -111,8 +113,10 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
 # ---------------------------------------------------------------------------------------------------- claims
 
 
-def answer(records: Sequence[claims.Claim]) -> tuple[str, str]:
-    """Return two sentences on whether the theory holds: on the paper's own statements, and on what sharpens them.
+def answer(records: Sequence[claims.Claim]) -> list[str]:
+    """Return sentences on whether the theory holds: on the paper's own statements, on what sharpens them, on own games.
+
+    Games of the user's own say nothing of the paper, whose assumptions they may not meet: they have a sentence each.
 
     Parameters
     ----------
@@ -121,17 +125,26 @@ def answer(records: Sequence[claims.Claim]) -> tuple[str, str]:
 
     Returns
     -------
-    tuple of str
+    list of str
     """
-    own: dict[bool, dict[str, list[str]]] = {side: {verdict: [] for verdict in VERDICTS} for side in (True, False)}
-    for name, rows in _by_claim(records).items():
-        own[name in WORDS["paper"]][overall(rows)].append(name)
-    paper, rest = own[True], own[False]
+    theirs = [record for record in records if not record.get("own")]
+    own = [record for record in records if record.get("own")]
+    sentences = [_of_game(game, rows) for game, rows in _by(own, "game").items()]
+    return [*_of_paper(theirs), *sentences] if theirs or not own else sentences
+
+
+def _of_paper(records: Sequence[claims.Claim]) -> tuple[str, str]:
+    """Return a sentence on the paper's own statements, and one on what sharpens them."""
+    counts: dict[bool, dict[str, list[str]]] = {side: {verdict: [] for verdict in VERDICTS} for side in (True, False)}
+    for name, rows in _by(records, "id").items():
+        counts[name in WORDS["paper"]][overall(rows)].append(name)
+    paper, rest = counts[True], counts[False]
     n_paper, n_rest = (sum(map(len, side.values())) for side in (paper, rest))
     n_games = len({record["game"] for record in records})
     first = "Nothing of the paper was tested."
     if n_paper:
-        tested = f"of the {n_paper} statements of the paper that were tested in up to {n_games} games"
+        games = f"up to {n_games} games" if n_games > 1 else f"the game {_name(records[0]['game'])}"
+        tested = f"of the {n_paper} statements of the paper that were tested in {games}"
         confirmed = f"{_count(paper['confirmed'], n_paper)} confirmed wherever a verdict was possible"
         undecided = f", and {_count(paper['inconclusive'])} inconclusive" if paper["inconclusive"] else ""
         if paper["not confirmed"]:
@@ -151,6 +164,26 @@ def answer(records: Sequence[claims.Claim]) -> tuple[str, str]:
     return first, second
 
 
+def _of_game(game: str, rows: Sequence[claims.Claim]) -> str:
+    """Return a sentence on one of the user's own games: what holds in it, what does not, what could not be seen."""
+    names = {verdict: [row["id"] for row in rows if row["verdict"] == verdict] for verdict in VERDICTS}
+    small = [row["id"] for row in rows if row.get("too_small")]
+    said = [f"In the game {_name(game)} {len(names['confirmed'])} of {len(rows)} statements were tested and hold"]
+    if names["not confirmed"]:
+        said.append(f"{_count(names['not confirmed'])} contradicted there")
+    else:
+        said.append("none is contradicted")
+    if small:
+        said.append(f"{_count(small)} undecided, for the range that was run is too small")
+    if untested := [name for name in names["inconclusive"] if name not in small]:
+        said.append(f"{_count(untested)} undecided for other reasons: a wide interval, or nothing to test")
+    return f"{'; '.join(said)}."
+
+
+def _name(game: str) -> str:
+    return game.replace("_", " ")
+
+
 def _count(names: Sequence[str], everything: int = 0) -> str:
     """Return "3 are", with the names where they are few and not all of `everything`."""
     number = "all" if len(names) == everything > 1 else str(len(names))
@@ -164,17 +197,17 @@ def overall(rows: Sequence[claims.Claim]) -> str:
     return next(verdict for verdict in ("not confirmed", "confirmed", "inconclusive") if verdict in found)
 
 
-def _by_claim(records: Iterable[claims.Claim]) -> dict[str, list[claims.Claim]]:
+def _by(records: Iterable[claims.Claim], key: str) -> dict[str, list[claims.Claim]]:
     rows: dict[str, list[claims.Claim]] = {}
     for record in records:
-        rows.setdefault(record["id"], []).append(record)
+        rows.setdefault(record[key], []).append(record)
     return rows
 
 
 def _groups(records: Sequence[claims.Claim], shown: Sequence[str]) -> list[dict[str, Any]]:
     """Return the claims as the page shows them, in groups."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for name, rows in sorted(_by_claim(records).items(), key=lambda item: item[0].partition("-")[0]):
+    for name, rows in sorted(_by(records, "id").items(), key=lambda item: item[0].partition("-")[0]):
         first = rows[0]
         verdicts = [row["verdict"] for row in rows]
         estimates = [row["estimate"] for row in rows if row["estimate"] is not None]
@@ -195,7 +228,7 @@ def _groups(records: Sequence[claims.Claim], shown: Sequence[str]) -> list[dict[
             "code": first["code"],
             "games": [
                 {
-                    "game": row["game"].replace("_", " "),
+                    "game": _name(row["game"]),
                     "verdict": row["verdict"],
                     "estimate": _number(row["estimate"]),
                     "interval": " … ".join(map(_number, row["interval"])),
@@ -278,7 +311,7 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 def _population_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the three panels of the figure `populations`, to hover over."""
-    colours, _ = plotting._game_looks(game for game in data["game"] if game)
+    colours, _, _ = plotting._game_looks(game for game in data["game"] if game)
     plots = []
     for panel, title, y in (
         ("deviation", "fluctuation of the mean field", "E ‖μ̂ − μ<sub>π</sub>‖<sub>1</sub>"),
@@ -323,7 +356,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
         words = rows["region"] + rows["paper"].map({True: ", also by the paper's bound", False: ""})
         strength = rows["strength"].map("{:.3g}".format)
         step = rows["relative_step_size"].map("{:.3g}".format)
-        text = "<b>" + words + "</b><br>step size η ρ = " + step + "<br>strength ρ = " + strength
+        text = "<b>" + words + "</b><br>step size η τ = " + step + "<br>strength τ = " + strength
         table = rows.assign(text=text + "<br>spectral radius " + radius, code=rows["region"].map(codes))
         plane = {
             name: table.pivot(index="strength", columns="relative_step_size", values=name) for name in ("code", "text")
@@ -341,7 +374,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
             "showscale": False,
         }
         title = f"{str(game).replace('_', ' ')}: {panel}"
-        plots.append(_plot(title, "step size η ρ", "strength ρ", [trace], dtick=2, showgrid=False))
+        plots.append(_plot(title, "step size η τ", "strength τ", [trace], dtick=2, showgrid=False))
     return plots
 
 

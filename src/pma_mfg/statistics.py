@@ -91,6 +91,41 @@ def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
     return float(centred @ log_y / (centred @ centred))
 
 
+def next_order_slope(x: Sequence[float], y: Sequence[float], order: float) -> float:
+    """Return the slope of log y against log x that is left beside a next term: y = C x^slope (1 + b x^order + ...).
+
+    Least squares of log y = c + slope log x + b x^order; the difference to `log_log_slope` is what the next term does
+    to a slope over this range (docs/theory.md, section 11).
+
+    Parameters
+    ----------
+    x, y : sequence of float
+        > 0.
+    order : float
+        Not 0: negative if x is large in the limit, positive if it is small.
+
+    Returns
+    -------
+    float
+        nan with fewer than three different x.
+
+    Examples
+    --------
+    >>> x = [4.0, 16.0, 64.0]
+    >>> y = [number**-1 * np.exp(3.0 * number**-0.5) for number in x]
+    >>> round(log_log_slope(x, y), 3), round(next_order_slope(x, y, -0.5), 9)
+    (-1.406, -1.0)
+    """
+    log_x, log_y = (np.log(np.asarray(values, dtype=float)) for values in (x, y))
+    if len(set(log_x)) < 3:
+        return float("nan")
+    first, term = log_x - log_x.mean(), np.exp(order * log_x)
+    term = (term - term.mean()) / np.ptp(term)
+    # what is left of the first column beside the second; it is also that column's share of the slope
+    left = first - (first @ term) / (term @ term) * term
+    return float(left @ log_y / (left @ first))
+
+
 def slope_interval(
     x: Sequence[float],
     groups: Sequence[np.ndarray],
@@ -98,6 +133,7 @@ def slope_interval(
     confidence: float = 0.95,
     summary: Callable[[np.ndarray], float] = lambda group: float(np.mean(group)),
     paired: bool = False,
+    slope: Callable[[Sequence[float], Sequence[float]], float] = log_log_slope,
 ) -> Estimate:
     """Return the slope of log summary(group) against log x, with a bootstrap interval over replicates.
 
@@ -111,6 +147,8 @@ def slope_interval(
         Of one group, > 0; the mean by default.
     paired : bool
         Whether the k-th replicates of all groups come from one run, as for checkpoints: they are then drawn together.
+    slope : callable
+        Of x and the summaries; `log_log_slope` by default.
 
     Returns
     -------
@@ -119,9 +157,9 @@ def slope_interval(
     if paired:
         runs = np.stack(groups, axis=1)
         return bootstrap(
-            [runs], lambda drawn: log_log_slope(x, [summary(drawn[0][:, i]) for i in range(len(x))]), rng, confidence
+            [runs], lambda drawn: slope(x, [summary(drawn[0][:, i]) for i in range(len(x))]), rng, confidence
         )
-    return bootstrap(groups, lambda drawn: log_log_slope(x, [summary(group) for group in drawn]), rng, confidence)
+    return bootstrap(groups, lambda drawn: slope(x, [summary(group) for group in drawn]), rng, confidence)
 
 
 def samples_to_reach(target: float, samples: Sequence[float], errors: Sequence[float]) -> float:

@@ -75,8 +75,8 @@ def survey(
         is this one), largest (the states with the largest shares, in words).
     states : DataFrame
         game, equilibrium, state, label, column, row (nan without a layout), mean_field, action (the label of the most
-        likely one, or "several"), probability (its own), transient (whether the equilibrium's chain leaves the state
-        for good).
+        likely one, or "several"), action_number (of that, or of the first of several), probability (its own), transient
+        (whether the equilibrium's chain leaves the state for good).
     """
     equilibria, reached = [found], [1]
     for start in start_populations(game, n_starts, seeds.generator(seed, "survey", name)):
@@ -282,6 +282,7 @@ def _states(game: MeanFieldGame, found: Equilibrium, name: str, number: int) -> 
             "row": row,
             "mean_field": found.mean_field,
             "action": np.where(tied, "several", [actions[a] for a in likely]),
+            "action_number": likely,
             "probability": found.policy[states, likely],
             "transient": ~np.isin(states, recurrent),
         }

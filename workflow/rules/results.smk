@@ -91,10 +91,11 @@ rule claims:
         "../../environment.yml"
     params:
         tolerances=" ".join(f"--{name.replace('_', '-')} {value}" for name, value in config["claims"].items()),
+        own=sorted(name for name, game in config.get("games", {}).items() if "file" in game),
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {input.tables:q} {params.tolerances}"
+        "pma-mfg claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q} --log {log:q}"
 
