@@ -162,12 +162,26 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
     return number[label], len(ordered)
 
 
-def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: int) -> tuple[np.ndarray, list[float]]:
+def on_simplex(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return a candidate for the place of x on the simplex: without what is negative, divided by its sum."""
+    candidate = np.maximum(candidate, 0.0)
+    return np.asarray(candidate / candidate.sum())
+
+
+def anderson(
+    update: Map,
+    start: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    project: Callable[[np.ndarray, np.ndarray], np.ndarray] = on_simplex,
+    window: int = WINDOW,
+    patience: int | None = None,
+) -> tuple[np.ndarray, list[float]]:
     """Iterate a map of the simplex to its fixed point with Anderson acceleration (docs/theory.md, section 3.3).
 
-    The last `WINDOW` differences of residuals, combined by least squares, extrapolate the next iterate, which is put
-    back on the simplex. It is kept only if its residual is at most `ACCEPTED` times the present one; otherwise a plain
-    update is made and the memory cleared. Below the tolerance steps continue while they halve the residual.
+    The last differences of residuals, combined by least squares, extrapolate the next iterate, which is put back on the
+    simplex. It is kept only if its residual is at most `ACCEPTED` times the present one; otherwise a plain update is
+    made and the memory cleared. Below the tolerance steps continue while they halve the residual.
 
     Parameters
     ----------
@@ -177,6 +191,12 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     tolerance : float
         On the l1 norm of update(x) - x.
     max_iterations : int
+    project : callable
+        From a candidate and the present x to the next x; the simplex by default.
+    window : int
+        Differences that are remembered.
+    patience : int, optional
+        Give up after so many steps that together do not halve the residual.
 
     Returns
     -------
@@ -188,19 +208,20 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     x, updated = start, update(start)
     gap = updated - x
     history = [_l1(gap)]
-    gap_changes, update_changes = np.zeros((2, WINDOW, len(x)))
+    gap_changes, update_changes = np.zeros((2, window, len(x)))
     stored, plain_rate = 0, 0.0
     while len(history) <= max_iterations:
         if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
+            break
+        if patience is not None and len(history) > patience and not history[-1] <= 0.5 * history[-1 - patience]:
             break
         accelerated = plain_rate > FAST  # never at the first step, where nothing is stored
         for accelerate in (True, False) if accelerated else (False,):
             candidate = updated
             if accelerate:
-                count = min(stored, WINDOW)
+                count = min(stored, window)
                 candidate = candidate - _least_squares(gap_changes[:count], gap) @ update_changes[:count]
-            candidate = np.maximum(candidate, 0.0)
-            candidate = candidate / candidate.sum()
+            candidate = project(candidate, x)
             candidate_updated = update(candidate)
             candidate_gap = candidate_updated - candidate
             residual = _l1(candidate_gap)
@@ -208,8 +229,8 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
                 stored, plain_rate = (0 if accelerated else stored), residual / max(history[-1], 1e-300)
             elif residual <= ACCEPTED * history[-1]:
                 break
-        gap_changes[stored % WINDOW] = candidate_gap - gap
-        update_changes[stored % WINDOW] = candidate_updated - updated
+        gap_changes[stored % window] = candidate_gap - gap
+        update_changes[stored % window] = candidate_updated - updated
         stored += 1
         x, updated, gap = candidate, candidate_updated, candidate_gap
         history.append(residual)
