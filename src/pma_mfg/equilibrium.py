@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import lu_factor, lu_solve
 
 from pma_mfg import lipschitz, operators, regularizers, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
 from pma_mfg.games.model import DENSE_ENTRIES, Table
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
@@ -38,11 +39,15 @@ DAMPINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
 #: each for so many steps at most,
 DAMPED_STEPS = 600
 #: and for no more than so many that together do not halve the residual,
-DAMPED_PATIENCE = 60
+DAMPED_PATIENCE = 30
 #: with so many steps remembered by Anderson acceleration,
 DAMPED_WINDOW = 10
 #: and no probability falling below this share of itself in a step: rewards may have a logarithm of it.
 KEPT_SHARE = 0.1
+#: Newton steps in the mean field, at most,
+NEWTON_STEPS = 100
+#: none of them shorter than this share of itself.
+SHORTEST_STEP = 1e-3
 #: A residual above this is no solution, however far rounding of q / rho goes.
 COARSEST = 1e-7
 #: Policy iterations after which a step that gains no more than rounding ends `best_response`.
@@ -237,9 +242,9 @@ def _joint(
     """Move policy and population together, the population in damped steps; return the equilibrium or a residual.
 
     (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each share
-    beta of `DAMPINGS` from the best pair so far, then Newton's method in the mean field (docs/theory.md, section 3.7).
-    No stable population is computed on the way, and no derivative. The residual is the larger of the l1 norm of
-    Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
+    beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
+    (docs/theory.md, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
+    norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
     """
     states, shape = game.n_states, policy.shape
 
@@ -263,9 +268,7 @@ def _joint(
 
     x = np.concatenate([mean_field, policy.ravel()])
     reached = residual(x)
-    for beta in DAMPINGS:
-        if not reached > tolerance or max_iterations == 0:
-            break
+    for beta in DAMPINGS if max_iterations > 0 else ():
 
         def update(x: np.ndarray, beta: float = beta) -> np.ndarray:
             updated, best = responses(x)
@@ -277,31 +280,88 @@ def _joint(
             )
         except np.linalg.LinAlgError:  # nothing finite to extrapolate from
             continue
+        history.extend(gaps[1:])
         if (now := residual(candidate)) < reached:
             x, reached = candidate, now
-        history.extend(gaps[1:])
-    mean_field, policy = parts(x)
-    if reached <= 1e3 * tolerance:
-        for start in (None, mean_field):
-            try:
-                stable = operators.stable_population(game, policy, start=start)
-                best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer))
-                if operators.policy_distance(best, policy) <= tolerance:
-                    return _finished(game, policy, regularizer, history, stable)
-            except FAILURES:
-                continue
-    if max_iterations > 0 and _has_derivatives(game):
-        try:
-            found = from_population(game, regularizer, mean_field)
-            return replace(found, iterations=len(history) - 1 + found.iterations, history=history + found.history)
-        except FAILURES:
-            pass
+        found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
+        if found is None and beta in (DAMPINGS[0], DAMPINGS[-1]) and _has_derivatives(game):
+            mean_field = _newton_in_population(game, regularizer, parts(x)[0], history)
+            response = _played(game, regularizer, mean_field)[0]
+            found = _checked(game, regularizer, response, mean_field, tolerance, history)
+        if found is not None:
+            return found
     return reached
 
 
+def _checked(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    mean_field: np.ndarray,
+    tolerance: float,
+    history: list[float],
+) -> Equilibrium | None:
+    """Return the equilibrium of a policy that is best against its stable population, else None.
+
+    That is the one from the uniform start, or the one next to the mean field given.
+    """
+    for start in (None, mean_field):
+        try:
+            stable = operators.stable_population(game, policy, start=start)
+        except FAILURES:
+            continue
+        best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer))
+        if operators.policy_distance(best, policy) <= tolerance:
+            return _finished(game, policy, regularizer, history, stable)
+    return None
+
+
+def _newton_in_population(
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, history: list[float]
+) -> np.ndarray:
+    """Newton's method for mu = Gamma_pop(mu, pi_mu) with the steps damped by what is left of a step, not of a residual.
+
+    A step of length s is kept if the same matrix then asks for less than 1 - s/2 of it: a test that no scaling of the
+    equations changes, where a residual hardly sees the error of a chain that mixes slowly. While a matrix halves its
+    own steps it is kept too.
+    """
+    matrix, step = None, np.zeros(0)
+    policy, updated, _ = _played(game, regularizer, mean_field)
+    for _ in range(NEWTON_STEPS):
+        fresh = matrix is None
+        if matrix is None:
+            jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
+            matrix = lu_factor(np.eye(game.n_states) - _within_classes(jacobian, game, mean_field, policy))
+            step = lu_solve(matrix, updated - mean_field)
+        size, share = float(np.abs(step).sum()), 1.0
+        if not np.isfinite(size) or size <= solvers.EPSILON:
+            break
+        while share >= SHORTEST_STEP:
+            candidate = np.maximum(mean_field + share * step, KEPT_SHARE * mean_field)
+            candidate /= candidate.sum()
+            trial = _played(game, regularizer, candidate)
+            left = lu_solve(matrix, trial[1] - candidate)
+            if float(np.abs(left).sum()) <= (1.0 - 0.5 * share) * size:
+                break
+            share *= 0.5
+        else:
+            if fresh:
+                break
+            matrix = None  # as old as it is, it leads nowhere: a new one
+            continue
+        halves = share == 1.0 and float(np.abs(left).sum()) <= 0.5 * size
+        mean_field, (policy, updated, _) = candidate, trial
+        matrix, step = (matrix, left) if halves else (None, left)
+        history.append(float(np.abs(updated - mean_field).sum()))
+    return mean_field
+
+
 def _has_derivatives(game: Game) -> bool:
-    """Return whether the derivatives of a game fit into memory; those of functions are S tables of P."""
-    return not isinstance(game, FunctionGame) or game.n_states**3 * game.n_actions <= DENSE_ENTRIES
+    """Return whether the derivatives of a game fit into memory; those of functions are S tables of R, and S of P."""
+    if not isinstance(game, FunctionGame) or game.n_states**3 * game.n_actions <= DENSE_ENTRIES:
+        return True
+    uniform = np.full(game.n_states, 1.0 / game.n_states)
+    return game.n_states**2 * game.n_actions <= DENSE_ENTRIES and is_constant_near(game.transition, uniform)
 
 
 def _rounding(q: np.ndarray, regularizer: Regularizer) -> float:
