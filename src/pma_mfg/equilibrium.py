@@ -21,7 +21,7 @@ from scipy.linalg import lu_factor, lu_solve
 from pma_mfg import lipschitz, operators, regularizers, solvers
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
-from pma_mfg.games.model import DENSE_ENTRIES, Table
+from pma_mfg.games.model import DENSE_ENTRIES, Table, to_dense
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays
@@ -258,9 +258,17 @@ def _joint(
         updated = mean_field @ operators.policy_kernel(transition, policy)
         return updated / updated.sum(), regularizer.best_response(q)
 
+    # parts of the game between which nobody moves, whatever the policy, keep their masses
+    label, classes = _parts(game, mean_field)
+    apart = classes > 1 and label.min() >= 0
+    masses = np.bincount(label, mean_field) if apart else np.ones(1)
+
     def project(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
-        kept = parts(np.maximum(candidate, KEPT_SHARE * x))
-        return np.concatenate([(part / part.sum(axis=-1, keepdims=True)).ravel() for part in kept])
+        mean_field, policy = parts(np.maximum(candidate, KEPT_SHARE * x))
+        if apart:
+            mean_field = mean_field * (masses / np.maximum(np.bincount(label, mean_field), solvers.TINY))[label]
+        policy = policy / policy.sum(axis=1, keepdims=True)
+        return np.concatenate([mean_field / mean_field.sum(), policy.ravel()])
 
     def residual(x: np.ndarray) -> float:
         (mean_field, policy), (updated, best) = parts(x), responses(x)
@@ -284,12 +292,14 @@ def _joint(
         if (now := residual(candidate)) < reached:
             x, reached = candidate, now
         found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
-        if found is None and beta in (DAMPINGS[0], DAMPINGS[-1]) and _has_derivatives(game):
-            mean_field = _newton_in_population(game, regularizer, parts(x)[0], history)
-            response = _played(game, regularizer, mean_field)[0]
-            found = _checked(game, regularizer, response, mean_field, tolerance, history)
         if found is not None:
             return found
+        if beta in (DAMPINGS[0], DAMPINGS[-1]) and _has_derivatives(game):
+            for near in (parts(x)[0], mean_field):
+                near = _newton_in_population(game, regularizer, near, history)
+                response = _played(game, regularizer, near)[0]
+                if (found := _checked(game, regularizer, response, near, tolerance, history)) is not None:
+                    return found
     return reached
 
 
@@ -323,36 +333,67 @@ def _newton_in_population(
 
     A step of length s is kept if the same matrix then asks for less than 1 - s/2 of it: a test that no scaling of the
     equations changes, where a residual hardly sees the error of a chain that mixes slowly. While a matrix halves its
-    own steps it is kept too.
+    own steps it is kept too. The last digits, of small entries too, come from steps with the law of the chain itself
+    (docs/theory.md, section 3.7).
     """
-    matrix, step = None, np.zeros(0)
+    factors, step = None, np.zeros(0)
     policy, updated, _ = _played(game, regularizer, mean_field)
     for _ in range(NEWTON_STEPS):
-        fresh = matrix is None
-        if matrix is None:
+        fresh = factors is None
+        if factors is None:
             jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
-            matrix = lu_factor(np.eye(game.n_states) - _within_classes(jacobian, game, mean_field, policy))
-            step = lu_solve(matrix, updated - mean_field)
+            factors = lu_factor(np.eye(game.n_states) - _within_classes(jacobian, game, mean_field, policy))
+            step = lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
-        if not np.isfinite(size) or size <= solvers.EPSILON:
+        if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
             break
         while share >= SHORTEST_STEP:
             candidate = np.maximum(mean_field + share * step, KEPT_SHARE * mean_field)
             candidate /= candidate.sum()
             trial = _played(game, regularizer, candidate)
-            left = lu_solve(matrix, trial[1] - candidate)
+            left = lu_solve(factors, trial[1] - candidate)
             if float(np.abs(left).sum()) <= (1.0 - 0.5 * share) * size:
                 break
             share *= 0.5
         else:
             if fresh:
-                break
-            matrix = None  # as old as it is, it leads nowhere: a new one
+                return mean_field
+            factors = None  # as old as it is, it leads nowhere: a new one
             continue
-        halves = share == 1.0 and float(np.abs(left).sum()) <= 0.5 * size
-        mean_field, (policy, updated, _) = candidate, trial
-        matrix, step = (matrix, left) if halves else (None, left)
+        kept = share == 1.0 and float(np.abs(left).sum()) <= 0.5 * size
+        mean_field, (policy, updated, _), step = candidate, trial, left
+        factors = factors if kept else None
         history.append(float(np.abs(updated - mean_field).sum()))
+    return _newton_in_law(game, regularizer, mean_field)
+
+
+def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
+    """The last of Newton's steps towards a mean field that is the stationary law of its best response.
+
+    With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the same
+    step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.
+    """
+
+    def law_of(mean_field: np.ndarray) -> tuple[np.ndarray, solvers.Elimination, np.ndarray, float]:
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        policy = best_response(transition, reward, game.discount, regularizer)
+        chain = operators.policy_chain(game, mean_field, policy)[0]
+        law = chain.law(mean_field)
+        return policy, chain, law, operators.relative_distance(mean_field, law)
+
+    policy, chain, law, distance = law_of(mean_field)
+    for _ in range(operators.POLISHING):
+        jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
+        push = jacobian.T - to_dense(operators.policy_kernel(game.transition(mean_field), policy))
+        matrix = np.eye(game.n_states) - chain.deviation(push).T
+        if not np.isfinite(matrix).all():
+            break
+        candidate = np.maximum(mean_field + np.linalg.solve(matrix, law - mean_field), 0.0)
+        candidate /= candidate.sum()
+        trial = law_of(candidate)
+        if not trial[3] <= 0.5 * distance:
+            break
+        mean_field, (policy, chain, law, distance) = candidate, trial
     return mean_field
 
 
@@ -508,14 +549,26 @@ def from_population(
 
 
 def _within_classes(jacobian: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2)."""
-    kernel = operators.policy_kernel(game.transition(mean_field), policy)
-    label, count = solvers.closed_components(kernel > operators.UNREACHABLE)
-    if count == 1:  # the total mass, transient states included
-        return np.asarray(jacobian - jacobian.sum(axis=0) / game.n_states)
+    """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2).
+
+    Transient states count with the class of the part of the game that they are in, if that has one class only.
+    """
+    transition = game.transition(mean_field)
+    label, count = solvers.closed_components(operators.policy_kernel(transition, policy) > operators.UNREACHABLE)
+    if count > 1 and label.min() < 0:
+        part, parts = _parts(game, mean_field)
+        label = part if parts == count and part.min() >= 0 else label
+    if count == 1:  # the total mass
+        label = np.zeros(game.n_states, dtype=np.int64)
     for c in range(count):
         jacobian[label == c] -= jacobian[label == c].sum(axis=0) / np.count_nonzero(label == c)
     return jacobian
+
+
+def _parts(game: Game, mean_field: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the parts of a game between which nobody moves, whatever the policy, as `solvers.closed_components`."""
+    anyway = operators.policy_kernel(game.transition(mean_field), operators.uniform_policy(game))
+    return solvers.closed_components(anyway > operators.UNREACHABLE)
 
 
 def _played(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

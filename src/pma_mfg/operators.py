@@ -169,7 +169,7 @@ def stable_population(
         if history[-1] <= STATIONARITY_TOLERANCE:
             return mean_field
         raise _no_stable_population(game, policy, mean_field, history)
-    chain, updated = _chain(game, mean_field, policy)
+    chain, updated = policy_chain(game, mean_field, policy)
     if isinstance(game, FunctionGame):
         law = chain.law(mean_field)
         if np.array_equal(game.transition(law), game.transition(mean_field)):
@@ -178,7 +178,7 @@ def stable_population(
         mean_field, _ = solvers.anderson(
             population_map(game, policy), mean_field, STATIONARITY_TOLERANCE, iterations
         )
-        chain, updated = _chain(game, mean_field, policy)
+        chain, updated = policy_chain(game, mean_field, policy)
     elif not depends_on_population(game):
         return chain.law(mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
@@ -188,7 +188,7 @@ def stable_population(
         candidate = _newton_step(game, policy, mean_field, chain)
         accepted = False
         if candidate is not None:
-            candidate_chain, candidate_update = _chain(game, candidate, policy)
+            candidate_chain, candidate_update = policy_chain(game, candidate, policy)
             residual = float(np.abs(candidate_update - candidate).sum())
             accepted = residual <= 0.5 * history[-1]
         if accepted and candidate is not None:
@@ -196,7 +196,7 @@ def stable_population(
         else:
             # renormalized: where the rows of a term do not sum to zero, the total mass off the simplex is unstable
             mean_field = updated / updated.sum()
-            chain, updated = _chain(game, mean_field, policy)
+            chain, updated = policy_chain(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
         history.append(residual)
     if history[-1] <= STATIONARITY_TOLERANCE:
@@ -212,7 +212,7 @@ def depends_on_population(game: Game) -> bool:
     return isinstance(game, FunctionGame) or len(game.transition_features.links) > 0
 
 
-def _chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
+def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
     """Return the chain of a policy at a mean field, eliminated, and the population after one step of it.
 
     Entries that are rounding of zero, left over where terms cancel, join no classes of states.
@@ -247,16 +247,16 @@ def _law_of_its_chain(
     """
     law = chain.law(mean_field)
     for _ in range(POLISHING):
-        distance = _relative_distance(mean_field, law)
+        distance = relative_distance(mean_field, law)
         if distance <= 4.0 * solvers.EPSILON:
             break
         for step in (lambda: law, lambda: _newton_step(game, policy, mean_field, chain)):
             candidate = step()
             if candidate is None:
                 continue
-            candidate_chain = _chain(game, candidate, policy)[0]
+            candidate_chain = policy_chain(game, candidate, policy)[0]
             candidate_law = candidate_chain.law(candidate)
-            if _relative_distance(candidate, candidate_law) <= 0.5 * distance:
+            if relative_distance(candidate, candidate_law) <= 0.5 * distance:
                 mean_field, chain, law = candidate, candidate_chain, candidate_law
                 break
         else:
@@ -264,7 +264,8 @@ def _law_of_its_chain(
     return law, float(np.abs(law - mean_field).sum())
 
 
-def _relative_distance(mean_field: np.ndarray, law: np.ndarray) -> float:
+def relative_distance(mean_field: np.ndarray, law: np.ndarray) -> float:
+    """Return the largest distance of two entries, relative to the larger of them."""
     some = np.maximum(mean_field, law) > 0.0
     return float((np.abs(law - mean_field)[some] / np.maximum(mean_field, law)[some]).max())
 
