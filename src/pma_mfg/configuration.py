@@ -270,7 +270,7 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     for name in content["games"]:
         if (other := spellings.setdefault(name.lower(), name)) != name:
             raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
-    functions, shapes = set(), {}
+    functions, shapes, data = set(), {}, {}
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
@@ -285,7 +285,9 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
         shapes[name] = made.n_states, made.n_actions
         if isinstance(made, games.FunctionGame):
             functions.add(name)
-        elif name in content.get("prescribed", {"games": ()})["games"]:
+            continue
+        data[name] = made
+        if name in content.get("prescribed", {"games": ()})["games"]:
             _check_prescribed(f"{source}: prescribed.games.{name}", content["prescribed"], name, game, made)
     sections = {section: content[section] for section in SECTIONS if section in content}
     if not content["games"] and "atlas" not in sections:
@@ -314,6 +316,7 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     if len(groups["populations"]) != len(counts := groups["population_replicates"]):
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
     _check_sizes(source, sections, shapes)
+    _check_visited(source, sections, data)
     return frozenset(functions)
 
 
@@ -353,6 +356,25 @@ def _check_sizes(source: str, sections: Mapping[str, Any], shapes: Mapping[str, 
         if (constant / epsilon) ** 2 > schedules.MAX_UPDATES:
             allowed = f"(td_constant / epsilon)^2 <= {schedules.MAX_UPDATES:.0e} updates"
             raise InputError(source, f"{place}.td_constant", Description(f"{constant} for epsilon {epsilon}"), allowed)
+
+
+def _check_visited(source: str, sections: Mapping[str, Any], data: Mapping[str, games.MeanFieldGame]) -> None:
+    """Refuse games in which N agents leave states for good, where exact limits for N agents are asked for.
+
+    For policies that take every action; of others, and of larger populations, the jobs say so themselves.
+    """
+    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
+        from pma_mfg import finite_population, operators  # which imports the compiler
+
+        least = min(range(len(sections[section]["populations"])), key=sections[section]["populations"].__getitem__)
+        for name in sections[section]["games"]:
+            try:
+                finite_population.check_visited(
+                    data[name], operators.uniform_policy(data[name]), sections[section]["populations"][least]
+                )
+            except InputError as refused:
+                where, shown = f"{section}.populations[{least}]", Description(f"{refused.value} of {name}")
+                raise InputError(source, where, shown, refused.allowed) from None
 
 
 def _is_number(text: str) -> bool:

@@ -38,8 +38,9 @@ CONTINUATION_TOLERANCE = 1e-9
 DAMPINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
 #: each for so many steps at most,
 DAMPED_STEPS = 600
-#: and for no more than so many that together do not halve the residual,
-DAMPED_PATIENCE = 30
+#: and for no more than so many that together do not halve the residual: fewer for the first, after which Newton's
+#: method is tried,
+DAMPED_PATIENCE = (30, 120)
 #: with so many steps remembered by Anderson acceleration,
 DAMPED_WINDOW = 10
 #: and no probability falling below this share of itself in a step: rewards may have a logarithm of it.
@@ -282,9 +283,10 @@ def _joint(
             updated, best = responses(x)
             return np.concatenate([x[:states] + beta * (updated - x[:states]), best.ravel()])
 
+        patience = DAMPED_PATIENCE[beta != DAMPINGS[0]]
         try:
             candidate, gaps = solvers.anderson(
-                update, x, beta * tolerance, max_iterations, project, DAMPED_WINDOW, DAMPED_PATIENCE
+                update, x, beta * tolerance, max_iterations, project, DAMPED_WINDOW, patience
             )
         except np.linalg.LinAlgError:  # nothing finite to extrapolate from
             continue

@@ -22,8 +22,9 @@ from pma_mfg.regularizers import Mirror, Regularizer
 STATIONARITY_TOLERANCE = 1e-13
 #: Transitions less likely than this are seen in no run: they do not count where classes of states are named.
 UNREACHABLE = 1e-12
-#: Sums of terms that are smaller than this, relative to the terms, are rounding of zero, and connect no states.
-CANCELLED = 4.0 * solvers.EPSILON
+#: Transitions that depend on the mean field and are less likely than this may be rounding of zero: of a difference, or
+#: of a population that is empty.
+ROUNDED = 4.0 * solvers.EPSILON
 #: Plain updates that a game of functions gets before derivatives, of which each costs 2 S calls of the functions.
 FUNCTION_UPDATES = 300
 #: Steps that carry a population with a small residual to the law of its own chain, to the last digits.
@@ -215,7 +216,7 @@ def depends_on_population(game: Game) -> bool:
 def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
     """Return the chain of a policy at a mean field, eliminated, and the population after one step of it.
 
-    Entries that are rounding of zero, left over where terms cancel, join no classes of states.
+    Where transitions depend on the mean field, those that may be rounding of zero join no classes of states.
     """
     transition = game.transition(mean_field)
     kernel = policy_kernel(transition, policy)
@@ -223,16 +224,7 @@ def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tupl
     kernel = to_dense(kernel)
     edges = kernel > 0.0
     if depends_on_population(game) and (kernel[edges] < UNREACHABLE).any():
-        size: float | np.ndarray = 1.0
-        if not isinstance(game, FunctionGame):
-            values = np.abs(game.transition_features.values(mean_field))
-            terms = values @ abs(game.transition_terms) if isinstance(game.transition_terms, csr_array) else None
-            if terms is None:
-                size = np.abs(game.base_transition) + np.tensordot(values, np.abs(game.transition_terms), axes=1)
-            else:
-                base = game.base_transition
-                size = to_dense(csr_array((np.abs(base.data) + terms, base.indices, base.indptr), shape=base.shape))
-        real = (to_dense(transition) > CANCELLED * size).reshape(*policy.shape, -1)
+        real = (to_dense(transition) > ROUNDED).reshape(*policy.shape, -1)
         edges &= (real & (policy > 0.0)[:, :, None]).any(axis=1)
     return solvers.Elimination(kernel, edges), updated
 
