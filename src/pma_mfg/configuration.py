@@ -509,6 +509,7 @@ def _check_sections(
         allowed = "one number for each of the populations"
         problems.append(InputError(source, "independent.population_replicates", counts, allowed))
     _check_sizes(source, sections, {name: (game.n_states, game.n_actions) for name, game in made.items()}, problems)
+    _check_visited(source, sections, made, problems)
 
 
 def _check_prescribed(
@@ -557,6 +558,32 @@ def _check_sizes(
 #: Hints at what YAML makes of a text.
 _TRUTH = " (YAML takes yes, no, on and off for true and false: quote a name)"
 _EXPONENT = " (YAML takes 1e-3 for a text; it reads 0.001, 1.0e-3 and 1000)"
+
+
+def _check_visited(
+    source: str, sections: Mapping[str, Any], made: Mapping[str, games.Game], problems: list[InputError]
+) -> None:
+    """Note games in which N agents leave states for good, where exact limits for N agents are asked for.
+
+    For policies that take every action; of others, and of larger populations, the jobs say so themselves.
+    """
+    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
+        from pma_mfg import finite_population, operators  # which imports the compiler
+
+        least = min(range(len(sections[section]["populations"])), key=sections[section]["populations"].__getitem__)
+        n_agents = sections[section]["populations"][least]
+        for name in sections[section]["games"]:
+            game = made.get(name)
+            if (
+                not isinstance(game, games.MeanFieldGame)
+                or n_lumped_states(game.n_states, n_agents) > MOST_LUMPED_STATES
+            ):
+                continue
+            try:
+                finite_population.check_visited(game, operators.uniform_policy(game), n_agents)
+            except InputError as refused:
+                where, shown = f"{section}.populations[{least}]", Description(f"{refused.value} of {name}")
+                problems.append(InputError(source, where, shown, refused.allowed))
 
 
 def _is_number(text: str) -> bool:

@@ -1,25 +1,28 @@
 """Exact equilibria and exact exploitability (docs/theory.md, sections 3 and 8).
 
 A mean field Nash equilibrium is a fixed point of PMA at every step size. `solve` iterates PMA and finishes with
-Newton's method on the exact Jacobian, then checks the result in four independent ways. Cost per Newton step: one
-Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it (GMRES).
+Newton's method on the exact Jacobian, then checks the result in four independent ways; where PMA leads nowhere, policy
+and population are moved together, the population in damped steps (docs/theory.md, section 3.7). Cost per Newton step:
+one Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it
+(GMRES). Cost per damped step: one policy evaluation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import lu_factor, lu_solve
 
 from pma_mfg import lipschitz, operators, regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import Table
+from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
+from pma_mfg.games.model import DENSE_ENTRIES, Table, to_dense
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays
@@ -32,6 +35,21 @@ SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
 CONTINUATION = 2
 #: at this residual.
 CONTINUATION_TOLERANCE = 1e-9
+#: Shares of a step that the population makes in the joint iteration of policy and population, tried in turn,
+DAMPINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
+#: each for so many steps at most,
+DAMPED_STEPS = 600
+#: and for no more than so many that together do not halve the residual: fewer for the first, after which Newton's
+#: method is tried,
+DAMPED_PATIENCE = (30, 120)
+#: with so many steps remembered by Anderson acceleration,
+DAMPED_WINDOW = 10
+#: and no probability falling below this share of itself in a step: rewards may have a logarithm of it.
+KEPT_SHARE = 0.1
+#: Newton steps in the mean field, at most,
+NEWTON_STEPS = 100
+#: none of them shorter than this share of itself.
+SHORTEST_STEP = 1e-3
 #: A residual above this is no solution, however far rounding of q / rho goes.
 COARSEST = 1e-7
 #: Policy iterations after which a step that gains no more than rounding ends `best_response`.
@@ -43,11 +61,15 @@ NEWTON_FORCING = 1e-4
 PATIENCE = 50
 #: What is further than this from an equilibrium is none; residuals that are rewards in units of the largest value.
 LARGEST_RESIDUAL = 1e-6
+#: Updates that the search for other stable populations of a game of functions makes from each start.
+OTHER_UPDATES = 20
+#: A population that iteration knows less well than this (l1) is said to be.
+POPULATION_ERROR = 1e-9
 #: Stable populations further apart than this (l1) are different ones.
 DISTINCT_POPULATIONS = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equilibrium:
     """A mean field Nash equilibrium of the regularized game, and what it was checked by.
 
@@ -78,6 +100,17 @@ class Equilibrium:
     history: list[float]
     warnings: list[str] = field(default_factory=list)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether all fields are equal, arrays entry by entry."""
+        if not isinstance(other, Equilibrium):
+            return NotImplemented
+        return all(
+            np.array_equal(mine, others) if isinstance(mine, np.ndarray) else mine == others
+            for mine, others in ((getattr(self, of.name), getattr(other, of.name)) for of in fields(self))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 @accepts(start="policy")
 def solve(
@@ -91,7 +124,10 @@ def solve(
 
     PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
     kept only if it halves the fixed-point residual. Where large steps lead nowhere, the equilibrium is followed from a
-    strong regularizer down to the given one.
+    strong regularizer down to the given one. A step that fails, because a policy on the way has no stable population,
+    leads nowhere. At last policy and population are moved together, the population in damped steps, which needs no
+    stable population of any policy on the way; this comes earlier for a large game, and first for one of functions,
+    since it takes no derivatives (docs/theory.md, section 3.7).
 
     Parameters
     ----------
@@ -112,7 +148,8 @@ def solve(
     Raises
     ------
     ConvergenceError
-        With the history of residuals, if no step size leads to an equilibrium.
+        With the history of residuals, if none of these leads to an equilibrium: what was tried, how far it came, and
+        what is known of the reason.
 
     Examples
     --------
@@ -125,15 +162,35 @@ def solve(
     """
     measure = 1.0 / regularizer.rho
     policy = operators.uniform_policy(game) if start is None else start
-    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
-    rounding = _rounding(q, regularizer)
+    reasons: list[str] = []
+    try:
+        mean_field = operators.stable_population(game, policy)
+    except ConvergenceError as error:
+        mean_field = np.full(game.n_states, 1.0 / game.n_states)
+        reasons.append(f"the policy of the start has no stable population that was found ({error.message})")
+    rounding = _rounding(operators.q_values(game, policy, mean_field, regularizer), regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
-    history = [best_residual]
+    history, reached = [best_residual], dict.fromkeys(("PMA and Newton's method", "the damped iteration"), np.inf)
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
-    for attempt, multiple in enumerate(SOLVER_STEP_SIZES):
+    # derivatives of functions are dear, and PMA takes them; products with those of a large game are
+    joint_attempt = len(SOLVER_STEP_SIZES)
+    if isinstance(game, FunctionGame):
+        joint_attempt = 0
+    elif policy.size > solvers.DIRECT_SIZE:
+        joint_attempt = CONTINUATION
+    for attempt, multiple in enumerate((*SOLVER_STEP_SIZES, None)):
         policy = best_policy
-        if attempt == CONTINUATION and (followed := _continued(game, regularizer)) is not None:
+        if attempt == joint_attempt and history[-1] > tolerance:
+            steps = min(DAMPED_STEPS, max_iterations)
+            found = _joint(game, regularizer, policy, mean_field, tolerance, steps, history)
+            if isinstance(found, Equilibrium):
+                return found
+            reached["the damped iteration"] = found
+            history.append(best_residual)
+        if multiple is None:
+            break
+        if attempt == CONTINUATION and (followed := _branch(game, regularizer)) is not None:
             policy = followed
         for iteration in range(max_iterations):
             if history[-1] <= tolerance:
@@ -142,18 +199,214 @@ def solve(
                 policy, residual = _newton(game, policy, measure, regularizer, tolerance, history)
                 if residual <= tolerance:
                     return _finished(game, policy, regularizer, history)
-            policy = operators.policy_mirror_ascent(game, policy, multiple / regularizer.rho, regularizer)
+            try:
+                policy = operators.policy_mirror_ascent(game, policy, multiple / regularizer.rho, regularizer)
+            except FAILURES:
+                break
             history.append(_residual(game, policy, measure, regularizer))
             if history[-1] < best_residual:
                 best_policy, best_residual = policy, history[-1]
+            if not history[-1] < np.inf:
+                break  # the step leads to a policy without a population: a smaller one may not
             if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+    reached["PMA and Newton's method"] = best_residual
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
-        f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method stopped at "
-        f"residual {best_residual:.2e}, tolerance {tolerance:g}{_too_weak(rounding)}",
+        f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method, from the start and "
+        f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped iteration "
+        f"of policy and population at {reached['the damped iteration']:.2e}, tolerance {tolerance:g}"
+        f"{_too_weak(rounding)}{''.join(f'; {reason}' for reason in reasons)}",
         history,
     )
+
+
+#: What a computation at one policy may fail with, where another policy does not: that policy leads nowhere.
+FAILURES = (ConvergenceError, np.linalg.LinAlgError)
+
+
+def _branch(game: Game, regularizer: Regularizer) -> np.ndarray | None:
+    """Return the end of the branch of equilibria that `_continued` follows; None where it cannot begin."""
+    try:
+        return _continued(game, regularizer)
+    except FAILURES:
+        return None
+
+
+def _joint(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    mean_field: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    history: list[float],
+) -> Equilibrium | float:
+    """Move policy and population together, the population in damped steps; return the equilibrium or a residual.
+
+    (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each share
+    beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
+    (docs/theory.md, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
+    norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
+    """
+    states, shape = game.n_states, policy.shape
+
+    def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x[:states], x[states:].reshape(shape)
+
+    def responses(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean_field, policy = parts(x)
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        q = operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+        updated = mean_field @ operators.policy_kernel(transition, policy)
+        return updated / updated.sum(), regularizer.best_response(q)
+
+    # parts of the game between which nobody moves, whatever the policy, keep their masses
+    label, classes = _parts(game, mean_field)
+    apart = classes > 1 and label.min() >= 0
+    masses = np.bincount(label, mean_field) if apart else np.ones(1)
+
+    def project(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
+        mean_field, policy = parts(np.maximum(candidate, KEPT_SHARE * x))
+        if apart:
+            mean_field = mean_field * (masses / np.maximum(np.bincount(label, mean_field), solvers.TINY))[label]
+        policy = policy / policy.sum(axis=1, keepdims=True)
+        return np.concatenate([mean_field / mean_field.sum(), policy.ravel()])
+
+    def residual(x: np.ndarray) -> float:
+        (mean_field, policy), (updated, best) = parts(x), responses(x)
+        return max(float(np.abs(updated - mean_field).sum()), operators.policy_distance(best, policy))
+
+    x = np.concatenate([mean_field, policy.ravel()])
+    reached = residual(x)
+    for beta in DAMPINGS if max_iterations > 0 else ():
+
+        def update(x: np.ndarray, beta: float = beta) -> np.ndarray:
+            updated, best = responses(x)
+            return np.concatenate([x[:states] + beta * (updated - x[:states]), best.ravel()])
+
+        patience = DAMPED_PATIENCE[beta != DAMPINGS[0]]
+        try:
+            candidate, gaps = solvers.anderson(
+                update, x, beta * tolerance, max_iterations, project, DAMPED_WINDOW, patience
+            )
+        except np.linalg.LinAlgError:  # nothing finite to extrapolate from
+            continue
+        history.extend(gaps[1:])
+        if (now := residual(candidate)) < reached:
+            x, reached = candidate, now
+        found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
+        if found is not None:
+            return found
+        if beta in (DAMPINGS[0], DAMPINGS[-1]) and _has_derivatives(game):
+            for near in (parts(x)[0], mean_field):
+                near = _newton_in_population(game, regularizer, near, history)
+                response = _played(game, regularizer, near)[0]
+                if (found := _checked(game, regularizer, response, near, tolerance, history)) is not None:
+                    return found
+    return reached
+
+
+def _checked(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    mean_field: np.ndarray,
+    tolerance: float,
+    history: list[float],
+) -> Equilibrium | None:
+    """Return the equilibrium of a policy that is best against its stable population, else None.
+
+    That is the one from the uniform start, or the one next to the mean field given.
+    """
+    for start in (None, mean_field):
+        try:
+            stable = operators.stable_population(game, policy, start=start)
+        except FAILURES:
+            continue
+        best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer))
+        if operators.policy_distance(best, policy) <= tolerance:
+            return _finished(game, policy, regularizer, history, stable)
+    return None
+
+
+def _newton_in_population(
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, history: list[float]
+) -> np.ndarray:
+    """Newton's method for mu = Gamma_pop(mu, pi_mu) with the steps damped by what is left of a step, not of a residual.
+
+    A step of length s is kept if the same matrix then asks for less than 1 - s/2 of it: a test that no scaling of the
+    equations changes, where a residual hardly sees the error of a chain that mixes slowly. While a matrix halves its
+    own steps it is kept too. The last digits, of small entries too, come from steps with the law of the chain itself
+    (docs/theory.md, section 3.7).
+    """
+    factors, step = None, np.zeros(0)
+    policy, updated, _ = _played(game, regularizer, mean_field)
+    for _ in range(NEWTON_STEPS):
+        fresh = factors is None
+        if factors is None:
+            jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
+            factors = lu_factor(np.eye(game.n_states) - _within_classes(jacobian, game, mean_field, policy))
+            step = lu_solve(factors, updated - mean_field)
+        size, share = float(np.abs(step).sum()), 1.0
+        if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
+            break
+        while share >= SHORTEST_STEP:
+            candidate = np.maximum(mean_field + share * step, KEPT_SHARE * mean_field)
+            candidate /= candidate.sum()
+            trial = _played(game, regularizer, candidate)
+            left = lu_solve(factors, trial[1] - candidate)
+            if float(np.abs(left).sum()) <= (1.0 - 0.5 * share) * size:
+                break
+            share *= 0.5
+        else:
+            if fresh:
+                return mean_field
+            factors = None  # as old as it is, it leads nowhere: a new one
+            continue
+        kept = share == 1.0 and float(np.abs(left).sum()) <= 0.5 * size
+        mean_field, (policy, updated, _), step = candidate, trial, left
+        factors = factors if kept else None
+        history.append(float(np.abs(updated - mean_field).sum()))
+    return _newton_in_law(game, regularizer, mean_field)
+
+
+def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
+    """The last of Newton's steps towards a mean field that is the stationary law of its best response.
+
+    With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the same
+    step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.
+    """
+
+    def law_of(mean_field: np.ndarray) -> tuple[np.ndarray, solvers.Elimination, np.ndarray, float]:
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        policy = best_response(transition, reward, game.discount, regularizer)
+        chain = operators.policy_chain(game, mean_field, policy)[0]
+        law = chain.law(mean_field)
+        return policy, chain, law, operators.relative_distance(mean_field, law)
+
+    policy, chain, law, distance = law_of(mean_field)
+    for _ in range(operators.POLISHING):
+        jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
+        push = jacobian.T - to_dense(operators.policy_kernel(game.transition(mean_field), policy))
+        matrix = np.eye(game.n_states) - chain.deviation(push).T
+        if not np.isfinite(matrix).all():
+            break
+        candidate = np.maximum(mean_field + np.linalg.solve(matrix, law - mean_field), 0.0)
+        candidate /= candidate.sum()
+        trial = law_of(candidate)
+        if not trial[3] <= 0.5 * distance:
+            break
+        mean_field, (policy, chain, law, distance) = candidate, trial
+    return mean_field
+
+
+def _has_derivatives(game: Game) -> bool:
+    """Return whether the derivatives of a game fit into memory; those of functions are S tables of R, and S of P."""
+    if not isinstance(game, FunctionGame) or game.n_states**3 * game.n_actions <= DENSE_ENTRIES:
+        return True
+    uniform = np.full(game.n_states, 1.0 / game.n_states)
+    return game.n_states**2 * game.n_actions <= DENSE_ENTRIES and is_constant_near(game.transition, uniform)
 
 
 def _rounding(q: np.ndarray, regularizer: Regularizer) -> float:
@@ -193,7 +446,11 @@ def _continued(game: Game, regularizer: Regularizer) -> np.ndarray | None:
 
 
 def _residual(game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
-    updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+    """Return sup_s of the l1 norm of Gamma_eta(pi) - pi; infinite where the policy has no population that is found."""
+    try:
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+    except FAILURES:
+        return np.inf
     return operators.policy_distance(updated, policy)
 
 
@@ -209,7 +466,7 @@ def _newton(
     states, actions = policy.shape
     basis = lipschitz.tangent_basis(actions)
     residual = _residual(game, policy, step_size, regularizer)
-    while residual > tolerance and actions > 1:
+    while tolerance < residual < np.inf and actions > 1 and _has_derivatives(game):
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
         try:
             if states * (actions - 1) <= solvers.DIRECT_SIZE:
@@ -217,7 +474,7 @@ def _newton(
                 step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
             else:
                 step = _krylov_step(game, policy, step_size, regularizer, gap)
-        except (np.linalg.LinAlgError, ConvergenceError):
+        except FAILURES:
             break
         candidate = np.maximum(policy + step, 0.1 * policy)  # stay in the simplex, off its boundary
         candidate /= candidate.sum(axis=1, keepdims=True)
@@ -273,7 +530,7 @@ def from_population(
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
         jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
-        jacobian -= jacobian.sum(axis=0) / game.n_states  # as in operators.stable_population
+        jacobian = _within_classes(jacobian, game, mean_field, policy)
         try:
             step = np.linalg.solve(np.eye(game.n_states) - jacobian, updated - mean_field)
         except np.linalg.LinAlgError:
@@ -295,6 +552,29 @@ def from_population(
             history,
         )
     return _finished(game, policy, regularizer, history, mean_field)
+
+
+def _within_classes(jacobian: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2).
+
+    Transient states count with the class of the part of the game that they are in, if that has one class only.
+    """
+    transition = game.transition(mean_field)
+    label, count = solvers.closed_components(operators.policy_kernel(transition, policy) > operators.UNREACHABLE)
+    if count > 1 and label.min() < 0:
+        part, parts = _parts(game, mean_field)
+        label = part if parts == count and part.min() >= 0 else label
+    if count == 1:  # the total mass
+        label = np.zeros(game.n_states, dtype=np.int64)
+    for c in range(count):
+        jacobian[label == c] -= jacobian[label == c].sum(axis=0) / np.count_nonzero(label == c)
+    return jacobian
+
+
+def _parts(game: Game, mean_field: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the parts of a game between which nobody moves, whatever the policy, as `solvers.closed_components`."""
+    anyway = operators.policy_kernel(game.transition(mean_field), operators.uniform_policy(game))
+    return solvers.closed_components(anyway > operators.UNREACHABLE)
 
 
 def _played(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -341,12 +621,21 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
         Empty if the population update is a contraction and every state is visited for ever.
     """
     found = []
-    L_pop, kind = lipschitz.population_contraction(game)
-    if kind == "estimate":
-        found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} is an estimate, from below")
-    elif L_pop >= 1.0:
-        found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
-    classes = operators.recurrent_classes(operators.policy_kernel(game.transition(mean_field), policy))
+    L_pop = np.inf
+    if isinstance(game, FunctionGame):  # an estimate takes minutes where a solution takes a second
+        found.append("of a contraction of the population nothing is known: `pma-mfg validate` estimates L_pop")
+    else:
+        L_pop, kind = lipschitz.population_contraction(game)
+        if L_pop >= 1.0:
+            found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
+    kernel = operators.policy_kernel(game.transition(mean_field), policy)
+    if game.n_states > solvers.DIRECT_SIZE:
+        error = operators.population_error(kernel, mean_field)
+        if error > POPULATION_ERROR:
+            found.append(
+                f"the chain of the policy mixes slowly: the population, found by iteration, may be off by {error:.1g} (l1)"
+            )
+    classes = operators.recurrent_classes(kernel)
     transient = np.setdiff1d(np.arange(game.n_states), np.concatenate(classes))
     if len(classes) > 1:
         found.append(
@@ -356,14 +645,29 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     if len(transient):
         shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
         found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
-    if isinstance(game, FunctionGame) or (L_pop >= 1.0 and len(game.transition_features.links)):
+    if L_pop >= 1.0 and operators.depends_on_population(game):
         found += _other_populations(game, policy, mean_field)
     return found
 
 
 def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
-    """Look for stable populations other than `mean_field` from a few starts, corners and random ones."""
+    """Look for stable populations other than `mean_field` from a few starts, corners and random ones.
+
+    For a game of functions, where every call is dear: by `OTHER_UPDATES` updates from two corners, if transitions depend
+    on the mean field at all.
+    """
     size = game.n_states
+    if isinstance(game, FunctionGame):
+        transition, update = game.transition(mean_field), operators.population_map(game, policy)
+        for z in (0, size - 1):
+            corner = np.bincount([z], minlength=size).astype(float)
+            if np.array_equal(game.transition(corner), transition):
+                continue
+            other, history = solvers.anderson(update, corner, operators.STATIONARITY_TOLERANCE, OTHER_UPDATES)
+            distance = float(np.abs(other - mean_field).sum())
+            if history[-1] <= operators.STATIONARITY_TOLERANCE and distance > DISTINCT_POPULATIONS:
+                return [_several_populations(f"state {z}", distance)]
+        return []
     corners = np.unique(np.linspace(0, size - 1, 4).astype(int))
     starts = {f"state {z}": np.bincount([z], minlength=size).astype(float) for z in corners}
     drawn = np.random.default_rng(0).dirichlet(np.full(size, 0.2), size=4)
@@ -375,11 +679,15 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
             return [f"the population does not settle from every start: from {name}, {error.message}"]
         distance = float(np.abs(other - mean_field).sum())
         if distance > DISTINCT_POPULATIONS:
-            return [
-                f"the policy has several stable populations: the one reached from {name} is {distance:.2g} (l1) from "
-                "the one returned"
-            ]
+            return [_several_populations(name, distance)]
     return []
+
+
+def _several_populations(name: str, distance: float) -> str:
+    return (
+        f"the policy has several stable populations: the one reached from {name} is {distance:.2g} (l1) from the one "
+        "returned"
+    )
 
 
 @accepts()

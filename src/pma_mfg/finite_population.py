@@ -30,6 +30,8 @@ WHOLE = 2_500
 MEMORY = 3 * 2**30
 #: Bytes of rows that are computed at a time.
 BLOCK = 2**26
+#: Up to so many states the 2^S patterns of occupied states are examined.
+PATTERN_STATES = 10
 #: l1 residual at which a stationary law is accepted.
 RESIDUAL = 1e-13
 #: Accuracy of the Nash gap, relative to the deviator's largest gain.
@@ -83,6 +85,103 @@ def check_size(game: MeanFieldGame, n_agents: int) -> int:
 
 
 @accepts()
+def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.ndarray:
+    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory.md, section 9.6).
+
+    Found from the patterns of occupied states, without the law: for every point of the lattice of counts, which moves
+    are possible there. A state is left for good if from every pattern some moves that are possible at all its points lead
+    to a pattern from which, whatever moves, the state is never reached again. Transitions below
+    `operators.UNREACHABLE` do not count. For more than `PATTERN_STATES` states nothing is found: patterns are 2^S.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        As in `stationary_counts`.
+
+    Returns
+    -------
+    ndarray of int
+        In order; empty if every state is visited for ever, or where that is not known.
+    """
+    game = game.dense(SOURCE)
+    n_agents, n_states = check_size(game, n_agents), game.n_states
+    kernels = _kernels(game, policy)
+    if not operators.depends_on_population(game):  # every agent moves as if alone
+        chain = kernels(np.full((1, n_states), 1.0 / n_states))[0]
+        return np.flatnonzero(solvers.closed_components(chain > operators.UNREACHABLE)[0] < 0)
+    points, bits = lattice.points(n_agents, n_states), 1 << np.arange(n_states)
+    size = max(1, BLOCK // (8 * n_states**2))
+    parts = [slice(start, start + size) for start in range(0, len(points), size)]
+    always = np.ones((n_states, n_states), dtype=bool)
+    for part in parts:
+        always &= (kernels(points[part] / n_agents) > operators.UNREACHABLE).all(axis=0)
+    # by moves that are always possible every agent gets everywhere, whatever the others do
+    if n_states > PATTERN_STATES or (solvers.closed_components(always)[0] == 0).all():
+        return np.zeros(0, dtype=np.int64)
+    patterns = (points > 0) @ bits
+    possible = np.zeros((2**n_states, n_states, n_states), dtype=bool)
+    certain = np.ones_like(possible)
+    for part in parts:
+        edges = kernels(points[part] / n_agents) > operators.UNREACHABLE
+        np.logical_or.at(possible, patterns[part], edges)
+        np.logical_and.at(certain, patterns[part], edges)
+    seen = np.unique(patterns)
+    occupied = (np.arange(2**n_states)[:, None] & bits) > 0
+    # where the agents of a pattern may be after one step, then those of all patterns within a set of states, then for ever
+    after = np.bitwise_or.reduce(np.where(occupied[:, :, None] & possible, bits, 0), axis=(1, 2))
+    for bit in bits:
+        inside = np.flatnonzero(np.arange(2**n_states) & bit)
+        after[inside] |= after[inside ^ bit]
+    ever = np.arange(2**n_states)
+    while True:
+        grown = ever | after[ever]
+        if (grown == ever).all():
+            break
+        ever = grown
+    images = {int(pattern): _images(np.where(certain[pattern], bits, 0)[occupied[pattern]]) for pattern in seen}
+    found = []
+    for state in range(n_states):
+        lost = np.zeros(2**n_states, dtype=bool)
+        lost[seen] = (ever[seen] & bits[state]) == 0
+        count = -1
+        while (now := int(lost.sum())) > count:
+            count = now
+            for pattern, reached in images.items():
+                lost[pattern] = lost[pattern] or lost[reached].any()
+        if lost[seen].all():
+            found.append(state)
+    return np.array(found, dtype=np.int64)
+
+
+def _images(targets: np.ndarray) -> np.ndarray:
+    """Return the patterns to which the agents of each state can move together: one target, a bit, from each row."""
+    reached = np.zeros(1, dtype=np.int64)
+    for row in targets:
+        reached = np.unique(reached[:, None] | row[row > 0])
+    return reached
+
+
+@accepts()
+def check_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> None:
+    """Raise an `InputError` if N agents leave some states for good: there learning has no limit.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+    """
+    lost = never_visited(game, policy, n_agents)
+    if len(lost):
+        names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in lost]
+        shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
+        allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory.md, 9.6)"
+        raise InputError(SOURCE, "n_agents", shown, allowed)
+
+
+@accepts()
 def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> StationaryCounts:
     """Return the stationary law of the counts of N agents who all hold a policy (docs/theory.md, section 9.6).
 
@@ -101,17 +200,18 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     Raises
     ------
     InputError
-        If there are too many states; the message says how many.
+        If there are too many states; the message says how many. If some are left for good (`never_visited`).
     ConvergenceError
         If the law does not settle.
 
     Notes
     -----
-    The chain of the counts must have one recurrent class, and visit every state, for the limits made of the law to
-    exist (docs/theory.md, section 9.2); that is not checked. With several classes the law found is one of many.
+    The chain of the counts must have one recurrent class for the limits made of the law to be the only ones
+    (docs/theory.md, section 9.2); that is not checked. With several classes the law found is one of many.
     """
     game = game.dense(SOURCE)
     n_agents = check_size(game, n_agents)
+    check_visited(game, policy, n_agents)
     points = lattice.points(n_agents, game.n_states)
     distances, radius = _distances(game, policy, points)
     kernels = _kernels(game, policy)

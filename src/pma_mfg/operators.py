@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from pma_mfg import regularizers, solvers
 from pma_mfg.arrays import accepts
@@ -22,8 +21,17 @@ from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
 STATIONARITY_TOLERANCE = 1e-13
-#: Transitions less likely than this do not connect states: no solver could tell them from rounding.
+#: Transitions less likely than this are seen in no run: they do not count where classes of states are named.
 UNREACHABLE = 1e-12
+#: Transitions that depend on the mean field and are less likely than this may be rounding of zero: of a difference, or
+#: of a population that is empty.
+ROUNDED = 4.0 * solvers.EPSILON
+#: Plain updates that a game of functions gets before derivatives, of which each costs 2 S calls of the functions.
+FUNCTION_UPDATES = 300
+#: Steps that carry a population with a small residual to the law of its own chain, to the last digits.
+POLISHING = 50
+#: A population that misses the law of its own chain by more than this (l1) is not known: the steps do not settle.
+UNSETTLED = 1e-8
 
 
 @accepts(inner=True)
@@ -122,16 +130,23 @@ def stable_population(
 ) -> np.ndarray:
     """Gamma_pop^inf(pi): the mean field that the policy keeps, mu = Gamma_pop(mu, pi), equation (2).
 
-    Newton's method on the tangent space of the simplex, safeguarded by plain updates: a Newton step is kept only if it
-    stays in the simplex and halves the residual. Linear dynamics are solved by the first step. Above
-    `solvers.DIRECT_SIZE` states: Anderson acceleration of the plain updates (section 3.3).
+    Where transitions do not depend on the mean field: the stationary law of the policy's chain by elimination without
+    subtractions, every entry to some S machine epsilons of itself. Else Newton's method, safeguarded by plain updates (a
+    step is kept only if it stays in the simplex and halves the residual), and at the end mu is the stationary law of
+    its own chain P(mu), by the same elimination (section 3.2). A game of functions gets accelerated plain updates
+    first: its derivatives are dear.
+
+    Above `solvers.DIRECT_SIZE` states: Anderson acceleration of the plain updates (section 3.3), which promises an l1
+    residual of 1e-13 and no more. The error may be 1 / (1 - |lambda_2|) times that, with lambda_2 the second largest
+    eigenvalue of the chain; `equilibrium.shortcomings` warns where that is much.
 
     Parameters
     ----------
     game : Game
     policy : ndarray, shape (S, A)
     start : ndarray, shape (S,), optional
-        Where to start; uniform by default.
+        Where to start; uniform by default. Where the chain of the policy has several recurrent classes every one keeps
+        the mass that the start gives it: its own, and that of transient states by their chances to end in it.
     max_iterations : int
 
     Returns
@@ -154,32 +169,100 @@ def stable_population(
     """
     size = game.n_states
     mean_field = np.full(size, 1.0 / size) if start is None else start
-    updated = population_update(game, mean_field, policy)
-    history = [float(np.abs(updated - mean_field).sum())]
     if size > solvers.DIRECT_SIZE:
         update = population_map(game, policy)
         mean_field, history = solvers.anderson(update, mean_field, STATIONARITY_TOLERANCE, max_iterations)
         if history[-1] <= STATIONARITY_TOLERANCE:
             return mean_field
         raise _no_stable_population(game, policy, mean_field, history)
+    chain, updated = policy_chain(game, mean_field, policy)
+    if isinstance(game, FunctionGame):
+        law = chain.law(mean_field)
+        if np.array_equal(game.transition(law), game.transition(mean_field)):
+            return law
+        iterations = min(FUNCTION_UPDATES, max_iterations)
+        mean_field, _ = solvers.anderson(population_map(game, policy), mean_field, STATIONARITY_TOLERANCE, iterations)
+        chain, updated = policy_chain(game, mean_field, policy)
+    elif not depends_on_population(game):
+        return chain.law(mean_field)
+    history = [float(np.abs(updated - mean_field).sum())]
     for _ in range(max_iterations):
         if history[-1] <= STATIONARITY_TOLERANCE:
-            return _polished(game, policy, mean_field, updated, history[-1])
-        candidate = _newton_step(game, policy, mean_field, updated)
+            break
+        candidate = _newton_step(game, policy, mean_field, chain)
         accepted = False
         if candidate is not None:
-            candidate_update = population_update(game, candidate, policy)
+            candidate_chain, candidate_update = policy_chain(game, candidate, policy)
             residual = float(np.abs(candidate_update - candidate).sum())
             accepted = residual <= 0.5 * history[-1]
         if accepted and candidate is not None:
-            mean_field, updated = candidate, candidate_update
+            mean_field, chain, updated = candidate, candidate_chain, candidate_update
         else:
             # renormalized: where the rows of a term do not sum to zero, the total mass off the simplex is unstable
             mean_field = updated / updated.sum()
-            updated = population_update(game, mean_field, policy)
+            chain, updated = policy_chain(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
         history.append(residual)
+    if history[-1] <= STATIONARITY_TOLERANCE:
+        mean_field, distance = _law_of_its_chain(game, policy, mean_field, chain)
+        if distance <= UNSETTLED:
+            return mean_field
+        history.append(distance)
     raise _no_stable_population(game, policy, mean_field, history)
+
+
+def depends_on_population(game: Game) -> bool:
+    """Return whether the transitions of a game depend on the mean field; those of functions may."""
+    return isinstance(game, FunctionGame) or len(game.transition_features.links) > 0
+
+
+def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
+    """Return the chain of a policy at a mean field, eliminated, and the population after one step of it.
+
+    Where transitions depend on the mean field, those that may be rounding of zero join no classes of states.
+    """
+    transition = game.transition(mean_field)
+    kernel = policy_kernel(transition, policy)
+    updated = np.asarray(mean_field @ kernel)
+    kernel = to_dense(kernel)
+    edges = kernel > 0.0
+    if depends_on_population(game) and (kernel[edges] < UNREACHABLE).any():
+        real = (to_dense(transition) > ROUNDED).reshape(*policy.shape, -1)
+        edges &= (real & (policy > 0.0)[:, :, None]).any(axis=1)
+    return solvers.Elimination(kernel, edges), updated
+
+
+def _law_of_its_chain(
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, chain: solvers.Elimination
+) -> tuple[np.ndarray, float]:
+    """Return the mean field that is the stationary law of its own chain, next to one of small residual.
+
+    A residual does not see the error: here Newton's steps, or plain ones where those do not help, bring down the
+    distance to the law itself, relative to each entry, for as long as that at least halves. Also the distance, l1.
+    """
+    law = chain.law(mean_field)
+    for _ in range(POLISHING):
+        distance = relative_distance(mean_field, law)
+        if distance <= 4.0 * solvers.EPSILON:
+            break
+        for step in (lambda: law, lambda: _newton_step(game, policy, mean_field, chain)):
+            candidate = step()
+            if candidate is None:
+                continue
+            candidate_chain = policy_chain(game, candidate, policy)[0]
+            candidate_law = candidate_chain.law(candidate)
+            if relative_distance(candidate, candidate_law) <= 0.5 * distance:
+                mean_field, chain, law = candidate, candidate_chain, candidate_law
+                break
+        else:
+            break
+    return law, float(np.abs(law - mean_field).sum())
+
+
+def relative_distance(mean_field: np.ndarray, law: np.ndarray) -> float:
+    """Return the largest distance of two entries, relative to the larger of them."""
+    some = np.maximum(mean_field, law) > 0.0
+    return float((np.abs(law - mean_field)[some] / np.maximum(mean_field, law)[some]).max())
 
 
 def _no_stable_population(
@@ -203,6 +286,36 @@ def _no_stable_population(
     return ConvergenceError(f"stable_population: no fixed point after {len(history) - 1} iterations: {found}", history)
 
 
+def population_error(kernel: Table, mean_field: np.ndarray, iterations: int = 60) -> float:
+    """Estimate how far a mean field is from the stationary law of a chain, in the l1 norm.
+
+    The residual over 1 - |lambda|, where lambda is the chain's slowest mode as power iteration on the tangent space sees
+    it: 1 - |lambda| is taken from the smallest relative change in a step. From below where no mode has come out yet.
+
+    Parameters
+    ----------
+    kernel : ndarray or csr_array, shape (S, S)
+    mean_field : ndarray, shape (S,)
+    iterations : int
+
+    Returns
+    -------
+    float
+    """
+    residual = float(np.abs(mean_field @ kernel - mean_field).sum()) + solvers.EPSILON
+    direction = np.random.default_rng(0).normal(size=len(mean_field)) * (mean_field > 0.0)
+    slowness = 1.0
+    for _ in range(iterations):
+        direction -= direction.sum() * mean_field
+        size = float(np.abs(direction).sum())
+        if size == 0.0:
+            break
+        moved = np.asarray((direction / size) @ kernel)
+        slowness = min(slowness, float(np.abs(moved - direction / size).sum()))
+        direction = moved
+    return residual / max(slowness, solvers.EPSILON)
+
+
 def recurrent_classes(kernel: Table) -> list[np.ndarray]:
     """Return the recurrent classes of a stochastic matrix (S, S): its closed strongly connected components.
 
@@ -217,13 +330,8 @@ def recurrent_classes(kernel: Table) -> list[np.ndarray]:
     list of ndarray of int
         The states of each class, in order; the classes by their first state.
     """
-    graph = csr_array(kernel > UNREACHABLE)
-    count, label = connected_components(graph, directed=True, connection="strong")
-    source = np.repeat(label, np.diff(graph.indptr))
-    closed = np.ones(count, dtype=bool)
-    closed[source[source != label[graph.indices]]] = False
-    classes = [np.flatnonzero(label == c) for c in np.flatnonzero(closed)]
-    return sorted(classes, key=lambda states: int(states[0]))
+    label, count = solvers.closed_components(kernel > UNREACHABLE)
+    return [np.flatnonzero(label == c) for c in range(count)]
 
 
 def named_classes(classes: list[np.ndarray], shown: int = 6) -> str:
@@ -235,29 +343,27 @@ def named_classes(classes: list[np.ndarray], shown: int = 6) -> str:
     return f"{len(classes)} recurrent classes: {', '.join(names)}{', ...' if len(classes) > shown else ''}"
 
 
-def _newton_step(game: Game, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray) -> np.ndarray | None:
-    size = game.n_states
-    jacobian = population_jacobian(game, mean_field, policy)
-    # Remove what a column adds to the total mass: the same map on tangent directions, and the solution is tangent too.
-    jacobian -= jacobian.sum(axis=0) / size
+def _newton_step(
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, chain: solvers.Elimination
+) -> np.ndarray | None:
+    """Newton's step for mu = mu P(mu), which is one towards the law of the chain P(mu) (docs/theory.md, section 3.2).
+
+    With G = mu + D(mu P - mu) that law, D the deviation operator of the chain, and W the flow that each feature moves:
+    x = G - mu + D(W y), where y = grad(phi) x are the changes of the features. None where there is no such step.
+    """
+    law = chain.law(mean_field)
+    linear = game.linearized(mean_field)
+    moved = chain.deviation(to_dense(flow_per_feature(linear, mean_field[:, None] * policy)))
+    slopes = to_dense(linear.transition_features.gradients(mean_field))
     try:
-        candidate = mean_field + np.linalg.solve(np.eye(size) - jacobian, updated - mean_field)
+        changes = np.linalg.solve(np.eye(len(moved)) - slopes @ moved.T, slopes @ (law - mean_field))
     except np.linalg.LinAlgError:
         return None
+    candidate = law + changes @ moved
     if not (candidate >= -1e-9).all():
         return None
     candidate = np.maximum(candidate, 0.0)
     return np.asarray(candidate / candidate.sum())
-
-
-def _polished(
-    game: Game, policy: np.ndarray, mean_field: np.ndarray, updated: np.ndarray, residual: float
-) -> np.ndarray:
-    """One more Newton step, kept if the residual falls: the last digits cost one solve."""
-    candidate = _newton_step(game, policy, mean_field, updated)
-    if candidate is not None and np.abs(population_update(game, candidate, policy) - candidate).sum() < residual:
-        return candidate
-    return mean_field
 
 
 @accepts(inner=True)

@@ -1,6 +1,8 @@
-"""Iterative solvers for large games: fixed points and linear systems known by their action (docs/theory.md, 3.3, 3.4).
+"""Stationary laws by elimination without subtractions (docs/theory.md, 3.2), and iterative solvers for large games.
 
-Every one measures the true residual of what it returns. Cost: a few dozen applications of the map, and vectors.
+The iterative ones, for fixed points and linear systems known by their action (3.3, 3.4), measure the true residual of
+what they return. Cost: a few dozen applications of the map, and vectors. A residual does not bound the error of a
+stationary law: that takes the rate at which the chain mixes as well.
 """
 
 from __future__ import annotations
@@ -8,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, bicgstab, gmres
 
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import Table, to_dense
 
+#: States that `Elimination` removes at a time: few enough to be cheap one by one, enough for products of matrices.
+BLOCK = 32
 #: Up to this many unknowns a system is solved by dense elimination: about as fast as a Krylov method, and exact.
 DIRECT_SIZE = 500
 #: Steps that Anderson acceleration remembers.
@@ -22,16 +28,160 @@ ACCEPTED = 0.999
 #: Where a plain update brings the residual below this share, there is nothing to accelerate.
 FAST = 0.5
 EPSILON = float(np.finfo(float).eps)
+TINY = float(np.finfo(float).tiny)
 
 Map = Callable[[np.ndarray], np.ndarray]
 
 
-def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: int) -> tuple[np.ndarray, list[float]]:
+class Elimination:
+    """A Markov chain whose states are eliminated without subtractions (docs/theory.md, section 3.2).
+
+    The algorithm of Grassmann, Taksar and Heyman, some states at a time. It reads the off-diagonal entries only, and
+    adds, multiplies and divides numbers that are not negative: every entry of the stationary law has a relative error
+    of some S machine epsilons, however slowly the chain mixes. Cost: (2/3) S^3, as of an LU decomposition.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (S, S)
+        P(y|s); what is below zero is rounding, and counts as zero.
+    edges : ndarray of bool, shape (S, S), optional
+        Which entries lead from one state to another; by default those above zero. Others join no classes.
+
+    Attributes
+    ----------
+    label : ndarray of int, shape (S,)
+        The number of each state's recurrent class; -1 for transient states.
+    classes : int
+        How many recurrent classes there are.
+    """
+
+    def __init__(self, kernel: np.ndarray, edges: np.ndarray | None = None) -> None:
+        kernel = np.maximum(kernel, 0.0)
+        edges = kernel > 0.0 if edges is None else edges
+        self.label, self.classes = np.zeros(len(kernel), dtype=np.int64), 1
+        if not edges.all():
+            self.label, self.classes = closed_components(edges)
+        heads = np.array([np.argmax(self.label == c) for c in range(self.classes)])
+        for _ in range(len(kernel)):
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._eliminate(kernel, heads)
+            if np.isfinite(self._laws).all():
+                break
+            # a state with more than 1e308 times the mass of the first of its class: begin with that one
+            for state in np.flatnonzero(~np.isfinite(self._laws))[::-1]:
+                heads[self.label[state]] = state
+        totals = np.bincount(self.label[self.label >= 0], self._laws[self.label >= 0], self.classes)
+        self._laws = np.where(self.label >= 0, self._laws / totals[self.label], 0.0)
+
+    def _eliminate(self, kernel: np.ndarray, heads: np.ndarray) -> None:
+        """Keep one state of every class, eliminate the others from the end: transient states, then the rest."""
+        is_head = np.isin(np.arange(len(kernel)), heads)
+        self._order = np.lexsort((self.label < 0, ~is_head))
+        label = self.label[self._order]
+        chain = kernel[np.ix_(self._order, self._order)]
+        if self.classes > 1:  # what joins no classes leads nowhere
+            chain[(label[:, None] >= 0) & (label[:, None] != label)] = 0.0
+        self._stages = []
+        stop = len(chain)
+        while stop > self.classes:
+            start = max(self.classes, stop - BLOCK)
+            size = stop - start
+            # rows [P_BA, P_BB, I], reduced to [exits, 0, visits]: where the block is left to, and how often it visits
+            rows = np.zeros((size, stop + size))
+            rows[:, :stop] = chain[start:stop, :stop]
+            rows[np.arange(size), stop + np.arange(size)] = 1.0
+            for k in range(size - 1, -1, -1):
+                place = start + k
+                row, share = rows[k], rows[:, place].copy()
+                share[k] = 0.0
+                # not the complement of the diagonal entry: the chance to leave is a sum of what leads elsewhere
+                row /= max(row[:place].sum(), TINY)
+                rows[:, place] = 0.0
+                rows += share[:, None] * row
+            exits, visits = rows[:, :start], rows[:, stop:]
+            entries = chain[:start, start:stop].copy()
+            chain[:start, :start] += entries @ exits
+            self._stages.append((slice(start, stop), entries, exits, visits))
+            stop = start
+        law = np.zeros(len(chain))
+        law[: self.classes] = 1.0
+        for block, entries, _, visits in reversed(self._stages):
+            law[block] = (law[: block.start] @ entries) @ visits
+        self._laws = np.empty(len(chain))
+        self._laws[self._order] = law
+
+    def masses(self, weights: np.ndarray) -> np.ndarray:
+        """Return what each class gets of weights (..., S), those of transient states by their absorption, (..., C)."""
+        return self._reduced(weights)[..., : self.classes]
+
+    def _reduced(self, weights: np.ndarray) -> np.ndarray:
+        moved = np.array(weights[..., self._order], dtype=float)
+        for block, _, exits, _ in self._stages:
+            moved[..., : block.start] += moved[..., block] @ exits
+        return moved
+
+    def law(self, start: np.ndarray) -> np.ndarray:
+        """Return the stationary law, shape (S,), in which every class has the mass that a start (S,) gives it."""
+        masses = self.masses(start)
+        law = self._laws * (masses / masses.sum())[self.label]
+        return np.asarray(law / law.sum())
+
+    def deviation(self, flows: np.ndarray) -> np.ndarray:
+        """Return the x with x (I - P) = f that moves no mass between classes, for flows f (..., S) of the same kind."""
+        x = self._reduced(flows)
+        x[..., : self.classes] = 0.0
+        for block, entries, _, visits in reversed(self._stages):
+            x[..., block] = (x[..., block] + x[..., : block.start] @ entries) @ visits
+        found = np.empty_like(x)
+        found[..., self._order] = x
+        return np.asarray(found - self.masses(found)[..., self.label] * self._laws)
+
+
+def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
+    """Return the number of the closed strongly connected component of each state, -1 outside of all, and their count.
+
+    Parameters
+    ----------
+    edges : ndarray or csr_array of bool, shape (S, S)
+
+    Returns
+    -------
+    label : ndarray of int, shape (S,)
+        Components are numbered by their first state.
+    count : int
+    """
+    graph = csr_array(edges)
+    count, label = connected_components(graph, directed=True, connection="strong")
+    source = np.repeat(label, np.diff(graph.indptr))
+    closed = np.ones(count, dtype=bool)
+    closed[source[source != label[graph.indices]]] = False
+    first = np.unique(label, return_index=True)[1]
+    ordered = sorted(np.flatnonzero(closed), key=lambda c: int(first[c]))
+    number = np.full(count, -1)
+    number[ordered] = np.arange(len(ordered))
+    return number[label], len(ordered)
+
+
+def on_simplex(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return a candidate for the place of x on the simplex: without what is negative, divided by its sum."""
+    candidate = np.maximum(candidate, 0.0)
+    return np.asarray(candidate / candidate.sum())
+
+
+def anderson(
+    update: Map,
+    start: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    project: Callable[[np.ndarray, np.ndarray], np.ndarray] = on_simplex,
+    window: int = WINDOW,
+    patience: int | None = None,
+) -> tuple[np.ndarray, list[float]]:
     """Iterate a map of the simplex to its fixed point with Anderson acceleration (docs/theory.md, section 3.3).
 
-    The last `WINDOW` differences of residuals, combined by least squares, extrapolate the next iterate, which is put
-    back on the simplex. It is kept only if its residual is at most `ACCEPTED` times the present one; otherwise a plain
-    update is made and the memory cleared. Below the tolerance steps continue while they halve the residual.
+    The last differences of residuals, combined by least squares, extrapolate the next iterate, which is put back on the
+    simplex. It is kept only if its residual is at most `ACCEPTED` times the present one; otherwise a plain update is
+    made and the memory cleared. Below the tolerance steps continue while they halve the residual.
 
     Parameters
     ----------
@@ -41,6 +191,12 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     tolerance : float
         On the l1 norm of update(x) - x.
     max_iterations : int
+    project : callable
+        From a candidate and the present x to the next x; the simplex by default.
+    window : int
+        Differences that are remembered.
+    patience : int, optional
+        Give up after so many steps that together do not halve the residual.
 
     Returns
     -------
@@ -52,19 +208,20 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
     x, updated = start, update(start)
     gap = updated - x
     history = [_l1(gap)]
-    gap_changes, update_changes = np.zeros((2, WINDOW, len(x)))
+    gap_changes, update_changes = np.zeros((2, window, len(x)))
     stored, plain_rate = 0, 0.0
     while len(history) <= max_iterations:
         if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
+            break
+        if patience is not None and len(history) > patience and not history[-1] <= 0.5 * history[-1 - patience]:
             break
         accelerated = plain_rate > FAST  # never at the first step, where nothing is stored
         for accelerate in (True, False) if accelerated else (False,):
             candidate = updated
             if accelerate:
-                count = min(stored, WINDOW)
+                count = min(stored, window)
                 candidate = candidate - _least_squares(gap_changes[:count], gap) @ update_changes[:count]
-            candidate = np.maximum(candidate, 0.0)
-            candidate = candidate / candidate.sum()
+            candidate = project(candidate, x)
             candidate_updated = update(candidate)
             candidate_gap = candidate_updated - candidate
             residual = _l1(candidate_gap)
@@ -72,8 +229,8 @@ def anderson(update: Map, start: np.ndarray, tolerance: float, max_iterations: i
                 stored, plain_rate = (0 if accelerated else stored), residual / max(history[-1], 1e-300)
             elif residual <= ACCEPTED * history[-1]:
                 break
-        gap_changes[stored % WINDOW] = candidate_gap - gap
-        update_changes[stored % WINDOW] = candidate_updated - updated
+        gap_changes[stored % window] = candidate_gap - gap
+        update_changes[stored % window] = candidate_updated - updated
         stored += 1
         x, updated, gap = candidate, candidate_updated, candidate_gap
         history.append(residual)

@@ -101,7 +101,8 @@ class FunctionGame:
         """Return the tables at a mean field with their derivatives, by one-sided second-order differences.
 
         With D_z the derivative in the direction e_z - mu, which stays in the simplex, P(mu + x) = P(mu) + sum_z x(z)
-        D_z + O(x^2) for every x that sums to zero; the error is in docs/theory.md, section 1.2.
+        D_z + O(x^2) for every x that sums to zero; the error is in docs/theory.md, section 1.2. A function that
+        `is_constant_near` the mean field has no such terms, and is called three times only.
 
         Parameters
         ----------
@@ -112,9 +113,20 @@ class FunctionGame:
         MeanFieldGame
             For derivatives at `mean_field`; not stochastic elsewhere.
         """
-        features = Features.build(np.eye(self.n_states), -np.asarray(mean_field, dtype=float))
-        base, terms = zip(*(differences(of, mean_field) for of in (self.transition, self.reward)), strict=True)
-        return Linearization(self.discount, base[0], base[1], terms[0], features, terms[1], features, self.family)
+        moving = Features.build(np.eye(self.n_states), -np.asarray(mean_field, dtype=float))
+        base, terms, features = [], [], []
+        for of in (self.transition, self.reward):
+            if is_constant_near(of, mean_field):
+                base.append(of(mean_field))
+                terms.append(np.zeros((0, *base[-1].shape)))
+                features.append(Features.none(self.n_states))
+            else:
+                here, found = differences(of, mean_field)
+                base.append(here)
+                terms.append(found)
+                features.append(moving)
+        tables = base[0], base[1], terms[0], features[0], terms[1], features[1]
+        return Linearization(self.discount, *tables, self.family)
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
         """Return whether the derivatives in the directions e_z - mu, whose mean is zero, have the mean zero."""
@@ -156,6 +168,16 @@ def differences(function: Function, mean_field: np.ndarray) -> tuple[np.ndarray,
         near, far = (function((1.0 - t) * mean_field + t * vertex) for t in (step, 2.0 * step))
         found[z] = (4.0 * (near - here) - (far - here)) / (2.0 * step)
     return here, found
+
+
+def is_constant_near(function: Function, mean_field: np.ndarray) -> bool:
+    """Return whether a function does not change, in any bit, as a mean field moves by `DIFFERENCE_STEP` to a random one.
+
+    Then all derivatives are zero: a random direction is orthogonal to none of them.
+    """
+    other = np.random.default_rng(0).dirichlet(np.ones(len(mean_field)))
+    moved = function((1.0 - DIFFERENCE_STEP) * mean_field + DIFFERENCE_STEP * other)
+    return bool(np.array_equal(moved, function(mean_field)))
 
 
 def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
