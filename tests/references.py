@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from pma_mfg import games
+from pma_mfg import games, lipschitz
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 
 #: Every random family, at a size where brute force is cheap.
 FAMILY_PARAMETERS = {
@@ -270,3 +271,41 @@ def xoshiro(words: list[int]) -> int:
     words[2] ^= shifted
     words[3] = turned(words[3], 45)
     return drawn
+
+
+def census_game(seed: int) -> tuple[MeanFieldGame, Regularizer]:
+    """Return game `seed` of the census of what `equilibrium.solve` solves, and a regularizer.
+
+    By the remainder of 4: random rows; certain moves; two parts between which nobody moves; both. Rewards are affine in
+    the mean field, every other four games also have such transitions; strengths are 1e-2 to 1 of the rewards' range.
+    """
+    rng = np.random.default_rng(seed)
+    states, actions = int(rng.integers(2, 13)), int(rng.integers(2, 5))
+    discount, certain = rng.uniform(0.5, 0.95), seed % 4 in (1, 3)
+    half = int(rng.integers(1, states)) if seed % 4 >= 2 else states
+    base = np.zeros((states, actions, states))
+    for part in (slice(0, half), slice(half, states)):
+        size = part.stop - part.start
+        if size and certain:
+            base[part, :, part] = np.eye(size)[rng.integers(0, size, size=(size, actions))]
+        elif size:
+            base[part, :, part] = rng.dirichlet(np.full(size, 0.5), size=(size, actions))
+    seen = rng.choice(states, size=int(rng.integers(1, states + 1)), replace=False)
+    weights = rng.normal(size=(len(seen), states, actions))
+    weights = weights if rng.random() < 0.5 else -np.abs(weights)
+    moved, features = np.zeros((0, *base.shape)), Features.none(states)
+    if seed // 4 % 2:  # with mu(z) towards what another action does, which keeps parts apart
+        moved = (rng.uniform(0.2, 1.0) * (base[:, rng.permutation(actions)] - base))[None]
+        features = Features.build(np.eye(states)[[rng.integers(states)]], np.zeros(1))
+    game = MeanFieldGame(
+        discount=discount,
+        base_transition=base,
+        base_reward=rng.uniform(size=(states, actions)),
+        transition_terms=moved,
+        transition_features=features,
+        reward_terms=10.0 ** rng.uniform(-1.0, 1.0) * weights,
+        reward_features=Features.build(np.eye(states)[seen], np.zeros(len(seen))),
+    )
+    lowest, highest = lipschitz.reward_range(game)
+    strength = (highest - lowest) * 10.0 ** rng.uniform(-2.0, 0.0)
+    return game, (Entropy, Quadratic)[seed // 8 % 2](strength)

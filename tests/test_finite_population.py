@@ -304,3 +304,59 @@ def test_the_states_of_an_agent_and_the_others_are_counted_and_beyond_all_use_at
             assert n_lumped_states(n_states, n_agents) == expected
     for n_states, n_agents in ((22, 22), (10**6, 10**15)):
         assert n_lumped_states(n_states, n_agents) > 10**11 > MOST_LUMPED_STATES
+
+
+# --- states that are left for good
+
+
+def infection() -> MeanFieldGame:
+    """Return a disease that is caught from others only, and got over."""
+    base = np.zeros((2, 1, 2))
+    base[0, 0, 0], base[1, 0] = 1.0, [0.3, 0.7]
+    terms = np.zeros((1, 2, 1, 2))
+    terms[0, 0, 0] = [-0.8, 0.8]
+    return MeanFieldGame(
+        discount=0.9,
+        base_transition=base,
+        base_reward=np.zeros((2, 1)),
+        transition_terms=terms,
+        transition_features=games.Features.build([[0.0, 1.0]], [0.0]),
+        reward_terms=np.zeros((0, 2, 1)),
+        reward_features=games.Features.none(2),
+    )
+
+
+@pytest.mark.parametrize("n_agents", [2, 50, 1000])
+def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_agents: int) -> None:
+    game, policy = infection(), np.ones((2, 1))
+    # with infinitely many agents it stays: 0.8 mu(0) mu(1) = 0.3 mu(1)
+    assert operators.stable_population(game, policy)[1] == pytest.approx(1.0 - 0.3 / 0.8, rel=1e-14)
+    assert finite_population.never_visited(game, policy, n_agents).tolist() == [1]
+    for limit in (finite_population.learning_limit, finite_population.nash_gap):
+        with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 1 in the long run"):
+            limit(game, policy, n_agents, ENTROPY)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_states_left_for_good_are_those_outside_all_recurrent_classes_of_the_counts(seed: int) -> None:
+    rng, n_states, n_agents = np.random.default_rng(seed), 3, 3
+    # sparse rows, and others that a crowd in one state leads to
+    rows = rng.dirichlet(np.ones(n_states), size=(2, n_states)) * (rng.random((2, n_states, n_states)) < 0.4)
+    rows[:, np.arange(n_states), rng.integers(0, n_states, size=n_states)] += 0.1
+    rows /= rows.sum(axis=2, keepdims=True)
+    rates = rng.random(n_states) < 0.7
+    game = MeanFieldGame(
+        discount=0.5,
+        base_transition=rows[0][:, None],
+        base_reward=np.zeros((n_states, 1)),
+        transition_terms=(rates[:, None] * (rows[1] - rows[0]))[None, :, None],
+        transition_features=games.Features.build(np.eye(n_states)[[rng.integers(n_states)]], [0.0]),
+        reward_terms=np.zeros((0, n_states, 1)),
+        reward_features=games.Features.none(n_states),
+    )
+    points = lattice.points(n_agents, n_states)
+    kernels = np.array([operators.policy_kernel(game.transition(n / n_agents), np.ones((3, 1))) for n in points])
+    chain = lattice.Rows(points, np.arange(len(points)))(points, kernels)
+    recurrent = np.concatenate(operators.recurrent_classes(chain))
+    expected = np.flatnonzero((points[recurrent] == 0).all(axis=0))
+    assert finite_population.never_visited(game, np.ones((3, 1)), n_agents).tolist() == expected.tolist()

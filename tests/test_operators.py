@@ -461,3 +461,63 @@ def test_an_error_without_a_stable_population_names_the_classes_of_the_chain():
     )
     with pytest.raises(ConvergenceError, match=r"has 2 recurrent classes: \{0, 1\}, \{2, 3\}"):
         operators.stable_population(both, np.ones((4, 1)), max_iterations=50)
+
+
+# --- every entry of a stationary law, and the masses of classes
+
+
+def crowded_pair(rate):
+    """Return two states: 0 is left with rate (1 + mu(0)), 1 with the rate, so that mu(0) (1 + mu(0)) = mu(1)."""
+    base = np.array([[[1.0 - rate, rate]], [[rate, 1.0 - rate]]])
+    game = frozen_game(base, np.zeros((2, 1)), 0.5)
+    terms = np.array([[[-rate, rate]], [[0.0, 0.0]]])[None]
+    return replace(game, transition_terms=terms, transition_features=Features.build([[1.0, 0.0]], [0.0]))
+
+
+@pytest.mark.parametrize("rate", [0.1, 1e-6, 1e-13, 1e-15])
+def test_a_slow_crowded_chain_has_its_population_to_the_last_digits(rate):
+    # the uniform start has a residual of rate / 4, which no tolerance on residuals sees
+    share = np.sqrt(2.0) - 1.0
+    found = operators.stable_population(crowded_pair(rate), np.ones((2, 1)))
+    np.testing.assert_allclose(found, [share, 1.0 - share], rtol=1e-14)
+
+
+def test_classes_keep_their_masses_where_transitions_depend_on_the_population():
+    one = crowded_pair(0.2)
+    copied = [np.kron(np.eye(2), table[:, 0])[:, None] for table in (one.base_transition, *one.transition_terms)]
+    features = Features.build([[1.0, 0.0, 0.0, 0.0]], [0.0])
+    game = replace(
+        frozen_game(copied[0], np.zeros((4, 1)), 0.5),
+        transition_terms=np.array(copied[1:]),
+        transition_features=features,
+    )
+    start = np.array([0.1, 0.2, 0.0, 0.7])
+    found = operators.stable_population(game, np.ones((4, 1)), start=start)
+    assert found[:2].sum() == pytest.approx(0.3, rel=1e-15)
+    # x (1 + x) = 0.3 - x, and in the copy y (1 + x) = 0.7 - y
+    share = np.sqrt(1.3) - 1.0
+    np.testing.assert_allclose(found, [share, 0.3 - share, 0.7 / (2 + share), 0.7 - 0.7 / (2 + share)], rtol=1e-14)
+
+
+def test_functions_are_differentiated_only_where_updates_do_not_settle(monkeypatch):
+    game = crowded_pair(0.2)
+    functions = FunctionGame(0.5, game.transition, game.reward, n_states=2, n_actions=1)
+    slow = crowded_pair(1e-9)
+    slow = FunctionGame(0.5, slow.transition, slow.reward, n_states=2, n_actions=1)
+    expected = operators.stable_population(game, np.ones((2, 1)))
+    # differences are good to some 1e-10, the law of the chain to rounding
+    np.testing.assert_allclose(operators.stable_population(slow, np.ones((2, 1))), expected, rtol=1e-13)
+
+    def refuse(*_):
+        raise AssertionError("costs 2 S calls")
+
+    monkeypatch.setattr(FunctionGame, "linearized", refuse)
+    np.testing.assert_allclose(operators.stable_population(functions, np.ones((2, 1))), expected, rtol=1e-14)
+
+
+def test_the_error_of_an_iterated_population_is_told_from_how_slowly_the_chain_mixes():
+    rate = 1e-7
+    kernel = np.array([[1.0 - rate, rate], [3.0 * rate, 1.0 - 3.0 * rate]])
+    for form in (kernel, csr_array(kernel)):
+        # 0.01 off in both entries: the residual is 4 rate times that
+        assert operators.population_error(form, np.array([0.74, 0.26])) == pytest.approx(0.02, rel=1e-6)

@@ -1,6 +1,7 @@
 """Iterative solvers find what elimination finds, say how well, and the operators built on them serve large games."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -508,3 +509,80 @@ def test_a_system_is_solved_up_to_ten_times_its_tolerance(residual, refused, mon
             solvers.krylov_solve(lambda x: x, np.eye(3)[0], tolerance)
     else:
         assert solvers.krylov_solve(lambda x: x, np.eye(3)[0], tolerance)[0] == 1 + residual * tolerance
+
+
+# --- elimination without subtractions
+
+
+def birth_and_death(n_states, small):
+    """Return a chain between two ends of which the middle is hardly ever left for, and its exact law."""
+    up = [Fraction(1, 3) * (small if i < n_states // 3 else 1) for i in range(n_states - 1)]
+    down = [Fraction(1, 5) * (small if i > n_states // 3 else 1) for i in range(n_states - 1)]
+    weights = [Fraction(1)]
+    for i in range(n_states - 1):
+        weights.append(weights[-1] * up[i] / down[i])
+    kernel = np.zeros((n_states, n_states))
+    for i in range(n_states - 1):
+        kernel[i, i + 1], kernel[i + 1, i] = float(up[i]), float(down[i])
+    kernel[np.diag_indices(n_states)] = 1.0 - kernel.sum(axis=1)
+    return kernel, np.array([float(w / sum(weights)) for w in weights])
+
+
+@pytest.mark.parametrize("n_states", [6, 33, 80])
+@pytest.mark.parametrize("small", [Fraction(1), Fraction(1, 1000), Fraction(1, 10**7)])
+def test_every_entry_of_a_stationary_law_is_known_to_rounding_however_slowly_the_chain_mixes(n_states, small):
+    kernel, expected = birth_and_death(n_states, small)
+    order = np.random.default_rng(n_states).permutation(n_states)
+    for places in (np.arange(n_states), order):
+        found = solvers.Elimination(kernel[np.ix_(places, places)]).law(np.full(n_states, 1.0 / n_states))
+        # S steps of a few roundings each, and those of the entries; what is smaller may underflow on the way
+        some = expected[places] > 1e-150
+        np.testing.assert_allclose(found[some], expected[places][some], rtol=8 * n_states * np.finfo(float).eps)
+
+
+def test_each_class_has_the_mass_that_its_start_and_its_transient_states_give_it():
+    kernel = np.zeros((6, 6))
+    kernel[0, 1] = kernel[1, 0] = 1.0  # a cycle
+    kernel[3, 3] = 1.0
+    kernel[2, [0, 3, 4]] = [0.25, 0.25, 0.5]  # from 2 and 4 the cycle is reached with (1/4 + 1/2 a), a = 1/3 + 2/3 (..)
+    kernel[4, [2, 0, 3]] = [0.5, 0.125, 0.375]
+    kernel[5, 5], kernel[5, 0] = 1.0 - 2.0**-40, 2.0**-40
+    start = np.array([0.1, 0.1, 0.2, 0.2, 0.2, 0.2])
+    # x from 2 and y from 4: x = 1/4 + y/2, y = 1/8 + x/2, so x = 5/12 and y = 1/3; from 5 for certain
+    cycle = 0.2 + 0.2 * 5 / 12 + 0.2 / 3 + 0.2
+    chain = solvers.Elimination(kernel)
+    assert chain.classes == 2
+    assert chain.label.tolist() == [0, 0, -1, 1, -1, -1]
+    np.testing.assert_allclose(chain.law(start), [cycle / 2, cycle / 2, 0, 1 - cycle, 0, 0], rtol=4e-16, atol=0)
+    np.testing.assert_allclose(chain.masses(start), [cycle, 1 - cycle], rtol=4e-16)
+
+
+def test_a_deviation_solves_its_equation_and_moves_no_mass_between_classes():
+    rng = np.random.default_rng(3)
+    kernel = np.zeros((70, 70))
+    kernel[:30, :30], kernel[30:60, 30:60] = (rng.dirichlet(np.full(30, 0.3), size=30) for _ in range(2))
+    kernel[60:] = rng.dirichlet(np.full(70, 0.3), size=10)
+    start = rng.dirichlet(np.ones(70))
+    chain = solvers.Elimination(kernel)
+    law = chain.law(start)
+    found = chain.deviation(start @ kernel - start)
+    # both are exact to rounding of some 70 terms below 1: these chains mix at once
+    np.testing.assert_allclose(found, law - start, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(chain.masses(found), 0.0, rtol=0, atol=1e-14)
+
+
+def test_a_class_may_begin_with_a_state_that_has_next_to_no_mass():
+    tiny = 1e-200
+    kernel = np.array([[0.0, 1.0, 0.0], [tiny, 1.0 - tiny, 0.0], [0.0, 0.0, 1.0]])
+    kernel = np.array([[0.0, 1.0, 0.0], [tiny, 1.0, tiny], [0.0, tiny**0.5, 1.0]])
+    # mass of 2 is tiny / tiny^(1/2) of that of 1, and of 0 tiny
+    for places in itertools.permutations(range(3)):
+        found = solvers.Elimination(kernel[np.ix_(places, places)]).law(np.full(3, 1.0 / 3.0))
+        np.testing.assert_allclose(found, np.array([tiny, 1.0, tiny**0.5])[list(places)], rtol=1e-15, atol=0)
+
+
+def test_rounding_that_joins_no_states_joins_no_classes():
+    kernel = np.array([[1.0, 1e-17], [1e-300, 1.0]])
+    assert solvers.Elimination(kernel).classes == 1
+    apart = solvers.Elimination(kernel, np.eye(2, dtype=bool))
+    np.testing.assert_array_equal(apart.law(np.array([0.25, 0.75])), [0.25, 0.75])

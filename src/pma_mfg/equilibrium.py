@@ -10,7 +10,7 @@ one Jacobian, a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def solve(
     rounding = _rounding(operators.q_values(game, policy, mean_field, regularizer), regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
     best_policy, best_residual = policy, _residual(game, policy, measure, regularizer)
-    history, reached = [best_residual], dict.fromkeys(("PMA and Newton's method", "the damped iteration"), np.inf)
+    history, joint = [best_residual], np.inf
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     # derivatives of functions are dear, and PMA takes them; products with those of a large game are
     joint_attempt = len(SOLVER_STEP_SIZES)
@@ -186,7 +186,7 @@ def solve(
             found = _joint(game, regularizer, policy, mean_field, tolerance, steps, history)
             if isinstance(found, Equilibrium):
                 return found
-            reached["the damped iteration"] = found
+            joint = found
             history.append(best_residual)
         if multiple is None:
             break
@@ -210,12 +210,11 @@ def solve(
                 break  # the step leads to a policy without a population: a smaller one may not
             if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
-    reached["PMA and Newton's method"] = best_residual
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
         f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method, from the start and "
-        f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped iteration "
-        f"of policy and population at {reached['the damped iteration']:.2e}, tolerance {tolerance:g}"
+        f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped "
+        f"iteration of policy and population with Newton's method at {joint:.2e}, tolerance {tolerance:g}"
         f"{_too_weak(rounding)}{''.join(f'; {reason}' for reason in reasons)}",
         history,
     )
@@ -244,8 +243,8 @@ def _joint(
 ) -> Equilibrium | float:
     """Move policy and population together, the population in damped steps; return the equilibrium or a residual.
 
-    (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each share
-    beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
+    (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each
+    share beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
     (docs/theory.md, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
     norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
     """
@@ -372,10 +371,10 @@ def _newton_in_population(
 
 
 def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
-    """The last of Newton's steps towards a mean field that is the stationary law of its best response.
+    """Make the last of Newton's steps towards a mean field that is the stationary law of its best response.
 
-    With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the same
-    step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.
+    With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the
+    same step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.
     """
 
     def law_of(mean_field: np.ndarray) -> tuple[np.ndarray, solvers.Elimination, np.ndarray, float]:
@@ -633,7 +632,8 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
         error = operators.population_error(kernel, mean_field)
         if error > POPULATION_ERROR:
             found.append(
-                f"the chain of the policy mixes slowly: the population, found by iteration, may be off by {error:.1g} (l1)"
+                f"the chain of the policy mixes slowly: the population, found by iteration, may be off by {error:.1g} "
+                "(l1)"
             )
     classes = operators.recurrent_classes(kernel)
     transient = np.setdiff1d(np.arange(game.n_states), np.concatenate(classes))
@@ -653,8 +653,8 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
 def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Look for stable populations other than `mean_field` from a few starts, corners and random ones.
 
-    For a game of functions, where every call is dear: by `OTHER_UPDATES` updates from two corners, if transitions depend
-    on the mean field at all.
+    For a game of functions, where every call is dear: by `OTHER_UPDATES` updates from two corners, if transitions
+    depend on the mean field at all.
     """
     size = game.n_states
     if isinstance(game, FunctionGame):

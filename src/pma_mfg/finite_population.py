@@ -86,12 +86,13 @@ def check_size(game: MeanFieldGame, n_agents: int) -> int:
 
 @accepts()
 def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.ndarray:
-    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory.md, section 9.6).
+    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory.md, 9.6).
 
     Found from the patterns of occupied states, without the law: for every point of the lattice of counts, which moves
-    are possible there. A state is left for good if from every pattern some moves that are possible at all its points lead
-    to a pattern from which, whatever moves, the state is never reached again. Transitions below
-    `operators.UNREACHABLE` do not count. For more than `PATTERN_STATES` states nothing is found: patterns are 2^S.
+    are possible there. A state is left for good if from every pattern some moves that are possible at all its points
+    lead to a pattern from which, whatever moves, the state is never reached again. Transitions below
+    `operators.UNREACHABLE` do not count. Where transitions depend on the mean field and there are more than
+    `PATTERN_STATES` states nothing is found: patterns are 2^S.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.
         np.logical_and.at(certain, patterns[part], edges)
     seen = np.unique(patterns)
     occupied = (np.arange(2**n_states)[:, None] & bits) > 0
-    # where the agents of a pattern may be after one step, then those of all patterns within a set of states, then for ever
+    # where the agents of a pattern may be after one step, then those of all patterns within a set of states, then ever
     after = np.bitwise_or.reduce(np.where(occupied[:, :, None] & possible, bits, 0), axis=(1, 2))
     for bit in bits:
         inside = np.flatnonzero(np.arange(2**n_states) & bit)

@@ -131,8 +131,8 @@ def stable_population(
     """Gamma_pop^inf(pi): the mean field that the policy keeps, mu = Gamma_pop(mu, pi), equation (2).
 
     Where transitions do not depend on the mean field: the stationary law of the policy's chain by elimination without
-    subtractions, every entry to some S machine epsilons of itself. Else Newton's method, safeguarded by plain updates (a
-    step is kept only if it stays in the simplex and halves the residual), and at the end mu is the stationary law of
+    subtractions, every entry to some S machine epsilons of itself. Else Newton's method, safeguarded by plain updates
+    (a step is kept only if it stays in the simplex and halves the residual), and at the end mu is the stationary law of
     its own chain P(mu), by the same elimination (section 3.2). A game of functions gets accelerated plain updates
     first: its derivatives are dear.
 
@@ -245,8 +245,8 @@ def _law_of_its_chain(
         distance = relative_distance(mean_field, law)
         if distance <= 4.0 * solvers.EPSILON:
             break
-        for step in (lambda: law, lambda: _newton_step(game, policy, mean_field, chain)):
-            candidate = step()
+        for newton in (False, True):
+            candidate = _newton_step(game, policy, mean_field, chain) if newton else law
             if candidate is None:
                 continue
             candidate_chain = policy_chain(game, candidate, policy)[0]
@@ -289,8 +289,9 @@ def _no_stable_population(
 def population_error(kernel: Table, mean_field: np.ndarray, iterations: int = 60) -> float:
     """Estimate how far a mean field is from the stationary law of a chain, in the l1 norm.
 
-    The residual over 1 - |lambda|, where lambda is the chain's slowest mode as power iteration on the tangent space sees
-    it: 1 - |lambda| is taken from the smallest relative change in a step. From below where no mode has come out yet.
+    The residual over 1 - |lambda|, where lambda is the chain's slowest mode as power iteration on the tangent space
+    sees it: 1 - |lambda| is taken from the smallest relative change in a step. From below where no mode has come out
+    yet.
 
     Parameters
     ----------

@@ -62,6 +62,7 @@ class Elimination:
         if not edges.all():
             self.label, self.classes = closed_components(edges)
         heads = np.array([np.argmax(self.label == c) for c in range(self.classes)])
+        self._laws = np.empty(len(kernel))
         for _ in range(len(kernel)):
             with np.errstate(over="ignore", invalid="ignore"):
                 self._eliminate(kernel, heads)
@@ -81,7 +82,7 @@ class Elimination:
         chain = kernel[np.ix_(self._order, self._order)]
         if self.classes > 1:  # what joins no classes leads nowhere
             chain[(label[:, None] >= 0) & (label[:, None] != label)] = 0.0
-        self._stages = []
+        self._stages: list[tuple[slice, np.ndarray, np.ndarray, np.ndarray]] = []
         stop = len(chain)
         while stop > self.classes:
             start = max(self.classes, stop - BLOCK)
@@ -107,7 +108,6 @@ class Elimination:
         law[: self.classes] = 1.0
         for block, entries, _, visits in reversed(self._stages):
             law[block] = (law[: block.start] @ entries) @ visits
-        self._laws = np.empty(len(chain))
         self._laws[self._order] = law
 
     def masses(self, weights: np.ndarray) -> np.ndarray:

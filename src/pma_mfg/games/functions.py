@@ -171,7 +171,7 @@ def differences(function: Function, mean_field: np.ndarray) -> tuple[np.ndarray,
 
 
 def is_constant_near(function: Function, mean_field: np.ndarray) -> bool:
-    """Return whether a function does not change, in any bit, as a mean field moves by `DIFFERENCE_STEP` to a random one.
+    """Return whether no bit of a function changes as a mean field moves by `DIFFERENCE_STEP` to a random one.
 
     Then all derivatives are zero: a random direction is orthogonal to none of them.
     """
