@@ -322,7 +322,7 @@ def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("start", [np.full((3, 3), 1 / 3), np.full((7, 3, 2), 0.5)])
 def test_start_policies_of_another_shape_are_refused(start):
-    with pytest.raises(InputError, match=r"agents: start: got shape .* expected shape \(3, 2\), or one per agent"):
+    with pytest.raises(InputError, match=r"agents.*: start: got shape .* expected shape \(3, 2\), or one per agent"):
         agents.initial_agents(PLANTED, 8, Entropy(0.3), seeds.generator(0, "x"), start)
 
 

@@ -19,7 +19,7 @@ from pma_mfg.errors import Description, InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Probabilities may miss 0 and 1 by this much: far more than rounding, and less than anything that matters.
+#: A sum may miss 1 by this much, and a share of a mean field 0: far more than rounding, less than what matters.
 TOLERANCE = 1e-9
 FLOAT = np.dtype(float)
 #: Parameters that `accepts` knows by their names.
@@ -94,11 +94,12 @@ def probabilities(given: Any, shape: tuple[int, ...], source: str, field: str) -
     if array.shape != shape:
         raise InputError(source, field, Description(f"shape {array.shape}"), f"shape {shape}")
     excess = array.sum(axis=-1) - 1.0
-    if (array >= -TOLERANCE).all() and (np.abs(excess) <= TOLERANCE).all():  # neither holds for nan
+    least = 0.0 if array.ndim > 1 else -TOLERANCE  # logarithms of policies are taken
+    if (array >= least).all() and (np.abs(excess) <= TOLERANCE).all():  # neither holds for nan
         return array
     one = "a distribution: probabilities" if array.ndim == 1 else "rows of probabilities"
     allowed = f"{one} that sum to 1, to {TOLERANCE:g}"
-    negative = ~(array >= -TOLERANCE)
+    negative = ~(array >= least)
     if negative.any():
         place = np.unravel_index(int(negative.argmax()), shape)
         words = ", ".join(f"{name} {i}" for name, i in zip(("row", "entry")[-array.ndim :], place[-2:], strict=False))
@@ -142,31 +143,36 @@ def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Functi
         known = {name: kind for name, kind in KINDS.items() if name in parameters} | kinds
         places = [(parameters.index(name), name, kind) for name, kind in known.items()]
         game_at = parameters.index("game") if "game" in parameters else None
-        source = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        source, ndarray = f"{function.__module__.rpartition('.')[2]}.{function.__name__}", np.ndarray
 
         @functools.wraps(function)
         def wrapper(*arguments: Any, **keywords: Any) -> Any:
-            game = None
+            policies: tuple[int, ...] | None = None
             if game_at is not None:
                 game = arguments[game_at] if game_at < len(arguments) else keywords.get("game")
+                policies = None if game is None else (game.n_states, game.n_actions)
             changed: list[Any] | None = None
             for place, name, kind in places:
                 positional = place < len(arguments)
                 given = arguments[place] if positional else keywords.get(name)
                 if given is None:
                     continue
+                plain = type(given) is ndarray and given.dtype == FLOAT
                 if kind == "table":
-                    if type(given) is np.ndarray and given.dtype == FLOAT:
+                    if plain:
                         continue
                     converted = given if issparse(given) else floats(given, source, name)
                 else:
-                    if game is None:
+                    if policies is None:
                         continue  # the call lacks an argument, as Python will say
-                    shape = (game.n_states,) if kind == "mean_field" else (game.n_states, game.n_actions)
-                    if inner and type(given) is np.ndarray and given.dtype == FLOAT and given.shape == shape:
+                    shape = policies[:1] if kind == "mean_field" else policies
+                    if inner and plain and given.shape == shape:
                         continue
-                    if kind == "policies" and floats(given, source, name).ndim == 3:
-                        shape = (len(given), *shape)
+                    if kind == "policies":
+                        shape = floats(given, source, name).shape
+                        if shape[-2:] != policies or len(shape) > 3:
+                            told = Description(f"shape {shape}")
+                            raise InputError(source, name, told, f"shape {policies}, or one per agent")
                     converted = probabilities(given, shape, source, name)
                 if converted is given:
                     continue

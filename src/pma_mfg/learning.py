@@ -97,7 +97,8 @@ def ctd(
         kernels.learn(*moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants)
 
     if isinstance(game, FunctionGame):
-        tables_at, entries = function_tables(game, policy, regularizer), game.n_states**2
+        # two functions of Python take as long as some thousands of entries
+        tables_at, entries = function_tables(game, policy, regularizer), 10_000
 
         def advance(first: int, last: int) -> None:
             for m in range(first, last):

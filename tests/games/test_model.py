@@ -201,9 +201,9 @@ BAD_GAMES = {
     ),
     "reward without actions": ({"base_reward": BASE.base_reward[:, :0]}, r"base_reward: got \(4, 0\), expected shape"),
     "flat reward": ({"base_reward": BASE.base_reward.ravel()}, r"base_reward: got \(12,\), expected shape \(S, A\)"),
-    "integer rewards": (
-        {"base_reward": np.ones((4, 3), dtype=int)},
-        "base_reward: got values of type int64, expected an array of floating-point numbers",
+    "true rewards": (
+        {"base_reward": np.ones((4, 3), dtype=bool)},
+        "base_reward: got values of type bool, expected an array of floating-point numbers",
     ),
     "weights of another size": (
         {"reward_features": replace(BASE.reward_features, weights=np.eye(4, 5))},
