@@ -522,6 +522,10 @@ def test_a_start_of_learning_that_has_not_faded_does_not_refute_the_floor() -> N
     found["moments"]["mean_error"] = 1.0
     assert judged(found)["C3-floor"]["verdict"] == "inconclusive"
     assert judged({**tables(), "moments": found["moments"]})["C3-floor"]["verdict"] == "confirmed"
+    # a game of one table only, or no moments at all, are no trouble
+    both = pd.concat([found["moments"], found["moments"].assign(game="another")])
+    assert judged({"ctd_floor": found["ctd_floor"], "moments": both})["C3-floor"]["verdict"] == "inconclusive"
+    assert judged({"ctd_floor": found["ctd_floor"]})["C3-floor"]["verdict"] == "not confirmed"
 
 
 def test_a_rate_of_mixing_that_still_changes_does_not_refute_the_eigenvalue() -> None:

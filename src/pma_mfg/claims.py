@@ -151,8 +151,11 @@ def evaluate(
         comparison = tables["comparison"][tables["comparison"]["chosen"]]
         ends = [rows[rows["samples"].isin(_three(rows["samples"]))] for _, rows in comparison.groupby("game")]
         tables = {**tables, "compared": pd.concat([*ends, tables["samples_to_accuracy"]], ignore_index=True)}
-    if "ctd_floor" in tables and "moments" in tables:
-        tables = {**tables, "faded": pd.concat([tables["ctd_floor"], tables["moments"]], ignore_index=True)}
+    if "ctd_floor" in tables:
+        floor = tables["ctd_floor"].assign(mean_error=math.nan)
+        moments = tables.get("moments", floor.iloc[:0])
+        moments = moments[moments["game"].isin(floor["game"])]
+        tables = {**tables, "faded": pd.concat([floor, moments], ignore_index=True)}
     for claim, table, tolerance in (
         (_operator_bounds, "ratios", RATIO_ROUNDING),
         (_jacobian_norm, "ratios", RATIO_ROUNDING),

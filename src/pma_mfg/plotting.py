@@ -1074,7 +1074,7 @@ def populations(data: pd.DataFrame) -> Figure:
         rows = data[data["panel"] == panel]
         for game, table in _by_game(rows[rows["game"] != ""]):
             _draw(ax, table, "theory", color=colours[game], linestyle=styles[game])
-            label = f"{_plain(game)}: " if panel != "policy" else _plain(game)
+            label = f"{_plain(game, 0.6)}: " if panel != "policy" else _plain(game)
             _draw(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
             _draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
         references = []
@@ -1614,7 +1614,7 @@ def _heading(title: str, n_columns: int) -> str:
 def _title(ax: Axes, i: int, text: str, game: str = "") -> None:
     """Label a panel with its letter and say what it shows; `text` may have a place {} for the name of a game."""
     figure = cast(Figure, ax.get_figure())
-    inches = ax.get_position().width * figure.get_figwidth() + 0.1
+    inches = ax.get_position().width * figure.get_figwidth() + 0.03
     letter = rf"$\mathbf{{{_letter(i)}}}$   "
     name = _plain(game, max(0.3, inches - _width(letter, 9.0) - 0.1 - _width(text.replace("{}", ""), 9.0)))
     ax.set_title(letter + text.replace("{}", name))

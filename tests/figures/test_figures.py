@@ -153,6 +153,143 @@ def test_eight_games_are_drawn(figure, raw_tables, few_resamples):
     plotting.FIGURES[figure][2](data).draw_without_rendering()
 
 
+@pytest.mark.parametrize("n_games", [7, 8, 24])
+def test_no_two_games_share_a_marker_or_a_line_in_one_colour(n_games):
+    colours, markers, styles = plotting._game_looks(f"game_{i}" for i in range(n_games))
+    assert len({(colours[game], markers[game]) for game in colours}) == n_games
+    assert len({(colours[game], str(styles[game])) for game in colours}) == n_games
+    if n_games <= len(plotting.COLOURS):
+        assert len(set(colours.values())) == n_games
+
+
+#: Figures with several games in one panel.
+SHARED = ["atlas", "bounds", "independent", "nash", "populations"]
+
+
+@pytest.mark.parametrize("figure", SHARED)
+def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
+    one = drawn_table(figure)
+    game = one.loc[one["game"] != "", "game"].iloc[0]
+    games = [f"game_{chr(ord('a') + i)}" for i in range(24)]
+    data = pd.concat([one[one["game"] == ""], *(one[one["game"] == game].assign(game=name) for name in games)])
+    drawing = plotting.FIGURES[figure][2](data.reset_index(drop=True))
+    drawing.draw_without_rendering()
+    for ax in drawing.axes:
+        # of each game the same lines are drawn, in the same order: what one has and another has not is its look
+        looks = [(to_hex(line.get_color()), line.get_marker(), str(line._dash_pattern)) for line in ax.get_lines()]
+        of_games = [look for look in looks if look[0] in plotting.COLOURS]
+        if figure == "independent" and not ax.get_title().endswith("and steps"):
+            continue  # colours are numbers of agents and step sizes, markers the median, worst and mean agent
+        if figure == "atlas" and ax in drawing.axes[:2]:
+            continue  # colours are bounds
+        marked = [look[:2] for look in of_games if look[1] != "None"]
+        assert len(set(marked)) == 24
+        lines = [(look[0], look[2]) for look in of_games if look[1] == "None"]
+        assert len(set(lines)) in (0, 24)
+    if figure == "bounds":
+        handles = drawing.legends[0].legend_handles[:24]
+        assert len({(to_hex(h.get_color()), h.get_marker(), str(h._dash_pattern)) for h in handles}) == 24
+        names = [text.get_text() for text in drawing.legends[0].get_texts()[:24]]
+        assert names == [name.replace("_", " ") for name in games]
+
+
+@pytest.mark.parametrize("figure", ["nash", "populations"])
+def test_a_legend_shows_markers_that_the_data_have(figure, drawn_table):
+    drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+    drawn = {line.get_marker() for ax in drawing.axes for line in ax.get_lines()} - {"None"}
+    (legend,) = drawing.legends
+    shown = {line.get_marker() for line in legend.findobj(matplotlib.lines.Line2D)} - {"None", ""}
+    assert shown
+    assert shown <= drawn
+
+
+def overlaps(extents):
+    """Pairs of boxes that share more than a pixel."""
+    return [
+        (i, j)
+        for i, one in enumerate(extents)
+        for j, other in enumerate(extents[:i])
+        if min(one.x1, other.x1) - max(one.x0, other.x0) > 1.0 and min(one.y1, other.y1) - max(one.y0, other.y0) > 1.0
+    ]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_long_names_of_games_run_into_nothing(figure, drawn_table):
+    data = drawn_table(figure)
+    names = {game: f"{game}_{'with_a_name_as_long_as_it_may_be' * 2}"[:64] for game in set(data["game"]) - {""}}
+    drawing = plotting.FIGURES[figure][2](data.assign(game=data["game"].replace(names)))
+    covers_nothing(drawing)
+    titles = [ax.title for ax in drawing.axes if ax.title.get_text()] + [ax._left_title for ax in drawing.axes]
+    titles = [title for title in titles if title.get_text()]
+    extents = [title.get_window_extent() for title in titles]
+    assert overlaps(extents) == []
+    legends = [ax.get_legend() for ax in drawing.axes if ax.get_legend()] + drawing.legends
+    assert overlaps([legend.get_window_extent() for legend in legends]) == []
+    if drawing._suptitle is not None:
+        assert not any(drawing._suptitle.get_window_extent().overlaps(extent) for extent in extents)
+    text = " ".join(text.get_text() for text in drawing.findobj(matplotlib.text.Text))
+    assert "…" in text or figure == "independent"  # which names no game
+
+
+def gallery_with(states, actions, drawn_table, n_states=5):
+    """The gallery of a game without a layout, with these labels."""
+    data = drawn_table("gallery").query("game == 'smooth' and equilibrium == 0").head(n_states).reset_index(drop=True)
+    labels = [states[i % len(states)] for i in range(len(data))]
+    words = [actions[i % len(actions)] for i in range(len(data))]
+    numbers = [i % len(actions) for i in range(len(data))]
+    data = data.assign(label=labels, action=words, action_number=numbers, column=np.nan, row=np.nan)
+    return pd.concat([data.assign(game=name) for name in ("one", "two", "three")], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("states", "actions", "shown"),
+    [
+        (["空", "満", "a", "b", "c"], ["待つ"], {"state 0", "state 1", "a", "action 0"}),
+        (["مزدحم", "a", "b", "c", "d"], ["stay"], {"state 0", "a"}),
+        (["שלום", "a", "b", "c", "d"], ["stay"], {"state 0", "a"}),
+        (["à", "ž", "я", "λ", "5 $ 6 $"], ["stay"], {"à", "ž", "я", "λ"}),
+    ],
+    ids=["Japanese", "Arabic", "Hebrew", "letters that the font has"],
+)
+def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, actions, shown, drawn_table, caplog):
+    data = gallery_with(states, actions, drawn_table)
+    drawing = plotting.gallery(data[data["game"] == "one"])
+    drawing.draw_without_rendering()  # a glyph that is missing would be a warning, which is an error here
+    texts = {text.get_text() for text in drawing.findobj(matplotlib.text.Text)}
+    assert shown <= texts
+    lost = [
+        kind for kind, labels in (("state", states), ("action", actions)) if not all(map(plotting._is_drawable, labels))
+    ]
+    lines = [record.getMessage() for record in caplog.records if "cannot draw" in record.getMessage()]
+    assert len(lines) == len(lost)
+    for kind, line in zip(lost, lines, strict=True):
+        assert f"drawn as {kind} 0" in line
+
+
+@pytest.mark.parametrize(
+    ("states", "actions"),
+    [
+        (["a state with a long name", "b", "another long one", "c", "d"], ["an action with quite a long name"]),
+        (["highway", "bridge", "back road", "city", "ring"], ["highway", "bridge", "back road"]),
+        (["w" * 40], ["W" * 40]),
+    ],
+)
+def test_long_labels_run_into_nothing(states, actions, drawn_table):
+    drawing = plotting.gallery(gallery_with(states, actions, drawn_table))
+    covers_nothing(drawing)
+    assert overlaps([ax.title.get_window_extent() for ax in drawing.axes if ax.title.get_text()]) == []
+    for ax in drawing.axes:
+        words = [text.get_window_extent() for text in ax.texts]
+        assert overlaps(words) == []
+        panel, title = ax.get_window_extent(), ax._left_title.get_window_extent()
+        for word in words:
+            assert panel.y0 - 1.0 <= word.y0
+            assert word.y1 <= panel.y1 + 1.0
+            assert not word.overlaps(title)
+        ticks = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        assert overlaps(ticks) == []
+
+
 def test_prediction_has_the_jacobians_rate_through_a_measured_iterate(raw_tables):
     iterates, rates = raw_tables("contraction")
     data = plotting.contraction_data(iterates, rates)
