@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -147,6 +148,60 @@ def test_bad_input_is_one_line_and_exit_code_two(
     assert message.count("\n") == 1
     assert BAD[command] in message
     assert not list(tmp_path.iterdir())  # nothing is written
+
+
+@pytest.mark.parametrize("way", ["the path", "another path", "a symbolic link", "a hard link"])
+def test_no_command_writes_over_what_it_reads(
+    way: str, solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in solved.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    Path("own.py").write_text((ROOT / "config/example_game.py").read_text(encoding="utf-8"), encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for line, read in (
+        ("validate own.py --out {}", "own.py"),
+        ("solve planted.npz --strength 0.1 --out {}", "planted.npz"),
+        ("solve planted.npz --strength 0.1 --out-table {}", "planted.npz"),
+        ("limits planted.npz nash.npz --agents 10 --step-size 1 --out {}", "nash.npz"),
+        ("limits planted.npz nash.npz --agents 10 --step-size 1 --log {}", "nash.npz"),
+        ("collect nash.parquet nash.parquet --out {}", "nash.parquet"),
+    ):
+        link = Path(f"link-{line.count('--')}-{read}")
+        link.unlink(missing_ok=True)
+        if "link" in way:
+            link.symlink_to(read) if way == "a symbolic link" else link.hardlink_to(read)
+        written = {"the path": read, "another path": f"../{tmp_path.name}/{read}"}.get(way, str(link))
+        assert cli.main(shlex.split(line.format(written))) == 2
+        message = capsys.readouterr().err
+        assert re.match(
+            rf"pma-mfg: error: pma-mfg: --[a-z-]+: got '{re.escape(written)}', expected another file: it is read",
+            message,
+        )
+        assert message.count("\n") == 1
+    assert {name: Path(name).read_bytes() for name in before} == before
+
+
+def test_two_outputs_in_one_file_are_refused(
+    solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    game = str(solved / "planted.npz")
+    for other in ("a", "./a", f"../{tmp_path.name}/a"):
+        assert cli.main(["solve", game, "--strength", "0.1", "--out", "a", "--out-table", other]) == 2
+        assert "--out-table: got " in (message := capsys.readouterr().err)
+        assert "expected another file: --out writes it" in message
+    assert cli.main(["solve", game, "--strength", "0.1", "--out", "a", "--log", "a"]) == 2
+    assert not list(tmp_path.iterdir())
+    assert cli.main(["solve", game, "--strength", "0.1", "--out", "/dev/null"]) == 2
+    assert "expected a file to write" in capsys.readouterr().err
+
+
+def test_a_terminal_without_greek_shows_escapes(tmp_path: Path) -> None:
+    command = "from pma_mfg import cli; cli.main(['games', 'affine']); print('ε')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    printed = subprocess.check_output([sys.executable, "-c", command], env=environment)
+    assert printed.endswith(b"\\u03b5\n")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A tiny module stands for `pma_mfg.kernels`: a helper, its caller and two more fu
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,24 +51,25 @@ CALLS = {"helper(1.0)": "2.0", "caller(1.0)": "20.0", "power(1.0, 5)": "32.0", "
 FUNCTIONS = ("helper", "caller", "power", "triangle")
 
 
-def start(folder, cache, expressions):
+def start(folder, cache, expressions, **surroundings):
     """Start a process that imports the module in `folder`, and prints values and how many functions it compiled."""
     values = ", ".join(f"tiny.{expression}" for expression in expressions)
     compiled = " + ".join(f"sum(tiny.{name}.stats.cache_misses.values())" for name in FUNCTIONS)
-    code = f"import tiny; print({values}, {compiled})"
+    without_locks = "import fcntl; fcntl.flock = lambda *_: open('/no locks'); " if surroundings.get("LOCKS") else ""
+    code = f"{without_locks}import tiny; print({values}, {compiled})"
     # Python's own bytecode cache would take a file of the same length and time for the same file
     own = {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment = os.environ | own
+    environment = os.environ | own | surroundings
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def finish(process):
-    """Return the values and the number of functions that the process compiled."""
+def finish(process, warning=""):
+    """Return the values and the number of functions that the process compiled; a pattern of all that it says."""
     out, err = process.communicate(timeout=3600)  # only a fault takes so long
     assert process.returncode == 0, err
-    assert err == ""
+    assert re.fullmatch(warning, err), err
     *values, compiled = out.split()
     return values, int(compiled)
 
@@ -117,9 +119,30 @@ def test_many_processes_on_a_cold_cache_are_all_right_and_leave_a_good_cache(mod
 def test_an_unwritable_cache_folder_costs_only_compilation(module, tmp_path):
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
-    values, _ = finish(start(module, blocked / "cache", CALLS))
+    said = r"warning: .*: Not a directory: kernels are compiled anew; NUMBA_CACHE_DIR names another folder\n"
+    values, _ = finish(start(module, blocked / "cache", CALLS), said)
     assert values == list(CALLS.values())
     assert blocked.read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "reason"),
+    [
+        ({"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "", "HOME": "/dev/null"}, "Not a directory"),
+        ({"LOCKS": "none"}, "No such file or directory"),
+    ],
+)
+def test_a_home_that_cannot_be_written_or_locked_costs_compilation_and_one_line(module, tmp_path, surroundings, reason):
+    said = rf"warning: .*: {reason}: kernels are compiled anew; NUMBA_CACHE_DIR names another folder\n"
+    values, _ = finish(start(module, tmp_path / "cache", CALLS, **surroundings), said)
+    assert values == list(CALLS.values())
+
+
+def test_no_folder_is_made_for_a_home_that_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match="no home folder"):
+        compilation._locked(Path("~/.cache/pma-mfg/kernels"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_cache_folder_is_named_by_the_content_of_the_source(tmp_path, monkeypatch):

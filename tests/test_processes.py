@@ -1,13 +1,16 @@
 """A process of a run does not outlive the run, and a folder has one run at a time."""
 
+import errno
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from pma_mfg import processes
+from pma_mfg.errors import InputError
 
 #: Starts a child that ties itself to its parent as on `platform`, prints the child's number, and waits.
 PARENT = """
@@ -109,3 +112,27 @@ def test_a_child_of_the_holder_belongs_to_the_same_run(tmp_path):
     child = f"import subprocess; subprocess.run([sys.executable, '-c', {LOCK!r}, sys.argv[1]], check=True)"
     done = subprocess.run([sys.executable, "-c", LOCK + child, str(tmp_path)], capture_output=True, text=True)
     assert done.stdout == "locked\nlocked\n"
+
+
+def test_where_there_are_no_locks_a_line_says_so_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(processes.fcntl, "flock", no_locks)
+    processes.lock(tmp_path)
+    assert capsys.readouterr().err == (
+        f"warning: {tmp_path}: no locks here (No locks available): nothing keeps a second run out, start none\n"
+    )
+
+
+def test_a_checkout_is_not_run_with_the_library_of_another(tmp_path):
+    own = Path(processes.__file__).parents[2]
+    processes.refuse_another_checkout(own)
+    (tmp_path / "link").symlink_to(own)
+    processes.refuse_another_checkout(tmp_path / "link")
+    with pytest.raises(
+        InputError, match=r"environment: got the library of .*, expected .*`make environment`"
+    ) as refused:
+        processes.refuse_another_checkout(tmp_path)
+    assert str(own) in str(refused.value)
+    assert f"PYTHONPATH={tmp_path}/src" in str(refused.value)

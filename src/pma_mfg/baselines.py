@@ -529,10 +529,13 @@ def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOU
         raise InputError(source, "method", method, f"one of {', '.join(METHODS)}")
     parameters = inspect.signature(METHODS[method]).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    if not names:  # a method of the user's, whose settings stand among its other arguments
+        allowed = "a method with settings after a * in its arguments"
+        raise InputError(source, "method", method, allowed)
     if set(grid) != set(names):
         raise InputError(source, f"{method}: settings", sorted(grid), f"exactly {', '.join(names)}")
     for name, values in grid.items():
-        allowed, holds = _ALLOWED[name]
+        allowed, holds = _ALLOWED.get(name, ("a finite number", np.isfinite))
         if method == "online_mirror_descent" and name == "step_size":
             allowed, holds = "a number in (0, 1]", lambda x: 0.0 < x <= 1.0
         if len(values) == 0:

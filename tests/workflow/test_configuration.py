@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import pickle
+import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,7 @@ import pytest
 import yaml
 
 from pma_mfg import configuration, games
-from pma_mfg.errors import InputError
+from pma_mfg.errors import InputError, InputErrors
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"
@@ -178,6 +183,69 @@ def test_bad_configuration_is_refused_with_its_place_and_what_is_allowed(case: s
         assert word in message
 
 
+def test_all_problems_are_said_at_once_each_with_its_place() -> None:
+    content = copy.deepcopy(SMOKE)
+    content["sead"] = 1
+    content["figures"] = content["results"]
+    parameters(content).update(discount=2, coupling=float("nan"))
+    content["games"]["kinked"]["parameters"].update(n_state=3, n_actions=0)
+    content["games"]["kinked"]["parameters"].pop("n_states")
+    content["games"]["certified"].update(family="affin", regularizer="entropie")
+    content["games"]["own"] = {"file": "nosuch.npz", "regularizer": "entropy", "strength": 0}
+    content["ctd"].update(games=["smoth"], n_updates=[100, 10, 1000], n_replicate=2)
+    content["nash"]["games"].append("kinkd")
+    content["phase"]["strengths"].update(low=1e6)
+    with pytest.raises(InputErrors) as refused:
+        configuration.check(content, SCHEMA, "mine.yaml")
+    *lines, last = str(refused.value).splitlines()
+    places = [line.partition(": got ")[0].removeprefix("mine.yaml: ") for line in lines]
+    assert sorted(places) == [
+        "(top level)",
+        "ctd",
+        "ctd.games[0]",
+        "figures",
+        "games.certified.regularizer",
+        "games.certified: family",
+        "games.kinked: n_actions",
+        "games.kinked: n_state",
+        "games.kinked: n_states",
+        "games.own.file, nosuch.npz",
+        "games.own.strength",
+        "games.smooth.parameters.coupling",
+        f"nash.games[{len(content['nash']['games']) - 1}]",
+        "phase.strengths",
+    ]
+    for meant in ("seed", "n_replicates", "smooth", "entropy", "affine", "n_states", "kinked"):
+        assert f"did you mean {meant}?" in str(refused.value)
+    assert last == f"mine.yaml: {len(lines)} problems"
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("seed: 010", "seed: got 010, expected no leading zero, which YAML takes for base 8 (8): write 10"),
+        ("seed: -0017", "seed: got -0017, expected no leading zero, which YAML takes for base 8 (-15): write 17"),
+        ("seed: 1:30", "seed: got 1:30, expected no colon, which YAML takes for base 60: write 90, or quote a text"),
+        (
+            "ctd: {games: [a, 2:00]}",
+            "ctd.games[1]: got 2:00, expected no colon, which YAML takes for base 60: write 120",
+        ),
+    ],
+)
+def test_a_number_that_yaml_reads_otherwise_is_refused_with_what_to_write(
+    written: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(written, encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(words)):
+        configuration.read(path)
+    with pytest.raises(InputErrors, match=re.escape(words)):  # beside what else is wrong
+        configuration.load(path, SCHEMA)
+    path.write_text("seed: 0\nx: [10, 0x10, 0.5, 1_000, '010', 1:30 h, 00:x]", encoding="utf-8")
+    configuration.read(path)
+
+
 @pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml"])
 def test_shipped_configurations_are_accepted(name: str) -> None:
     configuration.load(ROOT / "config" / name, SCHEMA)
@@ -248,6 +316,48 @@ def test_bad_configuration_starts_no_job(entry: tuple[str, ...], fresh_copy: Pat
     assert "bad.yaml: games.smooth.strength: got 0, expected a number > 0" in output
     assert "Traceback" not in output
     assert not (fresh_copy / "results").exists()
+
+
+MINIMAL = """seed: SEED
+results: results/x
+figures: results/x/figures
+games:
+  NAME: {family: no_interaction, parameters: {}, regularizer: entropy, strength: 1.0}
+"""
+
+
+def test_a_run_called_from_elsewhere_without_a_home_and_in_plain_ascii_is_of_the_configuration_it_checked(
+    fresh_copy: Path, tmp_path: Path
+) -> None:
+    for folder, name in ((tmp_path, "mine"), (fresh_copy, "another")):
+        text = MINIMAL.replace("NAME", name).replace("SEED", "1")
+        (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    surroundings = {"HOME": "/dev/null", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(fresh_copy / "src")} | surroundings
+    environment.pop("XDG_CACHE_HOME", None)
+    command = [sys.executable, str(fresh_copy / "workflow/run.py"), "mine.yaml", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"Job \d+: Make the game mine\n", done.stdout + done.stderr)
+    assert "another" not in done.stdout + done.stderr
+    said = [line for line in done.stdout.splitlines() if "home folder" in line]
+    assert said == [f"the home folder /dev/null cannot be written: caches are kept in {fresh_copy}/.snakemake/cache"]
+
+
+def test_plain_snakemake_says_in_one_line_what_is_wrong_with_a_target_or_a_number(
+    fresh_copy: Path, run: Callable[..., Any]
+) -> None:
+    text = MINIMAL.replace("NAME", "crowd")
+    (fresh_copy / "mine.yaml").write_text(text.replace("SEED", "1"), encoding="utf-8")
+    done = run(fresh_copy, "-m", "snakemake", "results/x/equilibria/crowds.npz", "--configfile", "mine.yaml")
+    assert done.returncode == 1
+    wanted = "error: mine.yaml: games: got no game crowds, expected one of crowd; did you mean crowd?"
+    assert done.stderr.splitlines()[-1] == wanted
+    assert "Traceback" not in done.stdout + done.stderr
+    (fresh_copy / "mine.yaml").write_text(text.replace("SEED", "010"), encoding="utf-8")
+    done = run(fresh_copy, "-m", "snakemake", "--configfile", "mine.yaml")
+    assert done.returncode == 1
+    assert "mine.yaml: seed: got 010, expected no leading zero" in done.stderr
 
 
 def test_unreadable_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
