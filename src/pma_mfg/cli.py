@@ -1136,7 +1136,11 @@ def _parser() -> argparse.ArgumentParser:
     verify = command("verify", _verify, "check one claim of the theory on one game: runs, verdict, picture")
     verify.add_argument("claim", nargs="?", help="such as C1c; --list tells them all")
     verify.add_argument("game", nargs="?", help=GAME)
-    verify.add_argument("--list", action="store_true", help="list the claims in plain words, and what each costs")
+    verify.add_argument(
+        "--list",
+        action="store_true",
+        help="list the claims in plain words, and what each costs; on a GAME if one is named",
+    )
     add_regularizer(verify)
     verify.add_argument("--name", help="the game's name in tables and seeds (default: the file's)")
     verify.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")

@@ -467,7 +467,8 @@ def _nash(subject: Subject) -> Settings:
     if not (subject.policy > 0.0).all():
         why = "an equilibrium that leaves out an action"
         raise subject.refused("nash", why, "one that plays all: --regularizer entropy")
-    return {"populations": _spread_over(subject.populations, 8)}
+    large = [n for n in subject.populations if n >= 10]  # an order in N shows at large N only
+    return {"populations": _spread_over(large if len(large) >= 3 else subject.populations[-3:], 8)}
 
 
 def _independent(subject: Subject) -> Settings:
