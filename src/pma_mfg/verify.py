@@ -274,14 +274,12 @@ STEPS = {
     "dynamics": Step("dynamics", lambda s: s["n_starts"] * len(dynamics.METHODS), _dynamics),
     "damping": Step(
         "damping",
-        "runs",
         lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
         _damping,
     ),
     "basins": Step("basins", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
     "ctd_many": Step(
         "ctd",
-        "TD learning",
         lambda s: s["n_replicates"] + s["other_replicates"] * (len(s["n_waiting"]) - 1),
         _ctd_many,
     ),
