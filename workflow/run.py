@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pma_mfg import configuration, cost, processes, recovery, storage
+from pma_mfg import configuration, processes, recovery, storage
 from pma_mfg.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +42,8 @@ def main(path: str, *options: str) -> int:
         settings = configuration.load(config, ROOT / "workflow/schemas/config.schema.json")
         results, figures = Path(settings["results"]), Path(settings["figures"])
         if any("file" in game for game in settings["games"].values()):
+            from pma_mfg import cost  # the solvers, which other runs need not load
+
             print(cost.announcement(settings, len(os.sched_getaffinity(0))), flush=True)
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()

@@ -413,15 +413,17 @@ def _config(options: argparse.Namespace) -> None:
     }
     strength = f"--strength {subject.regularizer.strength:g} --regularizer {subject.kind}"
     text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", units)
-    storage.write_text(options.out, text)
     for section, reason in left_out.items():
         log.info("%s is left out: %s", section, reason)
     total = sum(cost.predicted(made, units).values())
-    print(f"{options.out}: {len(plan.SECTIONS) - len(left_out)} of {len(plan.SECTIONS)} experiments on {name}")
-    print(
-        f"make replicate CONFIG={options.out} runs them: {cost.in_words(total / 2)} on two cores "
-        f"(predicted: {total:.0f} s of processor time)"
-    )
+    count = f"{len(plan.SECTIONS) - len(left_out)} of {len(plan.SECTIONS)} experiments on {name}"
+    told = f"{cost.in_words(total / 2)} on two cores (predicted: {total:.0f} s of processor time)"
+    if not options.out:
+        print(text, end="")
+        log.info("%s: %s", count, told)
+        return
+    storage.write_text(options.out, text)
+    print(f"{options.out}: {count}\nmake replicate CONFIG={options.out} runs them: {told}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -1185,7 +1187,11 @@ def _parser() -> argparse.ArgumentParser:
     verify = command("verify", _verify, "check one claim of the theory on one game: runs, verdict, picture")
     verify.add_argument("claim", nargs="?", help="such as C1c; --list tells them all")
     verify.add_argument("game", nargs="?", help=GAME)
-    verify.add_argument("--list", action="store_true", help="list the claims in plain words, and what each costs")
+    verify.add_argument(
+        "--list",
+        action="store_true",
+        help="list the claims in plain words, and what each costs; on a GAME if one is named",
+    )
     add_regularizer(verify)
     verify.add_argument("--name", help="the game's name in tables and seeds (default: the file's)")
     verify.add_argument("--seed", type=_integer(0), default=0, help="root seed (default 0)")
@@ -1197,7 +1203,7 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("game", help=GAME)
     add_regularizer(config)
     config.add_argument("--name", help="the game's name in the configuration (default: the file's)")
-    config.add_argument("--out", default="my.yaml", help="YAML file to write (default my.yaml)")
+    config.add_argument("--out", help="YAML file to write (without it: print it)")
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
     check.add_argument("--step-sizes", type=_positive, nargs="+", default=[1.0, 10.0], help="eta (default 1 and 10)")

@@ -30,7 +30,7 @@ Settings = Mapping[str, Any]
 
 #: Processor seconds of a job that does nothing: Python, imports, compiled kernels from the cache. Of a figure, a table,
 #: and what is run once: compilation, verdicts, findings, Snakemake itself. From results/full/benchmarks.
-JOB, FIGURE, TABLE, ONCE = 1.1, 5.0, 0.8, 15.0
+JOB, FIGURE, TABLE, ONCE = 1.3, 5.0, 0.8, 15.0
 #: Seconds that each kind of operation is timed for.
 TIMED = 0.03
 
@@ -231,11 +231,11 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
     "prescribed": _prescribed,
     "population": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
     "bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
-    "exact": lambda u, s: 30 * sum(_lattice(u.n_states, n) for n in s["populations"]),
+    "exact": lambda u, s: 20 * sum(_lattice(u.n_states, n) for n in s["populations"]),
     "agreement": lambda u, s: sum(
         1.1 * s["n_replicates"] * s["n_steps"] * 1.2 * u.step_of(n) + _lattice(u.n_states, n) for n in s["populations"]
     ),
-    "nash": lambda u, s: 4 * sum(_lattice(u.n_states, n) for n in s["populations"]),
+    "nash": lambda u, s: 2 * sum(_lattice(u.n_states, n) for n in s["populations"]),
     **{
         f"independent_{sweep}": partial(_independent, sweep)
         for sweep in ("updates", "step_sizes", "populations", "epsilons")

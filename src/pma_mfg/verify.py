@@ -8,6 +8,7 @@ judge is `claims.evaluate`, with the tolerances `plan.TOLERANCES`.
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,8 +60,6 @@ class Step:
     ----------
     section : str
         Whose settings it takes.
-    words : str
-        What it does, for the progress bar.
     ticks : callable
         From settings to how often `run` calls ``advance``.
     run : callable
@@ -68,7 +67,6 @@ class Step:
     """
 
     section: str
-    words: str
     ticks: Callable[[Settings], int]
     run: Callable[[Subject, Settings, int, Advance], Tables]
 
@@ -145,6 +143,12 @@ def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) 
     return {"moments": sweeps.ctd_moments(*of, settings["exact_updates"], settings["exact_waiting"], advance)}
 
 
+def _every(n: int, advance: Advance) -> Callable[[], None]:
+    """Return what calls `advance` once in n calls: after each run of n epochs."""
+    calls = itertools.count(1)
+    return lambda: advance() if next(calls) % n == 0 else None
+
+
 def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
     constants = (settings["td_constant"], settings["waiting_constant"])
     of = (subject.game, subject.regularizer, subject.policy)
@@ -157,8 +161,8 @@ def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) 
     for epsilon in tuned["epsilons"]:
         schedule = _tuned(subject, tuned, epsilon, tuned["step_size"])
         n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
-        tables.append(sweeps.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed))
-        advance()
+        after_epoch = _every(schedule.n_epochs, advance)
+        tables.append(sweeps.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed, after_epoch))
     return {"epsilon": pd.concat(tables, ignore_index=True)}
 
 
@@ -168,8 +172,8 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     for epsilon in settings["games"]:
         schedule = schedules.theorem_schedule(game, subject.regularizer, step_size, epsilon)
         of = (game, subject.regularizer, subject.policy, subject.name, settings["n_agents"], epsilon, schedule)
-        tables.append(sweeps.learning_errors(*of, settings["n_replicates"], seed, kind="theorem"))
-        advance()
+        after_epoch = _every(schedule.n_epochs, advance)
+        tables.append(sweeps.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))
     told = sweeps.theorem_schedules(game, subject.regularizer, subject.name, settings["epsilons"], step_size)
     return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
 
@@ -221,17 +225,14 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
             planned = [
                 (epsilon, _tuned(subject, settings, epsilon, settings["step_size"])) for epsilon in settings["epsilons"]
             ]
-        runs = [
-            sweeps.IndependentRuns(n_agents, schedule, n_replicates, epsilon)
-            for n_agents, n_replicates in agents
-            for epsilon, schedule in planned
-        ]
-        of = (subject.game, subject.regularizer, subject.policy, subject.name)
-        found = sweeps.independent_errors(*of, sweep, runs, seed)
-        advance()
+        of, found = (subject.game, subject.regularizer, subject.policy, subject.name), []
+        for epsilon, schedule in planned:
+            runs = [sweeps.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents]
+            found.append(sweeps.independent_errors(*of, sweep, runs, seed, _every(schedule.n_epochs, advance)))
+        table = pd.concat(found, ignore_index=True)
         if sweep == "epsilons":
-            return {"independent_epsilon": sweeps.independent_learning_errors(found)}
-        return {"independent": found}
+            return {"independent_epsilon": sweeps.independent_learning_errors(table)}
+        return {"independent": table}
 
     return run
 
@@ -266,39 +267,40 @@ def _count(key: str) -> Callable[[Settings], int]:
 
 
 STEPS = {
-    "operators": Step("operator_checks", "pairs", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _operators),
-    "convergence": Step(
-        "convergence", "exact PMA", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _convergence
-    ),
-    "phase": Step("phase", "strengths", lambda s: 2 * int(s["strengths"]["count"]), _phase),
-    "strengths": Step("phase", "least strengths", lambda s: 0, _strengths),
-    "dynamics": Step("dynamics", "methods", lambda s: s["n_starts"] * len(dynamics.METHODS), _dynamics),
+    "operators": Step("operator_checks", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _operators),
+    "convergence": Step("convergence", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _convergence),
+    "phase": Step("phase", lambda s: 2 * int(s["strengths"]["count"]), _phase),
+    "strengths": Step("phase", lambda s: 0, _strengths),
+    "dynamics": Step("dynamics", lambda s: s["n_starts"] * len(dynamics.METHODS), _dynamics),
     "damping": Step(
         "damping",
-        "runs",
         lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
         _damping,
     ),
-    "basins": Step("basins", "departures", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
+    "basins": Step("basins", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
     "ctd_many": Step(
         "ctd",
-        "TD learning",
         lambda s: s["n_replicates"] + s["other_replicates"] * (len(s["n_waiting"]) - 1),
         _ctd_many,
     ),
-    "ctd_few": Step("ctd", "TD learning", lambda s: s["n_replicates"] * (len(s["populations"]) - 1), _ctd_few),
-    "moments": Step("ctd", "exact moments", lambda s: 1 + len(s["exact_waiting"]), _moments),
-    "epsilon": Step("epsilon_sweep", "accuracies", lambda s: len(s["games"]["epsilons"]), _epsilon),
-    "prescribed": Step("prescribed", "as prescribed", _count("games"), _prescribed),
-    "bias": Step("bias", "averages", lambda s: len(s["populations"]) * s["n_replicates"], _bias),
-    "exact": Step("exact", "exact games", _count("populations"), _exact),
-    "agreement": Step("agreement", "populations", _count("populations"), _agreement),
-    "nash": Step("nash", "deviators", _count("populations"), _nash),
+    "ctd_few": Step("ctd", lambda s: s["n_replicates"] * (len(s["populations"]) - 1), _ctd_few),
+    "moments": Step("ctd", lambda s: 1 + len(s["exact_waiting"]), _moments),
+    "epsilon": Step("epsilon_sweep", lambda s: len(s["games"]["epsilons"]) * s["n_replicates"], _epsilon),
+    "prescribed": Step("prescribed", lambda s: len(s["games"]) * s["n_replicates"], _prescribed),
+    "bias": Step("bias", lambda s: len(s["populations"]) * s["n_replicates"], _bias),
+    "exact": Step("exact", _count("populations"), _exact),
+    "agreement": Step("agreement", _count("populations"), _agreement),
+    "nash": Step("nash", _count("populations"), _nash),
     **{
-        f"independent_{sweep}": Step("independent", "independent learners", lambda s: 1, _independent(sweep))
-        for sweep in ("updates", "step_sizes", "populations", "epsilons")
+        f"independent_{sweep}": Step("independent", ticks, _independent(sweep))
+        for sweep, ticks in {
+            "updates": lambda s: len(s["updates"]) * s["n_replicates"],
+            "step_sizes": lambda s: len(s["step_sizes"]) * s["n_replicates"],
+            "populations": lambda s: sum(s["population_replicates"]),
+            "epsilons": lambda s: len(s["epsilons"]) * s["n_replicates"],
+        }.items()
     },
-    "comparison": Step("comparison", "methods", _comparison_runs, _comparison),
+    "comparison": Step("comparison", _comparison_runs, _comparison),
 }
 
 CLAIMS = {
