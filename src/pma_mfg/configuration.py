@@ -193,10 +193,14 @@ def atlas_batches(settings: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
-    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order."""
+    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order.
+
+    One that is null is left out.
+    """
     axes = {**grid["parameters"], "strength": grid["strengths"], "seed": [seed]}
     names = sorted(axes)
-    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
+    members = (dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names)))
+    return [{name: value for name, value in member.items() if value is not None} for member in members]
 
 
 def tables(settings: Mapping[str, Any]) -> list[str]:
@@ -270,21 +274,22 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
     for name in content["games"]:
         if (other := spellings.setdefault(name.lower(), name)) != name:
             raise InputError(source, "games", name, f"a name that differs from {other} in more than capital letters")
-    functions, shapes = set(), {}
+    functions, shapes, reasons = set(), {}, {}
     for name, game in content["games"].items():
         where = f"{source}: games.{name}"
         if "file" in game:
             _check_path(source, f"games.{name}.file", game["file"])
-            made = games.load(game["file"])
+            for i, path in enumerate(inputs := game.get("inputs", [])):
+                _check_path(source, f"games.{name}.inputs[{i}]", path)
+                regular_file(path, f"a file that {game['file']} reads")
+            made = games.load(game["file"], inputs)
         else:
             games.check_parameters(game["family"], game["parameters"], where)
-            try:
-                made = games.make(game["family"], **game["parameters"])
-            except InputError as refused:
-                raise InputError(where, refused.field, refused.value, refused.allowed) from None
+            made = _make(game["family"], game["parameters"], where)
         shapes[name] = made.n_states, made.n_actions
         if isinstance(made, games.FunctionGame):
             functions.add(name)
+            reasons[name] = made.reason
         elif name in content.get("prescribed", {"games": ()})["games"]:
             _check_prescribed(f"{source}: prescribed.games.{name}", content["prescribed"], name, game, made)
     sections = {section: content[section] for section in SECTIONS if section in content}
@@ -297,8 +302,8 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
                 raise InputError(source, f"{section}.games[{i}]", name, f"one of {', '.join(content['games'])}")
             if name in functions and section in DATA_SECTIONS:
                 allowed = (
-                    "a game with features, from which bounds can be proved: no sum of links was recognized in these "
-                    f"Python functions (docs/theory.md, section 1.3); leave {name} out of {section}"
+                    f"a game with features, from which bounds can be proved: {reasons[name]} (docs/theory.md, section "
+                    f"1.3); leave {name} out of {section}"
                 )
                 raise InputError(source, f"{section}.games[{i}]", name, allowed)
     for key in ("strengths", "relative_step_sizes") if "phase" in sections else ():
@@ -315,6 +320,14 @@ def check(content: Any, schema: str | Path, source: str) -> frozenset[str]:
         raise InputError(source, "independent.population_replicates", counts, "one number for each of the populations")
     _check_sizes(source, sections, shapes)
     return frozenset(functions)
+
+
+def _make(family: str, parameters: Mapping[str, Any], source: str) -> games.MeanFieldGame:
+    """Return the game of a family, or refuse what only its tables show."""
+    try:
+        return games.make(family, **parameters)
+    except InputError as refused:
+        raise InputError(source, refused.field, refused.value, refused.allowed) from None
 
 
 def _check_prescribed(
@@ -432,10 +445,15 @@ def _check_grids(grids: Mapping[str, Any], source: str) -> None:
         accepted = games.describe(grid["family"], where)["parameters"]
         for taken in {"seed", "strength"} & grid["parameters"].keys():
             raise InputError(where, taken, grid["parameters"][taken], "n_seeds and strengths in its place")
-        for parameters in _members(grid, 0):
-            if "strength" not in accepted:
-                del parameters["strength"]
-            games.check_parameters(grid["family"], parameters, where)
+        # the largest coupling of a planted game depends on the draw
+        drawn = grid["family"].startswith("planted") and "coupling" in grid["parameters"]
+        for seed in range(grid["n_seeds"] if drawn else 1):
+            for parameters in _members(grid, seed):
+                if "strength" not in accepted:
+                    del parameters["strength"]
+                games.check_parameters(grid["family"], parameters, where)
+                if drawn and "coupling" in parameters:
+                    _make(grid["family"], parameters, where)
 
 
 def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> InputError:

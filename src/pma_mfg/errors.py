@@ -5,6 +5,8 @@ Both carry everything a reader of one line needs. The command line turns them in
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -25,6 +27,12 @@ def one_line(text: str) -> str:
 def is_plain(text: Any) -> bool:
     """Return whether a value is a text, not empty and of at most 200 characters, all of which can be printed."""
     return isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable()
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return '; did you mean X?' for the choice closest to a name, or an empty text."""
+    close = difflib.get_close_matches(str(name), list(choices), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class InputError(ValueError):
