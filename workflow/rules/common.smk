@@ -98,9 +98,9 @@ def library(*modules):
 
 
 def game_file(wildcards):
-    """The file of a game that the user brings, none for a game that is generated."""
+    """The file of a game that the user brings, and what it reads; none for a game that is generated."""
     game = config["games"][wildcards.game]
-    return [game["file"]] if "file" in game else []
+    return [game["file"], *game.get("inputs", [])] if "file" in game else []
 
 
 def made_game(wildcards):
@@ -112,7 +112,7 @@ def game_arguments(wildcards):
     """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
     game = config["games"][wildcards.game]
     if "file" in game:
-        return f"validate {shlex.quote(game['file'])}"
+        return shlex.join(["validate", game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
     return shlex.join(
         ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
     )
