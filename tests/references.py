@@ -37,6 +37,8 @@ _CURVES = {
     "positive": ((-1.0, 1.0), 0.1, 0.0),
     "power": ((0.1, 1.5), 0.0, 1.7),
     "floored_log": ((0.1, 1.5), 0.0, 0.3),
+    "reciprocal": ((0.0, 1.5), 0.1, 0.7),
+    "exponential": ((-1.0, 0.8), 0.0, 0.0),
 }
 CURVED_LINKS = list(_CURVES)
 

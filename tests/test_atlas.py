@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {"relative_step_size": 0.3, "n_starts": 2, "max_itera
 SETTINGS |= {"n_steps": 200, "n_replicates": 4, "epsilon": 0.2, "n_visits": 20, "waiting_constant": 0.5}
 SETTINGS |= {"max_samples": 100_000, "seed": 0}
 SIZE = {"n_states": 3, "n_actions": 2, "discount": 0.5, "seed": 1}
-PLANTED = ("planted", "planted_kinked", {**SIZE, "coupling": 1.0, "strength": 0.5}, 0.5)
+PLANTED = ("planted", "planted_kinked", {**SIZE, "strength": 0.5}, 0.5)
 GARNET = ("garnet", "garnet", {**SIZE, "n_successors": 3, "coupling": 0.3, "transition_coupling": 0.1}, 1.0)
 GATHERING = ("gathering", "coordination", {"n_states": 2, "discount": 0.9, "attraction": 1.0}, 0.1)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import logsumexp, softmax
 from scipy.stats import binom, norm
-from tests.references import curved_game, family_game, random_policy
+from tests.references import CURVED_LINKS, curved_game, family_game, random_policy
 from tests.statistical import of_normals
 
 from pma_mfg import (
@@ -42,8 +42,8 @@ SETTINGS = {
 }
 
 
-def planted(coupling=1.0):
-    return games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1, coupling=coupling)
+def planted():
+    return games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
 
 
 def learner(method, game, seed=0, budget=10_000, n_agents=1000, **changes):
@@ -208,7 +208,7 @@ def test_q_learning_is_the_recursion_of_theory(followed, chunk, monkeypatch):
     np.testing.assert_allclose(found, q, rtol=0, atol=1e-12)  # rounding of 50 steps on numbers of order one
 
 
-@pytest.mark.parametrize("link", ["absolute", "log", "minimum", "positive", "power", "floored_log"])
+@pytest.mark.parametrize("link", CURVED_LINKS)
 def test_the_two_timescale_path_is_that_of_theory(link):
     game = curved_game(link)
     samples, policy = next(

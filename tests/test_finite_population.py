@@ -36,7 +36,7 @@ SMALL = {
 
 
 def pair(family: str, n_states: int = 2) -> MeanFieldGame:
-    return games.make(family, n_states=n_states, n_actions=2, discount=0.6, seed=3, strength=0.1, coupling=1.0)
+    return games.make(family, n_states=n_states, n_actions=2, discount=0.6, seed=3, strength=0.1)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -18,7 +18,7 @@ ENTROPY = Entropy(0.1)
 
 
 def planted(family: str, n_states: int = 3) -> MeanFieldGame:
-    return games.make(family, n_states=n_states, n_actions=2, discount=0.6, seed=3, strength=0.1, coupling=1.0)
+    return games.make(family, n_states=n_states, n_actions=2, discount=0.6, seed=3, strength=0.1)
 
 
 def exact_two_state_q(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> tuple[np.ndarray, float]:
@@ -103,7 +103,10 @@ def test_covariance_agrees_with_a_simulated_trajectory(level: Level) -> None:
     level.means(np.reshape(ratios, (-1, 1)), 1.0, bias=1e-3, planted=1.03)  # O(1/N)
 
 
-@pytest.mark.parametrize(("link", "parameter"), [("absolute", 0.0), ("positive", 0.0), ("minimum", 0.0), ("log", 0.2)])
+@pytest.mark.parametrize(
+    ("link", "parameter"),
+    [("absolute", 0.0), ("positive", 0.0), ("minimum", 0.0), ("log", 0.2), ("reciprocal", 2.0), ("exponential", 0.0)],
+)
 @pytest.mark.parametrize("offset", [0.0, 0.05])
 def test_average_of_every_link_agrees_with_numerical_integration(link: str, parameter: float, offset: float) -> None:
     kink = 1.0 if link == "minimum" else 0.0

@@ -87,7 +87,8 @@ def prepare(settings: dict, dry: bool) -> None:
             raise OSError(error.errno, error.strerror, str(folder)) from error
     processes.lock(STATE)
     if not dry:
-        games = [ROOT / game["file"] for game in settings["games"].values() if "file" in game]
+        brought = [game for game in settings["games"].values() if "file" in game]
+        games = [ROOT / path for game in brought for path in (game["file"], *game.get("inputs", ()))]
         for problem in recovery.recover(ROOT, folders, [*(ROOT / "src").rglob("*.*"), *games]):
             print(f"computed again: {problem}", flush=True)
 

@@ -90,6 +90,10 @@ with kernel_cache(Path(__file__)) as kernel:
                 x = max(0.0, x) ** parameters[k]
             elif link == 6:
                 x = np.log(max(x, parameters[k]))
+            elif link == 7:
+                x = 1.0 / (x + parameters[k])
+            elif link == 8:
+                x = np.exp(x)
             out[k] = x
 
     @kernel(_none(_vector, _u8[::1], _integers))

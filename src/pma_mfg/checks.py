@@ -779,7 +779,8 @@ def assumptions(game: Game, regularizer: Regularizer, name: str, step_size: floa
     ]
     rows += [(2, constant, getattr(c, constant), c.kind[constant]) for constant in ("delta", "L_pop")]
     rows += [(0, "L_h", c.L_h, c.kind["L_h"]), (3, "p_inf", p_inf, "lower bound")]
-    rows += [(4, "T_mix", float(T_mix), "exact"), (4, "delta_mix", delta_mix, "lower bound")]
+    known: str = "estimate" if isinstance(game, FunctionGame) else "exact"
+    rows += [(4, "T_mix", float(T_mix), known), (4, "delta_mix", delta_mix, "lower bound")]
     table = pd.DataFrame(rows, columns=["assumption", "quantity", "value", "kind"])
     table.insert(0, "game", name)
     return table

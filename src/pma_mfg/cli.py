@@ -7,6 +7,7 @@ stderr says where, and what is allowed); 130 interrupted. A progress bar appears
 from __future__ import annotations
 
 import argparse
+import builtins
 import difflib
 import hashlib
 import io
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pma_mfg import __version__, commands, processes
 from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, one_line
@@ -51,6 +52,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
+    with _results_alone_on_stdout():
+        return _run(options)
+
+
+#: Where results are printed, the innermost run last.
+_results: list[TextIO] = []
+
+
+@contextmanager
+def _results_alone_on_stdout() -> Iterator[None]:
+    """Send to stderr what anything but this module prints, such as a game's file: stdout holds results, or JSON."""
+    _results.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _results.pop()
+
+
+def print(*values: object, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print results to the standard output of the process."""
+    builtins.print(*values, end=end, file=file or (_results[-1] if _results else None))
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the subcommand that was asked for, and return the exit code."""
     try:
         _check_outputs(options)
         if options.log:
@@ -65,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("pma-mfg: no convergence: %s", error)
         return 1
     except BrokenPipeError:  # whoever read what is printed has stopped: nothing is left to say, nor at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _results[-1].fileno())
         return 2
     except OSError as error:
         # to the terminal alone: the log may be the file that cannot be written
@@ -168,18 +195,27 @@ def _parameters(settings: Sequence[str], source: str) -> dict[str, Any]:
 
 def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
-    from pma_mfg.games import files, functions
+    from pma_mfg.games import files, functions, recognition
+    from pma_mfg.games.model import in_words
 
     _tell_of_code(options.game)
-    if Path(options.game).suffix in (".py", ".npz") and (found := files.problems(options.game)):
+    given = functions.load_functions(options.game) if Path(options.game).suffix == ".py" else None
+    if given is not None or Path(options.game).suffix == ".npz":
+        found = functions.problems(given) if given is not None else files.problems(options.game)
         for problem in found:
             log.error("%s: %s", options.game, problem)
-        count = Description(f"{len(found)} problem{'s' * (len(found) > 1)}")
-        raise InputError(options.game, "game", count, "none; see above")
-    game = games.load(options.game) if Path(options.game).exists() else _load_game(options.game)
-    if options.out:  # a step of the pipeline, which computes the rest elsewhere
-        as_given = Path(options.out).suffix == Path(options.game).suffix == ".py"
-        games.save(functions.load_functions(options.game) if as_given else game, options.out)
+        if found:
+            count = Description(f"{len(found)} problem{'s' * (len(found) > 1)}")
+            raise InputError(options.game, "game", count, "none; see above")
+    if given is not None and Path(options.out or "").suffix == ".py":  # a step of the pipeline, as those below
+        games.save(given, options.out, options.inputs)
+        return
+    if given is not None:
+        game: Any = recognition.examined(given)
+    else:
+        game = games.load(options.game) if Path(options.game).exists() else _load_game(options.game)
+    if options.out:  # the pipeline computes the rest elsewhere
+        games.save(game, options.out)
         return
     report = _report(game, options)
     if options.json:
@@ -189,10 +225,11 @@ def _validate(options: argparse.Namespace) -> None:
     if isinstance(game, games.FunctionGame):
         print(
             "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are\n"
-            "not recognized as features (docs/theory.md, 1.3), so no bound is proved and all constants are estimates"
+            f"not recognized as features (docs/theory.md, 1.3): {game.reason};\n"
+            "so no bound is proved and all constants are estimates"
         )
     elif Path(options.game).suffix == ".py":
-        links = {name: _links(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
+        links = {name: in_words(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
         print(
             f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
             "mean fields tried;"
@@ -214,16 +251,6 @@ def _validate(options: argparse.Namespace) -> None:
     print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
     for warning in found["warnings"]:
         print(f"  warning: {warning}")
-
-
-def _links(features: Any) -> str:
-    """Return in words how features depend on the mean field."""
-    from pma_mfg import games
-
-    names = sorted({games.LINKS[link] for link in features.links if link})
-    if names:
-        return f"through the links {', '.join(names)}"
-    return "affine in the mean field" if len(features.links) else "the same at every mean field"
 
 
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
@@ -989,14 +1016,11 @@ def _load_game(name: str) -> Any:
 
 
 def _load_regularizer(name: str, strength: float) -> Any:
-    """Return a regularizer by its name or of a file, which is run; what it prints goes to stderr."""
-    from contextlib import redirect_stdout
-
+    """Return a regularizer by its name or of a file, which is run."""
     from pma_mfg import regularizers
 
     _tell_of_code(name.rpartition(":")[0])
-    with redirect_stdout(sys.stderr):
-        return regularizers.load(name, strength)
+    return regularizers.load(name, strength)
 
 
 def _tell_of_code(name: str) -> None:
@@ -1175,6 +1199,7 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--name", help=argparse.SUPPRESS)
     validate.add_argument("--json", action="store_true", help="print the same as JSON")
     validate.add_argument("--out", help="only check the game, and write it here")
+    validate.add_argument("--inputs", nargs="*", default=(), help="files that the game's file reads, for --out")
 
     solve = command("solve", _solve, "find the mean field Nash equilibrium of a game, exactly")
     solve.add_argument("game", help=GAME)

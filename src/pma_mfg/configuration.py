@@ -279,10 +279,14 @@ def atlas_batches(settings: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
-    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order."""
+    """Return the parameters of every game of a grid with one seed, the strength among them, in alphabetical order.
+
+    One that is null is left out.
+    """
     axes = {**grid["parameters"], "strength": grid["strengths"], "seed": [seed]}
     names = sorted(axes)
-    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
+    members = (dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names)))
+    return [{name: value for name, value in member.items() if value is not None} for member in members]
 
 
 def tables(settings: Mapping[str, Any]) -> list[str]:
@@ -374,16 +378,16 @@ def _checked(content: Any, schema: str | Path, source: str) -> tuple[frozenset[s
             _check_apart(source, results, figures, content["figures"])
     described = content["games"] if isinstance(content.get("games"), dict) else {}
     made = _make_games(source, content, [name for name in described if _can_be_made(name, described, wrong)], problems)
-    functions = frozenset(name for name, game in made.items() if isinstance(game, games.FunctionGame))
+    reasons = {name: game.reason for name, game in made.items() if isinstance(game, games.FunctionGame)}
     sections = {section: content[section] for section in SECTIONS if section in content}
     if content.get("games") == {} and "atlas" not in sections and not wrong:
         problems.append(InputError(source, "games", {}, "at least one game, or an atlas"))
     for section, settings in sections.items() if isinstance(content.get("games"), dict) else ():
-        _check_names(source, section, settings, described, functions, problems)
+        _check_names(source, section, settings, described, reasons, problems)
     keys, names = ({place[i] for place in wrong if len(place) > i} for i in (0, 1))
     sound = {section: settings for section, settings in sections.items() if section not in keys}
     _check_sections(source, sound, described, {name: made[name] for name in made if name not in names}, problems)
-    return functions, problems
+    return frozenset(reasons), problems
 
 
 def _can_be_made(name: str, described: Mapping[str, Any], wrong: set[tuple[Any, ...]]) -> bool:
@@ -410,8 +414,11 @@ def _make_games(
             with _noted(problems):
                 _check_path(source, f"games.{name}.file", game["file"])
                 _check_source(source, f"games.{name}.file", game["file"], content.get("results"))
+                for i, path in enumerate(inputs := game.get("inputs", [])):
+                    _check_path(source, f"games.{name}.inputs[{i}]", path)
+                    regular_file(path, f"a file that {game['file']} reads")
                 try:
-                    made[name] = games.load(game["file"])
+                    made[name] = games.load(game["file"], inputs)
                 except InputError as refused:
                     if refused.field != "file":
                         raise
@@ -422,10 +429,7 @@ def _make_games(
         _check_parameters(where, game["family"], game["parameters"], problems)
         if len(problems) == before:
             with _noted(problems):
-                try:
-                    made[name] = games.make(game["family"], **game["parameters"])
-                except InputError as refused:
-                    raise InputError(where, refused.field, refused.value, refused.allowed) from None
+                made[name] = _make(game["family"], game["parameters"], where)
     return made
 
 
@@ -462,18 +466,18 @@ def _check_names(
     section: str,
     settings: Any,
     described: Mapping[str, Any],
-    functions: frozenset[str],
+    reasons: Mapping[str, str],
     problems: list[InputError],
 ) -> None:
-    """Note the games of a section that are not there, or lack what it needs."""
+    """Note the games of a section that are not there, or lack what it needs; `reasons` says why games lack features."""
     names = settings.get("games", ()) if isinstance(settings, dict) else ()
     for i, name in enumerate(names if isinstance(names, list | dict) else ()):
         if isinstance(name, str) and name not in described:
             problems.append(InputError(source, f"{section}.games[{i}]", name, _one_of(name, described)))
-        elif name in functions and section in DATA_SECTIONS:
+        elif name in reasons and section in DATA_SECTIONS:
             allowed = (
-                "a game with features, from which bounds can be proved: no sum of links was recognized in these "
-                f"Python functions (docs/theory.md, section 1.3); leave {name} out of {section}"
+                f"a game with features, from which bounds can be proved: {reasons[name]} (docs/theory.md, section "
+                f"1.3); leave {name} out of {section}"
             )
             problems.append(InputError(source, f"{section}.games[{i}]", name, allowed))
 
@@ -510,6 +514,14 @@ def _check_sections(
         problems.append(InputError(source, "independent.population_replicates", counts, allowed))
     _check_sizes(source, sections, {name: (game.n_states, game.n_actions) for name, game in made.items()}, problems)
     _check_visited(source, sections, made, problems)
+
+
+def _make(family: str, parameters: Mapping[str, Any], source: str) -> games.MeanFieldGame:
+    """Return the game of a family, or refuse what only its tables show."""
+    try:
+        return games.make(family, **parameters)
+    except InputError as refused:
+        raise InputError(source, refused.field, refused.value, refused.allowed) from None
 
 
 def _check_prescribed(
@@ -700,10 +712,17 @@ def _check_grids(grids: Mapping[str, Any], source: str, problems: list[InputErro
             problems.append(InputError(where, key, grid["parameters"][key], allowed))
         found: list[InputError] = []
         family = grid["family"]
-        for parameters in [] if taken else _members(grid, 0):
-            if family in games.families() and "strength" not in games.describe(family)["parameters"]:
-                del parameters["strength"]
-            _check_parameters(where, family, parameters, found)
+        # the largest coupling of a planted game depends on the draw
+        drawn = family.startswith("planted") and "coupling" in grid["parameters"]
+        for seed in range(0 if taken else grid["n_seeds"] if drawn else 1):
+            for parameters in _members(grid, seed):
+                if family in games.families() and "strength" not in games.describe(family)["parameters"]:
+                    del parameters["strength"]
+                before = len(found)
+                _check_parameters(where, family, parameters, found)
+                if drawn and len(found) == before:
+                    with _noted(found):
+                        _make(family, parameters, where)
         problems += {str(problem): problem for problem in found}.values()
 
 

@@ -23,7 +23,7 @@ from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import ErgodicAverages
 
-#: Nodes of the Gaussian quadrature for the links log and power; the others have closed forms.
+#: Nodes of the Gaussian quadrature for smooth links; those with kinks and the identity have closed forms.
 QUADRATURE_NODES = 64
 #: Grid of the two-state gap: points, and its half width in standard deviations.
 GRID_POINTS, GRID_WIDTH = 301, 8.0
@@ -514,6 +514,10 @@ def _second_derivatives(features: Features, mean_field: np.ndarray) -> np.ndarra
             found[k] = parameters[k] * (parameters[k] - 1.0) * x[k] ** (parameters[k] - 2.0)
         elif LINKS[link] == "floored_log" and x[k] > parameters[k]:
             found[k] = -(x[k] ** -2.0)
+        elif LINKS[link] == "reciprocal":
+            found[k] = 2.0 * (x[k] + parameters[k]) ** -3.0
+        elif LINKS[link] == "exponential":
+            found[k] = np.exp(x[k])
     return found
 
 

@@ -126,6 +126,10 @@ with kernel_cache(Path(__file__)) as kernel:
             x = max(0.0, x) ** parameter
         elif link == 6:
             x = np.log(max(x, parameter))
+        elif link == 7:
+            x = 1.0 / (x + parameter)
+        elif link == 8:
+            x = np.exp(x)
         return x
 
     @kernel(_f8(_features, _i8, _vector))

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
-from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
+from pma_mfg.games.functions import FunctionGame, Game, differences, sample_mean_fields
 from pma_mfg.games.model import Features, MeanFieldGame, to_dense
 from pma_mfg.regularizers import Mirror, Regularizer
 
@@ -28,6 +28,9 @@ from pma_mfg.regularizers import Mirror, Regularizer
 Kind = Literal["exact", "upper bound", "estimate"]
 #: Sums up to this many terms are spent on a game's constants where nobody has asked for them.
 LARGEST_EXACT = 10**8
+#: Entries of P and R that the estimates of a game of functions evaluate at most (a second or two), mean fields at
+#: least, and directions of its derivatives at most.
+ESTIMATED, FEWEST_POINTS, MOST_DIRECTIONS = 10**8, 4, 64
 #: Least probability at which the KL step has a derivative in double precision: its inverse over eta must be finite.
 LEAST_KL = 1e-290
 
@@ -105,7 +108,8 @@ def constants(game: Game) -> Constants:
 
     With affine features (every link the identity) each is a maximum over vertices of the simplex, and exact. Another
     feature enters by its range and by the Lipschitz constant of its link, which gives upper bounds. Of a game given by
-    functions all are estimates: the largest values at some mean fields, with derivatives from differences.
+    functions all are estimates, from O(S) evaluations: the largest values met at some mean fields, with derivatives
+    from differences.
 
     Parameters
     ----------
@@ -121,11 +125,7 @@ def constants(game: Game) -> Constants:
         If the game is sparse and too large to be made dense.
     """
     if isinstance(game, FunctionGame):
-        points = sample_mean_fields(game.n_states)
-        largest = dict.fromkeys(("K_s", "K_a", "K_mu", "delta", "L_s", "L_a", "L_mu"), 0.0)
-        for mean_field in points:
-            at_point = _largest(game.linearized(mean_field), mean_field[None])
-            largest = {name: max(value, at_point[name]) for name, value in largest.items()}
+        largest = _seen(game)
         transitions: Kind = "estimate"
         rewards: Kind = "estimate"
     else:
@@ -147,6 +147,49 @@ def constants(game: Game) -> Constants:
         L_h=L_a + game.discount * K_a * L_s / (2.0 - game.discount * K_s),
         kind=kind,
     )
+
+
+def _seen(game: FunctionGame, rewards: bool = True) -> dict[str, float]:
+    """Return the largest values seen of the constants of a game given by functions (docs/theory.md, section 1.2).
+
+    Searched are some mean fields, at each some directions of the derivative, and pairs of rows of which the second is
+    the farthest from the first, three times: O(S) evaluations, at so many mean fields as `ESTIMATED` allows.
+    """
+    states, size = game.n_states, game.n_states**2 * game.n_actions
+    directions = min(states, MOST_DIRECTIONS, max(8, ESTIMATED // (2 * FEWEST_POINTS * size)))
+    points = sample_mean_fields(states)
+    count = min(len(points), max(FEWEST_POINTS, ESTIMATED // (2 * directions * size)))
+    found = dict.fromkeys(("K_s", "K_a", "K_mu", "delta", "L_s", "L_a", "L_mu"), 0.0)
+    for i in np.linspace(0, len(points) - 1, count).astype(int):
+        towards = (i + np.linspace(0, states - 1, directions).astype(int)) % states
+        for name, of in (("K", game.transition), ("L", game.reward))[: 2 if rewards else 1]:
+            table, moved = differences(of, points[i], towards)
+            table = table.reshape(states, game.n_actions, -1)
+            moved = moved.reshape(len(towards), states * game.n_actions, -1)
+            at_point = {
+                f"{name}_s": _farthest_pair(table.swapaxes(0, 1)),
+                f"{name}_a": _farthest_pair(table),
+                # moves between two states z, y are (e_z - e_y) / 2 per unit of the l1 norm
+                f"{name}_mu": 0.5 * _farthest_pair(moved.swapaxes(0, 1)),
+            }
+            if name == "K":
+                at_point["delta"] = min(1.0, 0.5 * _farthest_pair(table.reshape(1, -1, states)))
+            found |= {constant: max(found[constant], value) for constant, value in at_point.items()}
+    return found
+
+
+def _farthest_pair(rows: np.ndarray) -> float:
+    """Return the largest l1 distance met from row to farthest row in each group, rows of shape (groups, n, D).
+
+    At least half the largest distance between any two, by the triangle inequality; all of it with up to three rows.
+    """
+    groups, largest = np.arange(len(rows)), 0.0
+    place = np.zeros(len(rows), dtype=int)
+    for _ in range(3):
+        distances = np.abs(rows - rows[groups, place][:, None]).sum(axis=-1)
+        place = distances.argmax(axis=1)
+        largest = max(largest, float(distances.max()))
+    return largest
 
 
 def _largest(game: MeanFieldGame, vertices: np.ndarray) -> dict[str, float]:
@@ -602,7 +645,8 @@ def population_contraction(game: Game) -> tuple[float, Kind]:
     delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.
     """
     if isinstance(game, FunctionGame):
-        return constants(game).L_pop, "estimate"
+        seen = _seen(game, rewards=False)
+        return seen["K_mu"] + seen["delta"], "estimate"
     if is_small(game):
         none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
         found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))

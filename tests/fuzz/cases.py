@@ -179,6 +179,7 @@ ARCHIVES: dict[str, bytes] = {
     "metadata that is no JSON": archive(metadata=np.array("{")),
     "labels that are no list": archive(metadata=np.array('{"state_labels": 5}')),
     "labels that a terminal obeys": archive(metadata=np.array('{"state_labels": ["\\u001b[2J", "b"]}')),
+    "two actions of one name": archive(metadata=np.array('{"action_labels": ["go", "go"]}')),
     "a wrong hash": archive(metadata=np.array('{"content_hash": "0"}')),
 }
 
@@ -212,6 +213,9 @@ PROGRAMS: dict[str, bytes] = {
     "a billion states": python("n_states = 2", "n_states = 10**9"),
     "labels that are numbers": python("n_states = 2", "state_labels = [1, 2]"),
     "labels of other states": python("n_states = 2", "n_states = 2\nstate_labels = ['a', 'b', 'c']"),
+    "two states of one name": python("n_states = 2", "state_labels = ['a', 'a']"),
+    "rewards of another number of actions": python(REWARD, "np.zeros((2, 3))"),
+    "rows in single precision": python("0.5)\ndef", "0.5, np.float32) * np.float32(0.9999999)\ndef"),
     "no number of states": python("n_states = 2", "n_states = 0.5"),
     "a layout of other states": python("n_states = 2", "n_states = 2\nlayout = [[0, 0], [0, 1], [1, 1]]"),
     "a layout that is none": python("n_states = 2", "n_states = 2\nlayout = 'square'"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import issparse
 from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games, family_game, left_eigenvector
 
 from pma_mfg import equilibrium, games, lipschitz, operators
@@ -96,7 +97,7 @@ def test_a_target_of_an_affine_game_is_missed_only_where_lifting_it_does_not_hel
 @pytest.mark.parametrize("seed", range(5))
 def test_rewards_lie_in_the_unit_interval_at_every_mean_field(name, seed):
     for changes in ({}, {"n_states": 9, "n_actions": 2, "discount": 0.99}, {"n_states": 1, "n_actions": 1}):
-        for extra in ({}, {"strength": 2.0, "coupling": 3.0}) if name != "affine" else ({},):
+        for extra in ({}, {"strength": 2.0}) if name != "affine" else ({},):
             game = family_game(name, seed=seed, **changes, **extra)
             inside = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.3), size=200)
             for mean_field in [*np.eye(game.n_states), *inside]:
@@ -329,3 +330,76 @@ def test_keywords_can_be_checked_in_the_name_of_their_source():
     with pytest.raises(InputError, match=r"^config\.yaml: seed: got -1"):
         games.check_parameters("affine", COMMON | {"seed": -1}, "config.yaml")
     games.check_parameters("affine", COMMON)
+
+
+#: For families whose parameters are required, or where the default does not let another parameter matter.
+BASES: dict[str, dict[str, object]] = {
+    **{name: {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 1} for name in ("affine", "crowd_averse")},
+    **{
+        f"planted_{kind}": {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 1, "strength": 0.1}
+        for kind in ("smooth", "kinked")
+    },
+    "coordination": {"n_states": 3, "discount": 0.8, "attraction": 1.0},
+    "garnet": {"n_states": 6},
+}
+#: Other values, of those that cannot be found by halving and adding one.
+OTHERS = {"interaction": "cyclic", "n_successors": 2, "bar": 0, "coupling": 0.05, "n_targets": 1}
+
+
+def every_parameter() -> list[tuple[str, str]]:
+    return [(family, name) for family in games.families() for name in games.describe(family)["parameters"]]
+
+
+def stored(game: games.MeanFieldGame) -> list[bytes]:
+    """Return what is saved of a game's arrays."""
+    tables = [game.base_transition, game.base_reward, game.transition_terms, game.reward_terms, np.array(game.discount)]
+    for features in (game.transition_features, game.reward_features):
+        tables += [features.weights, features.offsets, features.links, features.parameters]
+    dense = (table.toarray() if issparse(table) else np.asarray(table) for table in tables)
+    return [str(table.shape).encode() + table.tobytes() for table in dense]
+
+
+@pytest.mark.parametrize(("family", "name"), every_parameter())
+def test_no_parameter_is_without_effect(family, name):
+    base = BASES.get(family, {})
+    described = games.describe(family)["parameters"][name]
+    value = base.get(name, described["default"])
+    if name in OTHERS:
+        other = OTHERS[name]
+    elif isinstance(value, bool):
+        other = not value
+    elif isinstance(value, int) and name not in ("coupling", "attraction", "strength"):
+        other = value + 1
+    else:
+        other = 0.5 * value if value else 0.5
+    assert stored(games.make(family, **base)) != stored(games.make(family, **(base | {name: other})))
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])
+def test_a_planted_coupling_is_reached_or_refused_with_the_largest_that_is_possible(family):
+    base = BASES[family]
+    for coupling in (0.5, 30.0):
+        with pytest.raises(InputError, match=r"coupling: got .*, expected a number from 0 to 0\.\d+") as refused:
+            games.make(family, **base, coupling=coupling)
+    largest = float(str(refused.value).split("from 0 to ")[1].split(",")[0])
+    full, most, half = (
+        games.make(family, **base, **given) for given in ({}, {"coupling": largest}, {"coupling": largest / 2})
+    )
+    # it is told to 8 decimals
+    np.testing.assert_allclose(most.reward_terms, full.reward_terms, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(half.reward_terms, 0.5 * most.reward_terms, rtol=0, atol=1e-15)
+    inside = np.random.default_rng(0).dirichlet(np.full(4, 0.3), size=500)
+    assert all(full.reward(mu).min() >= 0.0 and full.reward(mu).max() <= 1.0 for mu in [*np.eye(4), *inside])
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(InputError, match=r"did you mean crowd_averse\?"):
+        games.make("crowd_avers")
+    with pytest.raises(InputError, match=r"got 0\.3, expected a parameter of .*; did you mean coupling\?"):
+        games.make("crowd_averse", n_states=2, n_actions=2, discount=0.5, seed=0, couplin=0.3)
+
+
+@pytest.mark.parametrize("family", ["malware_spread", "cournot_investment"])
+def test_states_of_a_large_game_have_names_of_their_own(family):
+    labels = games.make(family, n_states=1500).state_labels
+    assert len(set(labels)) == 1500

@@ -199,11 +199,11 @@ BAD_FILES = {
     ),
     "links that are not integers": (
         ONE_TERM | {"transition_links": np.zeros(1)},
-        r"transition_features\.links: .* integers from 0 to 6",
+        r"transition_features\.links: .* integers from 0 to 8",
     ),
     "unknown link": (
         ONE_TERM | {"transition_links": np.array([-1])},
-        r"transition_features\.links: got \[-1\], expected a list of integers from 0 to 6",
+        r"transition_features\.links: got \[-1\], expected a list of integers from 0 to 8",
     ),
     "planted policy of another shape": (
         {

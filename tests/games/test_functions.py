@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import multiprocessing
+import os
+import pickle
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +49,7 @@ def transition(mean_field):
     return P
 
 def reward(mean_field):
-    return -np.exp(mean_field)[:, None] - np.array([0.0, 0.1])
+    return -np.tanh(mean_field)[:, None] - np.array([0.0, 0.1])
 """
 
 
@@ -130,10 +135,13 @@ WRONG = {
     "an exception": (("stay = 0.9", "stay = 1 / 0 + 0.9"), "transition, line 7: ZeroDivisionError"),
     "rows that do not sum to one": (("= stay[0], 1 - stay[0]", "= stay[0], 1.1 - stay[0]"), "sums to 1.1"),
     "negative where crowded": (("0.3 * mean_field**2", "mean_field"), "a probability cannot be negative"),
-    "not finite at the boundary": (("-np.exp(mean_field)", "-np.log(mean_field)"), "not finite (some states are empty"),
+    "not finite at the boundary": (
+        ("-np.tanh(mean_field)", "-np.log(mean_field)"),
+        "not finite (some states are empty",
+    ),
     "modifies its argument": (("    stay = 0.9", "    mean_field *= 0.5\n    stay = 0.9"), "modifies its argument"),
-    "not deterministic": (("return -np.exp", "return np.random.rand() - np.exp"), "two different arrays"),
-    "wrong shape": (("np.exp(mean_field)[:, None]", "np.exp(mean_field)[None, :, None]"), "shape (1, 2, 2)"),
+    "not deterministic": (("return -np.tanh", "return np.random.rand() - np.tanh"), "two different arrays"),
+    "wrong shape": (("np.tanh(mean_field)[:, None]", "np.tanh(mean_field)[None, :, None]"), "shape (1, 2, 2)"),
 }
 
 
@@ -190,3 +198,184 @@ def test_a_section_that_needs_features_refuses_a_game_of_functions_before_any_jo
             configuration.check(changed, schema, "mine.yaml")
     with pytest.raises(InputError, match="a game with features"):
         functions.with_features(functions.load_functions(tmp_path / "mine.py"), "here")
+
+
+# --- as values: pickled, compared, printed
+
+
+def exact_rewards(mean_field: np.ndarray) -> np.ndarray:
+    return -np.tanh(mean_field)[:, None] * np.array([1.0, 2.0])
+
+
+def even_transitions(_: np.ndarray) -> np.ndarray:
+    return np.full((2, 2, 2), 0.5)
+
+
+def test_games_of_functions_survive_a_new_process(tmp_path: Path) -> None:
+    (tmp_path / "delays.csv").write_text("0.5,0.25")
+    (tmp_path / "mine.py").write_text(READS)
+    read = games.load(tmp_path / "mine.py")
+    made = games.from_functions(even_transitions, exact_rewards, 0.5, n_states=2)
+    assert isinstance(read, games.FunctionGame)
+    assert isinstance(made, games.FunctionGame)
+    mean_field = np.array([0.3, 0.7])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for game in (read, made):
+            np.testing.assert_array_equal(pool.apply(game_reward, (game, mean_field)), game.reward(mean_field))
+    assert pickle.loads(pickle.dumps(read)) == read
+
+
+def game_reward(game: games.Game, mean_field: np.ndarray) -> np.ndarray:
+    return game.reward(mean_field)
+
+
+def test_games_are_equal_if_their_content_is_and_their_repr_is_a_line() -> None:
+    data = {seed: games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=seed) for seed in (1, 2)}
+    assert data[1] == games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1)
+    assert data[1] != data[2]
+    assert data[1] != replace(data[1], state_labels=("a", "b", "c"))
+    sparse = [
+        games.make("crowd_averse", n_states=5, n_actions=2, discount=0.5, seed=s, n_successors=2) for s in (1, 1, 2)
+    ]
+    assert sparse[0] == sparse[1]
+    assert sparse[0] != sparse[2]
+    one, two = (games.from_functions(even_transitions, exact_rewards, 0.5, n_states=2) for _ in range(2))
+    assert one == two
+    assert one != games.from_functions(even_transitions, exact_rewards, 0.6, n_states=2)
+    for game in (data[1], sparse[0], one):
+        assert "\n" not in repr(game)
+        assert len(repr(game)) < 200
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(game)
+
+
+# --- what a file does while it is run
+
+
+def test_what_a_file_prints_spoils_neither_json_nor_other_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(SOUND.replace("    stay = 0.9", "    print('called')\n    stay = 0.9") + "print('loaded')\n")
+    before = sys.stdout
+    assert cli.main(["validate", str(path), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["n_states"] == 2
+    assert "loaded" in printed.err
+    assert "called" in printed.err
+    assert sys.stdout is before
+    games.load(path)  # in a library of others, output stays where it is
+    assert "loaded" in capsys.readouterr().out
+
+
+def test_a_file_is_run_as_python_runs_a_module(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    path.write_text(head + "@dataclass\nclass Rate:\n    x: float = 1.0\n" + SOUND)
+    assert games.load(path).n_states == 2
+
+
+READS = SOUND.replace(
+    "discount = 0.8",
+    "from pathlib import Path\nTABLE = np.loadtxt(Path(__file__).parent / 'delays.csv', delimiter=',')\ndiscount = 0.8",
+).replace("-np.tanh(mean_field)", "-np.tanh(TABLE * mean_field)")
+
+
+def test_a_table_that_is_not_named_is_refused_and_a_copy_finds_it(tmp_path: Path) -> None:
+    path, table, copy = tmp_path / "mine.py", tmp_path / "delays.csv", tmp_path / "elsewhere/copy.py"
+    path.write_text(READS)
+    table.write_text("0.5,0.25")
+    copy.parent.mkdir()
+    with pytest.raises(InputError, match=r"inputs: got a file that reads .*, expected .*inputs: \[.*delays\.csv\]"):
+        games.load(path, inputs=[])
+    game = games.load(path, inputs=[table])
+    texts = []
+    for content in ("0.5,0.25", "0.5,0.75"):
+        table.write_text(content)
+        assert cli.main(["validate", str(path), "--inputs", str(table), "--out", str(copy)]) == 0
+        texts.append(copy.read_text())
+        copied = games.load(copy)
+        np.testing.assert_array_equal(
+            copied.reward(np.array([0.5, 0.5])), games.load(path).reward(np.array([0.5, 0.5]))
+        )
+    assert texts[0] != texts[1]  # so that jobs that read the copy run again
+    assert game != copied
+    # of a game that is recognized too: what is read is known when its functions are called
+    assert not functions.unlisted({Path(np.__file__), Path(os.__file__), Path("/dev/null")}, [], str(path))
+
+
+def test_inputs_of_a_configuration_are_checked_before_any_job(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(READS)
+    (tmp_path / "delays.csv").write_text("0.5,0.25")
+    content = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    content["games"]["mine"] = {"file": str(tmp_path / "mine.py"), "regularizer": "entropy", "strength": 0.1}
+    schema = ROOT / "workflow/schemas/config.schema.json"
+    with pytest.raises(InputError, match=r"inputs: got a file that reads"):
+        configuration.check(content, schema, "mine.yaml")
+    content["games"]["mine"]["inputs"] = [str(tmp_path / "delays.csv")]
+    assert configuration.check(content, schema, "mine.yaml") == {"mine"}
+    content["games"]["mine"]["inputs"] = [str(tmp_path / "delay.csv")]
+    with pytest.raises(InputError, match="nothing there"):
+        configuration.check(content, schema, "mine.yaml")
+
+
+# --- who is blamed
+
+
+def even(states: int, actions: int) -> Any:
+    return lambda _: np.full((states, actions, states), 1.0 / states)
+
+
+@pytest.mark.parametrize(
+    ("transition", "reward", "labels", "words"),
+    [
+        (even(2, 2), np.zeros((2, 3)), (), r"reward: got an array of shape \(2, 3\).*\(2, 2\), as .* \(2, 2, 2\)"),
+        (
+            even(2, 2),
+            np.zeros((2, 3)),
+            ("a", "b"),
+            r"reward: got an array of shape \(2, 3\).*\(2, 2\), as .*\(2, 2, 2\)",
+        ),
+        (
+            even(2, 2),
+            np.zeros((2, 3)),
+            ("a", "b", "c"),
+            r"transition: an array of shape \(2, 2, 2\), expected .*\(2, 3, 2\)",
+        ),
+        (even(3, 2), np.zeros((2, 2)), (), r"transition: an array of shape \(3, 2, 3\), expected shape \(2, 2, 2\)"),
+        (even(2, 2), np.zeros((2, 2, 2)), (), r"reward: got an array of shape \(2, 2, 2\).*\(2, 2\)"),
+    ],
+)
+def test_the_array_that_disagrees_with_the_others_is_blamed(
+    transition: Any, reward: np.ndarray, labels: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        games.from_functions(transition, lambda _: reward, 0.5, n_states=2, action_labels=labels)
+
+
+def test_single_precision_is_told_and_whole_numbers_are_accepted() -> None:
+    rows = np.array([0.1, 0.2, 0.7], dtype=np.float32)
+    with pytest.raises(InputError, match=r"its numbers are float32: use P = P\.astype\(float\)"):
+        games.from_functions(lambda _: np.tile(rows, (3, 1, 1)), lambda mu: -mu[:, None], 0.5, n_states=3)
+    whole = games.from_functions(even(2, 2), lambda _: np.array([[0, 1], [2, 3]]), 0.5, n_states=2)
+    assert isinstance(whole, games.MeanFieldGame)
+    integers = games.make("contraction_game")
+    np.testing.assert_array_equal(replace(integers, base_reward=np.array([[0, 1], [2, 3]])).base_reward[1], [2.0, 3.0])
+
+
+def test_estimates_of_a_population_cost_evaluations_in_proportion_to_the_states() -> None:
+    calls = []
+
+    def transition(mean_field: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return np.tile(np.diag(0.5 + 0.3 * mean_field) + (0.5 - 0.3 * mean_field)[:, None] / 40, (2, 1, 1)).swapaxes(
+            0, 1
+        )
+
+    game = games.FunctionGame(0.5, transition, lambda mu: np.zeros((40, 2)), 40, 2)
+    L_pop, kind = lipschitz.population_contraction(game)
+    assert kind == "estimate"
+    # K_mu: 0.3 (1 - 1/40) twice and half of it; delta: two rows of stay probability 0.5, up to 0.8 of one state
+    assert L_pop == pytest.approx(0.3 * 39 / 40 + 0.8, abs=0.06)
+    assert len(calls) <= 105 * (1 + 2 * 40)
+    assert lipschitz.constants(game).K_mu == pytest.approx(0.3 * 39 / 40, rel=1e-6)

@@ -23,6 +23,8 @@ LINK_FORMULAS = {
     "positive": lambda x, p: x if x > 0 else 0.0,
     "power": lambda x, p: x**p if x > 0 else 0.0,
     "floored_log": lambda x, p: np.log(x) if x > p else np.log(p),
+    "reciprocal": lambda x, p: 1.0 / (x + p),
+    "exponential": lambda x, p: np.exp(x),
 }
 
 
@@ -30,7 +32,7 @@ def features_of(link, seed, count=3, size=4):
     """Return features whose arguments are admissible, and on both sides of a kink where the link has one."""
     rng = np.random.default_rng(seed)
     weights, parameter = rng.uniform(-1.5, 1.5, size=(count, size)), 0.0
-    if link in ("log", "power", "floored_log"):
+    if link in ("log", "power", "floored_log", "reciprocal"):
         weights, parameter = np.abs(weights) + 0.05, rng.uniform(0.1, 2.5)
     return Features.build(weights, rng.uniform(0.0, 0.2, size=count), link, parameter)
 
@@ -205,6 +207,10 @@ BAD_GAMES = {
         {"base_reward": np.ones((4, 3), dtype=bool)},
         "base_reward: got values of type bool, expected an array of floating-point numbers",
     ),
+    "a label twice": (
+        {"state_labels": ("a", "b", "c", "b")},
+        "state_labels: got 'b' twice, expected names that differ",
+    ),
     "weights of another size": (
         {"reward_features": replace(BASE.reward_features, weights=np.eye(4, 5))},
         r"reward_features\.weights: got shape \(4, 5\)",
@@ -218,12 +224,16 @@ BAD_GAMES = {
         r"reward_features\.weights\[2, 3\]: got nan",
     ),
     "unknown link": (
-        {"transition_features": replace(BASE.transition_features, links=np.array([0, 0, 7, 0]))},
-        r"transition_features\.links: got \[0, 0, 7, 0\], expected a list of integers from 0 to 6",
+        {"transition_features": replace(BASE.transition_features, links=np.array([0, 0, 9, 0]))},
+        r"transition_features\.links: got \[0, 0, 9, 0\], expected a list of integers from 0 to 8",
     ),
     "links that are not integers": (
         {"transition_features": replace(BASE.transition_features, links=np.zeros(4))},
-        r"transition_features\.links: .* integers from 0 to 6",
+        r"transition_features\.links: .* integers from 0 to 8",
+    ),
+    "pole on the simplex": (
+        {"reward_features": Features.build(2.0 * np.eye(4), 0.0, "reciprocal", -1.0)},
+        "reward_features: got a value that is not finite",
     ),
     "logarithm of zero": (
         {"reward_features": Features.build(np.eye(4), 0.0, "log", 0.0)},

@@ -110,9 +110,9 @@ def described(wildcards, section=None):
 
 
 def game_file(wildcards):
-    """The file of a game that the user brings, none for a game that is generated."""
+    """The file of a game that the user brings, and what it reads; none for a game that is generated."""
     game = described(wildcards)
-    return [game["file"]] if "file" in game else []
+    return [game["file"], *game.get("inputs", [])] if "file" in game else []
 
 
 def made_game(wildcards):
@@ -124,7 +124,7 @@ def game_arguments(wildcards):
     """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
     game = described(wildcards)
     if "file" in game:
-        return f"validate {shlex.quote(game['file'])}"
+        return shlex.join(["validate", game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
     return shlex.join(
         ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
     )

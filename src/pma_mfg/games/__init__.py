@@ -1,7 +1,7 @@
 """Mean field games as data, families of them, and their files."""
 
 from pma_mfg.games.families import LARGEST_INTEGER, check_parameters, describe, families, make
-from pma_mfg.games.files import load, save
+from pma_mfg.games.files import from_functions, load, save
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_parameters",
     "describe",
     "families",
+    "from_functions",
     "load",
     "make",
     "save",

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
-from pma_mfg.errors import Description, InputError
+from pma_mfg.errors import Description, InputError, nearest
 from pma_mfg.games import benchmarks, literature
 from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFieldGame, Planted
 
@@ -23,6 +23,8 @@ from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFiel
 LARGEST_INTEGER = 10**15
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
 ROW_CONCENTRATION = 0.5
+#: Excess over the largest coupling that is rounding.
+ROUNDING = 1e-12
 #: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2
 
@@ -90,7 +92,7 @@ def planted_smooth(
     discount: float,
     seed: int,
     strength: float,
-    coupling: float = 0.3,
+    coupling: float | None = None,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
     """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory.md, section 6.2).
@@ -103,8 +105,9 @@ def planted_smooth(
         As in `affine`.
     strength : float
         tau > 0, the entropy weight of the planted equilibrium.
-    coupling : float
-        Largest |Z(s,a,z)|, >= 0; lowered where R would leave [0, 1].
+    coupling : float, optional
+        Bound on |Z(s,a,z)|, which is uniform below it, >= 0. What keeps R in [0, 1] is accepted, 1/8 at least; the
+        largest such one if it is left out.
     K_mu : float
         Target of the Lipschitz constant of P in the mean field, in [0, 2].
 
@@ -123,7 +126,7 @@ def planted_kinked(
     discount: float,
     seed: int,
     strength: float,
-    coupling: float = 0.3,
+    coupling: float | None = None,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
     """Return a game with a known equilibrium at which the reward has kinks (docs/theory.md, section 6.2).
@@ -354,7 +357,7 @@ def describe(family: str, source: str = "games.describe") -> dict[str, Any]:
 
 def _check_family(family: str, source: str) -> None:
     if family not in _FAMILIES:
-        raise InputError(source, "family", family, f"one of {', '.join(families())}")
+        raise InputError(source, "family", family, f"one of {', '.join(families())}{nearest(family, _FAMILIES)}")
 
 
 def check_parameters(family: str, parameters: dict[str, Any], source: str = "games.make") -> None:
@@ -372,7 +375,8 @@ def check_parameters(family: str, parameters: dict[str, Any], source: str = "gam
     signature = inspect.signature(_FAMILIES[family]).parameters
     for name, value in parameters.items():
         if name not in signature:
-            raise InputError(source, name, value, f"a parameter of {family}: {', '.join(signature)}")
+            known = f"a parameter of {family}: {', '.join(signature)}{nearest(name, signature)}"
+            raise InputError(source, name, value, known)
         accepts, allowed = _RANGES[name]
         if not (_is_of_kind(value, str(signature[name].annotation)) and accepts(value)):
             large = isinstance(value, int | float) and abs(value) > (
@@ -489,7 +493,7 @@ def _planted(
     discount: float,
     seed: int,
     strength: float,
-    coupling: float,
+    coupling: float | None,
     K_mu: float,
 ) -> MeanFieldGame:
     # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
@@ -502,7 +506,8 @@ def _planted(
     base_transition, transition_terms = _centred(rows)
     logits = rng.uniform(-1.5, 1.5, size=(n_states, n_actions))
     value = rng.uniform(-0.2, 0.2, size=n_states)
-    terms = coupling * rng.uniform(-1.0, 1.0, size=(n_states, n_states, n_actions))
+    drawn = rng.uniform(-1.0, 1.0, size=(n_states, n_states, n_actions))
+    terms = drawn if coupling is None else coupling * drawn
     dynamics = MeanFieldGame(
         discount=discount,
         base_transition=base_transition,
@@ -523,8 +528,15 @@ def _planted(
             break
         scale *= 0.95
     # |sum_z Z(z) x(z)| <= max_z |Z(z)| ||x||_1, and two mean fields are at most 2 apart
-    largest = float(np.abs(terms).max())
-    terms *= min(1.0, 0.25 * (1.0 - np.ptp(reward)) / largest) if largest > 0.0 else 0.0
+    largest = 0.25 * (1.0 - np.ptp(reward)) / float(np.abs(drawn).max())
+    if coupling is None:
+        terms = drawn * largest
+    elif coupling > largest * (1.0 + ROUNDING):
+        possible = np.floor(largest * 1e8) / 1e8
+        allowed = (
+            f"a number from 0 to {possible:.8f}, the largest that keeps rewards in [0, 1], or none, which takes it"
+        )
+        raise InputError("games.make", "coupling", coupling, allowed)
     return MeanFieldGame(
         discount=discount,
         base_transition=base_transition,

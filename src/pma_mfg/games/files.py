@@ -6,6 +6,7 @@ A sparse matrix called x is stored as its parts, x_data, x_indices, x_indptr and
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pma_mfg.errors import Description, InputError, is_plain
 from pma_mfg.games import functions
 from pma_mfg.games.functions import FunctionGame, Game, load_functions
 from pma_mfg.games.model import Features, MeanFieldGame, Planted
-from pma_mfg.games.recognition import recognized
+from pma_mfg.games.recognition import examined
 from pma_mfg.storage import read_arrays, regular_file, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
@@ -27,7 +28,7 @@ _PLANTED = ("planted_policy", "planted_mean_field", "planted_strength")
 _KINDS = "a game: an .npz file of arrays, or a .py file of Python functions"
 
 
-def save(game: Game, path: str | Path) -> None:
+def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> None:
     """Write a game to `path`; written atomically, with a hash of the content.
 
     Parameters
@@ -35,11 +36,13 @@ def save(game: Game, path: str | Path) -> None:
     game : Game
     path : path-like
         Usually ending in ``.npz``; ending in ``.py`` for a game that was read from such a file, whose text is written.
+    inputs : sequence of path-like, optional
+        Other files that such a text reads: the copy notes their content (`functions.copied_text`).
     """
     if isinstance(game, FunctionGame):
         if Path(path).suffix != ".py" or not game.text:
             raise InputError("games.save", "path", str(path), "a path ending in .py, of a game read from such a file")
-        write_text(path, game.text)
+        write_text(path, functions.copied_text(game, inputs))
         return
     arrays = {name: getattr(game, name) for name in _TABLES}
     arrays["discount"] = np.array(float(game.discount))
@@ -60,7 +63,81 @@ def save(game: Game, path: str | Path) -> None:
     write_arrays(path, arrays, metadata)
 
 
-def load(path: str | Path) -> Game:
+def from_functions(
+    transition: Callable[[np.ndarray], Any],
+    reward: Callable[[np.ndarray], Any],
+    discount: float,
+    *,
+    n_states: int | None = None,
+    state_labels: Sequence[str] = (),
+    action_labels: Sequence[str] = (),
+    layout: Any = None,
+) -> Game:
+    """Return the game of two functions of the mean field, checked, and with features where they are recognized.
+
+    Parameters
+    ----------
+    transition : callable
+        From mu, shape (S,), to P(s'|s,a,mu), shape (S, A, S).
+    reward : callable
+        From mu, shape (S,), to R(s,a,mu), shape (S, A).
+    discount : float
+        gamma, in [0, 1).
+    n_states : int, optional
+        S; the number of `state_labels` by default.
+    state_labels, action_labels : sequence of str
+        S and A names that differ, or none.
+    layout : array-like, shape (S, 2), optional
+        As in `MeanFieldGame`.
+
+    Returns
+    -------
+    MeanFieldGame or FunctionGame
+        The second, with its `reason`, if no features were recognized (`recognition.recognized`).
+
+    Raises
+    ------
+    InputError
+        Names the function or the argument, and what is wrong at which mean field.
+
+    Examples
+    --------
+    >>> game = from_functions(lambda mu: np.full((2, 1, 2), 0.5), lambda mu: -mu[:, None], 0.9, n_states=2)
+    >>> game.reward_features.weights
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    labels: dict[str, Any] = {"state_labels": state_labels, "action_labels": action_labels}
+    source = "games.from_functions"
+    game = functions.checked(transition, reward, discount, n_states=n_states, layout=layout, source=source, **labels)
+    return sound(game)
+
+
+def sound(game: FunctionGame) -> Game:
+    """Return a game with features where its functions are recognized; refuse what is wrong with them.
+
+    Parameters
+    ----------
+    game : FunctionGame
+        As it was read.
+
+    Returns
+    -------
+    MeanFieldGame or FunctionGame
+
+    Raises
+    ------
+    InputError
+        With the first of `functions.problems`.
+    """
+    if found := functions.problems(game):
+        count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
+        told = f" (see pma-mfg validate {game.source})" if game.text else ""
+        raise InputError(game.source, found[0], count, f"none{told}")
+    return examined(game)
+
+
+def load(path: str | Path, inputs: Sequence[str | Path] | None = None) -> Game:
     """Read and validate a game: arrays from ``.npz``, which never runs code, or Python functions from ``.py``.
 
     A Python file is run (`functions.load_functions` says what it defines): load only files that you trust. Functions
@@ -74,6 +151,8 @@ def load(path: str | Path) -> Game:
     Parameters
     ----------
     path : path-like
+    inputs : sequence of path-like, optional
+        All other files that a Python file may read; by default it may read what it likes.
 
     Returns
     -------
@@ -90,11 +169,15 @@ def load(path: str | Path) -> Game:
         if not zipfile.is_zipfile(path):  # a game under another name is a game
             raise InputError(source, "file", Description("something else"), _KINDS)
     if Path(path).suffix == ".py":
-        game = load_functions(path)
-        if found := functions.problems(game):
-            count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
-            raise InputError(source, found[0], count, f"none (see pma-mfg validate {source})")
-        return recognized(game) or game
+        if inputs is None:
+            return sound(load_functions(path))
+        with functions.files_read() as read:
+            game = sound(load_functions(path))
+        if missing := functions.unlisted(read, inputs, source):
+            wanted = ", ".join(map(str, (*inputs, *missing)))
+            shown = Description(f"a file that reads {', '.join(missing)}")
+            raise InputError(source, "inputs", shown, f"what it reads to be named beside it: inputs: [{wanted}]")
+        return game
     loaded: list[MeanFieldGame] = []
 
     def build(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
@@ -158,7 +241,8 @@ def problems(path: str | Path) -> list[str]:
         except InputError:  # a large sparse game has no tables to look at: `load` checks its features instead
             return
         tables = dense.transition, dense.reward, dense.n_states, dense.n_actions
-        found.extend(functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels)))
+        told = functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels))
+        found.extend(f"{words}{_single_precision(arrays)}" if " sums to " in words else words for words in told)
 
     try:
         read_arrays(path, validate=examine)
@@ -167,6 +251,14 @@ def problems(path: str | Path) -> list[str]:
             raise
         found.append(_words(error))
     return found
+
+
+def _single_precision(arrays: dict[str, np.ndarray]) -> str:
+    """Return what to say of rows that do not sum to one because their numbers have fewer than 64 bits."""
+    dtype = next((a.dtype for name, a in arrays.items() if name.startswith("base_transition")), np.dtype(float))
+    if dtype.kind != "f" or dtype.itemsize >= 8:
+        return ""
+    return f" (base_transition is {dtype}: store P.astype(float), divided by P.sum(axis=-1, keepdims=True))"
 
 
 def _words(error: InputError) -> str:
@@ -233,7 +325,8 @@ def _from_arrays(
             **tables,
         )
     except InputError as error:
-        raise InputError(source, error.field, error.value, error.allowed) from None
+        hint = _single_precision(arrays) if ": sum of P" in error.field else ""
+        raise InputError(source, error.field, error.value, error.allowed + hint) from None
 
 
 def _native(array: np.ndarray) -> np.ndarray:

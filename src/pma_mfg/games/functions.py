@@ -8,21 +8,33 @@ annotated with `Game`.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import math
+import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from pma_mfg.errors import Description, InputError, is_plain, one_line
-from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, ROW_SUM_TOLERANCE, Features, MeanFieldGame
+from pma_mfg.games.model import (
+    DENSE_ENTRIES,
+    LARGEST_VALUE,
+    ROW_SUM_TOLERANCE,
+    Features,
+    MeanFieldGame,
+    repeated,
+    same_content,
+)
 from pma_mfg.storage import regular_file
 
 #: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
@@ -34,6 +46,8 @@ KINK_TOLERANCE = 1e-6
 POINTS = 64
 #: Problems that are told of one function.
 SHOWN = 8
+#: Entries that are examined of one function, a second or so: a large table is looked at in fewer mean fields.
+EXAMINED = 10**8
 
 Function = Callable[[np.ndarray], Any]
 
@@ -45,9 +59,13 @@ class Linearization(MeanFieldGame):
         """Check nothing: the tangent of a stochastic table may leave the simplex at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class FunctionGame:
     """A stationary, discounted mean field game given by two functions of the mean field.
+
+    Made by `games.load` or `games.from_functions`, which examine it. A game that was read from a file is pickled by its
+    text and rebuilt from it; another one by its functions, which then are to be importable. Two games are equal if
+    their texts are, or, without a text, their functions are the same objects, and all else agrees.
 
     Parameters
     ----------
@@ -66,6 +84,8 @@ class FunctionGame:
         The file, for messages.
     text : str
         What the file holds; `games.save` writes it.
+    reason : str
+        Why the functions are not features (`recognition`), where that was looked into.
     """
 
     discount: float
@@ -78,6 +98,24 @@ class FunctionGame:
     layout: np.ndarray | None = None
     source: str = "function game"
     text: str = ""
+    reason: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        from_files = bool(self.text) and isinstance(other, FunctionGame) and bool(other.text)
+        functions = ("transition_function", "reward_function") if from_files else ()
+        return same_content(self, other, made_by=("source", "reason", *functions))
+
+    __hash__ = None  # type: ignore[assignment]  # the layout is an array
+
+    def __repr__(self) -> str:
+        shape = f"S = {self.n_states}, A = {self.n_actions}, gamma = {self.discount:g}"
+        return f"<FunctionGame {self.source}: {shape}; two Python functions without features>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.text:
+            del values["transition_function"], values["reward_function"]
+        return _unpickled, (values,)
 
     @property
     def family(self) -> str:
@@ -155,16 +193,20 @@ def with_features(game: Game, source: str) -> MeanFieldGame:
     MeanFieldGame
     """
     if isinstance(game, FunctionGame):
-        reason = "a game with features: no sum of links was recognized in these functions (docs/theory.md, 1.3)"
-        raise InputError(source, "game", Description(game.source), reason)
+        because = game.reason or "no sum of links was recognized in these functions"
+        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
+        raise InputError(source, "game", Description(game.source), allowed)
     return game
 
 
-def differences(function: Function, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return f(mu) and its derivatives in the directions e_z - mu, z = 0..S-1 along a new first axis."""
+def differences(
+    function: Function, mean_field: np.ndarray, states: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return f(mu) and its derivatives in the directions e_z - mu along a new first axis, for all z or those given."""
     here, step = function(mean_field), DIFFERENCE_STEP
-    found = np.empty((len(mean_field), *here.shape))
-    for z, vertex in enumerate(np.eye(len(mean_field))):
+    vertices = np.eye(len(mean_field))[slice(None) if states is None else states]
+    found = np.empty((len(vertices), *here.shape))
+    for z, vertex in enumerate(vertices):
         near, far = (function((1.0 - t) * mean_field + t * vertex) for t in (step, 2.0 * step))
         found[z] = (4.0 * (near - here) - (far - here)) / (2.0 * step)
     return here, found
@@ -189,29 +231,28 @@ def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
 
 def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[int, ...], source: str) -> np.ndarray:
     """Call a user's function, and say in one line what went wrong."""
-    table = _returned(function, name, mean_field, source)
+    table = returned(function, name, mean_field, source)
     if table.shape != shape:
         raise InputError(source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
     return table
 
 
-def _returned(function: Function, name: str, mean_field: np.ndarray, source: str) -> np.ndarray:
-    """Return what a user's function does as an array of floats."""
+def returned(function: Function, name: str, mean_field: np.ndarray, source: str, copy: bool = True) -> np.ndarray:
+    """Return what a user's function does as an array of floats; a copy, as the function may write to its own again."""
     with _running(source, name):
         given = function(np.array(mean_field, dtype=float))
         found, masked = np.asarray(given), np.ma.is_masked(given)
         if found.dtype.kind in "fiubO" and not masked:
-            return found.astype(float)
+            return found.astype(float, copy=copy)
     shown = "masked values" if masked else f"values of type {found.dtype}"
     raise InputError(source, name, Description(shown), "real numbers")
 
 
 @contextmanager
 def _running(source: str, name: str) -> Iterator[None]:
-    """Run a user's code: what it prints goes to stderr, and whatever it raises becomes an InputError."""
+    """Run a user's code: whatever it raises becomes an InputError."""
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        yield
     except (KeyboardInterrupt, InputError):
         raise
     except BaseException as error:  # whatever a user's code raises; SystemExit is no Exception
@@ -232,8 +273,8 @@ def _failure(source: str, name: str, error: BaseException) -> InputError:
 def load_functions(path: str | Path) -> FunctionGame:
     """Run a Python file and return the game that it defines; what it says of itself is checked, not the tables.
 
-    The file is run as it stands, with all that it does: load only files that you trust. What it prints goes to stderr.
-    It is to be self-contained (it may import installed packages), and defines `discount`; `transition(mean_field)` and
+    The file is run as it stands, with all that it does: load only files that you trust. It may import installed
+    packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
     `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes.
 
     Parameters
@@ -254,13 +295,95 @@ def load_functions(path: str | Path) -> FunctionGame:
         text = regular_file(path, "an existing Python file").read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(source, "file", Description(error), "a Python file in UTF-8") from None
-    found: dict[str, Any] = {"__name__": Path(path).stem, "__file__": source}
+    return _defined(text, source)
+
+
+def _defined(text: str, source: str) -> FunctionGame:
+    """Return the game that a text defines, run as Python runs a module."""
+    copied = _COPIED.search(text)
+    path = copied["path"] if copied else source
+    # a name of its own, under which the classes that it defines find their module
+    module = ModuleType(f"{Path(path).stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+    module.__file__ = path
+    found = module.__dict__
     with _running(source, "file"):
         code: CodeType = compile(text, source, "exec", dont_inherit=True)
+        sys.modules[module.__name__] = module
         exec(code, found)
     for name in ("transition", "reward"):
         if not callable(found.get(name)):
             raise InputError(source, name, Description("nothing"), f"a function {name}(mean_field) in the file")
+    return replace(_described(found, source), text=text)
+
+
+#: The last line of a copy: where the file was that it is a copy of, for `__file__`, and what else it read.
+_COPIED = re.compile(r"^# pma-mfg: a copy of (?P<path>.*?)(?:; reads .*? \([0-9a-f]{64}\))*\n\Z", re.MULTILINE)
+
+
+def copied_text(game: FunctionGame, inputs: Sequence[str | Path] = ()) -> str:
+    """Return the text of a game for a file elsewhere, with a last line that says where it was and what it read.
+
+    The line is left out where the text does not ask for its own place and reads nothing. It holds the SHA-256 of each
+    input, so that a copy differs where its inputs do.
+
+    Parameters
+    ----------
+    game : FunctionGame
+        Read from a file.
+    inputs : sequence of path-like
+        Other files that it reads.
+
+    Returns
+    -------
+    str
+    """
+    if _COPIED.search(game.text) or not (inputs or "__file__" in game.text):
+        return game.text
+    read = "".join(f"; reads {path} ({hashlib.sha256(Path(path).read_bytes()).hexdigest()})" for path in inputs)
+    return f"{game.text.rstrip(chr(10))}\n# pma-mfg: a copy of {game.source}{read}\n"
+
+
+def _unpickled(values: dict[str, Any]) -> FunctionGame:
+    """Return a game from what `__reduce__` gave."""
+    if not values["text"]:
+        return FunctionGame(**values)
+    return replace(_defined(values["text"], values["source"]), **values)
+
+
+def checked(
+    transition: Function,
+    reward: Function,
+    discount: float,
+    *,
+    n_states: int | None,
+    state_labels: Sequence[str],
+    action_labels: Sequence[str],
+    layout: Any,
+    source: str,
+) -> FunctionGame:
+    """Return the game of two functions; what is said of them is checked, not their tables (`problems`).
+
+    Parameters
+    ----------
+    transition, reward, discount, n_states, state_labels, action_labels, layout
+        As in `games.from_functions`.
+    source : str
+        Where they came from, for messages.
+
+    Returns
+    -------
+    FunctionGame
+    """
+    found = {"transition": transition, "reward": reward, "discount": discount, "state_labels": state_labels}
+    found |= {"action_labels": action_labels, "layout": layout}
+    for name in ("transition", "reward"):
+        if not callable(found[name]):
+            raise InputError(source, name, found[name], f"a function {name}(mean_field)")
+    return _described(found if n_states is None else found | {"n_states": n_states}, source)
+
+
+def _described(found: Mapping[str, Any], source: str) -> FunctionGame:
+    """Return the game of two functions and what a file or a caller says of them."""
     discount = found.get("discount", Description("nothing"))
     if isinstance(discount, bool) or not isinstance(discount, Real) or not 0.0 <= float(discount) < 1.0:
         raise InputError(source, "discount", discount, "a number in [0, 1)")
@@ -269,6 +392,8 @@ def load_functions(path: str | Path) -> FunctionGame:
         given = found.get(name, ())
         if not isinstance(given, list | tuple) or not all(map(is_plain, given)):
             raise InputError(source, name, given, "a list of texts that can be printed")
+        if twice := repeated(given):
+            raise InputError(source, name, Description(f"'{twice}' twice"), "names that differ")
         labels[name] = tuple(given)
     n_states = found.get("n_states", len(labels["state_labels"]) or Description("nothing"))
     if isinstance(n_states, bool) or not isinstance(n_states, int | np.integer) or n_states < 1:
@@ -278,11 +403,7 @@ def load_functions(path: str | Path) -> FunctionGame:
             f"at most {math.isqrt(DENSE_ENTRIES)}: P of one action alone would have more than {DENSE_ENTRIES} entries"
         )
         raise InputError(source, "n_states", n_states, allowed)
-    reward = _returned(found["reward"], "reward", np.full(n_states, 1.0 / n_states), source)
-    if reward.ndim != 2 or reward.shape[0] != n_states or reward.shape[1] < 1:
-        shape = Description(f"an array of shape {reward.shape}")
-        raise InputError(source, "reward", shape, f"shape (S, A) = ({n_states}, number of actions)")
-    n_actions = reward.shape[1]
+    n_actions = _number_of_actions(found, int(n_states), len(labels["action_labels"]), source)
     for name, count in (("state_labels", n_states), ("action_labels", n_actions)):
         if labels[name] and len(labels[name]) != count:
             raise InputError(source, name, labels[name], f"{count} strings, or none")
@@ -293,8 +414,78 @@ def load_functions(path: str | Path) -> FunctionGame:
         if layout.shape != (n_states, 2) or not np.isfinite(layout).all():
             raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
     functions = found["transition"], found["reward"]
-    settings: dict[str, Any] = {**labels, "layout": layout, "source": source, "text": text}
+    settings: dict[str, Any] = {**labels, "layout": layout, "source": source}
     return FunctionGame(float(discount), *functions, int(n_states), n_actions, **settings)
+
+
+def _number_of_actions(found: Mapping[str, Any], n_states: int, n_labels: int, source: str) -> int:
+    """Return A, which transitions, rewards and labels tell; of two that disagree blame the one that stands alone."""
+    uniform = np.full(n_states, 1.0 / n_states)
+    reward = returned(found["reward"], "reward", uniform, source)
+    try:
+        transition: tuple[int, ...] = returned(found["transition"], "transition", uniform, source, copy=False).shape
+    except InputError:  # told by `problems`, with the mean field
+        transition = ()
+    told = f", as transition returns shape {transition}" if transition else ""
+    sound = len(transition) == 3 and transition[::2] == (n_states, n_states) and n_labels in (0, transition[1])
+    actions = n_labels or (transition[1] if sound else "A")
+    wrong = reward.ndim != 2 or reward.shape[0] != n_states or reward.shape[1] < 1
+    if wrong or (sound and reward.shape[1] != transition[1]):
+        shape = Description(f"an array of shape {reward.shape}")
+        raise InputError(source, "reward", shape, f"shape (S, A) = ({n_states}, {actions}){told}")
+    return int(reward.shape[1])
+
+
+@contextmanager
+def files_read() -> Iterator[set[Path]]:
+    """Yield a set that collects the files which Python opens for reading while the context lasts.
+
+    Files that compiled code opens by itself are not seen, nor are environment variables.
+    """
+    if not _watching:
+        sys.addaudithook(_opened)  # for good: Python has no way to take one off
+        _watching.append(set())
+    _watching.append(set())
+    try:
+        yield _watching[-1]
+    finally:
+        _watching.pop()
+
+
+#: What is collected, the innermost context last; the first set only says that the hook is there.
+_watching: list[set[Path]] = []
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
+
+
+def _opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or len(_watching) < 2:
+        return
+    path, mode, flags = (*arguments, None, None)[:3]
+    # `os.open` gives flags and no mode
+    writes = set(mode) & set("wax+") if isinstance(mode, str) else isinstance(flags, int) and flags & os.O_ACCMODE
+    if isinstance(path, str | bytes) and not writes:
+        _watching[-1].add(Path(os.path.abspath(os.fsdecode(path))))
+
+
+def unlisted(read: set[Path], listed: Sequence[str | Path], source: str) -> list[str]:
+    """Return the files among those read that are inputs of a game and not listed, sorted.
+
+    Left out are the game's own file and those of Python, of installed packages, of this package, of the operating
+    system, and of the user's caches and settings.
+    """
+    known = {Path(path).resolve() for path in (*listed, source)}
+    own = (os.environ.get("XDG_CACHE_HOME"), os.environ.get("NUMBA_CACHE_DIR"), "~/.cache", "~/.config")
+    folders = [Path(path).expanduser() for path in (*_SYSTEM, sys.prefix, sys.base_prefix, *filter(None, own))]
+    folders.append(Path(__file__).resolve().parents[1])
+    found = set()
+    for path in read:
+        if path.suffix == ".pyc" and path.parent.name == "__pycache__":
+            path = Path(importlib.util.source_from_cache(str(path)))
+        inside = any(path.is_relative_to(folder) or path.resolve().is_relative_to(folder) for folder in folders)
+        if path.is_file() and not inside and path.resolve() not in known:
+            near = os.path.relpath(path)
+            found.add(str(path) if near.startswith("..") else near)
+    return sorted(found)
 
 
 def problems(game: FunctionGame) -> list[str]:
@@ -313,39 +504,64 @@ def problems(game: FunctionGame) -> list[str]:
     """
     found: list[str] = []
     points = sample_mean_fields(game.n_states)
-    for name in ("transition", "reward"):
+    sizes = {"transition": game.n_states**2 * game.n_actions, "reward": game.n_states * game.n_actions}
+    for name, size in sizes.items():
         worst: dict[str, tuple[float, str, int]] = {}
-        for mean_field in points:
-            for kind, size, words in _problems_at(game, name, mean_field):
+        sound: np.ndarray | None = None  # the last table without a problem: if it comes again, it is not examined again
+        count = min(len(points), max(32, EXAMINED // size))
+        tried = points[np.linspace(0, len(points) - 1, count).astype(int)]
+        for mean_field in tried:
+            problems_here, sound = _problems_at(game, name, mean_field, sound)
+            for kind, size_, words in problems_here:
                 known = worst.get(kind, (-1.0, "", 0))
-                told = (size, words) if size > known[0] else known[:2]
+                told = (size_, words) if size_ > known[0] else known[:2]
                 worst[kind] = (*told, known[2] + 1)
         for _, words, count in list(worst.values())[:SHOWN]:
-            fine = f"; the other {len(points) - count} are fine" if count < len(points) else ""
-            found.append(f"{name}: {words} (at {count} of {len(points)} mean fields tried{fine})")
+            fine = f"; the other {len(tried) - count} are fine" if count < len(tried) else ""
+            found.append(f"{name}: {words} (at {count} of {len(tried)} mean fields tried{fine})")
     return found
 
 
-def _problems_at(game: FunctionGame, name: str, mean_field: np.ndarray) -> list[tuple[str, float, str]]:
-    """Return kind, size and words of each problem of one function at one mean field."""
+def _problems_at(
+    game: FunctionGame, name: str, mean_field: np.ndarray, sound: np.ndarray | None
+) -> tuple[list[tuple[str, float, str]], np.ndarray | None]:
+    """Return kind, size and words of each problem of one function at one mean field, and the last sound table."""
     where = f"at {_named(mean_field)}"
     function = game.transition_function if name == "transition" else game.reward_function
     given = mean_field.copy()
     try:
-        table = (game.transition if name == "transition" else game.reward)(mean_field)
+        table = returned(function, name, mean_field, game.source, copy=False)
+        shape = (game.n_states, game.n_actions, game.n_states)[: 3 if name == "transition" else 2]
+        if table.shape != shape:
+            raise InputError(game.source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
+        if sound is None or not np.array_equal(table, sound):
+            table, sound = table.copy(), None
+        else:
+            table = sound
         with _running(game.source, name):
-            function(given)
-        again = _returned(function, name, mean_field, game.source)
+            again = function(given)
+        same = np.array_equal(table, np.asarray(again, dtype=float), equal_nan=True)
     except InputError as error:
-        return [("fails", 0.0, one_line(f"{error.field}: {error.value}, expected {error.allowed}, {where}"))]
+        place = "" if error.field == name else f"{error.field}: "
+        return [("fails", 0.0, one_line(f"{place}{error.value}, expected {error.allowed}, {where}"))], None
     found: list[tuple[str, float, str]] = []
     if not np.array_equal(given, mean_field):
         found.append(("modifies", 0.0, f"it modifies its argument {where}: it is to work on a copy"))
-    if table.shape != again.shape or not np.array_equal(table, again, equal_nan=True):
+    if not same:
         found.append(("random", 0.0, f"called twice, it returns two different arrays {where}: nothing may be drawn"))
+    if table is not sound:
+        found += _wrong_numbers(game, name, table, where, np.asarray(again).dtype)
+    return found, None if found else table
+
+
+def _wrong_numbers(
+    game: FunctionGame, name: str, table: np.ndarray, where: str, dtype: np.dtype[Any]
+) -> list[tuple[str, float, str]]:
+    """Return kind, size and words of what is wrong with the numbers of one table."""
+    found: list[tuple[str, float, str]] = []
     if not np.isfinite(table).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
-        border = " (some states are empty there: mind divisions and logarithms)" if mean_field.min() == 0.0 else ""
+        border = " (some states are empty there: mind divisions and logarithms)" if "vertex" in where else ""
         found.append(("finite", 0.0, f"{_entry(game, name, place)} = {table[place]} {where}, not finite{border}"))
         return found
     if np.abs(table).max() > LARGEST_VALUE:
@@ -363,6 +579,8 @@ def _problems_at(game: FunctionGame, name: str, mean_field: np.ndarray) -> list[
             s, a = (int(i) for i in np.unravel_index(int(np.abs(excess).argmax()), excess.shape))
             row = f"P(. | {_label(game.state_labels, s)}, {_label(game.action_labels, a)})"
             words = f"{row} sums to {1.0 + excess[s, a]:.9g} {where}: {excess[s, a]:+.3g} beside 1"
+            if dtype.kind == "f" and dtype.itemsize < 8:
+                words += f" (its numbers are {dtype}: use P = P.astype(float); P /= P.sum(axis=-1, keepdims=True))"
             found.append(("sum", float(np.abs(excess).max()), words))
     return found
 

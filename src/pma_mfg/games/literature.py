@@ -173,7 +173,7 @@ def malware_spread(
         -vulnerability * infection[:, None] - repair_cost * np.array([0.0, 1.0]),
         -contagion * np.repeat(infection[None, :, None], 2, axis=2),
         Features.build(infection[None]),
-        tuple(f"{x:.3g}" for x in infection),
+        _levels(infection),
         ("leave", "repair"),
         grids.layout(1, n_states),
     )
@@ -304,7 +304,7 @@ def cournot_investment(
         np.broadcast_to(-investment_cost * effort, (n_states, n_actions)).copy(),
         np.repeat(capacity[None, :, None], n_actions, axis=2),
         Features.build(-price_slope * capacity[None], demand, "positive"),
-        tuple(f"{x:.3g}" for x in capacity),
+        _levels(capacity),
         tuple(f"invest {a}" for a in effort),
         grids.layout(1, n_states),
     )
@@ -551,6 +551,12 @@ def _distinct(rng: np.random.Generator, count: int, high: int, size: int) -> np.
     """Return `count` draws of `size` distinct numbers from 0 to high - 1, shape (count, size)."""
     draws = [rng.choice(high, size, replace=False) for _ in range(count)] if size else []
     return np.array(draws, dtype=np.int64).reshape(count, size)
+
+
+def _levels(levels: np.ndarray) -> tuple[str, ...]:
+    """Return names of numbers, with as many digits as tell them apart, three at least."""
+    named = (tuple(f"{x:.{digits}g}" for x in levels) for digits in range(3, 18))
+    return next(names for names in named if len(set(names)) == len(levels))
 
 
 def _circle(states: int) -> np.ndarray:

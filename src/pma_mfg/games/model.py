@@ -13,8 +13,8 @@ S x A x S is then formed (docs/theory.md, section 1.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from math import comb
 from typing import Any
 
@@ -26,8 +26,19 @@ from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 
 #: The links g, in the order of their codes in `pma_mfg.kernels`. `log` is log(x + parameter), `minimum` is min(1, x),
-#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)).
-LINKS = ("identity", "absolute", "log", "minimum", "positive", "power", "floored_log")
+#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)), `reciprocal` is
+#: 1 / (x + parameter), `exponential` is exp(x).
+LINKS = (
+    "identity",
+    "absolute",
+    "log",
+    "minimum",
+    "positive",
+    "power",
+    "floored_log",
+    "reciprocal",
+    "exponential",
+)
 
 #: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
 KINK_WIDTH = 1e-9
@@ -49,7 +60,7 @@ _SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of produ
 Table = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Features phi_k(mu) = g_k(<w_k, mu> + b_k) of a mean field, k = 0..K-1.
 
@@ -60,14 +71,19 @@ class Features:
     links : ndarray of int, shape (K,)
         Indices into `LINKS`.
     parameters : ndarray, shape (K,)
-        The link's parameter: the shift of `log`, the exponent of `power`, the floor of `floored_log`; ignored by the
-        others.
+        The link's parameter: the shift of `log` and `reciprocal`, the exponent of `power`, the floor of `floored_log`;
+        ignored by the others.
     """
 
     weights: Table
     offsets: np.ndarray
     links: np.ndarray
     parameters: np.ndarray
+
+    def __eq__(self, other: object) -> bool:
+        return same_content(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can be written to
 
     @classmethod
     def build(
@@ -117,6 +133,12 @@ class Features:
                 case "floored_log":
                     with np.errstate(divide="ignore", invalid="ignore"):  # of a floor of 0, reported as above
                         values[..., k] = np.log(np.maximum(columns, parameters))
+                case "reciprocal":
+                    with np.errstate(divide="ignore"):  # reported by MeanFieldGame.validate
+                        values[..., k] = 1.0 / (columns + parameters)
+                case "exponential":
+                    with np.errstate(over="ignore"):  # reported as well
+                        values[..., k] = np.exp(columns)
         return values
 
     def values(self, mean_field: np.ndarray) -> np.ndarray:
@@ -160,6 +182,10 @@ class Features:
                     slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
                 case "floored_log":
                     slopes[k] = np.where(x[k] > parameters, 1.0 / np.maximum(x[k], parameters), 0.0)
+                case "reciprocal":
+                    slopes[k] = -((x[k] + parameters) ** -2.0)
+                case "exponential":
+                    slopes[k] = np.exp(x[k])
         if isinstance(self.weights, csr_array):
             return csr_array(self.weights.multiply(slopes[:, None]))
         return np.asarray(slopes[:, None] * self.weights)
@@ -180,7 +206,9 @@ class Features:
         low, high = self.argument_ranges(vertices)
         ends = np.sort(self.link_values(np.stack([low, high])), axis=0)  # every link but |x| is monotone
         straddles = (self.links == LINKS.index("absolute")) & (low < 0.0) & (high > 0.0)
-        return np.where(straddles, 0.0, ends[0]), ends[1]
+        # next to its pole 1 / (x + b) takes all values beyond both ends
+        pole = (self.links == LINKS.index("reciprocal")) & (low <= -self.parameters) & (high >= -self.parameters)
+        return np.where(pole, -np.inf, np.where(straddles, 0.0, ends[0])), np.where(pole, np.inf, ends[1])
 
     def link_lipschitz(self, vertices: np.ndarray | None = None) -> np.ndarray:
         """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as there."""
@@ -200,10 +228,17 @@ class Features:
                         constants[k] = parameter * np.float64(steepest) ** (parameter - 1.0)
                 case "floored_log":
                     constants[k] = float(high[k] > parameter) / max(low[k], parameter)
+                case "reciprocal":  # on either side of the pole, steepest next to it
+                    ends = low[k] + parameter, high[k] + parameter
+                    nearest = 0.0 if ends[0] <= 0.0 <= ends[1] else min(map(abs, ends))
+                    with np.errstate(divide="ignore"):
+                        constants[k] = np.float64(nearest) ** -2.0
+                case "exponential":
+                    constants[k] = np.exp(high[k])
         return constants
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Planted:
     """An equilibrium known in closed form (docs/theory.md, section 6.2).
 
@@ -219,10 +254,17 @@ class Planted:
     mean_field: np.ndarray
     strength: float
 
+    def __eq__(self, other: object) -> bool:
+        return same_content(self, other)
 
-@dataclass(frozen=True)
+    __hash__ = None  # type: ignore[assignment]  # as of Features
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanFieldGame:
     """A stationary, discounted mean field game with finitely many states and actions.
+
+    Two games are equal if their tables, features, labels, layout and planted equilibrium are, whatever made them.
 
     Parameters
     ----------
@@ -287,6 +329,19 @@ class MeanFieldGame:
                 raise
             allowed = f"{error.allowed}; {precision_advice(given)}"
             raise InputError(source, error.field, error.value, allowed) from None
+
+    def __eq__(self, other: object) -> bool:
+        return same_content(self, other, made_by=("family", "parameters"))
+
+    __hash__ = None  # type: ignore[assignment]  # as of Features
+
+    def __repr__(self) -> str:
+        told = [
+            f"{kind} {in_words(features)}"
+            for kind, features in (("transitions", self.transition_features), ("rewards", self.reward_features))
+        ]
+        shape = f"S = {self.n_states}, A = {self.n_actions}, gamma = {self.discount:g}"
+        return f"<{type(self).__name__} {self.family}: {shape}; {', '.join(told)}>"
 
     @property
     def n_states(self) -> int:
@@ -453,6 +508,8 @@ class MeanFieldGame:
         for name, labels, count in (("state", self.state_labels, states), ("action", self.action_labels, actions)):
             if labels and (len(labels) != count or not all(isinstance(label, str) for label in labels)):
                 yield InputError(source, f"{name}_labels", labels, f"{count} strings, or none")
+            elif twice := repeated(labels):
+                yield InputError(source, f"{name}_labels", Description(f"'{twice}' twice"), "names that differ")
         if self.layout is not None:
             yield from _array_problems(source, "layout", self.layout, (states, 2))
 
@@ -528,6 +585,34 @@ class MeanFieldGame:
         return int(s), int(a), int(y)
 
 
+def same_content(one: Any, other: Any, made_by: tuple[str, ...] = ()) -> bool:
+    """Return whether two objects of one dataclass agree in all fields but those named, arrays entry by entry."""
+    if type(one) is not type(other):
+        return False
+    return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.name not in made_by)
+
+
+def _same(x: Any, y: Any) -> bool:
+    if isinstance(x, csr_array) or isinstance(y, csr_array):
+        return type(x) is type(y) and x.shape == y.shape and abs(x - y).sum() == 0.0
+    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+        return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.array_equal(x, y)
+    return bool(x == y)
+
+
+def in_words(features: Features) -> str:
+    """Return how features depend on the mean field, such as "affine in the mean field"."""
+    curved = sorted({LINKS[link] for link in features.links if link})
+    if curved:
+        return f"through the links {', '.join(curved)}"
+    return "affine in the mean field" if len(features.links) else "the same at every mean field"
+
+
+def repeated(labels: Sequence[str]) -> str:
+    """Return the first label that occurs twice, or an empty text."""
+    return next((label for i, label in enumerate(labels) if label in labels[:i]), "")
+
+
 def to_dense(table: Table) -> np.ndarray:
     """Return a sparse matrix as an array, and an array as it is."""
     return table.toarray() if isinstance(table, coo_array | csr_array) else np.asarray(table)
@@ -544,7 +629,8 @@ def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]
     """Yield what is wrong with an array, the first thing only: the others follow from it."""
     if array.dtype != np.float64:
         shown = Description(f"values of type {array.dtype}")
-        yield InputError(source, name, shown, "an array of floating-point numbers of 64 bits")
+        mend = "; array.astype(float), and divide rows by their sums" if array.dtype == np.float32 else ""
+        yield InputError(source, name, shown, f"an array of floating-point numbers of 64 bits{mend}")
     elif array.shape != shape:
         yield InputError(source, name, Description(f"shape {array.shape}"), f"shape {shape}")
     elif isinstance(array, csr_array):

@@ -1,18 +1,20 @@
 """Python functions of the mean field recognized as a `MeanFieldGame` (docs/theory.md, section 1.3).
 
-Most users write rewards and transitions that are affine in the mean field, or curved in one share at a time. Those are
-features, found by least squares on sampled mean fields and checked, to rounding, at others.
+Most users write rewards and transitions that are affine in the mean field, or curved in one share at a time, or in one
+sum of shares. Those are features, found from O(S) evaluations and checked, to rounding, at other mean fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
+from scipy.linalg import lu_factor, lu_solve, null_space
 
 from pma_mfg.errors import InputError
-from pma_mfg.games.functions import Function, FunctionGame
+from pma_mfg.games.functions import EXAMINED, Function, FunctionGame, returned
 from pma_mfg.games.model import LINKS, Features, MeanFieldGame
 
 #: Largest difference, in units of max(1, largest value), between a function and its features at any mean field tried:
@@ -28,9 +30,30 @@ INDEPENDENT = 1e-9
 NODES = 129
 #: Kinks of one state; a curved function seems to have one in every cell.
 MAX_KINKS = 4
+#: States up to which kinks are looked for, with `NODES` evaluations each.
+MAX_KINKED_STATES = 150
 #: States up to which products of two shares are looked for: S (S - 1) / 2 features.
 MAX_PAIRED_STATES = 12
+#: States up to which coefficients of all shares are fitted together: O(S^3) operations.
+MAX_FITTED_STATES = 600
+#: States up to which there are mean fields enough for several coefficients per state.
+MANY_POINTS_STATES = 100
+#: Digits of the shifts and floors of logarithms.
+DIGITS = 31
+#: Shares of one of two neighbouring states, the other having the rest, at which a shape is tried before it is fitted.
+SHARES = np.array([0.0, *10.0 ** -np.arange(30.5, 1.0, -2.0), 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
+#: Two entries whose arguments differ by less at all vertices have the same one.
+SAME_ARGUMENT = 1e-6
+#: Patterns of kinks that are looked into, at six evaluations per state and piece each, and vertices behind them.
+MAX_BENDS = 12
+#: Arguments times mean fields times S^2 for which arguments are improved (a second).
+REFINED = 3 * 10**7
 EXPONENTS = (2.0, 3.0, 4.0, 5.0, 6.0, 0.5, 1.5, 2.5)
+
+#: Base (E,), features and terms (K, E) of one function.
+Found = tuple[np.ndarray, Features, np.ndarray]
+#: Features, slopes (S, n) and coefficients (K, n) that may explain n entries.
+Proposal = tuple[Features, np.ndarray, np.ndarray]
 
 
 def recognized(game: FunctionGame) -> MeanFieldGame | None:
@@ -38,7 +61,9 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
 
     Looked for are functions that are, entry by entry, affine in the mean field plus a combination of one of: a power of
     the shares mu(z); log(mu(z) + c) or log(max(mu(z), c)) with c = 1, 2 or 5 times 10^-k; functions with kinks, linear
-    between them, of single shares; polynomials of degree 4 of single shares; quadratic polynomials.
+    between them, of single shares; polynomials of degree 4 of single shares; quadratic polynomials; and, of one
+    argument x = <w, mu> + b per entry, 1 / x, exp(x), and functions with kinks, linear between them, such as
+    min(max(x, c), d).
 
     Parameters
     ----------
@@ -50,82 +75,262 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
     MeanFieldGame or None
         Equal to the functions to `TOLERANCE` at every mean field tried, which is no proof that they are elsewhere.
     """
+    found = examined(game)
+    return found if isinstance(found, MeanFieldGame) else None
+
+
+def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
+    """Return what `recognized` does, or else the same game with its `reason`: an entry that is of no known form.
+
+    Parameters
+    ----------
+    game : FunctionGame
+
+    Returns
+    -------
+    MeanFieldGame or FunctionGame
+    """
     S, A = game.n_states, game.n_actions
-    transitions, rewards = _features(game.transition, S, S * A * S), _features(game.reward, S, S * A)
-    if transitions is None or rewards is None:
-        return None
-    base_transition, transition, transition_terms = transitions
-    base_reward, reward, reward_terms = rewards
+    tables = []
+    for name, shape in (("transition", (S, A, S)), ("reward", (S, A))):
+        found = _features(_table(game, name), S, int(np.prod(shape)))
+        if isinstance(found, str):
+            return replace(game, reason=f"{name}: {found}")
+        if isinstance(found, int):
+            place = ",".join(str(int(i)) for i in np.unravel_index(found, shape))
+            words = f"{name}[{place}] depends on {_shares(_table(game, name), S, found)} in a way that no links explain"
+            return replace(game, reason=words)
+        base, features, terms = found
+        tables.append((base.reshape(shape), features, terms.reshape(-1, *shape)))
+    (base_transition, transition, transition_terms), (base_reward, reward, reward_terms) = tables
     try:
         return MeanFieldGame(
             game.discount,
-            base_transition.reshape(S, A, S),
-            base_reward.reshape(S, A),
-            transition_terms.reshape(-1, S, A, S),
+            base_transition,
+            base_reward,
+            transition_terms,
             transition,
-            reward_terms.reshape(-1, S, A),
+            reward_terms,
             reward,
             family=game.family,
             state_labels=game.state_labels,
             action_labels=game.action_labels,
             layout=game.layout,
         )
-    except InputError:  # rounding that leaves the simplex
-        return None
+    except InputError as error:  # rounding that leaves the simplex
+        return replace(game, reason=f"the features that were found are refused ({error.field})")
 
 
-def _features(function: Function, n_states: int, size: int) -> tuple[np.ndarray, Features, np.ndarray] | None:
-    """Return base (E,), features and terms (K, E) of one function with E entries, or None."""
-    points = _points(n_states)
-    if n_states * size > VALUES:
-        return None
-    affine = np.array([np.asarray(function(vertex)).ravel() for vertex in np.eye(n_states)])
-    curved, largest = np.zeros(size, dtype=bool), max(1.0, float(np.abs(affine).max()))
+def _table(game: FunctionGame, name: str) -> Function:
+    """Return the function from a mean field to all entries in a row, not to be kept: it may be the user's array."""
+    function = game.transition_function if name == "transition" else game.reward_function
+    return lambda mean_field: returned(function, name, mean_field, game.source, copy=False).ravel()
+
+
+def _features(function: Function, n_states: int, size: int) -> Found | int | str:
+    """Return base, features and terms of one function with E entries; an entry of no known form; or what hinders."""
+    vertices = np.eye(n_states)
+    points = _points(n_states)[: max(n_states + 32, EXAMINED // size)]
+    first = np.array(function(vertices[0]))
+    varies, largest = np.zeros(size, dtype=bool), max(1.0, float(np.abs(first).max()))
     for point in points:
-        value = np.asarray(function(point)).ravel()
-        largest = max(largest, float(np.abs(value).max()))
-        curved |= np.abs(point @ affine - value) > TOLERANCE * largest
-    tolerance = TOLERANCE * largest
-    left = np.flatnonzero(curved)
-    if len(points) * len(left) > VALUES:
-        return None
-    families = [Features.build(np.eye(n_states))]
-    terms = [affine]
-    if len(left):
-        values = np.array([np.asarray(function(point)).ravel()[left] for point in points])
-        for shape in _shapes(function, n_states, left):
-            slopes, coefficients, good = _fit(points, shape.values(points), values, tolerance)
-            if good.any():
-                affine[:, left[good]] = slopes[:, good]
-                term = np.zeros((len(shape.links), size))
-                term[:, left[good]] = coefficients[:, good]
-                families.append(shape)
-                terms.append(term)
-                left, values = left[~good], values[:, ~good]
-            if len(left) == 0:
-                break
-        else:
-            return None
+        value = function(point)
+        if not np.array_equal(value, first):
+            varies |= value != first
+            largest = max(largest, float(np.abs(value).max()))
+    tolerance, moving = TOLERANCE * largest, np.flatnonzero(varies)
+    if n_states * len(moving) > VALUES:
+        return f"{len(moving)} entries depend on the mean field, too many with {n_states} states to be looked into"
+    fixed = np.where(varies, 0.0, first)
+    near = _rounded(fixed)
+    fixed = near if np.abs(near - fixed).max() <= tolerance else fixed
+    if len(moving) == 0:
+        return fixed, Features.none(n_states), np.zeros((0, size))
+
+    affine = np.array([function(vertex)[moving] for vertex in vertices])
+    curved = np.zeros(len(moving), dtype=bool)
+    rows = max(1, VALUES // (4 * len(moving)))
+    for part in (points[i : i + rows] for i in range(0, len(points), rows)):
+        values = np.array([function(point)[moving] for point in part])
+        curved |= (np.abs(part @ affine - values) > tolerance).any(axis=0)
+    families, terms = [Features.build(vertices)], [affine]
+    if curved.any():
+        proposals = _curved(function, points, moving[curved], tolerance)
+        if not isinstance(proposals, list):
+            return proposals
+        affine[:, curved] = 0.0
+        for shape, slopes, coefficients in proposals:
+            affine[:, curved] += slopes
+            families.append(shape)
+            terms.append(np.zeros((len(coefficients), len(moving))))
+            terms[-1][:, curved] = coefficients
     base = _least_absolute(affine)
     terms[0] = affine - base
     for made in ((_rounded(base), [_rounded(term) for term in terms]), (base, terms)):
         table, features = _collected(*_with_kinks(made[0], families, made[1]))
-        near = (
-            np.abs(table[0] + features.values(point) @ table[1:] - np.asarray(function(point)).ravel()).max()
-            for point in points
+        checks = (
+            np.abs(table[0] + features.values(part) @ table[1:] - np.array([function(mu)[moving] for mu in part]))
+            for part in (points[i : i + rows] for i in range(0, len(points), rows))
         )
-        if all(error <= tolerance for error in near):
-            return table[0], features, table[1:]
-    return None
+        if all((error <= tolerance).all() for error in checks):
+            whole = np.zeros((len(table), size))
+            whole[0] = fixed
+            whole[:, moving] = table
+            return whole[0], features, whole[1:]
+    return int(moving[curved][0]) if curved.any() else int(moving[0])
+
+
+def _curved(
+    function: Function, points: np.ndarray, entries: np.ndarray, tolerance: float
+) -> list[Proposal] | int | str:
+    """Return what explains entries that are not affine, each by one family of features; or as `_features`."""
+    n_states = points.shape[1]
+    if len(points) * len(entries) > VALUES:
+        return f"{len(entries)} entries are curved, too many with {n_states} states to be looked into"
+    every = np.array([function(point)[entries] for point in points])
+    # entries that are equal everywhere, as of actions that do not matter, are looked at once
+    known: dict[bytes, int] = {}
+    place = np.array([known.setdefault(column.tobytes(), len(known)) for column in np.ascontiguousarray(every.T)])
+    own = np.unique(place, return_index=True)[1]
+    entries, values = entries[own], every[:, own]
+    left = np.arange(len(own))
+    found: list[Proposal] = []
+
+    def accept(proposal: Proposal, chosen: np.ndarray) -> None:
+        """Note what explains entries, each entry once, and go on with the others."""
+        nonlocal left
+        shape, slopes, coefficients = proposal
+        used = np.flatnonzero(coefficients.any(axis=0) & np.isin(chosen, left))
+        chosen, slopes, coefficients = chosen[used], slopes[:, used], coefficients[:, used]
+        if len(used) == 0:
+            return
+        with np.errstate(all="ignore"):  # a pole among the points explains nothing
+            error = np.abs(points @ slopes + shape.values(points) @ coefficients - values[:, chosen]).max(axis=0)
+        good = error <= tolerance
+        if good.any() and LINKS[shape.links[0]] in ("log", "floored_log"):  # which differ for shares near c only
+            near = _one_share(n_states, float(shape.parameters[0]))
+            here = np.array([function(point)[entries[chosen]] for point in near])
+            good &= np.abs(near @ slopes + shape.values(near) @ coefficients - here).max(axis=0) <= tolerance
+        if good.any():
+            whole = np.zeros((n_states + len(coefficients), len(own)))
+            whole[:, chosen[good]] = np.concatenate([slopes, coefficients])[:, good]
+            found.append((shape, whole[:n_states], whole[n_states:]))
+            left = np.setdiff1d(left, chosen[good])
+
+    segments = _segments(function, n_states, entries)
+    for shape in _shapes(function, n_states, entries) if n_states <= MAX_FITTED_STATES else ():
+        tried = left[_fits_segments(shape, segments[:, left], tolerance)]
+        if len(tried):
+            accept((shape, *_fit(points, shape.values(points), values[:, tried], tolerance)), tried)
+        if len(left) == 0:
+            break
+    for search in (_ridges, _bent_ridges) if n_states <= MAX_KINKED_STATES else (_ridges,):
+        if len(tried := left):
+            for proposal in search(function, points, values[:, tried], entries[tried]):
+                accept(proposal, tried)
+                if len(left) == 0:
+                    break
+    if len(left):
+        return int(entries[left[0]])
+    return [(shape, slopes[:, place], coefficients[:, place]) for shape, slopes, coefficients in found]
+
+
+def _shapes(function: Function, n_states: int, entries: np.ndarray) -> Iterator[Features]:
+    """Yield families of features that explain an entry together, the simplest first."""
+    own = np.eye(n_states)
+    for exponent in EXPONENTS:
+        yield Features.build(own, link="power", parameter=exponent)
+    for digit, digits, link in product("125", range(DIGITS), ("floored_log", "log")):
+        yield Features.build(own, link=link, parameter=float(f"{digit}e-{digits}"))
+    if n_states <= MAX_KINKED_STATES and (kinks := _kinks(function, n_states, entries)):
+        yield Features.build(own[[z for z, _ in kinks]], [-place for _, place in kinks], link="positive")
+    powers = [Features.build(own, link="power", parameter=exponent) for exponent in EXPONENTS[:3]]
+    yield _joined(powers)
+    if n_states <= MAX_PAIRED_STATES:
+        i, j = np.triu_indices(n_states, 1)
+        yield _joined([powers[0], Features.build(own[i] + own[j], link="power", parameter=2.0)])
+
+
+def _one_share(n_states: int, share: float) -> np.ndarray:
+    """Return mean fields in which one state after the other has a given share, and the others as much as each other."""
+    rest = (1.0 - share) / max(1, n_states - 1)
+    return np.where(np.eye(n_states) == 1.0, share, rest)
+
+
+def _segments(function: Function, n_states: int, entries: np.ndarray) -> np.ndarray:
+    """Return each entry on the segment between neighbouring vertices where it is curved most, shape (nodes, n)."""
+    vertices = np.eye(n_states)
+    most, found = np.zeros(len(entries)), np.zeros((len(SHARES), len(entries)))
+    for z in range(n_states):
+        ends = vertices[z], vertices[(z + 1) % n_states]
+        line = np.array([function(t * ends[0] + (1.0 - t) * ends[1])[entries] for t in SHARES])
+        bend = np.abs(line - line[0] - SHARES[:, None] * (line[-1] - line[0])).max(axis=0)
+        more = bend > most
+        most[more], found[:, more] = bend[more], line[:, more]
+    return found
+
+
+def _fits_segments(shape: Features, values: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return which entries, on their segments, may be affine plus multiples of one link of each share, (n,).
+
+    Shapes of several links or arguments are not looked at so, and may be everything.
+    """
+    n_states = shape.weights.shape[1]
+    if len(shape.links) != n_states or len(np.unique(shape.offsets)) > 1 or len(np.unique(shape.parameters)) > 1:
+        return np.ones(values.shape[1], dtype=bool)
+    link = Features(np.ones((1, 1)), shape.offsets[:1], shape.links[:1], shape.parameters[:1])
+    curves = (link.values(t[:, None]) for t in (SHARES, 1.0 - SHARES))
+    columns = np.column_stack([np.ones_like(SHARES), SHARES, *curves])
+    left, sizes, _ = np.linalg.svd(columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300), full_matrices=False)
+    basis = left[:, sizes > INDEPENDENT]
+    return np.asarray((np.abs(values - basis @ (basis.T @ values)) <= 100.0 * tolerance).all(axis=0))
+
+
+def _fit(
+    points: np.ndarray, columns: np.ndarray, values: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes (S, E) and coefficients (K, E) by least squares; zero where they do not explain an entry.
+
+    The first half of the points, the vertices among them, are fitted to; all are checked. With two states each curved
+    function of mu(0) is one of mu(1): the smaller coefficients are taken.
+    """
+    n_states, count = points.shape[1], columns.shape[1]
+    n_fitted = n_states + (len(points) - n_states) // 2
+    slopes, coefficients = np.zeros((n_states, values.shape[1])), np.zeros((count, values.shape[1]))
+    if n_states + count > 0.9 * n_fitted:
+        return slopes, coefficients
+    best = np.full(values.shape[1], np.inf)
+    single = n_states == 2 and count == 2
+    for chosen in np.arange(count).reshape(2, 1) if single else np.arange(count)[None]:
+        chosen, basis = _independent(points[:n_fitted], columns[:n_fitted], chosen)
+        fitted = values[:n_fitted]
+        on_basis = basis.T @ fitted
+        if (np.abs(fitted - basis @ on_basis) > 100.0 * tolerance).any(axis=0).all():
+            continue  # cheaper than the solution
+        design = np.concatenate([points, columns[:, chosen]], axis=1)
+        widths = np.abs(design[:n_fitted]).max(axis=0)
+        scaled = design[:n_fitted] / widths
+        factors = lu_factor(basis.T @ scaled)
+        solution = lu_solve(factors, on_basis)
+        solution += lu_solve(factors, basis.T @ (fitted - scaled @ solution))  # once more, against rounding
+        solution /= widths[:, None]
+        exact = (np.abs(design @ solution - values) <= tolerance).all(axis=0)
+        linear, curved = solution[:n_states], solution[n_states:]
+        size = np.abs(linear - _least_absolute(linear)).sum(axis=0) + np.abs(curved).sum(axis=0)
+        better = exact & (size < best)
+        best[better] = size[better]
+        slopes[:, better], coefficients[:, better] = linear[:, better], 0.0
+        coefficients[np.ix_(chosen, better)] = curved[:, better]
+    return slopes, coefficients
 
 
 def _points(n_states: int) -> np.ndarray:
     """Return mean fields to fit to and to check at, shape (M, S), the vertices first."""
     rng = np.random.default_rng(0)
-    count = 64 + 3 * n_states
+    count = 64 + (3 if n_states <= MANY_POINTS_STATES else 1) * n_states
     drawn = [rng.dirichlet(np.full(n_states, shape), size=count) for shape in (0.3, 1.0)]
     # one share tiny, for shifts and floors of logarithms, and one arbitrary, for kinks
-    for shares in (10.0 ** -rng.uniform(1.0, 17.0, 64), rng.uniform(0.0, 1.0, count)):
+    for shares in (10.0 ** -rng.uniform(1.0, DIGITS, 64), rng.uniform(0.0, 1.0, count)):
         others = rng.dirichlet(np.ones(n_states), size=len(shares))
         chosen = rng.integers(n_states, size=len(shares))
         rows = np.arange(len(shares))
@@ -135,53 +340,6 @@ def _points(n_states: int) -> np.ndarray:
         drawn.append(others)
     inside = np.concatenate(drawn)
     return np.concatenate([np.eye(n_states), inside[rng.permutation(len(inside))]])
-
-
-def _shapes(function: Function, n_states: int, entries: np.ndarray) -> Iterator[Features]:
-    """Yield families of features that explain an entry together, the simplest first."""
-    own = np.eye(n_states)
-    for exponent in EXPONENTS:
-        yield Features.build(own, link="power", parameter=exponent)
-    for digit, digits, link in product("125", range(17), ("floored_log", "log")):
-        yield Features.build(own, link=link, parameter=float(f"{digit}e-{digits}"))
-    if kinks := _kinks(function, n_states, entries):
-        yield Features.build(own[[z for z, _ in kinks]], [-place for _, place in kinks], link="positive")
-    powers = [Features.build(own, link="power", parameter=exponent) for exponent in EXPONENTS[:3]]
-    yield _joined(powers)
-    if n_states <= MAX_PAIRED_STATES:
-        i, j = np.triu_indices(n_states, 1)
-        yield _joined([powers[0], Features.build(own[i] + own[j], link="power", parameter=2.0)])
-
-
-def _fit(
-    points: np.ndarray, columns: np.ndarray, values: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return slopes (S, E) and coefficients (K, E) by least squares, and which entries they explain, (E,).
-
-    The first half of the points, the vertices among them, are fitted to; all are checked. With two states each curved
-    function of mu(0) is one of mu(1): the smaller coefficients are taken.
-    """
-    n_states, count = points.shape[1], columns.shape[1]
-    n_fitted = n_states + (len(points) - n_states) // 2
-    slopes, coefficients = np.zeros((n_states, values.shape[1])), np.zeros((count, values.shape[1]))
-    best = np.full(values.shape[1], np.inf)
-    single = n_states == 2 and count == 2
-    for chosen in np.arange(count).reshape(2, 1) if single else np.arange(count)[None]:
-        chosen, basis = _independent(points[:n_fitted], columns[:n_fitted], chosen)
-        fitted = values[:n_fitted]
-        if (np.abs(fitted - basis @ (basis.T @ fitted)) > 100.0 * tolerance).any(axis=0).all():
-            continue  # cheaper than the solution
-        design = np.concatenate([points, columns[:, chosen]], axis=1)
-        widths = np.abs(design[:n_fitted]).max(axis=0)
-        solution = np.linalg.lstsq(design[:n_fitted] / widths, fitted, rcond=None)[0] / widths[:, None]
-        exact = (np.abs(design @ solution - values) <= tolerance).all(axis=0)
-        linear, curved = solution[:n_states], solution[n_states:]
-        size = np.abs(linear - _least_absolute(linear)).sum(axis=0) + np.abs(curved).sum(axis=0)
-        better = exact & (size < best)
-        best[better] = size[better]
-        slopes[:, better], coefficients[:, better] = linear[:, better], 0.0
-        coefficients[np.ix_(chosen, better)] = curved[:, better]
-    return slopes, coefficients, np.isfinite(best)
 
 
 def _independent(points: np.ndarray, columns: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,6 +389,185 @@ def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple
     return found
 
 
+def _ridges(function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray) -> Iterator[Proposal]:
+    """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory.md, Lemma 1.2)."""
+    n_states = points.shape[1]
+    centre, vertices = _generic(n_states), np.eye(n_states)
+    times = np.linspace(0.0, 1.0, 9)
+    lines = np.array([[function((1.0 - t) * centre + t * v)[entries] for t in times] for v in vertices])  # (S, 9, n)
+    bends = np.diff(lines, n=2, axis=1)
+    straight = np.abs(bends).max(axis=1) <= 1e-13 * max(1.0, float(np.abs(lines).max()))
+    with np.errstate(all="ignore"):  # what is no such function gives numbers that explain nothing
+        # f (1 + r t) is quadratic in t: r from what is left of f and of t f when quadratic functions are taken out
+        without = null_space(np.vander(times, 3).T).T
+        curved, moved = (np.einsum("kt,ztn->zkn", without, part) for part in (lines, times[:, None] * lines))
+        ratio = np.where(straight, 0.0, -(curved * moved).sum(axis=1) / (moved**2).sum(axis=1))
+        # second differences of exp(k t) are a geometric sequence
+        growth = (bends[:, 1:] * bends[:, :-1]).sum(axis=1) / (bends[:, :-1] ** 2).sum(axis=1)
+        rate = np.where(straight, 0.0, np.log(growth) / times[1])
+    groups: list[tuple[str, np.ndarray, np.ndarray]] = []
+    for link, arguments in (("reciprocal", 1.0 + ratio), ("exponential", rate)):
+        left = np.flatnonzero(np.isfinite(arguments).all(axis=0))
+        left = left[np.argsort(-np.abs(bends).max(axis=(0, 1))[left], kind="stable")]
+        for _ in range(2 * n_states):
+            if len(left) == 0:
+                break
+            own = arguments[:, left[0]]  # of the entry that is curved most, which knows it best
+            same = np.abs(arguments[:, left] - own[:, None]).max(axis=0) <= SAME_ARGUMENT * (1.0 + np.abs(own).max())
+            groups.append((link, own, left[same]))
+            left = left[~same]
+    most = REFINED // (len(points) * n_states**2)
+    for refine, tried in ((False, groups), (True, groups[:most])):
+        for link, own, chosen in tried:
+            argument = _refined(link, own, points, values[:, chosen[0]]) if refine else own
+            shift = float(_least_absolute(argument[:, None])[0])
+            weights = argument - shift
+            scale = float(weights[np.abs(weights).argmax()]) if link == "reciprocal" else 1.0
+            for tidy in (_rounded, np.asarray) if scale else ():
+                parameter = float(tidy(np.array(shift / scale))) if link == "reciprocal" else 0.0
+                shape = Features.build(tidy(weights / scale)[None], link=link, parameter=parameter)
+                yield _amplitudes(shape, points, values, chosen)
+
+
+def _refined(link: str, argument: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the argument's values at the vertices, (S,), after three Gauss-Newton steps on one entry's values (M,)."""
+    for _ in range(3):
+        with np.errstate(all="ignore"):
+            x = points @ argument
+            curve = 1.0 / x if link == "reciprocal" else np.exp(x)
+            slope = -(curve**2) if link == "reciprocal" else curve
+            model = np.column_stack([points, curve])
+            if not np.isfinite(model).all():
+                return argument
+            solution = np.linalg.lstsq(model, values, rcond=1e-15)[0]
+            steps = solution[-1] * slope[:, None] * points
+            if not np.isfinite(steps).all():
+                return argument
+            # the scale of 1 / x and the shift of exp(x) are in the coefficient: the least change of the argument
+            change = np.linalg.lstsq(np.column_stack([model, steps]), values - model @ solution, rcond=1e-13)[0]
+        argument = argument + change[len(solution) :]
+    return argument
+
+
+def _amplitudes(shape: Features, points: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> Proposal:
+    """Return one feature with slopes (S, n) and coefficients (1, n) of the chosen entries; zero for the others."""
+    n_states = points.shape[1]
+    coefficients, slopes = np.zeros((1, values.shape[1])), np.zeros((n_states, values.shape[1]))
+    with np.errstate(all="ignore"):
+        curve = shape.values(points)[:, 0]
+        # what is left of both when the affine functions with the same values at the vertices are taken out
+        bent = curve - points @ curve[:n_states]
+        entries = values[:, chosen] - points @ values[:n_states, chosen]
+        found = bent @ entries / (bent @ bent)
+    if np.isfinite(found).all() and np.isfinite(curve).all():
+        coefficients[0, chosen] = found
+        slopes[:, chosen] = values[:n_states, chosen] - curve[:n_states, None] * found
+    return shape, slopes, coefficients
+
+
+def _bent_ridges(function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray) -> Iterator[Proposal]:
+    """Yield features max(0, <w, mu> + b) of entries that are affine between parallel kinks (docs/theory.md, 1.3).
+
+    The kinks are crossed on the way from the vertex p where an entry departs most from its tangent in the middle of the
+    simplex to the vertex q where it departs most from its tangent at p; affine functions in the middle of neighbouring
+    pieces differ by the bend between them.
+    """
+    n_states = points.shape[1]
+    # a little inside, where nothing is special
+    corners = 0.98 * np.eye(n_states) + 0.02 * _generic(n_states)
+    at_vertices = values[:n_states]
+    middle = _tangent(function, _generic(n_states), entries)
+    pairs: dict[tuple[int, int], list[int]] = {}
+    tangents = {}
+    farthest = np.abs(at_vertices - middle).argmax(axis=0)
+    for p in map(int, np.unique(farthest[np.isfinite(middle).all(axis=0)])[:MAX_BENDS]):
+        tangents[p] = _tangent(function, corners[p], entries)
+        departures = np.abs(at_vertices - tangents[p])
+        for e in map(int, np.flatnonzero((farthest == p) & np.isfinite(tangents[p]).all(axis=0))):
+            # where several vertices lie behind all kinks they depart as much, as may one that lies on the last
+            for q in np.flatnonzero(departures[:, e] >= (1.0 - SAME_ARGUMENT) * departures[:, e].max())[:MAX_KINKS]:
+                pairs.setdefault((p, int(q)), []).append(e)
+    times = np.linspace(0.0, 1.0, NODES)
+    patterns: dict[tuple[int, int, bytes], list[int]] = {}
+    for (p, q), together in pairs.items():
+        chosen = np.array(together)
+        line = np.array([function((1.0 - t) * corners[p] + t * corners[q])[entries[chosen]] for t in times])
+        bends = np.abs(np.diff(line, n=2, axis=0)) > 10.0 * TOLERANCE * max(1.0, float(np.abs(line).max()))
+        for i, e in enumerate(together):
+            patterns.setdefault((p, q, bends[:, i].tobytes()), []).append(e)
+    for (p, q, pattern), alike in list(patterns.items())[:MAX_BENDS]:
+        nodes = 1 + np.flatnonzero(np.frombuffer(pattern, dtype=bool))
+        runs = np.split(nodes, 1 + np.flatnonzero(np.diff(nodes) > 1))
+        if len(nodes) and len(runs) <= 2:
+            starts = [*(times[int(run[0])] for run in runs[1:]), 1.0]
+            shares = [0.5 * (times[int(run[-1])] + start) for run, start in zip(runs, starts, strict=True)]
+            middles = [(1.0 - t) * corners[p] + t * corners[q] for t in shares]
+            pieces = [_tangent(function, at, entries[alike]) for at in middles]
+            if np.isfinite(pieces).all():
+                yield _bent([tangents[p][:, alike], *pieces], middles, np.array(alike), len(entries))
+
+
+def _bent(pieces: list[np.ndarray], middles: list[np.ndarray], chosen: np.ndarray, count: int) -> Proposal:
+    """Return the features between neighbouring affine pieces, given by their values at the vertices, (S, n) each."""
+    n_states = len(pieces[0])
+    rows: dict[bytes, int] = {}
+    entries: list[tuple[int, int, float]] = []
+    arguments: list[np.ndarray] = []
+    for before, after, middle in zip(pieces, pieces[1:], middles, strict=False):
+        for i, e in enumerate(chosen):
+            bend = after[:, i] - before[:, i]
+            sign = 1.0 if float(middle @ bend) > 0.0 else -1.0
+            shift = float(_least_absolute(bend[:, None])[0])
+            scale = float(np.abs(bend - shift).max()) or 1.0
+            argument = _rounded(sign * np.append(bend - shift, shift) / scale)
+            k = rows.setdefault((np.round(argument, 9) + 0.0).tobytes(), len(rows))  # no -0.0
+            arguments += [argument] if k == len(arguments) else []
+            entries.append((k, int(e), sign * scale))
+    slopes, coefficients = np.zeros((n_states, count)), np.zeros((len(rows), count))
+    slopes[:, chosen] = pieces[0]
+    for k, e, coefficient in entries:
+        coefficients[k, e] += coefficient
+    table = np.array(arguments)
+    return Features.build(table[:, :-1], table[:, -1], "positive"), slopes, coefficients
+
+
+def _tangent(function: Function, at: np.ndarray, entries: np.ndarray) -> np.ndarray:
+    """Return the values at the vertices of the affine function that each entry is around a mean field, (S, n).
+
+    Differences over the longest step, of three, on which the entry is linear towards all vertices; nan if on none.
+    """
+    here = np.array(function(at)[entries])
+    found = np.full((len(at), len(entries)), np.nan)
+    noise = 20.0 * np.finfo(float).eps * max(1.0, float(np.abs(here).max()))
+    for step in (2.0**-3, 2.0**-6, 2.0**-9):
+        ends = [[function(at + t * (v - at))[entries] for t in (0.5 * step, step)] for v in np.eye(len(at))]
+        half, whole = np.moveaxis(np.array(ends), 1, 0) - here
+        linear = (np.abs(whole - 2.0 * half) <= noise).all(axis=0) & np.isnan(found[0])
+        found[:, linear] = (here + whole / step)[:, linear]
+    return found
+
+
+def _generic(n_states: int) -> np.ndarray:
+    """Return a mean field in the middle of the simplex that has nothing special, shape (S,)."""
+    return np.asarray(0.5 / n_states + 0.5 * np.random.default_rng(1).dirichlet(np.ones(n_states)))
+
+
+def _shares(function: Function, n_states: int, entry: int) -> str:
+    """Return in words the shares of which an entry is a curved function: those that matter on all their segments."""
+    vertices = np.eye(n_states)
+
+    def is_curved(z: int) -> bool:
+        ends = vertices[z], vertices[(z + 1) % n_states]
+        line = np.array([function((1.0 - t) * ends[0] + t * ends[1])[entry] for t in np.linspace(0.0, 1.0, 17)])
+        return bool(np.abs(np.diff(line, n=2)).max() > 100.0 * TOLERANCE * max(1.0, float(np.abs(line).max())))
+
+    curved = [is_curved(z) for z in range(n_states)]
+    found = [z for z in range(n_states) if curved[z] and curved[z - 1]]
+    if not found:
+        return "the mean field"
+    return " and ".join([*(f"mu[{z}]" for z in found[:3]), *[f"{len(found) - 3} more"] * (len(found) > 3)])
+
+
 def _with_kinks(
     base: np.ndarray, families: list[Features], terms: list[np.ndarray]
 ) -> tuple[np.ndarray, list[Features], list[np.ndarray]]:
@@ -238,7 +575,8 @@ def _with_kinks(
     base, affine = base.copy(), terms[0].copy()
     families, terms = list(families), [affine, *(term.copy() for term in terms[1:])]
     for shape, bends in zip(families[1:], terms[1:], strict=True):
-        if (shape.links != LINKS.index("positive")).any():
+        single = ((shape.weights == 0.0) | (shape.weights == 1.0)).all() and (shape.weights.sum(axis=1) == 1.0).all()
+        if (shape.links != LINKS.index("positive")).any() or not single or (shape.offsets >= 0.0).any():
             continue
         places, states = -shape.offsets, shape.weights.argmax(axis=1)
         for e in np.flatnonzero(bends.any(axis=0)):
