@@ -31,7 +31,16 @@ STATISTICS = {
 }
 #: Whoever calls one of these by name draws at random ...
 DRAWS = {
-    *("ctd", "centralized", "independent", "learner", "ergodic_averages", "initial_population", "initial_agents"),
+    *(
+        "ctd",
+        "centralized",
+        "blind",
+        "independent",
+        "learner",
+        "ergodic_averages",
+        "initial_population",
+        "initial_agents",
+    ),
     *("advance", "moved_counts", "mean_interval", "slope_interval"),
 }
 #: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
