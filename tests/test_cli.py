@@ -288,7 +288,7 @@ def test_the_readmes_game_is_the_example_of_the_pipeline() -> None:
 def test_readme_python_example_runs_and_learns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], level: Level
 ) -> None:
-    code = readme_block("python", "practical_schedule")
+    code = readme_block("python", "learning.blind")
     assert len([line for line in code.splitlines() if line.strip()]) <= 13
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
 

@@ -283,7 +283,7 @@ def _solve(options: argparse.Namespace) -> None:
         storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
     log.info("solved in %d iterations", found.iterations)
     for name, value in found.residuals.items():
-        log.info("  %s: %.1e", name, value)
+        log.info("  %s: %.1e", "exploitability (regularized)" if name == "exploitability" else name, value)
     for warning in found.warnings:
         log.warning("warning: %s", warning)
 

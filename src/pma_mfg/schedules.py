@@ -324,7 +324,7 @@ def blind_epochs(n_states: int, n_actions: int, discount: float, budget: int | N
 
 
 def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, rho: float) -> float:
-    """Return eta of the next epoch from how the policy has moved, equation (10.8).
+    """Return eta of the next epoch from how the policy has moved, equation (10.9).
 
     Parameters
     ----------
