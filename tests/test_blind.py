@@ -127,7 +127,7 @@ def test_visits_and_steps_of_exploring_learners_are_counted_by_pair():
     learning._explore(game, policy, Entropy(1.0), population, q, visits, 200, 1.0, 0.0)
     np.testing.assert_allclose(q, rewards, rtol=1e-14)  # the mean of rewards that are always the same
     assert visits.sum() == 200
-    assert (visits > 10).all()  # of some 25 of each rare pair
+    assert (visits > 0).all()  # a pair is missed with probability 0.875^200, 3e-12
 
 
 def test_one_update_by_visits_is_the_stated_one():
