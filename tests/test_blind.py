@@ -257,6 +257,26 @@ def test_a_step_size_that_is_refused_comes_with_one_that_would_do(game_file, cap
     assert cli.main([*arguments, "--step-size", would[1]]) == 0
 
 
+def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
+    tables = []
+    chosen = "auto"
+    for name in ("auto", "printed"):
+        out = str(tmp_path / f"{name}.parquet")
+        arguments = ["--strength", "0.05", "--agents", "100", "--step-size", chosen, "--out", out]
+        assert cli.main(["limits", str(game_file), *arguments]) == 0
+        if name == "auto":
+            [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
+        tables.append(storage.read_table(out))
+    nash = equilibrium.solve(COUPLED, WEAK).policy
+    radii = [
+        lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash, factor * float(chosen), WEAK))
+        for factor in (1.0, 0.7, 1.4)
+    ]
+    assert radii[0] < min(1.0, *radii[1:])
+    numbers = [table.select_dtypes("number").to_numpy() for table in tables]
+    np.testing.assert_allclose(numbers[0], numbers[1], rtol=1e-4)  # six digits are printed
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -557,8 +557,10 @@ def _learn_blindly(options: argparse.Namespace) -> int:
         regularizer = regularizers.make(options.regularizer, options.strength)
     replicates = options.replicates or 1
     budget = sum(schedules.blind_epochs(game.n_states, game.n_actions, game.discount, options.budget))
-    lowest, highest = lipschitz.reward_range(game)
-    epsilon = options.epsilon or 0.03 * ((highest - lowest) or regularizer.span(game.n_actions))
+    epsilon = options.epsilon
+    if epsilon is None:
+        lowest, highest = lipschitz.reward_range(game)
+        epsilon = 0.03 * ((highest - lowest) or regularizer.span(game.n_actions))
     written = bool(options.out or options.json)
     with _watch(replicates * budget, game, regularizer) as after_epoch:
         table, policies = sweeps.blind_learning(
@@ -803,7 +805,8 @@ def _independent(options: argparse.Namespace) -> None:
     ]
     for setting in runs:
         log.info("%s: %d samples per replicate", setting, setting.schedule.n_samples)
-        _warn_of_short_epochs(setting.schedule, game, found)
+    for _, schedule in planned:
+        _warn_of_short_epochs(schedule, game, found)
     checkpoint = _checkpoint(options)
     with _progress(sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs), "epochs") as advance:
         name, seed = _name(options), options.seed
