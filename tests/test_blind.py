@@ -249,10 +249,10 @@ def test_an_explicit_schedule_warns_of_short_epochs_and_judges_the_distance(game
 
 
 def test_a_step_size_that_is_refused_comes_with_one_that_would_do(game_file, capsys):
-    arguments = ["learn", str(game_file), "--strength", "0.05", "--agents", "100", "--epsilon", "0.5", "--dry-run"]
+    arguments = ["learn", str(game_file), "--strength", "0.1", "--agents", "100", "--epsilon", "0.5", "--dry-run"]
     assert cli.main([*arguments, "--step-size", "1000"]) == 2
     said = capsys.readouterr().err
-    would = re.search(r"--step-size: got 1000\.0, expected one at which PMA contracts .*, such as (\S+) \(0\.6", said)
+    would = re.search(r"--step-size: got 1000\.0, expected one at which PMA contracts .*, such as (\S+) \(0\.5", said)
     assert would, said
     assert cli.main([*arguments, "--step-size", would[1]]) == 0
 
@@ -262,14 +262,14 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
     chosen = "auto"
     for name in ("auto", "printed"):
         out = str(tmp_path / f"{name}.parquet")
-        arguments = ["--strength", "0.05", "--agents", "100", "--step-size", chosen, "--out", out]
+        arguments = ["--strength", "0.1", "--agents", "100", "--step-size", chosen, "--out", out]
         assert cli.main(["limits", str(game_file), *arguments]) == 0
         if name == "auto":
             [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
         tables.append(storage.read_table(out))
-    nash = equilibrium.solve(COUPLED, WEAK).policy
+    nash = equilibrium.solve(COUPLED, Entropy(0.1)).policy
     radii = [
-        lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash, factor * float(chosen), WEAK))
+        lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash, factor * float(chosen), Entropy(0.1)))
         for factor in (1.0, 0.7, 1.4)
     ]
     assert radii[0] < min(1.0, *radii[1:])
