@@ -1,5 +1,6 @@
 """Blind learning uses the trajectory alone, learns where best response cycles, and says whether it reached epsilon."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.references import family_game, frozen_game
 
 from pma_mfg import cli, equilibrium, games, kernels, learning, lipschitz, operators, schedules, simulation, storage
-from pma_mfg.errors import InputError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.functions import FunctionGame
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -221,6 +222,22 @@ def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(gam
         uniform = operators.uniform_policy(COUPLED)
         for shown, policy in zip(found.groups(), (uniform, learned), strict=True):
             assert float(shown) == pytest.approx(equilibrium.exploitability(COUPLED, policy, WEAK), rel=1e-3)
+
+
+def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, monkeypatch):
+    exact, calls = equilibrium.exploitability, []
+
+    def known_at_the_start(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise ConvergenceError("no stable population", [])
+        return exact(*arguments)
+
+    monkeypatch.setattr(equilibrium, "exploitability", known_at_the_start)
+    monkeypatch.setattr(cli, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
+    arguments = ["--strength", "0.05", "--agents", "10", "--budget", "500", "--epsilon", "100"]
+    assert cli.main(["learn", str(game_file), *arguments]) == 1
+    assert re.match(r"missed epsilon = 100: .* at the start, nan at the end", capsys.readouterr().err.splitlines()[-1])
 
 
 def test_learn_tells_of_states_that_were_never_seen_and_misses_them(capsys):

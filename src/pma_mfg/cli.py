@@ -572,7 +572,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
         _print_policy(game, policies[policies["replicate"] == 0]["probability"].to_numpy())
     if options.out_policies:
         storage.write_table(options.out_policies, policies)
-    ends = table.groupby("replicate").last()
+    ends = table.groupby("replicate").tail(1)  # not last(), which skips nan
     worst = float(ends["exploitability"].max(skipna=False))
     unseen = int(ends["unseen"].max())
     if unseen:
@@ -1132,9 +1132,8 @@ def _parser() -> argparse.ArgumentParser:
         text: str,
         seeded: bool = True,
         out: bool = True,
-        aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
-        added = command(name, run, text, aliases)
+        added = command(name, run, text)
         added.add_argument("game", help=GAME)
         added.add_argument("equilibrium", nargs="?", help="its equilibrium's .npz file, from `pma-mfg solve`; or:")
         add_regularizer(added)
