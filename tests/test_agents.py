@@ -73,7 +73,7 @@ def of_counts_and_of_agents():
         population = simulation.Population(
             np.array([n_agents - 1, 0, 0]), np.array([0, rng.choice(2, p=policy[0])]), simulation.random_stream(rng)
         )
-        q, none = np.zeros((3, 2)), (np.zeros(0, dtype=np.int64), np.empty((0, 3, 2)))
+        q, none = np.zeros((3, 2)), (np.zeros(0, dtype=np.int64), np.empty((0, 3, 2)), *[np.empty((0, 2))] * 2)
         moving = (population.stream, population.others, population.tagged)
         kernels.learn(*moving, tables, shared, 0.5, q, 0, 1, steps - 1, 1.0, 1.0, *none)
         theirs[run] = population.tagged[0] * 169 + population.others[0] * 13 + population.others[1]

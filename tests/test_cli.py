@@ -61,7 +61,7 @@ COMMANDS = {
     " --out-floor {out}2",
     "moments": "--updates 10 20 --waiting 0 1 --out {out}",
     "centralized": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
-    "learn": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
+    "learn": "--agents 100 --budget 2000 --epsilon 100 --replicates 2 --out {out} --out-policies {out}2",
     "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
     "limits": "--agents 10 100 --step-size 5 --out {out}",
     "learning-limit": "--agents 2 5 --step-size 5 --out {out}",
@@ -343,7 +343,7 @@ def test_a_family_stands_for_its_game_with_default_parameters(
     assert "n_states: got nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["check", "learn", "assumptions"])
+@pytest.mark.parametrize("command", ["check", "centralized", "assumptions"])
 def test_a_strength_in_place_of_an_equilibrium_and_json_in_place_of_a_file(
     command: str, solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,7 +388,7 @@ def test_the_readmes_game_is_the_example_of_the_pipeline() -> None:
 def test_readme_python_example_runs_and_learns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], level: Level
 ) -> None:
-    code = readme_block("python", "practical_schedule")
+    code = readme_block("python", "learning.blind")
     assert len([line for line in code.splitlines() if line.strip()]) <= 13
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
 
@@ -432,7 +432,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
     game, nash = str(solved / "planted.npz"), str(solved / "nash.npz")
     for command, arguments in (
         ("ctd", "--agents 50 --updates 900 2500 --replicates 3"),
-        ("learn", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
+        ("centralized", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
     ):
         whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
         assert cli.main([command, game, nash, *arguments.split(), "--out", str(whole)]) == 0

@@ -57,7 +57,7 @@ def counts_simulator(n_agents, seed, game=GAME, by_agents=False):
     for run in range(RUNS):
         others, tagged = start_of(n_agents), np.array([TAGGED, actions[run]])
         # one update after two waiting steps: three steps
-        learned = (q, 0, 1, STEPS - 1, 1.0, 1.0, checkpoints, snapshots)
+        learned = (q, 0, 1, STEPS - 1, 1.0, 1.0, checkpoints, snapshots, *[np.empty((0, 2))] * 2)
         kernels.learn(stream, others, tagged, tables, shared, 0.5, *learned)
         states[run], counts[run] = tagged[0], others
     return states, counts

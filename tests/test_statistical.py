@@ -31,7 +31,16 @@ STATISTICS = {
 }
 #: Whoever calls one of these by name draws at random ...
 DRAWS = {
-    *("ctd", "centralized", "independent", "learner", "ergodic_averages", "initial_population", "initial_agents"),
+    *(
+        "ctd",
+        "centralized",
+        "blind",
+        "independent",
+        "learner",
+        "ergodic_averages",
+        "initial_population",
+        "initial_agents",
+    ),
     *("advance", "moved_counts", "mean_interval", "slope_interval"),
 }
 #: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
@@ -87,6 +96,8 @@ FOR_EVERY_DRAW = {
     "test_the_simulator_loses_no_agent",
     "test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
     "test_with_one_state_nobody_leaves",
+    "test_epochs_use_the_budget_up_and_grow",
+    "test_visits_and_steps_of_exploring_learners_are_counted_by_pair",
     "test_few_agents_take_the_numbers_of_the_stream_one_after_the_other",
 }
 

@@ -1,7 +1,8 @@
 """The command line `pma-mfg`: one subcommand per step of the pipeline, and nothing but reading, calling and writing.
 
-Exit codes: 0 done; 1 a computation did not converge, or `verify` did not confirm a claim; 2 bad input (one line on
-stderr says where, and what is allowed); 130 interrupted. A progress bar appears when stderr is a terminal.
+Exit codes: 0 done; 1 a computation did not converge, `learn` missed its accuracy, or `verify` did not confirm a claim;
+2 bad input (a line on stderr says where, and what is allowed); 130 interrupted. A progress bar appears when stderr is a
+terminal.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from pma_mfg.errors import ConvergenceError, Description, InputError, is_plain, 
 log = logging.getLogger("pma_mfg")
 
 EPILOG = """GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
-exit codes: 0 done, 1 no convergence, or `verify` did not confirm a claim, 2 bad input, 130 interrupted"""
+exit codes: 0 done; 1 no convergence, `learn` missed epsilon, or `verify` did not confirm a claim; 2 bad input;
+130 interrupted"""
 REGULARIZER = "entropy (the default), quadratic, or FILE.py:CLASS, a class of your own in a file (which is run)"
+ETA = "eta, or auto: the one with the smallest spectral radius at the equilibrium"
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 
@@ -328,7 +331,7 @@ def _solve(options: argparse.Namespace) -> None:
         storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
     log.info("solved in %d iterations", found.iterations)
     for name, value in found.residuals.items():
-        log.info("  %s: %.1e", name, value)
+        log.info("  %s: %.1e", "exploitability (regularized)" if name == "exploitability" else name, value)
     for warning in found.warnings:
         log.warning("warning: %s", warning)
 
@@ -621,6 +624,11 @@ def _schedules(options: argparse.Namespace) -> None:
 
 
 def _centralized(options: argparse.Namespace) -> None:
+    _scheduled(options)
+
+
+def _scheduled(options: argparse.Namespace) -> Any:
+    """Run centralized learning with a schedule made for an epsilon; return the table, or None of a dry run."""
     from pma_mfg import schedules, sweeps
     from pma_mfg.games import functions
 
@@ -629,6 +637,7 @@ def _centralized(options: argparse.Namespace) -> None:
         game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
         schedule = schedules.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
+        _refuse_step(options.step_size, game, found, regularizer)
         schedule = schedules.practical_schedule(
             game,
             regularizer,
@@ -639,8 +648,9 @@ def _centralized(options: argparse.Namespace) -> None:
             options.waiting_constant,
         )
     log.info("%s: %d samples per replicate", schedule, schedule.n_samples)
+    _warn_of_short_epochs(schedule, game, found)
     if options.dry_run:
-        return
+        return None
     checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
         table = sweeps.learning_errors(
@@ -660,6 +670,180 @@ def _centralized(options: argparse.Namespace) -> None:
     _write(options, table)
     if checkpoint is not None:
         checkpoint.discard()
+    return table
+
+
+def _learn(options: argparse.Namespace) -> int:
+    """Learn a game: 0 if the accuracy was reached, 1 if not."""
+    source = "pma-mfg learn"
+    given = [name for name in ("step_size", "td_constant", "waiting_constant") if getattr(options, name) is not None]
+    if options.dry_run:
+        given.append("dry_run")
+    schedule = options.schedule or ("tuned" if given else "auto")
+    if schedule == "auto":
+        if given:
+            option, value = f"--{given[0].replace('_', '-')}", getattr(options, given[0])
+            raise InputError(source, option, value, "nothing: --schedule auto chooses all; tuned and theorem take it")
+        return _learn_blindly(options)
+    for option, needed in (("--budget", False), ("--out-policies", False), ("--epsilon", True)):
+        value = getattr(options, option[2:].replace("-", "_"))
+        if (value is not None) != needed:
+            allowed = "an accuracy" if needed else "nothing, unless --schedule auto"
+            raise InputError(source, option, value, f"{allowed} (--schedule {schedule})")
+    defaults = {"step_size": 5.0, "td_constant": 7.0, "waiting_constant": 0.5, "replicates": 16}
+    for name, default in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+    options.schedule = schedule
+    table = _scheduled(options)
+    if table is None:
+        return 0
+    first, last = (table[table["epoch"] == epoch] for epoch in (0, table["epoch"].max()))
+    error, reached = float(last["error"].mean()), bool(last["error"].mean() <= options.epsilon)
+    log.info(
+        "%s epsilon = %.4g: distance to the equilibrium %.4g; exploitability (regularized) %.4g at the start, %.4g at "
+        "the end, after %d samples (means of %d runs)",
+        "reached" if reached else "missed",
+        options.epsilon,
+        error,
+        first["exploitability"].mean(),
+        last["exploitability"].mean(),
+        last["samples"].iloc[0],
+        len(last),
+    )
+    return 0 if reached else 1
+
+
+def _learn_blindly(options: argparse.Namespace) -> int:
+    from pma_mfg import lipschitz, schedules, storage, sweeps
+
+    game = _load_game(options.game)
+    _check_regularizer(options)
+    if options.equilibrium is not None:
+        regularizer = _load_equilibrium(options, game)[1]
+    else:
+        regularizer = _load_regularizer(options.regularizer, options.strength)
+    replicates = options.replicates or 1
+    budget = sum(schedules.blind_epochs(game.n_states, game.n_actions, game.discount, options.budget))
+    epsilon = options.epsilon
+    if epsilon is None:
+        lowest, highest = lipschitz.reward_range(game)
+        epsilon = 0.03 * ((highest - lowest) or regularizer.span(game.n_actions))
+    written = bool(options.out or options.json)
+    with _watch(replicates * budget, game, regularizer) as after_epoch:
+        table, policies = sweeps.blind_learning(
+            game, regularizer, _name(options), options.agents, budget, replicates, options.seed, after_epoch, written
+        )
+    if written:
+        _write(options, table)
+    else:
+        _print_policy(game, policies[policies["replicate"] == 0]["probability"].to_numpy())
+    if options.out_policies:
+        storage.write_table(options.out_policies, policies)
+    ends = table.groupby("replicate").tail(1)  # not last(), which skips nan
+    worst = float(ends["exploitability"].max(skipna=False))
+    unseen = int(ends["unseen"].max())
+    if unseen:
+        log.warning(
+            "warning: %d of %d pairs of state and action were not seen in the last epoch: what is best there is not "
+            "known; a larger --budget helps unless the population of %d agents never gets there",
+            unseen,
+            game.n_states * game.n_actions,
+            options.agents,
+        )
+    reached = worst <= epsilon  # False for nan, a policy without a stable population
+    log.info(
+        "%s epsilon = %.4g: exploitability (regularized) %.4g at the start, %.4g at the end, after %d samples%s",
+        "reached" if reached else "missed",
+        epsilon,
+        table["exploitability"].iloc[0],
+        worst,
+        budget,
+        "" if replicates == 1 else f" (the worst of {replicates} runs)",
+    )
+    return 0 if reached else 1
+
+
+@contextmanager
+def _watch(total: int, game: Any, regularizer: Any) -> Iterator[Callable[[Any], None]]:
+    """Yield a function of an epoch that shows samples and exploitability: a bar on a terminal, else a line at times.
+
+    The exploitability is for the eye only, and takes a tenth of the time at most.
+    """
+    import time
+
+    from tqdm import tqdm
+
+    from pma_mfg import equilibrium
+
+    samples, before, due = 0, 0, time.monotonic() + 1.0
+    with tqdm(total=total, desc="learning", unit=" samples", unit_scale=True, disable=None, leave=False) as bar:
+
+        def after_epoch(epoch: Any) -> None:
+            nonlocal samples, before, due
+            new = epoch.samples - before if epoch.samples > before else epoch.samples
+            before, samples = epoch.samples, samples + new
+            bar.update(new)
+            now = time.monotonic()
+            if now < due:
+                return
+            try:
+                present = f"{equilibrium.exploitability(game, epoch.policy, regularizer):.3g}"
+            except ConvergenceError:
+                present = "unknown"
+            pause = 1.0 if not bar.disable else 5.0
+            due = time.monotonic() + max(pause, 10.0 * (time.monotonic() - now))
+            if bar.disable:
+                log.info("%d of %d samples: exploitability (regularized) %s", samples, total, present)
+            else:
+                bar.set_postfix_str(f"exploitability (regularized) {present}")
+
+        yield after_epoch
+
+
+def _print_policy(game: Any, policy: Any) -> None:
+    print("state, and its policy:")
+    labels = game.state_labels or tuple(map(str, range(game.n_states)))
+    width = max(map(len, labels))
+    for label, row in zip(labels, policy.reshape(game.n_states, game.n_actions), strict=True):
+        print(f"{label:>{width}}  {'  '.join(f'{x:.6f}' for x in row)}")
+
+
+def _warn_of_short_epochs(schedule: Any, game: Any, found: Any) -> None:
+    from pma_mfg import schedules
+
+    if (message := schedules.too_short(schedule, game, found.policy)) is not None:
+        log.warning("warning: %s", message)
+
+
+def _choose_steps(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) -> None:
+    """Replace each step size "auto" by the one with the smallest spectral radius of PMA at the equilibrium."""
+    from pma_mfg import dynamics
+
+    def chosen(step_size: Any) -> Any:
+        if isinstance(step_size, list):
+            return [chosen(one) for one in step_size]
+        if step_size != "auto":
+            return step_size
+        best, radius = dynamics.step_size("pma_euclidean", game, regularizer, found.policy)
+        log.info("step size auto: eta = %.6g (spectral radius of PMA at the equilibrium: %.4g)", best, radius)
+        return best
+
+    for name in {"step_size", "step_sizes"} & vars(options).keys():
+        setattr(options, name, chosen(getattr(options, name)))
+
+
+def _refuse_step(step_size: float, game: Any, found: Any, regularizer: Any) -> None:
+    """Refuse a step size at which PMA leaves the equilibrium, and say which would do."""
+    from pma_mfg import dynamics, lipschitz
+
+    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, found.policy, step_size, regularizer))
+    if radius < 1.0:
+        return
+    best, least = dynamics.step_size("pma_euclidean", game, regularizer, found.policy)
+    would = f"such as {best:.4g} ({least:.4g})" if least < 1.0 else f"which not even {best:.4g} is ({least:.4g})"
+    allowed = f"one at which PMA contracts (spectral radius < 1, here {radius:.4g}), {would}"
+    raise InputError("pma-mfg", "--step-size", step_size, allowed)
 
 
 def _bias(options: argparse.Namespace) -> None:
@@ -770,6 +954,7 @@ def _independent(options: argparse.Namespace) -> None:
     planned = []
     for step_size in options.step_size:
         for epsilon in options.epsilon or []:
+            _refuse_step(step_size, game, found, regularizer)
             settings = (step_size, epsilon, options.td_constant, options.waiting_constant)
             planned.append((epsilon, schedules.practical_schedule(game, regularizer, found.policy, *settings)))
         for updates in options.updates or []:
@@ -788,6 +973,8 @@ def _independent(options: argparse.Namespace) -> None:
     ]
     for setting in runs:
         log.info("%s: %d samples per replicate", setting, setting.schedule.n_samples)
+    for _, schedule in planned:
+        _warn_of_short_epochs(schedule, game, found)
     checkpoint = _checkpoint(options)
     with _progress(sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs), "epochs") as advance:
         name, seed = _name(options), options.seed
@@ -1037,16 +1224,30 @@ def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -
     game = _load_game(options.game)
     if features:
         game = functions.with_features(game, "pma-mfg")
+    _check_regularizer(options)
+    if options.equilibrium is not None:
+        found, regularizer = _load_equilibrium(options, game)
+    else:
+        regularizer = _load_regularizer(options.regularizer, options.strength)
+        found = equilibrium.solve(game, regularizer)
+    _choose_steps(options, game, found, regularizer)
+    return game, found, regularizer
+
+
+def _load_equilibrium(options: argparse.Namespace, game: Any) -> tuple[Any, Any]:
+    """Return an equilibrium from its file, and its regularizer, which may be of a class in a file of its own."""
+    from pma_mfg import equilibrium
+
+    recorded, strength = equilibrium.recorded_regularizer(options.equilibrium)
+    name = options.regularizer if ":" in options.regularizer else recorded  # the file may have been moved
+    own = _load_regularizer(name, strength) if ":" in name else None
+    return equilibrium.load(options.equilibrium, game, own)
+
+
+def _check_regularizer(options: argparse.Namespace) -> None:
     if (options.equilibrium is None) == (options.strength is None):
         given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
         raise InputError("pma-mfg", "equilibrium", Description(given), "an equilibrium's file, or --strength")
-    if options.equilibrium is not None:
-        recorded, strength = equilibrium.recorded_regularizer(options.equilibrium)
-        name = options.regularizer if ":" in options.regularizer else recorded  # the file may have been moved
-        own = _load_regularizer(name, strength) if ":" in name else None
-        return game, *equilibrium.load(options.equilibrium, game, own)
-    regularizer = _load_regularizer(options.regularizer, options.strength)
-    return game, equilibrium.solve(game, regularizer), regularizer
 
 
 def _write(options: argparse.Namespace, table: Any) -> None:
@@ -1153,9 +1354,8 @@ def _parser() -> argparse.ArgumentParser:
         text: str,
         seeded: bool = True,
         out: bool = True,
-        aliases: Sequence[str] = (),
     ) -> argparse.ArgumentParser:
-        added = command(name, run, text, aliases)
+        added = command(name, run, text)
         added.add_argument("game", help=GAME)
         added.add_argument("equilibrium", nargs="?", help="its equilibrium's .npz file, from `pma-mfg solve`; or:")
         add_regularizer(added)
@@ -1231,12 +1431,12 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("--out", help="YAML file to write (without it: print it)")
 
     check = on_equilibrium("check", _check, "search for policy pairs that beat the theory's Lipschitz bounds")
-    check.add_argument("--step-sizes", type=_positive, nargs="+", default=[1.0, 10.0], help="eta (default 1 and 10)")
+    check.add_argument("--step-sizes", type=_step, nargs="+", default=[1.0, 10.0], help=f"{ETA} (default 1 and 10)")
     check.add_argument("--pairs", type=_integer(1), default=100, help="random pairs per operator (default 100)")
     check.add_argument("--ascents", type=_integer(0), default=2, help="pairs to climb from (default 2)")
 
     converge = on_equilibrium("converge", _converge, "run exact PMA from several starts, with the rate", out=False)
-    converge.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    converge.add_argument("--step-sizes", type=_step, nargs="+", required=True, help=ETA)
     converge.add_argument("--starts", type=_integer(1), default=8, help="initial policies (default 8)")
     converge.add_argument("--max-iterations", type=_integer(1), default=2000, help="PMA steps (default 2000)")
     converge.add_argument("--out-iterates", required=True, help="Parquet table of distances to write")
@@ -1255,7 +1455,7 @@ def _parser() -> argparse.ArgumentParser:
     phase.add_argument("--out-strengths", required=True, help="Parquet table of the smallest certified strengths")
 
     assumptions = on_equilibrium("assumptions", _assumptions, "compute what the paper assumes of a game", seeded=False)
-    assumptions.add_argument("--step-size", type=_positive, required=True, help="eta")
+    assumptions.add_argument("--step-size", type=_step, required=True, help=ETA)
 
     def add_runs(to: argparse.ArgumentParser, iterations: int) -> None:
         to.add_argument("--starts", type=_integer(1), default=8, help="random initial policies (default 8)")
@@ -1277,7 +1477,7 @@ def _parser() -> argparse.ArgumentParser:
     damping.add_argument("--out-attractors", required=True, help="Parquet table of final populations to write")
 
     basins = on_equilibrium("basins", _basins, "find whether a step size holds PMA, and where it goes", out=False)
-    basins.add_argument("--step-sizes", type=_positive, nargs="+", required=True, help="eta")
+    basins.add_argument("--step-sizes", type=_step, nargs="+", required=True, help=ETA)
     add_runs(basins, 3000)
     for table, text in (
         ("departures", "runs that start next to the equilibrium"),
@@ -1301,15 +1501,11 @@ def _parser() -> argparse.ArgumentParser:
     moments.add_argument("--waiting", type=_integer(0), nargs="+", required=True, help="M_mix")
 
     centralized = on_equilibrium(
-        "centralized",
-        _centralized,
-        "run centralized learning (Algorithm 2) for an accuracy epsilon",
-        out=False,
-        aliases=["learn"],
+        "centralized", _centralized, "run centralized learning (Algorithm 2) for an accuracy epsilon", out=False
     )
     add_agents(centralized)
     centralized.add_argument("--epsilon", type=_positive, required=True, help="accuracy that the schedule is for")
-    centralized.add_argument("--step-size", type=_positive, default=5.0, help="eta (default 5)")
+    centralized.add_argument("--step-size", type=_step, default=5.0, help=f"{ETA} (default 5)")
     centralized.add_argument(
         "--schedule",
         choices=["tuned", "theorem"],
@@ -1322,11 +1518,44 @@ def _parser() -> argparse.ArgumentParser:
     add_replicates(centralized)
     add_out(centralized)
 
+    learn = on_equilibrium(
+        "learn",
+        _learn,
+        "learn a game from one trajectory of N agents; exit code 0: epsilon reached, 1: missed",
+        out=False,
+    )
+    add_agents(learn)
+    learn.add_argument(
+        "--epsilon",
+        type=_positive,
+        help="exploitability (regularized) to reach (default: 0.03 of the rewards' range); with --schedule tuned or "
+        "theorem: the distance to the equilibrium that the schedule is for",
+    )
+    learn.add_argument(
+        "--budget", type=_integer(1), help="samples of a run (default: 500 S A / (1 - gamma)), of --schedule auto"
+    )
+    learn.add_argument(
+        "--schedule",
+        choices=["auto", "tuned", "theorem"],
+        help="auto: steps and epochs from what the learner sees alone; tuned, theorem: as in `centralized` (default: "
+        "auto, or tuned if one of the next four options is given)",
+    )
+    learn.add_argument("--step-size", type=_step, help=f"{ETA} (default 5)")
+    learn.add_argument("--td-constant", type=_positive, help="M_td = (this / epsilon)^2 (default 7)")
+    learn.add_argument("--waiting-constant", type=_positive, help="M_mix = this log(1/epsilon) (default 0.5)")
+    learn.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
+    learn.add_argument(
+        "--replicates", type=_integer(1), help="independent runs (default: 1, or 16 of a tuned or theorem's schedule)"
+    )
+    learn.add_argument("--out", help="Parquet table of every epoch to write")
+    learn.add_argument("--out-policies", help="Parquet table of the policies learned by --schedule auto, to write")
+    add_json(learn)
+
     schedules = on_equilibrium(
         "schedules", _schedules, "compute what the theorem prescribes for each accuracy", seeded=False
     )
     schedules.add_argument("--epsilons", type=_positive, nargs="+", required=True, help="accuracies")
-    schedules.add_argument("--step-size", type=_positive, required=True, help="eta")
+    schedules.add_argument("--step-size", type=_step, required=True, help=ETA)
 
     bias = on_equilibrium("bias", _bias, "measure fluctuations and the bias of what is learned from N agents")
     add_agents(bias)
@@ -1335,14 +1564,14 @@ def _parser() -> argparse.ArgumentParser:
 
     limits = on_equilibrium("limits", _limits, "predict where learning from N agents ends, for large N", seeded=False)
     add_agents(limits, nargs="+")
-    limits.add_argument("--step-size", type=_positive, required=True, help="eta")
+    limits.add_argument("--step-size", type=_step, required=True, help=ETA)
 
     learning_limit = on_equilibrium(
         "learning-limit", _learning_limit, "find what learning from N agents converges to, exactly", False, False
     )
     add_agents(learning_limit, nargs="+")
     learning_limit.add_argument(
-        "--step-size", type=_positive, default=1.0, help="eta of the iteration to the policy's limit (default 1)"
+        "--step-size", type=_step, default=1.0, help=f"of the iteration to the policy's limit: {ETA} (default 1)"
     )
     learning_limit.add_argument("--out", help="Parquet table of the errors to write, in place of printing Q")
 
@@ -1363,7 +1592,7 @@ def _parser() -> argparse.ArgumentParser:
     covariance.add_argument("--out", help="Parquet table to write")
     independent = on_equilibrium("independent", _independent, "run independent learning (Algorithm 3), agent by agent")
     add_agents(independent, nargs="+")
-    independent.add_argument("--step-size", type=_positive, nargs="+", required=True, help="eta")
+    independent.add_argument("--step-size", type=_step, nargs="+", required=True, help=ETA)
     independent.add_argument(
         "--epsilon", type=_positive, nargs="+", help="accuracies of tuned schedules, as in `learn`"
     )
@@ -1461,7 +1690,7 @@ def _parser() -> argparse.ArgumentParser:
         "survey", _survey, "say what the theory knows of a game: constants, assumptions, equilibria"
     )
     survey.add_argument("--starts", type=_integer(0), default=4, help="of the search for other equilibria (default 4)")
-    survey.add_argument("--step-size", type=_positive, required=True, help="eta")
+    survey.add_argument("--step-size", type=_step, required=True, help=ETA)
     survey.add_argument("--out-equilibria", help="Parquet table of the equilibria found, one by one, to write")
     survey.add_argument("--out-states", help="Parquet table of the equilibria found, state by state, to write")
 
@@ -1525,6 +1754,11 @@ def _regularizer_name(text: str) -> str:
     if text not in ("entropy", "quadratic") and not re.fullmatch(r".+\.py:\w+", text):
         raise argparse.ArgumentTypeError(f"got {text[:80]!r}, expected entropy, quadratic or FILE.py:CLASS")
     return text
+
+
+def _step(text: str) -> float | str:
+    """Return a step size: a number > 0, or "auto"."""
+    return text if text == "auto" else _positive(text)
 
 
 def _positive(text: str) -> float:

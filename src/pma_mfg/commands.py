@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "results of the pipeline": ("collect", "claims", "findings", "figure", "figures", "report", "warm-up"),
 }
 
-#: Command -> lines that can be typed. Those of `learn` are also those of `centralized`.
+#: Command -> lines that can be typed.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "games": ("pma-mfg games", "pma-mfg games crowd_averse"),
     "generate": (
@@ -50,9 +50,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pma-mfg solve game.npz --strength 0.1 --out equilibrium.npz --out-table equilibrium.parquet",
     ),
     "learn": (
-        "pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --replicates 2 --out learning.parquet",
+        "pma-mfg learn game.npz --strength 0.1 --agents 1000",
+        "pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --schedule tuned --step-size 5 --replicates 2",
     ),
-    "centralized": ("pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --dry-run",),
+    "centralized": (
+        "pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --replicates 2 --out learning.parquet",
+        "pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --dry-run",
+    ),
     "config": ("pma-mfg config game.npz --strength 0.1 --out my.yaml",),
     "verify": (
         "pma-mfg verify --list",

@@ -563,7 +563,24 @@ with kernel_cache(Path(__file__)) as kernel:
             counts[s] = int(here[s])
 
     @kernel(
-        _none(_stream, _integers, _integers, _game, _shared, _f8, _matrix, _i8, _i8, _i8, _f8, _f8, _integers, _cube)
+        _none(
+            _stream,
+            _integers,
+            _integers,
+            _game,
+            _shared,
+            _f8,
+            _matrix,
+            _i8,
+            _i8,
+            _i8,
+            _f8,
+            _f8,
+            _integers,
+            _cube,
+            _matrix,
+            _matrix,
+        )
     )
     def learn(
         stream: Any,
@@ -580,6 +597,8 @@ with kernel_cache(Path(__file__)) as kernel:
         offset: Any,
         checkpoints: Any,
         snapshots: Any,
+        behaviour: Any,
+        visits: Any,
     ) -> None:
         """Run conditional temporal-difference learning on the trajectory of the N-agent game (Algorithm 1).
 
@@ -588,7 +607,12 @@ with kernel_cache(Path(__file__)) as kernel:
         1; a' is played next. stream, others (S,), tagged (2,) = (state, action) and q (S, A) are moved on in place, and
         are all that the next call needs to go on from n_updates; q after checkpoints[i] updates is written to
         snapshots[i], shape (C, S, A).
+
+        With a behaviour and visits, both (S, A), the tagged agent draws its actions from the behaviour, q(s', .) is
+        averaged over the policy that all others play, and the share is scale / (visits(s, a) + offset), of visits
+        before this one, which are counted on. With none, both (0, A), the behaviour is the policy.
         """
+        by_visits = visits.shape[0] > 0
         pairs, transition_features, reward_base, reward_terms, reward_features = game
         pair_starts, pair_successors, pair_base, pair_terms, pair_term_starts = pairs
         dense, term_features, term_entries, term_values = pair_terms
@@ -623,7 +647,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 for i in range(pair_term_starts[pair], pair_term_starts[pair + 1]):
                     row[term_entries[i] - begin] += phi[term_features[i]] * term_values[i]
                 next_state = pair_successors[begin + draw(stream, row[: end - begin])]
-                next_action = draw(stream, policy[next_state])
+                next_action = draw(stream, behaviour[next_state] if by_visits else policy[next_state])
                 if by_agents:
                     move_agents(stream, here, state, aliases, work, states, moved)
                 else:
@@ -633,8 +657,16 @@ with kernel_cache(Path(__file__)) as kernel:
                     reward = reward_base[pair]
                     for i in range(reward_starts[pair], reward_starts[pair + 1]):
                         reward += reward_values[i] * feature_value(reward_features, reward_which[i], mean_field)
-                    target = reward + discount * (q[next_state, next_action] + entropy[next_state])
-                    q[state, action] += scale / (m + offset) * (target - q[state, action])
+                    if by_visits:
+                        value = entropy[next_state]
+                        for a in range(n_actions):
+                            value += policy[next_state, a] * q[next_state, a]
+                        share = scale / (visits[state, action] + offset)
+                        q[state, action] += share * (reward + discount * value - q[state, action])
+                        visits[state, action] += 1.0
+                    else:
+                        target = reward + discount * (q[next_state, next_action] + entropy[next_state])
+                        q[state, action] += scale / (m + offset) * (target - q[state, action])
                 state, action = next_state, next_action
             while written < len(checkpoints) and checkpoints[written] == m + 1:
                 snapshots[written] = q

@@ -6,11 +6,12 @@ section 10; schedules in `schedules`. Samples are environment steps of the traje
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from pma_mfg import kernels, operators, simulation
+from pma_mfg import kernels, operators, schedules, simulation
 from pma_mfg.agents import Agents
 from pma_mfg.agents import independent as _independent
 from pma_mfg.arrays import accepts
@@ -90,7 +91,8 @@ def ctd(
             array[...] = resume[name]
         done = int(resume["updates"])
     total = int(checkpoints[-1])
-    constants = (float(td_offset), checkpoints, snapshots)
+    by_updates = np.zeros((0, game.n_actions))  # the steps count updates, not visits
+    constants = (float(td_offset), checkpoints, snapshots, by_updates, by_updates)
 
     def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
         moved = (population.stream, population.others, population.tagged)
@@ -213,6 +215,143 @@ def centralized(
         after_epoch(len(policies) - 1)
         save_epoch(lambda: vars(population))
     return np.stack(policies)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch of `blind`.
+
+    Parameters
+    ----------
+    samples : int
+        Environment steps of the trajectory so far.
+    policy : ndarray, shape (S, A)
+        What all agents play from now on.
+    step_size : float
+        eta of the mirror ascent step that led to it; nan after the pilot.
+    visits : ndarray, shape (S, A)
+        How often the learner saw each pair in this epoch.
+    """
+
+    samples: int
+    policy: np.ndarray
+    step_size: float
+    visits: np.ndarray
+
+
+@accepts(start="policy")
+def blind(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    rng: np.random.Generator,
+    budget: int | None = None,
+    start: np.ndarray | None = None,
+) -> Iterator[Epoch]:
+    """Run centralized PMA on one trajectory with steps and epochs chosen from what the learner sees alone.
+
+    Nothing of the game is used but S, A, gamma and the transitions and rewards of the tagged agent: no equilibrium, no
+    visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory.md, 10.11: the learner
+    explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of all
+    others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta follows the
+    angle between successive changes of the policy. A state that was not seen in an epoch keeps its policy.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N, from 2 to 10^15; the exploring learner moves the mean field by 1/N at most.
+    regularizer : Regularizer
+    rng : numpy.random.Generator
+    budget : int, optional
+        Samples of the whole run; `schedules.DEFAULT_BUDGET` S A / (1 - gamma) by default. What a game of arrays costs
+        per sample does not depend on N; one of functions costs a call of both per sample.
+    start : ndarray, shape (S, A), optional
+        pi_0, uniform by default.
+
+    Yields
+    ------
+    Epoch
+        First the pilot, in which Q is not learned and the policy is pi_0, then one for every mirror ascent step.
+
+    Raises
+    ------
+    InputError
+        If the budget is too small (`schedules.blind_epochs`).
+
+    Examples
+    --------
+    >>> from pma_mfg import equilibrium, games, regularizers, seeds
+    >>> game = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
+    >>> entropy = regularizers.Entropy(0.05)  # so weak that best response cycles
+    >>> *_, last = blind(game, 1000, entropy, seeds.generator(0, "example"), budget=50_000)
+    >>> equilibrium.exploitability(game, last.policy, entropy) < 0.05
+    True
+    """
+    size, n_actions = game.n_states, game.n_actions
+    pilot, *lengths = schedules.blind_epochs(size, n_actions, game.discount, budget)
+    policy = operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)
+    population = initial_population(game, n_agents, rng)
+    q, visits = np.zeros((size, n_actions)), np.zeros((size, n_actions))
+    _explore(game, policy, regularizer, population, q, visits, pilot, 1.0, 0.0)  # steps 1 / (visits + 1): mean rewards
+    yield Epoch(pilot, policy, np.nan, visits.copy())
+    mean_reward = float((visits * q).sum() / visits.sum())
+    mean_entropy = float((visits.sum(axis=1) * regularizer.value(policy)).sum() / visits.sum())
+    q[...] = (mean_reward + game.discount * mean_entropy) / (1.0 - game.discount)
+    visits[...] = 0.0
+    samples, step_size = pilot, schedules.FIRST_STEP / regularizer.rho
+    changes: np.ndarray | None = None
+    for length in lengths:
+        visits *= 0.5
+        before = visits.copy()
+        _explore(game, policy, regularizer, population, q, visits, length, 1.0 / (1.0 - game.discount), game.discount)
+        samples += length
+        moved = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        seen = visits - before
+        change = np.where(seen.any(axis=1, keepdims=True), moved - policy, 0.0)
+        policy = np.where(seen.any(axis=1, keepdims=True), moved, policy)
+        yield Epoch(samples, policy, step_size, seen)
+        if changes is None:
+            changes = change
+        else:
+            step_size = schedules.blind_step_size(step_size, change, changes, regularizer.rho)
+            changes = schedules.MEMORY * changes + change
+
+
+def _explore(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    population: Population,
+    q: np.ndarray,
+    visits: np.ndarray,
+    n_updates: int,
+    scale: float,
+    discount: float,
+) -> None:
+    """Move the population on by n_updates steps of an exploring learner; q and visits, (S, A), in place.
+
+    The steps are scale / (visits + scale). Control comes back from compiled code several times a second.
+    """
+    share = schedules.EXPLORATION
+    behaviour = np.ascontiguousarray((1.0 - share) * policy + share / game.n_actions)
+    population.tagged[1] = kernels.draw(population.stream, behaviour[population.tagged[0]].copy())
+    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *q.shape)))
+    moving = (population.stream, population.others, population.tagged)
+
+    def run(tables: Tables, shared: Tables, steps: int) -> None:
+        kernels.learn(*moving, tables, shared, discount, q, 0, steps, 0, scale, scale, *none, behaviour, visits)
+
+    if isinstance(game, FunctionGame):
+        tables_at = function_tables(game, policy, regularizer)
+        for _ in range(n_updates):
+            mean_field = population.others.astype(float)
+            mean_field[population.tagged[0]] += 1.0
+            run(*tables_at(mean_field / mean_field.sum()), 1)
+        return
+    tables, shared = game_tables(game), policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+    for begin, end in simulation.chunks(0, n_updates, simulation.step_entries(shared)):
+        run(tables, shared, end - begin)
 
 
 @accepts(start="policies")

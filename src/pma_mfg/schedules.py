@@ -20,6 +20,12 @@ from pma_mfg.regularizers import Regularizer, kind
 MIN_PROBABILITY = 1e-44
 #: Most epochs that `theorem_schedule` considers.
 MAX_EPOCHS = 100_000
+#: Blind learning (docs/theory.md, 10.11): updates of the first epoch and of the default budget, in units of the pairs
+#: times 1 / (1 - gamma), by which factor epochs grow, and the share of the learner's actions that are drawn uniformly.
+FIRST_EPOCH, DEFAULT_BUDGET, GROWTH, EXPLORATION = 2.0, 500.0, 1.05, 0.5
+#: The first step size and the largest, in units of 1 / rho, the factor of an aligned or a reversed step, and how much
+#: of a change of the policy still counts one epoch later.
+FIRST_STEP, LARGEST_STEP, STEP_FACTOR, MEMORY = 0.1, 1.0, 2.0, 0.9
 #: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
 MAX_UPDATES = 10**15
 #: Samples of a run are counted in 64 bits, in tables and in the simulator.
@@ -280,6 +286,91 @@ def td_scale(game: Game, policy: np.ndarray) -> float:
     if not least > 0.0:
         raise InputError("schedules.td_scale", "policy", least, "a policy that visits every state and action")
     return 1.0 / ((1.0 - game.discount) * least)
+
+
+def blind_epochs(n_states: int, n_actions: int, discount: float, budget: int | None = None) -> list[int]:
+    """Return how many updates each epoch of `learning.blind` has, from nothing but the size of the game.
+
+    The first is the pilot that only averages rewards, as long as the epoch after it; from there on each epoch is longer
+    by `GROWTH`, and the last takes what the budget leaves (docs/theory.md, 10.11).
+
+    Parameters
+    ----------
+    n_states, n_actions : int
+    discount : float
+    budget : int, optional
+        Samples, the sum of all lengths; `DEFAULT_BUDGET` S A / (1 - gamma) by default.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If the budget is not enough for the pilot and one epoch.
+    """
+    unit = n_states * n_actions / (1.0 - discount)
+    budget = round(DEFAULT_BUDGET * unit) if budget is None else budget
+    least = round(FIRST_EPOCH * unit)
+    if not 2 * least <= budget <= MAX_UPDATES:
+        allowed = f"from 2 * {FIRST_EPOCH:g} S A / (1 - gamma) = {2 * least} to {MAX_UPDATES:.0e} samples"
+        raise InputError("schedules.blind_epochs", "budget", budget, allowed)
+    lengths, following = [least, least], GROWTH * least
+    while sum(lengths) + following <= budget:
+        lengths.append(int(following))
+        following *= GROWTH
+    lengths[-1] += budget - sum(lengths)
+    return lengths
+
+
+def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, rho: float) -> float:
+    """Return eta of the next epoch from how the policy has moved, equation (10.9).
+
+    Parameters
+    ----------
+    step_size : float
+        eta of the last epoch.
+    change : ndarray, shape (S, A)
+        What it changed, pi_{k+1} - pi_k.
+    changes : ndarray, shape (S, A)
+        The changes before, each weighted by `MEMORY` once for every epoch since.
+    rho : float
+        Modulus of strong concavity of the regularizer.
+
+    Returns
+    -------
+    float
+        eta 2^cos, cos that of the angle between both, at most `LARGEST_STEP` / rho.
+    """
+    lengths = float(np.linalg.norm(change) * np.linalg.norm(changes))
+    cosine = float((change * changes).sum()) / lengths if lengths > 0.0 else 0.0
+    return float(min(step_size * STEP_FACTOR**cosine, LARGEST_STEP / rho))
+
+
+def too_short(schedule: Schedule, game: Game, policy: np.ndarray) -> str | None:
+    """Return one line of warning if the steps of TD learning do not even halve within an epoch, else None.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    game : Game
+    policy : ndarray, shape (S, A)
+        At which visits are counted, the equilibrium's.
+
+    Returns
+    -------
+    str or None
+    """
+    if schedule.n_updates >= schedule.td_scale:
+        return None
+    visited = operators.stable_population(game, policy)[:, None] * policy
+    s, a = np.unravel_index(int(visited.argmin()), visited.shape)
+    return (
+        f"M_td = {schedule.n_updates} updates per epoch are fewer than c = {schedule.td_scale:.4g} of the steps "
+        f"c / (m + m_0), which stay large: Q is mostly noise and what it started from. Expected visits of the rarest "
+        f"pair, state {s} and action {a}: {visited.min() * schedule.n_updates:.3g} per epoch"
+    )
 
 
 def _at_least_one(value: float) -> int:

@@ -249,7 +249,7 @@ COMMANDS = (
     "solve game.npz --strength 1 --regularizer nosuch.py:Mine",
     "check game.npz",
     "bias game.npz game.npz --agents 10",
-    "learn game.npz nash.npz --agents 10 --epsilon 1e-40",
+    "centralized game.npz nash.npz --agents 10 --epsilon 1e-40",
     "nash-gap game.npz nash.npz --agents 1000000000",
     "phase game.npz --strengths 1 2 1e9 --relative-step-sizes 1 1 1 --out x --out-strengths y",
     "compare game.npz nash.npz --agents 10 --grid pma.step_size=nan",
