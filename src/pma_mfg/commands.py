@@ -51,10 +51,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "learn": (
         "pma-mfg learn game.npz --strength 0.1 --agents 1000",
-        "pma-mfg learn game.npz --strength 0.1 --agents 1000 --epsilon 0.2 --schedule tuned --step-size 5 --replicates 2",
+        "pma-mfg learn game.npz --strength 0.1 --agents 1000 --schedule tuned --epsilon 0.2 --replicates 2",
     ),
     "centralized": (
-        "pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --replicates 2 --out learning.parquet",
+        "pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --replicates 2 --out runs.parquet",
         "pma-mfg centralized game.npz equilibrium.npz --agents 1000 --epsilon 0.2 --dry-run",
     ),
     "config": ("pma-mfg config game.npz --strength 0.1 --out my.yaml",),
