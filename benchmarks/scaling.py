@@ -43,9 +43,7 @@ Run = Callable[[int], object]
 
 def planted(n_states: int, n_actions: int) -> MeanFieldGame:
     """Return a game with dense transitions and as many features as states."""
-    return games.make(
-        "planted_smooth", n_states=n_states, n_actions=n_actions, discount=0.8, seed=1, strength=0.1
-    )
+    return games.make("planted_smooth", n_states=n_states, n_actions=n_actions, discount=0.8, seed=1, strength=0.1)
 
 
 def trajectory_step(n_states: int = 10, n_actions: int = 3, n_agents: int = 10**6) -> Run:
