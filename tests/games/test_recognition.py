@@ -133,7 +133,9 @@ def test_the_reason_names_the_entry_and_the_shares() -> None:
         return np.array([[0.0, 1.0], [0.0, np.tanh(mu[2])], [0.0, 0.0]])
 
     game = games.FunctionGame(0.5, lambda mu: np.full((3, 2, 3), 1.0 / 3.0), reward, 3, 2)
-    assert recognition.examined(game).reason == "reward[1,1] depends on mu[2] in a way that no links explain"
+    assert (
+        recognition.examined(game).reason == "reward[1,1] depends on mu[2] in a way that no one kind of link explains"
+    )
 
 
 def test_a_game_with_many_states_is_recognized_from_few_evaluations() -> None:

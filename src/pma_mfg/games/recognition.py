@@ -98,7 +98,8 @@ def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
             return replace(game, reason=f"{name}: {found}")
         if isinstance(found, int):
             place = ",".join(str(int(i)) for i in np.unravel_index(found, shape))
-            words = f"{name}[{place}] depends on {_shares(_table(game, name), S, found)} in a way that no links explain"
+            shares = _shares(_table(game, name), S, found)
+            words = f"{name}[{place}] depends on {shares} in a way that no one kind of link explains"
             return replace(game, reason=words)
         base, features, terms = found
         tables.append((base.reshape(shape), features, terms.reshape(-1, *shape)))
