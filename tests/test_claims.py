@@ -441,30 +441,23 @@ def judged(found: dict[str, pd.DataFrame], **tolerances: float) -> dict[str, dic
 
 
 def bent(found: dict[str, pd.DataFrame], claim: str) -> dict[str, pd.DataFrame]:
-    """Multiply what a claim is judged on by 1 + a next order, so large that the range does not show the limit."""
-    table, column, x, order = {
-        "C3": ("ctd", "error", "n_updates", -0.5),
-        "C4": ("epsilon", "n_updates", "epsilon", 1.0),
-        "C5": ("independent_epsilon", "n_updates", "epsilon", 1.0),
-        "C5-updates": ("independent", "error", "n_updates", -0.5),
-        "C6-kinked": ("bias", "q_error", "n_agents", -0.5),
-        "C6-smooth": ("bias", "q_error", "n_agents", -1.0),
-        "C6-constant": ("bias", "q_error", "n_agents", -0.5),
-        "C6-deviation": ("bias", "deviation", "n_agents", -0.5),
-        "C7": ("nash", "gap", "n_agents", 0.5),
-        "C7-order": ("nash", "gap", "n_agents", -0.5),
-        "C7-tight": ("nash", "gap", "n_agents", -0.5),
-        "C7-constant": ("nash", "gap", "n_agents", -0.5),
+    """Multiply what a claim is judged on by a next order, so large that the range does not show the limit."""
+    table, column, x, factor = {
+        "C3": ("ctd", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C4": ("epsilon", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
+        "C5": ("independent_epsilon", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
+        "C5-updates": ("independent", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C6-kinked": ("bias", "q_error", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C6-smooth": ("bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 / x),
+        "C6-constant": ("bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
+        "C6-deviation": ("bias", "deviation", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
+        "C7-order": ("nash", "gap", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C7-tight": ("nash", "gap", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C7-constant": ("nash", "gap", "n_agents", lambda x: 1.0 + 200.0 * x**-0.5),
     }[claim]
     rows = found[table]
-    scale = {"C6-deviation": 1e3, "C6-constant": 1e3, "C7-constant": 1e4, "C4": 0.1, "C5": 0.1, "C6-smooth": 30.0}
-    size = {"C7": 0.02}.get(claim, 2.0)
-    factor = 1.0 + size * (rows[x] / scale.get(claim, 100.0)) ** order
-    found[table] = rows.assign(**{column: rows[column] * (1.0 / factor if claim == "C7" else factor)})
-    if claim in ("C4", "C5"):  # large epsilons cost less than the limit says
-        found[table][column] = (rows[column] * np.exp(-2.0 * rows[x] / 0.1)).round().clip(lower=1).astype(int)
-    if claim == "C7":
-        found[table]["gap"] = rows["gap"] * (rows["n_agents"] / 1e4) ** 0.3 * np.exp(-0.004 * rows["n_agents"] ** 0.5)
+    values = rows[column] * factor(rows[x].astype(float))
+    found[table] = rows.assign(**{column: values.round().clip(lower=1).astype(int) if x == "epsilon" else values})
     return found
 
 
