@@ -32,7 +32,7 @@ export OPENBLAS_NUM_THREADS := 1
 # Files do not depend on the terminal's language.
 export PYTHONUTF8 := 1
 # Without a home folder that can be written, caches are kept here.
-ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
 export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/matplotlib
 endif

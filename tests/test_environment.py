@@ -266,7 +266,9 @@ def without_encoding(tree: ast.AST) -> list[int]:
         function = ast.unparse(node.func)
         binary = any(isinstance(word, ast.Constant) and "b" in str(word.value) for word in node.args)
         own = function.startswith(("storage.", "os.", "archive."))  # ours is UTF-8, and the others are binary
-        if not own and (function.endswith((".read_text", ".write_text")) or (function.endswith("open") and not binary)):
+        if not own and (
+            function.endswith((".read_text", ".write_text")) or (re.search(r"(^|\.)open$", function) and not binary)
+        ):
             found.append(node.lineno)
     return found
 

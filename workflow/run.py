@@ -98,7 +98,7 @@ def run_snakemake(*options: str) -> int:
     # in UTF-8 whatever the terminal's language: files of a run do not depend on it
     environment = {**os.environ, "PYTHONUTF8": "1", processes.PARENT: str(os.getpid())}
     home = os.path.expanduser("~")
-    if not os.access(home, os.W_OK):
+    if not (os.path.isdir(home) and os.access(home, os.W_OK)):
         caches = {"XDG_CACHE_HOME": str(STATE / "cache"), "MPLCONFIGDIR": str(STATE / "cache/matplotlib")}
         environment = caches | environment
         print(

@@ -245,6 +245,8 @@ COMMANDS = (
     "validate nosuch.npz",
     "validate nosuch",
     "solve mine.yaml --strength 1",
+    "solve game.npz --strength 1 --out game.npz",
+    "solve game.npz --strength 1 --out x --out-table ./x",
     "solve sis_epidemic --strength 1e-12",
     "solve game.npz --strength 1 --regularizer nosuch.py:Mine",
     "check game.npz",

