@@ -160,10 +160,10 @@ class Subject:
         """Return the epochs after which this share of the first distance to the equilibrium is left."""
         return max(1, math.ceil(math.log(share) / math.log(min(max(self.rate, 1e-6), 0.9999))))
 
-    def too_rare(self, section: str, seconds: float) -> InputError:
+    def too_rare(self, section: str, seconds: float, most: float = BUDGET) -> InputError:
         """Return the error of a game in which learning takes too long."""
         why = f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps"
-        allowed = f"at most {BUDGET / 60.0:g}; a larger --strength, with which no action is rare"
+        allowed = f"at most {most / 60.0:g}; a larger --strength, with which no action is rare"
         if isinstance(self.game, FunctionGame):
             why += ", each of which calls Python functions"
             allowed += ", or functions that are recognized (docs/theory.md, 1.3)"
@@ -477,8 +477,11 @@ def _independent(subject: Subject) -> Settings:
         raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
     if isinstance(subject.game, FunctionGame) and subject.settled > 500.0:
         raise subject.too_rare("independent", 4e3 * subject.settled * FUNCTION_STEP)
-    first = max(subject.settled, 100.0)
-    accuracies, n_epochs = subject.accuracies(3), min(40, subject.n_epochs(0.05))
+    accuracies, first = subject.accuracies(3), max(subject.settled, 100.0)
+    # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
+    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
+    noise = subject.td_constant / math.sqrt(16.0 * first)
+    n_epochs = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
     updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
     relative = (0.05, 0.1, 0.2)
     settings = {
@@ -486,11 +489,11 @@ def _independent(subject: Subject) -> Settings:
         "n_waiting": 0,
         "n_epochs": n_epochs,
         "n_updates": math.ceil(2.0 * first),
-        # so many agents that what each hears of the others' fluctuations is little beside its own noise
         "populations": [500, 1500, 5000],
         "population_replicates": [8, 6, 4],
-        "n_agents": 500,
-        "n_replicates": 6,
+        # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
+        "n_agents": 4000,
+        "n_replicates": 3,
         "updates": updates,
         "step_sizes": [_rounded(x / subject.regularizer.rho, 3) for x in relative],
         # after them the smallest step has forgotten nine tenths of its start
@@ -500,9 +503,9 @@ def _independent(subject: Subject) -> Settings:
         "waiting_constant": WAITING_CONSTANT,
     }
     seconds = sum(independent_steps(settings, subject.learning_steps).values())
-    seconds *= step_seconds(subject.game) + 500 * AGENT_SECONDS
+    seconds *= step_seconds(subject.game) + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10)
     if seconds > 3.0 * BUDGET:
-        raise subject.too_rare("independent", seconds)
+        raise subject.too_rare("independent", seconds, 3.0 * BUDGET)
     return settings
 
 
