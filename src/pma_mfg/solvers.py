@@ -29,6 +29,10 @@ ACCEPTED = 0.999
 FAST = 0.5
 EPSILON = float(np.finfo(float).eps)
 TINY = float(np.finfo(float).tiny)
+#: Masses of the states of one class that differ by more than this are computed from the heavier one,
+LARGE = 1e200
+#: which is looked for so often at most.
+HEADS = 10
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -63,14 +67,15 @@ class Elimination:
             self.label, self.classes = closed_components(edges)
         heads = np.array([np.argmax(self.label == c) for c in range(self.classes)])
         self._laws = np.empty(len(kernel))
-        for _ in range(len(kernel)):
-            with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(HEADS):
+            with np.errstate(over="ignore"):
                 self._eliminate(kernel, heads)
-            if np.isfinite(self._laws).all():
+            # a state with so much more mass than the first of its class is the one to begin with
+            heavy = [np.argmax(np.where(self.label == c, self._laws, -1.0)) for c in range(self.classes)]
+            exceeded = self._laws[heavy] > LARGE
+            if not exceeded.any():
                 break
-            # a state with more than 1e308 times the mass of the first of its class: begin with that one
-            for state in np.flatnonzero(~np.isfinite(self._laws))[::-1]:
-                heads[self.label[state]] = state
+            heads = np.where(exceeded, heavy, heads)
         totals = np.bincount(self.label[self.label >= 0], self._laws[self.label >= 0], self.classes)
         self._laws = np.where(self.label >= 0, self._laws / totals[self.label], 0.0)
 
@@ -97,6 +102,7 @@ class Elimination:
                 share[k] = 0.0
                 # not the complement of the diagonal entry: the chance to leave is a sum of what leads elsewhere
                 row /= max(row[:place].sum(), TINY)
+                np.minimum(row, LARGE**1.4, out=row)
                 rows[:, place] = 0.0
                 rows += share[:, None] * row
             exits, visits = rows[:, :start], rows[:, stop:]
@@ -107,7 +113,7 @@ class Elimination:
         law = np.zeros(len(chain))
         law[: self.classes] = 1.0
         for block, entries, _, visits in reversed(self._stages):
-            law[block] = (law[: block.start] @ entries) @ visits
+            law[block] = np.minimum((law[: block.start] @ entries) @ visits, LARGE**1.4)
         self._laws[self._order] = law
 
     def masses(self, weights: np.ndarray) -> np.ndarray:
