@@ -624,11 +624,14 @@ def _schedules(options: argparse.Namespace) -> None:
 
 
 def _centralized(options: argparse.Namespace) -> None:
-    _scheduled(options)
+    _scheduled(options, printed=True)
 
 
-def _scheduled(options: argparse.Namespace) -> Any:
-    """Run centralized learning with a schedule made for an epsilon; return the table, or None of a dry run."""
+def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
+    """Run centralized learning with a schedule made for an epsilon; return the table, or None of a dry run.
+
+    The table is printed if that is wanted and no file is asked for.
+    """
     from pma_mfg import schedules, sweeps
     from pma_mfg.games import functions
 
@@ -667,7 +670,8 @@ def _scheduled(options: argparse.Namespace) -> Any:
             options.schedule,
             checkpoint,
         )
-    _write(options, table)
+    if printed or options.out or options.json:
+        _write(options, table)
     if checkpoint is not None:
         checkpoint.discard()
     return table
@@ -695,7 +699,7 @@ def _learn(options: argparse.Namespace) -> int:
         if getattr(options, name) is None:
             setattr(options, name, default)
     options.schedule = schedule
-    table = _scheduled(options)
+    table = _scheduled(options, printed=False)  # every epoch of every run is no answer to a person
     if table is None:
         return 0
     first, last = (table[table["epoch"] == epoch] for epoch in (0, table["epoch"].max()))
