@@ -66,7 +66,7 @@ def test_blind_learning_is_the_same_in_another_unit_and_from_another_zero_of_rew
 def test_blind_learning_has_the_same_bits_for_the_same_seed_and_any_chunk(monkeypatch):
     ours, other = run(COUPLED, WEAK), run(COUPLED, WEAK, seed=1)
     now = iter(range(10**6))
-    monkeypatch.setattr(learning.time, "monotonic", lambda: float(next(now)))  # every chunk seems slow: none grows
+    monkeypatch.setattr(simulation.time, "monotonic", lambda: float(next(now)))  # every chunk seems slow: none grows
     again = run(COUPLED, WEAK)
     for first, second in zip(ours, again, strict=True):
         np.testing.assert_array_equal(first.policy, second.policy)

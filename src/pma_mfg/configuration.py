@@ -749,7 +749,8 @@ def _schema_error(source: str, error: jsonschema.exceptions.ValidationError) -> 
             missing = ", ".join(key for key in limit if key not in value)
             return InputError(source, place, Description(f"no key {missing}"), f"the keys {', '.join(limit)}")
         case "oneOf":
-            return InputError(source, place, sorted(value), "either family and parameters, or file")
+            shown = sorted(value) if isinstance(value, dict) else value
+            return InputError(source, place, shown, "either family and parameters, or file")
         case "type":
             allowed = f"a value of type {limit}"
             if limit == "string" and isinstance(value, bool):

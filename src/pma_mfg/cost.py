@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pma_mfg import equilibrium, games, learning, lipschitz, operators, plan, regularizers, schedules, seeds, td_moments
+from pma_mfg.arrays import accepts
 from pma_mfg.configuration import studied, tables
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import FunctionGame, Game, with_features
@@ -89,6 +90,7 @@ class Units:
         return float(updates * (1 + waiting)) * self.n_epochs(epsilon, tuned["step_size"])
 
 
+@accepts()
 def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = None) -> Units:
     """Time the operations on a game, at its equilibrium's policy, which is solved for if it is not given.
 

@@ -628,14 +628,15 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
         if L_pop >= 1.0:
             found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
     kernel = operators.policy_kernel(game.transition(mean_field), policy)
-    if game.n_states > solvers.DIRECT_SIZE:
+    classes = operators.recurrent_classes(kernel)
+    # several classes have several laws, of which the estimate would say that they are far apart
+    if game.n_states > solvers.DIRECT_SIZE and len(classes) == 1:
         error = operators.population_error(kernel, mean_field)
         if error > POPULATION_ERROR:
             found.append(
                 f"the chain of the policy mixes slowly: the population, found by iteration, may be off by {error:.1g} "
                 "(l1)"
             )
-    classes = operators.recurrent_classes(kernel)
     transient = np.setdiff1d(np.arange(game.n_states), np.concatenate(classes))
     if len(classes) > 1:
         found.append(

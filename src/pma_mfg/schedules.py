@@ -348,6 +348,7 @@ def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, r
     return float(min(step_size * STEP_FACTOR**cosine, LARGEST_STEP / rho))
 
 
+@accepts()
 def too_short(schedule: Schedule, game: Game, policy: np.ndarray) -> str | None:
     """Return one line of warning if the steps of TD learning do not even halve within an epoch, else None.
 

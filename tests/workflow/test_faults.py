@@ -404,8 +404,13 @@ def test_a_full_disk_is_named_in_one_line_and_the_run_resumes_after_room_was_mad
 
 
 def refused(folder: Path) -> str:
-    """What is said of a results folder that cannot be written."""
-    return f"error: tiny.yaml: results: got {RESULTS!r}, expected a folder that can be written, which {folder} is not\n"
+    """What is said of a results folder that cannot be written, and of the figures in it."""
+    places = (("results", RESULTS, folder), ("figures", f"{RESULTS}/figures", folder / "figures"))
+    lines = [
+        f"error: tiny.yaml: {key}: got {given!r}, expected a folder that can be written, which {there} is not"
+        for key, given, there in places
+    ]
+    return "\n".join([*lines, "error: tiny.yaml: 2 problems", ""])
 
 
 @needs_mounts

@@ -80,7 +80,7 @@ def test_no_verdict_against_the_theory_stands_when_it_is_tried_again(smoke: Path
 def test_every_verdict_is_complete(smoke: Path) -> None:
     records = json.loads((smoke / RESULTS / "claims.json").read_text())
     keys = {"id", "statement", "source", "game", "quantity", "estimate", "interval", "expected", "verdict", "how"}
-    keys |= {"tables", "code"}
+    keys |= {"tables", "code", "own", "too_small"}
     assert all(set(record) == keys for record in records)
     assert {record["id"] for record in records} == {
         "C1a", "C1b", "C1b-certificate", "C1b-search", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f",
