@@ -845,7 +845,7 @@ def dynamics(data: pd.DataFrame) -> Figure:
         if i % _shape(len(games))[1] == 0:
             ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
         _title(ax, i, "{}", game)
-        _legend(ax, rf"iterations to $10^{{{np.log10(ACCURACY):.0f}}}$ exploitability (regularized)")
+        _legend(ax, rf"iterations to $\mathcal{{E}}_h \leq 10^{{{np.log10(ACCURACY):.0f}}}$")
     return figure
 
 
