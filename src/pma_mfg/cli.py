@@ -251,7 +251,7 @@ def _validate(options: argparse.Namespace) -> None:
     for row in found["states"]:
         played = ", ".join(f"{action} {p:.4f}" for action, p in row["policy"].items())
         print(f"  {row['state']}: population {row['population']:.4f}; plays {played}")
-    print(f"  exploitability {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
+    print(f"  exploitability (regularized) {found['exploitability']:.1e}; largest residual {found['residual']:.1e}")
     for warning in found["warnings"]:
         print(f"  warning: {warning}")
 
