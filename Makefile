@@ -183,7 +183,7 @@ environment: .venv/.project ## Set up .venv from requirements.lock (done by the 
 # Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
 lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --extra pipeline --extra slurm --extra pettingzoo --extra docs --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
+	    --extra replication --extra slurm --extra pettingzoo --extra docs --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv, results/ and site/

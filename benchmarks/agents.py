@@ -18,10 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from pma_mfg import agent_kernels, agents, games
-from pma_mfg.agents import Agents
+from pma_mfg import games
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import agent_kernels, agents
+from pma_mfg.simulation.agents import Agents
 
 REPEATS = 7
 N_ACTIONS = 5
@@ -174,7 +175,8 @@ def peak_memory(n_agents: int, n_states: int) -> float:
     """Return the peak resident memory in GiB of a process that runs an epoch of learning (from /proc: Linux)."""
     program = (
         "import numpy as np\n"
-        "from pma_mfg import games, learning, schedules\n"
+        "from pma_mfg import games, learning\n"
+        "from pma_mfg.learning import schedules\n"
         "from pma_mfg.regularizers import Entropy\n"
         f"game = games.make('planted_smooth', n_states={n_states}, n_actions={N_ACTIONS}, discount=0.8, seed=1, "
         "strength=0.1)\n"

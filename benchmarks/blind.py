@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from pma_mfg import equilibrium, games, learning, lipschitz, operators, regularizers, seeds
+from pma_mfg import equilibrium, games, operators, regularizers, seeds
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.theory import lipschitz
 
 
 def main(config: str, *files: str) -> None:

@@ -24,11 +24,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from pma_mfg import agents, equilibrium, finite_population, games, learning, lipschitz, schedules, seeds, td_moments
+from pma_mfg import equilibrium, games, jacobian, seeds
 from pma_mfg.games import MeanFieldGame
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.populations import finite_population, td_moments
 from pma_mfg.regularizers import Entropy
-from pma_mfg.schedules import Schedule
-from pma_mfg.statistics import Estimate, slope_interval
+from pma_mfg.simulation import agents
+from pma_mfg.theory import prescription
+from pma_replication.statistics import Estimate, slope_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
@@ -91,11 +96,11 @@ def solve(n_states: int = 10, n_actions: int = 3) -> Run:
     return lambda count: [equilibrium.solve(game, REGULARIZER) for _ in range(count)]
 
 
-def jacobian(n_states: int = 10, n_actions: int = 3) -> Run:
+def jacobians(n_states: int = 10, n_actions: int = 3) -> Run:
     """Return Jacobians of PMA."""
     game = planted(n_states, n_actions)
     policy = game.planted.policy
-    return lambda count: [lipschitz.jacobian(game, policy, STEP_SIZE, REGULARIZER) for _ in range(count)]
+    return lambda count: [jacobian.jacobian(game, policy, STEP_SIZE, REGULARIZER) for _ in range(count)]
 
 
 def moments_update(n_states: int = 5, n_actions: int = 3) -> Run:
@@ -140,7 +145,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "a Jacobian of PMA": (
-        jacobian,
+        jacobians,
         "check_operators, phase, assumptions, schedules, atlas",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
@@ -289,7 +294,7 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
         eta = settings["prescribed"]["relative_step_size"] / case.regularizer.rho
 
         def theorem(epsilon: float, case: Case = case, eta: float = eta) -> Schedule:
-            return schedules.theorem_schedule(case.game, case.regularizer, eta, epsilon)
+            return prescription.theorem_schedule(case.game, case.regularizer, eta, epsilon)
 
         rows(name, theorem, step, "the theorem's schedule")
 

@@ -11,10 +11,12 @@ import numpy as np
 from numba import njit
 from timing import alternating, line
 
-from pma_mfg import games, learning, operators, simulation
+from pma_mfg import games, operators
 from pma_mfg.games import MeanFieldGame
+from pma_mfg.learning import algorithms as learning
 from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation import initial_population
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation.exchangeable import initial_population
 
 try:
     import jax_loops

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from pma_mfg import games, lipschitz
+from pma_mfg import games
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
+from pma_mfg.theory import lipschitz
 
 #: Every random family, at a size where brute force is cheap.
 FAMILY_PARAMETERS = {

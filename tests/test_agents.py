@@ -8,12 +8,17 @@ from scipy.special import wrightomega
 from scipy.stats import chi2_contingency
 from tests.references import all_games, family_game, frozen_game, random_policy, xoshiro
 
-from pma_mfg import agent_kernels, agents, kernels, learning, lipschitz, operators, seeds, simulation, spread, sweeps
-from pma_mfg.agents import Agents
+from pma_mfg import jacobian, operators, seeds
 from pma_mfg.errors import InputError
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.populations import spread
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.schedules import Schedule
-from pma_mfg.storage import Checkpoint
+from pma_mfg.simulation import agent_kernels, agents, exchangeable_kernels
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation.agents import Agents
+from pma_replication.experiments.independent import measure as independent_measure
+from pma_replication.runs.checkpoints import Checkpoint
 
 ALARM = 1e-6
 GAME = family_game("affine", n_states=3, n_actions=2, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
@@ -75,7 +80,7 @@ def of_counts_and_of_agents():
         )
         q, none = np.zeros((3, 2)), (np.zeros(0, dtype=np.int64), np.empty((0, 3, 2)), *[np.empty((0, 2))] * 2)
         moving = (population.stream, population.others, population.tagged)
-        kernels.learn(*moving, tables, shared, 0.5, q, 0, 1, steps - 1, 1.0, 1.0, *none)
+        exchangeable_kernels.learn(*moving, tables, shared, 0.5, q, 0, 1, steps - 1, 1.0, 1.0, *none)
         theirs[run] = population.tagged[0] * 169 + population.others[0] * 13 + population.others[1]
     tables = []
     for held in (policy, policy[:, ::-1]):
@@ -282,7 +287,7 @@ def test_one_agent_alone_changes_neither_the_mean_field_nor_its_own_q_to_first_o
     """The envelope theorem behind the prediction: dV = 0 at the equilibrium when the mean field is held."""
     regularizer, policy = Entropy(0.3), PLANTED.planted.policy
     mean_field = operators.stable_population(PLANTED, policy)
-    basis = lipschitz.tangent_basis(2)[0]
+    basis = jacobian.tangent_basis(2)[0]
     for state in range(3):
         q = []
         for step in (1e-4, -1e-4):
@@ -293,12 +298,15 @@ def test_one_agent_alone_changes_neither_the_mean_field_nor_its_own_q_to_first_o
 
 
 def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr("pma_mfg.storage.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("pma_replication.runs.checkpoints.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(agents, "CHUNK", 2000)
-    settings = [sweeps.IndependentRuns(30, SCHEDULE, 2), sweeps.IndependentRuns(50, SCHEDULE, 1)]
+    settings = [
+        independent_measure.IndependentRuns(30, SCHEDULE, 2),
+        independent_measure.IndependentRuns(50, SCHEDULE, 1),
+    ]
 
     def measure(*more):
-        return sweeps.independent_errors(
+        return independent_measure.independent_errors(
             PLANTED, Entropy(0.3), PLANTED.planted.policy, "planted", "alone", settings, 0, *more
         )
 

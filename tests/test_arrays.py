@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 from dataclasses import replace
 
@@ -11,25 +12,16 @@ import pytest
 from scipy.sparse import csr_array
 
 import pma_mfg
-from pma_mfg import (
-    arrays,
-    baselines,
-    equilibrium,
-    finite_population,
-    fluctuations,
-    games,
-    learning,
-    lipschitz,
-    operators,
-    schedules,
-    simulation,
-    spread,
-    td_moments,
-)
+import pma_replication
+from pma_mfg import arrays, equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import generative, schedules
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.populations import finite_population, fluctuations, spread, td_moments
 from pma_mfg.regularizers import Entropy
-from pma_mfg.schedules import Schedule
+from pma_mfg.simulation import exchangeable as simulation
 
 GAME = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
 POLICY = np.array([[0.25, 0.75], [0.5, 0.5], [0.625, 0.375]])
@@ -39,8 +31,6 @@ ENTROPY = Entropy(0.3)
 NAMES = {*arrays.KINDS, "reference"}
 #: Pieces of larger computations, which take whatever is a table for them.
 INSIDE = {
-    "agents.frozen_tables",
-    "checks.random_policy",
     "games.functions.differences",
     "games.functions.is_constant_near",
     "games.functions.returned",
@@ -48,17 +38,20 @@ INSIDE = {
     "operators.population_error",
     "operators.relative_distance",
     "regularizers.step",
-    "search.policy_mirror_ascent",
-    "search.stable_population",
+    "simulation.agents.frozen_tables",
+    "theory.search.policy_mirror_ascent",
+    "theory.search.random_policy",
+    "theory.search.stable_population",
 }
 
 
 def public_functions():
     """Return all public functions of the library by their names."""
     found = {}
-    for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg."):
-        if "interop" in module.name or module.name.endswith(("plotting", "report")):  # need more packages; take tables
-            continue
+    packages = [(package.__path__, f"{package.__name__}.") for package in (pma_mfg, pma_replication)]
+    for module in itertools.chain.from_iterable(itertools.starmap(pkgutil.walk_packages, packages)):
+        if "interop" in module.name or module.name.endswith(("report", ".style", ".draw", ".catalogue")):
+            continue  # these need more packages, or take tables
         loaded = importlib.import_module(module.name)
         for name, function in vars(loaded).items():
             if inspect.isfunction(function) and function.__module__ == module.name and not name.startswith("_"):
@@ -116,8 +109,8 @@ CALLS = {
     "policy_distance": lambda p, m: operators.policy_distance(p, POLICY[::-1]),
     "transition": lambda p, m: GAME.transition(m),
     "reward": lambda p, m: GAME.reward(m),
-    "jacobian": lambda p, m: lipschitz.jacobian(GAME, p, 1.0, ENTROPY),
-    "best_response_derivative": lambda p, m: lipschitz.best_response_derivative(GAME, m, p, ENTROPY),
+    "jacobian": lambda p, m: jacobian.jacobian(GAME, p, 1.0, ENTROPY),
+    "best_response_derivative": lambda p, m: jacobian.best_response_derivative(GAME, m, p, ENTROPY),
     "solve": lambda p, m: equilibrium.solve(GAME, ENTROPY, start=p).policy,
     "from_population": lambda p, m: equilibrium.from_population(GAME, ENTROPY, m).policy,
     "exploitability": lambda p, m: equilibrium.exploitability(GAME, p, ENTROPY, m),
@@ -132,8 +125,8 @@ CALLS = {
     "stationary_covariance": lambda p, m: fluctuations.stationary_covariance(GAME, p),
     "td_moments": lambda p, m: spread.td_moments(GAME, p, ENTROPY, 5, 2.0, 4.0)[1],
     "forgetting_rate": lambda p, m: td_moments.forgetting_rate(GAME, p),
-    "sampled_q": lambda p, m: baselines.sampled_q(GAME.transition(m), p, 0.5, ENTROPY, p, 3, 1.0, 0.0, rng()),
-    "settled": lambda p, m: baselines.settled(GAME, m, p, 50, rng()),
+    "sampled_q": lambda p, m: generative.sampled_q(GAME.transition(m), p, 0.5, ENTROPY, p, 3, 1.0, 0.0, rng()),
+    "settled": lambda p, m: generative.settled(GAME, m, p, 50, rng()),
 }
 
 

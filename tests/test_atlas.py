@@ -11,9 +11,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from pma_mfg import atlas, cli, configuration, equilibrium, games, lipschitz, storage
+from pma_mfg import cli, equilibrium, games, jacobian
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy
+from pma_mfg.theory import lipschitz
+from pma_replication import configuration
+from pma_replication.experiments.atlas import measure as atlas_measure
+from pma_replication.runs import tables as parquet
 
 SMOKE = yaml.safe_load((Path(__file__).resolve().parents[1] / "config/smoke.yaml").read_text())
 SETTINGS: dict[str, Any] = {"relative_step_size": 0.3, "n_starts": 2, "max_iterations": 200, "n_agents": 10**6}
@@ -27,11 +31,11 @@ GATHERING = ("gathering", "coordination", {"n_states": 2, "discount": 0.9, "attr
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return atlas.table([PLANTED, GARNET, GATHERING], **SETTINGS)
+    return atlas_measure.table([PLANTED, GARNET, GATHERING], **SETTINGS)
 
 
 def test_a_row_is_bitwise_the_same_in_any_batch(rows: pd.DataFrame) -> None:
-    alone = [atlas.table([member], **SETTINGS) for member in (GATHERING, PLANTED)]
+    alone = [atlas_measure.table([member], **SETTINGS) for member in (GATHERING, PLANTED)]
     again = pd.concat([alone[1], rows.iloc[[1]], alone[0]], ignore_index=True)
     pd.testing.assert_frame_equal(again, rows, check_exact=True)
 
@@ -39,7 +43,7 @@ def test_a_row_is_bitwise_the_same_in_any_batch(rows: pd.DataFrame) -> None:
 def test_a_row_says_what_the_library_says_of_the_game(rows: pd.DataFrame) -> None:
     row, game = rows.iloc[1], games.make(GARNET[1], **GARNET[2])
     nash = equilibrium.solve(game, Entropy(1.0))
-    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, nash.policy, row["step_size"], Entropy(1.0)))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, nash.policy, row["step_size"], Entropy(1.0)))
     assert row["spectral_radius"] == pytest.approx(radius, rel=1e-9)  # by another formula, to rounding
     assert row["paper_bound"] == lipschitz.contraction_bound(game, Entropy(1.0), 0.3).L_gamma
     assert row["L_pop"] == lipschitz.constants(game).L_pop
@@ -72,7 +76,7 @@ def test_a_game_that_is_not_solved_is_a_row_that_says_so(monkeypatch: pytest.Mon
         raise ConvergenceError("no equilibrium found", [1.0])
 
     monkeypatch.setattr(equilibrium, "solve", solve)
-    table = atlas.table([GARNET], **SETTINGS)
+    table = atlas_measure.table([GARNET], **SETTINGS)
     row = table.iloc[0]
     assert list(table.columns) == list(rows.columns)
     assert not row["solved"]
@@ -82,7 +86,7 @@ def test_a_game_that_is_not_solved_is_a_row_that_says_so(monkeypatch: pytest.Mon
 
 
 def test_a_schedule_that_is_too_long_is_not_run(rows: pd.DataFrame) -> None:
-    row = atlas.row(*GARNET, **{**SETTINGS, "max_samples": 10})
+    row = atlas_measure.row(*GARNET, **{**SETTINGS, "max_samples": 10})
     assert row["samples"] == rows["samples"].iloc[1] > 10
     assert np.isnan(row["learned_error"])
     assert "samples, more than 10" in row["remark"]
@@ -112,7 +116,7 @@ def test_the_command_takes_games_as_the_batches_name_them(tmp_path: Path, capsys
     game = " ".join([name, family, *(f"{key}={value}" for key, value in parameters.items()), f"strength={strength}"])
     assert cli.main(["atlas", game, *settings]) == 0
     pd.testing.assert_frame_equal(
-        storage.read_table(tmp_path / "rows.parquet"), atlas.table([GARNET], **SETTINGS), check_exact=True
+        parquet.read_table(tmp_path / "rows.parquet"), atlas_measure.table([GARNET], **SETTINGS), check_exact=True
     )
     for wrong, words in {
         "mine garnet n_states=3": "strength: got None, expected a finite number > 0",

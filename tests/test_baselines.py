@@ -10,20 +10,15 @@ from scipy.stats import binom, norm
 from tests.references import CURVED_LINKS, curved_game, family_game, random_policy
 from tests.statistical import of_normals
 
-from pma_mfg import (
-    baseline_kernels,
-    baselines,
-    dynamics,
-    equilibrium,
-    games,
-    learning,
-    operators,
-    schedules,
-    seeds,
-    statistics,
-)
+from pma_mfg import equilibrium, games, iterations, operators, seeds
 from pma_mfg.errors import InputError
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import generative, schedules
+from pma_mfg.learning import generative as baselines
+from pma_mfg.learning import generative_kernels as baseline_kernels
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_replication import statistics
+from pma_replication.experiments.comparison import measure as comparison_measure
 
 REGULARIZER = Entropy(0.1)
 SETTINGS = {
@@ -48,11 +43,11 @@ def planted():
 
 def learner(method, game, seed=0, budget=10_000, n_agents=1000, **changes):
     rng = np.random.default_rng(seed)
-    return baselines.METHODS[method](game, REGULARIZER, rng, budget, n_agents, **(SETTINGS[method] | changes))
+    return generative.METHODS[method](game, REGULARIZER, rng, budget, n_agents, **(SETTINGS[method] | changes))
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
-@pytest.mark.parametrize("method", baselines.METHODS)
+@pytest.mark.parametrize("method", generative.METHODS)
 def test_every_method_reaches_the_planted_equilibrium(method, level):
     game = planted()
     *_, (samples, policy) = learner(method, game, 1, 600_000, 10**6)
@@ -69,7 +64,7 @@ def test_every_method_reaches_the_planted_equilibrium(method, level):
     level.show(norm.cdf(uniform / deviation - norm.isf(level.false_alarm / 12)))
 
 
-@pytest.mark.parametrize("method", baselines.METHODS)
+@pytest.mark.parametrize("method", generative.METHODS)
 def test_the_same_generator_gives_the_same_run(method):
     game = planted()
     first, again, other = (list(learner(method, game, seed)) for seed in (5, 5, 6))
@@ -79,7 +74,7 @@ def test_the_same_generator_gives_the_same_run(method):
     assert not np.array_equal(first[-1][1], other[-1][1])
 
 
-@pytest.mark.parametrize("method", baselines.METHODS)
+@pytest.mark.parametrize("method", generative.METHODS)
 def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
     calls = [0]
 
@@ -110,7 +105,7 @@ def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
 
 def test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_each():
     game = planted()
-    population = baselines.initial_population(game, 50, np.random.default_rng(0))
+    population = generative.initial_population(game, 50, np.random.default_rng(0))
     visited = []
     policy = operators.uniform_policy(game)
     for _ in range(200):
@@ -137,10 +132,10 @@ def noiseless(monkeypatch):
             q = reward + discount * transition @ (regularizer.strength * logsumexp(q / regularizer.strength, axis=1))
         return q
 
-    monkeypatch.setattr(baselines, "sampled_q", exact_q)
-    monkeypatch.setattr(baselines, "moved", lambda game, mu, policy, *_: operators.population_update(game, mu, policy))
-    monkeypatch.setattr(baselines, "settled", lambda game, mu, policy, *_: operators.stable_population(game, policy))
-    monkeypatch.setattr(baselines, "_multinomial", lambda n, rows, _: np.asarray(n)[..., None] * rows)
+    monkeypatch.setattr(generative, "sampled_q", exact_q)
+    monkeypatch.setattr(generative, "moved", lambda game, mu, policy, *_: operators.population_update(game, mu, policy))
+    monkeypatch.setattr(generative, "settled", lambda game, mu, policy, *_: operators.stable_population(game, policy))
+    monkeypatch.setattr(generative, "_multinomial", lambda n, rows, _: np.asarray(n)[..., None] * rows)
     monkeypatch.setattr(
         learning,
         "ctd",
@@ -167,7 +162,7 @@ def policies(method, game, count, **changes):
 def test_without_noise_methods_are_the_exact_iterations(method, exact, changes, step_size, family, noiseless):
     game = family_game(family)
     start = operators.uniform_policy(game)
-    expected = islice(dynamics.iteration(exact, game, REGULARIZER, start, step_size), 1, 11)
+    expected = islice(iterations.iteration(exact, game, REGULARIZER, start, step_size), 1, 11)
     for found, wanted in zip(policies(method, game, 10, **changes), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)  # of Q / tau, Q from solvers accurate to 1e-12
 
@@ -190,12 +185,12 @@ def test_without_noise_both_answer_the_population_and_move_it_once(method, noise
 @pytest.mark.parametrize("chunk", [1, 2**18])
 def test_q_learning_is_the_recursion_of_theory(followed, chunk, monkeypatch):
     """Equation (17.1) in plain Python on the same uniform numbers; how many are held at a time has no influence."""
-    monkeypatch.setattr(baselines, "CHUNK", chunk)
+    monkeypatch.setattr(generative, "CHUNK", chunk)
     game, rng = curved_game("absolute"), np.random.default_rng(3)
     mean_field = rng.dirichlet(np.ones(game.n_states))
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     policy = rng.dirichlet(np.ones(game.n_actions), size=game.n_states) if followed else None
-    found = baselines.sampled_q(transition, reward, 0.8, REGULARIZER, policy, 50, 2.0, 0.3, np.random.default_rng(7))
+    found = generative.sampled_q(transition, reward, 0.8, REGULARIZER, policy, 50, 2.0, 0.3, np.random.default_rng(7))
     uniforms = np.random.default_rng(7).random((50, game.n_states, game.n_actions))
     q = np.full(reward.shape, 0.3)
     for m in range(50):
@@ -212,7 +207,7 @@ def test_q_learning_is_the_recursion_of_theory(followed, chunk, monkeypatch):
 def test_the_two_timescale_path_is_that_of_theory(link):
     game = curved_game(link)
     samples, policy = next(
-        baselines.two_timescale(
+        generative.two_timescale(
             game,
             REGULARIZER,
             np.random.default_rng(4),
@@ -244,7 +239,7 @@ def test_the_two_timescale_path_is_that_of_theory(link):
 
 def test_the_two_timescale_path_is_the_same_in_chunks_of_any_length(monkeypatch):
     whole = list(learner("two_timescale", planted(), budget=500))
-    monkeypatch.setattr(baselines, "ENTRY_SECONDS", 1.0)  # one transition at a time
+    monkeypatch.setattr(generative, "ENTRY_SECONDS", 1.0)  # one transition at a time
     for (samples, policy), (again, other) in zip(whole, learner("two_timescale", planted(), budget=500), strict=True):
         assert samples == again
         np.testing.assert_array_equal(policy, other)
@@ -259,16 +254,16 @@ def test_agents_are_moved_by_the_games_own_law(level):
     expected = operators.population_update(game, mean_field, policy)
     # standard deviations are at most 0.5 / sqrt(n) per state
     deviation = 0.5 / np.sqrt(n)
-    level.accept(of_normals(baselines.moved(game, mean_field, policy, n, rng), expected, deviation), share=1 / 3)
+    level.accept(of_normals(generative.moved(game, mean_field, policy, n, rng), expected, deviation), share=1 / 3)
     path = mean_field
     late = []
-    for step in range(baselines.POPULATION_STEPS):
+    for step in range(generative.POPULATION_STEPS):
         path = operators.population_update(game, path, policy)
-        late += [path] if step >= baselines.POPULATION_STEPS // 2 else []
+        late += [path] if step >= generative.POPULATION_STEPS // 2 else []
     # noise of 20 steps, each of that size, none amplified more than twice
-    settled = baselines.settled(game, mean_field, policy, n, rng)
+    settled = generative.settled(game, mean_field, policy, n, rng)
     level.accept(of_normals(settled, np.mean(late, axis=0), 2 * np.sqrt(20) * deviation), share=1 / 3)
-    few = [baselines.moved(game, mean_field, policy, 10, rng) for _ in range(8000)]
+    few = [generative.moved(game, mean_field, policy, 10, rng) for _ in range(8000)]
     planted = operators.population_update(game, mean_field, operators.uniform_policy(game))
     level.means(few, expected, planted=planted, share=1 / 3)
 
@@ -279,7 +274,7 @@ def test_agents_are_moved_by_the_games_own_law(level):
 def test_exploitability_is_that_of_the_last_policy_until_then():
     game = planted()
     uniform, other = operators.uniform_policy(game), game.planted.policy
-    found = baselines.exploitabilities(
+    found = comparison_measure.exploitabilities(
         iter([(20, other), (70, uniform)]), game, REGULARIZER, np.array([10, 20, 69, 70])
     )
     at_start = equilibrium.exploitability(game, uniform, REGULARIZER)
@@ -288,7 +283,7 @@ def test_exploitability_is_that_of_the_last_policy_until_then():
 
 
 def test_checkpoints_run_from_ten_to_the_budget():
-    np.testing.assert_array_equal(baselines.checkpoints(10_000, 2), [10, 32, 100, 316, 1000, 3162, 10_000])
+    np.testing.assert_array_equal(comparison_measure.checkpoints(10_000, 2), [10, 32, 100, 316, 1000, 3162, 10_000])
 
 
 def test_samples_to_stay_forgets_a_visit():
@@ -304,7 +299,7 @@ def test_what_never_arrives_has_infinite_samples_and_no_average():
     rows = [("g", "m", "x", r, n, e) for r, curve in curves.items() for n, e in zip([10, 1000], curve, strict=True)]
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
     curves = pd.DataFrame(rows, columns=columns).assign(reward_range=4.0, cost=1.0, chosen=True)
-    table = baselines.samples_to_accuracy(curves, [0.6, 0.1]).set_index(["unit", "accuracy"]).loc["range"]
+    table = comparison_measure.samples_to_accuracy(curves, [0.6, 0.1]).set_index(["unit", "accuracy"]).loc["range"]
     assert table.loc[0.6, "n_reached"] == 5
     assert np.isfinite(table.loc[0.6, ["samples", "low", "high"]].to_numpy(float)).all()
     assert table.loc[0.1, "n_reached"] == 2
@@ -316,15 +311,15 @@ def test_plain_accuracies_are_in_units_of_the_rewards():
     curve = list(zip([10, 100, 1000, 10000], [1.0, 0.1, 0.01, 0.001], strict=True))
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
     curves = pd.DataFrame([("g", "m", "x", r, *point) for r in (0, 1) for point in curve], columns=columns)
-    table = baselines.samples_to_accuracy(curves.assign(reward_range=10.0, cost=1.0, chosen=True), [0.1, 0.01])
+    table = comparison_measure.samples_to_accuracy(curves.assign(reward_range=10.0, cost=1.0, chosen=True), [0.1, 0.01])
     table = table.set_index(["unit", "accuracy"])["samples"]
     assert table["range"].to_list() == pytest.approx([100.0, 1000.0])
     assert table["plain"].to_list() == pytest.approx([1000.0, 10000.0])
 
 
 def test_the_unit_is_the_range_of_rewards():
-    assert baselines.reward_range(games.make("rock_paper_scissors")) == pytest.approx(2.0)
-    assert baselines.reward_range(games.make("lasry_lions_chain")) == pytest.approx(2.0 + 3.0 * 9.0 + 40.0)
+    assert comparison_measure.reward_range(games.make("rock_paper_scissors")) == pytest.approx(2.0)
+    assert comparison_measure.reward_range(games.make("lasry_lions_chain")) == pytest.approx(2.0 + 3.0 * 9.0 + 40.0)
 
 
 def compared(seed, **changes):
@@ -333,7 +328,9 @@ def compared(seed, **changes):
         "pma": {"step_size": [1.0], "first": [10], "growth": [1.5], "constant": [1.0]},
     }
     settings = {"n_agents": 100, "budget": 2000, "pilot_budget": 1000, "per_decade": 3, "target": 0.003} | changes
-    return baselines.compare(planted(), REGULARIZER, "g", grids, n_pilots=2, n_replicates=3, seed=seed, **settings)
+    return comparison_measure.compare(
+        planted(), REGULARIZER, "g", grids, n_pilots=2, n_replicates=3, seed=seed, **settings
+    )
 
 
 def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
@@ -360,18 +357,20 @@ def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
 @pytest.mark.parametrize("target", [0.003, 1e-9])  # the second is never reached: the last exploitability decides
 def test_the_settings_that_cost_least_in_the_pilot_runs_are_run_in_full(target):
     grids = {"fitted_q": {"first": [2, 10], "growth": [1.0, 1.5], "share": [1.0]}}
-    comparison, tuning = baselines.compare(planted(), REGULARIZER, "g", grids, 100, 2000, 1000, 3, target, 2, 2, 1)
+    comparison, tuning = comparison_measure.compare(
+        planted(), REGULARIZER, "g", grids, 100, 2000, 1000, 3, target, 2, 2, 1
+    )
     assert np.isinf(tuning["samples_to_target"]).all() == (target < 1e-6)
     costs = np.log(tuning["final_exploitability" if target < 1e-6 else "samples_to_target"])
     costs = costs.where(np.isfinite(costs), np.log(1000 * tuning["final_exploitability"] / target))
-    best = costs.groupby(tuning["setting"]).mean().nsmallest(baselines.CONTENDERS).index
+    best = costs.groupby(tuning["setting"]).mean().nsmallest(comparison_measure.CONTENDERS).index
     assert set(tuning.loc[tuning["contender"], "setting"]) == set(comparison["setting"]) == set(best)
 
 
 def test_the_cost_of_a_run_does_not_jump_where_it_just_misses_the_target():
     samples, errors = [10, 100, 1000], [1.0, 0.5]
     below, above = (
-        baselines.tuning_cost(statistics.samples_to_stay(0.1, samples, [*errors, last]), last, 0.1, 1000)
+        comparison_measure.tuning_cost(statistics.samples_to_stay(0.1, samples, [*errors, last]), last, 0.1, 1000)
         for last in (0.1 * (1.0 - 1e-9), 0.1 * (1.0 + 1e-9))
     )
     assert below < np.log(1000) < above < below + 1e-7
@@ -380,7 +379,7 @@ def test_the_cost_of_a_run_does_not_jump_where_it_just_misses_the_target():
 def two_settings(costs, fine, target=0.03):
     """Runs of a method at two settings that reach 0.03 at exp(cost), and a finer accuracy at `fine` times that."""
     rows = []
-    chosen = baselines.chosen_by_others(costs)
+    chosen = comparison_measure.chosen_by_others(costs)
     for k, (of_setting, factor) in enumerate(zip(costs, fine, strict=True)):
         for replicate, cost in enumerate(of_setting):
             of_run = ("g", "m", f"x={k}", replicate, cost, chosen[replicate] == k)
@@ -405,7 +404,7 @@ def accuracy_of(costs, fine):
         errors = np.exp(np.interp(np.log(grid), np.log(run["samples"]), np.log(run["exploitability"])))
         first = run.iloc[:1].drop(columns=["samples", "exploitability"])
         parts.append(first.merge(pd.DataFrame({"samples": grid, "exploitability": errors}), how="cross"))
-    return samples_of(baselines.samples_to_accuracy(pd.concat(parts, ignore_index=True), [0.01]))
+    return samples_of(comparison_measure.samples_to_accuracy(pd.concat(parts, ignore_index=True), [0.01]))
 
 
 @pytest.fixture
@@ -444,11 +443,13 @@ def test_a_setting_that_is_clearly_worse_leaves_the_estimate_and_the_interval_al
 def test_swapping_the_settings_of_a_near_tie_changes_nothing_that_is_reported():
     rng = np.random.default_rng(1)
     costs = rng.normal(size=(2, 8))
-    np.testing.assert_array_equal(baselines.chosen_by_others(costs), 1 - baselines.chosen_by_others(costs[::-1]))
+    np.testing.assert_array_equal(
+        comparison_measure.chosen_by_others(costs), 1 - comparison_measure.chosen_by_others(costs[::-1])
+    )
     # the choice for a replicate does not look at the replicate's own runs
     changed = costs.copy()
     changed[:, 3] = rng.normal(size=2)
-    assert baselines.chosen_by_others(costs)[3] == baselines.chosen_by_others(changed)[3]
+    assert comparison_measure.chosen_by_others(costs)[3] == comparison_measure.chosen_by_others(changed)[3]
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="the interval of the chosen setting alone")
@@ -461,12 +462,12 @@ def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, mon
 
     def again():
         pilots = means + rng.normal(scale=0.5, size=(2, 12)).mean(axis=0)
-        kept = np.sort(pilots.argsort()[: baselines.CONTENDERS])
+        kept = np.sort(pilots.argsort()[: comparison_measure.CONTENDERS])
         costs = means[kept, None] + rng.normal(scale=0.5, size=(len(kept), 8))
         rates = np.exp(-costs - finer[kept, None] - rng.normal(scale=0.1, size=costs.shape))
-        chosen = baselines.chosen_by_others(costs)
-        interval = statistics.bootstrap([*rates, *costs], baselines._tuned_median, rng)
-        return baselines._slower_median(rates[chosen, np.arange(8)]), interval
+        chosen = comparison_measure.chosen_by_others(costs)
+        interval = statistics.bootstrap([*rates, *costs], comparison_measure._tuned_median, rng)
+        return comparison_measure._slower_median(rates[chosen, np.arange(8)]), interval
 
     n_pairs = 300
     pairs = [(again()[0], again()[1]) for _ in range(n_pairs)]
@@ -480,7 +481,7 @@ def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, mon
 
 def test_games_and_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"regularizer.*the entropy"):
-        baselines.compare(planted(), Quadratic(0.1), "g", {}, 10, 1000, 1000, 2, 0.1, 1, 1, 0)
+        comparison_measure.compare(planted(), Quadratic(0.1), "g", {}, 10, 1000, 1000, 2, 0.1, 1, 1, 0)
     with pytest.raises(InputError, match="budget: got 50, expected an integer >= 100"):
         compared(1, budget=50)
     for method, grid, message in (
@@ -495,11 +496,11 @@ def test_games_and_settings_out_of_range_are_named():
         ),
     ):
         with pytest.raises(InputError, match=message):
-            baselines.settings(method, grid)
+            comparison_measure.settings(method, grid)
 
 
 def test_settings_are_all_combinations():
-    found = baselines.settings("fitted_q", {"first": [1, 2], "growth": [1.5], "share": [0.5, 1.0]})
+    found = comparison_measure.settings("fitted_q", {"first": [1, 2], "growth": [1.5], "share": [0.5, 1.0]})
     assert [tuple(setting.values()) for setting in found] == [
         (1, 1.5, 0.5),
         (1, 1.5, 1.0),
@@ -510,10 +511,12 @@ def test_settings_are_all_combinations():
 
 def test_seeds_of_replicates_do_not_depend_on_the_order_of_methods():
     rng = seeds.generator(3, "comparison", "g", "fitted_q", "first=10 growth=1.5 share=1", 0)
-    samples = baselines.checkpoints(2000, 3)
+    samples = comparison_measure.checkpoints(2000, 3)
     game = planted()
-    run = baselines.fitted_q(game, REGULARIZER, rng, 2000, 100, first=10, growth=1.5, share=1.0)
-    expected = baselines.exploitabilities(run, game, REGULARIZER, samples) / baselines.reward_range(game)
+    run = generative.fitted_q(game, REGULARIZER, rng, 2000, 100, first=10, growth=1.5, share=1.0)
+    expected = comparison_measure.exploitabilities(run, game, REGULARIZER, samples) / comparison_measure.reward_range(
+        game
+    )
     grids = {"fitted_q": {"first": [10], "growth": [1.5], "share": [1.0]}}
-    table = baselines.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 1, 3)[0]
+    table = comparison_measure.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 1, 3)[0]
     np.testing.assert_array_equal(table["exploitability"], expected)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from tests.statistical import Level
 
-from pma_mfg import kernels, operators, simulation, solvers
+from pma_mfg import operators, solvers
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation import exchangeable_kernels
 
 SIMULATOR, SOLVERS, SCALING = (
     Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py" for name in ("simulator", "solvers", "scaling")
@@ -59,7 +61,9 @@ def test_the_alternatives_move_counts_in_the_same_law(level: Level) -> None:
     sums = (np.zeros(1), np.zeros(5), np.zeros((5, 5)), np.zeros((5, 5)), np.zeros((5, 5)))
     unused = np.zeros(5), np.zeros((5, 5))  # it also averages, which is not looked at
     for counts in own:
-        kernels.average(stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), unused, unused, *sums)
+        exchangeable_kernels.average(
+            stream, counts, simulation.game_tables(game), shared, steps, np.zeros(5), unused, unused, *sums
+        )
     for other in (many, single):
         assert (other.sum(axis=1) == n_agents).all()
         moments = [np.hstack([x, *(x * x[:, [y]] for y in range(5))]) for x in (own, other)]  # 5 first, 25 second ones

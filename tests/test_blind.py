@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from tests.references import family_game, frozen_game
 
-from pma_mfg import cli, equilibrium, games, kernels, learning, lipschitz, operators, schedules, simulation, storage
+from pma_mfg import cli, equilibrium, games, jacobian, operators
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.functions import FunctionGame
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.theory import lipschitz, prescription
+from pma_replication.runs import tables as parquet
 
 COUPLED = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
 PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
@@ -34,8 +40,10 @@ def test_blind_learning_asks_for_nothing_but_the_trajectory(regularizer, monkeyp
     for module, names in (
         (equilibrium, ("solve", "exploitability", "best_response")),
         (operators, ("stable_population", "population_update", "q_values", "q_of_decision_process", "state_values")),
-        (lipschitz, ("jacobian", "reward_range", "constants", "reward_rows", "mixing")),
-        (schedules, ("td_scale", "td_start", "practical_schedule", "theorem_schedule")),
+        (jacobian, ("jacobian",)),
+        (lipschitz, ("reward_range", "constants", "reward_rows", "mixing")),
+        (schedules, ("td_scale", "td_start", "practical_schedule")),
+        (prescription, ("theorem_schedule",)),
         (MeanFieldGame, ("transition", "reward")),
     ):
         for name in names:
@@ -142,7 +150,9 @@ def test_one_update_by_visits_is_the_stated_one():
     stream, tagged = simulation.random_stream(np.random.default_rng(0)), np.array([0, 1])
     none = np.zeros(0, dtype=np.int64), np.zeros((0, 2, 2))
     others, behaviour = np.array([1, 1]), np.array([[1.0, 0.0], [0.0, 1.0]])
-    kernels.learn(stream, others, tagged, tables, shared, 0.5, q, 0, 1, 0, 3.0, 4.0, *none, behaviour, visits)
+    exchangeable_kernels.learn(
+        stream, others, tagged, tables, shared, 0.5, q, 0, 1, 0, 3.0, 4.0, *none, behaviour, visits
+    )
     np.testing.assert_allclose(q, expected, rtol=1e-15)
     np.testing.assert_array_equal(visits, [[2.0, 6.0], [0.0, 0.0]])
     np.testing.assert_array_equal(tagged, [1, 1])  # the behaviour's action, not the policy's
@@ -184,8 +194,8 @@ def test_an_exploring_learner_learns_the_q_of_the_policy_that_it_does_not_play(l
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
 def test_a_game_in_which_best_response_cycles_is_learned(level):
     nash = equilibrium.solve(COUPLED, WEAK)
-    assert lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash.policy, np.inf, WEAK)) > 2.0
-    assert lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash.policy, 1.0 / WEAK.rho, WEAK)) > 1.0
+    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, np.inf, WEAK)) > 2.0
+    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, 1.0 / WEAK.rho, WEAK)) > 1.0
     shares = []
     for replicate in range(8):
         last = run(COUPLED, WEAK, seed=[1, replicate], budget=20_000, n_agents=1000)[-1]
@@ -217,7 +227,7 @@ def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(gam
             last,
         )
         assert found, last
-        table = storage.read_table(policies)
+        table = parquet.read_table(policies)
         learned = table.sort_values(["state", "action"])["probability"].to_numpy().reshape(4, 3)
         uniform = operators.uniform_policy(COUPLED)
         for shown, policy in zip(found.groups(), (uniform, learned), strict=True):
@@ -283,10 +293,10 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
         assert cli.main(["limits", str(game_file), *arguments]) == 0
         if name == "auto":
             [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
-        tables.append(storage.read_table(out))
+        tables.append(parquet.read_table(out))
     nash = equilibrium.solve(COUPLED, Entropy(0.1)).policy
     radii = [
-        lipschitz.spectral_radius(lipschitz.jacobian(COUPLED, nash, factor * float(chosen), Entropy(0.1)))
+        jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash, factor * float(chosen), Entropy(0.1)))
         for factor in (1.0, 0.7, 1.4)
     ]
     assert radii[0] < min(1.0, *radii[1:])

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from references import curved_game, family_game, frozen_game
 from scipy.special import expit
 
-from pma_mfg import certificates, equilibrium, games, lipschitz, operators
+from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.theory import certificates, lipschitz
 
 GAMES = {
     "affine": family_game("affine"),
@@ -205,7 +206,7 @@ def test_where_it_is_certified_pma_reaches_the_one_equilibrium_at_the_certified_
         eta = step / regularizer.rho
         certified = certificates.certificate(game, regularizer, eta, mirror)
         assert certified.L_gamma < 1
-        radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, eta, regularizer, mirror))
+        radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, eta, regularizer, mirror))
         assert radius <= certified.L_gamma
         for policy in policies_in(found, regularizer, mirror, game, seed=4, count=4):
             before = distances(certified.norm, certified.weights, regularizer, policy, solution)
@@ -468,7 +469,7 @@ def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated
         for eta, rate in zip(etas, certificates.attraction(game, regularizer, etas, solution, mirror), strict=True):
             if rate < 1:
                 finite += 1
-                radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, eta, regularizer, mirror))
+                radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, eta, regularizer, mirror))
                 assert radius <= rate + 1e-9
                 found = certificates.invariant_set(game, regularizer, mirror)
                 for policy in policies_in(found, regularizer, mirror, game, seed=5, count=2):
@@ -485,7 +486,7 @@ def test_attraction_of_a_quadratic_game_holds_on_the_boundary_too(regularizer):
     game = GAMES["affine"]
     solution = equilibrium.solve(game, regularizer).policy
     (rate,) = certificates.attraction(game, regularizer, [1.0 / regularizer.rho], solution)
-    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, 1.0 / regularizer.rho, regularizer))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, 1.0 / regularizer.rho, regularizer))
     assert radius <= rate
 
 

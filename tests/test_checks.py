@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from tests.references import family_game, frozen_game
 
-from pma_mfg import certificates, checks, equilibrium, games, lipschitz, operators, regularizers
+from pma_mfg import equilibrium, games, jacobian, operators, regularizers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.theory import certificates, lipschitz, search
+from pma_replication.experiments.bounds import measure as bounds_measure
+from pma_replication.experiments.contraction import measure as contraction_measure
+from pma_replication.experiments.equilibria import measure as equilibria_measure
+from pma_replication.experiments.phase import measure as phase_measure
 
 CERTIFIED = {"n_states": 3, "n_actions": 2, "discount": 0.5, "seed": 1}
 CERTIFIED |= {"K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 0.01, "L_s": 0.02, "L_a": 0.05}
@@ -16,7 +21,7 @@ CERTIFIED |= {"K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 0.01, "L_s": 0.02, "L
 
 @pytest.fixture(scope="module")
 def ratios():
-    return checks.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [2.0], 100, 1, 0)
+    return bounds_measure.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [2.0], 100, 1, 0)
 
 
 def test_ascent_beats_random_pairs_and_no_pair_beats_the_norm_it_found(ratios):
@@ -34,7 +39,7 @@ def test_ascent_beats_random_pairs_and_no_pair_beats_the_norm_it_found(ratios):
 def test_search_finds_the_known_constant_of_a_game_without_mean_field():
     rng = np.random.default_rng(4)
     transition = rng.dirichlet(np.full(4, 0.5), size=(4, 3))
-    table = checks.operator_ratios(
+    table = bounds_measure.operator_ratios(
         frozen_game(transition, rng.uniform(size=(4, 3)), 0.5), Quadratic(1.0), "frozen", [1.0], 20, 1, 0
     ).set_index("operator")
     pairs = itertools.combinations(range(4), 2)
@@ -51,7 +56,7 @@ def test_search_finds_the_known_constant_of_a_game_without_mean_field():
 
 @pytest.mark.parametrize("eta", [0.1, 1.0, 30.0])
 def test_the_entropys_step_is_steepest_between_two_equal_actions(eta):
-    table = checks.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [eta], 20, 0, 0)
+    table = bounds_measure.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [eta], 20, 0, 0)
     row = table.set_index("operator").loc["mirror_ascent_step"]
     # -h'' = tau / u is at least 2 tau on directions that sum to zero, attained at u = (1/2, 1/2, 0)
     known = (1 + 0.5 * eta) / (1 + 2 * 0.5 * eta)
@@ -62,16 +67,16 @@ def test_the_entropys_step_is_steepest_between_two_equal_actions(eta):
 
 def test_random_policies_lie_in_the_invariant_set():
     game, regularizer = games.make("affine", **CERTIFIED), Entropy(1.0)
-    inside = checks.in_invariant_set(game, regularizer, "euclidean")
+    inside = search.in_invariant_set(game, regularizer, "euclidean")
     rng = np.random.default_rng(0)
     assert inside(operators.uniform_policy(game)).all()
-    drawn = [checks.random_policy(game, rng, inside) for _ in range(20)]
+    drawn = [search.random_policy(game, rng, inside) for _ in range(20)]
     assert all(inside(policy).all() for policy in drawn)
     bounds = certificates.invariant_set(game, regularizer)
     assert max(np.ptp(policy, axis=1).max() for policy in drawn) > 0.99 * bounds.difference.max()  # to its edge
 
 
-@pytest.mark.parametrize("mirror", checks.MIRRORS)
+@pytest.mark.parametrize("mirror", regularizers.MIRRORS)
 @pytest.mark.parametrize("regularizer", [Entropy(0.3), Entropy(0.05), Quadratic(2.0), Quadratic(0.1)], ids=str)
 @pytest.mark.parametrize("family", ["affine", "planted_smooth", "crowd_averse"])
 def test_radii_from_one_jacobian_are_those_of_the_jacobian_at_each_step_size(family, regularizer, mirror):
@@ -79,11 +84,11 @@ def test_radii_from_one_jacobian_are_those_of_the_jacobian_at_each_step_size(fam
     q = equilibrium.solve(game, regularizer).q
     policy = regularizer.best_response(q)
     steps = [relative / regularizer.rho for relative in (0.01, 0.3, 2.0, 50.0)]
-    radii = checks.spectral_radii(game, policy, regularizer, steps, mirror)
+    radii = phase_measure.spectral_radii(game, policy, regularizer, steps, mirror)
     # with KL an action without mass is the limit of one with little
     at = policy if mirror == "euclidean" else np.maximum(policy, 1e-13) / np.maximum(policy, 1e-13).sum(axis=1)[:, None]
     for eta, radius in zip(steps, radii, strict=True):
-        exact = lipschitz.spectral_radius(lipschitz.jacobian(game, at, eta, regularizer, mirror))
+        exact = jacobian.spectral_radius(jacobian.jacobian(game, at, eta, regularizer, mirror))
         assert radius == pytest.approx(exact, abs=1e-9)  # the solution's 1e-12 through derivatives of size 1e2
 
 
@@ -99,7 +104,7 @@ CROWD = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 3, "coupling": 
 @pytest.fixture(scope="module")
 def crowd_phase():
     game = games.make("crowd_averse", **CROWD)
-    return game, checks.phase_diagram(game, "crowd", [0.03, 0.3, 3.0], [0.05, 1.0, 100.0], 2, 0)
+    return game, phase_measure.phase_diagram(game, "crowd", [0.03, 0.3, 3.0], [0.05, 1.0, 100.0], 2, 0)
 
 
 def test_phase_diagram_has_a_row_for_every_point_and_names_its_region(crowd_phase):
@@ -151,7 +156,7 @@ def test_a_strength_without_equilibrium_is_shown_as_unsolved(monkeypatch):
         return solve(game, regularizer, start, **options)
 
     monkeypatch.setattr(equilibrium, "solve", failing)
-    table = checks.phase_diagram(family_game("crowd_averse"), "cycling", [0.5, 2.0], [1.0], 1, 0)
+    table = phase_measure.phase_diagram(family_game("crowd_averse"), "cycling", [0.5, 2.0], [1.0], 1, 0)
     weak = table[table["strength"] == 0.5]
     assert set(weak["region"]) == {"unsolved"}
     assert weak[["spectral_radius", "returned"]].isna().all(axis=None)
@@ -160,7 +165,7 @@ def test_a_strength_without_equilibrium_is_shown_as_unsolved(monkeypatch):
 
 def test_a_kink_at_the_equilibrium_has_no_radius():
     game = family_game("planted_kinked")
-    table = checks.phase_diagram(game, "kinked", [game.planted.strength], [1.0], 1, 0)
+    table = phase_measure.phase_diagram(game, "kinked", [game.planted.strength], [1.0], 1, 0)
     entropy = table[table["regularizer"] == "entropy"]
     assert not entropy["differentiable"].any()
     # a certified attraction needs no derivative
@@ -171,19 +176,19 @@ def test_a_kink_at_the_equilibrium_has_no_radius():
 
 @pytest.mark.parametrize("threshold", [3e-4, 0.7, 123.0])
 def test_bisection_finds_the_threshold(threshold):
-    found = checks.smallest_certified(lambda strength: strength >= threshold)
+    found = phase_measure.smallest_certified(lambda strength: strength >= threshold)
     assert threshold <= found <= 1.01 * threshold
 
 
 def test_bisection_says_when_nothing_or_everything_is_certified():
-    assert checks.smallest_certified(lambda strength: False) == np.inf
-    assert checks.smallest_certified(lambda strength: True, low=0.01) <= 0.01
+    assert phase_measure.smallest_certified(lambda strength: False) == np.inf
+    assert phase_measure.smallest_certified(lambda strength: True, low=0.01) <= 0.01
 
 
 def test_the_bound_is_one_at_the_smallest_certified_strength():
     game = games.make("affine", **CERTIFIED)
-    table = checks.certified_strengths(game, "certified")
-    assert len(table) == 2 * (1 + 2 * len(checks.MIRRORS))
+    table = phase_measure.certified_strengths(game, "certified")
+    assert len(table) == 2 * (1 + 2 * len(regularizers.MIRRORS))
     for row in table[table["bound"] == "paper"].itertuples():
         for factor, certified in ((1.0, True), (0.99, False)):
             strength = factor * row.smallest_strength
@@ -196,19 +201,19 @@ def test_the_bound_is_one_at_the_smallest_certified_strength():
 def test_certified_runs_start_where_something_is_certified_and_converge_there():
     game, regularizer = games.make("affine", **CERTIFIED), Entropy(1.0)
     solution = equilibrium.solve(game, regularizer).policy
-    table = checks.certified_convergence(game, regularizer, solution, "certified", [0.5, 5.0], 3, 500, 0)
-    assert set(table["mirror"]) == set(checks.MIRRORS)
+    table = contraction_measure.certified_convergence(game, regularizer, solution, "certified", [0.5, 5.0], 3, 500, 0)
+    assert set(table["mirror"]) == set(regularizers.MIRRORS)
     assert (table["n_starts"] == np.where(table[["certificate", "attraction"]].min(axis=1) < 1, 3, 0)).all()
     assert (table["n_converged"] == table["n_starts"]).all()
     assert table["n_starts"].sum() > 0
-    hurried = checks.certified_convergence(game, regularizer, solution, "certified", [0.5], 3, 1, 0)
+    hurried = contraction_measure.certified_convergence(game, regularizer, solution, "certified", [0.5], 3, 1, 0)
     assert hurried["n_converged"].sum() < hurried["n_starts"].sum()
 
 
 @pytest.mark.parametrize("family", ["affine", "planted_kinked"])
 def test_assumptions_are_the_constants_with_their_kinds(family):
     game = family_game(family)
-    table = checks.assumptions(game, Entropy(0.5), "game", 2.0).set_index("quantity")
+    table = equilibria_measure.assumptions_table(game, Entropy(0.5), "game", 2.0).set_index("quantity")
     constants = lipschitz.constants(game)
     for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop", "L_h"):
         assert table["value"][name] == getattr(constants, name)

@@ -13,7 +13,10 @@ from scipy.stats import binom, norm
 from scipy.stats import t as student
 from tests.statistical import Level, of_binomials
 
-from pma_mfg import claims, statistics
+from pma_replication import judging, statistics, verdicts
+from pma_replication.experiments.atlas import judge as atlas_judge
+from pma_replication.experiments.comparison import judge as comparison_judge
+from pma_replication.experiments.equilibria import judge as equilibria_judge
 
 TOLERANCES = {
     "confidence": 0.95,
@@ -38,7 +41,7 @@ TOLERANCES = {
     ],
 )
 def test_verdict_compares_the_whole_interval(interval: tuple[float, float], verdict: str) -> None:
-    assert claims.verdict(interval, (0.8, 1.2)) == verdict
+    assert judging.verdict(interval, (0.8, 1.2)) == verdict
 
 
 @pytest.fixture(autouse=True)
@@ -370,14 +373,14 @@ def tables(
     }
 
 
-def verdicts(**changes: Any) -> dict[str, str]:
-    records = claims.evaluate(tables(**changes), **TOLERANCES)
+def verdicts_of(**changes: Any) -> dict[str, str]:
+    records = verdicts.evaluate(tables(**changes), **TOLERANCES)
     return {record["id"]: record["verdict"] for record in records}
 
 
 @pytest.mark.parametrize("slope", [-0.5, -1.0])
 def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
-    found = verdicts(bias_slope=slope)
+    found = verdicts_of(bias_slope=slope)
     assert set(found.values()) == {"confirmed"}
     assert ("C6-kinked" if slope == -0.5 else "C6-smooth") in found
 
@@ -429,7 +432,7 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
     ],
 )
 def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[str, Any], claim: str) -> None:
-    found = verdicts(**changes)
+    found = verdicts_of(**changes)
     assert found.pop(claim) == "not confirmed"
     if claim.startswith(("C6", "C7-order")):  # a wrong slope is no constant at large N
         found.pop(f"{claim[:2]}-constant", None)
@@ -437,7 +440,7 @@ def test_a_claim_that_fails_is_not_confirmed_and_the_others_stand(changes: dict[
 
 
 def judged(found: dict[str, pd.DataFrame], **tolerances: float) -> dict[str, dict[str, Any]]:
-    return {record["id"]: record for record in claims.evaluate(found, **{**TOLERANCES, **tolerances})}
+    return {record["id"]: record for record in verdicts.evaluate(found, **{**TOLERANCES, **tolerances})}
 
 
 def bent(found: dict[str, pd.DataFrame], claim: str) -> dict[str, pd.DataFrame]:
@@ -580,7 +583,7 @@ def test_exploitability_that_still_falls_when_the_budget_ends_is_inconclusive() 
 
 
 def test_a_gain_that_falls_more_slowly_than_the_papers_bound_refutes_it() -> None:
-    found = verdicts(gap_slopes=(-1.0, -0.4))
+    found = verdicts_of(gap_slopes=(-1.0, -0.4))
     assert found["C7"] == found["C7-tight"] == "not confirmed"
     assert found["C7-order"] == found["C7-constant"] == "confirmed"
 
@@ -588,18 +591,20 @@ def test_a_gain_that_falls_more_slowly_than_the_papers_bound_refutes_it() -> Non
 def test_a_gain_without_a_prediction_or_with_too_few_populations_is_inconclusive() -> None:
     found = tables()
     found["nash"] = found["nash"][found["nash"]["n_agents"] > 100].assign(predicted=math.nan)
-    records = {record["id"]: record["verdict"] for record in claims.evaluate(found, **TOLERANCES)}
+    records = {record["id"]: record["verdict"] for record in verdicts.evaluate(found, **TOLERANCES)}
     assert {records[claim] for claim in ("C7", "C7-order", "C7-tight", "C7-constant")} == {"inconclusive"}
 
 
 def test_claims_on_a_table_that_is_not_there_are_left_out() -> None:
     whole = tables()
-    everything = {record["id"] for record in claims.evaluate(whole, **TOLERANCES)}
+    everything = {record["id"] for record in verdicts.evaluate(whole, **TOLERANCES)}
     without = {name: table for name, table in whole.items() if name not in ("prescribed", "bias")}
-    rest = {record["id"] for record in claims.evaluate(without, **TOLERANCES)}
+    rest = {record["id"] for record in verdicts.evaluate(without, **TOLERANCES)}
     assert everything - rest == {"C4-prescribed", "C4-conservative", "C6-kinked", "C6-deviation", "C6-constant"}
-    assert {record["id"] for record in claims.evaluate({"agreement": whole["agreement"]}, **TOLERANCES)} == {"C3-exact"}
-    assert claims.markdown(claims.evaluate({}, **TOLERANCES)).startswith("# Verdicts")
+    assert {record["id"] for record in verdicts.evaluate({"agreement": whole["agreement"]}, **TOLERANCES)} == {
+        "C3-exact"
+    }
+    assert verdicts.markdown(verdicts.evaluate({}, **TOLERANCES)).startswith("# Verdicts")
 
 
 def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
@@ -613,7 +618,7 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["certified"] = found["certified"].iloc[1:]
     found["phase"] = found["phase"].iloc[3:]
     found["certified_strengths"]["smallest_strength"] = np.inf
-    records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
+    records = {record["id"]: record for record in verdicts.evaluate(found, **TOLERANCES)}
     untested = ["C1a", "C1b", "C1b-certificate", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f"]
     untested += ["C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure", "C8"]
     for claim in untested:
@@ -626,7 +631,7 @@ def test_one_run_that_misses_is_seen_and_the_region_is_reported() -> None:
     found = tables()
     row = found["damping"].query("method == 'pma_kl' and share == 0.3 and strength == 0.1").index[0]
     found["damping"].loc[row, "arrived"] = False
-    records = {record["id"]: record for record in claims.evaluate(found, **TOLERANCES)}
+    records = {record["id"]: record for record in verdicts.evaluate(found, **TOLERANCES)}
     assert records["C2-cycle"]["verdict"] == "not confirmed"
     assert records["C2-cycle"]["estimate"] == 0.75
     assert "1.1 to 1.5 at 2 of 3 strengths, 0.1 to 0.2" in records["C2-cycle"]["how"]
@@ -637,7 +642,7 @@ def test_one_run_that_misses_is_seen_and_the_region_is_reported() -> None:
 def test_a_norm_that_is_known_only_up_to_the_bound_is_inconclusive() -> None:
     found = tables()
     found["ratios"].loc[found["ratios"]["within"] == "W", "jacobian_upper"] = 0.81
-    record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C1b-certificate")
+    record = next(r for r in verdicts.evaluate(found, **TOLERANCES) if r["id"] == "C1b-certificate")
     assert record["verdict"] == "inconclusive"
 
 
@@ -647,7 +652,7 @@ def test_readers_table_of_assumptions_marks_bounds_and_what_is_shown() -> None:
     table.loc[table["quantity"] == "K_mu", "kind"] = "upper bound"
     table.loc[table["quantity"] == "p_inf", ["value", "kind"]] = 0.125, "lower bound"
     table.loc[table["quantity"] == "L_pop", "value"] = 1.5
-    row = claims.assumptions_markdown(table).splitlines()[-1]
+    row = equilibria_judge.assumptions_markdown(table).splitlines()[-1]
     assert row.startswith("| a game | ≤ 0.5 | 0.5 |")
     assert "| ≥ 0.125 |" in row
     assert row.endswith("| 1, 3, 4 |")
@@ -657,14 +662,14 @@ def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:
     found = tables(bias_slope=-1.0)
     noise = np.where(found["bias"]["replicate"] % 2, 0.1, -0.1)  # whose mean is zero, without a draw
     found["bias"]["q_error"] += np.where(found["bias"]["n_agents"] == 1000, noise, 0.0)
-    record = next(r for r in claims.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
+    record = next(r for r in verdicts.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
     assert "2 of 3" in record["how"]
     assert record["verdict"] == "inconclusive"  # two points are no line
 
 
 def test_readers_table_shows_every_verdict_with_its_interval() -> None:
-    records = claims.evaluate(tables(td_slope=-0.35), **TOLERANCES)
-    text = claims.markdown(records)
+    records = verdicts.evaluate(tables(td_slope=-0.35), **TOLERANCES)
+    text = verdicts.markdown(records)
     assert text.count("| g | **") == len(records)
     failed = next(record for record in records if record["verdict"] == "not confirmed")
     assert failed["id"] == "C3"
@@ -674,10 +679,10 @@ def test_readers_table_shows_every_verdict_with_its_interval() -> None:
 
 def test_samples_are_compared_with_the_best_other_method() -> None:
     found = tables()
-    record = next(record for record in claims.evaluate(found, **TOLERANCES) if record["id"] == "C8")
+    record = next(record for record in verdicts.evaluate(found, **TOLERANCES) if record["id"] == "C8")
     assert record["expected"] == [0.0, 0.01]
     assert "0.01: 900 samples, 3 times those of fitted Q" in record["how"]
-    rows = claims.comparison_markdown(found["samples_to_accuracy"]).splitlines()
+    rows = comparison_judge.comparison_markdown(found["samples_to_accuracy"]).splitlines()
     assert rows[-5:] == [
         "|---|---|---|---|---|---|",
         "| g | 0.1 of the range | 900 [900, 900] | not reached (0 of 16) | 300 [300, 300] | 3 |",
@@ -691,18 +696,20 @@ def test_what_is_not_reached_is_said() -> None:
     found = tables(learned=0.02)
     accuracies = found["samples_to_accuracy"]
     accuracies.loc[(accuracies["method"] == "pma") & (accuracies["accuracy"] == 0.01), "samples"] = np.inf
-    record = next(record for record in claims.evaluate(found, **TOLERANCES) if record["id"] == "C8")
+    record = next(record for record in verdicts.evaluate(found, **TOLERANCES) if record["id"] == "C8")
     assert record["how"].endswith("to 0.01: not reached; fitted Q 300")
-    assert claims.comparison_markdown(accuracies).endswith(
+    assert comparison_judge.comparison_markdown(accuracies).endswith(
         "not reached (16 of 16) | not reached (0 of 16) | 600 [600, 600] | – |\n"
     )
     accuracies["samples"] = 10.0
-    assert claims.comparison_markdown(accuracies).endswith("| from the start | from the start | from the start | – |\n")
+    assert comparison_judge.comparison_markdown(accuracies).endswith(
+        "| from the start | from the start | from the start | – |\n"
+    )
 
 
 def test_a_grid_of_the_atlas_in_which_nothing_can_be_tested_is_inconclusive() -> None:
     nothing = tables()["atlas"].iloc[2:]
-    records = claims.evaluate({"atlas": nothing}, **TOLERANCES)
+    records = verdicts.evaluate({"atlas": nothing}, **TOLERANCES)
     assert {record["verdict"] for record in records} == {"inconclusive"}
     assert len(records) == 5
 
@@ -710,7 +717,7 @@ def test_a_grid_of_the_atlas_in_which_nothing_can_be_tested_is_inconclusive() ->
 def test_a_certified_game_of_the_atlas_that_is_not_solved_refutes_the_certificate() -> None:
     atlas = tables()["atlas"]
     atlas.loc[2, "certificate"] = 0.9
-    records = {record["id"]: record for record in claims.evaluate({"atlas": atlas}, **TOLERANCES)}
+    records = {record["id"]: record for record in verdicts.evaluate({"atlas": atlas}, **TOLERANCES)}
     assert records["C1d-atlas"]["verdict"] == "not confirmed"
     assert records["C1d-atlas"]["estimate"] == 0.5
     assert "unsolved: 1" in records["C1d-atlas"]["how"]
@@ -723,14 +730,14 @@ def test_the_verdict_on_the_bias_of_the_atlas_has_the_false_alarm_probability_th
     values = 1.0 + 0.1 * rng.normal(size=(n_tables, n_games, 16))
     ratios, errors = values.mean(axis=2), values.std(axis=2, ddof=1) / 4.0
     one = pd.DataFrame({"game": "g", "n_replicates": 16, "bias_ratio": ratios[0], "bias_error": errors[0]})
-    highest = claims._atlas_bias(one, 0.0, 0.95)["expected"][1]
+    highest = atlas_judge.atlas_bias(one, 0.0, 0.95)["expected"][1]
     alarms = ((np.abs(ratios - 1.0) / errors).max(axis=1) > highest).sum()
     # the games are independent here, so that the union bound is a little more than the truth
 
     def of_table(of_game: float) -> float:
         return 1.0 - (1.0 - of_game) ** n_games
 
-    law = binom(n_tables, of_table(claims.FALSE_ALARM / n_games))
+    law = binom(n_tables, of_table(atlas_judge.FALSE_ALARM / n_games))
     level.accept(of_binomials(alarms, law))
-    normal = norm.isf(0.5 * claims.FALSE_ALARM / n_games)
+    normal = norm.isf(0.5 * atlas_judge.FALSE_ALARM / n_games)
     level.show(binom(n_tables, of_table(2.0 * student.sf(normal, 15))).sf(law.isf(0.5 * level.false_alarm)))

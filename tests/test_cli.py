@@ -17,7 +17,10 @@ import pandas as pd
 import pytest
 from tests.statistical import Level
 
-from pma_mfg import __version__, cli, commands, equilibrium, finite_population, games, storage
+from pma_mfg import __version__, cli, commands, equilibrium, games
+from pma_mfg.populations import finite_population
+from pma_replication.runs import checkpoints
+from pma_replication.runs import tables as parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["n_states=3", "n_actions=2", "discount=0.5", "seed=1", "strength=0.1"]
@@ -42,7 +45,7 @@ def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
     # the accuracy of a solve
     np.testing.assert_allclose(found.policy, game.planted.policy, rtol=0, atol=1e-10)
     assert regularizer.strength == 0.1
-    table = storage.read_table(solved / "nash.parquet")
+    table = parquet.read_table(solved / "nash.parquet")
     assert set(table["game"]) == {"planted"}
     np.testing.assert_array_equal(table["probability"], found.policy.ravel())
 
@@ -83,7 +86,7 @@ def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Pa
     assert (
         cli.main([command, *(str(solved / f"{x}.npz") for x in ("planted", "nash")), *options, "--log", str(log)]) == 0
     )
-    table = storage.read_table(out)
+    table = parquet.read_table(out)
     assert set(table["game"]) == {"planted"}
     assert log.exists()
     assert not list(tmp_path.glob(".*"))  # no temporary file is left
@@ -94,9 +97,9 @@ def test_phase_writes_the_plane_and_the_smallest_certified_strengths(solved: Pat
     grids = ["--strengths", "0.1", "10", "3", "--relative-step-sizes", "1", "1", "1"]
     outs = ["--out", str(out), "--out-strengths", str(strengths)]
     assert cli.main(["phase", str(solved / "planted.npz"), *grids, "--probes", "0", *outs]) == 0
-    table = storage.read_table(out)
+    table = parquet.read_table(out)
     assert sorted(set(table["strength"])) == [0.1, 1.0, 10.0]
-    assert set(table["game"]) == set(storage.read_table(strengths)["game"]) == {"planted"}
+    assert set(table["game"]) == set(parquet.read_table(strengths)["game"]) == {"planted"}
 
 
 def test_same_seed_same_table_another_seed_another(solved: Path, tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_same_seed_same_table_another_seed_another(solved: Path, tmp_path: Path)
         out = tmp_path / f"{i}.parquet"
         arguments = ["--agents", "100", "--steps", "100", "--replicates", "2", "--seed", seed, "--out", str(out)]
         assert cli.main(["bias", str(solved / "planted.npz"), str(solved / "nash.npz"), *arguments]) == 0
-        tables.append(storage.read_table(out))
+        tables.append(parquet.read_table(out))
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     assert not tables[0].equals(tables[2])
 
@@ -123,7 +126,7 @@ def test_dry_run_prints_the_theorems_schedule_without_running_it(
     out = tmp_path / "schedules.parquet"
     arguments = ["--epsilons", "0.01", "0.001", "--step-size", "1", "--out", str(out)]
     assert cli.main(["schedules", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
-    assert storage.read_table(out)["samples"].iloc[1] == samples
+    assert parquet.read_table(out)["samples"].iloc[1] == samples
 
 
 BAD = {
@@ -351,7 +354,7 @@ def test_a_strength_in_place_of_an_equilibrium_and_json_in_place_of_a_file(
     options = COMMANDS[command].split(" --out")[0].split()
     records = printed_json([command, game, "--strength", "0.1", *options], capsys)
     assert cli.main([command, game, nash, *options, "--out", str(out)]) == 0
-    written = storage.read_table(out).replace(np.inf, np.nan)  # JSON has neither: null
+    written = parquet.read_table(out).replace(np.inf, np.nan)  # JSON has neither: null
     pd.testing.assert_frame_equal(pd.DataFrame(records), written, check_dtype=False, rtol=1e-9)
     assert cli.main([command, game, nash, *options]) == 0
     assert f"\n{'planted':>4}" in capsys.readouterr().out.replace("\n   ", "\n")  # a table for readers
@@ -410,7 +413,7 @@ def test_readme_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         program, *arguments = shlex.split(line, comments=True)
         assert program == "pma-mfg"
         assert cli.main(arguments) == 0
-    assert len(storage.read_table("learning.parquet")) > 0
+    assert len(parquet.read_table("learning.parquet")) > 0
 
 
 def test_a_game_without_a_contraction_is_solved_and_labelled(
@@ -436,7 +439,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
     ):
         whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
         assert cli.main([command, game, nash, *arguments.split(), "--out", str(whole)]) == 0
-        save, saved = storage.Checkpoint.save, []
+        save, saved = checkpoints.Checkpoint.save, []
 
         def killed(checkpoint: Any, state: Any, save: Any = save, saved: list[Path] = saved) -> None:
             save(checkpoint, state)
@@ -445,14 +448,14 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(storage, "CHECKPOINT_SECONDS", 0.0)
-            patch.setattr(storage.Checkpoint, "save", killed)
+            patch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+            patch.setattr(checkpoints.Checkpoint, "save", killed)
             assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 130
             assert saved[0].exists()
             assert not out.exists()
         assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 0
         assert not saved[0].exists()
-        assert storage.read_table(out).equals(storage.read_table(whole))
+        assert parquet.read_table(out).equals(parquet.read_table(whole))
 
 
 def test_exact_answers_are_printed_for_a_reader(solved: Path, capsys: pytest.CaptureFixture[str]) -> None:

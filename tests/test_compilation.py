@@ -1,6 +1,6 @@
 """The cache of compiled kernels is never stale, survives processes that start together, and may be unwritable.
 
-A tiny module stands for `pma_mfg.kernels`: a helper, its caller and two more functions under the same decorator.
+A tiny module stands for the module of kernels: a helper, its caller and two more functions under the same decorator.
 """
 
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 import numba
 import pytest
 
-from pma_mfg import compilation, kernels
+from pma_mfg import compilation
+from pma_mfg.simulation import exchangeable_kernels
 
 MODULE = """
 from pathlib import Path
@@ -166,7 +167,13 @@ def test_without_a_setting_the_cache_is_in_the_user_s_cache_folder(tmp_path, mon
 
 
 def test_the_project_s_kernels_are_compiled_for_one_signature_each():
-    for function in (kernels.feature_values, kernels.draw, kernels.move_counts, kernels.average, kernels.learn):
+    for function in (
+        exchangeable_kernels.feature_values,
+        exchangeable_kernels.draw,
+        exchangeable_kernels.move_counts,
+        exchangeable_kernels.average,
+        exchangeable_kernels.learn,
+    ):
         assert len(function.signatures) == 1
 
 

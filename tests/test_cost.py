@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import configuration, cost, games, regularizers, verify
+from pma_mfg import games, regularizers
 from pma_mfg.errors import ConvergenceError
+from pma_replication import configuration, cost, verify
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,15 +15,18 @@ import jinja2
 import pytest
 
 import pma_mfg
-from pma_mfg import claims, findings
+import pma_replication
+from pma_replication import findings, judging, verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = ROOT / "src/pma_mfg/findings.md.jinja"
+#: The source of all judges.
+JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
+TEMPLATE = ROOT / "src/pma_replication/findings.md.jinja"
 #: Modules whose examples need what is not locked, and are run by `make test-interop`.
 EXTRAS = ("pma_mfg.interop.mfglib",)
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
-    for path in sorted((ROOT / "src/pma_mfg").rglob("*.py"))
+    for path in sorted((ROOT / "src").rglob("*.py"))
     if re.search(r"^ +>>> ", path.read_text(), re.MULTILINE)
 ]
 
@@ -47,8 +50,13 @@ def test_examples_in_the_guide_print_what_they_say() -> None:
 def test_every_public_module_is_in_the_reference() -> None:
     pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))
     described = set(re.findall(r"automodule:: (\S+)", pages))
-    modules = {module.name for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg.")}
-    assert described == modules - {"pma_mfg.interop"}
+    modules = {
+        module.name
+        for package in (pma_mfg, pma_replication)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        if not module.ispkg or module.name == "pma_mfg.games"
+    }
+    assert described == modules
 
 
 def test_files_and_commands_that_contributors_are_told_of_exist() -> None:
@@ -60,7 +68,7 @@ def test_files_and_commands_that_contributors_are_told_of_exist() -> None:
 # Findings
 
 
-def verdicts_as_printed() -> list[claims.Claim]:
+def verdicts_as_printed() -> list[judging.Claim]:
     """The records behind figures/verdicts.md, with the digits that it shows."""
 
     def number(text: str) -> float | None:
@@ -95,7 +103,7 @@ def verdicts_as_printed() -> list[claims.Claim]:
 
 def test_the_findings_are_those_of_the_verdicts_that_are_shown() -> None:
     records = verdicts_as_printed()
-    assert claims.markdown(records) == (ROOT / "figures/verdicts.md").read_text()
+    assert verdicts.markdown(records) == (ROOT / "figures/verdicts.md").read_text()
     assert findings.markdown(records, "figures", "docs") == (ROOT / "docs/findings.md").read_text()
 
 
@@ -113,7 +121,7 @@ def test_no_number_is_typed_into_the_findings() -> None:
 
 def test_every_claim_is_told_of() -> None:
     told = set(re.findall(r'"(C\d[\w-]*)"', TEMPLATE.read_text()))
-    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', (ROOT / "src/pma_mfg/claims.py").read_text())) | {
+    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES)) | {
         "C6-kinked",
         "C6-smooth",
     }
@@ -199,4 +207,6 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     assert json.loads(run("solve", "contraction_game", "--strength", "1.2", "--json"))
     run("findings", "claims.json", "--figures", ".", "--out", "findings.md")
     assert (tmp_path / "findings.md").read_text().startswith("# Findings")
-    assert {path.name for path in (installed / "pma_mfg").iterdir()} >= {"py.typed", "pma_mfg.mplstyle"}
+    assert (installed / "pma_mfg/py.typed").exists()
+    words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml", "style.mplstyle"}
+    assert {path.name for path in (installed / "pma_replication").iterdir()} >= words

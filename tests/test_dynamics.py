@@ -7,21 +7,24 @@ import pandas as pd
 import pytest
 from tests.references import family_game, left_eigenvector, random_policy
 
-from pma_mfg import dynamics, equilibrium, games, lipschitz, operators
+from pma_mfg import equilibrium, games, iterations, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_replication.experiments.basins import measure as basins_measure
+from pma_replication.experiments.dynamics import measure as dynamics_measure
+from pma_replication.experiments.orbit import measure as orbit_measure
 
 CROWD = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 1, "coupling": 4.0}
 
 
 def orbit_of(method, game, regularizer, start, step_size, n):
-    return list(islice(dynamics.iteration(method, game, regularizer, start, step_size), n + 1))
+    return list(islice(iterations.iteration(method, game, regularizer, start, step_size), n + 1))
 
 
 # --- the iterations
 
 
-@pytest.mark.parametrize("method", dynamics.METHODS)
+@pytest.mark.parametrize("method", iterations.METHODS)
 @pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(2.0)], ids=str)
 def test_every_method_starts_at_its_start_and_stays_at_an_equilibrium(method, regularizer):
     game = family_game("affine")
@@ -38,7 +41,7 @@ def test_every_method_starts_at_its_start_and_stays_at_an_equilibrium(method, re
 def test_an_unknown_method_is_refused():
     game = family_game("affine")
     with pytest.raises(InputError, match=r"method: got 'q_learning', expected one of pma_euclidean, "):
-        dynamics.iteration("q_learning", game, Entropy(1.0), operators.uniform_policy(game), 1.0)
+        iterations.iteration("q_learning", game, Entropy(1.0), operators.uniform_policy(game), 1.0)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
@@ -98,7 +101,7 @@ def test_one_step_and_full_best_response_share_their_nonzero_eigenvalues_at_an_e
     game = family_game(family)
     found = equilibrium.solve(game, regularizer)
     assert (found.policy > 1e-6).all()
-    basis = lipschitz.tangent_basis(game.n_states)
+    basis = jacobian.tangent_basis(game.n_states)
 
     def reply(mean_field):
         transition, reward = game.transition(mean_field), game.reward(mean_field)
@@ -110,7 +113,7 @@ def test_one_step_and_full_best_response_share_their_nonzero_eigenvalues_at_an_e
         (reply(found.mean_field + step * x) - reply(found.mean_field - step * x)) / (2 * step) for x in basis
     ]
     full = np.linalg.eigvals(np.array(differences) @ basis.T)
-    one_step = np.linalg.eigvals(lipschitz.jacobian(game, found.policy, np.inf, regularizer))
+    one_step = np.linalg.eigvals(jacobian.jacobian(game, found.policy, np.inf, regularizer))
     largest = one_step[np.argsort(-np.abs(one_step))][: game.n_states - 1]
     # rounding 1e-13 / 1e-5 of differences; coefficients of the characteristic polynomial do not depend on the order
     np.testing.assert_allclose(np.poly(full), np.poly(largest), rtol=0, atol=1e-6)
@@ -126,26 +129,26 @@ def orbit_from(angles):
     return (1 / 3 + 0.2 * np.cos(angles))[:, None, :]
 
 
-N_TAIL = 2 * dynamics.LONGEST_PERIOD
+N_TAIL = 2 * iterations.LONGEST_PERIOD
 
 
-@pytest.mark.parametrize("period", [2, 3, 8, 31, dynamics.LONGEST_PERIOD])
+@pytest.mark.parametrize("period", [2, 3, 8, 31, iterations.LONGEST_PERIOD])
 def test_a_cycle_is_found_with_its_smallest_period(period):
     turns = 1 + period // 2 if np.gcd(1 + period // 2, period) == 1 else 1
-    assert dynamics.ending(orbit_from(2 * np.pi * turns / period * np.arange(N_TAIL))) == ("cycle", period)
+    assert iterations.ending(orbit_from(2 * np.pi * turns / period * np.arange(N_TAIL))) == ("cycle", period)
 
 
 def test_a_period_too_long_for_the_tail_is_no_cycle():
-    angles = 2 * np.pi / (dynamics.LONGEST_PERIOD + 1) * np.arange(N_TAIL)
-    assert dynamics.ending(orbit_from(angles)) == ("neither", 0)
+    angles = 2 * np.pi / (iterations.LONGEST_PERIOD + 1) * np.arange(N_TAIL)
+    assert iterations.ending(orbit_from(angles)) == ("neither", 0)
 
 
 def test_a_quasi_periodic_orbit_is_neither():
     golden = np.pi * (3 - np.sqrt(5))
     for n in (N_TAIL, 10 * N_TAIL):
-        assert dynamics.ending(orbit_from(golden * np.arange(n))) == ("neither", 0)
+        assert iterations.ending(orbit_from(golden * np.arange(n))) == ("neither", 0)
     # close to period 2, and drifting
-    assert dynamics.ending(orbit_from((np.pi + 1e-4) * np.arange(N_TAIL))) == ("neither", 0)
+    assert iterations.ending(orbit_from((np.pi + 1e-4) * np.arange(N_TAIL))) == ("neither", 0)
 
 
 @pytest.mark.parametrize(
@@ -153,39 +156,41 @@ def test_a_quasi_periodic_orbit_is_neither():
 )
 def test_an_orbit_converges_once_it_has_settled_and_a_slow_oscillation_is_no_cycle(rate, ends):
     angles = rate ** np.arange(N_TAIL)
-    assert dynamics.ending(orbit_from(angles))[0] == ends
+    assert iterations.ending(orbit_from(angles))[0] == ends
 
 
 def test_a_short_orbit_that_has_not_settled_is_neither():
-    assert dynamics.ending(orbit_from([0.0, 1.0])) == ("neither", 0)
+    assert iterations.ending(orbit_from([0.0, 1.0])) == ("neither", 0)
 
 
 @pytest.mark.parametrize(
     ("iteration", "expected"), [(0, True), (99, True), (101, False), (110, True), (1230, False), (1300, True)]
 )
 def test_measured_iterations_have_two_digits(iteration, expected):
-    assert dynamics.two_digits(iteration) == expected
+    assert dynamics_measure.two_digits(iteration) == expected
 
 
 def test_a_run_reports_exact_measures_and_only_the_iterations_time():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.3)
     found = equilibrium.solve(game, regularizer).policy
     start = random_policy(game, 0)
-    seen = dynamics.run(dynamics.pma(game, regularizer, start, 5.0), game, regularizer, found, 500)
+    seen = dynamics_measure.run(iterations.pma(game, regularizer, start, 5.0), game, regularizer, found, 500)
     assert (seen.outcome.ending, seen.outcome.period, seen.outcome.amplitude) == ("converged", 1, 0.0)
     assert seen.history["iteration"].iloc[-1] == seen.iterations < 100
-    for k, policy in enumerate(islice(dynamics.pma(game, regularizer, start, 5.0), 5)):
+    for k, policy in enumerate(islice(iterations.pma(game, regularizer, start, 5.0), 5)):
         row = seen.history.iloc[k]
         assert row["distance"] == operators.policy_distance(policy, found)
         assert row["exploitability"] == equilibrium.exploitability(game, policy, regularizer)
     assert seen.history["seconds"].is_monotonic_increasing
-    assert seen.history["distance"].iloc[-1] < dynamics.ARRIVED
+    assert seen.history["distance"].iloc[-1] < orbit_measure.ARRIVED
 
 
 def test_a_cycling_best_response_is_reported_with_the_width_of_its_cycle():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
-    seen = dynamics.run(dynamics.pma(game, regularizer, random_policy(game, 0), np.inf), game, regularizer, found, 500)
+    seen = dynamics_measure.run(
+        iterations.pma(game, regularizer, random_policy(game, 0), np.inf), game, regularizer, found, 500
+    )
     assert (seen.outcome.ending, seen.outcome.period) == ("cycle", 2)
     ends = [operators.stable_population(game, policy) for policy in seen.policies[-2:]]
     assert seen.outcome.amplitude == pytest.approx(np.abs(ends[0] - ends[1]).sum(), rel=1e-12)
@@ -204,7 +209,7 @@ def test_a_cycling_best_response_is_reported_with_the_width_of_its_cycle():
 def test_the_predicted_rate_is_the_observed_one_and_no_step_size_on_the_grid_is_predicted_faster(method, tau):
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(tau)
     found = equilibrium.solve(game, regularizer).policy
-    eta, rate = dynamics.step_size(method, game, regularizer, found)
+    eta, rate = iterations.step_size(method, game, regularizer, found)
     policies = orbit_of(method, game, regularizer, 0.99 * found + 0.01 * random_policy(game, 0), eta, 40)
     distances = np.array([operators.policy_distance(policy, found) for policy in policies])
     late = np.flatnonzero((distances < 1e-4) & (distances > 1e-11))
@@ -213,18 +218,18 @@ def test_the_predicted_rate_is_the_observed_one_and_no_step_size_on_the_grid_is_
     assert observed == pytest.approx(rate, rel=0.15)
     if method.startswith("pma"):
         for multiple in (0.5, 2.0):
-            matrix = lipschitz.jacobian(game, found, multiple * eta, regularizer, method.removeprefix("pma_"))
-            assert lipschitz.spectral_radius(matrix) > rate
+            matrix = jacobian.jacobian(game, found, multiple * eta, regularizer, method.removeprefix("pma_"))
+            assert jacobian.spectral_radius(matrix) > rate
 
 
 def test_methods_without_a_step_size_say_so():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
-    eta, rate = dynamics.step_size("best_response", game, regularizer, found)
+    eta, rate = iterations.step_size("best_response", game, regularizer, found)
     assert (eta, rate > 1) == (np.inf, True)
-    assert np.isnan(dynamics.step_size("fictitious_play", game, regularizer, found)).all()
-    assert dynamics.step_size("pma_kl", game, regularizer, found, 0.25)[0] == pytest.approx(
-        0.25 * dynamics.step_size("pma_kl", game, regularizer, found)[0], rel=1e-15
+    assert np.isnan(iterations.step_size("fictitious_play", game, regularizer, found)).all()
+    assert iterations.step_size("pma_kl", game, regularizer, found, 0.25)[0] == pytest.approx(
+        0.25 * iterations.step_size("pma_kl", game, regularizer, found)[0], rel=1e-15
     )
 
 
@@ -234,7 +239,7 @@ def test_methods_without_a_step_size_say_so():
 def test_methods_are_compared_from_the_same_starts():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
-    tables = dynamics.compare(game, regularizer, found, "crowd", 2, 150, 0)
+    tables = dynamics_measure.compare(game, regularizer, found, "crowd", 2, 150, 0)
     first = tables["histories"].query("iteration == 0").pivot_table(index="start", columns="method", values="distance")
     assert (first.max(axis=1) - first.min(axis=1) < 1e-12).all()
     assert first[first.columns[0]].nunique() == 2
@@ -246,7 +251,7 @@ def test_methods_are_compared_from_the_same_starts():
         assert (outcomes.loc[method, "iterations_to_accuracy"] < 100).all()
     orbits = tables["orbits"]
     assert (orbits.groupby(["method", "part", "iteration"])["mean_field"].sum() - 1).abs().max() < 1e-12
-    again = dynamics.compare(game, regularizer, found, "crowd", 2, 150, 0)
+    again = dynamics_measure.compare(game, regularizer, found, "crowd", 2, 150, 0)
     for name in ("histories", "outcomes", "orbits"):
         pd.testing.assert_frame_equal(tables[name], again[name], check_exact=True)
     assert (tables["seconds"]["seconds"] > 0).all()
@@ -256,7 +261,7 @@ def test_damping_finds_the_strength_below_which_only_pma_converges():
     game = games.make("coordination", n_states=2, discount=0.9, attraction=-1.0, slip=0.1)
     critical = 0.9 * 0.9**2 / 2  # the closed form: lambda = -1
     strengths = [1.3 * critical, 0.7 * critical]
-    table, attractors = dynamics.damping(game, Entropy(1.0), "aversion", strengths, [0.5, 1.0], 3, 400, 0)
+    table, attractors = orbit_measure.damping(game, Entropy(1.0), "aversion", strengths, [0.5, 1.0], 3, 400, 0)
     radii = table.groupby("strength")["best_response_radius"].first()
     assert radii[strengths[0]] == pytest.approx(1 / 1.3, rel=1e-9)
     assert radii[strengths[1]] == pytest.approx(1 / 0.7, rel=1e-9)
@@ -270,7 +275,7 @@ def test_damping_finds_the_strength_below_which_only_pma_converges():
 def test_basins_leave_the_symmetric_equilibrium_of_a_coordination_game_for_the_gathering_ones():
     game, regularizer = games.make("coordination", n_states=3, discount=0.9, attraction=1.0), Entropy(0.1)
     uniform = operators.uniform_policy(game)
-    tables = dynamics.basins(game, regularizer, uniform, "gather", [1.0, 100.0], 4, 500, 0)
+    tables = basins_measure.basins(game, regularizer, uniform, "gather", [1.0, 100.0], 4, 500, 0)
     departures = tables["departures"]
     lead = 0.9 * 0.9**2 / (0.1 * 3)
     assert departures["best_response_lead"].to_numpy() == pytest.approx(lead, rel=1e-9)
@@ -290,6 +295,6 @@ def test_basins_leave_the_symmetric_equilibrium_of_a_coordination_game_for_the_g
 
 def test_basins_keep_an_equilibrium_that_attracts():
     game, regularizer = games.make("coordination", n_states=3, discount=0.9, attraction=1.0), Entropy(0.5)
-    tables = dynamics.basins(game, regularizer, operators.uniform_policy(game), "gather", [1.0], 2, 300, 0)
+    tables = basins_measure.basins(game, regularizer, operators.uniform_policy(game), "gather", [1.0], 2, 300, 0)
     assert not tables["departures"]["left"].any()
     assert set(tables["basins"]["equilibrium"]) == {0}

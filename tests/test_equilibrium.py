@@ -19,11 +19,13 @@ from tests.references import (
     sparse_copy,
 )
 
-from pma_mfg import equilibrium, games, lipschitz, operators, solvers
+from pma_mfg import equilibrium, games, operators, solvers
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.storage import write_arrays
+from pma_mfg.theory import lipschitz
+from pma_replication.experiments.equilibria import measure as equilibria_measure
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # other people's deprecations, at import only
@@ -523,7 +525,7 @@ def test_an_equilibrium_is_read_as_it_was_written_and_for_its_own_game_only(tmp_
 def test_a_table_has_a_row_for_every_state_and_action():
     game = family_game("planted_smooth", strength=0.2)
     found = equilibrium.solve(game, Entropy(0.2))
-    table = equilibrium.table(found, "mine")
+    table = equilibria_measure.table(found, "mine")
     assert list(table) == ["game", "state", "action", "probability", "mean_field", "q"]
     assert len(table) == found.policy.size
     assert (table["game"] == "mine").all()

@@ -14,25 +14,16 @@ from mpmath import mpf
 from tests import high_precision
 from tests.references import curved_game, family_game, frozen_game, random_policy
 
-from pma_mfg import (
-    agent_kernels,
-    agents,
-    certificates,
-    equilibrium,
-    finite_population,
-    fluctuations,
-    learning,
-    lipschitz,
-    operators,
-    regularizers,
-    schedules,
-    simulation,
-    solvers,
-)
+from pma_mfg import equilibrium, jacobian, operators, regularizers, solvers
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.populations import finite_population, fluctuations
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.schedules import Schedule
+from pma_mfg.simulation import agent_kernels, agents
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.theory import certificates, lipschitz, prescription
 
 EPS = float(np.finfo(float).eps)
 KINDS = {"entropy": Entropy, "quadratic": Quadratic}
@@ -469,13 +460,13 @@ def test_jacobians_at_extremes_are_finite_or_refused(name, kind):
     for size, strength, step_size in itertools.product((1e-12, 1e12), (1e-8, 1e8), (1e-8, 1e8, np.inf)):
         game, regularizer = in_units(GAMES[name], size, 0.9999), KINDS[kind](strength)
         for start, policy in extreme_policies(game.n_states, game.n_actions).items():
-            matrix = lipschitz.jacobian(game, policy, step_size, regularizer)
+            matrix = jacobian.jacobian(game, policy, step_size, regularizer)
             assert np.isfinite(matrix).all(), (size, strength, step_size, start)
             if policy.min() >= lipschitz.LEAST_KL:
-                assert np.isfinite(lipschitz.jacobian(game, policy, step_size, regularizer, "kl")).all()
+                assert np.isfinite(jacobian.jacobian(game, policy, step_size, regularizer, "kl")).all()
             else:
                 with pytest.raises(InputError, match=r"lipschitz.jacobian: policy: got .* of 1e-290 or more"):
-                    lipschitz.jacobian(game, policy, step_size, regularizer, "kl")
+                    jacobian.jacobian(game, policy, step_size, regularizer, "kl")
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -503,7 +494,7 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
                 words = "schedules.theorem_schedule: "
-                schedule = result_or_none(words, schedules.theorem_schedule, game, regularizer, step_size, 0.1)
+                schedule = result_or_none(words, prescription.theorem_schedule, game, regularizer, step_size, 0.1)
                 assert schedule is None or schedule.n_samples >= 1
 
 

@@ -17,11 +17,13 @@ from tests.references import (
 )
 from tests.statistical import Level, of_means
 
-from pma_mfg import equilibrium, finite_population, fluctuations, games, lattice, operators, seeds, simulation
+from pma_mfg import equilibrium, games, operators, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
+from pma_mfg.populations import finite_population, fluctuations, lattice
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
+from pma_mfg.simulation import exchangeable as simulation
 
 ENTROPY = Entropy(0.1)
 #: Families, curved links and numbers of states, at sizes where all joint states can be visited.

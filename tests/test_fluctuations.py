@@ -9,10 +9,12 @@ import pytest
 from scipy.stats import binom, norm
 from tests.statistical import Level
 
-from pma_mfg import fluctuations, games, operators, seeds, simulation
+from pma_mfg import games, operators, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.populations import fluctuations
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import exchangeable as simulation
 
 ENTROPY = Entropy(0.1)
 

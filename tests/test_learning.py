@@ -7,12 +7,18 @@ import pandas as pd
 import pytest
 from tests.references import family_game, left_eigenvector, lumped_chain, random_policy, sparse_copy
 
-from pma_mfg import equilibrium, kernels, learning, lipschitz, operators, simulation, sweeps
+from pma_mfg import equilibrium, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.schedules import Schedule
-from pma_mfg.simulation import initial_population
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation import exchangeable_kernels as kernels
+from pma_mfg.simulation.exchangeable import initial_population
+from pma_mfg.theory import lipschitz
+from pma_replication.experiments.ctd import measure as ctd_measure
+from pma_replication.experiments.samples import measure as samples_measure
 
 SMALL = {"n_states": 2, "n_actions": 2, "discount": 0.5}
 
@@ -380,14 +386,14 @@ def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
     def ctd(storage):
         started.append(storage)
         policy = PLANTED.planted.policy
-        return sweeps.ctd_errors(PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], [0], [3], 1, checkpoint=storage)[
-            0
-        ]
+        return ctd_measure.ctd_errors(
+            PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], [0], [3], 1, checkpoint=storage
+        )[0]
 
     def learn(storage):
         policy = PLANTED.planted.policy
         fixed = (PLANTED, Entropy(0.3), policy, "x", 50, 0.3, schedule, 2, 1)
-        return sweeps.learning_errors(*fixed, checkpoint=storage)
+        return samples_measure.learning_errors(*fixed, checkpoint=storage)
 
     for run in (ctd, learn):
         whole = run(None)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.references import CURVED_LINKS, FAMILY_PARAMETERS, all_games, curved_game, family_game, random_policy
 
-from pma_mfg import equilibrium, games, lipschitz, operators
+from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.theory import lipschitz
 
 GAMES = all_games()
 NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -261,7 +262,7 @@ def test_with_one_action_there_is_nothing_to_contract():
 
 
 def jacobian_by_differences(game, policy, step_size, regularizer, mirror="euclidean", step=1e-5):
-    basis = lipschitz.tangent_basis(game.n_actions)
+    basis = jacobian.tangent_basis(game.n_actions)
     columns = []
     for s in range(game.n_states):
         for direction in basis:
@@ -289,7 +290,7 @@ def test_the_jacobian_is_the_limit_of_differences(name, regularizer, step_size, 
         updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
         if mirror == "euclidean" and ((updated > 0) & (updated < 1e-3)).any():
             continue  # the support of the quadratic's projection is about to change
-        exact = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
+        exact = jacobian.jacobian(game, policy, step_size, regularizer, mirror)
         differences = jacobian_by_differences(game, policy, step_size, regularizer, mirror)
         # step^2 times a relative third derivative below 1e3, and rounding 1e-14 / 1e-5
         assert np.abs(exact - differences).max() <= 1e-6 * max(np.abs(exact).max(), 1e-3)
@@ -308,7 +309,7 @@ def test_the_jacobian_is_tested_where_the_support_is_smaller_than_the_simplex():
 def test_the_spectral_radius_at_the_equilibrium_is_the_rate_of_pma(step_size):
     game, regularizer = family_game("crowd_averse"), Entropy(0.5)
     solution = equilibrium.solve(game, regularizer).policy
-    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, solution, step_size, regularizer))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, step_size, regularizer))
     policy, distances = random_policy(game, 0), []
     while not distances or distances[-1] > 1e-9:
         policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
@@ -331,8 +332,8 @@ def equilibrium_of_a_random_game(seed, regularizer):
 def test_entropy_with_kl_maps_each_eigenvalue_of_the_best_response_by_the_formula(seed, step_size):
     tau = 0.2
     game, policy = equilibrium_of_a_random_game(seed, Entropy(tau))
-    best = lipschitz.jacobian(game, policy, np.inf, Entropy(tau))
-    found = lipschitz.jacobian(game, policy, step_size, Entropy(tau), "kl")
+    best = jacobian.jacobian(game, policy, np.inf, Entropy(tau))
+    found = jacobian.jacobian(game, policy, step_size, Entropy(tau), "kl")
     # the matrices agree, hence so do the eigenvalues; entries up to 10, the equilibrium known to 1e-12
     expected = (np.eye(len(best)) + step_size * tau * best) / (1 + step_size * tau)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
@@ -344,23 +345,23 @@ def test_entropy_with_kl_maps_each_eigenvalue_of_the_best_response_by_the_formul
 def test_the_jacobian_at_an_equilibrium_is_a_weighted_mean_of_identity_and_best_response(seed, regularizer, mirror):
     game, policy = equilibrium_of_a_random_game(seed, regularizer)
     assert (policy > 1e-6).all()  # the proposition is about interior equilibria
-    basis, count = lipschitz.tangent_basis(game.n_actions), game.n_actions - 1
+    basis, count = jacobian.tangent_basis(game.n_actions), game.n_actions - 1
     H, G = (np.zeros((game.n_states * count, game.n_states * count)) for _ in range(2))
     for s in range(game.n_states):
         block = slice(s * count, (s + 1) * count)
         H[block, block] = basis @ np.diag(regularizer.curvature(policy[s])) @ basis.T
         G[block, block] = basis @ np.diag(1.0 / policy[s] if mirror == "kl" else np.ones(game.n_actions)) @ basis.T
-    best = lipschitz.jacobian(game, policy, np.inf, regularizer)
+    best = jacobian.jacobian(game, policy, np.inf, regularizer)
     for step_size in (0.2, 5.0, 200.0):
         expected = np.linalg.solve(H + G / step_size, H @ best + G / step_size)
-        found = lipschitz.jacobian(game, policy, step_size, regularizer, mirror)
+        found = jacobian.jacobian(game, policy, step_size, regularizer, mirror)
         # solves with a condition number up to max / min probability, 1e3
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def test_the_tangent_basis_is_orthonormal_and_sums_to_zero():
     for actions in (1, 2, 5):
-        basis = lipschitz.tangent_basis(actions)
+        basis = jacobian.tangent_basis(actions)
         assert basis.shape == (actions - 1, actions)
         # rounding of square roots
         np.testing.assert_allclose(basis @ basis.T, np.eye(actions - 1), rtol=0, atol=1e-14)
@@ -368,5 +369,5 @@ def test_the_tangent_basis_is_orthonormal_and_sums_to_zero():
 
 
 def test_the_spectral_radius_is_the_largest_modulus():
-    assert lipschitz.spectral_radius(np.array([[0.0, -2.0], [2.0, 0.0]])) == pytest.approx(2.0, rel=1e-14)  # rounding
-    assert lipschitz.spectral_radius(np.zeros((0, 0))) == 0.0
+    assert jacobian.spectral_radius(np.array([[0.0, -2.0], [2.0, 0.0]])) == pytest.approx(2.0, rel=1e-14)  # rounding
+    assert jacobian.spectral_radius(np.zeros((0, 0))) == 0.0

@@ -7,25 +7,17 @@ import pytest
 from tests.own_regularizers import Barrier, Faint, Sharp, Tsallis
 from tests.references import family_game
 
-from pma_mfg import (
-    agents,
-    baselines,
-    certificates,
-    checks,
-    dynamics,
-    equilibrium,
-    games,
-    learning,
-    lipschitz,
-    operators,
-    regularizers,
-    schedules,
-    survey,
-)
+from pma_mfg import equilibrium, games, iterations, jacobian, operators, regularizers
 from pma_mfg.cli import main
 from pma_mfg.errors import InputError
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import generative
+from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic, Weighted
-from pma_mfg.schedules import Schedule
+from pma_mfg.simulation import agents
+from pma_mfg.theory import certificates, lipschitz, prescription, search
+from pma_replication.experiments.comparison import measure as comparison_measure
+from pma_replication.experiments.literature import measure as literature_measure
 
 OWN = (Tsallis, Barrier, Faint, Sharp)
 FILE = Path(__file__).with_name("own_regularizers.py")
@@ -50,15 +42,15 @@ def test_no_certificate_is_below_the_spectral_radius_or_any_ratio(own, strength,
     regularizer = own(strength)
     found = certificates.invariant_set(game, regularizer)
     nash = equilibrium.solve(game, regularizer).policy
-    inside = checks.in_invariant_set(game, regularizer, "euclidean")
+    inside = search.in_invariant_set(game, regularizer, "euclidean")
     assert inside(nash).all()
     rng = np.random.default_rng(0)
-    pairs = [[checks.random_policy(game, rng, inside) for _ in range(2)] for _ in range(3)]
+    pairs = [[search.random_policy(game, rng, inside) for _ in range(2)] for _ in range(3)]
     slopes = [np.ptp(regularizer.gradient(policy), axis=1) for pair in pairs for policy in pair]
     if np.isfinite(found.gap).all():
         assert (np.array(slopes) <= found.gap - found.q_span + 1e-9).all()
     for step_size in (1.0 / regularizer.rho, 10.0 / regularizer.rho):
-        radius = lipschitz.spectral_radius(lipschitz.jacobian(game, nash, step_size, regularizer))
+        radius = jacobian.spectral_radius(jacobian.jacobian(game, nash, step_size, regularizer))
         best = certificates.certificate(game, regularizer, step_size, found=found)
         attracted = certificates.attraction(game, regularizer, [step_size], nash, found=found)[0]
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
@@ -110,19 +102,19 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
     settings = {"first": 1.0, "growth": 1.0, "constant": 1.0, "share": 1.0, "step_size": 1.0}
     two = {"first": 1.0, "growth": 1.0, "q_exponent": 1.0, "mean_field_exponent": 1.0, "exploration": 0.1}
     for refused in (
-        lambda: schedules.theorem_schedule(PLANTED, regularizer, 1.0, 0.1),
+        lambda: prescription.theorem_schedule(PLANTED, regularizer, 1.0, 0.1),
         lambda: certificates.noisy_contraction(PLANTED, regularizer, 1.0, noisy),
-        lambda: baselines.sampled_q(*frozen, regularizer, None, 1, 1.0, 0.0, rng),
-        lambda: next(baselines.online_mirror_descent(PLANTED, regularizer, rng, 100, 2, **settings)),
-        lambda: next(baselines.two_timescale(PLANTED, regularizer, rng, 100, 2, **two)),
-        lambda: baselines.compare(PLANTED, regularizer, "x", {}, 2, 100, 100, 1, 0.1, 1, 1, 0),
+        lambda: generative.sampled_q(*frozen, regularizer, None, 1, 1.0, 0.0, rng),
+        lambda: next(generative.online_mirror_descent(PLANTED, regularizer, rng, 100, 2, **settings)),
+        lambda: next(generative.two_timescale(PLANTED, regularizer, rng, 100, 2, **two)),
+        lambda: comparison_measure.compare(PLANTED, regularizer, "x", {}, 2, 100, 100, 1, 0.1, 1, 1, 0),
     ):
         with pytest.raises(InputError, match=r"regularizer: .*expected the entropy"):
             refused()
 
 
 def test_the_rate_of_mirror_descent_is_not_taken_from_the_entropys_for_a_class_derived_from_it():
-    assert np.isnan(dynamics.step_size("online_mirror_descent", PLANTED, Sharp(1.0), PLANTED.planted.policy)[1])
+    assert np.isnan(iterations.step_size("online_mirror_descent", PLANTED, Sharp(1.0), PLANTED.planted.policy)[1])
 
 
 # --- weights and floors
@@ -249,7 +241,7 @@ def test_an_equilibrium_under_a_class_from_a_file_is_saved_and_loaded(name, tmp_
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED)
     with pytest.raises(InputError, match="residuals: got"):
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED, regularizers.load(f"{FILE}:{name}", 5.0))
-    facts = survey.survey(PLANTED, regularizer, found, "x", 1.0, 0, 0)[0]
+    facts = literature_measure.survey(PLANTED, regularizer, found, "x", 1.0, 0, 0)[0]
     assert facts["regularizer"].tolist() == [f"{FILE}:{name}"]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pma_mfg import processes
 from pma_mfg.errors import InputError
+from pma_replication.runs import locks
 
 #: Starts a child that ties itself to its parent as on `platform`, prints the child's number, and waits.
 PARENT = """
@@ -91,7 +92,8 @@ def test_a_process_that_nobody_tied_outlives_its_parent():
     process.stdout.close()
 
 
-LOCK = "import sys, time; from pma_mfg import processes; processes.lock(sys.argv[1]); print('locked', flush=True); "
+LOCK = "import sys, time; from pma_replication.runs import locks; locks.lock(sys.argv[1]); "
+LOCK += "print('locked', flush=True); "
 
 
 def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path):
@@ -99,7 +101,7 @@ def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path):
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "locked\n"
     with pytest.raises(BlockingIOError, match=rf"another run \(process {holder.pid}\) is going on") as refused:
-        processes.lock(tmp_path)
+        locks.lock(tmp_path)
     assert refused.value.filename == str(tmp_path)
     holder.kill()
     holder.wait()
@@ -118,8 +120,8 @@ def test_where_there_are_no_locks_a_line_says_so_and_the_run_goes_on(tmp_path, m
     def no_locks(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(processes.fcntl, "flock", no_locks)
-    processes.lock(tmp_path)
+    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
+    locks.lock(tmp_path)
     assert capsys.readouterr().err == (
         f"warning: {tmp_path}: no locks here (No locks available): nothing keeps a second run out, start none\n"
     )
@@ -127,12 +129,12 @@ def test_where_there_are_no_locks_a_line_says_so_and_the_run_goes_on(tmp_path, m
 
 def test_a_checkout_is_not_run_with_the_library_of_another(tmp_path):
     own = Path(processes.__file__).parents[2]
-    processes.refuse_another_checkout(own)
+    locks.refuse_another_checkout(own)
     (tmp_path / "link").symlink_to(own)
-    processes.refuse_another_checkout(tmp_path / "link")
+    locks.refuse_another_checkout(tmp_path / "link")
     with pytest.raises(
         InputError, match=r"environment: got the library of .*, expected .*`make environment`"
     ) as refused:
-        processes.refuse_another_checkout(tmp_path)
+        locks.refuse_another_checkout(tmp_path)
     assert str(own) in str(refused.value)
     assert f"PYTHONPATH={tmp_path}/src" in str(refused.value)

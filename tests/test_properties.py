@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.references import CURVED_LINKS, curved_game, frozen_game, random_policy
 
-from pma_mfg import agent_kernels, agents, certificates, equilibrium, learning, lipschitz, operators, simulation
+from pma_mfg import equilibrium, jacobian, operators
 from pma_mfg.games import Features
+from pma_mfg.learning import algorithms as learning
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.simulation import agent_kernels, agents
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.theory import certificates, lipschitz
 
 EPS = float(np.finfo(float).eps)
 KINDS = (Entropy, Quadratic)
@@ -355,7 +359,7 @@ def test_the_unit_of_rewards_changes_no_bit_of_a_policy(kind, power, seed):
         assert gaps[1] == unit * gaps[0]
     interior = random_policy(game, seed)
     np.testing.assert_array_equal(
-        lipschitz.jacobian(other, interior, 2.0 / unit, scaled), lipschitz.jacobian(game, interior, 2.0, h)
+        jacobian.jacobian(other, interior, 2.0 / unit, scaled), jacobian.jacobian(game, interior, 2.0, h)
     )
     bounds = [lipschitz.contraction_bound(*args).L_gamma for args in ((game, h, 2.0), (other, scaled, 2.0 / unit))]
     assert bounds[0] == bounds[1]
@@ -394,7 +398,7 @@ def test_relabelling_states_and_actions_changes_no_number_of_a_game(kind, seed):
     assert one == pytest.approx(two, rel=1e-11)  # their products and quotients, over 1 - gamma
     interior = random_policy(game, seed)
     one, two = (
-        lipschitz.spectral_radius(lipschitz.jacobian(g, p, 2.0, h))
+        jacobian.spectral_radius(jacobian.jacobian(g, p, 2.0, h))
         for g, p in ((game, interior), (other, interior[np.ix_(states, actions)]))
     )
     # of a matrix that is not symmetric: an eigenvalue of multiplicity two moves by the square root of rounding

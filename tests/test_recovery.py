@@ -9,7 +9,9 @@ import time
 import pandas as pd
 import pytest
 
-from pma_mfg import recovery, storage
+from pma_mfg import storage
+from pma_replication.runs import recovery
+from pma_replication.runs import tables as parquet
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def run(tmp_path):
     """A finished run of three steps: own.txt -> results/a.parquet -> results/b.json -> results/page.md."""
     (tmp_path / "results").mkdir()
     (tmp_path / "own.txt").write_text("a game")
-    storage.write_table(tmp_path / "results/a.parquet", pd.DataFrame({"x": [1.0, 2.0]}))
+    parquet.write_table(tmp_path / "results/a.parquet", pd.DataFrame({"x": [1.0, 2.0]}))
     storage.write_json(tmp_path / "results/b.json", [3.0])
     storage.write_text(tmp_path / "results/page.md", "three")
     for made, source in (("a.parquet", "own.txt"), ("b.json", "results/a.parquet"), ("page.md", "results/b.json")):
@@ -69,7 +71,7 @@ def test_damage_is_found_whatever_the_time_says(run, name):
 
 
 def test_what_is_written_by_hand_is_found_though_its_hash_is_right(run):
-    storage.write_table(run / "results/a.parquet", pd.DataFrame({"x": [1.0, 2.5]}))
+    parquet.write_table(run / "results/a.parquet", pd.DataFrame({"x": [1.0, 2.5]}))
     (run / "results/page.md").write_text("four")
     assert recovered(run) == ({"a.parquet", "page.md"}, set(), {"b.json"})
 
@@ -90,7 +92,7 @@ def test_a_source_that_changed_is_noticed_though_it_looks_older(run):
 
 
 def test_a_step_made_again_before_a_kill_outdates_the_next_one_whatever_the_clock_said(run):
-    storage.write_table(run / "results/a.parquet", pd.DataFrame({"x": [7.0]}))
+    parquet.write_table(run / "results/a.parquet", pd.DataFrame({"x": [7.0]}))
     os.utime(run / "results/a.parquet", (9.0, 9.0))
     record(run, "results/a.parquet", "own.txt")
     assert recovered(run) == (set(), {"b.json"}, {"a.parquet", "page.md"})

@@ -14,14 +14,17 @@ import pytest
 import yaml
 from tests import browser
 
-from pma_mfg import claims, cli, configuration, plotting, report, storage
+from pma_mfg import cli, storage
 from pma_mfg.errors import InputError
+from pma_replication import catalogue, configuration, judging, report
+from pma_replication.experiments.equilibria import judge as equilibria_judge
+from pma_replication.runs import tables as parquet
 
 RULEGRAPH = 'digraph snakemake_dag {\n0[label = "all", color = "0"];\n1[label = "claims"];\n1 -> 0\n}\n'
 DATA = Path(__file__).with_name("figures") / "data"
 
 
-def record(name: str, verdict: str, game: str = "g", **changes: Any) -> claims.Claim:
+def record(name: str, verdict: str, game: str = "g", **changes: Any) -> judging.Claim:
     return {
         "id": name,
         "statement": "a < b & c",
@@ -50,18 +53,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = pd.DataFrame({"game": ["pair"], "value": [1.0]})
     for name in configuration.tables(settings):
         path = DATA / f"{name}.csv"
-        storage.write_table(f"results/r/tables/{name}.parquet", pd.read_csv(path) if path.exists() else made)
+        parquet.write_table(f"results/r/tables/{name}.parquet", pd.read_csv(path) if path.exists() else made)
     assumptions = pd.DataFrame({"game": ["pair"], "quantity": ["K_mu"], "value": [0.5], "kind": ["exact"]})
-    storage.write_table("results/r/tables/assumptions.parquet", assumptions)
+    parquet.write_table("results/r/tables/assumptions.parquet", assumptions)
     storage.write_json("results/r/claims.json", [record("C7", "confirmed"), record("C7-order", "inconclusive")])
     assert cli.main(["figures", "run.yaml"]) == 0
-    monkeypatch.setattr(claims, "assumptions_cells", lambda table: table.astype(str))
+    monkeypatch.setattr(equilibria_judge, "assumptions_cells", lambda table: table.astype(str))
     return tmp_path
 
 
 def test_every_figure_and_no_other_has_words_with_claims_that_exist() -> None:
-    assert set(report.WORDS["figures"]) == set(plotting.FIGURES)
-    text = (Path(claims.__file__)).read_text()
+    assert set(report.WORDS["figures"]) == set(catalogue.FIGURES)
+    folder = Path(judging.__file__).with_name("experiments")
+    text = "".join(path.read_text() for path in folder.rglob("judge.py"))
     for words in report.WORDS["figures"].values():
         assert {"title", "axes", "see", "refuted", "claims"} <= set(words)
         assert all(f'"id": "{name}"' in text or f'"{name}"' in text for name in words["claims"])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tests.references import FAMILY_PARAMETERS, family_game, random_policy
 
-from pma_mfg import operators, search
+from pma_mfg import operators
 from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.theory import search
 
 
 def box(rows):

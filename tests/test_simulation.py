@@ -22,10 +22,14 @@ from tests.references import (
 )
 from tests.statistical import of_binomials, of_normals
 
-from pma_mfg import fluctuations, games, kernels, learning, operators, simulation
+from pma_mfg import games, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import LINKS
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.populations import fluctuations
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation import exchangeable_kernels
 
 GAMES = all_games()
 ALARM = 1e-6
@@ -58,7 +62,7 @@ def counts_simulator(n_agents, seed, game=GAME, by_agents=False):
         others, tagged = start_of(n_agents), np.array([TAGGED, actions[run]])
         # one update after two waiting steps: three steps
         learned = (q, 0, 1, STEPS - 1, 1.0, 1.0, checkpoints, snapshots, *[np.empty((0, 2))] * 2)
-        kernels.learn(stream, others, tagged, tables, shared, 0.5, *learned)
+        exchangeable_kernels.learn(stream, others, tagged, tables, shared, 0.5, *learned)
         states[run], counts[run] = tagged[0], others
     return states, counts
 
@@ -178,7 +182,7 @@ def test_compiled_features_are_those_of_the_game(game, seed):
     mean_field = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.5))
     for features, compiled in ((game.transition_features, tables[1]), (game.reward_features, tables[4])):
         out = np.empty(len(features.links))
-        kernels.feature_values(mean_field, compiled, out)
+        exchangeable_kernels.feature_values(mean_field, compiled, out)
         # a sum of four terms in another order, and one elementary function
         np.testing.assert_allclose(out, features.values(mean_field), rtol=0, atol=1e-14)
 
@@ -192,11 +196,11 @@ def test_the_compiled_links_are_numbered_like_the_game_s():
 def test_draws_have_the_given_law_and_no_index_of_probability_zero(level):
     law = np.array([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
     rng = simulation.random_stream(np.random.default_rng(0))
-    seen = np.bincount([kernels.draw(rng, law) for _ in range(RUNS)], minlength=6)
+    seen = np.bincount([exchangeable_kernels.draw(rng, law) for _ in range(RUNS)], minlength=6)
     assert seen[law == 0].sum() == 0
     level.counts(seen[law > 0], law[law > 0], law[law > 0] + [-0.03, 0.03, 0.0])
     # what rounding leaves over goes to the last possible index
-    assert {kernels.draw(rng, np.array([0.5, 0.2, 0.0])) for _ in range(200)} == {0, 1}
+    assert {exchangeable_kernels.draw(rng, np.array([0.5, 0.2, 0.0])) for _ in range(200)} == {0, 1}
 
 
 def moved_counts(stream, counts, transition):
@@ -206,7 +210,7 @@ def moved_counts(stream, counts, transition):
     terms = (np.zeros((0, size**2)), *(np.zeros(0, dtype=kind) for kind in (int, int, float)))
     slots = (np.arange(size), starts, successors, np.ascontiguousarray(transition.T).ravel(), terms)
     moved = np.full(size, -7.0)
-    kernels.move_counts(stream, counts, np.zeros(0), slots, kernels.work_space(slots), moved)
+    exchangeable_kernels.move_counts(stream, counts, np.zeros(0), slots, exchangeable_kernels.work_space(slots), moved)
     return moved
 
 
@@ -215,7 +219,7 @@ def test_few_agents_take_the_numbers_of_the_stream_one_after_the_other():
     for counts in ([2, 1, 5], [0, 6, 2], [4, 4, 4]):  # eight and more: the stream's eight generators in turn
         stream = simulation.random_stream(np.random.default_rng(1))
         bits = np.zeros(32, dtype=np.uint64)
-        kernels.fill(stream.copy(), bits, sum(counts))
+        exchangeable_kernels.fill(stream.copy(), bits, sum(counts))
         states = np.repeat(np.arange(3), counts)
         tails = transition[:, ::-1].cumsum(axis=1)[:, ::-1][states, 1:]  # what is left after each successor
         numbers = (bits.view(np.float64)[: len(states)] - 1.0) * transition.sum(axis=1)[states]
@@ -277,7 +281,7 @@ def test_policy_tables_are_averages_over_the_policy():
         expected = np.einsum("sa,say->sy", policy, game.transition(mean_field))
         order, starts, successors, base, terms = slots
         out, found = np.empty(len(base)), np.zeros_like(expected)
-        kernels.probabilities(base, terms, phi, out)
+        exchangeable_kernels.probabilities(base, terms, phi, out)
         states = np.concatenate([order[: end - begin] for begin, end in itertools.pairwise(starts)])
         found[states, successors] = out
         # sums in another order
@@ -288,10 +292,10 @@ def test_policy_tables_are_averages_over_the_policy():
 def samples(n, kept, rest, count, seed):
     """Return draws of Binomial(n, kept / (kept + rest))."""
     stream = simulation.random_stream(np.random.default_rng(seed))
-    bits, drawn = np.empty(2 * count + kernels.LANES, dtype=np.uint64), np.empty(count)
-    kernels.fill(stream, bits, 2 * count)
+    bits, drawn = np.empty(2 * count + exchangeable_kernels.LANES, dtype=np.uint64), np.empty(count)
+    exchangeable_kernels.fill(stream, bits, 2 * count)
     left, p, q = (np.full(count, float(x)) for x in (n, kept, rest))
-    kernels.binomials(stream, count, 0, left, p, q, bits.view(float), 0, drawn)
+    exchangeable_kernels.binomials(stream, count, 0, left, p, q, bits.view(float), 0, drawn)
     return drawn
 
 
@@ -355,7 +359,7 @@ def test_binomial_moments_at_a_billion_agents(level):
 
 
 def test_the_series_in_the_rejection_is_within_its_bound():
-    # the same numbers as in `kernels.binomial_by_rejection`, against the logarithms of the exact probabilities
+    # the same numbers as in `binomial_by_rejection`, against the logarithms of the exact probabilities
     for n, p in [(25, 0.41), (60, 0.2), (400, 0.5), (10**4, 0.01), (10**5, 0.3)]:
         v, q = (n + 1) * p * (1 - p), 1 - p
         mode = np.floor((n + 1) * p)
@@ -407,7 +411,7 @@ def test_alias_tables_hold_the_rows_exactly():
         starts, successors = np.arange(size + 1) * size, np.tile(np.arange(size), size)
         flat = np.ascontiguousarray(transition.reshape(3, -1))
         shares, others = flat.copy(), np.zeros((3, 2 * size**2), dtype=np.int64)
-        kernels.build_aliases(starts, successors, flat, shares, others)
+        exchangeable_kernels.build_aliases(starts, successors, flat, shares, others)
         assert ((shares >= 0) & (shares <= 1)).all()
         found = np.zeros_like(transition)
         for v, s in itertools.product(range(3), range(size)):
@@ -417,7 +421,7 @@ def test_alias_tables_hold_the_rows_exactly():
         np.testing.assert_allclose(found, transition, rtol=0, atol=1e-14)  # a few roundings
         # rows in another unit, a power of two: not one bit more
         again = flat.copy(), np.zeros_like(others)
-        kernels.build_aliases(starts, successors, 8.0 * flat, *again)
+        exchangeable_kernels.build_aliases(starts, successors, 8.0 * flat, *again)
         np.testing.assert_array_equal(again[0], shares)
         np.testing.assert_array_equal(again[1], others)
 
@@ -619,7 +623,9 @@ def test_the_correction_of_stirlings_formula_is_that_of_fifty_digits(k):
         formula = (k + mpmath.mpf(1) / 2) * mpmath.log(k + 1) - (k + 1) + mpmath.log(2 * mpmath.pi) / 2
         exact = float(mpmath.loggamma(k + 1) - formula)
     # tabulated as a difference of numbers up to 30, else a series whose next term is 691 / 360360 / 17^11 < 1e-16
-    assert kernels.stirling_correction(float(k)) == pytest.approx(exact, rel=0, abs=2e-14 if k < 16 else 1e-16)
+    assert exchangeable_kernels.stirling_correction(float(k)) == pytest.approx(
+        exact, rel=0, abs=2e-14 if k < 16 else 1e-16
+    )
 
 
 @pytest.mark.parametrize("n", [100, 1000, 10**6, 10**12])
@@ -647,7 +653,7 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
             for v, accepted in ((least * (1 - 1e-8), True), (max(least * (1 + 1e-8), 1e-9), False)):
                 if 0.0 < v < 1.0:
                     stream = fresh.copy()
-                    drawn = kernels.binomial_by_rejection(stream, float(n), p, u, v)
+                    drawn = exchangeable_kernels.binomial_by_rejection(stream, float(n), p, u, v)
                     # after a refusal the next proposal is drawn from the stream
                     assert np.array_equal(stream, fresh) == accepted
                     assert drawn == k or not accepted
@@ -657,11 +663,14 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
 
 def test_streams_are_those_of_xoshiro():
     stream = simulation.random_stream(np.random.default_rng(0))
-    lanes = [[int(stream[word * kernels.LANES + lane]) for word in range(4)] for lane in range(kernels.LANES)]
+    lanes = [
+        [int(stream[word * exchangeable_kernels.LANES + lane]) for word in range(4)]
+        for lane in range(exchangeable_kernels.LANES)
+    ]
     for _ in range(3):
-        assert kernels.uniform(stream) == (xoshiro(lanes[0]) >> 12) * 2.0**-52
-    bits = np.zeros(3 * kernels.LANES, dtype=np.uint64)
-    kernels.fill(stream, bits, 3 * kernels.LANES - 5)
+        assert exchangeable_kernels.uniform(stream) == (xoshiro(lanes[0]) >> 12) * 2.0**-52
+    bits = np.zeros(3 * exchangeable_kernels.LANES, dtype=np.uint64)
+    exchangeable_kernels.fill(stream, bits, 3 * exchangeable_kernels.LANES - 5)
     drawn = [(xoshiro(words) >> 12) * 2.0**-52 for words in lanes for _ in range(3)]
     np.testing.assert_array_equal(bits.view(np.float64), 1.0 + np.array(drawn))
     np.testing.assert_array_equal(stream, np.array(lanes, dtype=np.uint64).T.ravel())

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import block_diag, csr_array
 from tests.references import all_games, congested_ring, family_game, left_eigenvector, random_policy, sparse_copy
 
-from pma_mfg import equilibrium, games, lipschitz, operators, solvers
+from pma_mfg import equilibrium, games, jacobian, operators, solvers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy, Quadratic
 
@@ -243,14 +243,14 @@ def test_the_iterative_path_reaches_the_same_equilibrium(game, regularizer, monk
 @pytest.mark.parametrize("step_size", [0.3, 20.0, np.inf])
 def test_products_with_the_jacobian_are_those_of_the_matrix(game, regularizer, step_size, monkeypatch):
     policy = random_policy(game, 6)
-    basis = lipschitz.tangent_basis(game.n_actions)
-    matrix = lipschitz.jacobian(game, policy, step_size, regularizer)
+    basis = jacobian.tangent_basis(game.n_actions)
+    matrix = jacobian.jacobian(game, policy, step_size, regularizer)
     coordinates = np.random.default_rng(6).normal(size=(game.n_states, game.n_actions - 1))
     expected = (matrix @ coordinates.ravel()).reshape(coordinates.shape) @ basis
     for size in (500, 0):
         monkeypatch.setattr(solvers, "DIRECT_SIZE", size)
         for same_game in (game, sparse_copy(game)):
-            product = lipschitz.jacobian_product(same_game, policy, step_size, regularizer)
+            product = jacobian.jacobian_product(same_game, policy, step_size, regularizer)
             # the relative tolerance 1e-12 of the system in the mean field, derivatives up to 1 / (rho (1 - gamma))
             np.testing.assert_allclose(product(coordinates @ basis), expected, rtol=0, atol=1e-9)
 
@@ -264,7 +264,7 @@ def test_products_with_the_jacobian_are_limits_of_differences_in_a_large_game():
     ends = [
         operators.policy_mirror_ascent(game, policy + sign * step * direction, 3.0, regularizer) for sign in (1, -1)
     ]
-    product = lipschitz.jacobian_product(game, policy, 3.0, regularizer)(direction)
+    product = jacobian.jacobian_product(game, policy, 3.0, regularizer)(direction)
     # populations known to 1e-13, times S = 1000 in the features, over 1e-6
     np.testing.assert_allclose(product, (ends[0] - ends[1]) / (2 * step), rtol=0, atol=3e-4 * np.abs(product).max())
 

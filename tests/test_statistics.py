@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import binom, f, norm, t
 from tests.statistical import Level
 
-from pma_mfg import seeds, statistics
+from pma_mfg import seeds
 from pma_mfg.errors import InputError
+from pma_replication import statistics
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=1 - 1e-9, against="the plain percentile interval of eight replicates")

@@ -14,6 +14,8 @@ import pytest
 
 from pma_mfg import storage
 from pma_mfg.errors import InputError
+from pma_replication.runs import checkpoints, damage
+from pma_replication.runs import tables as parquet
 
 ARRAYS = {
     "matrix": np.arange(6.0).reshape(2, 3),
@@ -32,7 +34,7 @@ def written(tmp_path):
     return path
 
 
-def damage(path, position):
+def change_a_byte(path, position):
     content = bytearray(path.read_bytes())
     content[position] ^= 0xFF
     path.write_bytes(bytes(content))
@@ -94,7 +96,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_temporary(written):
     [
         (lambda path: storage.write_arrays(path, ARRAYS, {"unserializable": object()}), TypeError),
         (lambda path: storage.write_json(path, {"value": float("nan")}), ValueError),
-        (lambda path: storage.write_table(path, pd.DataFrame({"mixed": [1, "a", object()]})), Exception),
+        (lambda path: parquet.write_table(path, pd.DataFrame({"mixed": [1, "a", object()]})), Exception),
     ],
     ids=["arrays", "json", "table"],
 )
@@ -147,7 +149,7 @@ def test_every_damaged_byte_is_noticed_or_harmless(tmp_path, save):
     refused = 0
     for position in range(0, len(intact), 7):
         path.write_bytes(intact)
-        damage(path, position)
+        change_a_byte(path, position)
         try:
             arrays, _ = storage.read_arrays(path)
         except InputError:
@@ -194,7 +196,7 @@ def test_a_pickled_object_is_refused_and_never_run(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    for read in (storage.read_arrays, storage.read_table):
+    for read in (storage.read_arrays, parquet.read_table):
         with pytest.raises(InputError, match=r"absent: file: got nothing there"):
             read(tmp_path / "absent")
 
@@ -216,43 +218,43 @@ def test_metadata_that_is_not_a_json_object_is_refused(tmp_path, text):
 
 def test_a_table_comes_back_bitwise(tmp_path):
     table = pd.DataFrame({"n_agents": [10, 100], "error": [0.1, 5e-324], "game": ["a", "b"], "ok": [True, False]})
-    storage.write_table(tmp_path / "table.parquet", table)
-    pd.testing.assert_frame_equal(storage.read_table(tmp_path / "table.parquet"), table, check_exact=True)
+    parquet.write_table(tmp_path / "table.parquet", table)
+    pd.testing.assert_frame_equal(parquet.read_table(tmp_path / "table.parquet"), table, check_exact=True)
 
 
 def test_a_truncated_table_is_refused(tmp_path):
     path = tmp_path / "table.parquet"
-    storage.write_table(path, pd.DataFrame({"x": np.arange(1000.0)}))
+    parquet.write_table(path, pd.DataFrame({"x": np.arange(1000.0)}))
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"table\.parquet: file: .* expected a complete Parquet table"):
-        storage.read_table(path)
+        parquet.read_table(path)
     path.write_bytes(b"PAR1PAR1")
     with pytest.raises(InputError, match=r"table\.parquet: content_hash"):
-        storage.read_table(path)
+        parquet.read_table(path)
 
 
 def test_every_flipped_bit_of_a_table_is_noticed(tmp_path):
     path = tmp_path / "table.parquet"
-    storage.write_table(path, pd.DataFrame({"x": np.random.default_rng(0).uniform(size=20), "game": ["a", "b"] * 10}))
+    parquet.write_table(path, pd.DataFrame({"x": np.random.default_rng(0).uniform(size=20), "game": ["a", "b"] * 10}))
     intact = path.read_bytes()
-    assert storage.damage(path) is None
+    assert damage.damage(path) is None
     for position in range(len(intact)):
         content = bytearray(intact)
         content[position] ^= 1 << position % 8
         path.write_bytes(content)
-        assert "table.parquet: " in (storage.damage(path) or "")
+        assert "table.parquet: " in (damage.damage(path) or "")
 
 
 def test_a_table_that_something_else_wrote_is_refused(tmp_path):
     pd.DataFrame({"x": [1.0]}).to_parquet(tmp_path / "table.parquet", index=False)
     with pytest.raises(InputError, match=r"table\.parquet: content_hash: got None, expected the hash of its content"):
-        storage.read_table(tmp_path / "table.parquet")
+        parquet.read_table(tmp_path / "table.parquet")
 
 
 def test_the_same_table_is_written_as_the_same_bytes(tmp_path):
     table = pd.DataFrame({"x": [0.1, np.nan], "game": ["a", None]})
     for name in ("one", "two"):
-        storage.write_table(tmp_path / name, table)
+        parquet.write_table(tmp_path / name, table)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -278,8 +280,8 @@ def test_the_hash_beside_json_is_one_that_sha256sum_understands(tmp_path):
 def test_json_that_something_else_wrote_has_no_hash_to_compare(tmp_path):
     (tmp_path / "own.json").write_text("[1]")
     assert storage.read_json(tmp_path / "own.json") == [1]
-    assert storage.damage(tmp_path / "own.json") is None
-    assert storage.damage(tmp_path / "figure.png") is None
+    assert damage.damage(tmp_path / "own.json") is None
+    assert damage.damage(tmp_path / "figure.png") is None
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
@@ -297,28 +299,28 @@ def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path, co
 
 @pytest.fixture
 def eager(monkeypatch):
-    monkeypatch.setattr(storage, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path, eager):
-    storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
-    found = storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load()
+    checkpoints.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
+    found = checkpoints.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load()
     assert found.keys() == ARRAYS.keys()
     assert all(np.array_equal(found[name], ARRAYS[name], equal_nan=True) for name in ("matrix", "codes", "specials"))
 
 
 def test_a_run_with_other_arguments_starts_anew(tmp_path, eager, monkeypatch):
-    storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
-    assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 2}).load() is None
+    checkpoints.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).save(lambda: ARRAYS)
+    assert checkpoints.Checkpoint(tmp_path / "table.parquet", {"seed": 2}).load() is None
     (tmp_path / "edited.py").write_text("another version")
-    monkeypatch.setattr(storage, "LIBRARY", tmp_path)
-    assert storage.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load() is None
+    monkeypatch.setattr(checkpoints, "LIBRARY", tmp_path)
+    assert checkpoints.Checkpoint(tmp_path / "table.parquet", {"seed": 1}).load() is None
 
 
 def test_a_damaged_checkpoint_counts_as_none(tmp_path, eager):
-    checkpoint = storage.Checkpoint(tmp_path / "table.parquet", {})
+    checkpoint = checkpoints.Checkpoint(tmp_path / "table.parquet", {})
     checkpoint.save(lambda: ARRAYS)
-    damage(checkpoint.path, len(checkpoint.path.read_bytes()) // 2)
+    change_a_byte(checkpoint.path, len(checkpoint.path.read_bytes()) // 2)
     assert checkpoint.load() is None
     checkpoint.discard()
     checkpoint.discard()
@@ -327,8 +329,8 @@ def test_a_damaged_checkpoint_counts_as_none(tmp_path, eager):
 
 def test_checkpoints_are_written_now_and_then_only(tmp_path, monkeypatch):
     clock = iter([0.0, 1.0, 25.0, 25.0, 30.0])
-    monkeypatch.setattr(storage.time, "monotonic", lambda: next(clock))
-    checkpoint = storage.Checkpoint(tmp_path / "table.parquet", {})
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: next(clock))
+    checkpoint = checkpoints.Checkpoint(tmp_path / "table.parquet", {})
     checkpoint.save(lambda: {"step": np.array(1)})
     assert checkpoint.load() is None
     checkpoint.save(lambda: {"step": np.array(2)})
@@ -342,13 +344,13 @@ def test_tables_are_written_and_read_without_threads_that_could_outlive_the_work
     program = """
 import os, sys
 import pandas as pd
-from pma_mfg import storage
+from pma_replication.runs import tables
 count = lambda: len(os.listdir("/proc/self/task"))
 before = count()
 table = pd.DataFrame({"x": [0.5] * 5000, "y": ["a"] * 5000, "n": [1] * 5000})
 for _ in range(5):
-    storage.write_table(sys.argv[1], table)
-    assert storage.read_table(sys.argv[1]).equals(table)
+    tables.write_table(sys.argv[1], table)
+    assert tables.read_table(sys.argv[1]).equals(table)
 print(count() - before)
 """
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "t.parquet"], capture_output=True, text=True)

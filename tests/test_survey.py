@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import claims, equilibrium, games, lipschitz, operators, survey
+from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import benchmarks
 from pma_mfg.regularizers import Entropy
+from pma_mfg.theory import lipschitz
+from pma_replication.experiments.literature import judge as literature_judge
+from pma_replication.experiments.literature import measure as literature_measure
 
 
 def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -> tuple[pd.Series, pd.DataFrame]:
     game, regularizer = games.make(name, **parameters), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    facts, equilibria, states = survey.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
+    facts, equilibria, states = literature_measure.survey(
+        game, regularizer, found, name, 1.0 / strength, n_starts, seed=0
+    )
     assert len(facts) == 1
     assert len(states) == game.n_states * len(equilibria)
     return facts.iloc[0], states[states["equilibrium"] == 0]
@@ -23,7 +28,7 @@ def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -
 def listed(name: str, strength: float, n_starts: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     game, regularizer = games.make(name), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    return survey.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
+    return literature_measure.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
 
 
 def test_the_disease_free_equilibrium_is_found_beside_the_epidemic() -> None:
@@ -40,7 +45,7 @@ def test_the_disease_free_equilibrium_is_found_beside_the_epidemic() -> None:
     assert (equilibria["residual"] < 1e-12).all()
     # they belong to two stable populations: no contradiction to a contraction of PMA, which goes by one
     assert "contraction" not in facts["remark"].iloc[0]
-    text = claims.games_markdown(facts, equilibria)
+    text = literature_judge.games_markdown(facts, equilibria)
     assert "susceptible: 1, infected: 0" in text
     assert "the population leaves" in text
 
@@ -76,7 +81,7 @@ def test_the_derivative_of_the_best_responses_population_is_that_of_differences(
 
     step = 1e-5 * (other - mean_field) * mean_field.min()
     policy = equilibrium.best_response(game.transition(mean_field), game.reward(mean_field), game.discount, regularizer)
-    exact = lipschitz.best_response_derivative(game, mean_field, policy, regularizer) @ step
+    exact = jacobian.best_response_derivative(game, mean_field, policy, regularizer) @ step
     numeric = 0.5 * (after(mean_field + step) - after(mean_field - step))
     # rounding of q, some 1e-14, over a step of some 1e-7
     np.testing.assert_allclose(numeric, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
@@ -122,7 +127,7 @@ def test_a_game_that_meets_every_assumption_has_no_complaint_about_them() -> Non
     game = games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1, **bounds)
     regularizer = Entropy(1.0)
     found = equilibrium.solve(game, regularizer)
-    facts, _, _ = survey.survey(game, regularizer, found, "certified", 1.0, 2, seed=0)
+    facts, _, _ = literature_measure.survey(game, regularizer, found, "certified", 1.0, 2, seed=0)
     assert facts["assumptions"].iloc[0] == "1, 2, 3, 4"
     assert facts["remark"].iloc[0] == ""
     assert facts["K_mu"].iloc[0] == lipschitz.constants(game).K_mu

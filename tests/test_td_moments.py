@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from tests.references import family_game, random_policy
 
-from pma_mfg import learning, operators, schedules, spread, td_moments
+from pma_mfg import operators
 from pma_mfg.errors import InputError
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.populations import spread, td_moments
 from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation import initial_population
+from pma_mfg.simulation.exchangeable import initial_population
 
 GAME = family_game("affine", n_states=2, n_actions=2, discount=0.6)
 POLICY = random_policy(GAME, 0)

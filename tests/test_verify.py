@@ -7,13 +7,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from pma_mfg import claims, cli, configuration, equilibrium, games, plan, plotting, regularizers, storage, verify
+from pma_mfg import cli, equilibrium, games, regularizers, storage
 from pma_mfg.errors import InputError
-from pma_mfg.plan import Settings, Subject
+from pma_replication import catalogue, configuration, plan, verdicts, verify
+from pma_replication.plan import Settings, Subject
+from pma_replication.runs import tables as parquet
 
 ROOT = Path(__file__).resolve().parents[1]
+#: The source of all judges.
+JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 #: Two of three shares multiply: no sum of links.
 UNRECOGNIZED = """import numpy as np
@@ -44,11 +49,11 @@ def small() -> Subject:
 
 
 def test_every_claim_that_is_judged_can_be_verified_or_is_named_as_one_on_many_games() -> None:
-    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', (ROOT / "src/pma_mfg/claims.py").read_text()))
+    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES))
     assert set(verify.CLAIMS) | set(verify.MANY_GAMES) == judged | {"C6-smooth", "C6-kinked"}
     assert not set(verify.CLAIMS) & set(verify.MANY_GAMES)
     read = {table for claim in verify.CLAIMS.values() for table in claim.tables}
-    assert read == set(claims.TABLES) - {"atlas"}
+    assert read == set(verdicts.TABLES) - {"atlas"}
 
 
 def shrunk(section: str, sizes: Settings) -> Settings:
@@ -110,11 +115,11 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
         assert ticks.get(name, 0) == step.ticks(sizes), name
         for table, rows in made.items():
             assert table not in tables or list(tables[table].columns) == list(rows.columns)
-            tables[table] = rows if table not in tables else storage.pd.concat([tables[table], rows])
+            tables[table] = rows if table not in tables else pd.concat([tables[table], rows])
     drawn = set()
     for name, claim in verify.CLAIMS.items():
         made_by = [verify.STEPS[step].section for step in verify.steps(name, True)]
-        needed = plotting.FIGURES[claim.figure][0]
+        needed = catalogue.FIGURES[claim.figure][0]
         assert set(claim.tables) <= set(tables)
         record = verify.judge(name, tables)
         assert record["id"] == name or {record["id"], name} == {"C6-smooth", "C6-kinked"}
@@ -180,7 +185,7 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
     record = json.loads(capsys.readouterr().out)
     assert (record["id"], record["verdict"], record["game"]) == ("C1c", "confirmed", "game")
     assert storage.read_json("folder/claims.json") == [record]
-    assert set(storage.read_table("folder/rates.parquet")["game"]) == {"game"}
+    assert set(parquet.read_table("folder/rates.parquet")["game"]) == {"game"}
     assert Path("rate.png").stat().st_size > 1000
     assert cli.main(["verify", "C1d", *arguments]) == 1
     last = capsys.readouterr().out.splitlines()[-1]

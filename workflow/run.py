@@ -17,8 +17,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pma_mfg import configuration, processes, recovery, storage
+from pma_mfg import processes, storage
 from pma_mfg.errors import InputError
+from pma_replication import configuration
+from pma_replication.runs import locks, recovery
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
@@ -38,11 +40,11 @@ def main(path: str, *options: str) -> int:
     config = str(given.relative_to(ROOT) if given.is_relative_to(ROOT) else given)
     os.chdir(ROOT)
     try:
-        processes.refuse_another_checkout(ROOT)
+        locks.refuse_another_checkout(ROOT)
         settings = configuration.load(config, ROOT / "workflow/schemas/config.schema.json")
         results, figures = Path(settings["results"]), Path(settings["figures"])
         if any("file" in game for game in settings["games"].values()):
-            from pma_mfg import cost  # the solvers, which other runs need not load
+            from pma_replication import cost  # the solvers, which other runs need not load
 
             print(cost.announcement(settings, len(os.sched_getaffinity(0))), flush=True)
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
@@ -85,7 +87,7 @@ def prepare(settings: dict, dry: bool) -> None:
             tempfile.TemporaryFile(dir=folder, prefix=storage.PARTIAL).close()
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from error
-    processes.lock(STATE)
+    locks.lock(STATE)
     if not dry:
         brought = [game for game in settings["games"].values() if "file" in game]
         games = [ROOT / path for game in brought for path in (game["file"], *game.get("inputs", ()))]

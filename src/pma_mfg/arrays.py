@@ -21,7 +21,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: A sum may miss 1 by this much, and a share of a mean field 0: far more than rounding, less than what matters.
 TOLERANCE = 1e-9
+
 FLOAT = np.dtype(float)
+
 #: Parameters that `accepts` knows by their names.
 KINDS = {"policy": "policy", "equilibrium": "policy", "mean_field": "mean_field", "centre": "mean_field"}
 

@@ -18,8 +18,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 from pma_mfg import __version__, commands, processes
@@ -31,8 +32,11 @@ log = logging.getLogger("pma_mfg")
 EPILOG = """GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
 exit codes: 0 done; 1 no convergence, `learn` missed epsilon, or `verify` did not confirm a claim; 2 bad input;
 130 interrupted"""
+
 REGULARIZER = "entropy (the default), quadratic, or FILE.py:CLASS, a class of your own in a file (which is run)"
+
 ETA = "eta, or auto: the one with the smallest spectral radius at the equilibrium"
+
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 
@@ -94,6 +98,11 @@ def _run(options: argparse.Namespace) -> int:
     except ConvergenceError as error:
         log.error("pma-mfg: no convergence: %s", error)
         return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("pma_mfg", "pma_replication"):
+            raise
+        log.error("pma-mfg: error: environment: got no %s, expected pip install 'pma-mfg[replication]'", error.name)
+        return 2
     except BrokenPipeError:  # whoever read what is printed has stopped: nothing is left to say, nor at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), _results[-1].fileno())
         return 2
@@ -154,10 +163,18 @@ def _places(path: str | Path) -> list[str]:
 @contextmanager
 def _progress(total: int, label: str) -> Iterator[Callable[..., None]]:
     """Yield a function that advances a bar by one, whatever its arguments; silent unless stderr is a terminal."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=label, disable=None, leave=False) as bar:
+    with _bar(total, label) as bar:
         yield lambda *_: (bar.update(1), None)[1]
+
+
+def _bar(total: int, label: str, **looks: Any) -> Any:
+    """Return a bar of tqdm, and without tqdm one that shows nothing."""
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        silent = SimpleNamespace(update=lambda n: None, set_postfix_str=lambda text: None, disable=True)
+        return nullcontext(silent)
+    return tqdm(total=total, desc=label, disable=None, leave=False, **looks)
 
 
 def _games(options: argparse.Namespace) -> None:
@@ -241,7 +258,7 @@ def _validate(options: argparse.Namespace) -> None:
     for name, constant in report["constants"].items():
         value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
         more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"
-        print(f"{name} = {value} ({constant['kind']}){more}{' pma_mfg.lipschitz.constants' if more else ''}")
+        print(f"{name} = {value} ({constant['kind']}){more}{' pma_mfg.theory.lipschitz.constants' if more else ''}")
     for line in report["assumptions"]:
         print(line)
     found = report["equilibrium"]
@@ -258,7 +275,8 @@ def _validate(options: argparse.Namespace) -> None:
 
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Return what `validate` tells of a sound game, ready for JSON."""
-    from pma_mfg import checks, equilibrium, lipschitz
+    from pma_mfg import equilibrium
+    from pma_mfg.theory import assumptions, lipschitz
 
     report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
     report |= {"discount": game.discount, "constants": {}, "assumptions": [], "equilibrium": None}
@@ -270,10 +288,11 @@ def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     # a tenth of what is at stake in one step
     strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
     regularizer = _load_regularizer(options.regularizer, strength)
-    table = checks.assumptions(game, regularizer, _name(options), 1.0 / regularizer.rho).set_index("quantity")
-    for name, value, kind in zip(table.index, table["value"], table["kind"], strict=True):
-        report["constants"][name] = {"value": value if value < float("inf") else None, "kind": kind}
-    report["assumptions"] = checks.assumptions_in_words(table)
+    quantities = assumptions.assumptions(game, regularizer, 1.0 / regularizer.rho)
+    for each in quantities:
+        value = each.value if each.value < float("inf") else None
+        report["constants"][each.quantity] = {"value": value, "kind": each.kind}
+    report["assumptions"] = assumptions.in_words(quantities)
     found = equilibrium.solve(game, regularizer)
     actions = game.action_labels or [f"action {a}" for a in range(game.n_actions)]
     report["equilibrium"] = {
@@ -300,7 +319,9 @@ def _print_json(content: dict[str, Any]) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from pma_mfg import equilibrium, storage
+    from pma_mfg import equilibrium
+    from pma_replication.experiments.equilibria import measure as equilibria_measure
+    from pma_replication.runs import tables as parquet
 
     game = _load_game(options.game)
     regularizer = _load_regularizer(options.regularizer, options.strength)
@@ -328,7 +349,7 @@ def _solve(options: argparse.Namespace) -> None:
         bias = summary["exploitability_without_regularizer"]
         print(f"exploitability without the regularizer: {bias:.6g}")
     if options.out_table:
-        storage.write_table(options.out_table, equilibrium.table(found, _name(options)))
+        parquet.write_table(options.out_table, equilibria_measure.table(found, _name(options)))
     log.info("solved in %d iterations", found.iterations)
     for name, value in found.residuals.items():
         log.info("  %s: %.1e", "exploitability (regularized)" if name == "exploitability" else name, value)
@@ -338,7 +359,8 @@ def _solve(options: argparse.Namespace) -> None:
 
 def _subject(options: argparse.Namespace, name: str) -> Any:
     """Return a game with its equilibrium, for --strength, by default a tenth of the rewards' range."""
-    from pma_mfg import equilibrium, plan
+    from pma_mfg import equilibrium
+    from pma_replication import plan
 
     game = _load_game(options.game)
     strength = options.strength or plan.default_strength(game)
@@ -352,7 +374,9 @@ def _subject(options: argparse.Namespace, name: str) -> Any:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from pma_mfg import cost, storage, verify
+    from pma_mfg import storage
+    from pma_replication import cost, style, verify
+    from pma_replication.runs import tables as parquet
 
     if options.list:
         _list_claims(options)
@@ -373,13 +397,11 @@ def _verify(options: argparse.Namespace) -> int:
     record = verify.judge(claim, tables)
     if options.folder:
         for table, rows in tables.items():
-            storage.write_table(Path(options.folder, f"{table}.parquet"), rows)
+            parquet.write_table(Path(options.folder, f"{table}.parquet"), rows)
         storage.write_json(Path(options.folder, "claims.json"), [record])
         log.info("tables and verdict: %s", options.folder)
     if options.plot:
-        from pma_mfg import plotting
-
-        plotting.save(verify.picture(claim, tables), Path(options.plot).with_suffix(""))
+        style.save(verify.picture(claim, tables), Path(options.plot).with_suffix(""))
         log.info("picture: %s", options.plot)
     if options.json:
         _print_json(record)
@@ -399,7 +421,7 @@ def _check_picture(path: str | None) -> None:
 
 def _list_claims(options: argparse.Namespace) -> None:
     """Print every claim in plain words, with its predicted time on the game given, or on one of five states."""
-    from pma_mfg import cost, verify
+    from pma_replication import cost, verify
 
     source = options.claim  # with --list the first argument is the game
     if source is None:
@@ -423,7 +445,8 @@ def _list_claims(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    from pma_mfg import configure, cost, plan, regularizers, storage
+    from pma_mfg import regularizers, storage
+    from pma_replication import configure, cost, plan
 
     if ":" in options.regularizer:
         allowed = "entropy or quadratic, which a configuration knows"
@@ -457,11 +480,11 @@ def _config(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from pma_mfg import checks
+    from pma_replication.experiments.bounds import measure as bounds_measure
 
     game, _, regularizer = _game_and_equilibrium(options)
     with _progress(3 + 4 * len(options.step_sizes), "operators") as advance:
-        table = checks.operator_ratios(
+        table = bounds_measure.operator_ratios(
             game,
             regularizer,
             _name(options),
@@ -475,11 +498,12 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _converge(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
+    from pma_replication.experiments.contraction import measure as contraction_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(options.starts * len(options.step_sizes), "runs") as advance:
-        iterates, rates = checks.pma_convergence(
+        iterates, rates = contraction_measure.pma_convergence(
             game,
             regularizer,
             found.policy,
@@ -490,39 +514,46 @@ def _converge(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out_iterates, iterates)
-    storage.write_table(options.out_rates, rates)
+    parquet.write_table(options.out_iterates, iterates)
+    parquet.write_table(options.out_rates, rates)
     if options.out_certified:
         settings = (options.step_sizes, options.starts, options.max_iterations, options.seed)
-        certified = checks.certified_convergence(game, regularizer, found.policy, _name(options), *settings)
-        storage.write_table(options.out_certified, certified)
+        certified = contraction_measure.certified_convergence(
+            game, regularizer, found.policy, _name(options), *settings
+        )
+        parquet.write_table(options.out_certified, certified)
 
 
 def _phase(options: argparse.Namespace) -> None:
-    from pma_mfg import checks, storage
     from pma_mfg.games import functions
+    from pma_replication.experiments.phase import measure as phase_measure
+    from pma_replication.runs import tables as parquet
 
     game = functions.with_features(_load_game(options.game), "pma-mfg phase")
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
-        table = checks.phase_diagram(game, _name(options), strengths, step_sizes, options.probes, options.seed, advance)
-    storage.write_table(options.out, table)
-    storage.write_table(options.out_strengths, checks.certified_strengths(game, _name(options)))
+        table = phase_measure.phase_diagram(
+            game, _name(options), strengths, step_sizes, options.probes, options.seed, advance
+        )
+    parquet.write_table(options.out, table)
+    parquet.write_table(options.out_strengths, phase_measure.certified_strengths(game, _name(options)))
 
 
 def _assumptions(options: argparse.Namespace) -> None:
-    from pma_mfg import checks
+    from pma_replication.experiments.equilibria import measure as equilibria_measure
 
     game, _, regularizer = _game_and_equilibrium(options)
-    _write(options, checks.assumptions(game, regularizer, _name(options), options.step_size))
+    _write(options, equilibria_measure.assumptions_table(game, regularizer, _name(options), options.step_size))
 
 
 def _dynamics(options: argparse.Namespace) -> None:
-    from pma_mfg import dynamics, storage
+    from pma_mfg import iterations
+    from pma_replication.experiments.dynamics import measure as dynamics_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options)
-    with _progress(options.starts * len(dynamics.METHODS), "runs") as advance:
-        tables = dynamics.compare(
+    with _progress(options.starts * len(iterations.METHODS), "runs") as advance:
+        tables = dynamics_measure.compare(
             game,
             regularizer,
             found.policy,
@@ -533,15 +564,16 @@ def _dynamics(options: argparse.Namespace) -> None:
             advance,
         )
     for table in tables:
-        storage.write_table(getattr(options, f"out_{table}"), tables[table])
+        parquet.write_table(getattr(options, f"out_{table}"), tables[table])
 
 
 def _damping(options: argparse.Namespace) -> None:
-    from pma_mfg import dynamics, storage
+    from pma_replication.experiments.orbit import measure as orbit_measure
+    from pma_replication.runs import tables as parquet
 
     game, _, regularizer = _game_and_equilibrium(options)
     with _progress(options.starts * len(options.strengths) * (1 + 2 * len(options.step_shares)), "runs") as advance:
-        table, attractors = dynamics.damping(
+        table, attractors = orbit_measure.damping(
             game,
             regularizer,
             _name(options),
@@ -552,16 +584,17 @@ def _damping(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    storage.write_table(options.out, table)
-    storage.write_table(options.out_attractors, attractors)
+    parquet.write_table(options.out, table)
+    parquet.write_table(options.out_attractors, attractors)
 
 
 def _basins(options: argparse.Namespace) -> None:
-    from pma_mfg import dynamics, storage
+    from pma_replication.experiments.basins import measure as basins_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(2 * len(options.step_sizes) + 3, "step sizes and methods") as advance:
-        tables = dynamics.basins(
+        tables = basins_measure.basins(
             game,
             regularizer,
             found.policy,
@@ -573,18 +606,19 @@ def _basins(options: argparse.Namespace) -> None:
             advance,
         )
     for table in tables:
-        storage.write_table(getattr(options, f"out_{table}"), tables[table])
+        parquet.write_table(getattr(options, f"out_{table}"), tables[table])
 
 
 def _ctd(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_replication.experiments.ctd import measure as ctd_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options)
     checkpoint = _checkpoint(options)
     others = options.other_replicates or options.replicates
     replicates = [options.replicates, *([others] * (len(options.waiting) - 1))]
     with _progress(sum(replicates), "replicates") as advance:
-        table, floor = sweeps.ctd_errors(
+        table, floor = ctd_measure.ctd_errors(
             game,
             regularizer,
             found.policy,
@@ -599,27 +633,27 @@ def _ctd(options: argparse.Namespace) -> None:
         )
     _write(options, table)
     if options.out_floor:
-        storage.write_table(options.out_floor, floor)
+        parquet.write_table(options.out_floor, floor)
     if checkpoint is not None:
         checkpoint.discard()
 
 
 def _moments(options: argparse.Namespace) -> None:
-    from pma_mfg import sweeps
+    from pma_replication.experiments.ctd import measure as ctd_measure
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(1 + len(options.waiting), "waiting times") as advance:
-        table = sweeps.ctd_moments(
+        table = ctd_measure.ctd_moments(
             game, regularizer, found.policy, _name(options), options.updates, options.waiting, advance
         )
     _write(options, table)
 
 
 def _schedules(options: argparse.Namespace) -> None:
-    from pma_mfg import sweeps
+    from pma_replication.experiments.samples import measure as samples_measure
 
     game, _, regularizer = _game_and_equilibrium(options, features=True)
-    table = sweeps.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
+    table = samples_measure.theorem_schedules(game, regularizer, _name(options), options.epsilons, options.step_size)
     _write(options, table)
 
 
@@ -632,13 +666,15 @@ def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
 
     The table is printed if that is wanted and no file is asked for.
     """
-    from pma_mfg import schedules, sweeps
     from pma_mfg.games import functions
+    from pma_mfg.learning import schedules
+    from pma_mfg.theory import prescription
+    from pma_replication.experiments.samples import measure as samples_measure
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
         game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
-        schedule = schedules.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
+        schedule = prescription.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
     else:
         _refuse_step(options.step_size, game, found, regularizer)
         schedule = schedules.practical_schedule(
@@ -656,7 +692,7 @@ def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
         return None
     checkpoint = _checkpoint(options)
     with _progress(options.replicates * schedule.n_epochs, "epochs") as advance:
-        table = sweeps.learning_errors(
+        table = samples_measure.learning_errors(
             game,
             regularizer,
             found.policy,
@@ -719,7 +755,10 @@ def _learn(options: argparse.Namespace) -> int:
 
 
 def _learn_blindly(options: argparse.Namespace) -> int:
-    from pma_mfg import lipschitz, schedules, storage, sweeps
+    from pma_mfg.learning import schedules
+    from pma_mfg.theory import lipschitz
+    from pma_replication.experiments.samples import measure as samples_measure
+    from pma_replication.runs import tables as parquet
 
     game = _load_game(options.game)
     _check_regularizer(options)
@@ -735,7 +774,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
         epsilon = 0.03 * ((highest - lowest) or regularizer.span(game.n_actions))
     written = bool(options.out or options.json)
     with _watch(replicates * budget, game, regularizer) as after_epoch:
-        table, policies = sweeps.blind_learning(
+        table, policies = samples_measure.blind_learning(
             game, regularizer, _name(options), options.agents, budget, replicates, options.seed, after_epoch, written
         )
     if written:
@@ -743,7 +782,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
     else:
         _print_policy(game, policies[policies["replicate"] == 0]["probability"].to_numpy())
     if options.out_policies:
-        storage.write_table(options.out_policies, policies)
+        parquet.write_table(options.out_policies, policies)
     ends = table.groupby("replicate").tail(1)  # not last(), which skips nan
     worst = float(ends["exploitability"].max(skipna=False))
     unseen = int(ends["unseen"].max())
@@ -776,12 +815,10 @@ def _watch(total: int, game: Any, regularizer: Any) -> Iterator[Callable[[Any], 
     """
     import time
 
-    from tqdm import tqdm
-
     from pma_mfg import equilibrium
 
     samples, before, due = 0, 0, time.monotonic() + 1.0
-    with tqdm(total=total, desc="learning", unit=" samples", unit_scale=True, disable=None, leave=False) as bar:
+    with _bar(total, "learning", unit=" samples", unit_scale=True) as bar:
 
         def after_epoch(epoch: Any) -> None:
             nonlocal samples, before, due
@@ -814,7 +851,7 @@ def _print_policy(game: Any, policy: Any) -> None:
 
 
 def _warn_of_short_epochs(schedule: Any, game: Any, found: Any) -> None:
-    from pma_mfg import schedules
+    from pma_mfg.learning import schedules
 
     if (message := schedules.too_short(schedule, game, found.policy)) is not None:
         log.warning("warning: %s", message)
@@ -822,14 +859,14 @@ def _warn_of_short_epochs(schedule: Any, game: Any, found: Any) -> None:
 
 def _choose_steps(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) -> None:
     """Replace each step size "auto" by the one with the smallest spectral radius of PMA at the equilibrium."""
-    from pma_mfg import dynamics
+    from pma_mfg import iterations
 
     def chosen(step_size: Any) -> Any:
         if isinstance(step_size, list):
             return [chosen(one) for one in step_size]
         if step_size != "auto":
             return step_size
-        best, radius = dynamics.step_size("pma_euclidean", game, regularizer, found.policy)
+        best, radius = iterations.step_size("pma_euclidean", game, regularizer, found.policy)
         log.info("step size auto: eta = %.6g (spectral radius of PMA at the equilibrium: %.4g)", best, radius)
         return best
 
@@ -839,23 +876,23 @@ def _choose_steps(options: argparse.Namespace, game: Any, found: Any, regularize
 
 def _refuse_step(step_size: float, game: Any, found: Any, regularizer: Any) -> None:
     """Refuse a step size at which PMA leaves the equilibrium, and say which would do."""
-    from pma_mfg import dynamics, lipschitz
+    from pma_mfg import iterations, jacobian
 
-    radius = lipschitz.spectral_radius(lipschitz.jacobian(game, found.policy, step_size, regularizer))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, found.policy, step_size, regularizer))
     if radius < 1.0:
         return
-    best, least = dynamics.step_size("pma_euclidean", game, regularizer, found.policy)
+    best, least = iterations.step_size("pma_euclidean", game, regularizer, found.policy)
     would = f"such as {best:.4g} ({least:.4g})" if least < 1.0 else f"which not even {best:.4g} is ({least:.4g})"
     allowed = f"one at which PMA contracts (spectral radius < 1, here {radius:.4g}), {would}"
     raise InputError("pma-mfg", "--step-size", step_size, allowed)
 
 
 def _bias(options: argparse.Namespace) -> None:
-    from pma_mfg import sweeps
+    from pma_replication.experiments.populations import measure as populations_measure
 
     game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(options.replicates, "replicates") as advance:
-        table = sweeps.finite_population_bias(
+        table = populations_measure.finite_population_bias(
             game,
             regularizer,
             found.policy,
@@ -870,15 +907,19 @@ def _bias(options: argparse.Namespace) -> None:
 
 
 def _limits(options: argparse.Namespace) -> None:
-    from pma_mfg import sweeps
+    from pma_replication.experiments.populations import measure as populations_measure
 
     game, found, regularizer = _game_and_equilibrium(options)
-    table = sweeps.policy_limits(game, regularizer, found.policy, _name(options), options.agents, options.step_size)
+    table = populations_measure.policy_limits(
+        game, regularizer, found.policy, _name(options), options.agents, options.step_size
+    )
     _write(options, table)
 
 
 def _learning_limit(options: argparse.Namespace) -> None:
-    from pma_mfg import finite_population, storage, sweeps
+    from pma_mfg.populations import finite_population
+    from pma_replication.experiments.populations import measure as populations_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options, features=True)
     if not options.out:
@@ -888,18 +929,18 @@ def _learning_limit(options: argparse.Namespace) -> None:
             _print_matrix(q)
         return
     with _progress(len(options.agents), "populations") as advance:
-        table = sweeps.exact_limits(
+        table = populations_measure.exact_limits(
             game, regularizer, found.policy, _name(options), options.agents, options.step_size, advance
         )
-    storage.write_table(options.out, table)
+    parquet.write_table(options.out, table)
 
 
 def _agreement(options: argparse.Namespace) -> None:
-    from pma_mfg import sweeps
+    from pma_replication.experiments.populations import measure as populations_measure
 
     game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
-        table = sweeps.agreement(
+        table = populations_measure.agreement(
             game,
             regularizer,
             found.policy,
@@ -914,22 +955,24 @@ def _agreement(options: argparse.Namespace) -> None:
 
 
 def _nash_gap(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, sweeps
+    from pma_replication.experiments.nash import measure as nash_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options, features=True)
     with _progress(len(options.agents), "populations") as advance:
-        table = sweeps.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
+        table = nash_measure.nash_gaps(game, regularizer, found.policy, _name(options), options.agents, advance)
     for row in table.itertuples():
         print(f"N = {row.n_agents}, {row.variant}: gap {row.gap:.6g}, predicted {row.predicted:.6g}")
     if options.out:
-        storage.write_table(options.out, table)
+        parquet.write_table(options.out, table)
 
 
 def _covariance(options: argparse.Namespace) -> None:
     import numpy as np
     import pandas as pd
 
-    from pma_mfg import fluctuations, storage
+    from pma_mfg.populations import fluctuations
+    from pma_replication.runs import tables as parquet
 
     game, found, _ = _game_and_equilibrium(options)
     covariance = fluctuations.stationary_covariance(game, found.policy)
@@ -939,7 +982,7 @@ def _covariance(options: argparse.Namespace) -> None:
     if options.out:
         state, other = (index.ravel() for index in np.indices(covariance.shape))
         columns = {"game": _name(options), "state": state, "other": other, "covariance": covariance.ravel()}
-        storage.write_table(options.out, pd.DataFrame(columns))
+        parquet.write_table(options.out, pd.DataFrame(columns))
 
 
 def _print_matrix(matrix: Any) -> None:
@@ -948,7 +991,9 @@ def _print_matrix(matrix: Any) -> None:
 
 
 def _independent(options: argparse.Namespace) -> None:
-    from pma_mfg import schedules, storage, sweeps
+    from pma_mfg.learning import schedules
+    from pma_replication.experiments.independent import measure as independent_measure
+    from pma_replication.runs import tables as parquet
 
     source = "pma-mfg independent"
     game, found, regularizer = _game_and_equilibrium(options)
@@ -971,7 +1016,7 @@ def _independent(options: argparse.Namespace) -> None:
     if not planned:
         raise InputError(source, "--epsilon", None, "an accuracy, or --epochs and --updates")
     runs = [
-        sweeps.IndependentRuns(n_agents, schedule, count, epsilon)
+        independent_measure.IndependentRuns(n_agents, schedule, count, epsilon)
         for n_agents, count in zip(options.agents, replicates, strict=True)
         for epsilon, schedule in planned
     ]
@@ -982,18 +1027,19 @@ def _independent(options: argparse.Namespace) -> None:
     checkpoint = _checkpoint(options)
     with _progress(sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs), "epochs") as advance:
         name, seed = _name(options), options.seed
-        table = sweeps.independent_errors(
+        table = independent_measure.independent_errors(
             game, regularizer, found.policy, name, options.sweep, runs, seed, advance, checkpoint
         )
     _write(options, table)
     if options.out_learning:
-        storage.write_table(options.out_learning, sweeps.independent_learning_errors(table))
+        parquet.write_table(options.out_learning, independent_measure.independent_learning_errors(table))
     if checkpoint is not None:
         checkpoint.discard()
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from pma_mfg import baselines, storage
+    from pma_replication.experiments.comparison import measure as comparison_measure
+    from pma_replication.runs import tables as parquet
 
     grids: dict[str, dict[str, list[float]]] = {}
     for setting in options.grid:
@@ -1004,10 +1050,10 @@ def _compare(options: argparse.Namespace) -> None:
         except ValueError:
             raise InputError("pma-mfg compare", "--grid", setting, "method.argument=number,number,...") from None
     game, _, regularizer = _game_and_equilibrium(options)
-    settings = sum(len(baselines.settings(method, grid, "pma-mfg compare")) for method, grid in grids.items())
-    most = settings * options.pilots + baselines.CONTENDERS * len(grids) * options.replicates
+    settings = sum(len(comparison_measure.settings(method, grid, "pma-mfg compare")) for method, grid in grids.items())
+    most = settings * options.pilots + comparison_measure.CONTENDERS * len(grids) * options.replicates
     with _progress(most, "runs at most") as advance:
-        comparison, tuning = baselines.compare(
+        comparison, tuning = comparison_measure.compare(
             game,
             regularizer,
             _name(options),
@@ -1022,34 +1068,39 @@ def _compare(options: argparse.Namespace) -> None:
             options.seed,
             advance,
         )
-    accuracies = baselines.samples_to_accuracy(comparison, options.accuracies, options.confidence)
+    accuracies = comparison_measure.samples_to_accuracy(comparison, options.accuracies, options.confidence)
     _write(options, comparison)
     for path, table in ((options.out_tuning, tuning), (options.out_accuracies, accuracies)):
         if path:
-            storage.write_table(path, table)
+            parquet.write_table(path, table)
 
 
 def _collect(options: argparse.Namespace) -> None:
     import pandas as pd
 
-    from pma_mfg import storage
+    from pma_replication.runs import tables as parquet
 
-    tables = [storage.read_table(path) for path in options.tables]
+    tables = [parquet.read_table(path) for path in options.tables]
     for path, table in zip(options.tables, tables, strict=True):
         if list(table.columns) != list(tables[0].columns):
             raise InputError(path, "columns", list(table.columns), f"those of {options.tables[0]}")
-    storage.write_table(options.out, pd.concat(tables, ignore_index=True))
+    parquet.write_table(options.out, pd.concat(tables, ignore_index=True))
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from pma_mfg import claims, storage
+    from pma_mfg import storage
+    from pma_replication import verdicts
+    from pma_replication.experiments.comparison import judge as comparison_judge
+    from pma_replication.experiments.equilibria import judge as equilibria_judge
+    from pma_replication.experiments.literature import judge as literature_judge
+    from pma_replication.runs import tables as parquet
 
     paths = {Path(path).stem: path for path in options.tables}
-    if unknown := sorted(paths.keys() - (known := {*claims.TABLES, "assumptions", "zoo", "zoo_equilibria"})):
+    if unknown := sorted(paths.keys() - (known := {*verdicts.TABLES, "assumptions", "zoo", "zoo_equilibria"})):
         raise InputError("pma-mfg claims", "--tables", unknown, f"files called {', '.join(sorted(known))}")
-    tables = {name: storage.read_table(paths[name]) for name in claims.TABLES if name in paths}
+    tables = {name: parquet.read_table(paths[name]) for name in verdicts.TABLES if name in paths}
     with _written_by(" ".join(options.tables), "tables that the pipeline writes"):
-        records = claims.evaluate(
+        records = verdicts.evaluate(
             tables,
             options.confidence,
             options.rate_tolerance,
@@ -1061,23 +1112,25 @@ def _claims(options: argparse.Namespace) -> None:
         )
     storage.write_json(options.out, records)
     if options.out_markdown:
-        storage.write_text(options.out_markdown, claims.markdown(records))
+        storage.write_text(options.out_markdown, verdicts.markdown(records))
     if options.out_comparison:
         text = "Methods are not compared in this configuration.\n"
         if "samples_to_accuracy" in tables:
-            text = claims.comparison_markdown(tables["samples_to_accuracy"])
+            text = comparison_judge.comparison_markdown(tables["samples_to_accuracy"])
         storage.write_text(options.out_comparison, text)
     if options.out_assumptions:
         text = "No games are listed in this configuration.\n"
         if "assumptions" in paths:
-            text = claims.assumptions_markdown(storage.read_table(paths["assumptions"]))
+            text = equilibria_judge.assumptions_markdown(parquet.read_table(paths["assumptions"]))
         storage.write_text(options.out_assumptions, text)
     if options.out_games:
         text = "No games are surveyed in this configuration.\n"
         if "zoo" in paths:
             if "zoo_equilibria" not in paths:
                 raise InputError("pma-mfg claims", "--tables", list(paths), "also zoo_equilibria.parquet")
-            text = claims.games_markdown(*(storage.read_table(paths[name]) for name in ("zoo", "zoo_equilibria")))
+            text = literature_judge.games_markdown(
+                *(parquet.read_table(paths[name]) for name in ("zoo", "zoo_equilibria"))
+            )
         storage.write_text(options.out_games, text)
     for record in records:
         estimate = "-" if record["estimate"] is None else f"{record['estimate']:.4g}"
@@ -1085,7 +1138,8 @@ def _claims(options: argparse.Namespace) -> None:
 
 
 def _findings(options: argparse.Namespace) -> None:
-    from pma_mfg import findings, storage
+    from pma_mfg import storage
+    from pma_replication import findings
 
     records = storage.read_json(options.claims)
     with _written_by(options.claims, "the JSON file that `pma-mfg claims` writes"):
@@ -1094,32 +1148,34 @@ def _findings(options: argparse.Namespace) -> None:
 
 
 def _figure(options: argparse.Namespace) -> None:
-    from pma_mfg import plotting, storage
+    from pma_replication import catalogue, style
+    from pma_replication.runs import tables as parquet
 
-    names, data, draw = plotting.FIGURES[options.name]
-    tables = [storage.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
+    names, data, draw = catalogue.FIGURES[options.name]
+    tables = [parquet.read_table(Path(options.tables, f"{name}.parquet")) for name in names]
     with _written_by(options.tables, "tables that the pipeline writes"):
         drawn = draw(data(*tables))
-    plotting.save(drawn, options.out)
+    style.save(drawn, options.out)
 
 
 def _redraw(options: argparse.Namespace) -> None:
-    from pma_mfg import configuration, plotting, storage
+    from pma_replication import catalogue, configuration, style
+    from pma_replication.runs import tables as parquet
 
     settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
-    for name in plotting.drawn(configuration.tables(settings)):
-        names, data, draw = plotting.FIGURES[name]
-        plotting.save(draw(data(*(storage.read_table(tables / f"{table}.parquet") for table in names))), figures / name)
+    for name in catalogue.drawn(configuration.tables(settings)):
+        names, data, draw = catalogue.FIGURES[name]
+        style.save(draw(data(*(parquet.read_table(tables / f"{table}.parquet") for table in names))), figures / name)
         log.info("%s", figures / f"{name}.png")
 
 
 def _build_report(options: argparse.Namespace) -> None:
     try:
-        from pma_mfg import report
+        from pma_replication import report
     except ModuleNotFoundError as error:
         raise InputError(
-            "pma-mfg report", "environment", Description(f"no {error.name}"), 'pip install "pma-mfg[pipeline]"'
+            "pma-mfg report", "environment", Description(f"no {error.name}"), 'pip install "pma-mfg[replication]"'
         ) from None
 
     try:
@@ -1143,22 +1199,24 @@ def _written_by(source: str, allowed: str) -> Iterator[None]:
 
 
 def _survey(options: argparse.Namespace) -> None:
-    from pma_mfg import storage, survey
+    from pma_replication.experiments.literature import measure as literature_measure
+    from pma_replication.runs import tables as parquet
 
     game, found, regularizer = _game_and_equilibrium(options)
     with _progress(options.starts, "starts") as advance:
-        facts, equilibria, states = survey.survey(
+        facts, equilibria, states = literature_measure.survey(
             game, regularizer, found, _name(options), options.step_size, options.starts, options.seed, advance
         )
     _write(options, facts)
     if options.out_equilibria:
-        storage.write_table(options.out_equilibria, equilibria)
+        parquet.write_table(options.out_equilibria, equilibria)
     if options.out_states:
-        storage.write_table(options.out_states, states)
+        parquet.write_table(options.out_states, states)
 
 
 def _atlas(options: argparse.Namespace) -> None:
-    from pma_mfg import atlas, games
+    from pma_mfg import games
+    from pma_replication.experiments.atlas import measure as atlas_measure
 
     source, members = "pma-mfg atlas", []
     for described in options.games:
@@ -1176,11 +1234,15 @@ def _atlas(options: argparse.Namespace) -> None:
     kept = vars(options).keys() - {"run", "log", "games", "out", "json"}
     chosen = {name: getattr(options, name) for name in kept}
     with _progress(len(members), "games") as advance:
-        _write(options, atlas.table(members, advance, **chosen))
+        _write(options, atlas_measure.table(members, advance, **chosen))
 
 
 def _warm_up(options: argparse.Namespace) -> None:
-    from pma_mfg import agent_kernels, baseline_kernels, kernels, lattice, storage
+    from pma_mfg import storage
+    from pma_mfg.learning import generative_kernels as baseline_kernels
+    from pma_mfg.populations import lattice
+    from pma_mfg.simulation import agent_kernels
+    from pma_mfg.simulation import exchangeable_kernels as kernels
 
     if options.out:
         modules = (kernels, lattice, agent_kernels, baseline_kernels)
@@ -1256,10 +1318,10 @@ def _check_regularizer(options: argparse.Namespace) -> None:
 
 def _write(options: argparse.Namespace, table: Any) -> None:
     """Write a table to the file of --out; with --json print it as JSON (null: not finite), with neither as text."""
-    from pma_mfg import storage
+    from pma_replication.runs import tables as parquet
 
     if options.out:
-        storage.write_table(options.out, table)
+        parquet.write_table(options.out, table)
     if options.json:
         print(table.to_json(orient="records", indent=2, double_precision=15))
     elif not options.out:
@@ -1271,7 +1333,7 @@ def _checkpoint(options: argparse.Namespace) -> Any:
 
     A run without an output file keeps none.
     """
-    from pma_mfg import storage
+    from pma_replication.runs import checkpoints
 
     if not options.out:
         return None
@@ -1287,7 +1349,7 @@ def _checkpoint(options: argparse.Namespace) -> Any:
     }
     if (source := Path(options.regularizer.rpartition(":")[0])).is_file():
         files["regularizer_file"] = hashlib.sha256(source.read_bytes()).hexdigest()
-    return storage.Checkpoint(options.out, {**key, **files, "name": _name(options)})
+    return checkpoints.Checkpoint(options.out, {**key, **files, "name": _name(options)})
 
 
 def _name(options: argparse.Namespace) -> str:

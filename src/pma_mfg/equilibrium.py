@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.linalg import lu_factor, lu_solve
 
-from pma_mfg import lipschitz, operators, regularizers, solvers
+from pma_mfg import jacobian, operators, regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
@@ -26,45 +25,66 @@ from pma_mfg.games.model import DENSE_ENTRIES, Table, to_dense
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays
+from pma_mfg.theory import lipschitz
 
 #: Step sizes at which a solution's fixed-point residual is reported, in units of 1 / rho.
 RESIDUAL_STEP_SIZES = (0.1, 10.0)
+
 #: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
 SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
+
 #: Before the attempt of this number `solve` follows the equilibrium from a strong regularizer down to the given one,
 CONTINUATION = 2
+
 #: at this residual.
 CONTINUATION_TOLERANCE = 1e-9
+
 #: Shares of a step that the population makes in the joint iteration of policy and population, tried in turn,
 DAMPINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
+
 #: each for so many steps at most,
 DAMPED_STEPS = 600
+
 #: and for no more than so many that together do not halve the residual: fewer for the first, after which Newton's
 #: method is tried,
 DAMPED_PATIENCE = (30, 120)
+
+
 #: with so many steps remembered by Anderson acceleration,
 DAMPED_WINDOW = 10
+
+
 #: and no probability falling below this share of itself in a step: rewards may have a logarithm of it.
 KEPT_SHARE = 0.1
+
 #: Newton steps in the mean field, at most,
 NEWTON_STEPS = 100
+
 #: none of them shorter than this share of itself.
 SHORTEST_STEP = 1e-3
+
 #: A residual above this is no solution, however far rounding of q / rho goes.
 COARSEST = 1e-7
+
 #: Policy iterations after which a step that gains no more than rounding ends `best_response`.
 SETTLED = 50
+
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
 NEWTON_FORCING = 1e-4
+
 #: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
 #: steps back and forth could go on for ever.
 PATIENCE = 50
+
 #: What is further than this from an equilibrium is none; residuals that are rewards in units of the largest value.
 LARGEST_RESIDUAL = 1e-6
+
 #: Updates that the search for other stable populations of a game of functions makes from each start.
 OTHER_UPDATES = 20
+
 #: A population that iteration knows less well than this (l1) is said to be.
 POPULATION_ERROR = 1e-9
+
 #: Stable populations further apart than this (l1) are different ones.
 DISTINCT_POPULATIONS = 1e-6
 
@@ -344,8 +364,8 @@ def _newton_in_population(
     for _ in range(NEWTON_STEPS):
         fresh = factors is None
         if factors is None:
-            jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
-            factors = lu_factor(np.eye(game.n_states) - _within_classes(jacobian, game, mean_field, policy))
+            derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+            factors = lu_factor(np.eye(game.n_states) - _within_classes(derivative, game, mean_field, policy))
             step = lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
         if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
@@ -386,8 +406,8 @@ def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray)
 
     policy, chain, law, distance = law_of(mean_field)
     for _ in range(operators.POLISHING):
-        jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
-        push = jacobian.T - to_dense(operators.policy_kernel(game.transition(mean_field), policy))
+        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+        push = derivative.T - to_dense(operators.policy_kernel(game.transition(mean_field), policy))
         matrix = np.eye(game.n_states) - chain.deviation(push).T
         if not np.isfinite(matrix).all():
             break
@@ -463,13 +483,13 @@ def _newton(
 ) -> tuple[np.ndarray, float]:
     """Newton's method for Gamma_eta(pi) = pi, while each step at least halves the residual."""
     states, actions = policy.shape
-    basis = lipschitz.tangent_basis(actions)
+    basis = jacobian.tangent_basis(actions)
     residual = _residual(game, policy, step_size, regularizer)
     while tolerance < residual < np.inf and actions > 1 and _has_derivatives(game):
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
         try:
             if states * (actions - 1) <= solvers.DIRECT_SIZE:
-                matrix = np.eye(states * (actions - 1)) - lipschitz.jacobian(game, policy, step_size, regularizer)
+                matrix = np.eye(states * (actions - 1)) - jacobian.jacobian(game, policy, step_size, regularizer)
                 step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
             else:
                 step = _krylov_step(game, policy, step_size, regularizer, gap)
@@ -489,7 +509,7 @@ def _krylov_step(
     game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, gap: np.ndarray
 ) -> np.ndarray:
     """Solve (I - J) x = gap by products with J; GMRES stays in the tangent space that gap lies in."""
-    product = lipschitz.jacobian_product(game, policy, step_size, regularizer, tolerance=1e-2 * NEWTON_FORCING)
+    product = jacobian.jacobian_product(game, policy, step_size, regularizer, tolerance=1e-2 * NEWTON_FORCING)
 
     def minus_jacobian(x: np.ndarray) -> np.ndarray:
         return np.asarray(x - product(x.reshape(policy.shape)).ravel())
@@ -528,10 +548,10 @@ def from_population(
     policy, updated, tolerance = _played(game, regularizer, mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
-        jacobian = lipschitz.best_response_derivative(game, mean_field, policy, regularizer)
-        jacobian = _within_classes(jacobian, game, mean_field, policy)
+        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+        derivative = _within_classes(derivative, game, mean_field, policy)
         try:
-            step = np.linalg.solve(np.eye(game.n_states) - jacobian, updated - mean_field)
+            step = np.linalg.solve(np.eye(game.n_states) - derivative, updated - mean_field)
         except np.linalg.LinAlgError:
             step = np.zeros(game.n_states)
         candidate = np.maximum(mean_field + step, 0.0)
@@ -553,7 +573,7 @@ def from_population(
     return _finished(game, policy, regularizer, history, mean_field)
 
 
-def _within_classes(jacobian: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def _within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2).
 
     Transient states count with the class of the part of the game that they are in, if that has one class only.
@@ -566,8 +586,8 @@ def _within_classes(jacobian: np.ndarray, game: Game, mean_field: np.ndarray, po
     if count == 1:  # the total mass
         label = np.zeros(game.n_states, dtype=np.int64)
     for c in range(count):
-        jacobian[label == c] -= jacobian[label == c].sum(axis=0) / np.count_nonzero(label == c)
-    return jacobian
+        derivative[label == c] -= derivative[label == c].sum(axis=0) / np.count_nonzero(label == c)
+    return derivative
 
 
 def _parts(game: Game, mean_field: np.ndarray) -> tuple[np.ndarray, int]:
@@ -848,8 +868,10 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
 
 
 _WRITTEN = "an equilibrium written by `pma-mfg solve`"
+
 #: What the file of an equilibrium holds: entries of its metadata, and arrays with their shapes.
 _METADATA: dict[str, Any] = {"regularizer": str, "strength": float | int, "residuals": dict, "iterations": int}
+
 _SHAPES: dict[str, Callable[[Game], tuple[int, ...] | None]] = {
     "policy": lambda game: (game.n_states, game.n_actions),
     "mean_field": lambda game: (game.n_states,),
@@ -927,30 +949,3 @@ def load(path: str | Path, game: Game, regularizer: Regularizer | None = None) -
     history, warnings = arrays["history"].tolist(), metadata.get("warnings", [])
     told = metadata["residuals"], metadata["iterations"], history, warnings
     return Equilibrium(policy, mean_field, arrays["q"], *told), regularizer
-
-
-def table(equilibrium: Equilibrium, name: str) -> pd.DataFrame:
-    """Return an equilibrium as a tidy table.
-
-    Parameters
-    ----------
-    equilibrium : Equilibrium
-    name : str
-        The game's name.
-
-    Returns
-    -------
-    DataFrame
-        Columns game, state, action, probability, mean_field (of the state), q.
-    """
-    state, action = (index.ravel() for index in np.indices(equilibrium.policy.shape))
-    return pd.DataFrame(
-        {
-            "game": name,
-            "state": state,
-            "action": action,
-            "probability": equilibrium.policy.ravel(),
-            "mean_field": equilibrium.mean_field[state],
-            "q": equilibrium.q.ravel(),
-        }
-    )

@@ -21,15 +21,20 @@ from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
 STATIONARITY_TOLERANCE = 1e-13
+
 #: Transitions less likely than this are seen in no run: they do not count where classes of states are named.
 UNREACHABLE = 1e-12
+
 #: Transitions that depend on the mean field and are less likely than this may be rounding of zero: of a difference, or
 #: of a population that is empty.
 ROUNDED = 4.0 * solvers.EPSILON
+
 #: Plain updates that a game of functions gets before derivatives, of which each costs 2 S calls of the functions.
 FUNCTION_UPDATES = 300
+
 #: Steps that carry a population with a small residual to the law of its own chain, to the last digits.
 POLISHING = 50
+
 #: A population that misses the law of its own chain by more than this (l1) is not known: the steps do not settle.
 UNSETTLED = 1e-8
 

@@ -30,8 +30,10 @@ from pma_mfg.errors import Description, InputError
 
 #: The mirror map of a proximal step, by the name of its divergence.
 Mirror = Literal["euclidean", "kl"]
+
 #: Rows of q this many times farther from zero than policies can tell, rho + 1/eta, are centred before a step.
 FAR = 1e6
+
 #: Modules that `load` makes of files are called this and a hash of the file's path.
 _LOADED = "pma_mfg_regularizer_"
 
@@ -599,4 +601,7 @@ def with_strength(regularizer: Regularizer, strength: float) -> Regularizer:
 
 
 _MEMBERS = sorted(name for name in vars(Regularizer) if not name.startswith("_"))
+
 _KINDS: dict[str, type[Entropy] | type[Quadratic]] = {"entropy": Entropy, "quadratic": Quadratic}
+
+MIRRORS: tuple[Mirror, ...] = ("euclidean", "kl")

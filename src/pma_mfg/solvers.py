@@ -19,18 +19,26 @@ from pma_mfg.games.model import Table, to_dense
 
 #: States that `Elimination` removes at a time: few enough to be cheap one by one, enough for products of matrices.
 BLOCK = 32
+
 #: Up to this many unknowns a system is solved by dense elimination: about as fast as a Krylov method, and exact.
 DIRECT_SIZE = 500
+
 #: Steps that Anderson acceleration remembers.
 WINDOW = 5
+
 #: An accelerated step must bring the residual down to this share of its present value.
 ACCEPTED = 0.999
+
 #: Where a plain update brings the residual below this share, there is nothing to accelerate.
 FAST = 0.5
+
 EPSILON = float(np.finfo(float).eps)
+
 TINY = float(np.finfo(float).tiny)
+
 #: Masses of the states of one class that differ by more than this are computed from the heavier one,
 LARGE = 1e200
+
 #: which is looked for so often at most.
 HEADS = 10
 

@@ -16,7 +16,6 @@ import math
 import os
 import stat
 import tempfile
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,25 +24,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pma_mfg import __version__
 from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
-#: How temporary files begin. Those of a process that was killed stay, until `recovery` removes them.
+
+#: How temporary files begin. Those of a process that was killed stay, until `runs.recovery` removes them.
 PARTIAL = ".partial."
+
 #: The hash of a Parquet file follows this mark in its metadata; it is that of the file with zeros in its place.
-_MARK = b"SHA-256 of this file with zeros here: "
-_ZEROS = b"0" * 64
-_CHANGED = "the hash of its content: it was changed or damaged; delete it, and the next run computes it again"
-#: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
-CHECKPOINT_SECONDS = 20.0
-LIBRARY = Path(__file__).parent
+MARK = b"SHA-256 of this file with zeros here: "
+
+ZEROS = b"0" * 64
+
+CHANGED = "the hash of its content: it was changed or damaged; delete it, and the next run computes it again"
+
 #: What reads the header of each version of the .npy format; numpy.savez writes version 1, or 2 if the header is long.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
 #: Errors of writing for which the file that was asked for is named: a library names the temporary one, or none.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
 
@@ -174,7 +173,7 @@ def read_arrays(
     stored_hash = metadata.pop("content_hash", None)
     validate(entries, metadata)
     if stored_hash is not None and stored_hash != content_hash(entries, metadata):
-        raise InputError(source, "content_hash", stored_hash, _CHANGED)
+        raise InputError(source, "content_hash", stored_hash, CHANGED)
     return entries, metadata
 
 
@@ -210,97 +209,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-class Checkpoint:
-    """Where a long run keeps its state, so that a killed job goes on instead of starting anew.
-
-    The file stands beside the run's output under a hidden name, and belongs to one key: a run with other arguments, on
-    another game or by another version of the library's code never goes on from it.
-
-    Parameters
-    ----------
-    path : path-like
-        The run's output.
-    key : mapping of str to anything that JSON knows
-        All that determines the run.
-    """
-
-    def __init__(self, path: str | Path, key: Mapping[str, Any]) -> None:
-        path = Path(path)
-        self.path = path.with_name(f".{path.name}.checkpoint.npz")
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode())
-        for source in sorted(LIBRARY.rglob("*.py")):
-            digest.update(source.read_bytes())
-        self.key = digest.hexdigest()
-        self._saved = time.monotonic()
-
-    def load(self) -> dict[str, np.ndarray] | None:
-        """Return the arrays last saved under this key, or None; a damaged file counts as none."""
-        try:
-            arrays, metadata = read_arrays(self.path)
-        except InputError:
-            return None
-        return arrays if metadata.get("key") == self.key else None
-
-    def save(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Write the arrays that `state` returns, unless less than `CHECKPOINT_SECONDS` have passed since the last."""
-        if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
-            write_arrays(self.path, state(), {"key": self.key})
-            self._saved = time.monotonic()
-
-    def discard(self) -> None:
-        """Remove the file, once the run's output is written."""
-        self.path.unlink(missing_ok=True)
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a tidy table as Parquet (one row per observation), with the hash of the file in its metadata."""
-    columns = pa.Table.from_pandas(table, preserve_index=False, nthreads=1)
-    stream = io.BytesIO()
-    with pq.ParquetWriter(stream, columns.schema) as writer:
-        writer.write_table(columns)
-        writer.add_key_value_metadata({"content_hash": _MARK + _ZEROS})
-    before, _, after = _around_hash(stream.getvalue())
-    digest = hashlib.sha256(before + _ZEROS + after).hexdigest()
-    write_bytes(path, before + digest.encode() + after)
-
-
-def _around_hash(content: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return what is before the hash of a Parquet file, the hash, and what is after."""
-    before, mark, after = content.rpartition(_MARK)
-    return before + mark, after[: len(_ZEROS)], after[len(_ZEROS) :]
-
-
-def _read_hashed_table(path: str | Path) -> bytes:
-    """Return the content of a Parquet file, if it has the hash that it says."""
-    content = regular_file(path, "an existing Parquet table").read_bytes()
-    if not (content.startswith(b"PAR1") and content.endswith(b"PAR1")):
-        raise InputError(str(path), "file", Description(f"{len(content)} bytes"), "a complete Parquet table")
-    before, stored_hash, after = _around_hash(content)
-    if not before:
-        raise InputError(str(path), "content_hash", None, _CHANGED)
-    if stored_hash.decode(errors="replace") != hashlib.sha256(before + _ZEROS + after).hexdigest():
-        raise InputError(str(path), "content_hash", stored_hash.decode(errors="replace"), _CHANGED)
-    return content
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table that `write_table` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, not a complete Parquet file, or does not match its hash.
-    """
-    content = _read_hashed_table(path)
-    try:
-        # in this thread alone: Arrow's threads now and then abort the process when it ends (apache/arrow issue 34314)
-        columns = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        table: pd.DataFrame = columns.to_pandas(use_threads=False)
-    except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
-        raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
-    return table
-
-
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file."""
     write_bytes(path, text.encode())
@@ -331,23 +239,8 @@ def read_json(path: str | Path) -> Any:
     hash_file = _hash_file(path)
     stored_hash = hash_file.read_text(encoding="utf-8", errors="replace")[:64] if hash_file.exists() else None
     if stored_hash not in (None, hashlib.sha256(content).hexdigest()):
-        raise InputError(str(path), "content_hash", stored_hash, _CHANGED)
+        raise InputError(str(path), "content_hash", stored_hash, CHANGED)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(str(path), "file", Description(str(error)), "valid JSON") from None
-
-
-def damage(path: str | Path) -> str | None:
-    """Return what is wrong with an array, table or JSON file, judged by its hash; None: nothing, or another kind."""
-    try:
-        match Path(path).suffix:
-            case ".npz":
-                read_arrays(path)
-            case ".parquet":
-                _read_hashed_table(path)
-            case ".json":
-                read_json(path)
-    except InputError as error:
-        return str(error)
-    return None

@@ -21,8 +21,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from pma_mfg import plotting, statistics
-from pma_mfg.checks import RATE_WINDOW
+from pma_replication import catalogue, statistics, style
+from pma_replication.experiments.contraction import draw as contraction_draw
+from pma_replication.experiments.contraction.measure import RATE_WINDOW
+from pma_replication.experiments.literature import draw as literature_draw
+from pma_replication.experiments.samples import draw as samples_draw
 
 DATA = Path(__file__).with_name("data")
 BASELINE = Path(__file__).with_name("baseline")
@@ -37,7 +40,7 @@ ROUNDING = {"rtol": 1e-9, "atol": 0.0}
 PIXELS = 0.2
 DOTS_PER_INCH = 100
 
-FIGURES = sorted(plotting.FIGURES)
+FIGURES = sorted(catalogue.FIGURES)
 
 
 @pytest.fixture
@@ -46,14 +49,14 @@ def few_resamples(monkeypatch):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-@pytest.mark.mpl_image_compare(tolerance=PIXELS, style=str(plotting.STYLE), savefig_kwargs={"dpi": DOTS_PER_INCH})
+@pytest.mark.mpl_image_compare(tolerance=PIXELS, style=str(style.STYLE), savefig_kwargs={"dpi": DOTS_PER_INCH})
 def test_picture(figure, drawn_table):
-    return plotting.FIGURES[figure][2](drawn_table(figure))
+    return catalogue.FIGURES[figure][2](drawn_table(figure))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_numbers(figure, raw_tables, dataframe_regression):
-    data = plotting.FIGURES[figure][1](*raw_tables(figure))
+    data = catalogue.FIGURES[figure][1](*raw_tables(figure))
     reference = DATA / f"{figure}_reference.csv"
     dataframe_regression.check(data, fullpath=reference, default_tolerance=ROUNDING)
     # the comparison visits the columns it is given: one that has gone would go unnoticed
@@ -66,37 +69,36 @@ def test_pictures_are_compared(request):
 
 
 def test_registry_names_every_figure():
-    functions = inspect.getmembers(plotting, inspect.isfunction)
-    public = {name: f for name, f in functions if f.__module__ == plotting.__name__ and not name.startswith("_")}
-    figures = {name for name, f in public.items() if inspect.signature(f).return_annotation == "Figure"}
-    assert figures == set(plotting.FIGURES)
-    for name, (tables, data, draw) in plotting.FIGURES.items():
-        assert (data, draw) == (public[f"{name}_data"], public[name])
+    drawn = {path.parent.name for path in (Path(catalogue.__file__).parent / "experiments").glob("*/draw.py")}
+    assert {draw.__module__.split(".")[-2] for _, _, draw in catalogue.FIGURES.values()} == drawn
+    for tables, data, draw in catalogue.FIGURES.values():
+        assert data.__module__ == draw.__module__
+        assert (data.__name__, draw.__name__) == ("data", "figure")
         assert tuple(inspect.signature(data).parameters) == tables
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(figure, drawn_table, tmp_path):
-    draw = plotting.FIGURES[figure][2]
+    draw = catalogue.FIGURES[figure][2]
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
         before = dict(matplotlib.rcParams)
         first = draw(drawn_table(figure))
-        plotting.save(first, tmp_path / "once")
+        style.save(first, tmp_path / "once")
         assert dict(matplotlib.rcParams) == before
     assert 31.0 not in {text.get_fontsize() for text in first.findobj(matplotlib.text.Text)}
-    plotting.save(draw(drawn_table(figure)), tmp_path / "anew")
+    style.save(draw(drawn_table(figure)), tmp_path / "anew")
     for suffix in ("png", "svg"):
         assert (tmp_path / f"once.{suffix}").read_bytes() == (tmp_path / f"anew.{suffix}").read_bytes()
     assert len(list(tmp_path.iterdir())) == 4  # and no temporary files
 
 
 def test_saving_again_and_in_another_process_gives_the_same_bytes(tmp_path):
-    drawing = plotting.samples(pd.read_csv(DATA / "samples_drawn.csv"))
+    drawing = samples_draw.figure(pd.read_csv(DATA / "samples_drawn.csv"))
     for name in ("once", "again"):
-        plotting.save(drawing, tmp_path / name)
+        style.save(drawing, tmp_path / name)
     program = (
-        "import sys, pandas; from pma_mfg import plotting\n"
-        "plotting.save(plotting.samples(pandas.read_csv(sys.argv[1])), sys.argv[2])"
+        "import sys, pandas; from pma_replication import style; from pma_replication.experiments.samples import draw\n"
+        "style.save(draw.figure(pandas.read_csv(sys.argv[1])), sys.argv[2])"
     )
     other_hashes = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     command = [sys.executable, "-c", program, str(DATA / "samples_drawn.csv"), str(tmp_path / "elsewhere")]
@@ -128,7 +130,7 @@ def covers_nothing(drawing):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_legends_and_labels_cover_nothing(figure, drawn_table):
-    covers_nothing(plotting.FIGURES[figure][2](drawn_table(figure)))
+    covers_nothing(catalogue.FIGURES[figure][2](drawn_table(figure)))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -140,8 +142,8 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, few_resamples)
                 table = table[table[column] == table[column].iloc[0]]
         return table
 
-    data = plotting.FIGURES[figure][1](*map(only_one, raw_tables(figure)))
-    covers_nothing(plotting.FIGURES[figure][2](data))
+    data = catalogue.FIGURES[figure][1](*map(only_one, raw_tables(figure)))
+    covers_nothing(catalogue.FIGURES[figure][2](data))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -149,16 +151,16 @@ def test_eight_games_are_drawn(figure, raw_tables, few_resamples):
     def copies(table):
         return pd.concat([table[table["game"] == "smooth"].assign(game=f"game_{i}") for i in range(8)])
 
-    data = plotting.FIGURES[figure][1](*map(copies, raw_tables(figure)))
-    plotting.FIGURES[figure][2](data).draw_without_rendering()
+    data = catalogue.FIGURES[figure][1](*map(copies, raw_tables(figure)))
+    catalogue.FIGURES[figure][2](data).draw_without_rendering()
 
 
 @pytest.mark.parametrize("n_games", [7, 8, 24])
 def test_no_two_games_share_a_marker_or_a_line_in_one_colour(n_games):
-    colours, markers, styles = plotting._game_looks(f"game_{i}" for i in range(n_games))
+    colours, markers, styles = style.game_looks(f"game_{i}" for i in range(n_games))
     assert len({(colours[game], markers[game]) for game in colours}) == n_games
     assert len({(colours[game], str(styles[game])) for game in colours}) == n_games
-    if n_games <= len(plotting.COLOURS):
+    if n_games <= len(style.COLOURS):
         assert len(set(colours.values())) == n_games
 
 
@@ -172,12 +174,12 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
     game = one.loc[one["game"] != "", "game"].iloc[0]
     games = [f"game_{chr(ord('a') + i)}" for i in range(24)]
     data = pd.concat([one[one["game"] == ""], *(one[one["game"] == game].assign(game=name) for name in games)])
-    drawing = plotting.FIGURES[figure][2](data.reset_index(drop=True))
+    drawing = catalogue.FIGURES[figure][2](data.reset_index(drop=True))
     drawing.draw_without_rendering()
     for ax in drawing.axes:
         # of each game the same lines are drawn, in the same order: what one has and another has not is its look
         looks = [(to_hex(line.get_color()), line.get_marker(), str(line._dash_pattern)) for line in ax.get_lines()]
-        of_games = [look for look in looks if look[0] in plotting.COLOURS]
+        of_games = [look for look in looks if look[0] in style.COLOURS]
         if figure == "independent" and not ax.get_title().endswith("and steps"):
             continue  # colours are numbers of agents and step sizes, markers the median, worst and mean agent
         if figure == "atlas" and ax in drawing.axes[:2]:
@@ -195,7 +197,7 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
 
 @pytest.mark.parametrize("figure", ["nash", "populations"])
 def test_a_legend_shows_markers_that_the_data_have(figure, drawn_table):
-    drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+    drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
     drawn = {line.get_marker() for ax in drawing.axes for line in ax.get_lines()} - {"None"}
     (legend,) = drawing.legends
     shown = {line.get_marker() for line in legend.findobj(matplotlib.lines.Line2D)} - {"None", ""}
@@ -217,7 +219,7 @@ def overlaps(extents):
 def test_long_names_of_games_run_into_nothing(figure, drawn_table):
     data = drawn_table(figure)
     names = {game: f"{game}_{'with_a_name_as_long_as_it_may_be' * 2}"[:64] for game in set(data["game"]) - {""}}
-    drawing = plotting.FIGURES[figure][2](data.assign(game=data["game"].replace(names)))
+    drawing = catalogue.FIGURES[figure][2](data.assign(game=data["game"].replace(names)))
     covers_nothing(drawing)
     titles = [ax.title for ax in drawing.axes if ax.title.get_text()] + [ax._left_title for ax in drawing.axes]
     titles = [title for title in titles if title.get_text()]
@@ -253,12 +255,12 @@ def gallery_with(states, actions, drawn_table, n_states=5):
 )
 def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, actions, shown, drawn_table, caplog):
     data = gallery_with(states, actions, drawn_table)
-    drawing = plotting.gallery(data[data["game"] == "one"])
+    drawing = literature_draw.figure(data[data["game"] == "one"])
     drawing.draw_without_rendering()  # a glyph that is missing would be a warning, which is an error here
     texts = {text.get_text() for text in drawing.findobj(matplotlib.text.Text)}
     assert shown <= texts
     lost = [
-        kind for kind, labels in (("state", states), ("action", actions)) if not all(map(plotting._is_drawable, labels))
+        kind for kind, labels in (("state", states), ("action", actions)) if not all(map(style._is_drawable, labels))
     ]
     lines = [record.getMessage() for record in caplog.records if "cannot draw" in record.getMessage()]
     assert len(lines) == len(lost)
@@ -275,7 +277,7 @@ def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, ac
     ],
 )
 def test_long_labels_run_into_nothing(states, actions, drawn_table):
-    drawing = plotting.gallery(gallery_with(states, actions, drawn_table))
+    drawing = literature_draw.figure(gallery_with(states, actions, drawn_table))
     covers_nothing(drawing)
     assert overlaps([ax.title.get_window_extent() for ax in drawing.axes if ax.title.get_text()]) == []
     for ax in drawing.axes:
@@ -292,7 +294,7 @@ def test_long_labels_run_into_nothing(states, actions, drawn_table):
 
 def test_prediction_has_the_jacobians_rate_through_a_measured_iterate(raw_tables):
     iterates, rates = raw_tables("contraction")
-    data = plotting.contraction_data(iterates, rates)
+    data = contraction_draw.data(iterates, rates)
     lines = data[data["series"] == "predicted"].groupby(["step_size", "start"])  # of one game: the other has a kink
     assert len(lines) == 2
     for (eta, start), line in lines:
@@ -307,9 +309,9 @@ def test_prediction_has_the_jacobians_rate_through_a_measured_iterate(raw_tables
 
 
 def test_kink_at_the_equilibrium_has_no_prediction(raw_tables):
-    data = plotting.contraction_data(*raw_tables("contraction"))
+    data = contraction_draw.data(*raw_tables("contraction"))
     assert set(data.loc[data["series"] == "predicted", "game"]) == {"smooth"}
-    titles = [ax.get_legend().get_title().get_text() for ax in plotting.contraction(data).axes]
+    titles = [ax.get_legend().get_title().get_text() for ax in contraction_draw.figure(data).axes]
     assert ["no prediction" in title for title in titles] == [True, False]  # kinked, smooth
 
 
@@ -318,17 +320,17 @@ def test_cycling_step_size_is_shown_without_prediction(raw_tables):
     cycle = pd.DataFrame({"iteration": range(2000), "distance": 0.3, "game": "smooth", "step_size": 50.0, "start": 0})
     row = rates[rates["game"] == "smooth"].iloc[:1]
     row = row.assign(step_size=50.0, converged=False, iterations=1999, spectral_radius=1.7)
-    data = plotting.contraction_data(pd.concat([iterates, cycle]), pd.concat([rates, row]))
+    data = contraction_draw.data(pd.concat([iterates, cycle]), pd.concat([rates, row]))
     shown = data[(data["step_size"] == 50.0)]
     assert set(shown["series"]) == {"measured"}
     assert shown["iteration"].max() == rates.loc[rates["game"] == "smooth", "iterations"].max()
-    only = plotting.contraction_data(cycle, row)
+    only = contraction_draw.data(cycle, row)
     assert only["iteration"].max() == 1999
 
 
 def test_game_has_one_colour_in_all_figures(drawn_table):
     def colours(figure, label):
-        drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+        drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
         lines = [line for ax in drawing.axes for line in ax.get_lines() if line.get_label().startswith(label)]
         return {to_hex(line.get_color()) for line in lines}
 

@@ -27,7 +27,10 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDING
 
-from pma_mfg import plotting
+from pma_replication import catalogue, style
+from pma_replication.experiments.contraction import draw as contraction_draw
+from pma_replication.experiments.populations import draw as populations_draw
+from pma_replication.experiments.samples import draw as samples_draw
 
 VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "distance"}
 VALUE |= {"phase": "spectral_radius", "comparison": "exploitability"}
@@ -39,7 +42,7 @@ def data_of():
 
     @functools.cache
     def reduce(figure):
-        tables, data, _ = plotting.FIGURES[figure]
+        tables, data, _ = catalogue.FIGURES[figure]
         return data(*(pd.read_csv(DATA / f"{table}.csv") for table in tables))
 
     return reduce
@@ -51,7 +54,7 @@ def same_picture(tmp_path):
 
     def compare(figure, drawing):
         path = tmp_path / f"{figure}.png"
-        with matplotlib.style.context(plotting.STYLE, after_reset=True):
+        with matplotlib.style.context(style.STYLE, after_reset=True):
             drawing.savefig(path, dpi=DOTS_PER_INCH)
         baseline = shutil.copy(BASELINE / f"test_picture_{figure}.png", tmp_path / "baseline.png")
         return compare_images(baseline, str(path), tol=PIXELS) is None
@@ -120,7 +123,7 @@ def test_unchanged_figure_passes_the_numbers(figure, data_of, same_numbers):
 def test_moved_curve_or_point_is_caught_by_both_layers(
     figure, move, factor, data_of, drawn_table, same_numbers, same_picture
 ):
-    draw = plotting.FIGURES[figure][2]
+    draw = catalogue.FIGURES[figure][2]
     assert not same_numbers(figure, move(figure, data_of(figure), factor))
     assert not same_picture(figure, draw(move(figure, drawn_table(figure), factor)))
 
@@ -134,7 +137,7 @@ def test_point_moved_by_two_percent_is_caught_by_the_numbers(figure, data_of, sa
 def test_point_moved_by_a_millionth_is_caught_by_the_numbers_only(
     figure, data_of, drawn_table, same_numbers, same_picture
 ):
-    draw = plotting.FIGURES[figure][2]
+    draw = catalogue.FIGURES[figure][2]
     assert not same_numbers(figure, moved_point(figure, data_of(figure), 1.0 + 1e-6))
     assert same_picture(figure, draw(moved_point(figure, drawn_table(figure), 1.0 + 1e-6)))
 
@@ -147,13 +150,13 @@ def test_changed_slope_of_theory_is_caught_by_both_layers(data_of, drawn_table, 
         return data
 
     assert not same_numbers("samples", steeper(data_of("samples")))
-    assert not same_picture("samples", plotting.samples(steeper(drawn_table("samples"))))
+    assert not same_picture("samples", samples_draw.figure(steeper(drawn_table("samples"))))
 
 
 def test_changed_rate_in_the_tables_is_caught_by_the_numbers(raw_tables, same_numbers):
     iterates, rates = raw_tables("contraction")
     rates["spectral_radius"] *= 1.001
-    assert not same_numbers("contraction", plotting.contraction_data(iterates, rates))
+    assert not same_numbers("contraction", contraction_draw.data(iterates, rates))
 
 
 def test_lost_interval_is_caught_by_both_layers(data_of, drawn_table, same_numbers, same_picture):
@@ -164,20 +167,20 @@ def test_lost_interval_is_caught_by_both_layers(data_of, drawn_table, same_numbe
         )
 
     assert not same_numbers("populations", bare(data_of("populations")))
-    assert not same_picture("populations", plotting.populations(bare(drawn_table("populations"))))
+    assert not same_picture("populations", populations_draw.figure(bare(drawn_table("populations"))))
 
 
 def test_exchanged_colours_are_caught_by_the_pictures_only(
     monkeypatch, data_of, drawn_table, same_numbers, same_picture
 ):
-    monkeypatch.setattr(plotting, "COLOURS", plotting.COLOURS[:5] + plotting.COLOURS[:4:-1])
+    monkeypatch.setattr(style, "COLOURS", style.COLOURS[:5] + style.COLOURS[:4:-1])
     assert same_numbers("populations", data_of("populations"))
-    assert not same_picture("populations", plotting.populations(drawn_table("populations")))
+    assert not same_picture("populations", populations_draw.figure(drawn_table("populations")))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_picture):
-    drawing = plotting.FIGURES[figure][2](drawn_table(figure))
+    drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
     label = drawing.axes[0].yaxis.label
     text = label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
     text = text.replace("exploit", "explor").replace("share", "part")
@@ -186,19 +189,20 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_
 
 
 def test_changed_legend_is_caught_by_the_pictures(monkeypatch, drawn_table, same_picture):
-    monkeypatch.setattr(plotting, "_FITTED", plotting._FITTED.replace("95", "90"))
-    for figure in ("samples", "populations"):
-        assert not same_picture(figure, plotting.FIGURES[figure][2](drawn_table(figure)))
+    for figure, module in (("samples", samples_draw), ("populations", populations_draw)):
+        monkeypatch.setattr(module, "FITTED", style.FITTED.replace("95", "90"))
+        assert not same_picture(figure, catalogue.FIGURES[figure][2](drawn_table(figure)))
 
 
 def test_pytest_itself_fails_on_a_planted_change(pytestconfig, tmp_path):
     """Run pytest with this project's settings on a true and a false picture, and on a true and a false table."""
     program = f"""
 import pandas as pd, pytest
-from pma_mfg import plotting
+from pma_replication import style
+from pma_replication.experiments.equilibria import draw
 
 compare = pytest.mark.mpl_image_compare(
-    tolerance={PIXELS}, style=str(plotting.STYLE), savefig_kwargs={{"dpi": {DOTS_PER_INCH}}},
+    tolerance={PIXELS}, style=str(style.STYLE), savefig_kwargs={{"dpi": {DOTS_PER_INCH}}},
     filename="test_picture_equilibria.png",
 )
 drawn = pd.read_csv({str(DATA / "equilibria_drawn.csv")!r})
@@ -206,11 +210,11 @@ reference = pd.read_csv({str(tmp_path / "equilibria_reference.csv")!r}, index_co
 
 @compare
 def test_true_picture():
-    return plotting.equilibria(drawn)
+    return draw.figure(drawn)
 
 @compare
 def test_false_picture():
-    return plotting.equilibria(drawn.assign(value=drawn["value"] * 1.02))
+    return draw.figure(drawn.assign(value=drawn["value"] * 1.02))
 
 def test_true_numbers(dataframe_regression):
     dataframe_regression.check(reference, fullpath={str(tmp_path / "equilibria_reference.csv")!r})

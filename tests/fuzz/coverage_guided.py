@@ -23,7 +23,7 @@ import atheris
 
 # the reading of input is watched, not the numerics behind it
 with atheris.instrument_imports(
-    include=["pma_mfg.games", "pma_mfg.storage", "pma_mfg.configuration", "pma_mfg.errors", "yaml"]
+    include=["pma_mfg.games", "pma_mfg.storage", "pma_replication.configuration", "pma_mfg.errors", "yaml"]
 ):
     from tests.fuzz import targets
 

@@ -15,10 +15,11 @@ from unittest import mock
 import numpy as np
 import yaml
 
-from pma_mfg import configuration, equilibrium, games, regularizers
+from pma_mfg import equilibrium, games, regularizers
 from pma_mfg.errors import ConvergenceError, InputError, InputErrors
 from pma_mfg.games import files
 from pma_mfg.games import functions as game_functions
+from pma_replication import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"

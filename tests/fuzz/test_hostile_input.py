@@ -22,8 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz import cases, targets, write_input
 
-from pma_mfg import cli, configuration, games, storage
+from pma_mfg import cli, games, storage
 from pma_mfg.errors import InputError
+from pma_replication import configuration
+from pma_replication.runs import checkpoints
 
 BY_HAND = "FUZZ_EXAMPLES" in os.environ
 
@@ -231,7 +233,7 @@ def test_nothing_that_reads_arrays_unpickles(monkeypatch: pytest.MonkeyPatch) ->
     trap = targets.packed({"policy.npy": np.array([cases.Trap()], dtype=object)})
     for name in ("trap.npz", ".out.parquet.checkpoint.npz"):
         Path(name).write_bytes(trap)
-    assert storage.Checkpoint("out.parquet", {}).load() is None
+    assert checkpoints.Checkpoint("out.parquet", {}).load() is None
     games.save(games.make("contraction_game"), "game.npz")
     for arguments in (
         ["validate", "trap.npz"],

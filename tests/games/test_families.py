@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import issparse
 from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games, family_game, left_eigenvector
 
-from pma_mfg import equilibrium, games, lipschitz, operators
+from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import benchmarks, literature
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -240,14 +240,14 @@ def test_the_best_response_to_a_uniform_crowd_has_the_eigenvalues_of_the_closed_
     for regularizer, curvature in ((Entropy(0.3), 0.3 * n_states), (Quadratic(1.7), 1.7)):
         lead = gain / curvature
         expected = np.sort([lead] * (n_states - 1) + [0.0] * (n_states - 1) ** 2)
-        found = np.linalg.eigvals(lipschitz.jacobian(game, uniform, np.inf, regularizer))
+        found = np.linalg.eigvals(jacobian.jacobian(game, uniform, np.inf, regularizer))
         # a symmetric matrix up to rounding: its eigenvalues are known to some eps
         np.testing.assert_allclose(np.sort(found.real), expected, rtol=0, atol=1e-12)
         assert np.abs(found.imag).max() < 1e-12
         for mirror, hessian in (("euclidean", 1.0), ("kl", n_states)):
             for step_size in (0.1, 2.0, 50.0):
                 kappa = step_size * curvature / hessian
-                matrix = lipschitz.jacobian(game, uniform, step_size, regularizer, mirror)
+                matrix = jacobian.jacobian(game, uniform, step_size, regularizer, mirror)
                 mapped = np.sort((1 + kappa * expected) / (1 + kappa))
                 np.testing.assert_allclose(np.sort(np.linalg.eigvals(matrix).real), mapped, rtol=0, atol=1e-12)
 

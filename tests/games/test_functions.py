@@ -16,22 +16,16 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import (
-    checks,
-    cli,
-    configuration,
-    equilibrium,
-    fluctuations,
-    games,
-    learning,
-    lipschitz,
-    schedules,
-    seeds,
-    simulation,
-)
+from pma_mfg import cli, equilibrium, games, jacobian, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.games import functions
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.populations import fluctuations
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.theory import assumptions, lipschitz
+from pma_replication import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTROPY = Entropy(0.1)
@@ -65,7 +59,7 @@ def test_a_wrapped_game_has_the_same_equilibrium_derivatives_and_closed_forms(fa
     found, other = equilibrium.solve(game, ENTROPY), equilibrium.solve(wrapped, ENTROPY)
     np.testing.assert_allclose(other.policy, found.policy, rtol=0, atol=1e-12)
     assert max(map(abs, other.residuals.values())) < 1e-11
-    jacobians = [lipschitz.jacobian(g, found.policy, 1.0, ENTROPY) for g in (game, wrapped)]
+    jacobians = [jacobian.jacobian(g, found.policy, 1.0, ENTROPY) for g in (game, wrapped)]
     np.testing.assert_allclose(jacobians[1], jacobians[0], rtol=0, atol=1e-9)  # differences: some 1e-10, section 1.2
     for n_agents in (10, 1000):
         q, other_q = (fluctuations.large_population_q(g, found.policy, n_agents, ENTROPY) for g in (game, wrapped))
@@ -116,7 +110,7 @@ def test_estimates_lie_below_the_constants_and_are_never_taken_for_bounds() -> N
         assert getattr(estimated, name) <= getattr(exact, name) + 1e-9
     assert lipschitz.contraction_bound(wrapped, ENTROPY, 1.0).L_gamma == np.inf
     assert lipschitz.policy_floor(wrapped, ENTROPY) == -np.inf
-    words = checks.assumptions_in_words(checks.assumptions(wrapped, ENTROPY, "w", 1.0).set_index("quantity"))
+    words = assumptions.in_words(assumptions.assumptions(wrapped, ENTROPY, 1.0))
     assert len(words) == 4
     assert not [line for line in words if line.endswith(": met")]
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.references import CURVED_LINKS, all_games, congested_ring, curved_game, family_game, sparse_copy
 
-from pma_mfg import agents, lipschitz
 from pma_mfg.errors import InputError
 from pma_mfg.games import LINKS, Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import agents
+from pma_mfg.theory import lipschitz
 
 GAMES = all_games()
 # what each link is, written independently of the library: x, parameter -> g(x)

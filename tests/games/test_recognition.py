@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pma_mfg import games, lipschitz
+from pma_mfg import games
 from pma_mfg.games import recognition
 from pma_mfg.games.functions import sample_mean_fields
+from pma_mfg.theory import lipschitz
 
 ROOT = Path(__file__).resolve().parents[2]
 RANDOM = {"n_states": 3, "n_actions": 2, "discount": 0.5, "seed": 1}

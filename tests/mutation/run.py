@@ -49,23 +49,23 @@ TESTS = {
         "tests/test_equilibrium.py",
         "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
     ],
-    "schedules": ["tests/test_schedules.py"],
-    "learning": [
+    "learning/schedules": ["tests/test_schedules.py"],
+    "learning/algorithms": [
         "tests/test_learning.py",
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
         "tests/games/test_functions.py::test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one",
         "tests/test_agents.py::test_a_run_interrupted_anywhere_goes_on_bitwise",
     ],
-    "simulation": [
+    "simulation/exchangeable": [
         "tests/test_simulation.py",
         "tests/games/test_functions.py::test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
         "tests/test_learning.py::test_one_td_update_is_the_stated_one",
     ],
-    "agents": [
+    "simulation/agents": [
         "tests/test_agents.py",
         "tests/games/test_functions.py::test_independent_learners_of_a_wrapped_game_are_the_same",
     ],
-    "kernels": [
+    "simulation/exchangeable_kernels": [
         *(
             f"tests/test_simulation.py::test_{name}"
             for name in (
@@ -93,7 +93,7 @@ TESTS = {
         "tests/test_learning.py::test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
         "tests/test_learning.py::test_learning_starts_from_the_stated_q",
     ],
-    "agent_kernels": [
+    "simulation/agent_kernels": [
         f"tests/test_agents.py::test_{name}"
         for name in (
             "alias_tables_hold_the_transitions_of_every_game",
@@ -115,12 +115,12 @@ SELECTED = (
 #: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower. What survives that is
 #: compiled, half a minute each, and meets these tests.
 COMPILED = {
-    "kernels": [
+    "simulation/exchangeable_kernels": [
         "tests/test_simulation.py",
         "tests/test_learning.py",
         "tests/test_extremes.py::test_counts_move_where_probability_is_extreme",
     ],
-    "agent_kernels": [
+    "simulation/agent_kernels": [
         "tests/test_agents.py",
         "tests/test_extremes.py::test_compiled_steps_at_extremes_are_the_maximizers",
         "tests/games/test_functions.py::test_independent_learners_of_a_wrapped_game_are_the_same",

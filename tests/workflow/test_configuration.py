@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import configuration, games
+from pma_mfg import games
 from pma_mfg.errors import InputError, InputErrors
+from pma_replication import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"

@@ -20,7 +20,8 @@ import psutil
 import pytest
 from tests.workflow.conftest import copy_of_repository, run_in
 
-from pma_mfg import storage
+from pma_replication.runs import damage
+from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
 #: Seconds after which a test gives up. Only a fault takes so long: nothing waits for them.
@@ -51,7 +52,7 @@ def make_game(folder: Path, seed: int) -> None:
 
 def prepared(folder: Path) -> Path:
     """A copy of the repository whose long steps save their state all the time."""
-    source = copy_of_repository(folder) / "src/pma_mfg/storage.py"
+    source = copy_of_repository(folder) / "src/pma_replication/runs/checkpoints.py"
     text, n_changed = re.subn(r"(?m)^CHECKPOINT_SECONDS = .*$", "CHECKPOINT_SECONDS = 0.1", source.read_text())
     assert n_changed == 1
     source.write_text(text)
@@ -246,7 +247,7 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
             moment = f"{number.name} to {whom}, {n_jobs} jobs and {pause:.1f} s later"
             print(f"{moment}: {len(announced)} begun, lost {sorted(lost)}")
         for path in (folder / name).rglob("[!.]*"):
-            assert storage.damage(path) is None
+            assert damage.damage(path) is None
         if returncode == 0:
             assert results(folder, name) == expected
 
@@ -260,7 +261,7 @@ def replace(file: Path, old: str, new: str) -> None:
 
 def held(folder: Path, *command: str) -> Running:
     """Start a run that has taken the lock, and goes on when the file `hold` is removed."""
-    lock = '    processes.lock(".snakemake")\n'
+    lock = '    locks.lock(".snakemake")\n'
     wait = '    Path("locked").touch()\n    while Path("hold").exists():\n        __import__("time").sleep(0.05)\n'
     replace(folder / "workflow/rules/common.smk", lock, lock + wait)
     (folder / "hold").touch()
@@ -319,9 +320,9 @@ def test_what_is_damaged_or_changed_by_hand_is_named_and_computed_again(finished
     equilibrium.write_bytes(equilibrium.read_bytes()[:-100])
     verdicts = finished / RESULTS / "claims.json"
     verdicts.write_text(verdicts.read_text().replace('"confirmed"', '"not confirmed"'))
-    flattered = storage.read_table(points / "ratios/own.parquet")
+    flattered = parquet.read_table(points / "ratios/own.parquet")
     flattered.loc[0, "largest_ratio"] += 1e-9
-    storage.write_table(points / "ratios/own.parquet", flattered)  # with a right hash
+    parquet.write_table(points / "ratios/own.parquet", flattered)  # with a right hash
     page = finished / RESULTS / "figures/verdicts.md"
     page.write_text(page.read_text().replace("confirmed", "refuted"))
     done = run_in(finished, *COMMAND)

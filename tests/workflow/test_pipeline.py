@@ -20,7 +20,8 @@ from scipy.stats import norm, t
 from tests import browser
 from tests.statistical import Level
 
-from pma_mfg import claims, plotting, storage
+from pma_replication import catalogue, judging
+from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +39,8 @@ RUNS = 6
 
 
 def numbers_behind(figure: str, folder: Path, results: str = RESULTS) -> pd.DataFrame:
-    names, data, _ = plotting.FIGURES[figure]
-    return data(*(storage.read_table(folder / results / "tables" / f"{name}.parquet") for name in names))
+    names, data, _ = catalogue.FIGURES[figure]
+    return data(*(parquet.read_table(folder / results / "tables" / f"{name}.parquet") for name in names))
 
 
 def messages(output: str) -> set[str]:
@@ -96,7 +97,7 @@ def test_every_verdict_is_complete(smoke: Path) -> None:
         expected = tuple(
             no_end if end is None else end for no_end, end in zip(infinite, record["expected"], strict=True)
         )
-        judged = "inconclusive" if record["too_small"] else claims.verdict(interval, expected)
+        judged = "inconclusive" if record["too_small"] else judging.verdict(interval, expected)
         assert record["verdict"] == judged
 
 
@@ -107,7 +108,7 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     assert compared.startswith("# Samples to an accuracy")
     assert "| rock paper scissors |" in (smoke / RESULTS / "figures" / "games.md").read_text()
     drawn = sorted(path.name for path in (smoke / RESULTS / "figures").iterdir() if path.suffix != ".md")
-    assert drawn == sorted(f"{name}.{suffix}" for name in plotting.FIGURES for suffix in ("png", "svg"))
+    assert drawn == sorted(f"{name}.{suffix}" for name in catalogue.FIGURES for suffix in ("png", "svg"))
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
 
 
@@ -115,7 +116,7 @@ def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None
     rules = (ROOT / "workflow/rules/common.smk").read_text()
     declared = re.search(r"^FIGURES = (\{.*?^\})", rules, re.DOTALL | re.MULTILINE)
     assert declared is not None
-    assert ast.literal_eval(declared[1]) == {name: list(figure[0]) for name, figure in plotting.FIGURES.items()}
+    assert ast.literal_eval(declared[1]) == {name: list(figure[0]) for name, figure in catalogue.FIGURES.items()}
 
 
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
@@ -142,7 +143,7 @@ def test_the_report_opens_offline_and_is_readable(width: int, height: int, repor
     seen = browser.look(report, width, height, tmp_path / "profile")
     assert {name: value for name, value in seen.faults().items() if value} == {}
     assert seen.measured["width"] == width
-    assert seen.measured["images"] == len(plotting.FIGURES)
+    assert seen.measured["images"] == len(catalogue.FIGURES)
     assert seen.measured["plots"] > 3
     assert seen.measured["text"] > 50_000
 
@@ -161,7 +162,7 @@ def numbers_of_more_replicates(figure: str, smoke: Path, run: Run) -> pd.DataFra
     for section in ("bias", "epsilon_sweep", "prescribed", "population_sweep", "independent"):
         assert content[section]["n_replicates"] == REPLICATES
         changes[section] = content[section] | {"n_replicates": MORE * REPLICATES}
-    tables = [f"tables/{name}.parquet" for name in plotting.FIGURES[figure][0]]
+    tables = [f"tables/{name}.parquet" for name in catalogue.FIGURES[figure][0]]
     return numbers_behind(figure, smoke, run_changed(smoke, run, "more", changes, *tables))
 
 
@@ -278,13 +279,39 @@ def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) ->
     assert not jobs & {"Join the table ctd", "Join the table epsilon", "Draw the figure samples"}
 
 
-def test_an_edit_of_the_figures_code_reruns_no_computation(smoke: Path, run: Run) -> None:
-    source = smoke / "src/pma_mfg/plotting.py"
+@pytest.mark.parametrize(
+    ("module", "rerun"),
+    [
+        ("style", {f"Draw the figure {name}" for name in catalogue.FIGURES}),
+        ("experiments/nash/draw", {"Draw the figure nash"}),
+        ("experiments/nash/judge", {"Turn the tables into verdicts", "Write what was found"}),
+    ],
+)
+def test_an_edit_of_a_figure_or_a_judge_reruns_no_computation(
+    smoke: Path, run: Run, module: str, rerun: set[str]
+) -> None:
+    source = smoke / f"src/pma_replication/{module}.py"
     text = source.read_text()
     try:
         source.write_text(text + "\n# an edit\n")
         done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--dry-run")
-        assert messages(done.stdout + done.stderr) == {f"Draw the figure {name}" for name in plotting.FIGURES}
+        assert messages(done.stdout + done.stderr) == rerun
+    finally:
+        source.write_text(text)
+
+
+def test_an_edit_of_what_is_measured_reruns_that_experiment_and_what_reads_it(smoke: Path, run: Run) -> None:
+    source = smoke / "src/pma_replication/experiments/nash/measure.py"
+    text = source.read_text()
+    try:
+        source.write_text(text + "\n# an edit\n")
+        done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--dry-run")
+        jobs = messages(done.stdout + done.stderr)
+        measured = {job for job in jobs if job.startswith("Compute what a deviator gains in ")}
+        assert measured
+        assert jobs - measured == {
+            "Join the table nash", "Turn the tables into verdicts", "Write what was found", "Draw the figure nash"
+        }  # fmt: skip
     finally:
         source.write_text(text)
 

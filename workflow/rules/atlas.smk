@@ -1,6 +1,6 @@
 rule atlas:
     input:
-        library("atlas"),
+        library("pma_replication.experiments.atlas.measure"),
         kernels=f"{RESULTS}/kernels.txt",
     output:
         f"{RESULTS}/points/atlas/{{batch}}.parquet",

@@ -5,13 +5,15 @@ import shlex
 import sys
 from pathlib import Path
 
-from pma_mfg import claims, configuration, processes
+from pma_mfg import processes
 from pma_mfg.errors import InputError
+from pma_replication import configuration, verdicts
+from pma_replication.runs import locks
 from snakemake.exceptions import WorkflowError
 
 CONFIGURED = [os.path.relpath(path) for path in workflow.overwrite_configfiles] or ["config/config.yaml"]
 try:
-    processes.refuse_another_checkout(workflow.basedir)
+    locks.refuse_another_checkout(workflow.basedir)
     for path in CONFIGURED:
         configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
     # games that stay Python functions; those that are recognized become arrays, as all others are
@@ -31,7 +33,7 @@ class LeftOut(dict):
 
 onstart:
     # one run at a time in a folder, also of those that are started by `snakemake`
-    processes.lock(".snakemake")
+    locks.lock(".snakemake")
 
 
 for section in (*configuration.SECTIONS, "claims"):
@@ -45,7 +47,7 @@ for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
 RESULTS = config["results"]
 SEED = config["seed"]
-# figure -> the tables it is drawn from, as in pma_mfg.plotting, which would take seconds to import here
+# figure -> the tables it is drawn from, as in pma_replication.catalogue, which would take seconds to import here
 FIGURES = {
     "atlas": ["atlas"],
     "bounds": ["ratios"],
@@ -62,10 +64,12 @@ FIGURES = {
     "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
     "gallery": ["zoo", "zoo_states"],
 }
+# figure -> the experiment that draws it, where the names differ
+EXPERIMENT = {"gallery": "literature"}
 STUDIED = configuration.studied(config)
 # the games of the atlas, as `pma-mfg atlas` takes them: one job per batch
 ATLAS = configuration.atlas_batches(config)
-LIBRARY = Path(workflow.basedir, "src", "pma_mfg")
+SOURCE = Path(workflow.basedir, "src")
 
 
 wildcard_constraints:
@@ -78,20 +82,19 @@ wildcard_constraints:
 
 @functools.cache
 def imported(path):
-    """The names that a module may import from pma_mfg; parsed once for all rules."""
+    """The names that a module may import from the two packages; parsed once for all rules."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pma_mfg":
-            base = node.module.removeprefix("pma_mfg").lstrip(".")
-            names += [base] * bool(base) + [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("pma_mfg", "pma_replication")):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names
 
 
 def library(*modules):
-    """The source files of the named modules of pma_mfg and of all that they import: a job depends on these alone."""
+    """The source files of the named modules and of all that they import: a job depends on these alone."""
     found, waiting = set(), set(modules)
     while waiting:
-        path = LIBRARY / waiting.pop().replace(".", "/")
+        path = SOURCE.joinpath(*waiting.pop().split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if path not in found and path.exists():
             found.add(path)

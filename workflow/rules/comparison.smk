@@ -1,6 +1,6 @@
 rule compare:
     input:
-        library("baselines", "equilibrium"),
+        library("pma_replication.experiments.comparison.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",

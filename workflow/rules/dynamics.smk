@@ -1,6 +1,6 @@
 rule dynamics:
     input:
-        library("dynamics", "equilibrium"),
+        library("pma_replication.experiments.dynamics.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -29,7 +29,7 @@ rule dynamics:
 
 rule damping:
     input:
-        library("dynamics", "equilibrium"),
+        library("pma_replication.experiments.orbit.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -57,7 +57,7 @@ rule damping:
 
 rule basins:
     input:
-        library("dynamics", "equilibrium"),
+        library("pma_replication.experiments.basins.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:

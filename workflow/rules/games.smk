@@ -1,6 +1,6 @@
 rule game:
     input:
-        library("games"),
+        library("pma_mfg.games"),
         game_file,
     output:
         f"{RESULTS}/games/{{game}}.npz",
@@ -20,7 +20,7 @@ rule game:
 
 rule game_functions:
     input:
-        library("games"),
+        library("pma_mfg.games"),
         game_file,
     output:
         f"{RESULTS}/games/{{game}}.py",
@@ -40,7 +40,7 @@ rule game_functions:
 
 rule solve:
     input:
-        library("equilibrium"),
+        library("pma_mfg.equilibrium", "pma_replication.experiments.equilibria.measure"),
         game=made_game,
     output:
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -63,7 +63,7 @@ rule solve:
 
 rule zoo:
     input:
-        library("survey"),
+        library("pma_replication.experiments.literature.measure"),
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:

@@ -1,6 +1,11 @@
 rule warm_up:
     input:
-        library("kernels", "lattice", "agent_kernels", "baseline_kernels"),
+        library(
+            "pma_mfg.simulation.exchangeable_kernels",
+            "pma_mfg.populations.lattice",
+            "pma_mfg.simulation.agent_kernels",
+            "pma_mfg.learning.generative_kernels",
+        ),
     output:
         f"{RESULTS}/kernels.txt",
     log:
@@ -17,7 +22,7 @@ rule warm_up:
 
 rule ctd:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.ctd.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -49,7 +54,7 @@ rule ctd:
 
 rule moments:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.ctd.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -72,7 +77,7 @@ rule moments:
 
 rule learn_epsilon:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -100,7 +105,7 @@ rule learn_epsilon:
 
 rule schedules:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -123,7 +128,7 @@ rule schedules:
 
 rule prescribed:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -150,7 +155,7 @@ rule prescribed:
 
 rule learn_population:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -179,7 +184,7 @@ rule learn_population:
 
 rule bias:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -204,7 +209,7 @@ rule bias:
 
 rule limits:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -228,7 +233,7 @@ rule limits:
 
 rule exact:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -252,7 +257,7 @@ rule exact:
 
 rule agreement:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -278,7 +283,7 @@ rule agreement:
 
 rule nash:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.nash.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -300,7 +305,7 @@ rule nash:
 
 rule independent:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.independent.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -324,7 +329,7 @@ rule independent:
 
 rule independent_epsilon:
     input:
-        library("sweeps", "equilibrium"),
+        library("pma_replication.experiments.independent.measure", "pma_mfg.equilibrium"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",

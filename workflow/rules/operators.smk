@@ -1,6 +1,6 @@
 rule check_operators:
     input:
-        library("checks", "equilibrium"),
+        library("pma_replication.experiments.bounds.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -25,7 +25,7 @@ rule check_operators:
 
 rule converge:
     input:
-        library("checks", "equilibrium"),
+        library("pma_replication.experiments.contraction.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -53,7 +53,7 @@ rule converge:
 
 rule phase:
     input:
-        library("checks", "games"),
+        library("pma_replication.experiments.phase.measure", "pma_mfg.games"),
         game=made_game,
     output:
         phase=f"{RESULTS}/points/phase/{{game}}.parquet",
@@ -79,7 +79,7 @@ rule phase:
 
 rule assumptions:
     input:
-        library("checks", "equilibrium"),
+        library("pma_replication.experiments.equilibria.measure", "pma_mfg.equilibrium"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:

@@ -72,10 +72,10 @@ rule table:
 
 rule claims:
     input:
-        library("claims"),
+        library("pma_replication.verdicts"),
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
-            table=[name for name in (*claims.TABLES, "assumptions", "zoo", "zoo_equilibria") if name in TABLES],
+            table=[name for name in (*verdicts.TABLES, "assumptions", "zoo", "zoo_equilibria") if name in TABLES],
         ),
     output:
         claims=f"{RESULTS}/claims.json",
@@ -102,8 +102,8 @@ rule claims:
 
 rule findings:
     input:
-        library("findings"),
-        "src/pma_mfg/findings.md.jinja",
+        library("pma_replication.findings"),
+        "src/pma_replication/findings.md.jinja",
         claims=f"{RESULTS}/claims.json",
     output:
         FINDINGS,
@@ -123,7 +123,9 @@ rule findings:
 
 rule figure:
     input:
-        library("plotting"),
+        lambda wildcards: library(
+            f"pma_replication.experiments.{EXPERIMENT.get(wildcards.figure, wildcards.figure)}.draw"
+        ),
         tables=lambda wildcards: expand(f"{RESULTS}/tables/{{table}}.parquet", table=FIGURES[wildcards.figure]),
     output:
         expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),

@@ -1,5 +1,7 @@
 """Mean field games as data, families of them, and their files."""
 
+from __future__ import annotations
+
 from pma_mfg.games.families import LARGEST_INTEGER, check_parameters, describe, families, make
 from pma_mfg.games.files import from_functions, load, save
 from pma_mfg.games.functions import FunctionGame, Game

@@ -21,10 +21,13 @@ from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFiel
 
 #: Integers beyond are refused: they are no longer exact as floating-point numbers.
 LARGEST_INTEGER = 10**15
+
 #: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
 ROW_CONCENTRATION = 0.5
+
 #: Excess over the largest coupling that is rounding.
 ROUNDING = 1e-12
+
 #: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2
 
@@ -45,9 +48,9 @@ def affine(
     """Return a random game, affine in the mean field, with bounded Lipschitz constants.
 
     P(.|s,a,mu) = sum_z mu(z) T(s,a,z,.) and R(s,a,mu) = sum_z mu(z) U(s,a,z) for random tables T and U that
-    `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`lipschitz.constants`) are at
-    most the targets; one stays below its own where the draw, or what the other targets leave of it, is flatter already
-    (docs/theory.md, section 6).
+    `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`theory.lipschitz.constants`)
+    are at most the targets; one stays below its own where the draw, or what the other targets leave of it, is flatter
+    already (docs/theory.md, section 6).
 
     Parameters
     ----------
@@ -302,8 +305,8 @@ _LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
     **literature.LIMITS,
 }
 
-
 _SIZES = ("n_states", "n_actions", "n_successors", "rows", "columns", "size")
+
 #: A game of a family is refused beyond this many entries of its largest table, 160 MB, some copies of which are made.
 LARGEST_TABLE = DENSE_ENTRIES
 

@@ -21,10 +21,15 @@ from pma_mfg.games.recognition import examined
 from pma_mfg.storage import read_arrays, regular_file, write_arrays, write_text
 
 _TABLES = ("base_transition", "base_reward", "transition_terms", "reward_terms")
+
 _FEATURE_FIELDS = tuple(Features.__dataclass_fields__)
+
 _MATRIX_PARTS = ("data", "indices", "indptr", "shape")
+
 _LABELS = ("state_labels", "action_labels")
+
 _PLANTED = ("planted_policy", "planted_mean_field", "planted_strength")
+
 _KINDS = "a game: an .npz file of arrays, or a .py file of Python functions"
 
 

@@ -39,13 +39,17 @@ from pma_mfg.storage import regular_file
 
 #: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
 DIFFERENCE_STEP = 1e-5
+
 #: Sum over z of mu(z) D_z, in units of the largest D_z, above which a game counts as not differentiable at mu: it is 0
 #: where it is differentiable, up to the error of the differences, some 1e-10 for functions of order one.
 KINK_TOLERANCE = 1e-6
+
 #: Random mean fields, beside the vertices and the uniform one, at which a game is examined.
 POINTS = 64
+
 #: Problems that are told of one function.
 SHOWN = 8
+
 #: Entries that are examined of one function, a second or so: a large table is looked at in fewer mean fields.
 EXAMINED = 10**8
 
@@ -454,6 +458,7 @@ def files_read() -> Iterator[set[Path]]:
 
 #: What is collected, the innermost context last; the first set only says that the hook is there.
 _watching: list[set[Path]] = []
+
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
 
 

@@ -16,8 +16,10 @@ from pma_mfg.games.model import Features, MeanFieldGame
 
 #: Share of the uniform law in the transition rows of `garnet`: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2
+
 #: Concentration of the symmetric Dirichlet law of its rows: below 1, they are uneven.
 ROW_CONCENTRATION = 0.5
+
 #: Its tables are dense up to this many entries S^3 A of the transition terms (8 MB), sparse above.
 GARNET_DENSE_ENTRIES = 10**6
 

@@ -25,7 +25,8 @@ from scipy.sparse import coo_array, csr_array, issparse
 from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 
-#: The links g, in the order of their codes in `pma_mfg.kernels`. `log` is log(x + parameter), `minimum` is min(1, x),
+#: The links g, in the order of their codes in `pma_mfg.simulation.exchangeable_kernels`. `log` is log(x + parameter),
+#: `minimum` is min(1, x),
 #: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)), `reciprocal` is
 #: 1 / (x + parameter), `exponential` is exp(x).
 LINKS = (
@@ -42,17 +43,22 @@ LINKS = (
 
 #: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
 KINK_WIDTH = 1e-9
+
 ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
+
 #: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
 DENSE_ENTRIES = 2 * 10**7
+
 #: States of the exact chain of the N-agent game (`n_lumped_states`) that are computed with.
 MOST_LUMPED_STATES = 200_000
+
 #: State-action pairs of a game in which agents learn independently: each agent's last one is stored in 16 bits.
 MOST_PAIRS = 2**16
 
 #: Entries and features beyond are refused: rewards stay below the product of two and the number of features, and their
 #: squares over (1 - gamma)^2, which is at least 1e-32, far below the largest floating-point number, 1.8e308.
 LARGEST_VALUE = 1e50
+
 _SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of products overflows"
 
 #: A dense array (ndarray), or a sparse matrix (csr_array) in its place; docstrings say of what shape. The two have no

@@ -20,38 +20,54 @@ from pma_mfg.games.model import LINKS, Features, MeanFieldGame
 #: Largest difference, in units of max(1, largest value), between a function and its features at any mean field tried:
 #: some thousand roundings, and what a row of transitions may be off by.
 TOLERANCE = 1e-12
+
 #: Values that are kept at most (240 MB): a function with more is not recognized.
 VALUES = 3 * 10**7
+
 #: A coefficient this close to a number with 8 decimals, zero among them, is taken for it; the check follows.
 DECIMAL_WIDTH = 1e-11
+
 #: A column of which less than this part is left when the span of the others is taken out depends on them.
 INDEPENDENT = 1e-9
+
 #: Nodes of the line through the simplex on which kinks are looked for, per state.
 NODES = 129
+
 #: Kinks of one state; a curved function seems to have one in every cell.
 MAX_KINKS = 4
+
 #: States up to which kinks are looked for, with `NODES` evaluations each.
 MAX_KINKED_STATES = 150
+
 #: States up to which products of two shares are looked for: S (S - 1) / 2 features.
 MAX_PAIRED_STATES = 12
+
 #: States up to which coefficients of all shares are fitted together: O(S^3) operations.
 MAX_FITTED_STATES = 600
+
 #: States up to which there are mean fields enough for several coefficients per state.
 MANY_POINTS_STATES = 100
+
 #: Digits of the shifts and floors of logarithms.
 DIGITS = 31
+
 #: Shares of one of two neighbouring states, the other having the rest, at which a shape is tried before it is fitted.
 SHARES = np.array([0.0, *10.0 ** -np.arange(30.5, 1.0, -2.0), 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
+
 #: Two entries whose arguments differ by less at all vertices have the same one.
 SAME_ARGUMENT = 1e-6
+
 #: Patterns of kinks that are looked into, at six evaluations per state and piece each, and vertices behind them.
 MAX_BENDS = 12
+
 #: Arguments times mean fields times S^2 for which arguments are improved (a second).
 REFINED = 3 * 10**7
+
 EXPONENTS = (2.0, 3.0, 4.0, 5.0, 6.0, 0.5, 1.5, 2.5)
 
 #: Base (E,), features and terms (K, E) of one function.
 Found = tuple[np.ndarray, Features, np.ndarray]
+
 #: Features, slopes (S, n) and coefficients (K, n) that may explain n entries.
 Proposal = tuple[Features, np.ndarray, np.ndarray]
 

@@ -1,0 +1,209 @@
+"""Exact iterations of policies.
+
+Mirror ascent, mirror descent, best response, fictitious play (docs/theory.md, section 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import softmax
+
+from pma_mfg import equilibrium, jacobian, operators, regularizers
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
+from pma_mfg.games.functions import Game
+from pma_mfg.regularizers import Mirror, Regularizer
+
+Ending = Literal["converged", "cycle", "neither"]
+
+Orbit = Iterator[np.ndarray]
+
+METHODS = ("pma_euclidean", "pma_kl", "online_mirror_descent", "best_response", "fictitious_play")
+
+#: An orbit has settled when this many moves in a row are at most `SETTLED_MOVE` (sup_s of the l1 norm).
+SETTLED_MOVES, SETTLED_MOVE = 10, 1e-10
+
+#: Longest period looked for. Twice as many policies are compared, so that every period is seen equally often.
+LONGEST_PERIOD = 32
+
+#: A cycle returns to itself up to this share of its own size: a slow spiral does not.
+RECURRENCE = 1e-6
+
+#: Step sizes among which `damping_step_size` chooses, in units of 1 / rho.
+RELATIVE_STEP_SIZES = np.logspace(-2.0, 2.0, 41)
+
+#: Perturbation of the equilibrium from which `basins` starts, and by which factor a run that leaves must exceed it.
+PERTURBATION, DEPARTURE = 1e-3, 10.0
+
+
+@accepts(start="policy")
+def pma(
+    game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float, mirror: Mirror = "euclidean"
+) -> Orbit:
+    """Yield pi_{k+1} = Gamma_eta(pi_k), equation (6); at eta = infinity the one-step regularized best response."""
+    policy = start
+    while True:
+        yield policy
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+
+
+@accepts(start="policy")
+def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+    """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1)."""
+    policy = start
+    while True:
+        yield policy
+        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+        # an entry that underflowed to zero stands for a tiny one
+        positive = np.maximum(policy, np.finfo(float).tiny)
+        policy = softmax(np.log(positive) + step_size * (q + regularizer.gradient(positive)), axis=1)
+
+
+@accepts(start="policy")
+def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> Orbit:
+    """Yield the averaged policies of fictitious play, equations (13.2) and (13.3).
+
+    Round k plays the optimal policy against the average of the mean fields so far; the averaged policy weighs the
+    policies played by their populations. A state that was never visited has the policy played last.
+    """
+    flow = operators.stable_population(game, start)[:, None] * start  # average of mu_j(s) pi_j(a|s)
+    played, rounds = start, 1
+    while True:
+        mean_field = flow.sum(axis=1)
+        visited = mean_field[:, None] > 0.0
+        yield np.where(visited, flow / np.where(visited, mean_field[:, None], 1.0), played)
+        mean_field = mean_field / mean_field.sum()
+        transition, reward = game.transition(mean_field), game.reward(mean_field)
+        played = equilibrium.best_response(transition, reward, game.discount, regularizer)
+        rounds += 1
+        flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
+
+
+@accepts(start="policy")
+def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+    """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
+
+    Raises
+    ------
+    InputError
+        For another method.
+    """
+    match method:
+        case "pma_euclidean":
+            return pma(game, regularizer, start, step_size)
+        case "pma_kl":
+            return pma(game, regularizer, start, step_size, "kl")
+        case "online_mirror_descent":
+            return online_mirror_descent(game, regularizer, start, step_size)
+        case "best_response":
+            return pma(game, regularizer, start, np.inf)
+        case "fictitious_play":
+            return fictitious_play(game, regularizer, start)
+    raise InputError("dynamics.iteration", "method", method, f"one of {', '.join(METHODS)}")
+
+
+@accepts()
+def step_size(
+    method: str, game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0
+) -> tuple[float, float]:
+    """Return the step size of a method, and the linear rate at an equilibrium that the theory predicts for it.
+
+    That of PMA minimizes the spectral radius of its exact Jacobian at the equilibrium over `RELATIVE_STEP_SIZES`
+    (docs/theory.md, Propositions 7.3 and 7.4); nothing is tuned to runs. Online mirror descent gets eta / (1 + eta rho)
+    for PMA's eta with KL: for the entropy the same iteration (Proposition 13.1).
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        The equilibrium.
+    share : float
+        Of the minimizing step size, for PMA: less than 1 is more cautious.
+
+    Returns
+    -------
+    step_size : float
+        nan for fictitious play, infinity for the best response.
+    rate : float
+        nan where none is predicted.
+    """
+    if method == "fictitious_play":
+        return np.nan, np.nan
+    # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
+    policy = operators.best_response_step(game, policy, regularizer)
+    if method == "best_response":
+        return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer))
+    mirror: Mirror = "euclidean" if method == "pma_euclidean" else "kl"
+
+    def radius(eta: float) -> float:
+        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer, mirror))
+
+    best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
+    if method == "online_mirror_descent":
+        same = regularizers.kind(regularizer) == "entropy"
+        return best / (1.0 + best * regularizer.rho), radius(best) if same else np.nan
+    return share * best, radius(share * best)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an orbit ends.
+
+    Parameters
+    ----------
+    ending : str
+        "converged": the last `SETTLED_MOVES` moves are at most `SETTLED_MOVE`. "cycle": the last policies return after
+        `period` steps, up to `RECURRENCE` of the orbit's size. "neither": still moving when stopped, be it slowly.
+    period : int
+        1 if converged, 0 if neither.
+    amplitude : float
+        Largest l1 distance between two populations of the cycle (of the last 2 `LONGEST_PERIOD` if neither).
+    """
+
+    ending: Ending
+    period: int
+    amplitude: float
+
+
+def ending(policies: np.ndarray) -> tuple[Ending, int]:
+    """Return how an orbit ends, and its period: 1 if converged, 0 if neither.
+
+    Parameters
+    ----------
+    policies : ndarray, shape (K, S, A)
+        Its last policies, in order; a cycle is looked for if there are 2 `LONGEST_PERIOD` or more.
+
+    Returns
+    -------
+    ending : str
+        As in `Outcome`.
+    period : int
+    """
+    tail = policies[-2 * LONGEST_PERIOD :]
+    moves = pairwise_distances(tail[1:], tail[:-1])
+    if len(moves) >= SETTLED_MOVES and moves[-SETTLED_MOVES:].max() <= SETTLED_MOVE:
+        return "converged", 1
+    if len(tail) == 2 * LONGEST_PERIOD:
+        size = pairwise_distances(tail, tail[-1:]).max()
+        for period in range(2, LONGEST_PERIOD + 1):
+            later = tail[period : period + LONGEST_PERIOD]
+            if pairwise_distances(later, tail[:LONGEST_PERIOD]).max() <= RECURRENCE * size:
+                return "cycle", period
+    return "neither", 0
+
+
+def pairwise_distances(policies: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return sup_s of the l1 norm, policy by policy, shape (K,)."""
+    return np.asarray(np.abs(policies - others).sum(axis=2).max(axis=1))
+
+
+def amplitude(populations: np.ndarray) -> float:
+    """Return how far apart two of the populations are at most, in the l1 norm."""
+    return float(np.abs(populations[:, None] - populations[None]).sum(axis=2).max())

@@ -1,0 +1,421 @@
+"""Learning in the N-agent game: conditional TD learning and centralized PMA (Algorithms 1 and 2 of the paper).
+
+One trajectory of the N-agent game, never reset; one tagged learner. Statements and derivations are in docs/theory.md,
+section 10; schedules in `schedules`. Samples are environment steps of the trajectory, waiting steps included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pma_mfg import operators
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
+from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.learning import schedules
+from pma_mfg.learning.schedules import Schedule, check_td
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation.agents import Agents
+from pma_mfg.simulation.agents import independent as _independent
+from pma_mfg.simulation.exchangeable import (
+    Population,
+    Tables,
+    function_tables,
+    game_tables,
+    initial_population,
+    policy_tables,
+)
+
+#: Takes a function that returns the arrays from which a run can be resumed, and may call it.
+Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
+
+
+@accepts()
+def ctd(
+    game: Game,
+    policy: np.ndarray,
+    n_agents: int,
+    regularizer: Regularizer,
+    n_updates: int | Sequence[int],
+    n_waiting: int,
+    td_scale: float,
+    td_offset: float,
+    rng: np.random.Generator,
+    population: Population | None = None,
+    start: float = 0.0,
+    resume: Mapping[str, np.ndarray] | None = None,
+    save: Save | None = None,
+) -> np.ndarray:
+    """Estimate the Q-function of a policy that all N agents play (Algorithm 1).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        N, from 2 to 10^15; ignored when a population is given.
+    regularizer : Regularizer
+    n_updates : int or sequence of int
+        M_td; for an increasing sequence, the estimate after each of these numbers of updates is returned.
+    n_waiting : int
+        M_mix.
+    td_scale, td_offset : float
+        c and m_0 of the steps c / (m + m_0).
+    rng : numpy.random.Generator
+        Draws the fresh population; not used when a population is given, which has its own stream.
+    population : Population, optional
+        Where the trajectory is; moved on in place. A fresh one, with states drawn uniformly, by default.
+    start : float
+        Q_0(s,a).
+    resume : mapping of str to ndarray, optional
+        What `save` was given by a call with the same arguments that did not come to its end: this call goes on from
+        there, and returns bitwise what that one would have. The population is then overwritten.
+    save : callable, optional
+        Called several times a second with a function that returns the arrays to resume from; `storage.Checkpoint.save`.
+
+    Returns
+    -------
+    ndarray, shape (S, A), or (C, S, A) for a sequence of C numbers
+    """
+    checkpoints = np.atleast_1d(np.asarray(n_updates))
+    ordered = checkpoints.size > 0 and checkpoints.dtype.kind in "iu" and (np.diff(checkpoints, prepend=0) > 0).all()
+    if not ordered:
+        raise InputError("learning.ctd", "n_updates", n_updates, "integers >= 1 in increasing order")
+    checkpoints = checkpoints.astype(np.int64)
+    if n_waiting < 0:
+        raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
+    check_td("learning.ctd", td_scale, td_offset, start)
+    if population is None:
+        population = initial_population(game, n_agents, rng)
+    snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
+    q = np.full((game.n_states, game.n_actions), float(start))
+    moving = {**vars(population), "q": q, "snapshots": snapshots}
+    done = 0
+    if resume is not None:
+        for name, array in moving.items():
+            array[...] = resume[name]
+        done = int(resume["updates"])
+    total = int(checkpoints[-1])
+    by_updates = np.zeros((0, game.n_actions))  # the steps count updates, not visits
+    constants = (float(td_offset), checkpoints, snapshots, by_updates, by_updates)
+
+    def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
+        moved = (population.stream, population.others, population.tagged)
+        exchangeable_kernels.learn(
+            *moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants
+        )
+
+    if isinstance(game, FunctionGame):
+        # two functions of Python take as long as some thousands of entries
+        tables_at, entries = function_tables(game, policy, regularizer), 10_000
+
+        def advance(first: int, last: int) -> None:
+            for m in range(first, last):
+                for wait in range(
+                    n_waiting + 1
+                ):  # one step at a time; with the share 0 nothing is learnt while waiting
+                    mean_field = population.others.astype(float)
+                    mean_field[population.tagged[0]] += 1.0
+                    here = tables_at(mean_field / mean_field.sum())
+                    run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
+    else:
+        shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+        tables, entries = game_tables(game), simulation.step_entries(shared)
+
+        def advance(first: int, last: int) -> None:
+            run(tables, shared, first, last, n_waiting, float(td_scale))
+
+    for begin, end in simulation.chunks(done, total, entries * (n_waiting + 1)):
+        advance(begin, end)
+        if save is not None and end < total:
+            save(lambda: {**moving, "updates": np.array(end)})  # noqa: B023 (called at once)
+    return snapshots if np.ndim(n_updates) else snapshots[0]
+
+
+@accepts(start="policy")
+def centralized(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    start: np.ndarray | None = None,
+    floor: float | None = None,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+    resume: Mapping[str, np.ndarray] | None = None,
+    save: Save | None = None,
+) -> np.ndarray:
+    """Run centralized PMA on one trajectory of the N-agent game (Algorithm 2).
+
+    All agents hold pi_k; the tagged agent's TD estimate gives pi_{k+1} = Gamma_md^eta(Q_k, pi_k). The trajectory is
+    never reset; each epoch's estimate starts from `Schedule.start`.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N, from 2 to 10^15.
+    regularizer : Regularizer
+    schedule : Schedule
+    rng : numpy.random.Generator
+    start : ndarray, shape (S, A), optional
+        pi_0, uniform by default.
+    floor : float, optional
+        Restrict the policies to h(u) >= floor (`theory.lipschitz.policy_floor` gives the theory's).
+    after_epoch : callable
+        Called with the number of each finished epoch, for a progress bar.
+    resume, save : optional
+        As in `ctd`.
+
+    Returns
+    -------
+    ndarray, shape (K + 1, S, A)
+        pi_0, ..., pi_K.
+
+    Examples
+    --------
+    >>> from pma_mfg import equilibrium, games, operators, regularizers, seeds
+    >>> from pma_mfg.learning import schedules
+    >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    >>> entropy = regularizers.Entropy(0.1)
+    >>> nash = equilibrium.solve(game, entropy).policy
+    >>> schedule = schedules.practical_schedule(game, entropy, nash, 5.0, 0.2, td_constant=9.0, waiting_constant=0.5)
+    >>> policies = centralized(game, 1000, entropy, schedule, seeds.generator(0, "example"))
+    >>> policies.shape == (schedule.n_epochs + 1, 3, 2)
+    True
+    >>> operators.policy_distance(policies[-1], nash) < 0.2
+    True
+    """
+    policies = [operators.uniform_policy(game) if start is None else start]
+    population = initial_population(game, n_agents, rng)
+    if resume is not None:
+        policies = list(resume["policies"])
+        for name, array in vars(population).items():
+            array[...] = resume[name]
+
+    def save_epoch(state: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        if save is not None:
+            save(lambda: {**state(), "policies": np.array(policies)})
+
+    while len(policies) <= schedule.n_epochs:
+        policy = policies[-1]
+        inside = resume if resume is not None and "q" in resume else None
+        resume = None
+        if inside is None:
+            # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
+            population.tagged[1] = exchangeable_kernels.draw(population.stream, policy[population.tagged[0]].copy())
+        q = ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer,
+            schedule.n_updates,
+            schedule.n_waiting,
+            schedule.td_scale,
+            schedule.td_offset,
+            rng,
+            population,
+            schedule.start,
+            inside,
+            None if save is None else save_epoch,
+        )
+        policies.append(operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer, floor))
+        after_epoch(len(policies) - 1)
+        save_epoch(lambda: vars(population))
+    return np.stack(policies)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch of `blind`.
+
+    Parameters
+    ----------
+    samples : int
+        Environment steps of the trajectory so far.
+    policy : ndarray, shape (S, A)
+        What all agents play from now on.
+    step_size : float
+        eta of the mirror ascent step that led to it; nan after the pilot.
+    visits : ndarray, shape (S, A)
+        How often the learner saw each pair in this epoch.
+    """
+
+    samples: int
+    policy: np.ndarray
+    step_size: float
+    visits: np.ndarray
+
+
+@accepts(start="policy")
+def blind(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    rng: np.random.Generator,
+    budget: int | None = None,
+    start: np.ndarray | None = None,
+) -> Iterator[Epoch]:
+    """Run centralized PMA on one trajectory with steps and epochs chosen from what the learner sees alone.
+
+    Nothing of the game is used but S, A, gamma and the transitions and rewards of the tagged agent: no equilibrium, no
+    visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory.md, 10.11: the learner
+    explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of all
+    others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta follows the
+    angle between successive changes of the policy. A state that was not seen in an epoch keeps its policy.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N, from 2 to 10^15; the exploring learner moves the mean field by 1/N at most.
+    regularizer : Regularizer
+    rng : numpy.random.Generator
+    budget : int, optional
+        Samples of the whole run; `learning.schedules.DEFAULT_BUDGET` S A / (1 - gamma) by default. What a game of
+        arrays costs per sample does not depend on N; one of functions costs a call of both per sample.
+    start : ndarray, shape (S, A), optional
+        pi_0, uniform by default.
+
+    Yields
+    ------
+    Epoch
+        First the pilot, in which Q is not learned and the policy is pi_0, then one for every mirror ascent step.
+
+    Raises
+    ------
+    InputError
+        If the budget is too small (`learning.schedules.blind_epochs`).
+
+    Examples
+    --------
+    >>> from pma_mfg import equilibrium, games, regularizers, seeds
+    >>> game = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
+    >>> entropy = regularizers.Entropy(0.05)  # so weak that best response cycles
+    >>> *_, last = blind(game, 1000, entropy, seeds.generator(0, "example"), budget=50_000)
+    >>> equilibrium.exploitability(game, last.policy, entropy) < 0.05
+    True
+    """
+    size, n_actions = game.n_states, game.n_actions
+    pilot, *lengths = schedules.blind_epochs(size, n_actions, game.discount, budget)
+    policy = operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)
+    population = initial_population(game, n_agents, rng)
+    q, visits = np.zeros((size, n_actions)), np.zeros((size, n_actions))
+    _explore(game, policy, regularizer, population, q, visits, pilot, 1.0, 0.0)  # steps 1 / (visits + 1): mean rewards
+    yield Epoch(pilot, policy, np.nan, visits.copy())
+    mean_reward = float((visits * q).sum() / visits.sum())
+    mean_entropy = float((visits.sum(axis=1) * regularizer.value(policy)).sum() / visits.sum())
+    q[...] = (mean_reward + game.discount * mean_entropy) / (1.0 - game.discount)
+    visits[...] = 0.0
+    samples, step_size = pilot, schedules.FIRST_STEP / regularizer.rho
+    changes: np.ndarray | None = None
+    for length in lengths:
+        visits *= 0.5
+        before = visits.copy()
+        _explore(game, policy, regularizer, population, q, visits, length, 1.0 / (1.0 - game.discount), game.discount)
+        samples += length
+        moved = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        seen = visits - before
+        change = np.where(seen.any(axis=1, keepdims=True), moved - policy, 0.0)
+        policy = np.where(seen.any(axis=1, keepdims=True), moved, policy)
+        yield Epoch(samples, policy, step_size, seen)
+        if changes is None:
+            changes = change
+        else:
+            step_size = schedules.blind_step_size(step_size, change, changes, regularizer.rho)
+            changes = schedules.MEMORY * changes + change
+
+
+def _explore(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    population: Population,
+    q: np.ndarray,
+    visits: np.ndarray,
+    n_updates: int,
+    scale: float,
+    discount: float,
+) -> None:
+    """Move the population on by n_updates steps of an exploring learner; q and visits, (S, A), in place.
+
+    The steps are scale / (visits + scale). Control comes back from compiled code several times a second.
+    """
+    share = schedules.EXPLORATION
+    behaviour = np.ascontiguousarray((1.0 - share) * policy + share / game.n_actions)
+    population.tagged[1] = exchangeable_kernels.draw(population.stream, behaviour[population.tagged[0]].copy())
+    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *q.shape)))
+    moving = (population.stream, population.others, population.tagged)
+
+    def run(tables: Tables, shared: Tables, steps: int) -> None:
+        exchangeable_kernels.learn(
+            *moving, tables, shared, discount, q, 0, steps, 0, scale, scale, *none, behaviour, visits
+        )
+
+    if isinstance(game, FunctionGame):
+        tables_at = function_tables(game, policy, regularizer)
+        for _ in range(n_updates):
+            mean_field = population.others.astype(float)
+            mean_field[population.tagged[0]] += 1.0
+            run(*tables_at(mean_field / mean_field.sum()), 1)
+        return
+    tables, shared = game_tables(game), policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+    for begin, end in simulation.chunks(0, n_updates, simulation.step_entries(shared)):
+        run(tables, shared, end - begin)
+
+
+@accepts(start="policies")
+def independent(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    start: np.ndarray | None = None,
+    floor: float | None = None,
+    after_epoch: Callable[[int, Agents], None] = lambda epoch, agents: None,
+    after_chunk: Callable[[Agents], None] = lambda agents: None,
+    agents: Agents | None = None,
+    threads: int = 1,
+) -> Agents:
+    """Run independent PMA on one trajectory of the N-agent game (Algorithm 3).
+
+    Every agent has a policy and a TD estimate of its own, learns from its own path only, and makes its own mirror
+    ascent step at the end of each epoch. The trajectory is never reset; each epoch's estimates start from
+    `Schedule.start`.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N >= 2.
+    regularizer : Regularizer
+    schedule : Schedule
+    rng : numpy.random.Generator
+    start : ndarray, shape (S, A) or (N, S, A), optional
+        First policies, uniform by default.
+    floor : float, optional
+        Restrict the policies to h(u) >= floor (`theory.lipschitz.policy_floor` gives the theory's).
+    after_epoch : callable
+        Called with the number of each finished epoch and the agents, which hold their new policies.
+    after_chunk : callable
+        Called with the agents several times a second, and after `after_epoch`: the place to save them.
+    agents : Agents, optional
+        Go on from here, moved on in place; `n_agents`, `rng` and `start` are then ignored. The result is bitwise that
+        of a run that was not interrupted.
+    threads : int
+        The result is bitwise the same for any number.
+
+    Returns
+    -------
+    Agents
+        `Agents.policies()` are the learned policies, shape (N, S, A).
+    """
+    return _independent(
+        game, n_agents, regularizer, schedule, rng, start, floor, after_epoch, after_chunk, agents, threads
+    )

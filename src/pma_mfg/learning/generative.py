@@ -1,0 +1,492 @@
+"""Methods that may ask a simulator for any state, action and population (docs/theory.md, section 17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from pma_mfg import equilibrium, operators
+from pma_mfg.arrays import accepts, contiguous
+from pma_mfg.errors import InputError
+from pma_mfg.games.model import MeanFieldGame, Table, to_dense
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import generative_kernels, schedules
+from pma_mfg.regularizers import Entropy, kind
+from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation.exchangeable import CHUNK_SECONDS, ENTRY_SECONDS, initial_population
+
+SOURCE = "baselines"
+
+#: Steps that simulated agents take towards the stable population of a policy; averaged over the second half.
+POPULATION_STEPS = 20
+
+#: Uniform numbers held at a time.
+CHUNK = 2**18
+
+Learner = Iterator[tuple[int, np.ndarray]]
+
+#: A setting of a method: the names of its arguments and their values.
+Setting = Mapping[str, float]
+
+
+@accepts(transition="table", reward="table", policy="table")
+def sampled_q(
+    transition: Table,
+    reward: np.ndarray,
+    discount: float,
+    regularizer: Entropy,
+    policy: np.ndarray | None,
+    n_sweeps: int,
+    constant: float,
+    start: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Estimate a Q-function of a frozen decision process by n_sweeps S A calls of its simulator, equation (17.1).
+
+    Parameters
+    ----------
+    transition : ndarray, shape (S, A, S)
+    reward : ndarray, shape (S, A)
+    discount : float
+    regularizer : Entropy
+    policy : ndarray, shape (S, A), or None
+        Whose Q-function; the optimal one if None.
+    n_sweeps : int
+        Each calls the simulator once for every pair.
+    constant : float
+        > 0; the steps are c / (m + c), c = constant / (1 - gamma).
+    start : float
+        Q_0(s,a).
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+    """
+    check_entropy(regularizer)
+    size, n_actions = reward.shape
+    rows = transition.reshape(size * n_actions, size)
+    pairs, successors = np.nonzero(rows)
+    starts = np.searchsorted(pairs, np.arange(size * n_actions + 1))
+    totals = np.cumsum(rows[pairs, successors])
+    cumulative = totals - np.concatenate([[0.0], totals])[starts[pairs]]
+    followed = np.zeros((0, n_actions)) if policy is None else contiguous(policy)
+    entropy = np.zeros(size) if policy is None else regularizer.value(policy)
+    q = np.full((size, n_actions), float(start))
+    most = max(1, CHUNK // q.size)
+    for first in range(0, n_sweeps, most):
+        generative_kernels.sweeps(
+            rng.random((min(most, n_sweeps - first), q.size)),
+            starts.astype(np.int64),
+            successors.astype(np.int64),
+            cumulative,
+            contiguous(reward).ravel(),
+            float(discount),
+            followed,
+            entropy,
+            regularizer.strength,
+            first,
+            constant / (1.0 - discount),
+            q,
+        )
+    return q
+
+
+def check_entropy(regularizer: Entropy) -> None:
+    """Refuse a regularizer whose best response is no softmax."""
+    if kind(regularizer) != "entropy":
+        raise InputError(SOURCE, "regularizer", regularizer, "the entropy: the methods' policies are softmax policies")
+
+
+@accepts(inner=True)
+def moved(
+    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the empirical mean field of agents drawn from mu and moved once, by n_agents calls of the simulator.
+
+    Their next states are independent draws from Gamma_pop(mu, pi), so that one multinomial draw has the exact law.
+    """
+    return np.asarray(_multinomial(n_agents, operators.population_update(game, mean_field, policy), rng) / n_agents)
+
+
+@accepts(inner=True)
+def settled(
+    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Estimate the stable population of a policy by n_agents `POPULATION_STEPS` calls of the simulator.
+
+    Agents drawn from a mean field take so many steps, each at their own empirical mean field, which is averaged over
+    the second half. Counts per state have the exact law (docs/theory.md, section 9.1).
+    """
+    counts = rng.multinomial(n_agents, mean_field / mean_field.sum())
+    total = np.zeros(game.n_states)
+    for step in range(POPULATION_STEPS):
+        rows = to_dense(operators.policy_kernel(game.transition(counts / n_agents), policy))
+        counts = _multinomial(counts, rows, rng).sum(axis=0)
+        if step >= POPULATION_STEPS // 2:
+            total += counts
+    return np.asarray(total / total.sum())
+
+
+def _multinomial(n: int | np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw counts; the rows are normalized, for rounding may leave them a sum above 1."""
+    rows = np.maximum(rows, 0.0)
+    return np.asarray(rng.multinomial(n, rows / rows.sum(axis=-1, keepdims=True)))
+
+
+def _lengths(first: float, growth: float) -> Iterator[int]:
+    """Yield the lengths of the rounds, ceil(first growth^k) visits of every pair."""
+    length = float(first)
+    while True:
+        yield int(np.ceil(length))
+        length *= growth
+
+
+def _frozen(game: MeanFieldGame, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return to_dense(game.transition(mean_field)), game.reward(mean_field)
+
+
+def _flat(game: MeanFieldGame) -> np.ndarray:
+    return np.full(game.n_states, 1.0 / game.n_states)
+
+
+def pma(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    step_size: float,
+    first: float,
+    growth: float,
+    constant: float,
+) -> Learner:
+    """Algorithm 2 on one trajectory of N agents, with epochs that grow: n_k S A updates of TD learning in epoch k.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents
+        As for every learner: the budget is in samples, N is that of PMA, and the others ignore it.
+    step_size : float
+        eta in units of 1 / tau.
+    first, growth : float
+        n_k = ceil(first growth^k), >= 1.
+    constant : float
+        The TD steps are c / (m + c), c = constant S A / (1 - gamma); no waiting.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+    """
+    population = initial_population(game, n_agents, rng)
+    policy, samples = operators.uniform_policy(game), 0
+    scale = max(1.0, constant * policy.size / (1.0 - game.discount))
+    for length in _lengths(first, growth):
+        samples += length * policy.size
+        if samples > budget:
+            return
+        population.tagged[1] = exchangeable_kernels.draw(population.stream, policy[population.tagged[0]].copy())
+        start = schedules.td_start(game, regularizer)
+        updates = length * policy.size
+        q = learning.ctd(game, policy, n_agents, regularizer, updates, 0, scale, scale, rng, population, start)
+        policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer)
+        yield samples, policy
+
+
+def gmf_q(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    first: float,
+    growth: float,
+    constant: float,
+    share: float,
+) -> Learner:
+    """GMF-Q of Guo, Hu, Xu and Zhang (2019): Q-learning against mu_k, its softmax, one step of the population.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents, first, growth
+        As in `pma`; n_k sweeps of Q-learning in round k.
+    constant : float
+        Of the steps of Q-learning, `sampled_q`.
+    share : float
+        Agents that are moved, per sample of Q-learning.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+    """
+    mean_field, samples, start = _flat(game), 0, schedules.td_start(game, regularizer)
+    pairs = game.base_reward.size
+    for length in _lengths(first, growth):
+        agents = int(np.ceil(share * length * pairs))
+        samples += length * pairs + agents
+        if samples > budget:
+            return
+        frozen = _frozen(game, mean_field)
+        q = sampled_q(*frozen, game.discount, regularizer, None, length, constant, start, rng)
+        policy = regularizer.best_response(q)
+        mean_field = moved(game, mean_field, policy, agents, rng)
+        yield samples, policy
+
+
+def fitted_q(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    first: float,
+    growth: float,
+    share: float,
+) -> Learner:
+    """Regularized fixed-point Q-learning of Anahtarci, Kariksiz and Saldi (2023): fitted Q on a batch drawn at mu_k.
+
+    With tables, fitted Q-iteration is value iteration in the empirical decision process; it costs no samples, and is
+    run to its limit.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents, first, growth
+        As in `pma`; n_k samples of every pair in round k.
+    share : float
+        Samples of the population's step, the same number from every state, per sample of the batch.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+    """
+    mean_field, samples = _flat(game), 0
+    size, n_actions = game.base_reward.shape
+    for length in _lengths(first, growth):
+        draws = int(np.ceil(share * length * n_actions))
+        samples += length * size * n_actions + draws * size
+        if samples > budget:
+            return
+        transition, reward = _frozen(game, mean_field)
+        empirical = _multinomial(length, transition, rng) / length
+        policy = equilibrium.best_response(empirical, reward, game.discount, regularizer)
+        rows = _multinomial(draws, operators.policy_kernel(transition, policy), rng) / draws
+        mean_field = mean_field @ rows
+        yield samples, policy
+
+
+def fictitious_play(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    first: float,
+    growth: float,
+    constant: float,
+    share: float,
+) -> Learner:
+    """Fictitious play of Perrin et al. (2020), equations (13.2) and (13.3), with learned best responses.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents, first, growth
+        As in `pma`; n_k sweeps of Q-learning in round k.
+    constant : float
+        As in `gmf_q`.
+    share : float
+        Calls of the simulator for the population (`settled`), per sample of Q-learning.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+        The averaged one.
+    """
+    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
+    played, latest, samples = operators.uniform_policy(game), _flat(game), 0
+    flow: np.ndarray | None = None
+    for rounds, length in enumerate(_lengths(first, growth), start=1):
+        agents = _settling(share, length * pairs)
+        samples += agents * POPULATION_STEPS
+        if flow is not None:
+            samples += length * pairs
+        if samples > budget:
+            return
+        if flow is None:  # the population of the first policy, the uniform one
+            latest = settled(game, latest, played, agents, rng)
+            flow = latest[:, None] * played
+            continue
+        frozen = _frozen(game, flow.sum(axis=1))
+        q = sampled_q(*frozen, game.discount, regularizer, None, length, constant, start, rng)
+        played = regularizer.best_response(q)
+        latest = settled(game, latest, played, agents, rng)
+        flow = flow + (latest[:, None] * played - flow) / rounds
+        mean_field = flow.sum(axis=1, keepdims=True)
+        visited = mean_field > 0.0
+        yield samples, np.where(visited, flow / np.where(visited, mean_field, 1.0), played)
+
+
+def online_mirror_descent(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    step_size: float,
+    first: float,
+    growth: float,
+    constant: float,
+    share: float,
+) -> Learner:
+    """Online mirror descent of Perolat et al. (2022) for the regularized game, equation (13.1), with learned Q.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents, first, growth
+        As in `pma`; n_k sweeps of policy evaluation in round k.
+    step_size : float
+        eta in units of 1 / tau, at most 1.
+    constant, share : float
+        As in `fictitious_play`.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+    """
+    check_entropy(regularizer)
+    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
+    logits, mean_field, samples = np.zeros(game.base_reward.shape), _flat(game), 0
+    for length in _lengths(first, growth):
+        agents = _settling(share, length * pairs)
+        samples += length * pairs + agents * POPULATION_STEPS
+        if samples > budget:
+            return
+        policy = softmax(logits, axis=1)
+        mean_field = settled(game, mean_field, policy, agents, rng)
+        frozen = _frozen(game, mean_field)
+        q = sampled_q(*frozen, game.discount, regularizer, policy, length, constant, start, rng)
+        logits = (1.0 - step_size) * logits + step_size / regularizer.strength * q
+        yield samples, softmax(logits, axis=1)
+
+
+def _settling(share: float, samples: int) -> int:
+    """Return how many agents take `POPULATION_STEPS` steps for that share of samples, at least one."""
+    return max(1, int(np.ceil(share * samples / POPULATION_STEPS)))
+
+
+def two_timescale(
+    game: MeanFieldGame,
+    regularizer: Entropy,
+    rng: np.random.Generator,
+    budget: int,
+    n_agents: int,
+    *,
+    first: float,
+    growth: float,
+    q_exponent: float,
+    mean_field_exponent: float,
+    exploration: float,
+) -> Learner:
+    """Two-timescale Q-learning of Angiuli, Fouque and Lauriere (2022): Q fast, mean field slow, one path, one loop.
+
+    Parameters
+    ----------
+    game, regularizer, rng, budget, n_agents
+        As in `pma`.
+    first, growth : float
+        When the policy is read, as in `pma`; without influence on the path.
+    q_exponent, mean_field_exponent : float
+        In (0, 1]: the steps are (1 + visits of the pair)^-q_exponent and (t + 2)^-mean_field_exponent. The second is to
+        be the larger, for a game in place of a control problem.
+    exploration : float
+        Probability of a uniform action, in [0, 1]; the policy that is read is the softmax.
+
+    Yields
+    ------
+    samples : int
+    policy : ndarray, shape (S, A)
+    """
+    check_entropy(regularizer)
+    tables, mean_field, samples = _dense_tables(game), _flat(game), 0
+    q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
+    visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
+    # few enough transitions for one call of the kernel that Python soon sees Ctrl-C
+    read = game.n_states * (2 + len(game.transition_features.links))
+    most = max(1, min(CHUNK // 2, int(CHUNK_SECONDS / (ENTRY_SECONDS * read))))
+    for length in _lengths(first, growth):
+        target = samples + length * q.size
+        if target > budget:
+            return
+        while samples < target:
+            uniforms = rng.random((min(most, target - samples), 2))
+            generative_kernels.two_timescale(
+                uniforms,
+                tables,
+                float(game.discount),
+                float(regularizer.strength),
+                float(exploration),
+                float(q_exponent),
+                float(mean_field_exponent),
+                samples,
+                state,
+                mean_field,
+                q,
+                visits,
+            )
+            samples += len(uniforms)
+        yield samples, regularizer.best_response(q)
+
+
+def _dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
+    """Return a game in the form that `learning.generative_kernels.two_timescale` takes."""
+    game = game.dense(SOURCE)
+    pairs, size = game.base_reward.size, game.n_states
+
+    def features(of: Any) -> tuple[np.ndarray, ...]:
+        floats = (contiguous(array) for array in (of.weights, of.offsets, of.parameters))
+        weights, offsets, parameters = floats
+        return weights, offsets, contiguous(of.links, np.int64), parameters
+
+    return (
+        contiguous(game.base_transition.reshape(pairs, size)),
+        contiguous(game.transition_terms.reshape(-1, pairs, size)),
+        features(game.transition_features),
+        contiguous(game.base_reward.ravel()),
+        contiguous(game.reward_terms.reshape(-1, pairs)),
+        features(game.reward_features),
+    )
+
+
+#: The methods by name; their keyword arguments are what a setting sets.
+METHODS: dict[str, Callable[..., Learner]] = {
+    "pma": pma,
+    "gmf_q": gmf_q,
+    "fitted_q": fitted_q,
+    "fictitious_play": fictitious_play,
+    "online_mirror_descent": online_mirror_descent,
+    "two_timescale": two_timescale,
+}
+
+#: Argument of a setting -> what is allowed.
+ALLOWED: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "step_size": ("a number > 0", lambda x: x > 0.0),
+    "first": ("a number >= 1", lambda x: x >= 1.0),
+    "growth": ("a number >= 1", lambda x: x >= 1.0),
+    "constant": ("a number > 0", lambda x: x > 0.0),
+    "share": ("a number > 0", lambda x: x > 0.0),
+    "q_exponent": ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0),
+    "mean_field_exponent": ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0),
+    "exploration": ("a number in [0, 1]", lambda x: 0.0 <= x <= 1.0),
+}

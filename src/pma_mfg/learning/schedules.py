@@ -1,0 +1,281 @@
+"""How long to learn, and with which steps: the schedule that the theorem prescribes, and the one with its orders.
+
+Docs/theory.md, section 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pma_mfg import jacobian, operators
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
+from pma_mfg.games.functions import Game
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.theory import lipschitz
+
+#: Blind learning (docs/theory.md, 10.11): updates of the first epoch and of the default budget, in units of the pairs
+#: times 1 / (1 - gamma), by which factor epochs grow, and the share of the learner's actions that are drawn uniformly.
+FIRST_EPOCH, DEFAULT_BUDGET, GROWTH, EXPLORATION = 2.0, 500.0, 1.05, 0.5
+
+#: The first step size and the largest, in units of 1 / rho, the factor of an aligned or a reversed step, and how much
+#: of a change of the policy still counts one epoch later.
+FIRST_STEP, LARGEST_STEP, STEP_FACTOR, MEMORY = 0.1, 1.0, 2.0, 0.9
+
+#: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
+MAX_UPDATES = 10**15
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to learn, and with which steps.
+
+    Parameters
+    ----------
+    n_epochs : int
+        K, policy updates, >= 1.
+    n_updates : int
+        M_td, TD updates per epoch, >= 1.
+    n_waiting : int
+        M_mix, steps that pass before each TD update, >= 0.
+    step_size : float
+        eta > 0 of the mirror ascent step.
+    td_scale, td_offset : float
+        c > 0 and m_0 >= c: the m-th TD update (m = 0, 1, ...) has the step c / (m + m_0) <= 1.
+    start : float
+        Q_0(s,a), with which every epoch's TD learning starts.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    n_epochs: int
+    n_updates: int
+    n_waiting: int
+    step_size: float
+    td_scale: float
+    td_offset: float
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_epochs", 1), ("n_updates", 1), ("n_waiting", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError("Schedule", name, value, f"an integer >= {least}")
+        if not 0.0 < self.step_size < np.inf:
+            raise InputError("Schedule", "step_size", self.step_size, "a finite number > 0")
+        check_td("Schedule", self.td_scale, self.td_offset, self.start)
+
+    @property
+    def n_samples(self) -> int:
+        """Environment steps of the whole run, K M_td (M_mix + 1)."""
+        return self.n_epochs * self.n_updates * (self.n_waiting + 1)
+
+
+def check_td(source: str, td_scale: float, td_offset: float, start: float) -> None:
+    """Refuse TD steps c / (m + m_0) that are not in (0, 1], with which estimates could grow for ever, or no start."""
+    if not 0.0 < td_scale < np.inf:
+        raise InputError(source, "td_scale", td_scale, "a finite number > 0")
+    if not td_scale <= td_offset < np.inf:
+        raise InputError(source, "td_offset", td_offset, f"a finite number >= td_scale = {td_scale}")
+    if not np.isfinite(start):
+        raise InputError(source, "start", start, "a finite number")
+
+
+@accepts()
+def practical_schedule(
+    game: Game,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    step_size: float,
+    epsilon: float,
+    td_constant: float,
+    waiting_constant: float,
+) -> Schedule:
+    """Return a schedule with the theorem's dependence on epsilon and tuned constants.
+
+    K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
+    epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
+    probability of a state-action pair at the equilibrium, Q_0 the value of the middle reward with the largest h
+    (docs/theory.md, section 10.6).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    step_size : float
+        eta > 0.
+    epsilon : float
+        In (0, 1).
+    td_constant : float
+        > 0.
+    waiting_constant : float
+        >= 0.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    InputError
+        If PMA does not contract at the equilibrium with this step size, or a state or action is never visited there.
+    """
+    source = "schedules.practical_schedule"
+    if not 0.0 < epsilon < 1.0:
+        raise InputError(source, "epsilon", epsilon, "a number in (0, 1)")
+    if not (td_constant / epsilon) ** 2 <= MAX_UPDATES:
+        raise InputError(source, "epsilon", epsilon, f"one with (td_constant / epsilon)^2 <= {MAX_UPDATES:.0e} updates")
+    rate = jacobian.spectral_radius(jacobian.jacobian(game, equilibrium, step_size, regularizer))
+    if not rate < 1.0:
+        raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
+    scale = td_scale(game, equilibrium)
+    return Schedule(
+        n_epochs=_at_least_one(np.log(2.0 / epsilon) / -np.log(max(rate, 1e-12))),
+        n_updates=_at_least_one((td_constant / epsilon) ** 2),
+        n_waiting=int(np.ceil(waiting_constant * np.log(1.0 / epsilon))),
+        step_size=step_size,
+        td_scale=scale,
+        td_offset=scale,
+        start=td_start(game, regularizer),
+    )
+
+
+def td_start(game: Game, regularizer: Regularizer) -> float:
+    """Return the value of the middle reward with the largest h at every step, a Q_0 that leaves little to learn.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+    """
+    lowest, highest = lipschitz.reward_range(game)
+    h_max = float(regularizer.value(np.full(game.n_actions, 1.0 / game.n_actions)))
+    middle = 0.5 * (lowest + highest)
+    return (middle + game.discount * h_max) / (1.0 - game.discount)
+
+
+@accepts()
+def td_scale(game: Game, policy: np.ndarray) -> float:
+    """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
+
+    The steps c / (m + c) then shrink the slowest mode of TD learning at the rate 1/m (docs/theory.md, section 10).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If some state or action is never visited.
+    """
+    least = float((operators.stable_population(game, policy)[:, None] * policy).min())
+    if not least > 0.0:
+        raise InputError("schedules.td_scale", "policy", least, "a policy that visits every state and action")
+    return 1.0 / ((1.0 - game.discount) * least)
+
+
+def blind_epochs(n_states: int, n_actions: int, discount: float, budget: int | None = None) -> list[int]:
+    """Return how many updates each epoch of `learning.algorithms.blind` has, from nothing but the size of the game.
+
+    The first is the pilot that only averages rewards, as long as the epoch after it; from there on each epoch is longer
+    by `GROWTH`, and the last takes what the budget leaves (docs/theory.md, 10.11).
+
+    Parameters
+    ----------
+    n_states, n_actions : int
+    discount : float
+    budget : int, optional
+        Samples, the sum of all lengths; `DEFAULT_BUDGET` S A / (1 - gamma) by default.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If the budget is not enough for the pilot and one epoch.
+    """
+    unit = n_states * n_actions / (1.0 - discount)
+    budget = round(DEFAULT_BUDGET * unit) if budget is None else budget
+    least = round(FIRST_EPOCH * unit)
+    if not 2 * least <= budget <= MAX_UPDATES:
+        allowed = f"from 2 * {FIRST_EPOCH:g} S A / (1 - gamma) = {2 * least} to {MAX_UPDATES:.0e} samples"
+        raise InputError("schedules.blind_epochs", "budget", budget, allowed)
+    lengths, following = [least, least], GROWTH * least
+    while sum(lengths) + following <= budget:
+        lengths.append(int(following))
+        following *= GROWTH
+    lengths[-1] += budget - sum(lengths)
+    return lengths
+
+
+def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, rho: float) -> float:
+    """Return eta of the next epoch from how the policy has moved, equation (10.9).
+
+    Parameters
+    ----------
+    step_size : float
+        eta of the last epoch.
+    change : ndarray, shape (S, A)
+        What it changed, pi_{k+1} - pi_k.
+    changes : ndarray, shape (S, A)
+        The changes before, each weighted by `MEMORY` once for every epoch since.
+    rho : float
+        Modulus of strong concavity of the regularizer.
+
+    Returns
+    -------
+    float
+        eta 2^cos, cos that of the angle between both, at most `LARGEST_STEP` / rho.
+    """
+    lengths = float(np.linalg.norm(change) * np.linalg.norm(changes))
+    cosine = float((change * changes).sum()) / lengths if lengths > 0.0 else 0.0
+    return float(min(step_size * STEP_FACTOR**cosine, LARGEST_STEP / rho))
+
+
+@accepts()
+def too_short(schedule: Schedule, game: Game, policy: np.ndarray) -> str | None:
+    """Return one line of warning if the steps of TD learning do not even halve within an epoch, else None.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    game : Game
+    policy : ndarray, shape (S, A)
+        At which visits are counted, the equilibrium's.
+
+    Returns
+    -------
+    str or None
+    """
+    if schedule.n_updates >= schedule.td_scale:
+        return None
+    visited = operators.stable_population(game, policy)[:, None] * policy
+    s, a = np.unravel_index(int(visited.argmin()), visited.shape)
+    return (
+        f"M_td = {schedule.n_updates} updates per epoch are fewer than c = {schedule.td_scale:.4g} of the steps "
+        f"c / (m + m_0), which stay large: Q is mostly noise and what it started from. Expected visits of the rarest "
+        f"pair, state {s} and action {a}: {visited.min() * schedule.n_updates:.3g} per epoch"
+    )
+
+
+def _at_least_one(value: float) -> int:
+    return max(1, int(np.ceil(value)))

@@ -1,0 +1,518 @@
+"""The N-agent game solved exactly on the lattice of counts: what is learned, and what a deviator gains.
+
+Docs/theory.md, sections 9.6 to 9.8. All agents hold one policy; their counts are a Markov chain on C(N + S - 1, S - 1)
+points (`populations.lattice`). Its stationary law gives the limit of TD learning and the fixed point of centralized
+learning; with a deviator who sees everything added, the decision process on S C(N + S - 2, S - 1) states gives the Nash
+gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per application, and a dozen applications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import chdtri
+
+from pma_mfg import operators, solvers
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
+from pma_mfg.populations import fluctuations, lattice
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation.exchangeable import check_n_agents
+
+SOURCE = "finite_population"
+
+#: Probability that the restricted lattice may lose per step in the stationary law.
+LOST_MASS = 1e-12
+
+#: Up to this many points the whole lattice is kept.
+WHOLE = 2_500
+
+#: Bytes of rows that are stored; more are computed anew at every application.
+MEMORY = 3 * 2**30
+
+#: Bytes of rows that are computed at a time.
+BLOCK = 2**26
+
+#: Up to so many states the 2^S patterns of occupied states are examined.
+PATTERN_STATES = 10
+
+#: l1 residual at which a stationary law is accepted.
+RESIDUAL = 1e-13
+
+#: Accuracy of the Nash gap, relative to the deviator's largest gain.
+GAP_ACCURACY = 1e-9
+
+#: Rounding of the deviator's values, relative to the largest.
+ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class StationaryCounts:
+    """The stationary law of the counts of N agents who hold one policy.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (D, S)
+        The points kept.
+    probabilities : ndarray, shape (D,)
+    indices : ndarray of int, shape (D,)
+        Their places in the whole lattice.
+    radius : float
+        The squared Mahalanobis distance from the stable population within which points are kept; infinite: all are.
+    lost : float
+        Probability that leaves the points kept in one step.
+    """
+
+    counts: np.ndarray
+    probabilities: np.ndarray
+    indices: np.ndarray
+    radius: float
+    lost: float
+
+    @property
+    def mean_fields(self) -> np.ndarray:
+        """The points as distributions, shape (D, S)."""
+        return np.asarray(self.counts / self.counts[0].sum())
+
+    def given_state(self, values: np.ndarray) -> np.ndarray:
+        """Return E[f(mu_hat) | own state], shape (S, K), for f at the points, shape (D, K): Proposition 9.2 (i)."""
+        weights = self.probabilities[:, None] * self.counts
+        return np.asarray(weights.T @ values / weights.sum(axis=0)[:, None])
+
+
+def check_size(game: MeanFieldGame, n_agents: int) -> int:
+    """Return N, or raise an `InputError` if an agent and the others have more than `MOST_LUMPED_STATES` states."""
+    n_agents = check_n_agents(n_agents)
+    size = n_lumped_states(game.n_states, n_agents)
+    if size > MOST_LUMPED_STATES:
+        described = Description(f"{n_agents}, with {size:.12g} states of the agent and the counts of the others")
+        raise InputError(SOURCE, "n_agents", described, f"a number of agents with at most {MOST_LUMPED_STATES} of them")
+    return n_agents
+
+
+@accepts()
+def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.ndarray:
+    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory.md, 9.6).
+
+    Found from the patterns of occupied states, without the law: for every point of the lattice of counts, which moves
+    are possible there. A state is left for good if from every pattern some moves that are possible at all its points
+    lead to a pattern from which, whatever moves, the state is never reached again. Transitions below
+    `operators.UNREACHABLE` do not count. Where transitions depend on the mean field and there are more than
+    `PATTERN_STATES` states nothing is found: patterns are 2^S.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        As in `stationary_counts`.
+
+    Returns
+    -------
+    ndarray of int
+        In order; empty if every state is visited for ever, or where that is not known.
+    """
+    game = game.dense(SOURCE)
+    n_agents, n_states = check_size(game, n_agents), game.n_states
+    kernels = _kernels(game, policy)
+    if not operators.depends_on_population(game):  # every agent moves as if alone
+        chain = kernels(np.full((1, n_states), 1.0 / n_states))[0]
+        return np.flatnonzero(solvers.closed_components(chain > operators.UNREACHABLE)[0] < 0)
+    points, bits = lattice.points(n_agents, n_states), 1 << np.arange(n_states)
+    size = max(1, BLOCK // (8 * n_states**2))
+    parts = [slice(start, start + size) for start in range(0, len(points), size)]
+    always = np.ones((n_states, n_states), dtype=bool)
+    for part in parts:
+        always &= (kernels(points[part] / n_agents) > operators.UNREACHABLE).all(axis=0)
+    # by moves that are always possible every agent gets everywhere, whatever the others do
+    if n_states > PATTERN_STATES or (solvers.closed_components(always)[0] == 0).all():
+        return np.zeros(0, dtype=np.int64)
+    patterns = (points > 0) @ bits
+    possible = np.zeros((2**n_states, n_states, n_states), dtype=bool)
+    certain = np.ones_like(possible)
+    for part in parts:
+        edges = kernels(points[part] / n_agents) > operators.UNREACHABLE
+        np.logical_or.at(possible, patterns[part], edges)
+        np.logical_and.at(certain, patterns[part], edges)
+    seen = np.unique(patterns)
+    occupied = (np.arange(2**n_states)[:, None] & bits) > 0
+    # where the agents of a pattern may be after one step, then those of all patterns within a set of states, then ever
+    after = np.bitwise_or.reduce(np.where(occupied[:, :, None] & possible, bits, 0), axis=(1, 2))
+    for bit in bits:
+        inside = np.flatnonzero(np.arange(2**n_states) & bit)
+        after[inside] |= after[inside ^ bit]
+    ever = np.arange(2**n_states)
+    while True:
+        grown = ever | after[ever]
+        if (grown == ever).all():
+            break
+        ever = grown
+    images = {int(pattern): _images(np.where(certain[pattern], bits, 0)[occupied[pattern]]) for pattern in seen}
+    found = []
+    for state in range(n_states):
+        lost = np.zeros(2**n_states, dtype=bool)
+        lost[seen] = (ever[seen] & bits[state]) == 0
+        count = -1
+        while (now := int(lost.sum())) > count:
+            count = now
+            for pattern, reached in images.items():
+                lost[pattern] = lost[pattern] or lost[reached].any()
+        if lost[seen].all():
+            found.append(state)
+    return np.array(found, dtype=np.int64)
+
+
+def _images(targets: np.ndarray) -> np.ndarray:
+    """Return the patterns to which the agents of each state can move together: one target, a bit, from each row."""
+    reached = np.zeros(1, dtype=np.int64)
+    for row in targets:
+        reached = np.unique(reached[:, None] | row[row > 0])
+    return reached
+
+
+@accepts()
+def check_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> None:
+    """Raise an `InputError` if N agents leave some states for good: there learning has no limit.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+    """
+    lost = never_visited(game, policy, n_agents)
+    if len(lost):
+        names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in lost]
+        shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
+        allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory.md, 9.6)"
+        raise InputError(SOURCE, "n_agents", shown, allowed)
+
+
+@accepts()
+def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> StationaryCounts:
+    """Return the stationary law of the counts of N agents who all hold a policy (docs/theory.md, section 9.6).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        N >= 2, such that S C(N + S - 2, S - 1) <= `games.model.MOST_LUMPED_STATES`.
+
+    Returns
+    -------
+    StationaryCounts
+        Up to a mass of `LOST_MASS` per step, and an l1 residual of `RESIDUAL`.
+
+    Raises
+    ------
+    InputError
+        If there are too many states; the message says how many. If some are left for good (`never_visited`).
+    ConvergenceError
+        If the law does not settle.
+
+    Notes
+    -----
+    The chain of the counts must have one recurrent class for the limits made of the law to be the only ones
+    (docs/theory.md, section 9.2); that is not checked. With several classes the law found is one of many.
+    """
+    game = game.dense(SOURCE)
+    n_agents = check_size(game, n_agents)
+    check_visited(game, policy, n_agents)
+    points = lattice.points(n_agents, game.n_states)
+    distances, radius = _distances(game, policy, points)
+    kernels = _kernels(game, policy)
+    while True:
+        columns = np.flatnonzero(distances <= radius)
+        if len(columns) == len(points):
+            radius = np.inf
+        start = np.exp(-0.5 * (distances[columns] - distances.min()))
+        law, lost = _settled_law(kernels, points, columns, start / start.sum())
+        if radius == np.inf or lost <= LOST_MASS:
+            return StationaryCounts(points[columns], law, columns, radius, lost)
+        radius *= 1.3
+
+
+def _settled_law(
+    kernels: Callable[[np.ndarray], np.ndarray], points: np.ndarray, columns: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the law that the chain keeps on some points, given that it stays there, and what leaves in one step."""
+    counts = points[columns]
+    fields = counts / counts[0].sum()
+    blocks = _blocks(counts, lambda part: kernels(fields[part]), lattice.Rows(points, columns))
+    lost = 0.0
+
+    def step(law: np.ndarray) -> np.ndarray:
+        nonlocal lost
+        moved: np.ndarray = np.zeros(len(columns))
+        for part, block in blocks():
+            moved += law[part] @ block
+        lost = max(0.0, 1.0 - float(moved.sum() / law.sum()))
+        return np.asarray(moved / moved.sum())
+
+    law, history = solvers.anderson(step, start, RESIDUAL, 500)
+    if history[-1] > 10.0 * RESIDUAL:
+        raise ConvergenceError("finite_population.stationary_counts: no stationary law of the counts", history)
+    return law, lost
+
+
+@accepts()
+def learning_limit(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None
+) -> np.ndarray:
+    """Return what TD learning of `policy` in the N-agent game converges to, exactly, shape (S, A).
+
+    The Q-function of the averaged decision process (docs/theory.md, sections 9.2 and 9.6).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        N >= 2, such that S C(N + S - 2, S - 1) <= `games.model.MOST_LUMPED_STATES`.
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError, ConvergenceError
+        As `stationary_counts`.
+    """
+    return _limit_of(game.dense(SOURCE), policy, stationary_counts(game, policy, n_agents), regularizer)
+
+
+def _limit_of(
+    game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts, regularizer: Regularizer | None
+) -> np.ndarray:
+    features = (game.transition_features, game.reward_features)
+    averages = [law.given_state(of.values(law.mean_fields)) for of in features]
+    process = fluctuations.decision_process(game, *averages)
+    return operators.q_of_decision_process(*process, game.discount, policy, regularizer)
+
+
+@accepts()
+def deviation(game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts) -> float:
+    """Return E ||mu_hat - mu_pi||_1 under a stationary law of the counts."""
+    stable = operators.stable_population(game, policy)
+    return float(law.probabilities @ np.abs(law.mean_fields - stable).sum(axis=1))
+
+
+@accepts(start="policy")
+def policy_limit(
+    game: MeanFieldGame,
+    n_agents: int,
+    regularizer: Regularizer,
+    step_size: float,
+    start: np.ndarray,
+    tolerance: float = 1e-10,
+) -> np.ndarray:
+    """Return the policy at which centralized learning from N agents settles with unlimited samples, shape (S, A).
+
+    The fixed point of pi -> Gamma_md^eta(q_N(pi), pi) with `learning_limit` (docs/theory.md, section 9.7).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    n_agents : int
+        As in `stationary_counts`.
+    regularizer : Regularizer
+    step_size : float
+        eta; the fixed point does not depend on it, the convergence does.
+    start : ndarray, shape (S, A)
+        Best the equilibrium, or `populations.fluctuations.large_population_policy`.
+    tolerance : float
+        On sup_s of the l1 norm of the last change.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `stationary_counts`.
+    ConvergenceError
+        If 500 steps do not suffice.
+    """
+    policy, history = start, []
+    for _ in range(500):
+        q = learning_limit(game, policy, n_agents, regularizer)
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        history.append(operators.policy_distance(updated, policy))
+        policy = updated
+        if history[-1] <= tolerance:
+            return policy
+    raise ConvergenceError("finite_population.policy_limit: no fixed point", history)
+
+
+@accepts()
+def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> MeanFieldGame:
+    """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
+
+    R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then
+    has the value that it had, and all actions are equally good against it (docs/theory.md, Proposition 9.5).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+        Positive.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    MeanFieldGame
+    """
+    game = game.dense(SOURCE)
+    slope = regularizer.gradient(policy)
+    bonus = (regularizer.value(policy) - (policy * slope).sum(axis=1))[:, None] + slope
+    return replace(game, base_reward=game.base_reward + bonus, planted=None)
+
+
+@accepts()
+def nash_gap(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None = None) -> float:
+    """Return what one of N agents gains by leaving a policy that all others keep (docs/theory.md, section 9.8).
+
+    The deviator sees its own state and the counts of the others. The gain E[V*(s, n) - V^pi(s, n)], over the stationary
+    law of the game in which nobody deviates, is an upper bound on what a deviator gains who sees its own state only.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        As in `stationary_counts`.
+    regularizer : Regularizer, optional
+        If given, both values include h of the deviator's own policy.
+
+    Returns
+    -------
+    float
+        >= 0 up to rounding; too small by at most `GAP_ACCURACY` times the largest gain at a state, plus what the mass
+        outside the points kept could add.
+
+    Raises
+    ------
+    InputError
+        As `stationary_counts`.
+    ConvergenceError
+        If policy iteration does not settle.
+    """
+    game = game.dense(SOURCE)
+    law = stationary_counts(game, policy, n_agents)
+    others = lattice.points(n_agents - 1, game.n_states)
+    columns = np.flatnonzero(_distances(game, policy, others)[0] <= law.radius)
+    counts, kernels = others[columns], _kernels(game, policy)
+    # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
+    fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
+    pairs = [_tables(game, fields[s], s) for s in range(game.n_states)]
+    moves, reward = (np.stack(tables) for tables in zip(*pairs, strict=True))
+    blocks = _blocks(
+        np.tile(counts, (game.n_states, 1)),
+        lambda part: kernels(fields.reshape(-1, game.n_states)[part]),
+        lattice.Rows(others, columns),
+    )
+
+    def next_values(values: np.ndarray) -> np.ndarray:
+        """Return E[V(s', n') | s, n, a] of values (S, D), shape (S, D, A)."""
+        averaged = np.empty((game.n_states * len(columns), game.n_states))
+        for part, block in blocks():
+            averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
+        return np.asarray((moves @ averaged.reshape(*fields.shape)[..., None])[..., 0])
+
+    def value_of(actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """Return the discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
+
+        def apply(values: np.ndarray) -> np.ndarray:
+            expected = (actions * next_values(values.reshape(gain.shape))).sum(axis=2)
+            return np.asarray(values - game.discount * expected.ravel())
+
+        return solvers.krylov_solve(apply, gain.ravel(), 1e-13).reshape(gain.shape)
+
+    def h(actions: np.ndarray) -> np.ndarray:
+        return np.zeros(actions.shape[:2]) if regularizer is None else regularizer.value(actions)
+
+    kept = np.broadcast_to(policy[:, None], reward.shape)
+    held = value_of(kept, (kept * reward).sum(axis=2) + h(kept))
+    q = reward + game.discount * next_values(held)
+    gain, history = np.zeros_like(held), []
+    for _ in range(100):
+        # of the gains alone, not of the values: nothing is lost to cancellation
+        merits = q + game.discount * next_values(gain)
+        if regularizer is None:
+            actions = np.eye(game.n_actions)[merits.argmax(axis=2)]
+        else:
+            actions = regularizer.best_response(merits)
+        improvement = (actions * merits).sum(axis=2) + h(actions) - held - gain
+        history.append(float(improvement.max()) / (1.0 - game.discount))
+        if history[-1] <= GAP_ACCURACY * float(gain.max()) + ROUNDING * float(np.abs(held).max()):
+            return float((_of_tagged(law, others, columns) * gain).sum())
+        gain = value_of(actions, (actions * q).sum(axis=2) + h(actions) - held)
+    raise ConvergenceError("finite_population.nash_gap: policy iteration did not settle", history)
+
+
+def _of_tagged(law: StationaryCounts, others: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the stationary law of an agent's state and the counts of the others, shape (S, D)."""
+    n_agents, n_states = int(law.counts[0].sum()), law.counts.shape[1]
+    whole = np.zeros(lattice.n_points(n_agents, n_states))
+    whole[law.indices] = law.probabilities
+    # the counts of one agent less are a prefix of the lattice: with the agent in state 0 the place is the same
+    below = lattice.points_below(lattice.points(n_agents, n_states))
+    above = np.empty((len(others), n_states), dtype=np.int64)
+    above[:, 0] = np.arange(len(others))
+    for y in range(n_states - 1):
+        some = np.flatnonzero(below[:, y] < len(below))
+        above[below[some, y], y + 1] = some
+    joint = whole[above[columns]] * (others[columns] + 1) / n_agents
+    return np.asarray(joint.T / joint.sum())
+
+
+def _distances(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return squared Mahalanobis distances of counts from the stable population, and the radius to begin with."""
+    n_agents = int(points[0].sum())
+    try:
+        covariance = fluctuations.stationary_covariance(game, policy)
+    except InputError:  # no Gaussian limit to go by
+        return np.zeros(len(points)), np.inf
+    apart = points / n_agents - operators.stable_population(game, policy)
+    distances = n_agents * np.einsum("dy,yz,dz->d", apart, np.linalg.pinv(covariance, hermitian=True), apart)
+    # scipy.stats.chi2.isf, of which the import takes half a second of every job
+    radius = float(chdtri(max(1, game.n_states - 1), LOST_MASS))
+    return distances, (np.inf if len(points) <= WHOLE else 1.1 * radius)
+
+
+def _kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S)."""
+    base = operators.policy_kernel(game.base_transition, policy)
+    terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
+    features = game.transition_features
+    return lambda fields: np.asarray(base + np.tensordot(features.values(fields), terms, axes=1))
+
+
+def _tables(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state at mean fields (D, S)."""
+    phi, psi = (of.values(fields) for of in (game.transition_features, game.reward_features))
+    moves = game.base_transition[state] + np.tensordot(phi, game.transition_terms[:, state], axes=1)
+    return moves, game.base_reward[state] + psi @ game.reward_terms[:, state]
+
+
+def _blocks(
+    starts: np.ndarray, kernels: Callable[[slice], np.ndarray], rows: lattice.Rows
+) -> Callable[[], Iterator[tuple[slice, np.ndarray]]]:
+    """Return a function that yields the rows of a chain block by block: stored if they fit, else computed each time."""
+    size = max(1, BLOCK // (8 * len(rows.columns)))
+    parts = [slice(start, min(start + size, len(starts))) for start in range(0, len(starts), size)]
+
+    def computed() -> Iterator[tuple[slice, np.ndarray]]:
+        return ((part, rows(starts[part], kernels(part))) for part in parts)
+
+    if len(starts) * len(rows.columns) * 8 > MEMORY:
+        return computed
+    stored = list(computed())
+    return lambda: iter(stored)

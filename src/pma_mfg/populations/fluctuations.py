@@ -1,0 +1,546 @@
+"""Large populations in closed form: how the empirical mean field fluctuates, and what a learner then learns.
+
+Docs/theory.md, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma of
+a discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a
+tagged agent really faces: to o(1/N) when the features are smooth, to O(1/N) when a reward feature |x|, max(0, x) or
+min(1, x) has its kink at mu_pi. Predictions without a free parameter. Cost: one (S, S) Lyapunov equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+from scipy.linalg import solve_discrete_lyapunov
+from scipy.special import erf
+
+from pma_mfg import equilibrium, operators, solvers
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation.exchangeable import ErgodicAverages
+
+#: Nodes of the Gaussian quadrature for smooth links; those with kinks and the identity have closed forms.
+QUADRATURE_NODES = 64
+
+#: Grid of the two-state gap: points, and its half width in standard deviations.
+GRID_POINTS, GRID_WIDTH = 301, 8.0
+
+SOURCE = "fluctuations"
+
+
+@accepts()
+def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
+    """Return Sigma, the limit of N Cov(mu_hat) in the stationary N-agent game, shape (S, S).
+
+    Sigma = J Sigma J^T + sum_s mu(s) (diag(p_s) - p_s p_s^T) on the tangent space, J the Jacobian of the population
+    update at mu_pi and p_s = P_pi(.|s, mu_pi).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    ndarray, shape (S, S)
+        Symmetric, rows sum to zero.
+
+    Raises
+    ------
+    InputError
+        If the transitions have a kink at the stable population, or fluctuations grow there (spectral radius of J >= 1).
+    """
+    game = game.dense(SOURCE)
+    mean_field = operators.stable_population(game, policy)
+    smooth = game if isinstance(game, FunctionGame) else game.transition_features
+    if not smooth.differentiable_at(mean_field):
+        raise InputError(
+            SOURCE, "transition", Description("a kink at the stable population"), "smooth transitions there"
+        )
+    rows = operators.policy_kernel(game.transition(mean_field), policy)
+    noise = np.diag(mean_field @ rows) - (rows.T * mean_field) @ rows
+    tangent = operators.population_jacobian(game, mean_field, policy)
+    tangent -= tangent.sum(axis=0) / game.n_states
+    # at radius 1, up to rounding, the equation has no solution
+    if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0 - 1e-10:
+        raise InputError(SOURCE, "spectral radius of the population update", radius, "less than 1")
+    return np.asarray(solve_discrete_lyapunov(tangent, noise))
+
+
+@accepts()
+def expected_deviation(game: Game, policy: np.ndarray) -> float:
+    """Return the limit of sqrt(N) E ||mu_hat - mu_pi||_1 = sum_s sqrt(2 Sigma_ss / pi)."""
+    variances = np.maximum(np.diag(stationary_covariance(game, policy)), 0.0)
+    return float(np.sqrt(2.0 * variances / np.pi).sum())
+
+
+def decision_process(
+    game: MeanFieldGame, transition_features: np.ndarray, reward_features: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tables of the decision process in which features depend on the agent's own state.
+
+    Parameters
+    ----------
+    game : Game
+    transition_features : ndarray, shape (S, K)
+        E[phi_k(mu_hat) | own state].
+    reward_features : ndarray, shape (S, L)
+
+    Returns
+    -------
+    transition : ndarray, shape (S, A, S)
+    reward : ndarray, shape (S, A)
+    """
+    game = game.dense(SOURCE)
+    transition = game.base_transition + np.einsum("sk,ksay->say", transition_features, game.transition_terms)
+    reward = game.base_reward + np.einsum("sl,lsa->sa", reward_features, game.reward_terms)
+    return transition, reward
+
+
+@accepts()
+def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None) -> np.ndarray:
+    """Return what TD learning of `policy` in the N-agent game converges to, for large N, shape (S, A).
+
+    The conditional law of mu_hat given the agent's own state s is taken as Gaussian with mean m + Sigma e_s / (N m(s))
+    and covariance Sigma / N; m is the mean field that is stationary under the averaged transitions.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    n_agents : int
+        N >= 2.
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `stationary_covariance`, or if the policy leaves a state empty.
+    ConvergenceError
+        If the averaged population update has no fixed point within 10000 iterations.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    _check_visited(mean_field)
+
+    def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        centres, spread = m + covariance / (n_agents * m[:, None]), covariance / n_agents
+        if isinstance(game, FunctionGame):
+            return _averaged_functions(game, centres, spread)
+        families = (game.transition_features, game.reward_features)
+        return decision_process(game, *(_averaged(of, centres, spread) for of in families))
+
+    return _settled_q(game, policy, regularizer, mean_field, conditional_tables)
+
+
+def _check_visited(mean_field: np.ndarray) -> None:
+    if not mean_field.min() > 0.0:
+        raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
+
+
+def _averaged_functions(
+    game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 1.2).
+
+    Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
+    or less, so that the points stay in the simplex: exact for quadratic f.
+    """
+    variances, vectors = np.linalg.eigh(covariance)
+    transition = np.empty((game.n_states, game.n_actions, game.n_states))
+    reward = np.empty((game.n_states, game.n_actions))
+    for s, centre in enumerate(np.maximum(centres, 0.0)):
+        centre = centre / centre.sum()
+        for table, function in ((transition, game.transition), (reward, game.reward)):
+            here = function(centre)[s]
+            table[s] = here
+            for variance, vector in zip(variances, vectors.T, strict=True):
+                if variance > 1e-12 * variances[-1]:
+                    axis = np.sqrt(variance) * vector
+                    room = float((centre / np.maximum(np.abs(axis), 1e-300)).min())
+                    if (t := min(np.sqrt(len(centre)), 0.99 * room)) > 0.0:
+                        sides = function(centre + t * axis)[s] + function(centre - t * axis)[s]
+                        table[s] += (sides - 2.0 * here) / (2.0 * t**2)
+    return transition, reward
+
+
+def _settled_q(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer | None,
+    mean_field: np.ndarray,
+    conditional_tables: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+) -> np.ndarray:
+    """Return Q of the decision process whose tables depend on the mean field m that is stationary in it."""
+    history: list[float] = []
+    for _ in range(10_000):
+        transition, reward = conditional_tables(mean_field)
+        updated = mean_field @ operators.policy_kernel(transition, policy)
+        updated /= updated.sum()
+        history.append(float(np.abs(updated - mean_field).sum()))
+        mean_field = updated
+        if history[-1] <= 1e-14:
+            return operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+    raise ConvergenceError("fluctuations: the averaged population does not settle", history)
+
+
+@accepts()
+def measured_q(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, averages: ErgodicAverages
+) -> np.ndarray:
+    """Return the limit of TD learning from a trajectory's second moments, shape (S, A).
+
+    Only E[x x^T], x = mu_hat - mu_pi, and the features' remainders of second order are measured; E[x] solves the
+    stationarity of Proposition 9.2 (ii). What is measured is as small as the bias itself, so that its relative
+    precision does not depend on N (docs/theory.md, section 9.9).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+    averages : ErgodicAverages
+        Of `simulation.exchangeable.ergodic_averages`, centred at the stable population.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        As `large_population_q`.
+    InputError
+        If the policy leaves a state empty.
+    """
+    game = game.dense(SOURCE)
+    centre = operators.stable_population(game, policy)
+    _check_visited(centre)
+    families = (
+        (game.transition_features, averages.transition_remainders),
+        (game.reward_features, averages.reward_remainders),
+    )
+
+    def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # E[mu(s) x] = mu_pi(s) E[x] + E[x(s) x]
+        moves = np.outer(centre, m - centre) + averages.second_moments
+        features = (of.values(centre) + (moves @ of.gradients(centre).T + rest) / m[:, None] for of, rest in families)
+        return decision_process(game, *features)
+
+    return _settled_q(game, policy, regularizer, centre, conditional_tables)
+
+
+@accepts()
+def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
+    """Return c, the limit of N (q_N - q) where all features are smooth, shape (S, A) (docs/theory.md, section 9.5).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `large_population_q`, or if a reward feature has a kink at the stable population.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    if not game.reward_features.differentiable_at(mean_field):
+        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    _check_visited(mean_field)
+    families = (game.transition_features, game.reward_features)
+    gradients = [of.gradients(mean_field) for of in families]
+    # of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature
+    changes = [
+        (covariance / mean_field[:, None]) @ slopes.T + 0.5 * _second_derivatives(of, mean_field) * spread
+        for of, slopes, spread in (
+            (of, slopes, np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights))
+            for of, slopes in zip(families, gradients, strict=True)
+        )
+    ]
+    flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    jacobian -= jacobian.sum(axis=0) / game.n_states
+    moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
+    phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    reward = np.einsum("sl,lsa->sa", psi, game.reward_terms)
+    reward += game.discount * np.einsum("sk,ksay,y->sa", phi, game.transition_terms, value)
+    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+
+
+@accepts()
+def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
+    """Return the limit of sqrt(N) (q_N - q), shape (S, A): zero without kinks at mu_pi (docs/theory.md, section 9.5).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `stationary_covariance`, or if a feature with the link `power` is at its kink.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    features = game.reward_features
+    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
+    # E|x| = sigma sqrt(2/pi); max(0, x) = (x + |x|)/2, min(0, x) = (x - |x|)/2
+    means = _kink_shares(features, mean_field) * deviations * np.sqrt(2.0 / np.pi)
+    reward = np.tensordot(means, game.reward_terms, axes=1)
+    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+
+
+@accepts()
+def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
+    """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory.md, 9.8).
+
+    1 / (2 (1 - gamma)) sum_s mu(s) tr(C_s L_s Sigma L_s^T), with L_s the derivative of the deviator's Q in the
+    population's displacement and C_s the derivative of the best response in Q.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+        The equilibrium.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        As `stationary_covariance`, or if the reward has a kink there.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    if not game.reward_features.differentiable_at(mean_field):
+        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    size = game.n_states
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    transition = game.transition(mean_field)
+    rows = operators.policy_kernel(transition, policy)
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    jacobian -= jacobian.sum(axis=0) / size
+    now = np.einsum("lz,lsa->saz", game.reward_features.gradients(mean_field), game.reward_terms)
+    now += game.discount * np.einsum(
+        "kz,ksay,y->saz", game.transition_features.gradients(mean_field), game.transition_terms, value
+    )
+    # G = sum_a pi now + gamma P_pi G J: the value's derivative in the displacement of the population
+    averaged = np.einsum("sa,saz->sz", policy, now)
+    system = np.eye(size**2) - game.discount * np.kron(rows, jacobian.T)
+    gradient = np.linalg.solve(system, averaged.ravel()).reshape(size, size)
+    slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
+    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
+    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
+    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+
+
+@accepts()
+def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> float:
+    """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory.md, section 9.8).
+
+    The population's displacement is then a scalar Gaussian autoregression, here on a grid, and the deviator's problem
+    to leading order a decision process on it.
+
+    Parameters
+    ----------
+    game : Game
+        With two states.
+    policy : ndarray, shape (2, A)
+        The equilibrium; without a regularizer one at which all actions are equally good.
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    float
+        The limit of N times the gap with a regularizer, of sqrt(N) times the gap without.
+
+    Raises
+    ------
+    InputError
+        As `kinked_bias`, or for another number of states.
+    """
+    game = game.dense(SOURCE)
+    if game.n_states != 2:
+        raise InputError(SOURCE, "n_states", game.n_states, "2")
+    mean_field = operators.stable_population(game, policy)
+    variance = float(stationary_covariance(game, policy)[1, 1])
+    jacobian = operators.population_jacobian(game, mean_field, policy)
+    memory = float(jacobian[1, 1] - jacobian[1, 0])
+    x = np.sqrt(variance) * np.linspace(-GRID_WIDTH, GRID_WIDTH, GRID_POINTS)
+    law = np.exp(-0.5 * x**2 / variance)
+    law /= law.sum()
+    step = np.exp(-0.5 * (x - memory * x[:, None]) ** 2 / (variance * (1.0 - memory**2)))
+    step /= step.sum(axis=1, keepdims=True)
+    value = operators.state_values(game, policy, mean_field, regularizer)
+    phi, psi = (
+        _directional(of, mean_field, np.stack([-x, x], axis=1))
+        for of in (game.transition_features, game.reward_features)
+    )
+    now = np.einsum("xl,lsa->sxa", psi, game.reward_terms)
+    now += game.discount * np.einsum("xk,ksay,y->sxa", phi, game.transition_terms, value)
+    states, actions = 2 * GRID_POINTS, game.n_actions
+    moves = np.einsum("say,xz->sxayz", game.transition(mean_field), step).reshape(states, actions, states)
+    reward = now.reshape(states, actions)
+    kept = np.repeat(policy, GRID_POINTS, axis=0)
+    q = operators.q_of_decision_process(moves, reward, game.discount, kept, None)
+    weights = (mean_field[:, None] * law).ravel()
+    if regularizer is not None:
+        response = np.repeat(_response(policy, regularizer), GRID_POINTS, axis=0)
+        return float(weights @ np.einsum("xa,xab,xb->x", q, response, q)) / (2.0 * (1.0 - game.discount))
+    best = equilibrium.best_response(moves, reward, game.discount)
+    advantage = ((best - kept) * q).sum(axis=1)
+    gain = solvers.discounted_sum(operators.policy_kernel(moves, best), game.discount, advantage)
+    return float(weights @ gain)
+
+
+@accepts(start="policy")
+def large_population_policy(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    step_size: float,
+    start: np.ndarray,
+    tolerance: float = 1e-12,
+) -> np.ndarray:
+    """Return the policy at which centralized learning in the N-agent game settles, for large N, shape (S, A).
+
+    The fixed point of pi -> Gamma_md^eta(q_N(pi), pi) with `large_population_q`.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+    regularizer : Regularizer
+    step_size : float
+        eta; the fixed point does not depend on it, the convergence does.
+    start : ndarray, shape (S, A)
+        Best the equilibrium.
+    tolerance : float
+        On sup_s of the l1 norm of the last change.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        If 10000 steps do not suffice.
+    """
+    policy, history = start, []
+    for _ in range(10_000):
+        q = large_population_q(game, policy, n_agents, regularizer)
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        history.append(operators.policy_distance(updated, policy))
+        policy = updated
+        if history[-1] <= tolerance:
+            return policy
+    raise ConvergenceError("fluctuations.large_population_policy: no fixed point", history)
+
+
+def _averaged(features: Features, centres: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return E phi_k(X) for X ~ N(centres[s], covariance), shape (S, K)."""
+    means = features.arguments(centres)
+    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
+    values = np.empty_like(means)
+    for k, link in enumerate(features.links):
+        mean, deviation = means[:, k], float(deviations[k])
+        match LINKS[link]:
+            case "identity":
+                values[:, k] = mean
+            case "absolute":
+                values[:, k] = _folded(mean, deviation)
+            case "positive":  # max(0, x) = (x + |x|) / 2
+                values[:, k] = 0.5 * (mean + _folded(mean, deviation))
+            case "minimum":  # min(1, x) = (1 + x - |x - 1|) / 2
+                values[:, k] = 0.5 * (1.0 + mean - _folded(mean - 1.0, deviation))
+            case _:
+                values[:, k] = _quadrature(features, k, mean, deviation)
+    return values
+
+
+def _folded(mean: np.ndarray, deviation: float) -> np.ndarray:
+    """Return E|X| for X ~ N(mean, deviation^2), entry by entry."""
+    if deviation == 0.0:
+        return np.asarray(np.abs(mean))
+    z = mean / deviation
+    return np.asarray(deviation * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z**2) + mean * erf(z / np.sqrt(2.0)))
+
+
+def _quadrature(features: Features, k: int, mean: np.ndarray, deviation: float) -> np.ndarray:
+    """Return E g_k(X) for X ~ N(mean, deviation^2) cut to the range of the feature's argument on the simplex."""
+    nodes, weights = hermegauss(QUADRATURE_NODES)
+    feature = features.select(k)
+    ends = feature.arguments(np.eye(features.weights.shape[1]))
+    # the Gaussian's tails leave the simplex; the mean field does not
+    samples = np.clip(mean + nodes[:, None] * deviation, ends.min(), ends.max())
+    return np.asarray(weights @ feature.link_values(samples[..., None])[..., 0] / weights.sum())
+
+
+def _second_derivatives(features: Features, mean_field: np.ndarray) -> np.ndarray:
+    """Return g_k'' at each feature's argument, shape (K,), away from kinks."""
+    x, parameters = features.arguments(mean_field), features.parameters
+    found = np.zeros_like(x)
+    for k, link in enumerate(features.links):
+        if LINKS[link] == "log":
+            found[k] = -((x[k] + parameters[k]) ** -2.0)
+        elif LINKS[link] == "power" and x[k] > 0.0:
+            found[k] = parameters[k] * (parameters[k] - 1.0) * x[k] ** (parameters[k] - 2.0)
+        elif LINKS[link] == "floored_log" and x[k] > parameters[k]:
+            found[k] = -(x[k] ** -2.0)
+        elif LINKS[link] == "reciprocal":
+            found[k] = 2.0 * (x[k] + parameters[k]) ** -3.0
+        elif LINKS[link] == "exponential":
+            found[k] = np.exp(x[k])
+    return found
+
+
+def _kink_shares(features: Features, mean_field: np.ndarray) -> np.ndarray:
+    """Return what |x| contributes to each feature next to mu, shape (K,): zero off its kink."""
+    shares = {"absolute": 1.0, "positive": 0.5, "minimum": -0.5, "power": np.nan}
+    at_kink = np.abs(features.arguments(mean_field) - features.kinks()) < KINK_WIDTH
+    found = np.array([shares.get(LINKS[link], 0.0) * at for link, at in zip(features.links, at_kink, strict=True)])
+    if np.isnan(found).any():
+        raise InputError(SOURCE, "reward", Description("the link power at its kink"), "another link there")
+    return np.where(at_kink, found, 0.0)
+
+
+def _directional(features: Features, mean_field: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the derivative of each feature at mu in the directions x (X, S), shape (X, K): one-sided at a kink."""
+    bent = np.abs(x @ features.weights.T) * _kink_shares(features, mean_field)
+    return np.asarray(x @ features.gradients(mean_field).T + bent)
+
+
+def _response(policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
+    """Return the derivative of the best response in q at its optimum, shape (S, A, A): symmetric, rows sum to zero."""
+    inverse = 1.0 / regularizer.curvature(policy)
+    outer = inverse[:, :, None] * inverse[:, None, :] / inverse.sum(axis=1)[:, None, None]
+    return np.asarray(inverse[:, :, None] * np.eye(policy.shape[1]) - outer)

@@ -1,0 +1,158 @@
+"""The exact mean and mean square error of conditional TD learning in the limit of many agents.
+
+With the population at its stable law, the learner's pair of state and action is a Markov chain and one update is affine
+in Q given two successive pairs: a Markov jump linear system, whose first two moments on each pair obey closed linear
+recursions (docs/theory.md, section 10.7). Nothing is sampled. Cost: O((S A)^4) an update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pma_mfg import operators
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
+from pma_mfg.games.functions import Game
+from pma_mfg.regularizers import Regularizer
+
+SOURCE = "td_moments"
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of the error Q_m - Gamma_q(pi, mu_pi) after each of C numbers of updates.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (C, S, A)
+    mean_square : ndarray, shape (C, S, A)
+        Entry by entry.
+    """
+
+    mean: np.ndarray
+    mean_square: np.ndarray
+
+
+@accepts()
+def pair_chain(game: Game, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the transitions of the pair (s, a) in the stable population, and its stationary law.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    transition : ndarray, shape (S A, S A)
+    law : ndarray, shape (S A,)
+    """
+    mean_field = operators.stable_population(game, policy)
+    transition = game.dense(SOURCE).transition(mean_field)
+    pairs = np.einsum("say,yb->sayb", transition, policy).reshape(policy.size, policy.size)
+    return pairs, (mean_field[:, None] * policy).ravel()
+
+
+@accepts()
+def moments(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    n_updates: Sequence[int],
+    n_waiting: float,
+    td_scale: float,
+    td_offset: float,
+    start: float = 0.0,
+) -> Moments:
+    """Return the moments of the error of `learning.algorithms.ctd` with infinitely many agents.
+
+    The population starts, and stays, at mu_pi; the learner's state is drawn from it and its first action uniformly, as
+    `simulation.exchangeable.initial_population` does.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    n_updates : sequence of int
+        Increasing, >= 1.
+    n_waiting : int or infinity
+        M_mix; with infinity every update has a pair drawn from the stationary law, independent of the past.
+    td_scale, td_offset : float
+        c and m_0 of the steps c / (m + m_0).
+    start : float
+        Q_0(s,a).
+
+    Returns
+    -------
+    Moments
+    """
+    if not len(n_updates) or (np.diff(n_updates, prepend=0) <= 0).any():
+        raise InputError(SOURCE, "n_updates", list(n_updates), "integers >= 1 in increasing order")
+    if not (n_waiting == np.inf or (n_waiting >= 0 and n_waiting == int(n_waiting))):
+        raise InputError(SOURCE, "n_waiting", n_waiting, "an integer >= 0 or infinity")
+    pairs, stationary = pair_chain(game, policy)
+    n, each = len(pairs), np.arange(len(pairs))
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer)
+    # what a target r + gamma (q(z') + h(s')) misses its mean q(z) by, shape (n, n)
+    reward = game.dense(SOURCE).reward(mean_field).ravel()
+    ahead = game.discount * (truth + regularizer.value(policy)[:, None]).ravel()
+    noise = reward[:, None] + ahead - truth.ravel()[:, None]
+    waiting = np.tile(stationary, (n, 1)) if n_waiting == np.inf else np.linalg.matrix_power(pairs, int(n_waiting))
+
+    law = np.repeat(mean_field / game.n_actions, game.n_actions)  # of the pair
+    error = start - truth.ravel()
+    first, second = np.multiply.outer(law, error), np.multiply.outer(law, np.multiply.outer(error, error))
+    means: list[np.ndarray] = []
+    squares: list[np.ndarray] = []
+    for m in range(int(n_updates[-1])):
+        step = td_scale / (m + td_offset)
+        law, first = law @ waiting, waiting.T @ first
+        second = np.tensordot(waiting, second, axes=(0, 0))
+        kept, ahead_share = 1.0 - step, step * game.discount
+        # from z to z': entry z becomes kept e(z) + ahead_share e(z') + step noise(z, z'), the others stay
+        mean = kept * first[each, each][:, None] + ahead_share * first + step * noise * law[:, None]
+        rows = kept * second[each, each][:, None] + ahead_share * second
+        rows += step * noise[:, :, None] * first[:, None]
+        own, other = second[each, each, each], second[:, each, each]
+        square = kept**2 * own[:, None] + 2.0 * kept * ahead_share * second[each, each] + ahead_share**2 * other
+        square += 2.0 * step * noise * (kept * first[each, each][:, None] + ahead_share * first)
+        square += step**2 * noise**2 * law[:, None]
+        rows[each, :, each] = 0.0
+        first[each, each] = 0.0
+        second[each, each] = 0.0
+        second[each, :, each] = 0.0
+        first = pairs.T @ first
+        first += (pairs * mean).T
+        second = np.tensordot(pairs, second, axes=(0, 0))
+        changed = np.swapaxes(pairs[:, :, None] * rows, 0, 1)  # (z', z, j)
+        second += changed
+        second += np.swapaxes(changed, 1, 2)
+        second[:, each, each] += (pairs * square).T
+        law = law @ pairs
+        if m + 1 == n_updates[len(means)]:
+            means.append(first.sum(axis=0).reshape(policy.shape))
+            squares.append(second[:, each, each].sum(axis=0).reshape(policy.shape))
+    return Moments(np.array(means), np.array(squares))
+
+
+@accepts()
+def forgetting_rate(game: Game, policy: np.ndarray) -> float:
+    """Return |lambda_2| of the learner's chain in the stable population: the mixing bias falls as its M_mix-th power.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    float
+    """
+    mean_field = operators.stable_population(game, policy)
+    rows = operators.policy_kernel(game.dense(SOURCE).transition(mean_field), policy)
+    return float(np.abs(np.linalg.eigvals(rows - mean_field)).max())

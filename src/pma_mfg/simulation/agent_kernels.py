@@ -1,0 +1,419 @@
+"""Compiled kernels of the N-agent game in which every agent has a policy and a Q-function of its own.
+
+Agents are moved one by one, in blocks with a generator each (docs/theory.md, section 10.8). One 64-bit draw serves an
+agent's step: 31 bits for the action, by comparison with the cumulated probabilities, 33 for the next state, by an alias
+table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
+is large, the agent's row of its policy, does not wait for anything.
+
+A game enters as plain dense arrays (`simulation.agents.dense_tables`). Nothing is shared with it: a kernel calls no
+compiled function of another module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+from pma_mfg.compilation import kernel_cache
+
+#: Agents per generator: the unit that is never split between threads.
+BLOCK = 4096
+
+#: An action's probability is a multiple of 1 / UNITS.
+UNITS = 2**31
+
+_COLUMN_UNITS = 2.0**33
+
+#: What `learn_block` does with every agent.
+UPDATE, RECORD, MOVE = 1, 2, 4
+
+#: As in `regularizers`: rows of Q this many times farther from zero than policies can tell are centred.
+FAR = 1e6
+
+_16, _17, _19, _23, _33, _41, _45 = (np.uint64(n) for n in (16, 17, 19, 23, 33, 41, 45))
+
+_0, _1, _AHEAD = np.uint64(0), np.uint64(1), np.uint64(32)
+
+_LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
+
+_f8, _i8, _u8, _u4, _u2, _none = types.float64, types.int64, types.uint64, types.uint32, types.uint16, types.void
+
+_vector, _matrix, _cube, _tensor = _f8[::1], _f8[:, ::1], _f8[:, :, ::1], _f8[:, :, :, ::1]
+
+_integers = _i8[::1]
+
+_tuple: Any = types.Tuple  # which numba leaves untyped
+
+# weights (K, S), offsets (K,), links (K,), parameters (K,)
+_features = _tuple((_matrix, _vector, _integers, _vector))
+
+# P0 (S, A, S), P_k (K, S, A, S), their features; R0 (S, A), R_k (L, S, A), their features
+_game = _tuple((_cube, _tensor, _features, _matrix, _cube, _features))
+
+_alias = _u8[:, ::1]
+
+# states (N,), pairs (N,), thresholds (N, S, A-1), generators (B, 4)
+_walkers = _tuple((_u2[::1], _u2[::1], _u4[:, :, ::1], _u8[:, ::1]))
+
+# Q (N, S, A), h(pi^i(s)) (N, S)
+_learners = _tuple((_cube, _matrix))
+
+
+def _prefetch(context: Any, array: Any, index: Any) -> Any:
+    """Ask for array[index] to be brought into the cache, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, integer, integer, integer])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, and again, as data
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
+
+
+with kernel_cache(Path(__file__)) as kernel:
+
+    @kernel(_none(_vector, _features, _vector))
+    def feature_values(mean_field: Any, features: Any, out: Any) -> None:
+        """Write phi_k(mu) = g_k(<w_k, mu> + b_k) into out, shape (K,); link codes as in `games.model.LINKS`."""
+        weights, offsets, links, parameters = features
+        for k in range(len(links)):
+            x = offsets[k]
+            for z in range(len(mean_field)):
+                x += weights[k, z] * mean_field[z]
+            link = links[k]
+            if link == 1:
+                x = abs(x)
+            elif link == 2:
+                x = np.log(x + parameters[k])
+            elif link == 3:
+                x = min(1.0, x)
+            elif link == 4:
+                x = max(0.0, x)
+            elif link == 5:
+                x = max(0.0, x) ** parameters[k]
+            elif link == 6:
+                x = np.log(max(x, parameters[k]))
+            elif link == 7:
+                x = 1.0 / (x + parameters[k])
+            elif link == 8:
+                x = np.exp(x)
+            out[k] = x
+
+    @kernel(_none(_vector, _u8[::1], _integers))
+    def alias_row(probabilities: Any, out: Any, stack: Any) -> None:
+        """Write Walker's alias table of a law, shape (S,): in column j, the share of j itself in 2^-33, and its alias.
+
+        The share occupies the upper bits of an entry and the alias the lower 16. probabilities and stack (S,) are
+        used up.
+        """
+        size = len(probabilities)
+        total = 0.0
+        for y in range(size):
+            probabilities[y] = max(0.0, probabilities[y])
+            total += probabilities[y]
+        scale = size / total
+        small, large = 0, size  # columns below 1 from the left, the others from the right
+        for y in range(size):
+            probabilities[y] *= scale
+            if probabilities[y] < 1.0:
+                stack[small] = y
+                small += 1
+            else:
+                large -= 1
+                stack[large] = y
+        done = 0
+        while done < small and large < size:
+            column, giver = stack[done], stack[large]
+            done += 1
+            out[column] = (np.uint64(probabilities[column] * _COLUMN_UNITS + 0.5) << _16) | np.uint64(giver)
+            probabilities[giver] -= 1.0 - probabilities[column]
+            if probabilities[giver] < 1.0:
+                stack[small] = giver  # small <= large: the giver's own place at the latest
+                small += 1
+                large += 1
+        # what is left is 1 up to rounding
+        full = np.uint64(_COLUMN_UNITS) << _16
+        for i in range(done, small):
+            out[stack[i]] = full | np.uint64(stack[i])
+        for i in range(large, size):
+            out[stack[i]] = full | np.uint64(stack[i])
+
+    @kernel(_none(_vector, _game, _alias, _matrix))
+    def prepare(mean_field: Any, game: Any, alias: Any, reward: Any) -> None:
+        """Write the alias tables of P(.|s,a,mu), shape (S A, S), and R(s,a,mu), shape (S, A)."""
+        transition_base, transition_terms, transition_features, reward_base, reward_terms, reward_features = game
+        n_states, n_actions = reward.shape
+        phi = np.empty(len(transition_features[2]))
+        feature_values(mean_field, transition_features, phi)
+        laws = transition_base.copy().reshape(-1)
+        for k in range(len(phi)):
+            share, term = phi[k], transition_terms[k].reshape(-1)
+            for j in range(len(laws)):
+                laws[j] += share * term[j]
+        stack = np.empty(n_states, dtype=np.int64)
+        for pair in range(n_states * n_actions):
+            alias_row(laws[pair * n_states : (pair + 1) * n_states], alias[pair], stack)
+        phi = np.empty(len(reward_features[2]))
+        feature_values(mean_field, reward_features, phi)
+        reward[:] = reward_base
+        for k in range(len(phi)):
+            for s in range(n_states):
+                for a in range(n_actions):
+                    reward[s, a] += phi[k] * reward_terms[k, s, a]
+
+    @kernel(_none(_i8, _walkers, _alias, _integers))
+    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
+        """Move the agents of one block by one step, and add them up by state in counts (S,)."""
+        states, _, thresholds, generators = walkers
+        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
+        limits, table = thresholds.reshape(-1), alias.reshape(-1)
+        a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
+        low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
+        for i in range(low, high):
+            ahead = min(i + _AHEAD, np.uint64(last))
+            prefetch(limits, (ahead * n_states + np.uint64(states[ahead])) * n_limits)
+            x = a0 + a3  # xoshiro256++
+            bits = ((x << _23) | (x >> _41)) + a0
+            x = a1 << _17
+            a2 ^= a0
+            a3 ^= a1
+            a1 ^= a2
+            a0 ^= a3
+            a2 ^= x
+            a3 = (a3 << _45) | (a3 >> _19)
+            state = np.uint64(states[i])
+            level, pair, at = np.uint32(bits >> _33), state * (n_limits + _1), (i * n_states + state) * n_limits
+            for j in range(n_limits):
+                pair += np.uint64(level >= limits[at + j])
+            x = (bits & _LOW_33) * n_states
+            entry = table[pair * n_states + (x >> _33)]
+            other = entry & _LOW_16
+            # without a branch, which would be mispredicted half of the time
+            stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
+            states[i] = np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+        generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        for i in range(low, high):
+            counts[np.uint64(states[i])] += 1
+
+    @kernel(_none(_i8, _walkers, _learners, _alias, _matrix, _f8, _f8, _i8, _integers))
+    def learn_block(
+        block: Any,
+        walkers: Any,
+        learners: Any,
+        alias: Any,
+        reward: Any,
+        discount: Any,
+        share: Any,
+        what: Any,
+        counts: Any,
+    ) -> None:
+        """As `move_block`, and learn: `what` is the sum of UPDATE, RECORD and MOVE.
+
+        An update moves Q(s, a) of the pair recorded one step before towards r + gamma (Q(s', a') + h(pi(s'))) by
+        `share`, where s' is the present state, a' the action drawn now, and r is in `reward` (S, A).
+        """
+        states, pairs, thresholds, generators = walkers
+        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
+        n_actions = n_limits + _1
+        limits, table = thresholds.reshape(-1), alias.reshape(-1)
+        q, entropy, rewards = learners[0].reshape(-1), learners[1].reshape(-1), reward.reshape(-1)
+        a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
+        low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
+        for i in range(low, high):
+            ahead = min(i + _AHEAD, np.uint64(last))
+            row = ahead * n_states + np.uint64(states[ahead])
+            prefetch(limits, row * n_limits)
+            if what & UPDATE:
+                prefetch(q, row * n_actions)
+                prefetch(q, ahead * n_states * n_actions + np.uint64(pairs[ahead]))
+                prefetch(entropy, row)
+            x = a0 + a3
+            bits = ((x << _23) | (x >> _41)) + a0
+            x = a1 << _17
+            a2 ^= a0
+            a3 ^= a1
+            a1 ^= a2
+            a0 ^= a3
+            a2 ^= x
+            a3 = (a3 << _45) | (a3 >> _19)
+            state = np.uint64(states[i])
+            row = i * n_states + state
+            level, pair, at = np.uint32(bits >> _33), state * n_actions, row * n_limits
+            for j in range(n_limits):
+                pair += np.uint64(level >= limits[at + j])
+            if what & UPDATE:
+                past = np.uint64(pairs[i])
+                first = i * n_states * n_actions
+                target = rewards[past] + discount * (q[first + pair] + entropy[row])
+                q[first + past] += share * (target - q[first + past])
+            if what & RECORD:
+                pairs[i] = np.uint16(pair)
+            if what & MOVE:
+                x = (bits & _LOW_33) * n_states
+                entry = table[pair * n_states + (x >> _33)]
+                other = entry & _LOW_16
+                # without a branch, which would be mispredicted half of the time
+                stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
+                states[i] = np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+        generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        if what & MOVE:
+            for i in range(low, high):
+                counts[np.uint64(states[i])] += 1
+
+    @kernel(_none(_i8, _i8, _i8, _i8, _i8, _i8[:, :, ::1], _walkers, _learners, _game, _matrix, _f8, _i8, _f8, _f8))
+    def run(
+        first: Any,
+        n_steps: Any,
+        thread: Any,
+        low: Any,
+        high: Any,
+        counts: Any,
+        walkers: Any,
+        learners: Any,
+        game: Any,
+        reward: Any,
+        discount: Any,
+        n_waiting: Any,
+        scale: Any,
+        offset: Any,
+    ) -> None:
+        """Run steps first, ..., first + n_steps - 1 of an epoch for the blocks low, ..., high - 1 (Algorithm 3).
+
+        The step t reads the counts at t from counts[t % 2], one row per thread, and leaves those of its own blocks at
+        t + 1 in counts[(t + 1) % 2, thread]; counts has shape (2, T, S). Every (n_waiting + 1)-th step is recorded, and
+        learnt from at the next. reward (S, A) is that of the recorded pairs.
+        """
+        n_states, n_actions = reward.shape
+        mean_field = np.empty(n_states)
+        alias = np.empty((n_states * n_actions, n_states), dtype=np.uint64)
+        present = np.empty_like(reward)
+        n_agents = len(walkers[0])
+        for t in range(first, first + n_steps):
+            now, after = counts[t % 2], counts[(t + 1) % 2, thread]
+            for s in range(n_states):
+                mean_field[s] = now[:, s].sum() / n_agents
+            after[:] = 0
+            prepare(mean_field, game, alias, present)
+            wait = t % (n_waiting + 1)
+            what = (UPDATE if wait == 0 and t > 0 else 0) + (RECORD if wait == n_waiting else 0)
+            m = t // (n_waiting + 1) - 1
+            for block in range(low, high):
+                if what:
+                    share = scale / (m + offset) if what & UPDATE else 0.0
+                    learn_block(block, walkers, learners, alias, reward, discount, share, what + MOVE, after)
+                else:
+                    move_block(block, walkers, alias, after)
+            if what & RECORD:
+                reward[:] = present
+
+    @kernel(_f8(_f8))
+    def wright_omega(x: Any) -> Any:
+        """Solve w + log w = x, by the iteration of Fritsch, Shafer and Crowley (1973), of fourth order."""
+        if x < -2.0:
+            w = np.exp(x)
+            w = w * (1.0 - w + 1.5 * w * w)
+        elif x < 4.0:
+            w = 1.0 + 0.5 * (x - 1.0) + 0.0625 * (x - 1.0) ** 2
+        else:
+            w = x - np.log(x) * (1.0 - 1.0 / x)
+        if w < 1e-290:  # next to underflow w = e^x
+            return w
+        for _ in range(4):
+            residual = x - w - np.log(w)
+            factor = (1.0 + w) * (1.0 + w + residual * (2.0 / 3.0))
+            w *= 1.0 + residual / (1.0 + w) * (factor - 0.5 * residual) / (factor - residual)
+            if abs(residual) < 1e-4:  # the next one would be some 1e-16
+                break
+        return w
+
+    @kernel(_none(_i8, _i8, _i8, _u4[:, :, ::1], _learners, _f8, _f8, _f8, types.boolean[:, ::1]))
+    def renew(
+        first: Any,
+        last: Any,
+        kind: Any,
+        thresholds: Any,
+        learners: Any,
+        strength: Any,
+        step_size: Any,
+        floor: Any,
+        refused: Any,
+    ) -> None:
+        """Give the agents first, ..., last - 1 their next policy, Gamma_md^eta(Q^i, pi^i).
+
+        kind 0 is the entropy, 1 the quadratic regularizer (`regularizers`, the same equations). A row that would have
+        h(u) < floor is left as it is, and refused[i, s] set.
+        """
+        q, entropies = learners
+        n_states, n_actions = q.shape[1], q.shape[2]
+        target, u, ordered = np.empty(n_actions), np.empty(n_actions), np.empty(n_actions)
+        limits = np.empty(n_actions - 1, dtype=np.uint32)
+        scale = strength * step_size
+        for i in range(first, last):
+            for s in range(n_states):
+                before = 0.0
+                for a in range(n_actions):
+                    until = float(thresholds[i, s, a]) if a < n_actions - 1 else float(UNITS)
+                    u[a] = (until - before) / UNITS
+                    before = until
+                centre = q[i, s].max() if np.abs(q[i, s]).max() > FAR * (strength + 1.0 / step_size) else 0.0
+                if kind == 0:
+                    highest = -np.inf
+                    for a in range(n_actions):
+                        target[a] = (q[i, s, a] - centre) / strength + u[a] / scale
+                        highest = max(highest, target[a])
+                    multiplier = highest - 1.0 / scale
+                    for _ in range(100):
+                        excess, slope = -1.0, 0.0
+                        for a in range(n_actions):
+                            omega = wright_omega(target[a] - multiplier - np.log(scale))
+                            u[a] = scale * omega
+                            excess += u[a]
+                            slope += u[a] / (1.0 + omega)
+                        multiplier += max(excess / slope, 0.0)
+                        if excess <= 4e-16 * n_actions:
+                            break
+                else:
+                    for a in range(n_actions):
+                        target[a] = (step_size * (q[i, s, a] - centre) + u[a]) / (1.0 + scale)
+                        place = a  # sorted by insertion
+                        while place > 0 and ordered[place - 1] < target[a]:
+                            ordered[place] = ordered[place - 1]
+                            place -= 1
+                        ordered[place] = target[a]
+                    total, threshold = 0.0, 0.0
+                    for a in range(n_actions):
+                        total += ordered[a]
+                        if ordered[a] > (total - 1.0) / (a + 1.0):
+                            threshold = (total - 1.0) / (a + 1.0)
+                    for a in range(n_actions):
+                        u[a] = max(target[a] - threshold, 0.0)
+                total = u.sum()
+                reached, before, value = 0.0, 0.0, 0.0
+                for a in range(n_actions):
+                    reached += u[a] / total
+                    until = min(np.floor(reached * UNITS + 0.5), float(UNITS)) if a < n_actions - 1 else float(UNITS)
+                    share = (until - before) / UNITS  # the probability that the agent plays
+                    if a < n_actions - 1:
+                        limits[a] = np.uint32(until)
+                    before = until
+                    if kind == 0:
+                        value -= strength * share * np.log(share) if share > 0.0 else 0.0
+                    else:
+                        value -= 0.5 * strength * share * share
+                if value < floor:
+                    refused[i, s] = True
+                    continue
+                thresholds[i, s] = limits
+                entropies[i, s] = value

@@ -1,0 +1,335 @@
+"""Independent learning (Algorithm 3): N agents, each with a policy and a Q-function of its own, on one trajectory.
+
+Python's side of `simulation.agent_kernels`; statements in docs/theory.md, section 10.8. A step costs some 10 ns per
+agent, and an agent some 30 S A bytes: a million agents with ten states and five actions fit into 2 GiB.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from pma_mfg import operators, regularizers
+from pma_mfg.arrays import accepts, contiguous
+from pma_mfg.errors import Description, InputError
+from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import agent_kernels
+from pma_mfg.simulation.exchangeable import check_n_agents
+
+#: Steps of agents, and entries of the tables read, in one call of a kernel: some tenths of a second, after which Python
+#: sees Ctrl-C.
+CHUNK = 2**25
+
+#: Agents whose policies are expanded at a time.
+SLICE = 2**15
+
+
+@dataclass
+class Agents:
+    """Where independent learning is: everything that a run needs to go on from here.
+
+    Parameters
+    ----------
+    states : ndarray of uint16, shape (N,)
+    pairs : ndarray of uint16, shape (N,)
+        The pair s A + a whose transition is learnt from next.
+    thresholds : ndarray of uint32, shape (N, S, A - 1)
+        Policies, as cumulated probabilities in units of 2^-31.
+    generators : ndarray of uint64, shape (B, 4)
+        State of xoshiro256++ for each block of agents.
+    q : ndarray, shape (N, S, A)
+    values : ndarray, shape (N, S)
+        h(pi^i(s)).
+    reward : ndarray, shape (S, A)
+        Rewards at the mean field of the recorded pairs.
+    progress : ndarray of int64, shape (2,)
+        Finished epochs, and steps of the present one.
+    """
+
+    states: np.ndarray
+    pairs: np.ndarray
+    thresholds: np.ndarray
+    generators: np.ndarray
+    q: np.ndarray
+    values: np.ndarray
+    reward: np.ndarray
+    progress: np.ndarray
+
+    def policies(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Return the policies of the agents first, ..., last - 1 (all by default), shape (n, S, A)."""
+        limits = self.thresholds[first:last]
+        shape = (*limits.shape[:2], 1)
+        ends = np.concatenate([limits, np.full(shape, agent_kernels.UNITS, dtype=np.uint32)], axis=2)
+        return np.asarray(np.diff(ends.astype(float), axis=2, prepend=0.0) / agent_kernels.UNITS)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the fields, to be saved."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray]) -> Agents:
+        """Return the agents that `arrays` described; other entries are ignored."""
+        return cls(**{field.name: arrays[field.name].copy() for field in fields(cls)})
+
+
+@accepts(start="policies")
+def initial_agents(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    rng: np.random.Generator,
+    start: np.ndarray | None = None,
+) -> Agents:
+    """Draw the states of N agents uniformly and give them their first policies.
+
+    Parameters
+    ----------
+    game : Game
+        S A at most `games.model.MOST_PAIRS`.
+    n_agents : int
+        N >= 2.
+    regularizer : Regularizer
+    rng : numpy.random.Generator
+        Also seeds the agents' own generators; not used afterwards.
+    start : ndarray, shape (S, A) or (N, S, A), optional
+        Uniform by default. Rounded to multiples of 2^-31.
+
+    Returns
+    -------
+    Agents
+
+    Raises
+    ------
+    InputError
+        For another shape, or too large a game.
+    """
+    n_agents, shape = check_n_agents(n_agents), (game.n_states, game.n_actions)
+    if game.n_states * game.n_actions > MOST_PAIRS:
+        raise InputError("agents", "game", Description(f"{shape[0]} x {shape[1]} pairs"), f"at most {MOST_PAIRS} pairs")
+    policy = operators.uniform_policy(game) if start is None else start
+    if policy.shape not in (shape, (n_agents, *shape)):
+        raise InputError("agents", "start", Description(f"shape {policy.shape}"), f"shape {shape}, or one per agent")
+    n_blocks = -(-n_agents // agent_kernels.BLOCK)
+    agents = Agents(
+        states=rng.integers(game.n_states, size=n_agents, dtype=np.uint16),
+        pairs=np.zeros(n_agents, dtype=np.uint16),
+        thresholds=np.empty((n_agents, shape[0], shape[1] - 1), dtype=np.uint32),
+        generators=rng.integers(2**64, size=(n_blocks, 4), dtype=np.uint64),
+        q=np.zeros((n_agents, *shape)),
+        values=np.empty((n_agents, shape[0])),
+        reward=np.zeros(shape),
+        progress=np.zeros(2, dtype=np.int64),
+    )
+    for first in range(0, n_agents, SLICE):
+        rows = slice(first, first + SLICE)
+        agents.thresholds[rows] = _cumulated(policy[rows] if policy.ndim == 3 else policy)
+        agents.values[rows] = regularizer.value(agents.policies(first, first + SLICE))
+    return agents
+
+
+def _cumulated(policies: np.ndarray) -> np.ndarray:
+    """Return the cumulated probabilities (..., A - 1) in units of 2^-31, rounded."""
+    ends = np.cumsum(policies, axis=-1)
+    units = np.rint(ends / ends[..., -1:] * agent_kernels.UNITS)
+    return np.asarray(units[..., :-1].astype(np.uint32))
+
+
+def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]:
+    """Return a game at one mean field in the form that `simulation.agent_kernels` take: P, R, and no features."""
+    tables = []
+    for table in (game.transition(mean_field), game.reward(mean_field)):
+        features = np.zeros((0, game.n_states)), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
+        tables += [contiguous(table), np.zeros((0, *table.shape)), features]
+    return tuple(tables)
+
+
+def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
+    """Return a game in the form that `simulation.agent_kernels` take.
+
+    P0, P_k, their features, and the same of the reward.
+    """
+    game = game.dense("agents")
+
+    def features(of: Features) -> tuple[np.ndarray, ...]:
+        codes = contiguous(of.links, np.int64)
+        return contiguous(of.weights), contiguous(of.offsets), codes, contiguous(of.parameters)
+
+    transition = contiguous(game.base_transition), contiguous(game.transition_terms), features(game.transition_features)
+    return *transition, contiguous(game.base_reward), contiguous(game.reward_terms), features(game.reward_features)
+
+
+def advance(
+    game: Game, agents: Agents, n_steps: int, n_waiting: int, scale: float, offset: float, threads: int = 1
+) -> None:
+    """Run some steps of an epoch, in place: the agents move, and learn by TD with the steps scale / (m + offset).
+
+    Bitwise the same for any number of threads, and for any division of the steps into calls.
+
+    Parameters
+    ----------
+    game : Game
+    agents : Agents
+    n_steps : int
+    n_waiting : int
+        M_mix.
+    scale, offset : float
+        c and m_0.
+    threads : int
+        They pay from some 10^5 agents on.
+    """
+    n_blocks = len(agents.generators)
+    tables = None if isinstance(game, FunctionGame) else dense_tables(game)
+    threads = min(threads, n_blocks)
+    counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
+    begin = int(agents.progress[1])
+    counts[begin % 2, 0] = np.bincount(agents.states, minlength=game.n_states)
+    walkers, learners = _walkers(agents), (agents.q, agents.values)
+    parameters = (float(game.discount), n_waiting, float(scale), float(offset))
+
+    def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
+        blocks = thread, low, high, counts, walkers, learners
+        if not isinstance(game, FunctionGame):
+            agent_kernels.run(first, count, *blocks, tables, reward, *parameters)
+            return
+        for t in range(first, first + count):
+            here = frozen_tables(game, counts[t % 2].sum(axis=0) / len(agents.states))
+            agent_kernels.run(t, 1, *blocks, here, reward, *parameters)
+
+    if threads == 1:
+        run(0, begin, n_steps, 0, n_blocks, agents.reward)
+    else:
+        barrier = threading.Barrier(threads)
+        ends = np.linspace(0, n_blocks, threads + 1).astype(int)
+
+        def work(thread: int) -> np.ndarray:
+            reward = agents.reward.copy()
+            try:
+                for first in range(begin, begin + n_steps):
+                    run(thread, first, 1, int(ends[thread]), int(ends[thread + 1]), reward)
+                    barrier.wait()
+            except BaseException:
+                barrier.abort()
+                raise
+            return reward
+
+        with ThreadPoolExecutor(threads) as pool:
+            rewards = list(pool.map(work, range(threads)))
+        agents.reward[:] = rewards[0]
+    agents.progress[1] += n_steps
+
+
+def _walkers(agents: Agents) -> tuple[np.ndarray, ...]:
+    return agents.states, agents.pairs, agents.thresholds, agents.generators
+
+
+def finish_epoch(
+    game: Game,
+    agents: Agents,
+    regularizer: Regularizer,
+    step_size: float,
+    share: float,
+    floor: float | None = None,
+    threads: int = 1,
+) -> None:
+    """Make the last TD update of an epoch and give every agent Gamma_md^eta(Q^i, pi^i) as its next policy, in place.
+
+    Parameters
+    ----------
+    game : Game
+    agents : Agents
+    regularizer : Regularizer
+    step_size : float
+        eta > 0.
+    share : float
+        Step of the last TD update. Its next action is drawn, and will not be played.
+    floor : float, optional
+        Restrict the policies to h(u) >= floor.
+    threads : int
+    """
+    n_agents, n_states, _ = agents.q.shape
+    unused = np.zeros((n_states * game.n_actions, n_states), dtype=np.uint64), np.zeros(n_states, dtype=np.int64)
+    learners = (agents.q, agents.values)
+    refused = np.zeros((n_agents, n_states), dtype=bool)
+    known = regularizers.kind(regularizer)
+    lowest = -np.inf if floor is None else floor
+
+    def work(thread: int) -> None:
+        blocks = np.linspace(0, len(agents.generators), threads + 1).astype(int)[[thread, thread + 1]]
+        for block in range(*blocks.tolist()):
+            agent_kernels.learn_block(
+                block,
+                _walkers(agents),
+                learners,
+                unused[0],
+                agents.reward,
+                float(game.discount),
+                share,
+                agent_kernels.UPDATE,
+                unused[1],
+            )
+        first, last = (min(int(block) * agent_kernels.BLOCK, n_agents) for block in blocks)
+        if known is not None:
+            code, strength = 0 if known == "entropy" else 1, float(regularizer.strength)
+            for low in range(first, last, SLICE):
+                high = min(low + SLICE, last)
+                agent_kernels.renew(
+                    low, high, code, agents.thresholds, learners, strength, float(step_size), lowest, refused
+                )
+        else:
+            refused[first:last] = True
+
+    if threads == 1:
+        work(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+    # where the floor binds, and for regularizers without compiled code
+    for first in range(0, n_agents, SLICE):
+        i, s = np.nonzero(refused[first : first + SLICE])
+        if len(i):
+            policies = agents.policies(first, first + SLICE)[i, s]
+            u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size, floor)
+            agents.thresholds[first + i, s] = _cumulated(u)
+            agents.values[first + i, s] = regularizer.value(u)
+    agents.progress[:] = agents.progress[0] + 1, 0
+
+
+def independent(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    schedule: Any,
+    rng: np.random.Generator,
+    start: np.ndarray | None = None,
+    floor: float | None = None,
+    after_epoch: Callable[[int, Agents], None] = lambda epoch, agents: None,
+    after_chunk: Callable[[Agents], None] = lambda agents: None,
+    agents: Agents | None = None,
+    threads: int = 1,
+) -> Agents:
+    """Run `learning.algorithms.independent`, which says what the arguments are."""
+    if agents is None:
+        agents = initial_agents(game, n_agents, regularizer, rng, start)
+    n_steps = schedule.n_updates * (schedule.n_waiting + 1)
+    share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
+    entries = game.n_states * agents.reward.size
+    if not isinstance(game, FunctionGame):
+        entries *= 1 + len(game.transition_features.links)
+    chunk = max(1, CHUNK // (len(agents.states) + entries))
+    while agents.progress[0] < schedule.n_epochs:
+        if agents.progress[1] == 0:
+            agents.q[:] = schedule.start
+        count = min(chunk, n_steps - int(agents.progress[1]))
+        advance(game, agents, count, schedule.n_waiting, schedule.td_scale, schedule.td_offset, threads)
+        if agents.progress[1] == n_steps:
+            finish_epoch(game, agents, regularizer, schedule.step_size, share, floor, threads)
+            after_epoch(int(agents.progress[0]), agents)
+        after_chunk(agents)
+    return agents

@@ -1,0 +1,114 @@
+"""The schedule that the theorem prescribes for a game (docs/theory.md, section 10)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pma_mfg.errors import InputError
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.regularizers import Regularizer, kind
+from pma_mfg.theory import certificates, lipschitz
+
+#: Least action probability that `theorem_schedule` can turn into a number of samples.
+MIN_PROBABILITY = 1e-44
+
+#: Most epochs that `theorem_schedule` considers.
+MAX_EPOCHS = 100_000
+
+#: Samples of a run are counted in 64 bits, in tables and in the simulator.
+MAX_SAMPLES = 2.0**63
+
+TINY = float(np.finfo(float).tiny)
+
+
+def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
+    """Return the cheapest schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
+
+    For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
+    docs/theory.md, section 10. With L, e_0 and nu of `theory.certificates.noisy_contraction`, the range G of Q and
+    sigma, half that of a target given its pair, of `theory.certificates.noisy_set`, the least visit probability d,
+    alpha = (1 - gamma) d, theta = 1 - b (1 - gamma) / 2 and free b in (0, 1], x in (0, 1) and K,
+
+        epsilon_q = (epsilon - L^K e_0) (1 - L) / (nu (1 - L^K)),     c = 1 / (theta alpha),     m_0 = c / b,
+        M_mix = log(3 G c / (x epsilon_q)) / log(1 / L_pop),          Q_0 the middle of the range of Q,
+        M_td = max(c^2 (sigma^2 + 4 G^2 L_pop^M_mix), m_0 S A G^2 / 4) / ((1 - x) epsilon_q)^2 - m_0.
+
+    The number of samples is minimized over K and grids of b and x.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+        The entropy: the quadratic does not keep every action's probability positive (Assumption 3).
+    step_size : float
+        eta > 0.
+    epsilon : float
+        > 0.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    InputError
+        If an assumption of the theorem fails for this game, or there are 2^63 samples or more; the message says which.
+    """
+    source = "schedules.theorem_schedule"
+    if not epsilon > 0.0:
+        raise InputError(source, "epsilon", epsilon, "a number > 0")
+    if kind(regularizer) != "entropy":
+        raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
+    c = lipschitz.constants(game)
+    if lipschitz.weaker(*c.kind.values()) != "exact":
+        raise InputError(
+            source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
+        )
+    if not c.L_pop < 1.0:
+        raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
+    noisy = certificates.noisy_set(game, regularizer)
+    contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy)
+    if not contraction < 1.0:
+        raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
+    least_action = float(noisy.policies.least.min())
+    if not least_action >= MIN_PROBABILITY:
+        raise InputError(
+            source, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
+        )
+    least = float((noisy.policies.least_mean_field * noisy.policies.least).min())
+    if not least > 0.0:
+        raise InputError(source, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
+    if game.n_actions == 1:
+        return Schedule(1, 1, 1, step_size, 1.0, 1.0, 0.5 * (noisy.low + noisy.high))
+    alpha, q_range = (1.0 - game.discount) * least, noisy.high - noisy.low
+    forgetting = max(c.L_pop, TINY)
+    # the share of epsilon_q that is left to the bias of waiting, and the first TD step
+    shares, first_steps = np.geomspace(1e-3, 0.5, 60)[:, None], np.linspace(0.01, 1.0, 100)
+    scales = 1.0 / ((1.0 - 0.5 * first_steps * (1.0 - game.discount)) * alpha)
+    offsets = scales / first_steps
+    best: tuple[float, ...] | None = None
+    powers = contraction ** np.arange(1, MAX_EPOCHS + 1)
+    for n_epochs, power in enumerate(powers, start=1):
+        if not (room := epsilon - power * start) > 0.0:
+            continue
+        accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
+        biases = np.maximum(3.0 * q_range * scales / (shares * accuracy), TINY)
+        waiting = np.maximum(1.0, np.ceil(np.log(biases) / -np.log(forgetting)))
+        variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
+        constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
+        updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
+        samples = n_epochs * updates * (waiting + 1.0)
+        i, j = np.unravel_index(int(samples.argmin()), samples.shape)
+        if best is None or samples[i, j] < best[0]:
+            best = tuple(map(float, (samples[i, j], n_epochs, updates[i, j], waiting[i, j], scales[j], offsets[j])))
+        elif n_epochs * float(updates.min()) > best[0]:
+            break
+    if best is None:
+        raise InputError(source, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
+    n_samples, n_epochs_, n_updates, n_waiting, td_scale_, td_offset = best
+    if not n_samples < MAX_SAMPLES:
+        allowed = f"an accuracy for which fewer than 2^63 samples are prescribed, not {n_samples:.0e}"
+        raise InputError(source, "epsilon", epsilon, allowed)
+    lengths = (int(n_epochs_), int(n_updates), int(n_waiting))
+    return Schedule(*lengths, step_size, td_scale_, td_offset, 0.5 * (noisy.low + noisy.high))

@@ -1,0 +1,137 @@
+"""A configuration of the whole pipeline for one game, as text: `pma-mfg config`.
+
+Sizes are those of `pma_replication.plan`, times those of `pma_replication.cost`. What a game cannot enter is left out,
+with a comment that says why.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from pma_mfg import equilibrium, regularizers
+from pma_replication import cost, plan
+from pma_replication.plan import Subject
+
+#: What each section does, in plain words.
+WORDS = {
+    "operator_checks": "C1a, C1b: does any pair of policies beat a Lipschitz bound of the theory?",
+    "convergence": "C1c, C1d: exact PMA from several starts, and the rate that its Jacobian predicts.",
+    "phase": "C1b-radius, C1e, C1f: for which strengths and step sizes PMA is certified, or converges nearby.",
+    "dynamics": "C2, a figure: exact PMA beside best response, fictitious play and mirror descent.",
+    "damping": "C2: where best response fails as the regularizer weakens, and PMA does not.",
+    "basins": "C2-coordination, C2-departure: which of several equilibria PMA leaves and reaches.",
+    "ctd": "C3: the error of TD learning of the equilibrium's Q-function on one trajectory.",
+    "epsilon_sweep": "C4: how many samples an accuracy costs, agents sharing one policy.",
+    "prescribed": "C4-prescribed: learning with the theorem's own constants.",
+    "population_sweep": "C6, a figure: learning with few agents and with many.",
+    "bias": "C6: what finitely many agents do to the population and to Q.",
+    "exact": "C6, a figure: the N-agent game solved exactly.",
+    "agreement": "C3-exact: the simulator against the exact N-agent game.",
+    "nash": "C7: what one of N agents gains by deviating, exactly.",
+    "independent": "C5: every agent learns alone.",
+    "comparison": "C8: PMA on one trajectory beside methods with a generative model.",
+    "zoo": "A table and a picture: constants, assumptions, equilibria.",
+}
+
+WIDTH = 110
+
+
+def settings(
+    subject: Subject, described: Mapping[str, Any], after_section: Callable[[], None] = lambda: None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a configuration for one game, and for each section left out the reason.
+
+    Where the theorem prescribes nothing that can be run, a copy of the game with a stronger regularizer enters
+    `prescribed` if there is one.
+
+    Parameters
+    ----------
+    subject : Subject
+    described : mapping
+        The game's entry under ``games``: family and parameters, or file.
+    after_section : callable
+        Called after each section.
+
+    Returns
+    -------
+    made : dict
+    left_out : dict of str to str
+    """
+    chosen, left_out = plan.all_settings(subject, after_section)
+    name, regularized = subject.name, {"regularizer": subject.kind, "strength": subject.regularizer.strength}
+    made: dict[str, Any] = {
+        "seed": 1,
+        "results": f"results/{name}",
+        "figures": f"results/{name}/figures",
+        "games": {name: {**described, **regularized}},
+    }
+    sections = {section: plan.with_game(section, sizes, name) for section, sizes in chosen.items()}
+    if "prescribed" in left_out and (strength := plan.prescribed_strength(subject)) is not None:
+        regularizer = regularizers.make(subject.kind, strength)
+        found = equilibrium.solve(subject.game, regularizer)
+        strong = Subject(subject.game, regularizer, subject.kind, f"{name}_strong", found.policy)
+        made["games"][strong.name] = {**described, **regularized, "strength": strength}
+        sections["prescribed"] = plan.with_game("prescribed", plan.settings("prescribed", strong), strong.name)
+        del left_out["prescribed"]
+    made |= {section: sections[section] for section in plan.SECTIONS if section in sections}
+    made["claims"] = dict(plan.TOLERANCES)
+    return made, left_out
+
+
+def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, units: Mapping[str, cost.Units]) -> str:
+    """Return a configuration as YAML with comments: what each section is, its time, and why others are missing.
+
+    Parameters
+    ----------
+    made : mapping
+        A configuration.
+    left_out : mapping of str to str
+        Section -> why.
+    command : str
+        That writes it.
+    units : mapping of str to Units
+        Of its games.
+
+    Returns
+    -------
+    str
+    """
+    seconds = cost.predicted(made, units)
+    total = sum(seconds.values())
+    parts = [
+        _comment(
+            f"Written by `{command}`. Sizes fit this game; change what you like: config/README.md explains every key.\n"
+            f"Predicted: {total:.0f} s of processor time, {cost.in_words(total / 2)} on two cores, of which "
+            f"{seconds['rest']:.0f} s for games, tables and figures. Times below are predicted processor seconds on "
+            "the machine that wrote this."
+        )
+    ]
+    head = {key: made[key] for key in ("seed", "results", "figures", "games")}
+    parts.append(_yaml(head))
+    for section in plan.SECTIONS:
+        if section in made:
+            parts.append(_comment(f"{WORDS[section]} {seconds[section]:.0f} s.") + _yaml({section: made[section]}))
+        else:
+            parts.append(_comment(f"{section} is left out ({WORDS[section].rstrip('.')}): {left_out[section]}"))
+    parts.append(_comment("How close is close enough: config/README.md.") + _yaml({"claims": made["claims"]}))
+    return "\n".join(parts)
+
+
+def game_name(path: str) -> str:
+    """Return a name for a game in a configuration, from that of its file."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", path).strip("_") or "game"
+    return (plain if plain[0].isalpha() else f"game_{plain}")[:56]
+
+
+def _comment(words: str) -> str:
+    lines = [line for paragraph in words.splitlines() for line in textwrap.wrap(paragraph, WIDTH - 2)]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True)

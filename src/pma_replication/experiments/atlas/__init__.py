@@ -1,0 +1,1 @@
+"""Experiment: many generated games."""

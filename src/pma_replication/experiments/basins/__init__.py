@@ -1,0 +1,1 @@
+"""Experiment: games with several equilibria."""

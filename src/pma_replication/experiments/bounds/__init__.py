@@ -1,0 +1,1 @@
+"""Experiment: how loose the Lipschitz bounds are."""

@@ -1,0 +1,272 @@
+"""What is measured on how loose the Lipschitz bounds are: from one game to tables (docs/theory.md, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import operators, regularizers, seeds
+from pma_mfg.games.functions import FunctionGame, Game, with_features
+from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
+from pma_mfg.theory import certificates, lipschitz, search
+from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
+
+#: Sweeps of coordinate ascent from each start; it stops before when sweeps gain nothing.
+SWEEPS = 8
+
+
+def operator_ratios(
+    game: Game,
+    regularizer: Regularizer,
+    name: str,
+    step_sizes: Sequence[float],
+    n_pairs: int,
+    n_ascents: int,
+    seed: int,
+    after_operator: Callable[[str], None] = lambda operator: None,
+) -> pd.DataFrame:
+    """Search for the largest Lipschitz ratio of each operator, beside its bound.
+
+    First random pairs: half of them close to each other, half far apart; policies reach to the vertices, and lie in the
+    set that the bound is one on. Then the Jacobian's norm is climbed from the best of them, and a pair is laid along
+    the direction that attains it (docs/theory.md, section 7.3).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    name : str
+        The game's name in tables and seeds.
+    step_sizes : sequence of float
+        The eta of the mirror ascent step and of PMA.
+    n_pairs : int
+        Random pairs.
+    n_ascents : int
+        Starts of the ascent, beside the uniform point.
+    seed : int
+        Root seed.
+    after_operator : callable
+        Called with the name of each finished operator.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, operator, mirror, within (the set of policies: "simplex", "U" of section 2.2 with the bound of
+        section 5, or "W", the invariant set of the certificate), step_size (nan where it plays no role), n_pairs,
+        random_ratio (the largest of random pairs), largest_ratio (of all pairs), jacobian_norm (the largest norm of a
+        Jacobian found: an estimate of the Lipschitz constant, from below), jacobian_upper (an upper bound on the norm
+        at that point), bound, kind (of the bound).
+    """
+    c = lipschitz.constants(game)
+    floor = lipschitz.policy_floor(game, regularizer)
+    # of functions nothing is certified
+    mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
+    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in mirrors}
+    rows: list[tuple[object, ...]] = []
+
+    def examine(
+        operator: str,
+        step_size: float,
+        bound: float,
+        random_pair: Callable[[np.random.Generator], tuple[Point, Point]],
+        ratio: Callable[[Point, Point], float],
+        norm: Callable[[Point], search.Norm],
+        within: str = "simplex",
+        inside: Inside = search.everywhere,
+        mirror: Mirror = "euclidean",
+        kind: str = lipschitz.weaker(*c.kind.values()),
+        ratio_of_random: Callable[[Point, Point], float] | None = None,
+        between: Callable[[Point, Point, float], Point] = search.between,
+    ) -> None:
+        bound = np.inf if kind == "estimate" else bound  # no bound at all
+        rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
+        pairs = [random_pair(rng) for _ in range(n_pairs)]
+        ratios = [(ratio_of_random or ratio)(*pair) for pair in pairs]
+        starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in pairs[0][0])]
+        for i in np.argsort(ratios)[::-1][:n_ascents]:
+            # somewhere on the segment of a pair the norm of the Jacobian is at least the pair's ratio
+            first, second = pairs[i]
+            segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            starts.append(max(segment, key=lambda point: norm(point)[0]))
+        climbed = [search.ascend(lambda point: norm(point)[0], start, inside, SWEEPS) for start in starts]
+        highest, point = max(climbed, key=lambda result: result[0])
+        _, upper, direction = norm(point)
+        pair = search.pair_along(point, direction, inside)
+        largest = max(*ratios, ratio(*pair) if pair else 0.0)
+        settings = (name, operator, mirror, within, step_size, n_pairs)
+        rows.append((*settings, max(ratios), largest, highest, upper, bound, kind))
+        after_operator(operator)
+
+    def mean_field_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        first, second = rng.dirichlet(np.full(game.n_states, rng.choice([0.1, 1.0])), size=2)
+        return first, _near_or_far(rng, first, second)
+
+    def policy_pair(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
+        first, second = (random_policy(game, rng, inside) for _ in range(2))
+        return (first,), (_near_or_far(rng, first, second),)
+
+    def pair_in_mean_field(rng: np.random.Generator) -> tuple[Point, Point]:
+        first, second = mean_field_pair(rng)
+        policy = random_policy(game, rng)
+        return (first[None], policy), (second[None], policy)
+
+    def pair_in_policy(rng: np.random.Generator) -> tuple[Point, Point]:
+        (first,), (second,) = policy_pair(rng)
+        mean_field = mean_field_pair(rng)[0][None]
+        return (mean_field, first), (mean_field, second)
+
+    def update_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.population_update(game, point[0][0], point[1]) for point in (first, second))
+        apart = np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1])
+        return _ratio(np.abs(moved - other).sum(), apart)
+
+    def stable_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.stable_population(game, point[0]) for point in (first, second))
+        return _ratio(np.abs(moved - other).sum(), operators.policy_distance(first[0], second[0]))
+
+    examine(
+        "population_update_in_mean_field",
+        np.nan,
+        c.L_pop,
+        pair_in_mean_field,
+        update_ratio,
+        partial(search.update_in_mean_field, game),
+        kind=c.kind["L_pop"],
+    )
+    examine(
+        "population_update_in_policy",
+        np.nan,
+        0.5 * c.K_a,
+        pair_in_policy,
+        update_ratio,
+        partial(search.update_in_policy, game),
+        kind=c.kind["K_a"],
+    )
+    stable_bound = lipschitz.contraction_bound(game, regularizer, 1.0).stable_population
+    examine(
+        "stable_population",
+        np.nan,
+        stable_bound,
+        policy_pair,
+        stable_ratio,
+        partial(search.stable_population, game),
+        kind=c.kind["L_pop"],
+    )
+    for eta in step_sizes:
+        rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
+        found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
+        settings = (name, "mirror_ascent_step", "euclidean", "simplex", eta, n_pairs)
+        rows.append((*settings, *found, 1.0, lipschitz.weaker()))
+        after_operator("mirror_ascent_step")
+
+        bound = lipschitz.contraction_bound(game, regularizer, eta).L_gamma
+        above, equal = partial(rows_above, regularizer, floor), np.ones(game.n_states)
+        examine(
+            "policy_mirror_ascent",
+            eta,
+            bound,
+            partial(policy_pair, inside=above),
+            partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, None),
+            partial(search.policy_mirror_ascent, game, regularizer, eta, "euclidean", "l2", equal),
+            within="U",
+            inside=above,
+            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
+        )
+        for mirror in invariant:
+            game = with_features(game, "checks.operator_ratios")
+            certificate = certificates.certificate(game, regularizer, eta, mirror)
+            measure = (certificate.norm, certificate.weights)
+            examine(
+                "policy_mirror_ascent",
+                eta,
+                certificate.L_gamma,
+                partial(policy_pair, inside=invariant[mirror]),
+                partial(_pma_ratio, game, regularizer, eta, mirror, *measure, None),
+                partial(search.policy_mirror_ascent, game, regularizer, eta, mirror, *measure),
+                within="W",
+                inside=invariant[mirror],
+                mirror=mirror,
+                kind=certificate.kind,
+                between=search.between_logarithms if certificate.norm == "log-span" else search.between,
+            )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "game",
+            "operator",
+            "mirror",
+            "within",
+            "step_size",
+            "n_pairs",
+            "random_ratio",
+            "largest_ratio",
+            "jacobian_norm",
+            "jacobian_upper",
+            "bound",
+            "kind",
+        ],
+    )
+
+
+def _mirror_step_ratios(
+    game: Game, regularizer: Regularizer, eta: float, n_pairs: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Return random_ratio, largest_ratio, jacobian_norm, jacobian_upper of the step, in units of its bound.
+
+    The Jacobian depends on the step's result u alone, and every u > 0 is the result for policy u and q = -grad h(u).
+    """
+
+    def ratio(policies: Sequence[np.ndarray], qs: Sequence[np.ndarray]) -> float:
+        steps = [operators.mirror_ascent_step(q, p, eta, regularizer) for q, p in zip(qs, policies, strict=True)]
+        apart = np.linalg.norm(policies[0] - policies[1], axis=1) + eta * np.linalg.norm(qs[0] - qs[1], axis=1)
+        return _ratio(np.linalg.norm(steps[0] - steps[1], axis=1), apart / (1.0 + eta * regularizer.rho))
+
+    def random_ratio() -> float:
+        first, second = (random_policy(game, rng) for _ in range(2))
+        second = _near_or_far(rng, first, second)
+        spread = rng.choice([0.1, 1.0, 10.0]) * regularizer.rho
+        first_q = spread * rng.normal(size=first.shape)
+        return ratio((first, second), (first_q, _near_or_far(rng, first_q, spread * rng.normal(size=first_q.shape))))
+
+    random = max(random_ratio() for _ in range(n_pairs))
+    norm = partial(search.mirror_step, regularizer, eta)
+    starts = [operators.uniform_policy(game), *(random_policy(game, rng) for _ in range(3))]
+    climbed = [search.ascend(lambda point: norm(point)[0], (start,), search.everywhere, SWEEPS) for start in starts]
+    highest, (u,) = max(climbed, key=lambda result: result[0])
+    change = search.PAIR_DISTANCE * (1.0 / eta + regularizer.rho) * norm((u,))[2][0]
+    q = -regularizer.gradient(u)
+    return random, max(random, ratio((u, u), (q + 0.5 * change, q - 0.5 * change))), highest, highest
+
+
+def _pma_ratio(
+    game: Game,
+    regularizer: Regularizer,
+    eta: float,
+    mirror: Mirror,
+    norm: str,
+    weights: np.ndarray,
+    floor: float | None,
+    first: Point,
+    second: Point,
+) -> float:
+    """Return the ratio of PMA for a pair of policies, in a norm of `theory.search.distance`."""
+    moved, other = (
+        operators.policy_mirror_ascent(game, point[0], eta, regularizer, floor, mirror) for point in (first, second)
+    )
+    return _ratio(search.distance(moved, other, norm, weights), search.distance(first[0], second[0], norm, weights))
+
+
+def _ratio(moved: np.ndarray | float, apart: np.ndarray | float) -> float:
+    """Return the largest moved / apart, leaving out pairs too close for their difference to have digits."""
+    moved, apart = np.atleast_1d(moved), np.atleast_1d(apart)
+    usable = apart > 1e-6
+    return float((moved[usable] / apart[usable]).max()) if usable.any() else 0.0
+
+
+def _near_or_far(rng: np.random.Generator, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return `second`, or a point close to `first` on the way there."""
+    share = rng.choice([1e-3, 1.0])
+    return np.asarray((1.0 - share) * first + share * second)

@@ -1,0 +1,1 @@
+"""Experiment: one trajectory against methods with a generative model."""

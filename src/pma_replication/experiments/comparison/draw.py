@@ -1,0 +1,81 @@
+"""What is drawn on one trajectory against methods with a generative model.
+
+From tables to the numbers drawn, and to the figure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
+
+from pma_replication.experiments.comparison.judge import METHODS as LEARNED
+from pma_replication.style import COLOURS, DOTTED, by_game, grid_shape, log_log, make_panels, panel_title, styled
+
+#: Methods of `learning.generative.METHODS` and their looks.
+LEARNERS: dict[str, dict[str, Any]] = {
+    "gmf_q": {"color": COLOURS[2], "linestyle": (0, (4, 1.5)), "linewidth": 1.2},
+    "fitted_q": {"color": COLOURS[4], "linestyle": (0, (1, 1)), "linewidth": 1.2},
+    "fictitious_play": {"color": COLOURS[0], "linewidth": 1.2},
+    "online_mirror_descent": {"color": COLOURS[6], "linewidth": 1.2},
+    "two_timescale": {"color": COLOURS[1], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.2},
+    "pma": {"color": "black", "linewidth": 2.2},
+}
+
+#: Exploitability below this is drawn at the edge of the panel.
+SHOWN = 1e-6
+
+
+def data(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return exploitability against samples of PMA on one trajectory and of methods with a generative model (C8).
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Of `experiments.comparison.measure.compare`, for one or more games.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, method, samples, exploitability (the median replicate), low, high (the smallest and the largest).
+    """
+    reported = comparison[comparison["chosen"]]
+    groups = reported.groupby(["game", "method", "samples"], as_index=False)["exploitability"]
+    return pd.DataFrame(groups.agg(exploitability="median", low="min", high="max"))
+
+
+@styled
+def figure(data: pd.DataFrame) -> Figure:
+    """Draw exploitability against samples, PMA on one trajectory beside methods with a generative model.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `comparison_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = by_game(data)
+    methods = [method for method in LEARNERS if method in set(data["method"])]
+    handles = [Line2D([], [], label=LEARNED[method], **LEARNERS[method]) for method in methods]
+    title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
+    figure, axes = make_panels(len(games), 1.7, 0, title, handles)
+    shown = max(1e-4, float(data["exploitability"].max()))
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        for method in methods:
+            rows = table[table["method"] == method]
+            low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
+            colour = LEARNERS[method]["color"]
+            ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
+            ax.plot(rows["samples"], middle, **LEARNERS[method])
+        log_log(ax, "samples", "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else "")
+        ax.set_ylim(SHOWN, 2.0 * shown)
+        ax.xaxis.set_major_locator(LogLocator(numticks=6))
+        ax.axhline(0.01, **DOTTED)
+        panel_title(ax, i, "{}", game)
+    return figure

@@ -1,0 +1,135 @@
+"""What is judged on one trajectory against methods with a generative model.
+
+From tables to verdicts (docs/theory.md, section 12).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from pma_replication import statistics
+from pma_replication.judging import Claim, bootstrap_generator, exactly, three_intervals, titled_table, verdict
+
+#: Methods of `learning.generative.METHODS` in words.
+METHODS = {
+    "pma": "PMA, one trajectory",
+    "gmf_q": "GMF-Q",
+    "fitted_q": "fitted Q",
+    "fictitious_play": "fictitious play",
+    "online_mirror_descent": "mirror descent",
+    "two_timescale": "two timescales",
+}
+
+#: Where `experiments.comparison.measure.checkpoints` begin: exploitability that is small here was so at the start.
+FIRST_SAMPLES = 10
+
+COMPARISON = (
+    "Samples after which exploitability stays at or below the accuracy to the end of the budget: median of the "
+    "replicates [bootstrap interval of tuning and measuring] (docs/theory.md, section 17.4). Exploitability is "
+    "regularized. Accuracies are shares of the range of rewards, "
+    "which compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, "
+    "and one transition of one agent is one sample; the others may call a simulator at any state, action and mean "
+    "field, and one call is one sample. In brackets behind *not reached*: replicates that reach it. Last column: "
+    "samples of PMA over those of the best other method."
+)
+
+
+def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples that each method needs to each accuracy as text for readers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `experiments.comparison.measure.samples_to_accuracy`, all games together.
+
+    Returns
+    -------
+    DataFrame
+        Of str, a row for each game and accuracy; `COMPARISON` says what it means.
+    """
+    methods = [method for method in METHODS if method in set(table["method"])]
+    found = []
+    for (game, unit, accuracy), rows in table.groupby(["game", "unit", "accuracy"], sort=False):
+        points = rows.set_index("method")
+        words = f"{accuracy:g} of the range" if unit == "range" else f"{accuracy:g} plain"
+        cells = {"game": str(game).replace("_", " "), "accuracy": words}
+        for method in methods:
+            samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
+            if samples <= FIRST_SAMPLES:
+                cells[METHODS[method]] = "from the start"
+            elif math.isfinite(samples):
+                cells[METHODS[method]] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
+            else:
+                reached = f"{points['n_reached'][method]} of {points['n_replicates'][method]}"
+                cells[METHODS[method]] = f"not reached ({reached})"
+        cells["PMA / best other"] = f"{ratio:.2g}" if math.isfinite(ratio := over_best(points)[0]) else "–"
+        found.append(cells)
+    return pd.DataFrame(found)
+
+
+def comparison_markdown(table: pd.DataFrame) -> str:
+    """Return `comparison_cells` of the same table as Markdown."""
+    return titled_table("# Samples to an accuracy", f"Written by the pipeline. {COMPARISON}", comparison_cells(table))
+
+
+def thousands(samples: float) -> str:
+    """Return a number of samples with two digits, in groups of three."""
+    return f"{float(f'{samples:.2g}'):,.0f}" if math.isfinite(samples) else "∞"
+
+
+def over_best(points: pd.DataFrame) -> tuple[float, str]:
+    """Return PMA's samples over those of the best other method, which is named; nan if either is infinite."""
+    samples = points["samples"].astype(float)
+    others = samples.drop("pma")
+    best = str(others.idxmin())
+    finite = FIRST_SAMPLES < samples["pma"] < math.inf and FIRST_SAMPLES < others[best] < math.inf
+    return (float(samples["pma"] / others[best]) if finite else math.nan), best
+
+
+def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C8 in one game (docs/theory.md, section 12)."""
+    runs, points = rows[rows["replicate"].notna()], rows[rows["unit"] == "range"]
+    first, third, last = three_intervals(runs["samples"])
+    runs = runs[runs["method"] == "pma"].sort_values("replicate")
+    learned, before = (runs.loc[runs["samples"] == at, "exploitability"].to_numpy() for at in (last, third))
+    smallest = float(points["accuracy"].min())
+    estimate = statistics.mean_interval(learned, bootstrap_generator(rows, "C8"), confidence)
+    if at_start := bool((runs.loc[runs["samples"] == first, "exploitability"] <= smallest).any()):
+        estimate = exactly(math.nan)
+    too_small = ""
+    if verdict((estimate.low, estimate.high), (0.0, smallest)) == "not confirmed" and third < last:
+        fall = np.log(learned / before) / math.log(last / third)
+        slope = statistics.mean_interval(fall, bootstrap_generator(rows, "C8 fall"), confidence)
+        if not slope.low > -0.5:
+            too_small = (
+                f"from {third:,} samples to the end exploitability falls as samples^{slope.value:.2g}, and "
+                "perhaps no more slowly than the theorem's -1/2"
+            )
+    told = []
+    for accuracy, at in points.groupby("accuracy", sort=False):
+        at = at.set_index("method")
+        needed, (ratio, best) = float(at["samples"]["pma"]), over_best(at)
+        others = at["samples"].drop("pma").astype(float)
+        text = f"{thousands(needed)} samples" if math.isfinite(needed) else "not reached"
+        if math.isfinite(ratio):
+            text += f", {ratio:.2g} times those of {METHODS[best]}"
+        elif math.isfinite(others[best]):
+            text += f"; {METHODS[best]} {thousands(float(others[best]))}"
+        else:
+            text += "; no other method reaches it"
+        told.append(f"{accuracy:g}: {text}")
+    return {
+        "id": "C8",
+        "statement": "PMA learns the equilibrium on one trajectory, without a generative model.",
+        "source": "section 4, contribution",
+        "quantity": "mean exploitability (regularized) of PMA at the end of the budget, in units of the rewards' range",
+        "estimate": estimate,
+        "expected": (0.0, smallest),
+        "too_small": too_small,
+        "how": "the policy that all start from is an equilibrium, so that nothing is tested"
+        if at_start
+        else f"{len(learned)} runs of {last:,} samples, tuned as all methods are; samples to {'; to '.join(told)}",
+    }

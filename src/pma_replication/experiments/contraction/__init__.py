@@ -1,0 +1,1 @@
+"""Experiment: how fast exact policy mirror ascent converges."""

@@ -1,0 +1,1 @@
+"""Experiment: the error of temporal-difference learning."""

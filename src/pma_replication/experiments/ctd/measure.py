@@ -1,0 +1,180 @@
+"""What is measured on the error of temporal-difference learning.
+
+From one game to tables (docs/theory.md, section 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import operators, seeds
+from pma_mfg.arrays import accepts
+from pma_mfg.games.functions import Game
+from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.populations import finite_population, fluctuations, td_moments
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.theory import lipschitz
+from pma_replication.runs.checkpoints import Checkpoint
+from pma_replication.runs.replicates import State, each_replicate
+
+
+@accepts()
+def ctd_errors(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_agents: int,
+    n_updates: Sequence[int],
+    n_waiting: Sequence[int],
+    n_replicates: Sequence[int],
+    seed: int,
+    after_replicate: Callable[[], None] = lambda: None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure the error of TD learning of a fixed policy after growing numbers of updates (claim C3).
+
+    The step sizes are c / (m + c) with c = 1 / ((1 - gamma) d), d the least visit probability of a state-action pair.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    n_updates : sequence of int
+        M_td, increasing.
+    n_waiting : sequence of int
+        M_mix.
+    n_replicates : sequence of int
+        Of each M_mix.
+    seed : int
+        Root seed.
+    after_replicate : callable
+        Called after each replicate.
+    checkpoint : storage.Checkpoint, optional
+        Where the state is kept, and taken up if there is one; to be discarded once the table is written.
+
+    Returns
+    -------
+    errors : DataFrame
+        Columns game, n_agents, n_waiting, replicate, n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)),
+        mean_square (of its entries), predicted_mean_square (of the entries of its limit for N agents, exact where the
+        lumped chain is small enough, else the large-N closure).
+    floor : DataFrame
+        After the last update with the first M_mix, entry by entry: game, n_agents, n_waiting, n_updates, replicate,
+        state, action, q_error (signed), predicted_q_error (of the limit for N agents).
+    """
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer)
+    if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= MOST_LUMPED_STATES:
+        predicted = finite_population.learning_limit(game, policy, n_agents, regularizer) - truth
+    else:
+        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
+    scale = schedules.td_scale(game, policy)
+    runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
+
+    def run(index: int, resume: State | None, save: learning.Save) -> np.ndarray:
+        wait, replicate = runs[index]
+        rng = seeds.generator(seed, "ctd", name, n_agents, wait, replicate)
+        estimates = learning.ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer,
+            n_updates,
+            wait,
+            scale,
+            scale,
+            rng,
+            resume=resume,
+            save=None if checkpoint is None else save,
+        )
+        after_replicate()
+        return np.asarray(estimates - truth)
+
+    rows, floors = [], []
+    limit = float((predicted**2).mean())
+    state, action = (index.ravel() for index in np.indices(truth.shape))
+    for (wait, replicate), errors in zip(runs, each_replicate(run, len(runs), checkpoint), strict=True):
+        for updates, error in zip(n_updates, errors, strict=True):
+            measured = float(np.abs(error).max()), float((error**2).mean())
+            rows.append((name, n_agents, wait, replicate, updates, updates * (wait + 1), *measured, limit))
+        if wait == n_waiting[0]:
+            floors.append(
+                pd.DataFrame(
+                    {
+                        "game": name,
+                        "n_agents": n_agents,
+                        "n_waiting": wait,
+                        "n_updates": n_updates[-1],
+                        "replicate": replicate,
+                        "state": state,
+                        "action": action,
+                        "q_error": errors[-1].ravel(),
+                        "predicted_q_error": predicted.ravel(),
+                    }
+                )
+            )
+    columns = ["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"]
+    table = pd.DataFrame(rows, columns=[*columns, "mean_square", "predicted_mean_square"])
+    return table, pd.concat(floors, ignore_index=True)
+
+
+@accepts()
+def ctd_moments(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_updates: Sequence[int],
+    n_waiting: Sequence[int],
+    after_waiting: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Compute the error of TD learning of a fixed policy exactly, with infinitely many agents (claim C3-mixing).
+
+    Step sizes as in `ctd_errors`.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+    name : str
+    n_updates : sequence of int
+        M_td, increasing.
+    n_waiting : sequence of int
+        M_mix; independent samples from the stationary law are added as infinity.
+    after_waiting : callable
+        Called after each M_mix.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_waiting, n_updates, mean_error (sup norm of E Q - Gamma_q), mean_square (mean over entries of E
+        (Q - Gamma_q)^2), mixing_bias (sup norm of E Q minus E Q of independent samples), excess (of mean_square over
+        that of independent samples), forgetting_rate (|lambda_2| of the learner's chain), L_pop.
+    """
+    scale = schedules.td_scale(game, policy)
+    fixed = td_moments.forgetting_rate(game, policy), lipschitz.constants(game).L_pop
+    independent: td_moments.Moments | None = None
+    rows = []
+    for waiting in (np.inf, *n_waiting):
+        found = td_moments.moments(game, policy, regularizer, n_updates, waiting, scale, scale)
+        independent = found if independent is None else independent
+        for i, updates in enumerate(n_updates):
+            mean, square = found.mean[i], float(found.mean_square[i].mean())
+            bias = float(np.abs(mean - independent.mean[i]).max())
+            excess = square - float(independent.mean_square[i].mean())
+            rows.append((name, float(waiting), updates, float(np.abs(mean).max()), square, bias, excess, *fixed))
+        after_waiting()
+    columns = ["game", "n_waiting", "n_updates", "mean_error", "mean_square", "mixing_bias", "excess"]
+    return pd.DataFrame(rows, columns=[*columns, "forgetting_rate", "L_pop"])

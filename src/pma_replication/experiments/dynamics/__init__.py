@@ -1,0 +1,1 @@
+"""Experiment: exact methods side by side."""

@@ -1,0 +1,1 @@
+"""Experiment: equilibria and assumptions."""

@@ -1,0 +1,1 @@
+"""Experiment: learners that share nothing."""

@@ -1,0 +1,183 @@
+"""What is measured on learners that share nothing: from one game to tables (docs/theory.md, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import equilibrium as exact
+from pma_mfg import operators, seeds
+from pma_mfg.arrays import accepts
+from pma_mfg.games.functions import Game
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.populations import spread
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import agents as independents
+from pma_mfg.simulation.agents import Agents
+from pma_mfg.theory import lipschitz
+from pma_replication.runs.checkpoints import Checkpoint
+
+#: What `independent_errors` measures after every epoch.
+_INDEPENDENT = ("error", "median", "low", "high", "worst", "spread", "centre_error", "exploitability")
+
+
+@dataclass(frozen=True)
+class IndependentRuns:
+    """Runs of independent learning with one setting.
+
+    Parameters
+    ----------
+    n_agents : int
+    schedule : Schedule
+    n_replicates : int
+    epsilon : float
+        The accuracy that the schedule is for; nan for none.
+    """
+
+    n_agents: int
+    schedule: Schedule
+    n_replicates: int
+    epsilon: float = float("nan")
+
+
+@accepts()
+def independent_errors(
+    game: Game,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    sweep: str,
+    settings: Sequence[IndependentRuns],
+    seed: int,
+    after_epoch: Callable[[], None] = lambda: None,
+    checkpoint: Checkpoint | None = None,
+) -> pd.DataFrame:
+    """Run independent learning over U and measure all agents after every epoch (claim C5).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    name : str
+        The game's name in tables and seeds.
+    sweep : str
+        What the runs are for, in table and seeds.
+    settings : sequence of IndependentRuns
+    seed : int
+        Root seed.
+    after_epoch : callable
+        Called after each epoch of each replicate.
+    checkpoint : Checkpoint, optional
+        Where to go on from, and to save to.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, sweep, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, predicted_spread,
+        predicted_deviation (`populations.spread.predicted_spread` after the last epoch), replicate, epoch, samples.
+        Then, of the agents' distances sup_s ||pi^i - pi*||_1: error (mean), median, low and high (5 and 95 %), worst;
+        spread, the mean of sup_s ||pi^i - pi_bar||_1 with pi_bar the mean policy; of pi_bar itself centre_error (its
+        distance) and exploitability (regularized).
+    """
+    floor = lipschitz.policy_floor(game, regularizer)
+    rows: list[list[float]] = []  # number of the setting, replicate, epoch, samples, measurements
+    resumed: Agents | None = None
+    first = (0, 0)
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        rows, resumed = saved["rows"].tolist(), Agents.restored(saved)
+        first = (int(rows[-1][0]), int(rows[-1][1]))
+    for work in ((i, replicate) for i, runs in enumerate(settings) for replicate in range(runs.n_replicates)):
+        if work < first:
+            continue
+        runs, replicate = settings[work[0]], work[1]
+        schedule = runs.schedule
+        per_epoch = schedule.n_updates * (schedule.n_waiting + 1)
+        coordinates = (runs.n_agents, schedule.n_epochs, schedule.n_updates, schedule.step_size, replicate)
+        rng = seeds.generator(seed, "independent", sweep, name, *coordinates)
+        agents, resumed = resumed, None
+        if agents is None:
+            agents = independents.initial_agents(game, runs.n_agents, regularizer, rng)
+            rows.append([*work, 0, 0, *_measure_agents(game, regularizer, equilibrium, agents)])
+
+        def measure(epoch: int, agents: Agents, work: tuple[int, int] = work, per_epoch: int = per_epoch) -> None:
+            found = _measure_agents(game, regularizer, equilibrium, agents)
+            rows.append([*work, epoch, epoch * per_epoch, *found])
+            after_epoch()
+
+        def save(agents: Agents) -> None:
+            if checkpoint is not None:
+                checkpoint.save(lambda: {**agents.arrays(), "rows": np.array(rows)})
+
+        learning.independent(
+            game,
+            runs.n_agents,
+            regularizer,
+            schedule,
+            rng,
+            floor=floor,
+            after_epoch=measure,
+            after_chunk=save,
+            agents=agents,
+        )
+    table = pd.DataFrame(rows, columns=["setting", "replicate", "epoch", "samples", *_INDEPENDENT])
+    table = table.astype(dict.fromkeys(["setting", "replicate", "epoch", "samples"], "int64"))
+    fixed = []
+    for runs in settings:
+        predicted = spread.predicted_spread(game, regularizer, equilibrium, runs.schedule)
+        lengths = (runs.schedule.n_epochs, runs.schedule.n_updates, runs.schedule.n_waiting, runs.schedule.step_size)
+        fixed.append((name, sweep, runs.n_agents, runs.epsilon, *lengths, predicted.mean, predicted.deviation))
+    columns = ["game", "sweep", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
+    columns += ["predicted_spread", "predicted_deviation"]
+    chosen = pd.DataFrame(fixed, columns=columns).iloc[table["setting"]].reset_index(drop=True)
+    return pd.concat([chosen, table.drop(columns="setting")], axis=1)
+
+
+def _measure_agents(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, agents: Agents) -> tuple[float, ...]:
+    """Return the numbers `_INDEPENDENT`; policies are expanded slice by slice."""
+    n_agents = len(agents.states)
+    starts = range(0, n_agents, independents.SLICE)
+    centre, distances = np.zeros_like(equilibrium), np.empty(n_agents)
+    for first in starts:
+        policies = agents.policies(first, first + independents.SLICE)
+        centre += policies.sum(axis=0) / n_agents
+        distances[first : first + independents.SLICE] = np.abs(policies - equilibrium).sum(axis=2).max(axis=1)
+    apart = 0.0
+    for first in starts:
+        policies = agents.policies(first, first + independents.SLICE)
+        apart += float(np.abs(policies - centre).sum(axis=2).max(axis=1).sum()) / n_agents
+    low, median, high = np.quantile(distances, [0.05, 0.5, 0.95])
+    centre /= centre.sum(axis=1, keepdims=True)
+    return (
+        float(distances.mean()),
+        float(median),
+        float(low),
+        float(high),
+        float(distances.max()),
+        apart,
+        operators.policy_distance(centre, equilibrium),
+        exact.exploitability(game, centre, regularizer),
+    )
+
+
+def independent_learning_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `independent_errors` in the columns of `learning_errors`, with algorithm and schedule.
+
+    The error is the mean over agents of the agent's, the exploitability that of the mean policy.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    DataFrame
+    """
+    columns = ["game", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
+    columns += ["replicate", "epoch", "samples", "error", "exploitability"]
+    return table[columns].assign(algorithm="independent", schedule="tuned")

@@ -1,0 +1,1 @@
+"""Experiment: games from the literature."""

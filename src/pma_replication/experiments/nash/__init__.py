@@ -1,0 +1,1 @@
+"""Experiment: what one agent among N gains by deviating."""

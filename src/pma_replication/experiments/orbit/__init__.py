@@ -1,0 +1,1 @@
+"""Experiment: best response and mirror ascent while the regularizer weakens."""

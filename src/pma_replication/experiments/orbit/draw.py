@@ -1,0 +1,132 @@
+"""What is drawn on best response and mirror ascent while the regularizer weakens.
+
+From tables to the numbers drawn, and to the figure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pma_replication.experiments.dynamics.draw import METHODS
+from pma_replication.style import (
+    DASHED,
+    by_game,
+    draw_line,
+    label_decades,
+    line_table,
+    make_panels,
+    panel_title,
+    plain_name,
+    styled,
+)
+
+#: Iterations of a population's path that are drawn.
+PATH = 30
+
+
+def data(orbits: pd.DataFrame, attractors: pd.DataFrame) -> pd.DataFrame:
+    """Return the populations that best response and PMA visit, and where best response ends as h weakens (claim C2).
+
+    Parameters
+    ----------
+    orbits : DataFrame
+        Of `experiments.dynamics.measure.compare`.
+    attractors : DataFrame
+        Of `experiments.orbit.measure.damping`.
+
+    Returns
+    -------
+    DataFrame
+        The module's first columns, method, and state (the one on the vertical axis), for each game that both tables
+        have, or for all if there is none. Panel "path": a share of the population against the iteration; panel
+        "plane": two shares against each other, of PMA's path and of the best response's tail; panel "attractor": a
+        share in the best response's tail against the strength of the regularizer. The states are those that the best
+        response moves most. Series "measured", and "theory" at the equilibrium (method "").
+    """
+    shared = set(orbits["game"]) & set(attractors["game"])
+    parts = []
+    for game, rows in by_game(orbits[orbits["game"].isin(shared)] if shared else orbits):
+        best = rows[(rows["method"] == "best_response") & (rows["part"] == "tail")]
+        ranges = best.groupby("state")["mean_field"].agg(np.ptp).sort_values(ascending=False, kind="stable")
+        first, second = int(ranges.index[0]), int(ranges.index[min(1, len(ranges) - 1)])
+        fixed = rows[rows["part"] == "equilibrium"].set_index("state")["mean_field"]
+        path = rows[(rows["part"] == "path") & (rows["state"] == first)]
+        for method in ("best_response", "pma_euclidean"):
+            seen = path[(path["method"] == method) & (path["iteration"] <= PATH)]
+            parts.append(line_table("path", game, "measured", seen["iteration"], seen["mean_field"]))
+            parts[-1] = parts[-1].assign(method=method, state=first)
+            of_method = rows[(rows["method"] == method)]
+            shown = of_method[of_method["part"] == ("tail" if method == "best_response" else "path")]
+            plane = shown.pivot_table(index="iteration", columns="state", values="mean_field")
+            parts.append(line_table("plane", game, "measured", plane[first], plane[second]))
+            parts[-1] = parts[-1].assign(method=method, state=second)
+        lines = [
+            line_table("path", game, "theory", [0.0, float(PATH)], [fixed[first]] * 2).assign(state=first),
+            line_table("plane", game, "theory", [fixed[first]], [fixed[second]]).assign(state=second),
+        ]
+        ends = attractors[(attractors["game"] == game) & (attractors["state"] == first)]
+        ends = ends.sort_values(["strength", "iteration"], kind="stable")
+        tail, still = (ends[ends["part"] == part] for part in ("tail", "equilibrium"))
+        if len(ends):
+            bifurcation = line_table("attractor", game, "measured", tail["strength"], tail["mean_field"])
+            parts.append(bifurcation.assign(method="best_response", state=first))
+            lines.append(
+                line_table("attractor", game, "theory", still["strength"], still["mean_field"]).assign(state=first)
+            )
+        parts += [line.assign(method="") for line in lines]
+    columns = ["panel", "game", "series", "method", "state", "x", "value"]
+    data: pd.DataFrame = pd.concat(parts, ignore_index=True)[columns]
+    return data
+
+
+@styled
+def figure(data: pd.DataFrame) -> Figure:
+    """Draw the populations that best response and PMA visit, and the best response's as h weakens, a row per game.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `orbit_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = by_game(data)
+    words, looks = {name: look[0] for name, look in METHODS.items()}, {name: look[1] for name, look in METHODS.items()}
+    best = {**looks["best_response"], "marker": "o", "markersize": 3.0}
+    pma = {**looks["pma_euclidean"], "marker": ".", "markersize": 4.0}
+    handles = [
+        Line2D([], [], label=words["best_response"], linewidth=0.7, **best),
+        Line2D([], [], label=words["pma_euclidean"], **pma),
+        Line2D([], [], label=r"equilibrium $\mu^*$", marker="*", markersize=7.0, **DASHED),
+    ]
+    title = "The population under best response and under PMA" + (
+        f": {plain_name(games[0][0])}" if len(games) == 1 else ""
+    )
+    figure, axes = make_panels(3 * len(games), 1.9, 0, title, handles)
+    for row, (game, table) in enumerate(games):
+        prefix = "{}: " if len(games) > 1 else ""
+        first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
+        second = int(table.loc[table["panel"] == "plane", "state"].iloc[0])
+        path, plane, attractor = (table[table["panel"] == panel] for panel in ("path", "plane", "attractor"))
+        for ax, rows in zip(axes[3 * row : 3 * row + 2], (path, plane), strict=True):
+            for method, look in (("best_response", {**best, "linewidth": 0.7}), ("pma_euclidean", pma)):
+                draw_line(ax, rows[rows["method"] == method], "measured", **look)
+        draw_line(axes[3 * row], path, "theory", **DASHED)
+        draw_line(axes[3 * row + 1], plane, "theory", color="black", marker="*", markersize=8.0, zorder=5)
+        draw_line(axes[3 * row + 2], attractor, "measured", **{**best, "linestyle": "none"})
+        draw_line(axes[3 * row + 2], attractor, "theory", **DASHED)
+        for ax, xlabel, state, title in (
+            (axes[3 * row], "iteration $k$", first, prefix + "share of one state"),
+            (axes[3 * row + 1], rf"$\mu_k(s = {first})$", second, prefix + "shares of two states"),
+            (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
+        ):
+            ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
+            panel_title(ax, axes.index(ax), title, game)
+        axes[3 * row + 2].set_xscale("log")
+        label_decades(axes[3 * row + 2].xaxis)
+    return figure

@@ -1,0 +1,1 @@
+"""Experiment: which strengths and step sizes contract."""

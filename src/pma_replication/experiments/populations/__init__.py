@@ -1,0 +1,1 @@
+"""Experiment: what a finite number of agents does to what is learned."""

@@ -1,0 +1,144 @@
+"""What is drawn on what a finite number of agents does to what is learned.
+
+From tables to the numbers drawn, and to the figure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pma_replication.style import (
+    DASHED,
+    DOTTED,
+    FITTED,
+    add_legend,
+    by_game,
+    draw_line,
+    draw_points,
+    game_looks,
+    grouped,
+    legend_marks,
+    line_table,
+    log_log,
+    make_panels,
+    measured_points,
+    panel_title,
+    plain_name,
+    styled,
+)
+
+
+def data(bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+    """Return what a finite population does to the mean field, to Q and to the learned policy (claim C6).
+
+    Parameters
+    ----------
+    bias : DataFrame
+        Of `experiments.populations.measure.finite_population_bias` at several N.
+    exact : DataFrame
+        Of `experiments.populations.measure.exact_limits`, small N.
+    population : DataFrame
+        Of `experiments.samples.measure.learning_errors` at several N and one epsilon for each game.
+    limits : DataFrame
+        Of `experiments.populations.measure.policy_limits`.
+
+    Returns
+    -------
+    DataFrame
+        The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|;
+        panel "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed
+        form, from the exact solutions' smallest N on, and with those in the series "exact"; "bias" also with the slopes
+        -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
+    """
+    parts = []
+    for game, table in by_game(bias):
+        x, groups = grouped(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
+        parts.append(measured_points("deviation", game, x, groups))
+        predicted = table.groupby("n_agents")["predicted_deviation"].first()
+        small = exact[exact["game"] == game].sort_values("n_agents")
+        below = small[small["n_agents"] < x[0]]  # where the lines of the closed forms begin
+        line = [*below["n_agents"], *x]
+        parts.append(line_table("deviation", game, "exact", small["n_agents"], small["deviation"]))
+        parts.append(line_table("deviation", game, "theory", line, [*below["predicted_deviation"], *predicted]))
+        matrices = [
+            at_n.pivot_table(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
+            for _, at_n in table.groupby("n_agents")
+        ]
+        parts.append(measured_points("bias", game, x, matrices, summary=lambda q: float(np.abs(q.mean(axis=0)).max())))
+        largest = table["predicted_q_error"].abs().groupby(table["n_agents"]).max()
+        parts.append(line_table("bias", game, "exact", small["n_agents"], small["q_error"]))
+        parts.append(line_table("bias", game, "theory", line, [*below["predicted_q_error"], *largest]))
+    measured = pd.concat(parts)
+    measured = measured[(measured["panel"] == "bias") & (measured["series"] == "measured")]
+    ends = np.array([measured["x"].min(), measured["x"].max()])
+    for exponent in (-0.5, -1.0):  # above the data and from one point, to compare slopes by eye
+        height = 2.0 * measured.loc[measured["x"] == ends[0], "value"].max()
+        parts.append(line_table("bias", "", f"slope {exponent:g}", ends, height * (ends / ends[0]) ** exponent))
+    for game, table in by_game(population):
+        x, groups = grouped(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
+        parts.append(measured_points("policy", game, x, groups, fit=False))
+        limit = limits[limits["game"] == game].sort_values("n_agents")
+        small = exact[exact["game"] == game].sort_values("n_agents")
+        below = small[small["n_agents"] < limit["n_agents"].min()]
+        parts.append(line_table("policy", game, "exact", small["n_agents"], small["policy_error"]))
+        places = [*below["n_agents"], *limit["n_agents"]]
+        errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
+        parts.append(line_table("policy", game, "theory", places, errors))
+    ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
+    for target in sorted(population["epsilon"].unique()):
+        parts.append(line_table("policy", "", "noise", ends, [target, target]))
+    return pd.concat(parts, ignore_index=True)
+
+
+@styled
+def figure(data: pd.DataFrame) -> Figure:
+    """Draw the fluctuation of the mean field, the bias of Q and the error of the learned policy against N.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `populations_data`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    games = sorted(set(data["game"]) - {""})
+    colours, markers, styles = game_looks(games)
+    handles: list[Line2D | tuple[Line2D, ...]] = [
+        legend_marks(markers, label="exact"),
+        legend_marks(markers, markerfacecolor="white", label="measured"),
+        Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
+    ]
+    dashed = {**DASHED, "color": "0.35"}
+    titles = {
+        "deviation": ("fluctuation of the mean field", r"$\mathrm{E}\, \|\hat\mu - \mu_\pi\|_1$"),
+        "bias": ("bias of what is learned", r"$\mathrm{max}_{s,a}\, |\mathrm{E}\, Q - \Gamma_q(\pi,\mu_\pi)|$"),
+        "policy": ("error of the learned policy", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"),
+    }
+    titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
+    figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, None, handles)
+    for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
+        rows = data[data["panel"] == panel]
+        for game, table in by_game(rows[rows["game"] != ""]):
+            draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
+            label = f"{plain_name(game, 0.6)}: " if panel != "policy" else plain_name(game)
+            draw_line(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
+            draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
+        references = []
+        if panel == "bias":
+            for exponent, name, look in (("-0.5", "-1/2", DOTTED), ("-1", "-1", dashed)):
+                draw_line(ax, rows, f"slope {exponent}", **look)
+                references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}$", **look))
+        if panel == "policy":
+            for _, floor in rows[rows["series"] == "noise"].groupby("value"):
+                draw_line(ax, floor, "noise", **DOTTED)
+            references.append(Line2D([], [], label=r"noise floor of learning:", **DOTTED))
+            references.append(Line2D([], [], label=r"sampling error $\varepsilon$", linestyle="none"))
+        log_log(ax, "population size $N$", ylabel)
+        panel_title(ax, i, title)
+        add_legend(ax, None if panel == "policy" else FITTED, references)
+    return figure

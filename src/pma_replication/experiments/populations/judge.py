@@ -1,0 +1,148 @@
+"""What is judged on what a finite number of agents does to what is learned.
+
+From tables to verdicts (docs/theory.md, section 12).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr
+
+from pma_replication import statistics
+from pma_replication.judging import (
+    FLOOR_STANDARD_ERRORS,
+    Claim,
+    bootstrap_generator,
+    exactly,
+    few_agents,
+    settled,
+    verdict,
+)
+
+#: Simulation and exact solution agree within this many standard errors.
+AGREEMENT_STANDARD_ERRORS = 4.0
+
+
+def bias_groups(rows: pd.DataFrame, standard_errors: float) -> tuple[list[int], list[np.ndarray]]:
+    """Return the N whose bias is this many standard errors or more, and their Q errors, shape (replicates, S A)."""
+    populations, groups = [], []
+    for n_agents in sorted(set(rows["n_agents"])):
+        group = rows[rows["n_agents"] == n_agents]
+        errors = group.pivot(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
+        standard_error = errors.std(axis=0, ddof=1).max() / np.sqrt(len(errors))
+        if largest_mean(errors) > standard_errors * standard_error:
+            populations.append(int(n_agents))
+            groups.append(errors)
+    return populations, groups
+
+
+def largest_mean(errors: np.ndarray) -> float:
+    """Return the bias, max over (s, a) of |mean over replicates|."""
+    return float(np.abs(errors.mean(axis=0)).max())
+
+
+def is_kinked(rows: pd.DataFrame) -> bool:
+    """Whether the closed form predicts a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2."""
+    largest = rows["predicted_q_error"].abs().groupby(rows["n_agents"]).max()
+    return statistics.log_log_slope(list(largest.index), list(largest)) > -0.75
+
+
+def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C6-kinked in one game (docs/theory.md, section 12)."""
+    populations, groups = bias_groups(rows, FLOOR_STANDARD_ERRORS)
+    kinked = is_kinked(rows)
+    slope = -0.5 if kinked else -1.0
+    estimate, too_small = exactly(math.nan), ""
+    expected = (slope - tolerance, slope + tolerance)
+    if len(populations) >= 3:
+        rng = bootstrap_generator(rows, "C6-slope")
+        estimate = statistics.slope_interval(populations, groups, rng, confidence, largest_mean)
+        too_small = settled(
+            rows,
+            "C6-slope",
+            estimate,
+            expected,
+            tolerance,
+            slope,  # smooth: c / N + O(1 / N^2); kinked: c / sqrt(N) + O(1 / N)
+            lambda rng, f: statistics.slope_interval(populations, groups, rng, confidence, largest_mean, slope=f),
+        )
+    order = "1/sqrt(N) when R has a kink at the equilibrium" if kinked else "1/N when R and P are smooth"
+    return {
+        "id": "C6-kinked" if kinked else "C6-smooth",
+        "statement": f"The bias of what is learned from N agents is of order {order}.",
+        "source": "Theorem 4.2 (the paper's O(1/sqrt(N)) is tight with a kink, and not without)",
+        "quantity": "slope of log max_(s,a) |bias of Q| against log N",
+        "estimate": estimate,
+        "expected": expected,
+        "too_small": too_small,
+        "how": f"limit of TD learning by ergodic averages; {len(populations)} of {rows['n_agents'].nunique()} "
+        f"population sizes lie above the Monte Carlo floor of {FLOOR_STANDARD_ERRORS:g} standard errors",
+    }
+
+
+def deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C6-deviation in one game (docs/theory.md, section 12)."""
+    largest = rows[rows["n_agents"] == rows["n_agents"].max()].drop_duplicates("replicate")
+    ratios = (largest["deviation"] / largest["predicted_deviation"]).to_numpy()
+    means = rows.assign(ratio=rows["deviation"] / rows["predicted_deviation"]).groupby("n_agents")["ratio"].mean()
+    estimate = statistics.mean_interval(ratios, bootstrap_generator(rows, "C6-deviation"), confidence)
+    expected = (1.0 - tolerance, 1.0 + tolerance)
+    refuted = verdict((estimate.low, estimate.high), expected) == "not confirmed"
+    return {
+        "id": "C6-deviation",
+        "statement": "sqrt(N) E||mu_hat - mu_pi||_1 tends to the constant of the discrete Lyapunov equation.",
+        "source": "the mean-field error O(1/sqrt(N)) of Theorems 4.2 to 4.5, with its constant",
+        "quantity": "measured / predicted",
+        "estimate": estimate,
+        "expected": expected,
+        "too_small": few_agents(list(means.index), list(means), tolerance) if refuted else "",
+        "how": f"{len(ratios)} trajectories at N = {int(largest['n_agents'].iloc[0])}; no free parameter",
+    }
+
+
+def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    # the largest N at which the Monte Carlo error leaves room for a verdict: a quarter of the tolerance
+    """Judge C6-constant in one game (docs/theory.md, section 12)."""
+    populations, groups = bias_groups(rows, 4.0 / tolerance)
+    estimate, too_small = exactly(math.nan), ""
+    expected = (1.0 - tolerance, 1.0 + tolerance)
+    if populations:
+        limits = rows["predicted_q_error"].abs().groupby(rows["n_agents"]).max()
+        predicted = float(limits[populations[-1]])
+        rng = bootstrap_generator(rows, "C6-constant")
+        estimate = statistics.bootstrap(groups[-1:], lambda drawn: largest_mean(drawn[0]) / predicted, rng, confidence)
+        if verdict((estimate.low, estimate.high), expected) == "not confirmed":
+            ratios = [largest_mean(group) / float(limits[n]) for n, group in zip(populations, groups, strict=True)]
+            too_small = few_agents(populations, ratios, tolerance)
+    return {
+        "id": "C6-constant",
+        "statement": "The bias of what is learned from N agents has the constant of the Gaussian closed form.",
+        "source": "the O(1/sqrt(N)) term of Theorem 4.2, with its constant",
+        "quantity": "measured / predicted bias",
+        "estimate": estimate,
+        "expected": expected,
+        "too_small": too_small,
+        "how": f"at N = {populations[-1]}, the largest measured well enough; no free parameter"
+        if populations
+        else "at no N is the bias measured well enough",
+    }
+
+
+def agreement(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C3-exact in one game (docs/theory.md, section 12)."""
+    scores = ((rows["simulated"] - rows["exact"]) / rows["standard_error"]).abs()
+    alarm = sum(2.0 * stdtr(n - 1, -AGREEMENT_STANDARD_ERRORS) for n in rows["n_replicates"])
+    return {
+        "id": "C3-exact",
+        "statement": "The simulated limit of conditional TD learning is the one of the exact N-agent game.",
+        "source": "Theorem 4.2 (what learning converges to with N agents)",
+        "quantity": "largest |simulated - exact| / standard error, over N",
+        "estimate": exactly(float(scores.max())),
+        "expected": (0.0, AGREEMENT_STANDARD_ERRORS + tolerance),
+        "how": f"one projection of Q per N, drawn before the simulation; N = {', '.join(map(str, rows['n_agents']))}; "
+        f"{rows['n_replicates'].min()} replicates; a correct simulation fails with probability {alarm:.1g} at most, by "
+        "Student's law and the union over N",
+    }

@@ -1,0 +1,236 @@
+"""What is measured on what a finite number of agents does to what is learned.
+
+From one game to tables (docs/theory.md, section 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import operators, seeds
+from pma_mfg.arrays import accepts
+from pma_mfg.games.functions import Game
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.populations import finite_population, fluctuations
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import exchangeable as simulation
+
+
+@accepts()
+def finite_population_bias(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    n_agents: int,
+    n_steps: int,
+    n_replicates: int,
+    seed: int,
+    after_replicate: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Measure the fluctuation of the mean field and the bias of what TD learning converges to at N agents (claim C6).
+
+    The limit of TD learning is the Q of the averaged decision process. Only second moments are measured, along a
+    trajectory of all agents; the mean follows from stationarity, so the relative precision does not depend on N
+    (docs/theory.md, section 9.9).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    n_steps : int
+        Averaged steps per replicate; a tenth of it passes before.
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_replicate : callable
+        Called after each replicate.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, replicate, state, action, q_error (signed), predicted_q_error (large-N closed form),
+        deviation (E ||mu_hat - mu_pi||_1 of the replicate), predicted_deviation (large-N closed form).
+    """
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer)
+    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
+    predicted_deviation = fluctuations.expected_deviation(game, policy) / np.sqrt(n_agents)
+    state, action = (index.ravel() for index in np.indices(truth.shape))
+    tables = []
+    for replicate in range(n_replicates):
+        rng = seeds.generator(seed, "bias", name, n_agents, replicate)
+        averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+        limit = fluctuations.measured_q(game, policy, regularizer, averages)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "game": name,
+                    "n_agents": n_agents,
+                    "replicate": replicate,
+                    "state": state,
+                    "action": action,
+                    "q_error": (limit - truth).ravel(),
+                    "predicted_q_error": predicted.ravel(),
+                    "deviation": averages.deviation,
+                    "predicted_deviation": predicted_deviation,
+                }
+            )
+        )
+        after_replicate()
+    return pd.concat(tables, ignore_index=True)
+
+
+@accepts()
+def policy_limits(
+    game: Game,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    populations: Sequence[int],
+    step_size: float,
+) -> pd.DataFrame:
+    """Predict how far from the equilibrium learning ends with unlimited samples, for large N (claim C6).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+    name : str
+    populations : sequence of int
+    step_size : float
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, predicted_error.
+    """
+    rows = []
+    for n_agents in populations:
+        policy = fluctuations.large_population_policy(game, n_agents, regularizer, step_size, equilibrium)
+        rows.append((name, n_agents, operators.policy_distance(policy, equilibrium)))
+    return pd.DataFrame(rows, columns=["game", "n_agents", "predicted_error"])
+
+
+@accepts()
+def exact_limits(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    name: str,
+    populations: Sequence[int],
+    step_size: float,
+    after_population: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Solve the N-agent game exactly for several N: fluctuation, limit of TD learning, limit of the policy (claim C6).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    name : str
+    populations : sequence of int
+    step_size : float
+        eta of the iteration to the policy's limit.
+    after_population : callable
+        Called after each N.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, deviation, q_error, policy_error: E ||mu_hat - mu_pi||_1, the largest error of the limit
+        of TD learning, and the distance to the equilibrium of the policy at which centralized learning settles. Each
+        also with the prefix predicted_, its closed form for large N.
+    """
+    mean_field = operators.stable_population(game, equilibrium)
+    truth = operators.q_values(game, equilibrium, mean_field, regularizer)
+    scale = fluctuations.expected_deviation(game, equilibrium)
+    rows = []
+    for n_agents in populations:
+        law = finite_population.stationary_counts(game, equilibrium, n_agents)
+        errors = [finite_population.deviation(game, equilibrium, law), scale / np.sqrt(n_agents)]
+        for q in (
+            finite_population.learning_limit(game, equilibrium, n_agents, regularizer),
+            fluctuations.large_population_q(game, equilibrium, n_agents, regularizer),
+        ):
+            errors.append(float(np.abs(q - truth).max()))
+        predicted = fluctuations.large_population_policy(game, n_agents, regularizer, step_size, equilibrium)
+        settled = finite_population.policy_limit(game, n_agents, regularizer, step_size, predicted)
+        errors += [operators.policy_distance(policy, equilibrium) for policy in (settled, predicted)]
+        rows.append((name, n_agents, *errors))
+        after_population()
+    columns = [
+        f"{prefix}{error}" for error in ("deviation", "q_error", "policy_error") for prefix in ("", "predicted_")
+    ]
+    return pd.DataFrame(rows, columns=["game", "n_agents", *columns])
+
+
+@accepts()
+def agreement(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    name: str,
+    populations: Sequence[int],
+    n_steps: int,
+    n_replicates: int,
+    seed: int,
+    after_population: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Compare the simulated limit of TD learning with the exact one, in one number fixed in advance for each N (C3).
+
+    The number is the inner product of Q with a unit vector drawn from the seed, before any simulation.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    name : str
+        The game's name in tables and seeds.
+    populations : sequence of int
+    n_steps : int
+        Averaged steps per replicate; a tenth of it passes before.
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_population : callable
+        Called after each N.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, exact, simulated (mean over replicates), standard_error, n_replicates.
+    """
+    mean_field = operators.stable_population(game, policy)
+    rows = []
+    for n_agents in populations:
+        direction = seeds.generator(seed, "direction", name, n_agents).normal(size=policy.shape)
+        direction /= np.sqrt((direction**2).sum())
+        exact_q = finite_population.learning_limit(game, policy, n_agents, regularizer)
+        simulated = []
+        for replicate in range(n_replicates):
+            rng = seeds.generator(seed, "agreement", name, n_agents, replicate)
+            averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+            # the plain averages: nothing of the exact solution's identities enters but exchangeability
+            process = fluctuations.decision_process(game, averages.transition_features, averages.reward_features)
+            q = operators.q_of_decision_process(*process, game.discount, policy, regularizer)
+            simulated.append(float((direction * q).sum()))
+        standard_error = float(np.std(simulated, ddof=1) / np.sqrt(n_replicates))
+        mean = float(np.mean(simulated))
+        rows.append((name, n_agents, float((direction * exact_q).sum()), mean, standard_error, n_replicates))
+        after_population()
+    columns = ["game", "n_agents", "exact", "simulated", "standard_error", "n_replicates"]
+    return pd.DataFrame(rows, columns=columns)

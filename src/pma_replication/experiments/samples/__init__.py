@@ -1,0 +1,1 @@
+"""Experiment: how many samples an accuracy costs."""

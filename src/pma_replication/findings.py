@@ -1,0 +1,124 @@
+"""What was found, in words: a template filled with the verdicts, so that no number and no verdict is typed by hand.
+
+The template, findings.md.jinja, holds the sentences; which of them are printed depends on the verdicts. A claim that
+the configuration leaves out is not mentioned.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from pma_replication.judging import Claim
+
+#: A bound of which at least this share is attained is called tight.
+TIGHT = 0.9
+
+#: Digits of a number in verdicts.md, and in a sentence: rounding twice makes the sentences agree with the table.
+TABLE_DIGITS, DIGITS = 4, 3
+
+
+def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
+    """Return the findings.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `verdicts.evaluate`.
+    figures : path
+        The folder of the figures and of verdicts.md, which are linked.
+    folder : path
+        Where the text will be: links are relative to it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
+    source = resources.files("pma_replication").joinpath("findings.md.jinja").read_text(encoding="utf-8")
+
+    def of(*ids: str) -> list[Claim]:
+        return [record for record in records if record["id"] in ids]
+
+    def tested(*ids: str) -> list[Claim]:
+        return [record for record in of(*ids) if record["estimate"] is not None]
+
+    def confirmed(*ids: str) -> bool:
+        """Whether each of these claims was tested, and confirmed in every game in which it could be."""
+        return all(tested(id) and all(record["verdict"] == "confirmed" for record in tested(id)) for id in ids)
+
+    text = environment.from_string(source).render(
+        records=records,
+        of=of,
+        tested=tested,
+        confirmed=confirmed,
+        outcome=lambda *ids: outcome(of(*ids)),
+        counts=Counter(record["verdict"] for record in records),
+        figures=Path(os.path.relpath(figures, folder)).as_posix(),
+        tight=TIGHT,
+    )
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def number(value: float | None) -> str:
+    """Return a number as a sentence shows it, with three digits of the four that verdicts.md has.
+
+    Examples
+    --------
+    >>> number(0.123456), number(166049.0), number(2.0), number(None)
+    ('0.123', '166,000', '2', '–')
+    """
+    if value is None:
+        return "–"
+    rounded = float(f"{float(f'{value:.{TABLE_DIGITS}g}'):.{DIGITS}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 10**DIGITS else f"{rounded:.{DIGITS}g}".replace("-", "−")
+
+
+def inverse(value: float) -> float:
+    """Return 1 over a number as verdicts.md shows it."""
+    return 1.0 / float(f"{value:.{TABLE_DIGITS}g}")
+
+
+def game(name: str) -> str:
+    """Return the name of a game as code.
+
+    Examples
+    --------
+    >>> game("crowd_cycling")
+    '`crowd_cycling`'
+    """
+    return f"`{name}`"
+
+
+def listed(items: list[str]) -> str:
+    """Return a list in words.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def outcome(records: list[Claim]) -> str:
+    """Return the verdicts of one claim in words, with the games where it is not confirmed by name.
+
+    Examples
+    --------
+    >>> outcome([{"game": "smooth", "verdict": "confirmed"}, {"game": "crowd", "verdict": "inconclusive"}])
+    '**confirmed** in `smooth`; **inconclusive** in `crowd`'
+    """
+    parts = []
+    for verdict in ("confirmed", "not confirmed", "inconclusive"):
+        games = [game(record["game"]) for record in records if record["verdict"] == verdict]
+        if games:
+            everywhere = verdict == "confirmed" and len(games) == len(records) > 2
+            parts.append(f"**{verdict}** in " + (f"all {len(games)} games" if everywhere else listed(games)))
+    return "; ".join(parts)

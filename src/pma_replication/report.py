@@ -1,0 +1,496 @@
+"""One HTML page that shows a whole replication, and opens offline: the answer, claims, figures, data, how it was made.
+
+It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml, the layout
+in report.html. Snakemake's own report would open offline too, but it has no front page with claims and verdicts, shows
+nothing without JavaScript, and keeps every figure behind clicks; so this page is written here, and the rules carry no
+captions.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from pma_mfg import __version__, storage
+from pma_mfg.errors import Description, InputError
+from pma_replication import catalogue, configuration, judging, style
+from pma_replication.experiments.comparison import judge as comparison_judge
+from pma_replication.experiments.equilibria import judge as equilibria_judge
+from pma_replication.experiments.literature import judge as literature_judge
+from pma_replication.experiments.phase import draw as phase_draw
+from pma_replication.runs import tables as parquet
+
+WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+
+VERDICTS = ("confirmed", "not confirmed", "inconclusive")
+
+#: A table is embedded as CSV up to this many bytes, and as Parquet beyond, so that the page stays below some 15 MB.
+LARGEST_CSV = 300_000
+
+
+def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> Path:
+    """Write the report of a finished run.
+
+    Parameters
+    ----------
+    config : path-like
+        The configuration, whose `results` and `figures` say where everything is.
+    rulegraph : str
+        What ``snakemake --rulegraph`` prints for it.
+    out : path-like, optional
+        ``report.html`` in the results by default.
+
+    Returns
+    -------
+    Path
+        Where the report is.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished: verdicts, a table or a figure are missing.
+    """
+    settings = configuration.finished(config)
+    results, figures = Path(settings["results"]), Path(settings["figures"])
+    records = storage.read_json(results / "claims.json")
+    tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
+    shown = [name for name in WORDS["figures"] if name in catalogue.drawn(tables)]
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).get_template("report.html")
+    text = page.render(
+        answer=answer(records),
+        own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
+        others=any(not record.get("own") for record in records) or not records,
+        groups=_groups(records, shown),
+        paper=judging.PAPER,
+        results=results.as_posix(),
+        figures=[
+            {
+                "name": name,
+                **WORDS["figures"][name],
+                "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by(records, "id")],
+                "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
+                "tables": catalogue.FIGURES[name][0],
+                "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
+            }
+            for name in shown
+        ],
+        regions=phase_draw.REGIONS,
+        cells={
+            name: {"text": text.replace("*", ""), "rows": _cells(make(tables[name]))}
+            for name, text, make in (
+                ("assumptions", equilibria_judge.ASSUMPTIONS, equilibria_judge.assumptions_cells),
+                ("zoo", literature_judge.GAMES.format("the table of assumptions"), literature_judge.games_cells),
+                ("zoo_equilibria", literature_judge.SEVERAL, literature_judge.equilibria_cells),
+                ("samples_to_accuracy", comparison_judge.COMPARISON, comparison_judge.comparison_cells),
+            )
+            if name in tables
+        },
+        data=[_download(results / "tables" / f"{name}.parquet", table) for name, table in tables.items()],
+        rulegraph=Markup(draw_graph(*read_graph(rulegraph))),
+        times=_cells(run_times(results / "benchmarks")),
+        versions=versions(),
+        configuration={"path": Path(config).name, "text": Path(config).read_text(encoding="utf-8")},
+        built=f"{datetime.now(UTC):%Y-%m-%d}",
+        plotly=Markup(get_plotlyjs()),
+    )
+    target = Path(out) if out else results / "report.html"
+    storage.write_text(target, text)
+    return target
+
+
+def answer(records: Sequence[judging.Claim]) -> list[str]:
+    """Return sentences on whether the theory holds: on the paper's own statements, on what sharpens them, on own games.
+
+    Games of the user's own say nothing of the paper, whose assumptions they may not meet: they have a sentence each.
+
+    Parameters
+    ----------
+    records : list of dict
+        Of `verdicts.evaluate`.
+
+    Returns
+    -------
+    list of str
+    """
+    theirs = [record for record in records if not record.get("own")]
+    own = [record for record in records if record.get("own")]
+    sentences = [_of_game(game, rows) for game, rows in _by(own, "game").items()]
+    return [*_of_paper(theirs), *sentences] if theirs or not own else sentences
+
+
+def _of_paper(records: Sequence[judging.Claim]) -> tuple[str, str]:
+    """Return a sentence on the paper's own statements, and one on what sharpens them."""
+    counts: dict[bool, dict[str, list[str]]] = {side: {verdict: [] for verdict in VERDICTS} for side in (True, False)}
+    for name, rows in _by(records, "id").items():
+        counts[name in WORDS["paper"]][overall(rows)].append(name)
+    paper, rest = counts[True], counts[False]
+    n_paper, n_rest = (sum(map(len, side.values())) for side in (paper, rest))
+    n_games = len({record["game"] for record in records})
+    first = "Nothing of the paper was tested."
+    if n_paper:
+        games = f"up to {n_games} games" if n_games > 1 else f"the game {_name(records[0]['game'])}"
+        tested = f"of the {n_paper} statements of the paper that were tested in {games}"
+        confirmed = f"{_count(paper['confirmed'], n_paper)} confirmed wherever a verdict was possible"
+        undecided = f", and {_count(paper['inconclusive'])} inconclusive" if paper["inconclusive"] else ""
+        if paper["not confirmed"]:
+            first = f"Not everywhere: {tested}, {_count(paper['not confirmed'])} not confirmed in at least one game, "
+            first += f"{confirmed}{undecided}."
+        elif paper["confirmed"]:
+            first = f"Yes, as far as it could be tested: {tested}, none is contradicted in any game, {confirmed}"
+            first += f"{undecided}."
+        else:
+            first = f"This run cannot tell: {tested}, all are inconclusive."
+    second = "Nothing that goes beyond the paper was tested."
+    if n_rest:
+        refuted = _count(rest["not confirmed"]) if rest["not confirmed"] else "none is"
+        second = f"Of {n_rest} statements that sharpen or surround it, with exact rates, constants and certificates, "
+        second += f"{_count(rest['confirmed'], n_rest)} confirmed, {refuted} not confirmed in at least one game"
+        second += f", and {_count(rest['inconclusive'])} inconclusive." if rest["inconclusive"] else "."
+    return first, second
+
+
+def _of_game(game: str, rows: Sequence[judging.Claim]) -> str:
+    """Return a sentence on one of the user's own games: what holds in it, what does not, what could not be seen."""
+    names = {verdict: [row["id"] for row in rows if row["verdict"] == verdict] for verdict in VERDICTS}
+    small = [row["id"] for row in rows if row.get("too_small")]
+    said = [f"In the game {_name(game)} {len(names['confirmed'])} of {len(rows)} statements were tested and hold"]
+    if names["not confirmed"]:
+        said.append(f"{_count(names['not confirmed'])} contradicted there")
+    else:
+        said.append("none is contradicted")
+    if small:
+        said.append(f"{_count(small)} undecided, for the range that was run is too small")
+    if untested := [name for name in names["inconclusive"] if name not in small]:
+        said.append(f"{_count(untested)} undecided for other reasons: a wide interval, or nothing to test")
+    return f"{'; '.join(said)}."
+
+
+def _name(game: str) -> str:
+    return game.replace("_", " ")
+
+
+def _count(names: Sequence[str], everything: int = 0) -> str:
+    """Return "3 are", with the names where they are few and not all of `everything`."""
+    number = "all" if len(names) == everything > 1 else str(len(names))
+    named = f" ({', '.join(names)})" if 0 < len(names) <= 4 and len(names) != everything else ""
+    return f"{number}{named} {'is' if len(names) == 1 else 'are'}"
+
+
+def overall(rows: Sequence[judging.Claim]) -> str:
+    """Return the verdict on a claim over all games: one that contradicts decides, then one that confirms."""
+    found = {row["verdict"] for row in rows}
+    return next(verdict for verdict in ("not confirmed", "confirmed", "inconclusive") if verdict in found)
+
+
+def _by(records: Iterable[judging.Claim], key: str) -> dict[str, list[judging.Claim]]:
+    rows: dict[str, list[judging.Claim]] = {}
+    for record in records:
+        rows.setdefault(record[key], []).append(record)
+    return rows
+
+
+def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the claims as the page shows them, in groups."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, rows in sorted(_by(records, "id").items(), key=lambda item: item[0].partition("-")[0]):
+        first = rows[0]
+        verdicts = [row["verdict"] for row in rows]
+        estimates = [row["estimate"] for row in rows if row["estimate"] is not None]
+        ranges = sorted({_range(row["expected"]) for row in rows})
+        low, high = (_number(f(estimates)) if estimates else "–" for f in (min, max))
+        claim = {
+            "id": name,
+            "paper": name in WORDS["paper"],
+            "statement": first["statement"],
+            "source": first["source"].removeprefix(f"{judging.PAPER}, "),
+            "verdict": overall(rows),
+            "counts": ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := verdicts.count(verdict))),
+            "quantity": first["quantity"],
+            "measured": low if low == high else f"{low} to {high}",
+            "expected": "; ".join(ranges) if len(ranges) < 3 else "differs by game",
+            "figures": [figure for figure in shown if name in WORDS["figures"][figure]["claims"]],
+            "tables": first["tables"],
+            "code": first["code"],
+            "games": [
+                {
+                    "game": _name(row["game"]),
+                    "verdict": row["verdict"],
+                    "estimate": _number(row["estimate"]),
+                    "interval": " … ".join(map(_number, row["interval"])),
+                    "expected": _range(row["expected"]),
+                    "how": row["how"],
+                }
+                for row in rows
+            ],
+        }
+        groups.setdefault(name[:2], []).append(claim)
+    return [{"id": name, "title": WORDS["groups"].get(name, name), "claims": rows} for name, rows in groups.items()]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}".replace("-", "−")
+
+
+def _range(ends: Sequence[float | None]) -> str:
+    """Return the range that a claim allows, in words."""
+    low, high = ends
+    if low == high:
+        return _number(low)
+    if low is None or high is None:
+        return f"at most {_number(high)}" if low is None else f"at least {_number(low)}"
+    return f"{_number(low)} to {_number(high)}"
+
+
+def _cells(table: pd.DataFrame) -> dict[str, list[Any]]:
+    return {"columns": list(table.columns), "rows": table.to_numpy().tolist()}
+
+
+def _data_uri(path: Path, kind: str) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        wanted = "a figure; make figures draws it"
+        raise InputError(str(path), "file", Description("nothing there"), wanted) from None
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _download(path: Path, table: pd.DataFrame) -> dict[str, Any]:
+    """Return what the page says of a table, and the table itself as a link."""
+    text = table.to_csv(index=False).encode()
+    csv = len(text) <= LARGEST_CSV
+    content = text if csv else path.read_bytes()
+    return {
+        "name": path.stem,
+        "file": path.stem + (".csv" if csv else ".parquet"),
+        "rows": f"{len(table):,}",
+        "columns": ", ".join(table.columns),
+        "uri": f"data:{'text/csv' if csv else 'application/octet-stream'};base64,{base64.b64encode(content).decode()}",
+    }
+
+
+def _drawn(figure: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    names, data, _ = catalogue.FIGURES[figure]
+    return data(*(tables[name] for name in names))
+
+
+def _plot(title: str, x: str, y: str, traces: list[dict[str, Any]], **axis: Any) -> dict[str, Any]:
+    """Return one plot for plotly.js, with logarithmic axes."""
+    axis = {"type": "log", "exponentformat": "power", "dtick": 1, **axis}
+    layout = {
+        "title": {"text": title, "font": {"size": 14}},
+        "xaxis": {**axis, "title": {"text": x}},
+        "yaxis": {**axis, "title": {"text": y}},
+        "margin": {"l": 60, "r": 12, "t": 40, "b": 48},
+        "legend": {"orientation": "h", "y": -0.25},
+        "hovermode": "closest",
+    }
+    return {"title": title, "data": traces, "layout": layout}
+
+
+def _finite(values: Iterable[float]) -> list[float | None]:
+    return [float(value) if math.isfinite(value) else None for value in values]
+
+
+def _population_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the three panels of the figure `populations`, to hover over."""
+    colours, _, _ = style.game_looks(game for game in data["game"] if game)
+    plots = []
+    for panel, title, y in (
+        ("deviation", "fluctuation of the mean field", "E ‖μ̂ − μ<sub>π</sub>‖<sub>1</sub>"),
+        ("bias", "bias of what is learned", "max |E Q − Γ<sub>q</sub>(π, μ<sub>π</sub>)|"),
+        ("policy", "error of the learned policy", "E sup<sub>s</sub> ‖π<sub>K</sub> − π*‖<sub>1</sub>"),
+    ):
+        traces: list[dict[str, Any]] = []
+        for key, rows in data[data["panel"] == panel].groupby(["game", "series"]):
+            game, series = map(str, key)
+            words = {"theory": "closed form", "noise": "noise floor"}.get(series, series)
+            name = f"{game.replace('_', ' ')}, {words}" if game else words
+            hover = f"<b>{name}</b><br>N = %{{x:,}}<br>value = %{{y:.4g}}"
+            trace: dict[str, Any] = {"name": name, "x": _finite(rows["x"]), "y": _finite(rows["value"])}
+            if series in ("measured", "exact"):
+                trace |= {"mode": "markers", "marker": {"color": colours[game], "size": 8}}
+                if series == "measured":
+                    trace["marker"] |= {"symbol": "circle-open", "size": 10}
+                    error = {"array": _finite(rows["high"] - rows["value"]), "color": colours[game]}
+                    error["arrayminus"] = _finite(rows["value"] - rows["low"])
+                    trace["error_y"] = {"type": "data", "symmetric": False, **error}
+                    trace["customdata"] = [_finite(ends) for ends in zip(rows["low"], rows["high"], strict=True)]
+                    hover += "<br>95 % interval %{customdata[0]:.4g} to %{customdata[1]:.4g}"
+            else:
+                line = {"color": colours[game]} if game else {"color": "#777", "dash": "dot"}
+                trace |= {"mode": "lines", "line": {"width": 1.5, **line}}
+            traces.append({**trace, "hovertemplate": f"{hover}<extra></extra>"})
+        plots.append(_plot(title, "population size N", y, traces))
+        plots[-1]["layout"]["xaxis"]["dtick"] = 2
+    return plots
+
+
+def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return every plane of the figure `phase`, to hover over."""
+    codes = {region: code for code, region in enumerate(phase_draw.REGIONS)}
+    steps = np.repeat(np.arange(len(codes) + 1) / len(codes), 2)[1:-1]
+    scale = [
+        [float(at), colour] for at, colour in zip(steps, np.repeat(list(phase_draw.REGIONS.values()), 2), strict=True)
+    ]
+    plots = []
+    for (game, panel), rows in data.groupby(["game", "panel"]):
+        radius = rows["spectral_radius"].map(lambda value: f"{value:.4g}" if math.isfinite(value) else "unknown")
+        words = rows["region"] + rows["paper"].map({True: ", also by the paper's bound", False: ""})
+        strength = rows["strength"].map("{:.3g}".format)
+        step = rows["relative_step_size"].map("{:.3g}".format)
+        text = "<b>" + words + "</b><br>step size η τ = " + step + "<br>strength τ = " + strength
+        table = rows.assign(text=text + "<br>spectral radius " + radius, code=rows["region"].map(codes))
+        plane = {
+            name: table.pivot(index="strength", columns="relative_step_size", values=name) for name in ("code", "text")
+        }
+        trace = {
+            "type": "heatmap",
+            "x": style.cell_edges(plane["code"].columns.to_numpy(float)).tolist(),
+            "y": style.cell_edges(plane["code"].index.to_numpy(float)).tolist(),
+            "z": [_finite(row) for row in plane["code"].to_numpy(float)],
+            "text": plane["text"].to_numpy().tolist(),
+            "hovertemplate": "%{text}<extra></extra>",
+            "colorscale": scale,
+            "zmin": -0.5,
+            "zmax": len(codes) - 0.5,
+            "showscale": False,
+        }
+        title = f"{str(game).replace('_', ' ')}: {panel}"
+        plots.append(_plot(title, "step size η τ", "strength τ", [trace], dtick=2, showgrid=False))
+    return plots
+
+
+#: Figures that are also there to hover over.
+_PLOTS = {"populations": _population_plots, "phase": _phase_plots}
+
+
+def run_times(folder: Path) -> pd.DataFrame:
+    """Return the time and memory of each rule, from Snakemake's benchmark files.
+
+    Parameters
+    ----------
+    folder : Path
+        With a file for each job: ``<rule>.tsv``, or ``<rule>/<job>.tsv``.
+
+    Returns
+    -------
+    DataFrame
+        Of str, the longest rule first.
+    """
+    none = pd.DataFrame({"s": [], "max_rss": [], "rule": []}).astype({"rule": str})
+    jobs = [none]
+    for path in sorted(folder.rglob("*.tsv")):
+        measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"])[["s", "max_rss"]].astype(float)
+        jobs.append(measured.assign(rule=path.relative_to(folder).parts[0].removesuffix(".tsv")))
+    times = (
+        pd.concat(jobs)
+        .groupby("rule")
+        .agg(jobs=("s", "size"), total=("s", "sum"), longest=("s", "max"), memory=("max_rss", "max"))
+    )
+    times = times.sort_values("total", ascending=False).reset_index()
+    return pd.DataFrame(
+        {
+            "step": times["rule"],
+            "jobs": times["jobs"].map(str),
+            "seconds, all jobs": times["total"].map("{:,.1f}".format),
+            "longest job": times["longest"].map("{:,.1f}".format),
+            "most memory, MB": times["memory"].map(lambda value: "–" if math.isnan(value) else f"{value:,.0f}"),
+        }
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package, and of what it and its pipeline need."""
+    needed = [
+        match[0]
+        for requirement in metadata.requires("pma-mfg") or []
+        if "extra" not in requirement or "pipeline" in requirement
+        if (match := re.match(r"[\w.-]+", requirement))
+    ]
+    found = {"Python": platform.python_version(), "pma-mfg": __version__}
+    found |= {name: metadata.version(name) for name in sorted(needed, key=str.lower)}
+    return {"system": f"{platform.system()} on {platform.machine()}", **found}
+
+
+def read_graph(dot: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Read the nodes and edges that ``snakemake --rulegraph`` prints.
+
+    Parameters
+    ----------
+    dot : str
+        In the language of Graphviz.
+
+    Returns
+    -------
+    labels : dict of str
+        The rule of each node.
+    edges : list of tuple
+        Pairs of nodes: the second uses what the first makes.
+
+    Raises
+    ------
+    InputError
+        If there is no rule in it.
+    """
+    labels = dict(re.findall(r'^\s*(\d+)\s*\[label = "(\w+)', dot, re.MULTILINE))
+    edges = re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)
+    if not labels:
+        raise InputError("pma-mfg report", "--rulegraph", dot, "what `snakemake --rulegraph` prints")
+    return labels, edges
+
+
+def draw_graph(labels: dict[str, str], edges: list[tuple[str, str]]) -> str:
+    """Return an SVG of an acyclic graph from left to right: each node right of all that it uses.
+
+    Parameters
+    ----------
+    labels, edges
+        Of `read_graph`.
+
+    Returns
+    -------
+    str
+    """
+    layer = dict.fromkeys(labels, 0)
+    for _ in labels:
+        for before, after in edges:
+            layer[after] = max(layer[after], layer[before] + 1)
+    width, height, across, down = 138, 22, 190, 30
+    columns = [sorted(n for n in labels if layer[n] == k) for k in range(max(layer.values()) + 1)]
+    tallest = max(map(len, columns))
+    place = {}
+    for k, column in enumerate(columns):
+        column.sort(key=lambda node: labels[node])
+        for i, node in enumerate(column):
+            place[node] = (1 + k * across, 1 + (i + (tallest - len(column)) / 2) * down)
+    size = (len(columns) * across - across + width + 2, tallest * down)
+    parts = [f'<svg viewBox="0 0 {size[0]} {size[1]}" width="{size[0]}" role="img" aria-label="Graph of the rules">']
+    for before, after in edges:
+        (x0, y0), (x1, y1) = place[before], place[after]
+        x0, y0, y1 = x0 + width, y0 + height / 2, y1 + height / 2
+        middle = (x0 + x1) / 2
+        parts.append(f'<path d="M{x0} {y0}C{middle} {y0} {middle} {y1} {x1} {y1}"/>')
+    for node, (x, y) in place.items():
+        parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>')
+        parts.append(f'<text x="{x + width / 2}" y="{y + 15}">{labels[node]}</text>')
+    return "".join([*parts, "</svg>"])
