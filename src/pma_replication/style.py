@@ -261,8 +261,15 @@ def label_decades(axis: Axis) -> None:
     low, high = axis.get_view_interval()
     if high < 100.0 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: _short_number(x)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _short_number(x: float) -> str:
+    """Return a number in few enough characters for the margin: 2e-4, 0.02, 500, 5k."""
+    if x < 0.001:
+        return f"{x:.0e}".replace("e-0", "e-")
+    return f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"
 
 
 def plain_name(game: str, inches: float = NAME_WIDTH) -> str:
