@@ -15,6 +15,7 @@ from tests import high_precision
 from tests.references import curved_game, family_game, frozen_game, random_policy
 
 from pma_mfg import equilibrium, jacobian, operators, regularizers, solvers
+from pma_mfg.equilibrium import solution
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.learning import algorithms as learning
@@ -373,7 +374,7 @@ def solved(name, size, discount, regularizer):
     assert on_the_simplex(found.mean_field)
     assert np.isfinite(list(found.residuals.values())).all()
     moved, gap = certified(game, found, regularizer)
-    tolerance = max(1e-12, min(equilibrium.COARSEST, 64 * EPS * np.abs(found.q).max() / regularizer.rho))
+    tolerance = max(1e-12, min(solution.COARSEST, 64 * EPS * np.abs(found.q).max() / regularizer.rho))
     # a policy that is off by r in l1 loses r times the span of the slopes, and values are known to EPS, at every step
     slopes = float(np.ptp(found.q, axis=1).max()) + strength_of_values(regularizer, game)
     loss = 4 * tolerance * slopes + 64 * EPS * (np.abs(found.q).max() + strength_of_values(regularizer, game))

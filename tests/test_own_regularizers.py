@@ -9,6 +9,7 @@ from tests.references import family_game
 
 from pma_mfg import equilibrium, games, iterations, jacobian, operators, regularizers
 from pma_mfg.cli import main
+from pma_mfg.equilibrium import continuation
 from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative
@@ -184,14 +185,14 @@ def test_any_regularizer_is_solved_and_followed_from_a_strong_one(own):
     regularizer = own(0.3)
     found = equilibrium.solve(game, regularizer)
     assert max(map(abs, found.residuals.values())) < 1e-9
-    followed = equilibrium._continued(game, regularizer)
+    followed = continuation._continued(game, regularizer)
     assert followed is not None
     assert operators.policy_distance(followed, found.policy) < 1e-6
 
 
 def test_the_entropy_in_disguise_is_followed_to_the_same_equilibrium():
     game = family_game("crowd_averse", n_states=3, n_actions=2)
-    own, same = (equilibrium._continued(game, h) for h in (Sharp(0.1), Entropy(0.2)))
+    own, same = (continuation._continued(game, h) for h in (Sharp(0.1), Entropy(0.2)))
     assert operators.policy_distance(own, same) < 1e-8
 
 

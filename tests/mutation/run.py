@@ -45,10 +45,23 @@ TESTS = {
         "--deselect=tests/test_solvers.py::test_sparse_tables_change_no_operator",
         "--deselect=tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
-    "equilibrium": [
-        "tests/test_equilibrium.py",
-        "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
-    ],
+    **{
+        f"equilibrium/{module}": [
+            "tests/test_equilibrium.py",
+            "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
+        ]
+        for module in (
+            "best_responses",
+            "conditions",
+            "continuation",
+            "damped",
+            "files",
+            "newton_in_policy",
+            "newton_in_population",
+            "search",
+            "solution",
+        )
+    },
     "learning/schedules": ["tests/test_schedules.py"],
     "learning/algorithms": [
         "tests/test_learning.py",
