@@ -47,6 +47,7 @@ INSIDE = {
     "operators.relative_distance",
     "regularizers.step",
     "simulation.agents.frozen_tables",
+    "theory.certificates.farthest_in",
     "theory.search.policy_mirror_ascent",
     "theory.search.random_policy",
     "theory.search.stable_population",

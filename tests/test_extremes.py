@@ -24,7 +24,7 @@ from pma_mfg.populations import finite_population, fluctuations
 from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.simulation import agent_kernels, agents
 from pma_mfg.simulation import exchangeable as simulation
-from pma_mfg.theory import certificates, lipschitz, prescription
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription
 
 EPS = float(np.finfo(float).eps)
 KINDS = {"entropy": Entropy, "quadratic": Quadratic}
@@ -478,12 +478,12 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
         case = (size, strength)
         uniform = operators.uniform_policy(game)
         for mirror in MIRRORS:
-            found = certificates.invariant_set(game, regularizer, mirror)
+            found = invariant_sets.invariant_set(game, regularizer, mirror)
             assert not any(np.isnan(value).any() for value in vars(found).values()), case
             best = regularizer.best_response(
                 operators.q_values(game, uniform, np.full(game.n_states, 1.0 / game.n_states))
             )
-            for rate in certificates.attraction(game, regularizer, [1e-8, 1e8, np.inf], best, mirror, found):
+            for rate in attraction.attraction(game, regularizer, [1e-8, 1e8, np.inf], best, mirror, found):
                 assert 0.0 <= rate < 1.0 or rate == np.inf, case
             for step_size in (1e-8, 1e8):
                 assert certificates.certificate(game, regularizer, step_size, mirror, found).L_gamma >= 0.0, case
@@ -491,7 +491,7 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             assert not any(
                 np.isnan(value) for value in vars(lipschitz.contraction_bound(game, regularizer, step_size)).values()
             )
-            least = certificates.least_probability(game, regularizer, step_size)
+            least = invariant_sets.least_probability(game, regularizer, step_size)
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
                 words = "schedules.theorem_schedule: "
@@ -508,7 +508,7 @@ def test_bounds_are_raised_by_more_than_their_rounding(discount):
         transition = np.stack([1.0 - off, off], axis=2)
         transition[1] = transition[1, :, ::-1]
         game = frozen_game(transition, rng.uniform(size=(2, 2)), discount)
-        found = certificates._facts(game, Entropy(1.0), (np.zeros(2), np.ones(2), np.ones(2)), np.zeros(2))
+        found = invariant_sets._facts(game, Entropy(1.0), (np.zeros(2), np.ones(2), np.ones(2)), np.zeros(2))
         rows = [[mpf(float(p)) for p in row] for row in transition.reshape(4, 2)]
         reward = [mpf(float(r)) for r in game.base_reward.ravel()]
         with mpmath.workdps(50):
