@@ -14,14 +14,14 @@ from mpmath import mpf
 from tests import high_precision
 from tests.references import curved_game, family_game, frozen_game, random_policy
 
-from pma_mfg import equilibrium, jacobian, operators, regularizers, solvers
+from pma_mfg import equilibrium, jacobian, operators, solvers
 from pma_mfg.equilibrium import solution
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import finite_population, fluctuations
-from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.regularizers import Entropy, Quadratic, floors
 from pma_mfg.simulation import agent_kernels, agents
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription
@@ -78,9 +78,9 @@ def on_the_simplex(u):
 
 
 def step_tolerance(strength, q, step_size=np.inf):
-    """Return 8 units in the last place of the slopes over rho + 1/eta; those of q count up to `regularizers.FAR`."""
+    """Return 8 units in the last place of the slopes over rho + 1/eta; those of q count up to `floors.FAR`."""
     inverse = 1.0 / step_size
-    return 8 * EPS * (2.0 + min(regularizers.FAR, np.abs(q).max() / (strength + inverse)))
+    return 8 * EPS * (2.0 + min(floors.FAR, np.abs(q).max() / (strength + inverse)))
 
 
 def step_errors(kind, mirror, strengths, step_sizes):
@@ -168,7 +168,7 @@ def test_compiled_steps_at_extremes_are_the_maximizers(kind, strength):
 
 
 def test_compiled_and_plain_steps_centre_the_same_rows():
-    assert agent_kernels.FAR == regularizers.FAR
+    assert agent_kernels.FAR == floors.FAR
 
 
 @kinds
