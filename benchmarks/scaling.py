@@ -100,14 +100,16 @@ def jacobians(n_states: int = 10, n_actions: int = 3) -> Run:
     """Return Jacobians of PMA."""
     game = planted(n_states, n_actions)
     policy = game.planted.policy
-    return lambda count: [jacobian.jacobian(game, policy, STEP_SIZE, REGULARIZER) for _ in range(count)]
+    return lambda count: [jacobian.jacobian(game, policy, STEP_SIZE, regularizer=REGULARIZER) for _ in range(count)]
 
 
 def moments_update(n_states: int = 5, n_actions: int = 3) -> Run:
     """Return hundreds of updates of the exact moments of TD learning."""
     game = planted(n_states, n_actions)
     policy = game.planted.policy
-    return lambda count: td_moments.moments(game, policy, REGULARIZER, [100 * count], 1, 1e3, 1e3)
+    return lambda count: td_moments.moments(
+        game, policy, REGULARIZER, n_updates=[100 * count], n_waiting=1, td_scale=1e3, td_offset=1e3
+    )
 
 
 def lattice(n_states: int = 3, n_actions: int = 3, n_agents: int = 20) -> Run:
@@ -294,7 +296,7 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
         eta = settings["prescribed"]["relative_step_size"] / case.regularizer.rho
 
         def theorem(epsilon: float, case: Case = case, eta: float = eta) -> Schedule:
-            return prescription.theorem_schedule(case.game, case.regularizer, eta, epsilon)
+            return prescription.theorem_schedule(case.game, case.regularizer, eta, epsilon=epsilon)
 
         rows(name, theorem, step, "the theorem's schedule")
 

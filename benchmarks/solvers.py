@@ -127,7 +127,10 @@ def measure(name: str) -> dict[str, Any]:
     game = build()
     policy = operators.uniform_policy(game)
     found: dict[str, Any] = {"built_MiB": peak_memory()}
-    times = [timed(lambda: operators.policy_mirror_ascent(game, policy, STEP_SIZE, REGULARIZER))[0] for _ in range(3)]
+    times = [
+        timed(lambda: operators.policy_mirror_ascent(game, policy, STEP_SIZE, regularizer=REGULARIZER))[0]
+        for _ in range(3)
+    ]
     found["operator_s"] = statistics.median(times)
     if solved:
         found["solve_s"], result = timed(lambda: equilibrium.solve(game, REGULARIZER))
@@ -139,7 +142,7 @@ def measure(name: str) -> dict[str, Any]:
     ratios, plain_times, ours_times = [], [], []
     for _ in range(REPEATS):
         plain_time, (_, found["plain_updates"]) = timed(lambda: plain_iteration(update, start))
-        ours_time, (_, history) = timed(lambda: solvers.anderson(update, start, TOLERANCE, PLAIN_LIMIT))
+        ours_time, (_, history) = timed(lambda: solvers.anderson(update, start, TOLERANCE, max_iterations=PLAIN_LIMIT))
         ratios.append(plain_time / ours_time)
         plain_times.append(plain_time)
         ours_times.append(ours_time)

@@ -167,7 +167,7 @@ class Sharp(Entropy):
         return Entropy(2.0 * self.strength).best_response(q, floor)
 
     def proximal_step(self, q, policy, step_size, floor=None, mirror="euclidean"):
-        return Entropy(2.0 * self.strength).proximal_step(q, policy, step_size, floor, mirror)
+        return Entropy(2.0 * self.strength).proximal_step(q, policy, step_size, floor=floor, mirror=mirror)
 
 
 class Half:

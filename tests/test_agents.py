@@ -185,7 +185,7 @@ def test_every_agent_makes_its_own_mirror_ascent_step(regularizer, step_size, bo
     kept, q = population.policies(), population.q.copy()
     floor = float(regularizer.value(np.full(2, 0.5))) - 0.2 * regularizer.span(2) if bound else None
     agents.finish_epoch(PLANTED, population, regularizer, step_size, 0.0, floor)
-    expected = regularizer.proximal_step(q, kept, step_size, floor)
+    expected = regularizer.proximal_step(q, kept, step_size, floor=floor)
     if bound:
         assert (regularizer.value(regularizer.proximal_step(q, kept, step_size)) < floor).any()
     # cumulated probabilities are rounded to multiples of 2^-31: two roundings, of half of one each
@@ -250,7 +250,7 @@ def test_independent_learning_comes_close_to_a_planted_equilibrium(level):
     level.means(distances[:, None], 0.0, bias=0.05, planted=start, share=0.5)
     # and each of the agents: a norm of normal noise exceeds its mean by u at most as often as exp(-u^2 / 2 sigma^2),
     # with the variance in the noise's largest direction, which is at most the norm's mean square
-    predicted = spread.predicted_spread(PLANTED, Entropy(0.3), PLANTED.planted.policy, schedule)
+    predicted = spread.predicted_spread(PLANTED, Entropy(0.3), PLANTED.planted.policy, schedule=schedule)
     square = predicted.mean**2 + predicted.deviation**2
     level.accept(np.exp(-0.5 * np.maximum(distances - 0.05, 0.0) ** 2 / square), share=0.5)
 
@@ -261,10 +261,13 @@ def test_moments_of_td_learning_are_those_of_many_agents(level):
     population = agents.initial_agents(PLANTED, n_agents, regularizer, np.random.default_rng(0), policy)
     agents.advance(PLANTED, population, 301 * 6, 5, 20.0, 25.0)  # the 301st transition is not learnt from yet
     (mean, covariance), (_, wrong_covariance) = (
-        spread.td_moments(PLANTED, policy, regularizer, 300, size * 20.0, size * 25.0) for size in (1.0, 1.2)
+        spread.td_moments(PLANTED, policy, regularizer, n_updates=300, scale=size * 20.0, offset=size * 25.0)
+        for size in (1.0, 1.2)
     )
     mean_field = operators.stable_population(PLANTED, policy)
-    errors = (population.q - operators.q_values(PLANTED, policy, mean_field, regularizer)).reshape(n_agents, -1)
+    errors = (population.q - operators.q_values(PLANTED, policy, mean_field, regularizer=regularizer)).reshape(
+        n_agents, -1
+    )
     # 1e-3 for the fluctuation of a mean field of 20 000 agents, which all of them share
     level.means(errors, mean, bias=1e-3, share=0.5)
     squares, variances = (errors - errors.mean(axis=0)) ** 2, np.diag(covariance)
@@ -278,7 +281,7 @@ def test_disagreement_is_the_predicted_one(step_size, level):
     schedule = Schedule(20, 4000, 1, step_size, 30.0, 30.0)
     found = learning.independent(PLANTED, 500, regularizer, schedule, np.random.default_rng(0)).policies()
     measured = np.abs(found - found.mean(axis=0)).sum(axis=2).max(axis=1)
-    predicted = spread.predicted_spread(PLANTED, regularizer, policy, schedule).mean
+    predicted = spread.predicted_spread(PLANTED, regularizer, policy, schedule=schedule).mean
     # the second order in the noise is some percent
     level.means(measured[:, None], predicted, bias=0.05 * predicted, planted=1.3 * predicted)
 
@@ -293,7 +296,7 @@ def test_one_agent_alone_changes_neither_the_mean_field_nor_its_own_q_to_first_o
         for step in (1e-4, -1e-4):
             changed = policy.copy()
             changed[state] += step * basis
-            q.append(operators.q_values(PLANTED, changed, mean_field, regularizer))
+            q.append(operators.q_values(PLANTED, changed, mean_field, regularizer=regularizer))
         assert np.abs(q[0] - q[1]).max() / 2e-4 < 1e-6
 
 

@@ -43,7 +43,7 @@ def test_a_row_is_bitwise_the_same_in_any_batch(rows: pd.DataFrame) -> None:
 def test_a_row_says_what_the_library_says_of_the_game(rows: pd.DataFrame) -> None:
     row, game = rows.iloc[1], games.make(GARNET[1], **GARNET[2])
     nash = equilibrium.solve(game, Entropy(1.0))
-    radius = jacobian.spectral_radius(jacobian.jacobian(game, nash.policy, row["step_size"], Entropy(1.0)))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, nash.policy, row["step_size"], regularizer=Entropy(1.0)))
     assert row["spectral_radius"] == pytest.approx(radius, rel=1e-9)  # by another formula, to rounding
     assert row["paper_bound"] == lipschitz.contraction_bound(game, Entropy(1.0), 0.3).L_gamma
     assert row["L_pop"] == lipschitz.constants(game).L_pop

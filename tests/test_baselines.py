@@ -126,7 +126,7 @@ def noiseless(monkeypatch):
 
     def exact_q(transition, reward, discount, regularizer, policy, *_):
         if policy is not None:
-            return operators.q_of_decision_process(transition, reward, discount, policy, regularizer)
+            return operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=regularizer)
         q = np.zeros_like(reward)
         for _ in range(2000):  # 0.9^2000 is below rounding
             q = reward + discount * transition @ (regularizer.strength * logsumexp(q / regularizer.strength, axis=1))
@@ -140,7 +140,7 @@ def noiseless(monkeypatch):
         learning,
         "ctd",
         lambda game, policy, n, regularizer, *_: operators.q_values(
-            game, policy, operators.stable_population(game, policy), regularizer
+            game, policy, operators.stable_population(game, policy), regularizer=regularizer
         ),
     )
 
@@ -162,7 +162,7 @@ def policies(method, game, count, **changes):
 def test_without_noise_methods_are_the_exact_iterations(method, exact, changes, step_size, family, noiseless):
     game = family_game(family)
     start = operators.uniform_policy(game)
-    expected = islice(iterations.iteration(exact, game, REGULARIZER, start, step_size), 1, 11)
+    expected = islice(iterations.iteration(exact, game, REGULARIZER, start=start, step_size=step_size), 1, 11)
     for found, wanted in zip(policies(method, game, 10, **changes), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)  # of Q / tau, Q from solvers accurate to 1e-12
 
@@ -173,7 +173,7 @@ def test_without_noise_both_answer_the_population_and_move_it_once(method, noise
     mean_field = np.full(game.n_states, 1.0 / game.n_states)
     for found in policies(method, game, 10):
         frozen = game.transition(mean_field), game.reward(mean_field)
-        policy = equilibrium.best_response(*frozen, game.discount, REGULARIZER)
+        policy = equilibrium.best_response(*frozen, game.discount, regularizer=REGULARIZER)
         np.testing.assert_allclose(found, policy, rtol=0, atol=1e-9)  # as above
         mean_field = operators.population_update(game, mean_field, policy)
 

@@ -86,7 +86,7 @@ def test_both_sides_reach_the_same_stable_population() -> None:
         update = operators.population_map(game, operators.uniform_policy(game))
         start = np.full(40, 1 / 40)
         plain, updates = bench["plain_iteration"](update, start)
-        ours, history = solvers.anderson(update, start, bench["TOLERANCE"], updates)
+        ours, history = solvers.anderson(update, start, bench["TOLERANCE"], max_iterations=updates)
         # residuals of 1e-13 on chains that lose a tenth of any difference in some steps
         np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-11)
         assert len(history) < updates

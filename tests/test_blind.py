@@ -178,8 +178,8 @@ def test_an_exploring_learner_learns_the_q_of_the_policy_that_it_does_not_play(l
     policy, entropy = np.tile([0.1, 0.9], (3, 1)), Entropy(0.3)
     mean_field = operators.stable_population(game, policy)
     behaviour = 0.5 * policy + 0.25
-    expected = operators.q_values(game, policy, mean_field, entropy)
-    planted = operators.q_values(game, behaviour, mean_field, entropy)
+    expected = operators.q_values(game, policy, mean_field, regularizer=entropy)
+    planted = operators.q_values(game, behaviour, mean_field, regularizer=entropy)
     learned = []
     for replicate in range(12):
         rng = np.random.default_rng([5, replicate])
@@ -194,8 +194,8 @@ def test_an_exploring_learner_learns_the_q_of_the_policy_that_it_does_not_play(l
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
 def test_a_game_in_which_best_response_cycles_is_learned(level):
     nash = equilibrium.solve(COUPLED, WEAK)
-    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, np.inf, WEAK)) > 2.0
-    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, 1.0 / WEAK.rho, WEAK)) > 1.0
+    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, np.inf, regularizer=WEAK)) > 2.0
+    assert jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash.policy, 1.0 / WEAK.rho, regularizer=WEAK)) > 1.0
     shares = []
     for replicate in range(8):
         last = run(COUPLED, WEAK, seed=[1, replicate], budget=20_000, n_agents=1000)[-1]
@@ -296,7 +296,7 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
         tables.append(parquet.read_table(out))
     nash = equilibrium.solve(COUPLED, Entropy(0.1)).policy
     radii = [
-        jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash, factor * float(chosen), Entropy(0.1)))
+        jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash, factor * float(chosen), regularizer=Entropy(0.1)))
         for factor in (1.0, 0.7, 1.4)
     ]
     assert radii[0] < min(1.0, *radii[1:])

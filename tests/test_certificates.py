@@ -81,20 +81,25 @@ def test_policies_of_the_set_have_the_stated_values_and_stay_in_it(name, regular
     for policy in policies:
         assert outside(found, regularizer, mirror, policy) < 1e-12
         mean_field = operators.stable_population(game, policy)
-        q = operators.q_values(game, policy, mean_field, regularizer)
+        q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
         assert (np.ptp(q, axis=1) <= found.q_span + 1e-12).all()
         assert (mean_field >= found.least_mean_field - 1e-12).all()
-        assert np.ptp(operators.state_values(game, policy, mean_field, regularizer)) <= found.value_span + 1e-12
+        assert (
+            np.ptp(operators.state_values(game, policy, mean_field, regularizer=regularizer))
+            <= found.value_span + 1e-12
+        )
         for slope in slopes:
             assert (np.ptp(q + slope, axis=1) <= found.gap + 1e-9).all()
         for step in STEPS:
-            updated = operators.mirror_ascent_step(q, policy, step / regularizer.rho, regularizer, mirror=mirror)
+            updated = operators.mirror_ascent_step(
+                q, policy, step / regularizer.rho, regularizer=regularizer, mirror=mirror
+            )
             assert outside(found, regularizer, mirror, updated) < 1e-9, step
 
 
 def set_of_one_state(span, regularizer, n_actions, mirror):
     """Return the set that steps with sp(q) <= span keep, and a game of its shape."""
-    bounds = invariant_sets.policy_set(np.array([span]), regularizer, n_actions, mirror)
+    bounds = invariant_sets.policy_set(np.array([span]), regularizer, n_actions, mirror=mirror)
     zero = np.zeros(1)
     found = invariant_sets.InvariantSet(*bounds, np.array([span]), zero, zero, 0.0, zero, 0.0, 0.0, zero, 0.0)
     return found, frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
@@ -163,11 +168,11 @@ def distances(norm, weights, regularizer, first, second):
 def test_no_pair_of_policies_beats_the_certificate(name, regularizer, mirror, step):
     game, found = GAMES[name], invariant(name, regularizer, mirror)
     eta = step / regularizer.rho
-    certified = certificates.certificate(game, regularizer, eta, mirror)
+    certified = certificates.certificate(game, regularizer, eta, mirror=mirror)
     policies = policies_in(found, regularizer, mirror, game, seed=2)
     policies += [p + 1e-3 * (policies[0] - p) for p in policies[1:6]]  # W is convex; for KL not exactly, yet within
     policies = [p for p in policies if outside(found, regularizer, mirror, p) <= 1e-12]
-    updated = [operators.policy_mirror_ascent(game, p, eta, regularizer, mirror=mirror) for p in policies]
+    updated = [operators.policy_mirror_ascent(game, p, eta, regularizer=regularizer, mirror=mirror) for p in policies]
     worst = 0.0
     for i in range(len(policies)):
         for j in range(i):
@@ -191,7 +196,7 @@ def test_one_step_is_lipschitz_in_every_norm_used(kind, mirror, seed, n_actions,
     q[1] = q[0] + rng.choice([1.0, 1e-3]) * (q[1] - q[0])
     u, v = (regularizer.proximal_step(*x, step, mirror=mirror) for x in ((q[0], first), (q[1], second)))
     change = np.ptp(q[0] - q[1], axis=1)
-    for norm, bound in certificates.steps(found, regularizer, step, mirror, n_actions).items():
+    for norm, bound in certificates.steps(found, regularizer, step, mirror=mirror, n_actions=n_actions).items():
         before, after = (np.atleast_1d(distances(norm, 1.0, regularizer, *pair)) for pair in ((first, second), (u, v)))
         assert (after <= bound(before, change) + 1e-10).all(), norm
 
@@ -204,14 +209,16 @@ def test_where_it_is_certified_pma_reaches_the_one_equilibrium_at_the_certified_
     found = invariant(name, regularizer, mirror)
     for step in STEPS:
         eta = step / regularizer.rho
-        certified = certificates.certificate(game, regularizer, eta, mirror)
+        certified = certificates.certificate(game, regularizer, eta, mirror=mirror)
         assert certified.L_gamma < 1
-        radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, eta, regularizer, mirror))
+        radius = jacobian.spectral_radius(
+            jacobian.jacobian(game, solution, eta, regularizer=regularizer, mirror=mirror)
+        )
         assert radius <= certified.L_gamma
         for policy in policies_in(found, regularizer, mirror, game, seed=4, count=4):
             before = distances(certified.norm, certified.weights, regularizer, policy, solution)
             for _ in range(5):
-                policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                policy = operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer, mirror=mirror)
                 after = distances(certified.norm, certified.weights, regularizer, policy, solution)
                 assert after <= certified.L_gamma * before + 1e-11  # the equilibrium is known to 1e-12
                 before = after
@@ -246,7 +253,7 @@ def test_a_coordination_game_is_certified_wherever_the_theory_certifies_it_and_f
 
 
 def test_nothing_is_certified_where_nothing_is_known():
-    assert certificates.certificate(GAMES["affine"], Quadratic(50.0), 1.0, "kl").L_gamma == np.inf
+    assert certificates.certificate(GAMES["affine"], Quadratic(50.0), 1.0, mirror="kl").L_gamma == np.inf
     wild = games.make("affine", n_states=4, n_actions=3, discount=0.9, seed=1, K_mu=2.0, K_s=2.0, K_a=2.0)
     assert lipschitz.constants(wild).L_pop >= 1
     assert certificates.certificate(wild, Entropy(0.01), 1.0).L_gamma >= 1
@@ -297,7 +304,10 @@ def pair_near_corners(found, signs):
 
 
 def change_of_q(game, first, second):
-    q = [operators.q_values(game, p, operators.stable_population(game, p), Entropy(1.0)) for p in (first, second)]
+    q = [
+        operators.q_values(game, p, operators.stable_population(game, p), regularizer=Entropy(1.0))
+        for p in (first, second)
+    ]
     return np.ptp(q[0] - q[1], axis=1)
 
 
@@ -406,9 +416,9 @@ SEVERAL = {
 def test_games_with_several_equilibria_are_not_certified(name, mirror):
     game, regularizer = SEVERAL[name], Entropy(1.0)
     for step in STEPS:
-        assert certificates.certificate(game, regularizer, step, mirror).L_gamma >= 1
+        assert certificates.certificate(game, regularizer, step, mirror=mirror).L_gamma >= 1
     policy = operators.uniform_policy(game)
-    assert (attraction.attraction(game, regularizer, STEPS, policy, mirror) == np.inf).all()
+    assert (attraction.attraction(game, regularizer, STEPS, equilibrium=policy, mirror=mirror) == np.inf).all()
     assert not lipschitz.contraction_bound(game, regularizer, 1.0).L_gamma < 1
 
 
@@ -418,20 +428,20 @@ def test_attraction_ends_where_one_state_cannot_steer_and_the_other_does_not_con
     own = (np.array([[[0, 0], [0, 20.0]]]), Features.build([[0.0, 1.0]]))
     game = small_game(base, [[0, 1], [0, -10]], 0.5, reward_change=own)
     solution = equilibrium.solve(game, Entropy(1.0)).policy
-    assert (attraction.attraction(game, Entropy(1.0), [1.0], solution, mirror) == np.inf).all()
+    assert (attraction.attraction(game, Entropy(1.0), [1.0], equilibrium=solution, mirror=mirror) == np.inf).all()
 
 
 @pytest.mark.parametrize("mirror", ["euclidean", "kl"])
 def test_a_game_without_rewards_is_attracted_to_the_uniform_policy(mirror):
     game = small_game(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.5)
-    rates = attraction.attraction(game, Entropy(1.0), STEPS, operators.uniform_policy(game), mirror)
+    rates = attraction.attraction(game, Entropy(1.0), STEPS, equilibrium=operators.uniform_policy(game), mirror=mirror)
     for step, rate in zip(STEPS, rates, strict=True):
-        assert 0 <= rate <= certificates.certificate(game, Entropy(1.0), step, mirror).L_gamma + 1e-6
+        assert 0 <= rate <= certificates.certificate(game, Entropy(1.0), step, mirror=mirror).L_gamma + 1e-6
 
 
 @pytest.mark.parametrize("span", [1.0, 20.0, 36.6, 100.0, 600.0])
 def test_the_least_probability_of_two_actions_keeps_its_digits(span):
-    least, most, _ = invariant_sets.policy_set(np.array([span]), Entropy(1.0), 2, "euclidean")
+    least, most, _ = invariant_sets.policy_set(np.array([span]), Entropy(1.0), 2, mirror="euclidean")
     assert least[0] == pytest.approx(np.exp(-span) / (1 + np.exp(-span)), rel=1e-11)
     assert least[0] <= np.exp(-span) / (1 + np.exp(-span))
     assert most[0] == pytest.approx(1 / (1 + np.exp(-span)), rel=1e-15)
@@ -451,7 +461,7 @@ def test_the_distance_to_an_almost_deterministic_equilibrium_is_not_cut_short():
 def test_a_game_without_a_choice_contracts_at_once():
     game = family_game("affine", n_actions=1)
     assert certificates.certificate(game, Entropy(1.0), 1.0).L_gamma == 0
-    assert attraction.attraction(game, Entropy(1.0), [1.0], operators.uniform_policy(game)) == [0]
+    assert attraction.attraction(game, Entropy(1.0), [1.0], equilibrium=operators.uniform_policy(game)) == [0]
 
 
 # --- attraction to a computed equilibrium
@@ -466,16 +476,22 @@ def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated
         regularizer = Entropy(strength)
         solution = equilibrium.solve(game, regularizer).policy
         etas = [step / strength for step in STEPS]
-        for eta, rate in zip(etas, attraction.attraction(game, regularizer, etas, solution, mirror), strict=True):
+        for eta, rate in zip(
+            etas, attraction.attraction(game, regularizer, etas, equilibrium=solution, mirror=mirror), strict=True
+        ):
             if rate < 1:
                 finite += 1
-                radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, eta, regularizer, mirror))
+                radius = jacobian.spectral_radius(
+                    jacobian.jacobian(game, solution, eta, regularizer=regularizer, mirror=mirror)
+                )
                 assert radius <= rate + 1e-9
                 found = invariant_sets.invariant_set(game, regularizer, mirror)
                 for policy in policies_in(found, regularizer, mirror, game, seed=5, count=2):
                     left = 300
                     while left and operators.policy_distance(policy, solution) > 1e-10:
-                        policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                        policy = operators.policy_mirror_ascent(
+                            game, policy, eta, regularizer=regularizer, mirror=mirror
+                        )
                         left -= 1
                     assert left
     assert finite > 0
@@ -485,8 +501,8 @@ def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated
 def test_attraction_of_a_quadratic_game_holds_on_the_boundary_too(regularizer):
     game = GAMES["affine"]
     solution = equilibrium.solve(game, regularizer).policy
-    (rate,) = attraction.attraction(game, regularizer, [1.0 / regularizer.rho], solution)
-    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, 1.0 / regularizer.rho, regularizer))
+    (rate,) = attraction.attraction(game, regularizer, [1.0 / regularizer.rho], equilibrium=solution)
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, 1.0 / regularizer.rho, regularizer=regularizer))
     assert radius <= rate
 
 
@@ -496,10 +512,12 @@ def test_a_computed_equilibrium_certifies_more(name):
 
     def attracted(strength):
         solution = equilibrium.solve(game, Entropy(strength)).policy
-        return attraction.attraction(game, Entropy(strength), [1.0 / strength], solution, "kl")[0] < 1
+        return (
+            attraction.attraction(game, Entropy(strength), [1.0 / strength], equilibrium=solution, mirror="kl")[0] < 1
+        )
 
     strengths = np.geomspace(0.02, 2.0, 15)
-    ours = [s for s in strengths if certificates.certificate(game, Entropy(s), 1.0 / s, "kl").L_gamma < 1]
+    ours = [s for s in strengths if certificates.certificate(game, Entropy(s), 1.0 / s, mirror="kl").L_gamma < 1]
     assert min(s for s in strengths if attracted(s)) < min(ours)
 
 
@@ -596,7 +614,7 @@ def test_noise_moves_pma_no_further_than_stated(n_actions, relative_step):
     game, regularizer = family_game("affine", n_actions=n_actions, **NEARLY_TRIVIAL), Entropy(0.1)
     noisy, rng, size = invariant_sets.noisy_set(game, regularizer), np.random.default_rng(0), 0.01
     step = relative_step / regularizer.strength
-    rate, start, weight = certificates.noisy_contraction(game, regularizer, step, noisy)
+    rate, start, weight = certificates.noisy_contraction(game, regularizer, step, noisy=noisy)
     assert rate < 1.0
     target = equilibrium.solve(game, regularizer).policy
     policy = operators.uniform_policy(game)
@@ -605,8 +623,8 @@ def test_noise_moves_pma_no_further_than_stated(n_actions, relative_step):
     for _ in range(60):
         noise = rng.normal(size=policy.shape)
         noise *= size / np.linalg.norm(noise, axis=1, keepdims=True)
-        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer) + noise
-        policy = operators.mirror_ascent_step(q, policy, step, regularizer)
+        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer) + noise
+        policy = operators.mirror_ascent_step(q, policy, step, regularizer=regularizer)
         bound = rate * bound + weight * size
         worst = max(worst, operators.policy_distance(policy, target) / bound)
     assert 0.1 < worst <= 1.0

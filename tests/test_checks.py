@@ -88,7 +88,7 @@ def test_radii_from_one_jacobian_are_those_of_the_jacobian_at_each_step_size(fam
     # with KL an action without mass is the limit of one with little
     at = policy if mirror == "euclidean" else np.maximum(policy, 1e-13) / np.maximum(policy, 1e-13).sum(axis=1)[:, None]
     for eta, radius in zip(steps, radii, strict=True):
-        exact = jacobian.spectral_radius(jacobian.jacobian(game, at, eta, regularizer, mirror))
+        exact = jacobian.spectral_radius(jacobian.jacobian(game, at, eta, regularizer=regularizer, mirror=mirror))
         assert radius == pytest.approx(exact, abs=1e-9)  # the solution's 1e-12 through derivatives of size 1e2
 
 
@@ -133,7 +133,7 @@ def test_pma_returns_where_the_radius_is_below_one_and_not_above(crowd_phase):
         policy = 0.999 * solution + 0.001 / game.n_actions
         for _ in range(300):
             policy = operators.policy_mirror_ascent(
-                game, policy, row["relative_step_size"] / row["strength"], regularizer
+                game, policy, row["relative_step_size"] / row["strength"], regularizer=regularizer
             )
         assert (operators.policy_distance(policy, solution) < 1e-8) == (region == "locally contractive")
 

@@ -464,7 +464,7 @@ def test_exact_answers_are_printed_for_a_reader(solved: Path, capsys: pytest.Cap
     found, regularizer = equilibrium.load(files[1], game)
     assert cli.main(["learning-limit", *files, "--agents", "5"]) == 0
     printed = re.findall(r"-?\d+\.\d{8}", capsys.readouterr().out)
-    q = finite_population.learning_limit(game, found.policy, 5, regularizer)
+    q = finite_population.learning_limit(game, found.policy, 5, regularizer=regularizer)
     np.testing.assert_allclose(np.array(printed, dtype=float), q.ravel(), atol=1e-8)  # eight digits are printed
     assert cli.main(["nash-gap", *files, "--agents", "5"]) == 0
     assert "N = 5, regularized: gap " in capsys.readouterr().out

@@ -18,7 +18,7 @@ CROWD = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 1, "coupling": 
 
 
 def orbit_of(method, game, regularizer, start, step_size, n):
-    return list(islice(iterations.iteration(method, game, regularizer, start, step_size), n + 1))
+    return list(islice(iterations.iteration(method, game, regularizer, start=start, step_size=step_size), n + 1))
 
 
 # --- the iterations
@@ -41,7 +41,7 @@ def test_every_method_starts_at_its_start_and_stays_at_an_equilibrium(method, re
 def test_an_unknown_method_is_refused():
     game = family_game("affine")
     with pytest.raises(InputError, match=r"method: got 'q_learning', expected one of pma_euclidean, "):
-        iterations.iteration("q_learning", game, Entropy(1.0), operators.uniform_policy(game), 1.0)
+        iterations.iteration("q_learning", game, Entropy(1.0), start=operators.uniform_policy(game), step_size=1.0)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
@@ -74,7 +74,11 @@ def test_the_averaged_policy_of_fictitious_play_has_the_averaged_mean_field_wher
     averaged = orbit_of("fictitious_play", game, regularizer, start, np.nan, 6)
     for k in range(1, 7):
         mean_field = np.mean(mean_fields, axis=0)
-        played.append(equilibrium.best_response(game.transition(mean_field), game.reward(mean_field), 0.9, regularizer))
+        played.append(
+            equilibrium.best_response(
+                game.transition(mean_field), game.reward(mean_field), 0.9, regularizer=regularizer
+            )
+        )
         mean_fields.append(operators.stable_population(game, played[-1]))
         weights = np.array(mean_fields)[:, :, None]
         by_hand = (weights * np.array(played)).sum(axis=0) / weights.sum(axis=0)
@@ -105,7 +109,7 @@ def test_one_step_and_full_best_response_share_their_nonzero_eigenvalues_at_an_e
 
     def reply(mean_field):
         transition, reward = game.transition(mean_field), game.reward(mean_field)
-        best = equilibrium.best_response(transition, reward, game.discount, regularizer)
+        best = equilibrium.best_response(transition, reward, game.discount, regularizer=regularizer)
         return operators.stable_population(game, best)
 
     step = 1e-5
@@ -113,7 +117,7 @@ def test_one_step_and_full_best_response_share_their_nonzero_eigenvalues_at_an_e
         (reply(found.mean_field + step * x) - reply(found.mean_field - step * x)) / (2 * step) for x in basis
     ]
     full = np.linalg.eigvals(np.array(differences) @ basis.T)
-    one_step = np.linalg.eigvals(jacobian.jacobian(game, found.policy, np.inf, regularizer))
+    one_step = np.linalg.eigvals(jacobian.jacobian(game, found.policy, np.inf, regularizer=regularizer))
     largest = one_step[np.argsort(-np.abs(one_step))][: game.n_states - 1]
     # rounding 1e-13 / 1e-5 of differences; coefficients of the characteristic polynomial do not depend on the order
     np.testing.assert_allclose(np.poly(full), np.poly(largest), rtol=0, atol=1e-6)
@@ -174,10 +178,10 @@ def test_a_run_reports_exact_measures_and_only_the_iterations_time():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.3)
     found = equilibrium.solve(game, regularizer).policy
     start = random_policy(game, 0)
-    seen = dynamics_measure.run(iterations.pma(game, regularizer, start, 5.0), game, regularizer, found, 500)
+    seen = dynamics_measure.run(iterations.pma(game, regularizer, start, step_size=5.0), game, regularizer, found, 500)
     assert (seen.outcome.ending, seen.outcome.period, seen.outcome.amplitude) == ("converged", 1, 0.0)
     assert seen.history["iteration"].iloc[-1] == seen.iterations < 100
-    for k, policy in enumerate(islice(iterations.pma(game, regularizer, start, 5.0), 5)):
+    for k, policy in enumerate(islice(iterations.pma(game, regularizer, start, step_size=5.0), 5)):
         row = seen.history.iloc[k]
         assert row["distance"] == operators.policy_distance(policy, found)
         assert row["exploitability"] == equilibrium.exploitability(game, policy, regularizer)
@@ -189,7 +193,7 @@ def test_a_cycling_best_response_is_reported_with_the_width_of_its_cycle():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
     seen = dynamics_measure.run(
-        iterations.pma(game, regularizer, random_policy(game, 0), np.inf), game, regularizer, found, 500
+        iterations.pma(game, regularizer, random_policy(game, 0), step_size=np.inf), game, regularizer, found, 500
     )
     assert (seen.outcome.ending, seen.outcome.period) == ("cycle", 2)
     ends = [operators.stable_population(game, policy) for policy in seen.policies[-2:]]
@@ -209,7 +213,7 @@ def test_a_cycling_best_response_is_reported_with_the_width_of_its_cycle():
 def test_the_predicted_rate_is_the_observed_one_and_no_step_size_on_the_grid_is_predicted_faster(method, tau):
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(tau)
     found = equilibrium.solve(game, regularizer).policy
-    eta, rate = iterations.step_size(method, game, regularizer, found)
+    eta, rate = iterations.step_size(method, game, regularizer, policy=found)
     policies = orbit_of(method, game, regularizer, 0.99 * found + 0.01 * random_policy(game, 0), eta, 40)
     distances = np.array([operators.policy_distance(policy, found) for policy in policies])
     late = np.flatnonzero((distances < 1e-4) & (distances > 1e-11))
@@ -218,18 +222,20 @@ def test_the_predicted_rate_is_the_observed_one_and_no_step_size_on_the_grid_is_
     assert observed == pytest.approx(rate, rel=0.15)
     if method.startswith("pma"):
         for multiple in (0.5, 2.0):
-            matrix = jacobian.jacobian(game, found, multiple * eta, regularizer, method.removeprefix("pma_"))
+            matrix = jacobian.jacobian(
+                game, found, multiple * eta, regularizer=regularizer, mirror=method.removeprefix("pma_")
+            )
             assert jacobian.spectral_radius(matrix) > rate
 
 
 def test_methods_without_a_step_size_say_so():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
-    eta, rate = iterations.step_size("best_response", game, regularizer, found)
+    eta, rate = iterations.step_size("best_response", game, regularizer, policy=found)
     assert (eta, rate > 1) == (np.inf, True)
-    assert np.isnan(iterations.step_size("fictitious_play", game, regularizer, found)).all()
-    assert iterations.step_size("pma_kl", game, regularizer, found, 0.25)[0] == pytest.approx(
-        0.25 * iterations.step_size("pma_kl", game, regularizer, found)[0], rel=1e-15
+    assert np.isnan(iterations.step_size("fictitious_play", game, regularizer, policy=found)).all()
+    assert iterations.step_size("pma_kl", game, regularizer, policy=found, share=0.25)[0] == pytest.approx(
+        0.25 * iterations.step_size("pma_kl", game, regularizer, policy=found)[0], rel=1e-15
     )
 
 

@@ -74,7 +74,7 @@ def test_the_solver_reaches_the_planted_equilibrium(family, n_states, n_actions,
         assert max(abs(residual) for residual in found.residuals.values()) < 1e-10
         assert found.iterations == len(found.history) - 1
         np.testing.assert_array_equal(
-            found.q, operators.q_values(game, found.policy, found.mean_field, Entropy(strength))
+            found.q, operators.q_values(game, found.policy, found.mean_field, regularizer=Entropy(strength))
         )
 
 
@@ -109,7 +109,7 @@ def test_a_solution_at_the_edge_of_the_simplex_is_found():
 def test_residuals_of_a_policy_that_is_no_equilibrium_are_large():
     game = family_game("planted_smooth", strength=0.2)
     policy = random_policy(game, 0)
-    found = equilibrium.residuals(game, policy, np.full(4, 0.25), Entropy(0.2))
+    found = equilibrium.residuals(game, policy, np.full(4, 0.25), regularizer=Entropy(0.2))
     assert min(found.values()) > 1e-3
 
 
@@ -461,7 +461,7 @@ def test_a_population_of_an_equilibrium_that_pma_leaves_is_kept_and_found_from_n
     uniform = np.full(3, 1 / 3)
     policy = np.tile([0.34, 0.33, 0.33], (3, 1))
     for _ in range(50):
-        policy = operators.policy_mirror_ascent(game, policy, 3.0, regularizer)
+        policy = operators.policy_mirror_ascent(game, policy, 3.0, regularizer=regularizer)
     assert operators.policy_distance(policy, uniform) > 0.5
     kept = equilibrium.from_population(game, regularizer, uniform)
     assert kept.iterations == 0
@@ -541,7 +541,7 @@ def test_each_residual_is_what_its_name_says():
     # of a policy and a population that are far from any equilibrium
     game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
     policy, mean_field = random_policy(game, 0), np.array([0.4, 0.3, 0.2, 0.1])
-    found = equilibrium.residuals(game, policy, mean_field, regularizer)
+    found = equilibrium.residuals(game, policy, mean_field, regularizer=regularizer)
     updated = one_step_population(game, mean_field, policy)
     value = policy_value(game, policy, mean_field, regularizer)
     q = game.reward(mean_field) + game.discount * game.transition(mean_field) @ value
@@ -661,7 +661,7 @@ def test_a_branch_is_followed_in_smaller_steps_where_halves_are_too_large(monkey
     assert len(reached) > 4
     assert reached[-1] == target.strength
     # where even a few percent are too far there is no way
-    monkeypatch.setattr(continuation, "newton", lambda game, policy, *rest: (policy, 1.0))
+    monkeypatch.setattr(continuation, "newton", lambda game, policy, *_, **__: (policy, 1.0))
     assert continuation._continued(game, target) is None
 
 
@@ -751,7 +751,7 @@ def test_a_step_that_fails_leads_nowhere_and_ends_nothing(monkeypatch):
     game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
     expected = equilibrium.solve(game, regularizer)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise ConvergenceError("stable_population: no fixed point", [1.0])
 
     monkeypatch.setattr(operators, "policy_mirror_ascent", fail)
@@ -816,7 +816,7 @@ def test_a_file_is_judged_in_units_of_what_is_at_stake(tmp_path):
     game, regularizer = frozen_game(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.0), Entropy(1e12)
     found = equilibrium.solve(game, regularizer)
     policy = found.policy + 1e-7 * np.array([1.0, -1.0])
-    residuals = equilibrium.residuals(game, policy, found.mean_field, regularizer)
+    residuals = equilibrium.residuals(game, policy, found.mean_field, regularizer=regularizer)
     assert min(residuals["bellman"], residuals["exploitability"]) > 1e-3
     equilibrium.save(replace(found, policy=policy), regularizer, tmp_path / "near.npz")
     equilibrium.load(tmp_path / "near.npz", game)

@@ -6,6 +6,7 @@ rho + 1/eta for a step, 1 / (1 - gamma) for values, 1 / (the share that leaves a
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -135,7 +136,7 @@ def test_steps_under_a_floor_at_extremes_are_the_constrained_maximizers(kind, st
         if step_size is None:
             found, expected = h.best_response(row, floor), high_precision.step(kind, strength, q, floor=floor)
         else:
-            found = h.proximal_step(row, start, step_size, floor)
+            found = h.proximal_step(row, start, step_size, floor=floor)
             expected = high_precision.step(kind, strength, q, start, step_size, floor=floor)
         assert on_the_simplex(found), name
         # h is known to some EPS of its size, and near its maximum it is flat: |u - uniform|^2 is known to EPS
@@ -283,7 +284,7 @@ def test_values_at_extremes_are_those_of_fifty_digits(name, iterative, monkeypat
     for size, discount in itertools.product(SIZES, DISCOUNTS):
         reward = rewards_of(transition, size)["plain"]
         for policy in extreme_policies(*transition.shape[:2]).values():
-            found = operators.q_of_decision_process(transition, reward, discount, policy, None)
+            found = operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=None)
             value = high_precision.values(transition, reward, discount, policy)
             expected = flat(high_precision.q_of(transition, reward, discount, value))
             # the condition of I - gamma P, at most 2 / (1 - gamma)
@@ -306,7 +307,7 @@ def gap_errors(name, sizes, discounts):
             rewards_of(transition, size).items(), extreme_policies(states, actions).items()
         ):
             game = frozen_game(transition, reward, discount)
-            found = equilibrium.exploitability(game, policy, regularizer, mean_field)
+            found = equilibrium.exploitability(game, policy, regularizer, mean_field=mean_field)
             expected = high_precision.exploitability(transition, reward, discount, policy, mean_field, kind, strength)
             case = (size, discount, str(regularizer), which, start)
             # one-step advantages are known to EPS of the values, and summed up over 1 - gamma
@@ -461,13 +462,15 @@ def test_jacobians_at_extremes_are_finite_or_refused(name, kind):
     for size, strength, step_size in itertools.product((1e-12, 1e12), (1e-8, 1e8), (1e-8, 1e8, np.inf)):
         game, regularizer = in_units(GAMES[name], size, 0.9999), KINDS[kind](strength)
         for start, policy in extreme_policies(game.n_states, game.n_actions).items():
-            matrix = jacobian.jacobian(game, policy, step_size, regularizer)
+            matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
             assert np.isfinite(matrix).all(), (size, strength, step_size, start)
             if policy.min() >= lipschitz.LEAST_KL:
-                assert np.isfinite(jacobian.jacobian(game, policy, step_size, regularizer, "kl")).all()
+                assert np.isfinite(
+                    jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
+                ).all()
             else:
                 with pytest.raises(InputError, match=r"lipschitz.jacobian: policy: got .* of 1e-290 or more"):
-                    jacobian.jacobian(game, policy, step_size, regularizer, "kl")
+                    jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -483,10 +486,14 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             best = regularizer.best_response(
                 operators.q_values(game, uniform, np.full(game.n_states, 1.0 / game.n_states))
             )
-            for rate in attraction.attraction(game, regularizer, [1e-8, 1e8, np.inf], best, mirror, found):
+            for rate in attraction.attraction(
+                game, regularizer, [1e-8, 1e8, np.inf], equilibrium=best, mirror=mirror, found=found
+            ):
                 assert 0.0 <= rate < 1.0 or rate == np.inf, case
             for step_size in (1e-8, 1e8):
-                assert certificates.certificate(game, regularizer, step_size, mirror, found).L_gamma >= 0.0, case
+                assert (
+                    certificates.certificate(game, regularizer, step_size, mirror=mirror, found=found).L_gamma >= 0.0
+                ), case
         for step_size in (1e-8, 1e8):
             assert not any(
                 np.isnan(value) for value in vars(lipschitz.contraction_bound(game, regularizer, step_size)).values()
@@ -495,7 +502,9 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
                 words = "schedules.theorem_schedule: "
-                schedule = result_or_none(words, prescription.theorem_schedule, game, regularizer, step_size, 0.1)
+                schedule = result_or_none(
+                    words, prescription.theorem_schedule, game, regularizer, step_size, epsilon=0.1
+                )
                 assert schedule is None or schedule.n_samples >= 1
 
 
@@ -544,7 +553,7 @@ def test_what_large_populations_learn_at_extremes_is_finite_or_refused(name, n_a
         game, regularizer = in_units(GAMES[name], size, 0.9999), Entropy(strength)
         for policy in extreme_policies(game.n_states, game.n_actions).values():
             for compute, *more in (
-                (fluctuations.large_population_q, n_agents, regularizer),
+                (partial(fluctuations.large_population_q, regularizer=regularizer), n_agents),
                 (fluctuations.smooth_bias, regularizer),
                 (fluctuations.kinked_bias,),
                 (fluctuations.regularized_gap_constant, regularizer),
@@ -568,7 +577,7 @@ def test_states_that_nobody_visits_have_no_features_and_no_measured_q():
         assert np.isnan(averages.reward_features[0]).all()
         assert np.isfinite(averages.reward_features[1]).all()
     with pytest.raises(InputError, match=r"mean field: got 0\.0, expected a policy under which every state is visited"):
-        fluctuations.measured_q(game, policy, Entropy(1.0), averages)
+        fluctuations.measured_q(game, policy, Entropy(1.0), averages=averages)
 
 
 # --- simulation and learning
@@ -657,5 +666,5 @@ def test_two_agents_in_the_smallest_games_are_solved_exactly(shape):
     game = family_game("affine", n_states=shape[0], n_actions=shape[1])
     policy = operators.uniform_policy(game)
     for strength in (1e-8, 1e8):
-        assert np.isfinite(finite_population.learning_limit(game, policy, 2, Entropy(strength))).all()
-        assert np.isfinite(finite_population.nash_gap(game, policy, 2, Entropy(strength)))
+        assert np.isfinite(finite_population.learning_limit(game, policy, 2, regularizer=Entropy(strength))).all()
+        assert np.isfinite(finite_population.nash_gap(game, policy, 2, regularizer=Entropy(strength)))

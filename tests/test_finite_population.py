@@ -46,7 +46,7 @@ def test_limit_of_learning_is_that_of_all_joint_states(name: str) -> None:
     game, n_agents = SMALL[name]
     policy = random_policy(game, 1)
     expected = joint_learning_limit(game, policy, n_agents, ENTROPY.value(policy))
-    found = finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+    found = finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)
     # a stationary law to 1e-13, on values below 10
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-11)
 
@@ -57,7 +57,7 @@ def test_nash_gap_is_that_of_value_iteration_over_joint_states(name: str, regula
     game, n_agents = SMALL[name]
     policy = random_policy(game, 1)
     expected = deviators_gain(game, policy, min(n_agents, 3), regularizer)
-    found = finite_population.nash_gap(game, policy, min(n_agents, 3), regularizer)
+    found = finite_population.nash_gap(game, policy, min(n_agents, 3), regularizer=regularizer)
     # value iteration in the reference stops at 1e-11
     assert found == pytest.approx(expected, abs=1e-9)
     assert found > 0.0
@@ -106,14 +106,14 @@ def test_restricted_lattice_gives_the_limit_of_the_whole_one(
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
     monkeypatch.setattr(finite_population, "WHOLE", 10**6)
-    expected = finite_population.learning_limit(game, game.planted.policy, n_agents, ENTROPY)
+    expected = finite_population.learning_limit(game, game.planted.policy, n_agents, regularizer=ENTROPY)
     monkeypatch.setattr(finite_population, "WHOLE", whole)
     law = finite_population.stationary_counts(game, game.planted.policy, n_agents)
     # all of so small a tetrahedron matters; its rows still come anew at every application below
     assert (len(law.counts) < lattice.n_points(n_agents, n_states)) == (n_states < 4)
     assert law.lost <= finite_population.LOST_MASS
     monkeypatch.setattr(finite_population, "MEMORY", 0)  # rows are computed at every application
-    found = finite_population.learning_limit(game, game.planted.policy, n_agents, ENTROPY)
+    found = finite_population.learning_limit(game, game.planted.policy, n_agents, regularizer=ENTROPY)
     # docs/theory.md, 9.6: a few times the mass lost per step, over 1 - L_pop and 1 - gamma
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-11)
 
@@ -125,7 +125,9 @@ def test_sparse_game_has_the_limit_and_the_gap_of_its_dense_copy() -> None:
         for solve in (finite_population.learning_limit, finite_population.nash_gap):
             # the same tables after `dense`: bitwise but for the order of sums
             np.testing.assert_allclose(
-                solve(sparse_copy(game), policy, 4, ENTROPY), solve(game, policy, 4, ENTROPY), atol=1e-11
+                solve(sparse_copy(game), policy, 4, regularizer=ENTROPY),
+                solve(game, policy, 4, regularizer=ENTROPY),
+                atol=1e-11,
             )
 
 
@@ -134,9 +136,9 @@ def test_bias_has_its_constant_in_the_limit(n_states: int) -> None:
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
     policy = game.planted.policy
-    truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
+    truth = operators.q_values(game, policy, game.planted.mean_field, regularizer=ENTROPY)
     constant = fluctuations.smooth_bias(game, policy, ENTROPY)
-    few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (40, 80))
+    few, many = ((finite_population.learning_limit(game, policy, n, regularizer=ENTROPY) - truth) * n for n in (40, 80))
     # Richardson: what is left of the expansion c + d/N + e/N^2 is of order 1/N^2; the second term is larger
     assert np.abs(2.0 * many - few - constant).max() < 1e-4 * np.abs(constant).max()
     assert np.abs(many - constant).max() > 1e-3 * np.abs(constant).max()
@@ -146,9 +148,11 @@ def test_bias_of_curved_transitions_and_rewards_has_its_constant() -> None:
     for link in ("log", "power"):
         game = curved_game(link, n_states=2, n_actions=2)
         policy = random_policy(game, 2)
-        truth = operators.q_values(game, policy, operators.stable_population(game, policy), ENTROPY)
+        truth = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=ENTROPY)
         constant = fluctuations.smooth_bias(game, policy, ENTROPY)
-        few, many = ((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * n for n in (400, 800))
+        few, many = (
+            (finite_population.learning_limit(game, policy, n, regularizer=ENTROPY) - truth) * n for n in (400, 800)
+        )
         assert np.abs(2.0 * many - few - constant).max() < 1e-3 * np.abs(constant).max()
 
 
@@ -156,10 +160,12 @@ def test_kinked_bias_has_its_constant_in_the_limit() -> None:
     game = pair("planted_kinked")
     assert game.planted is not None
     policy = game.planted.policy
-    truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
+    truth = operators.q_values(game, policy, game.planted.mean_field, regularizer=ENTROPY)
     constant = fluctuations.kinked_bias(game, policy)
     errors = [
-        np.abs((finite_population.learning_limit(game, policy, n, ENTROPY) - truth) * np.sqrt(n) - constant).max()
+        np.abs(
+            (finite_population.learning_limit(game, policy, n, regularizer=ENTROPY) - truth) * np.sqrt(n) - constant
+        ).max()
         for n in (50, 800)
     ]
     # docs/theory.md, 9.5: relative corrections of order 1/sqrt(N)
@@ -178,7 +184,8 @@ def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regul
         game = finite_population.indifferent_game(game, policy, ENTROPY)
     constant = fluctuations.two_state_gap_constant(game, policy, regularizer)
     errors = [
-        abs(finite_population.nash_gap(game, policy, n, regularizer) * n**order / constant - 1.0) for n in (200, 3200)
+        abs(finite_population.nash_gap(game, policy, n, regularizer=regularizer) * n**order / constant - 1.0)
+        for n in (200, 3200)
     ]
     # docs/theory.md, 9.8: relative corrections of order 1/sqrt(N) or smaller, 1/4 between the two; the grid has 1e-4
     assert errors[1] < 0.01
@@ -190,7 +197,7 @@ def test_constant_of_the_regularized_gap_agrees_for_every_number_of_states(n_sta
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
     constant = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
-    gap = finite_population.nash_gap(game, game.planted.policy, 40, ENTROPY) * 40
+    gap = finite_population.nash_gap(game, game.planted.policy, 40, regularizer=ENTROPY) * 40
     assert gap == pytest.approx(constant, rel=0.02)  # corrections of order 1/N
     if n_states == 2:
         other = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
@@ -205,7 +212,7 @@ def test_indifferent_game_keeps_values_and_makes_actions_equal(regularizer: Regu
     mean_field = operators.stable_population(game, policy)
     indifferent = finite_population.indifferent_game(game, policy, regularizer)
     q = operators.q_values(indifferent, policy, mean_field)
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     np.testing.assert_allclose(q, np.broadcast_to(value[:, None], q.shape), atol=1e-9)  # the equilibrium's accuracy
 
 
@@ -213,12 +220,14 @@ def test_limit_of_the_policy_does_not_depend_on_the_step_size_and_tends_to_the_c
     game = pair("planted_smooth", 3)
     assert game.planted is not None
     start = game.planted.policy
-    small, large = (finite_population.policy_limit(game, 12, ENTROPY, eta, start) for eta in (2.0, 20.0))
+    small, large = (
+        finite_population.policy_limit(game, 12, ENTROPY, step_size=eta, start=start) for eta in (2.0, 20.0)
+    )
     np.testing.assert_allclose(small, large, atol=1e-8)  # each to 1e-10, over 1 - rate
     errors = []
     for n_agents in (12, 24):
-        exact = finite_population.policy_limit(game, n_agents, ENTROPY, 5.0, start)
-        closed = fluctuations.large_population_policy(game, n_agents, ENTROPY, 5.0, start)
+        exact = finite_population.policy_limit(game, n_agents, ENTROPY, step_size=5.0, start=start)
+        closed = fluctuations.large_population_policy(game, n_agents, ENTROPY, step_size=5.0, start=start)
         errors.append(operators.policy_distance(exact, closed))
     assert errors[1] < 0.35 * errors[0]  # order 1/N^2
 
@@ -229,7 +238,7 @@ def test_limit_of_the_policy_does_not_depend_on_the_step_size_and_tends_to_the_c
 def test_too_many_states_are_refused_by_number(n_states: int, n_agents: int, states: int) -> None:
     game = family_game("affine", n_states=n_states)
     with pytest.raises(InputError, match=f"n_agents: got .*{states} states.* at most 200000"):
-        finite_population.learning_limit(game, random_policy(game, 0), n_agents, ENTROPY)
+        finite_population.learning_limit(game, random_policy(game, 0), n_agents, regularizer=ENTROPY)
     with pytest.raises(InputError, match="integer from 2"):
         finite_population.nash_gap(game, random_policy(game, 0), 1)
 
@@ -247,14 +256,14 @@ def test_simulation_agrees_with_the_exact_limit(level: Level) -> None:
         policy = random_policy(game, 4)
         direction = seeds.generator(0, "direction", name, n_agents).normal(size=policy.shape)
         centre = operators.stable_population(game, policy)
-        limits.append((direction * finite_population.learning_limit(game, policy, n_agents, ENTROPY)).sum())
-        infinite.append((direction * operators.q_values(game, policy, centre, ENTROPY)).sum())
+        limits.append((direction * finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)).sum())
+        infinite.append((direction * operators.q_values(game, policy, centre, regularizer=ENTROPY)).sum())
         simulated.append([])
         for replicate in range(24):
             rng = seeds.generator(0, "test agreement", name, n_agents, replicate)
             found = simulation.ergodic_averages(game, policy, n_agents, 3000, rng, 300, centre)
             process = fluctuations.decision_process(game, found.transition_features, found.reward_features)
-            q = operators.q_of_decision_process(*process, game.discount, policy, ENTROPY)
+            q = operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=ENTROPY)
             simulated[-1].append((direction * q).sum())
     samples = np.transpose(simulated)
     level.means(samples, limits, planted=infinite, share=0.5)
@@ -268,15 +277,15 @@ def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(famil
     game = pair(family, 3)
     assert game.planted is not None
     policy, centre = game.planted.policy, game.planted.mean_field
-    truth = operators.q_values(game, policy, centre, ENTROPY)
+    truth = operators.q_values(game, policy, centre, regularizer=ENTROPY)
     precisions = []
     for n_agents in (100, 10**9):
-        predicted = fluctuations.large_population_q(game, policy, n_agents, ENTROPY) - truth
+        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=ENTROPY) - truth
         ratios = []
         for replicate in range(16):
             rng = seeds.generator(0, "precision", family, n_agents, replicate)
             averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
-            bias = fluctuations.measured_q(game, policy, ENTROPY, averages) - truth
+            bias = fluctuations.measured_q(game, policy, ENTROPY, averages=averages) - truth
             ratios.append(float((bias * predicted).sum() / (predicted**2).sum()))
         precisions.append(np.var(ratios, ddof=1))
         # higher orders at N = 100 are below 2 %
@@ -289,14 +298,14 @@ def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(famil
 def test_measured_limit_is_unbiased_for_curved_features_and_few_agents(level: Level) -> None:
     game, n_agents = SMALL["link log"]
     policy = random_policy(game, 1)
-    exact = finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+    exact = finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)
     centre = operators.stable_population(game, policy)
     found = []
     for replicate in range(24):
         rng = seeds.generator(0, "curved", replicate)
         averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
-        found.append(fluctuations.measured_q(game, policy, ENTROPY, averages))
-    level.means(found, exact, planted=fluctuations.large_population_q(game, policy, n_agents, ENTROPY))
+        found.append(fluctuations.measured_q(game, policy, ENTROPY, averages=averages))
+    level.means(found, exact, planted=fluctuations.large_population_q(game, policy, n_agents, regularizer=ENTROPY))
 
 
 def test_the_states_of_an_agent_and_the_others_are_counted_and_beyond_all_use_at_least_told_to_be_many() -> None:
@@ -336,7 +345,7 @@ def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_age
     assert finite_population.never_visited(game, policy, n_agents).tolist() == [1]
     for limit in (finite_population.learning_limit, finite_population.nash_gap):
         with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 1 in the long run"):
-            limit(game, policy, n_agents, ENTROPY)
+            limit(game, policy, n_agents, regularizer=ENTROPY)
 
 
 @pytest.mark.parametrize("seed", range(40))

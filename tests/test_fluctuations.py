@@ -47,7 +47,7 @@ def exact_two_state_q(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     )
     stable = operators.stable_population(game, policy)
     deviation = float(law @ np.abs(fields - stable).sum(axis=1))
-    return operators.q_of_decision_process(*process, game.discount, policy, ENTROPY), deviation
+    return operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=ENTROPY), deviation
 
 
 @pytest.mark.parametrize(("family", "order"), [("planted_smooth", 2.0), ("planted_kinked", 1.5)])
@@ -55,12 +55,14 @@ def test_predicted_bias_differs_from_the_exact_chain_by_higher_orders(family: st
     game = planted(family, n_states=2)
     assert game.planted is not None
     policy = game.planted.policy
-    truth = operators.q_values(game, policy, game.planted.mean_field, ENTROPY)
+    truth = operators.q_values(game, policy, game.planted.mean_field, regularizer=ENTROPY)
     errors, biases = [], []
     sizes = [50, 100, 200]
     for n_agents in sizes:
         exact, _ = exact_two_state_q(game, policy, n_agents)
-        errors.append(float(np.abs(fluctuations.large_population_q(game, policy, n_agents, ENTROPY) - exact).max()))
+        errors.append(
+            float(np.abs(fluctuations.large_population_q(game, policy, n_agents, regularizer=ENTROPY) - exact).max())
+        )
         biases.append(float(np.abs(exact - truth).max()))
     slopes = np.diff(np.log(errors)) / np.diff(np.log(sizes))
     # docs/theory.md, 9.4: the error is of order N^-2 (smooth), N^-3/2 (kinked); 0.3 for the next order at N = 50

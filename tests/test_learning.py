@@ -75,7 +75,7 @@ def test_ctd_tends_to_the_exact_finite_population_limit(n_agents, n_waiting, reg
     policy = np.array([[0.6, 0.4], [0.3, 0.7]])
     expected = exact_limit(game, policy, n_agents, regularizer)
     found = replicates_of_ctd(game, policy, n_agents, regularizer, 40_000, n_waiting, 16)
-    infinite = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    infinite = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
     level.means(found, expected, bias=2e-3, planted=infinite)  # the bias is of order 1 / updates
 
 
@@ -83,7 +83,7 @@ def test_ctd_tends_to_the_exact_finite_population_limit(n_agents, n_waiting, reg
 def test_ctd_tends_to_the_mean_field_q_at_large_n(level):
     game, regularizer = crowded_game(), Entropy(0.3)
     policy = np.array([[0.6, 0.4], [0.3, 0.7]])
-    expected = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    expected = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
     found = replicates_of_ctd(game, policy, 10**12, regularizer, 20_000, 1, 16)
     # the bias is of order 1 / updates; that of the population is 1e-6
     level.means(found, expected, bias=4e-3, planted=exact_limit(game, policy, 5, regularizer))
@@ -274,7 +274,7 @@ def test_each_epoch_is_a_mirror_ascent_step_on_its_estimate(monkeypatch):
     np.testing.assert_array_equal(policies[0], start)
     for k, q in enumerate(estimates):
         np.testing.assert_array_equal(
-            policies[k + 1], operators.mirror_ascent_step(q, policies[k], 2.0, Entropy(0.3), floor)
+            policies[k + 1], operators.mirror_ascent_step(q, policies[k], 2.0, regularizer=Entropy(0.3), floor=floor)
         )
     assert epochs == [1, 2, 3, 4]
 

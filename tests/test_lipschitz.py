@@ -162,7 +162,7 @@ def test_an_optimal_regularized_policy_lies_above_the_floor(name, regularizer):
     floor = lipschitz.policy_floor(game, regularizer)
     for mean_field in np.random.default_rng(0).dirichlet(np.full(game.n_states, 0.5), size=5):
         policy = equilibrium.best_response(
-            game.transition(mean_field), game.reward(mean_field), game.discount, regularizer
+            game.transition(mean_field), game.reward(mean_field), game.discount, regularizer=regularizer
         )
         assert (regularizer.value(policy) >= floor - 1e-12).all()  # rounding of h
 
@@ -199,7 +199,10 @@ def test_no_pair_of_policies_beats_the_contraction_bound(seed, step_size):
     assert bound.L_gamma < 1
     rng = np.random.default_rng(seed)
     policies = policies_above(floor, regularizer, game, rng, 30)
-    updated = [operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor) for policy in policies]
+    updated = [
+        operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, floor=floor)
+        for policy in policies
+    ]
     ratios = [
         np.linalg.norm(updated[i] - updated[j], axis=1).max() / np.linalg.norm(policies[i] - policies[j], axis=1).max()
         for i in range(30)
@@ -221,12 +224,12 @@ def test_no_pair_of_policies_beats_the_constants_of_q(seed):
     for (mu, nu), (policy, other) in zip(
         zip(mean_fields, mean_fields[::-1], strict=True), zip(policies, policies[::-1], strict=True), strict=True
     ):
-        q = operators.q_values(game, policy, mu, regularizer)
-        moved = np.abs(q - operators.q_values(game, policy, nu, regularizer)).max()
+        q = operators.q_values(game, policy, mu, regularizer=regularizer)
+        moved = np.abs(q - operators.q_values(game, policy, nu, regularizer=regularizer)).max()
         assert moved <= bound.q_mean_field * np.abs(mu - nu).sum() + 1e-14  # rounding of q
-        moved = np.abs(q - operators.q_values(game, other, mu, regularizer)).max()
+        moved = np.abs(q - operators.q_values(game, other, mu, regularizer=regularizer)).max()
         assert moved <= bound.q_policy * operators.policy_distance(policy, other) + 1e-14
-        value = operators.state_values(game, policy, mu, regularizer)
+        value = operators.state_values(game, policy, mu, regularizer=regularizer)
         assert value.max() - value.min() <= bound.value_span + 1e-14
 
 
@@ -242,7 +245,7 @@ def test_pma_converges_from_every_start_in_a_certified_game(step_size, steps):
     ]
     for policy in starts:
         for _ in range(steps):
-            policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+            policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
         assert operators.policy_distance(policy, solution) < 1e-9
 
 
@@ -269,7 +272,7 @@ def jacobian_by_differences(game, policy, step_size, regularizer, mirror="euclid
             change = np.zeros_like(policy)
             change[s] = step * direction
             ahead, behind = (
-                operators.policy_mirror_ascent(game, moved, step_size, regularizer, mirror=mirror)
+                operators.policy_mirror_ascent(game, moved, step_size, regularizer=regularizer, mirror=mirror)
                 for moved in (policy + change, policy - change)
             )
             difference = ahead - behind
@@ -287,10 +290,10 @@ def test_the_jacobian_is_the_limit_of_differences(name, regularizer, step_size, 
     tested = 0
     for seed in range(4):
         policy = 0.9 * random_policy(game, seed, 5.0) + 0.1 / game.n_actions
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
         if mirror == "euclidean" and ((updated > 0) & (updated < 1e-3)).any():
             continue  # the support of the quadratic's projection is about to change
-        exact = jacobian.jacobian(game, policy, step_size, regularizer, mirror)
+        exact = jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror=mirror)
         differences = jacobian_by_differences(game, policy, step_size, regularizer, mirror)
         # step^2 times a relative third derivative below 1e3, and rounding 1e-14 / 1e-5
         assert np.abs(exact - differences).max() <= 1e-6 * max(np.abs(exact).max(), 1e-3)
@@ -301,18 +304,18 @@ def test_the_jacobian_is_the_limit_of_differences(name, regularizer, step_size, 
 def test_the_jacobian_is_tested_where_the_support_is_smaller_than_the_simplex():
     game = GAMES["affine"]
     policy = 0.9 * random_policy(game, 0, 5.0) + 0.1 / game.n_actions
-    assert (operators.policy_mirror_ascent(game, policy, np.inf, Quadratic(0.15)) == 0).any()
-    assert (operators.policy_mirror_ascent(game, policy, np.inf, Quadratic(4.0)) > 0).all()
+    assert (operators.policy_mirror_ascent(game, policy, np.inf, regularizer=Quadratic(0.15)) == 0).any()
+    assert (operators.policy_mirror_ascent(game, policy, np.inf, regularizer=Quadratic(4.0)) > 0).all()
 
 
 @pytest.mark.parametrize("step_size", [1.0, 8.0])
 def test_the_spectral_radius_at_the_equilibrium_is_the_rate_of_pma(step_size):
     game, regularizer = family_game("crowd_averse"), Entropy(0.5)
     solution = equilibrium.solve(game, regularizer).policy
-    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, step_size, regularizer))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, step_size, regularizer=regularizer))
     policy, distances = random_policy(game, 0), []
     while not distances or distances[-1] > 1e-9:
-        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
         distances.append(operators.policy_distance(policy, solution))
     late = [distance for distance in distances if distance < 1e-4]
     rate = (late[-1] / late[0]) ** (1 / (len(late) - 1))
@@ -332,8 +335,8 @@ def equilibrium_of_a_random_game(seed, regularizer):
 def test_entropy_with_kl_maps_each_eigenvalue_of_the_best_response_by_the_formula(seed, step_size):
     tau = 0.2
     game, policy = equilibrium_of_a_random_game(seed, Entropy(tau))
-    best = jacobian.jacobian(game, policy, np.inf, Entropy(tau))
-    found = jacobian.jacobian(game, policy, step_size, Entropy(tau), "kl")
+    best = jacobian.jacobian(game, policy, np.inf, regularizer=Entropy(tau))
+    found = jacobian.jacobian(game, policy, step_size, regularizer=Entropy(tau), mirror="kl")
     # the matrices agree, hence so do the eigenvalues; entries up to 10, the equilibrium known to 1e-12
     expected = (np.eye(len(best)) + step_size * tau * best) / (1 + step_size * tau)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
@@ -351,10 +354,10 @@ def test_the_jacobian_at_an_equilibrium_is_a_weighted_mean_of_identity_and_best_
         block = slice(s * count, (s + 1) * count)
         H[block, block] = basis @ np.diag(regularizer.curvature(policy[s])) @ basis.T
         G[block, block] = basis @ np.diag(1.0 / policy[s] if mirror == "kl" else np.ones(game.n_actions)) @ basis.T
-    best = jacobian.jacobian(game, policy, np.inf, regularizer)
+    best = jacobian.jacobian(game, policy, np.inf, regularizer=regularizer)
     for step_size in (0.2, 5.0, 200.0):
         expected = np.linalg.solve(H + G / step_size, H @ best + G / step_size)
-        found = jacobian.jacobian(game, policy, step_size, regularizer, mirror)
+        found = jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror=mirror)
         # solves with a condition number up to max / min probability, 1e3
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 

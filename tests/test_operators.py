@@ -186,7 +186,7 @@ def test_an_array_that_is_no_policy_of_the_game_is_refused(change, message):
 def test_q_values_satisfy_the_bellman_equation(game, regularizer, discount):
     game = replace(game, discount=discount)
     policy, mean_field = random_policy(game, 1), np.random.default_rng(1).dirichlet(np.ones(game.n_states))
-    q = operators.q_values(game, policy, mean_field, regularizer)
+    q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     # sum by sum; V is (1 - gamma)^-1 at most, so its rounding is about eps / (1 - gamma)
     tolerance = 1e-14 / (1 - discount)
@@ -196,7 +196,7 @@ def test_q_values_satisfy_the_bellman_equation(game, regularizer, discount):
             h = 0.0 if regularizer is None else float(regularizer.value(policy[y]))
             expected += discount * transition[s, a, y] * (sum(policy[y] * q[y]) + h)
         assert q[s, a] == pytest.approx(expected, abs=tolerance)
-    values = operators.state_values(game, policy, mean_field, regularizer)
+    values = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     h = 0.0 if regularizer is None else regularizer.value(policy)
     np.testing.assert_allclose(values, (policy * q).sum(axis=1) + h, rtol=0, atol=tolerance)
 
@@ -211,7 +211,10 @@ def test_q_values_are_the_discounted_sum_of_rewards():
         value, term = value + term, 0.7 * np.einsum("sa,say,y->s", policy, transition, term)
     # rounding of 150 terms
     np.testing.assert_allclose(
-        operators.q_values(game, policy, mean_field, h), reward + 0.7 * transition @ value, rtol=0, atol=1e-13
+        operators.q_values(game, policy, mean_field, regularizer=h),
+        reward + 0.7 * transition @ value,
+        rtol=0,
+        atol=1e-13,
     )
 
 
@@ -223,15 +226,15 @@ def test_a_constant_added_to_rewards_shifts_q_and_moves_no_policy(game, regulari
     shifted = replace(game, base_reward=game.base_reward + shift)
     policy = random_policy(game, 3)
     mean_field = operators.stable_population(game, policy)
-    difference = operators.q_values(shifted, policy, mean_field, regularizer)
-    difference = difference - operators.q_values(game, policy, mean_field, regularizer)
+    difference = operators.q_values(shifted, policy, mean_field, regularizer=regularizer)
+    difference = difference - operators.q_values(game, policy, mean_field, regularizer=regularizer)
     # rounding of values up to 10 / (1 - 0.9)
     np.testing.assert_allclose(difference, shift / (1 - game.discount), rtol=0, atol=1e-12)
     if regularizer is not None:
         # the same over rho = 0.3
         np.testing.assert_allclose(
-            operators.policy_mirror_ascent(shifted, policy, 2.0, regularizer),
-            operators.policy_mirror_ascent(game, policy, 2.0, regularizer),
+            operators.policy_mirror_ascent(shifted, policy, 2.0, regularizer=regularizer),
+            operators.policy_mirror_ascent(game, policy, 2.0, regularizer=regularizer),
             rtol=0,
             atol=1e-11,
         )
@@ -275,15 +278,15 @@ def test_relabelling_states_and_actions_relabels_every_operator(game, regularize
     )
     np.testing.assert_allclose(operators.stable_population(other, policy[swap]), mean_field[states], **tolerance)
     np.testing.assert_allclose(
-        operators.q_values(other, policy[swap], mean_field[states], regularizer),
-        operators.q_values(game, policy, mean_field, regularizer)[swap],
+        operators.q_values(other, policy[swap], mean_field[states], regularizer=regularizer),
+        operators.q_values(game, policy, mean_field, regularizer=regularizer)[swap],
         **tolerance,
     )
     if regularizer is not None:
         for step_size in (0.5, 20.0, np.inf):
             np.testing.assert_allclose(
-                operators.policy_mirror_ascent(other, policy[swap], step_size, regularizer),
-                operators.policy_mirror_ascent(game, policy, step_size, regularizer)[swap],
+                operators.policy_mirror_ascent(other, policy[swap], step_size, regularizer=regularizer),
+                operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)[swap],
                 rtol=0,
                 atol=1e-11,  # q over rho = 0.3
             )
@@ -297,7 +300,7 @@ def test_relabelling_states_and_actions_relabels_every_operator(game, regularize
 def test_a_planted_equilibrium_is_a_fixed_point_of_pma_at_every_step_size(family, step_size):
     for strength in (0.05, 1.0):
         game = family_game(family, strength=strength)
-        updated = operators.policy_mirror_ascent(game, game.planted.policy, step_size, Entropy(strength))
+        updated = operators.policy_mirror_ascent(game, game.planted.policy, step_size, regularizer=Entropy(strength))
         # q is known to 1e-14 / (1 - 0.9), over rho = 0.05
         assert operators.policy_distance(updated, game.planted.policy) < 1e-11
 
@@ -307,9 +310,9 @@ def test_a_planted_equilibrium_is_a_fixed_point_of_pma_at_every_step_size(family
 def test_pma_is_the_composition_of_its_parts_row_by_row(game, regularizer):
     policy = random_policy(game, 4)
     mean_field = operators.stable_population(game, policy)
-    q = operators.q_values(game, policy, mean_field, regularizer)
+    q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     for step_size in (0.7, np.inf):
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
         for s in range(game.n_states):
             if step_size == np.inf:
                 row = regularizer.best_response(q[s])
@@ -319,7 +322,7 @@ def test_pma_is_the_composition_of_its_parts_row_by_row(game, regularizer):
             np.testing.assert_allclose(updated[s], row, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(
         operators.best_response_step(game, policy, regularizer),
-        operators.policy_mirror_ascent(game, policy, np.inf, regularizer),
+        operators.policy_mirror_ascent(game, policy, np.inf, regularizer=regularizer),
     )
 
 
@@ -327,9 +330,9 @@ def test_pma_is_the_composition_of_its_parts_row_by_row(game, regularizer):
 def test_pma_respects_its_floor(step_size):
     game, regularizer = family_game("crowd_averse"), Entropy(0.1)
     policy = operators.uniform_policy(game)
-    free = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+    free = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
     floor = float(regularizer.value(free).mean())
-    held = operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor)
+    held = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, floor=floor)
     # the root of h(u) = floor is found to 1e-14 in the logarithm of the multiplier
     assert (regularizer.value(held) >= floor - 1e-13).all()
     assert (np.abs(held - free).max(axis=1) > 1e-6).tolist() == (regularizer.value(free) < floor).tolist()
@@ -344,14 +347,14 @@ def test_one_state_or_one_action_is_a_game_like_any_other(family, regularizer, n
     mean_field = operators.stable_population(game, policy)
     assert mean_field.shape == (n_states,)
     for step_size in (0.5, np.inf):
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
         np.testing.assert_allclose(updated.sum(axis=1), 1.0, rtol=0, atol=1e-14)  # rounding of a sum
         if n_actions == 1:
             np.testing.assert_array_equal(updated, np.ones((n_states, 1)))
     if n_states == 1:  # a bandit: the value of one action after the other
         reward = game.reward(np.ones(1))[0]
         value = ((policy[0] * reward).sum() + regularizer.value(policy[0])) / (1 - game.discount)
-        q = operators.q_values(game, policy, np.ones(1), regularizer)[0]
+        q = operators.q_values(game, policy, np.ones(1), regularizer=regularizer)[0]
         np.testing.assert_allclose(q, reward + game.discount * value, rtol=1e-14)  # a few roundings
 
 
@@ -368,10 +371,10 @@ def test_an_equilibrium_is_a_fixed_point_for_both_mirror_maps(family, regularize
     game = family_game(family)
     policy = equilibrium.solve(game, regularizer).policy
     for step_size in (0.1, 3.0, 100.0):
-        moved = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        moved = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
         # solved to 1e-12; at most expanded by the spectral radius, below 3 in these games
         assert operators.policy_distance(moved, policy) < 1e-10
-    away = operators.policy_mirror_ascent(game, random_policy(game, 0), 3.0, regularizer, mirror=mirror)
+    away = operators.policy_mirror_ascent(game, random_policy(game, 0), 3.0, regularizer=regularizer, mirror=mirror)
     assert operators.policy_distance(away, random_policy(game, 0)) > 1e-3
 
 
@@ -380,14 +383,14 @@ def test_an_equilibrium_is_a_fixed_point_for_both_mirror_maps(family, regularize
 def test_a_step_of_policy_mirror_ascent_is_a_mirror_step_along_the_q_of_the_stable_population(mirror, floor):
     game, regularizer = GAMES["crowd_averse"], Entropy(0.2)
     policy = 0.5 * (random_policy(game, 0) + operators.uniform_policy(game))
-    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
-    expected = regularizer.proximal_step(q, policy, 3.0, floor, mirror)
-    found = operators.policy_mirror_ascent(game, policy, 3.0, regularizer, floor, mirror)
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
+    expected = regularizer.proximal_step(q, policy, 3.0, floor=floor, mirror=mirror)
+    found = operators.policy_mirror_ascent(game, policy, 3.0, regularizer=regularizer, floor=floor, mirror=mirror)
     np.testing.assert_array_equal(found, expected)
     others = [
-        regularizer.proximal_step(q, policy, 3.0, *other)
-        for other in ((None, "euclidean"), (None, "kl"), (0.2, "euclidean"), (0.2, "kl"))
-        if other != (floor, mirror)
+        regularizer.proximal_step(q, policy, 3.0, floor=other_floor, mirror=other_mirror)
+        for other_floor, other_mirror in ((None, "euclidean"), (None, "kl"), (0.2, "euclidean"), (0.2, "kl"))
+        if (other_floor, other_mirror) != (floor, mirror)
     ]
     assert not any(np.array_equal(found, other) for other in others)
 

@@ -51,13 +51,15 @@ def test_no_certificate_is_below_the_spectral_radius_or_any_ratio(own, strength,
     if np.isfinite(found.gap).all():
         assert (np.array(slopes) <= found.gap - found.q_span + 1e-9).all()
     for step_size in (1.0 / regularizer.rho, 10.0 / regularizer.rho):
-        radius = jacobian.spectral_radius(jacobian.jacobian(game, nash, step_size, regularizer))
+        radius = jacobian.spectral_radius(jacobian.jacobian(game, nash, step_size, regularizer=regularizer))
         best = certificates.certificate(game, regularizer, step_size, found=found)
-        attracted = attraction.attraction(game, regularizer, [step_size], nash, found=found)[0]
+        attracted = attraction.attraction(game, regularizer, [step_size], equilibrium=nash, found=found)[0]
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         assert radius <= min(best.L_gamma, attracted, bound) * (1.0 + 1e-9)
         for pair in pairs:
-            moved = [operators.policy_mirror_ascent(game, policy, step_size, regularizer) for policy in pair]
+            moved = [
+                operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer) for policy in pair
+            ]
             assert all(inside(policy).all() for policy in moved)
             apart, after = (np.linalg.norm(x[0] - x[1], axis=1) / best.weights for x in (pair, moved))
             if best.norm == "l2":
@@ -70,7 +72,7 @@ def test_certificates_of_strong_regularizers_of_any_bounded_kind_are_finite():
         regularizer = own(1000.0)
         assert certificates.certificate(PLANTED, regularizer, 1.0 / regularizer.rho).L_gamma < 1.0
         nash = equilibrium.solve(PLANTED, regularizer).policy
-        assert attraction.attraction(PLANTED, regularizer, [1.0 / regularizer.rho], nash)[0] < 1.0
+        assert attraction.attraction(PLANTED, regularizer, [1.0 / regularizer.rho], equilibrium=nash)[0] < 1.0
     barrier = Barrier(1000.0)
     assert certificates.certificate(PLANTED, barrier, 1.0 / barrier.rho).L_gamma < 1.0
 
@@ -103,8 +105,8 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
     settings = {"first": 1.0, "growth": 1.0, "constant": 1.0, "share": 1.0, "step_size": 1.0}
     two = {"first": 1.0, "growth": 1.0, "q_exponent": 1.0, "mean_field_exponent": 1.0, "exploration": 0.1}
     for refused in (
-        lambda: prescription.theorem_schedule(PLANTED, regularizer, 1.0, 0.1),
-        lambda: certificates.noisy_contraction(PLANTED, regularizer, 1.0, noisy),
+        lambda: prescription.theorem_schedule(PLANTED, regularizer, 1.0, epsilon=0.1),
+        lambda: certificates.noisy_contraction(PLANTED, regularizer, 1.0, noisy=noisy),
         lambda: generative.sampled_q(*frozen, regularizer, None, 1, 1.0, 0.0, rng),
         lambda: next(generative.online_mirror_descent(PLANTED, regularizer, rng, 100, 2, **settings)),
         lambda: next(generative.two_timescale(PLANTED, regularizer, rng, 100, 2, **two)),
@@ -115,7 +117,9 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
 
 
 def test_the_rate_of_mirror_descent_is_not_taken_from_the_entropys_for_a_class_derived_from_it():
-    assert np.isnan(iterations.step_size("online_mirror_descent", PLANTED, Sharp(1.0), PLANTED.planted.policy)[1])
+    assert np.isnan(
+        iterations.step_size("online_mirror_descent", PLANTED, Sharp(1.0), policy=PLANTED.planted.policy)[1]
+    )
 
 
 # --- weights and floors
@@ -137,7 +141,7 @@ def test_a_weighted_regularizer_is_that_of_the_other_strength(kind):
         # a floor's multiplier is found to 1e-14 in its logarithm
         np.testing.assert_allclose(weighted.best_response(q, limit), same.best_response(q, limit), atol=1e-11)
         for mirror in ("euclidean", "kl"):
-            steps = [h.proximal_step(q, policy, 0.7, limit, mirror) for h in (weighted, same)]
+            steps = [h.proximal_step(q, policy, 0.7, floor=limit, mirror=mirror) for h in (weighted, same)]
             np.testing.assert_allclose(*steps, rtol=0, atol=1e-11)
 
 
@@ -153,10 +157,10 @@ def test_a_floor_holds_for_a_class_that_knows_none(own, step_size):
     regularizer = own(0.4)
     q, policy = random_rows()
     floor = float(regularizer.value(np.full(3, 1 / 3))) - 0.05 * regularizer.rho
-    u = regularizers.step(regularizer, q, policy, step_size, floor)
+    u = regularizers.step(regularizer, q, policy, step_size=step_size, floor=floor)
     # h(u) is flat in the multiplier, which is known to 1e-14
     assert (regularizer.value(u) >= floor - 1e-9).all()
-    free = regularizers.step(regularizer, q, policy, step_size)
+    free = regularizers.step(regularizer, q, policy, step_size=step_size)
     assert (regularizer.value(free) < floor - 1e-6).any(), "the floor binds nowhere"
 
     def objective(u):
@@ -173,7 +177,7 @@ def test_a_floor_holds_for_a_class_that_knows_none(own, step_size):
 def test_a_mirror_map_that_the_class_does_not_know_is_refused():
     q, policy = random_rows()
     with pytest.raises(InputError, match="mirror: got 'kl', expected euclidean: Tsallis"):
-        operators.mirror_ascent_step(q, policy, 1.0, Tsallis(1.0), mirror="kl")
+        operators.mirror_ascent_step(q, policy, 1.0, regularizer=Tsallis(1.0), mirror="kl")
 
 
 # --- solving, learning

@@ -144,7 +144,9 @@ def test_values_and_q_are_monotone_in_rewards_and_contract_as_one_over_one_minus
     mean_field = np.full(game.n_states, 1.0 / game.n_states)
     more = np.random.default_rng(seed).uniform(0.0, 1.0, size=policy.shape)
     q, raised = (
-        operators.q_values(replace(game, base_reward=game.base_reward + added), policy, mean_field, regularizer)
+        operators.q_values(
+            replace(game, base_reward=game.base_reward + added), policy, mean_field, regularizer=regularizer
+        )
         for added in (0.0, more)
     )
     slack = 16 * EPS * np.abs(raised).max() / (1.0 - game.discount)  # the condition of I - gamma P
@@ -180,8 +182,8 @@ def test_the_bellman_operators_are_monotone_contractions_with_the_values_as_fixe
     def optimal(value):
         return regularizer.optimum(reward + game.discount * operators.next_value(transition, value))
 
-    best = equilibrium.best_response(transition, reward, game.discount, regularizer)
-    values = [operators.state_values(game, played, mean_field, regularizer) for played in (policy, best)]
+    best = equilibrium.best_response(transition, reward, game.discount, regularizer=regularizer)
+    values = [operators.state_values(game, played, mean_field, regularizer=regularizer) for played in (policy, best)]
     rng = np.random.default_rng(seed)
     value = rng.normal(size=game.n_states)
     higher = value + rng.uniform(0.0, 1.0, size=game.n_states)
@@ -207,11 +209,11 @@ def test_rewards_shaped_by_a_potential_move_q_by_it_and_no_policy(regularizer, s
     other = replace(game, base_reward=shaped)
     policy = drawn_policy(game, seed)
     mean_field = operators.stable_population(game, policy)
-    q, moved = (operators.q_values(g, policy, mean_field, regularizer) for g in (game, other))
+    q, moved = (operators.q_values(g, policy, mean_field, regularizer=regularizer) for g in (game, other))
     scale = 64 * EPS * (1.0 + size + np.abs(q).max()) / (1.0 - game.discount)
     np.testing.assert_allclose(moved, q + potential[:, None], rtol=0, atol=scale)
     for step_size in (0.5, np.inf):
-        steps = [operators.policy_mirror_ascent(g, policy, step_size, regularizer) for g in (game, other)]
+        steps = [operators.policy_mirror_ascent(g, policy, step_size, regularizer=regularizer) for g in (game, other)]
         np.testing.assert_allclose(*steps, rtol=0, atol=2.0 * scale / regularizer.rho)
     gaps = [equilibrium.exploitability(g, policy, regularizer) for g in (game, other)]
     assert gaps[0] == pytest.approx(gaps[1], abs=4.0 * scale / (1.0 - game.discount))
@@ -233,7 +235,9 @@ def test_the_proximal_step_is_strongly_monotone_and_a_contraction(kind, mirror, 
     other_q = q + (strength + inverse) * rng.normal(size=q.shape)
     other_policy = rng.permuted(policy, axis=1)
     floor = float(h.value(np.full(q.shape[1], 1.0 / q.shape[1]))) - 0.3 * h.span(q.shape[1]) if floored else None
-    u, v = (h.proximal_step(*row, step_size, floor, mirror) for row in ((q, policy), (other_q, other_policy)))
+    u, v = (
+        h.proximal_step(*row, step_size, floor=floor, mirror=mirror) for row in ((q, policy), (other_q, other_policy))
+    )
     pushed = [policy, other_policy] if mirror == "euclidean" else [np.log(policy), np.log(other_policy)]
     slopes = (q - other_q) + inverse * (pushed[0] - pushed[1])
     moved = u - v
@@ -343,23 +347,24 @@ def test_the_unit_of_rewards_changes_no_bit_of_a_policy(kind, power, seed):
     policy = drawn_policy(game, seed)
     mean_field = operators.stable_population(game, policy)
     floor = float(h.value(np.full(game.n_actions, 1.0 / game.n_actions))) - 0.3 * h.span(game.n_actions)
-    q = operators.q_values(game, policy, mean_field, h)
-    np.testing.assert_array_equal(operators.q_values(other, policy, mean_field, scaled), unit * q)
+    q = operators.q_values(game, policy, mean_field, regularizer=h)
+    np.testing.assert_array_equal(operators.q_values(other, policy, mean_field, regularizer=scaled), unit * q)
     for mirror in ("euclidean", "kl"):
         np.testing.assert_array_equal(
-            operators.policy_mirror_ascent(other, policy, 2.0 / unit, scaled, mirror=mirror),
-            operators.policy_mirror_ascent(game, policy, 2.0, h, mirror=mirror),
+            operators.policy_mirror_ascent(other, policy, 2.0 / unit, regularizer=scaled, mirror=mirror),
+            operators.policy_mirror_ascent(game, policy, 2.0, regularizer=h, mirror=mirror),
         )
     np.testing.assert_array_equal(
-        operators.policy_mirror_ascent(other, policy, np.inf, scaled, unit * floor),
-        operators.policy_mirror_ascent(game, policy, np.inf, h, floor),
+        operators.policy_mirror_ascent(other, policy, np.inf, regularizer=scaled, floor=unit * floor),
+        operators.policy_mirror_ascent(game, policy, np.inf, regularizer=h, floor=floor),
     )
     for pair in ((None, None), (h, scaled)):
         gaps = [equilibrium.exploitability(g, policy, of) for g, of in zip((game, other), pair, strict=True)]
         assert gaps[1] == unit * gaps[0]
     interior = random_policy(game, seed)
     np.testing.assert_array_equal(
-        jacobian.jacobian(other, interior, 2.0 / unit, scaled), jacobian.jacobian(game, interior, 2.0, h)
+        jacobian.jacobian(other, interior, 2.0 / unit, regularizer=scaled),
+        jacobian.jacobian(game, interior, 2.0, regularizer=h),
     )
     bounds = [lipschitz.contraction_bound(*args).L_gamma for args in ((game, h, 2.0), (other, scaled, 2.0 / unit))]
     assert bounds[0] == bounds[1]
@@ -398,7 +403,7 @@ def test_relabelling_states_and_actions_changes_no_number_of_a_game(kind, seed):
     assert one == pytest.approx(two, rel=1e-11)  # their products and quotients, over 1 - gamma
     interior = random_policy(game, seed)
     one, two = (
-        jacobian.spectral_radius(jacobian.jacobian(g, p, 2.0, h))
+        jacobian.spectral_radius(jacobian.jacobian(g, p, 2.0, regularizer=h))
         for g, p in ((game, interior), (other, interior[np.ix_(states, actions)]))
     )
     # of a matrix that is not symmetric: an eigenvalue of multiplicity two moves by the square root of rounding
@@ -412,10 +417,13 @@ def test_exploitability_is_what_the_best_deviator_gains_and_at_most_the_span_of_
     policy = drawn_policy(game, seed)
     mean_field = operators.stable_population(game, policy)
     gap = equilibrium.exploitability(game, policy, regularizer)
-    own = mean_field @ operators.state_values(game, policy, mean_field, regularizer)
+    own = mean_field @ operators.state_values(game, policy, mean_field, regularizer=regularizer)
     slack = 1e-14 / (1.0 - game.discount) ** 2
     for deviation in (drawn_policy(game, seed + 1), random_policy(game, seed), operators.uniform_policy(game)):
-        assert mean_field @ operators.state_values(game, deviation, mean_field, regularizer) - own <= gap + slack
+        assert (
+            mean_field @ operators.state_values(game, deviation, mean_field, regularizer=regularizer) - own
+            <= gap + slack
+        )
     reward = game.reward(mean_field)
     assert -slack <= gap <= (np.ptp(reward) + regularizer.span(game.n_actions)) / (1.0 - game.discount) + slack
 

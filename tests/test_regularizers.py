@@ -237,7 +237,7 @@ def test_the_steps_under_a_floor_agree_with_a_generic_optimizer(kind, step_size,
     q, policy = random_rows(seed, actions=4, rows=1, scale=3.0)
 
     def solve(floor):
-        return h.best_response(q, floor) if step_size == np.inf else h.proximal_step(q, policy, step_size, floor)
+        return h.best_response(q, floor) if step_size == np.inf else h.proximal_step(q, policy, step_size, floor=floor)
 
     free = solve(None)
     top = float(h.value(np.full(4, 0.25)))
@@ -259,7 +259,7 @@ def test_no_step_falls_below_its_floor(kind, seed, actions, strength, step_size,
     q, policy = random_rows(seed, actions)
     top = float(h.value(np.full(actions, 1 / actions)))
     floor = top - share * h.span(actions)
-    for u in (h.proximal_step(q, policy, step_size, floor), h.best_response(q, floor)):
+    for u in (h.proximal_step(q, policy, step_size, floor=floor), h.best_response(q, floor)):
         # h is known to some eps of its largest value, and the multiplier to 1e-14
         assert (h.value(u) >= floor - 1e-12 * strength).all()
         np.testing.assert_allclose(u.sum(axis=1), 1.0, rtol=0, atol=1e-12)  # rounding of a sum
@@ -272,7 +272,7 @@ def test_a_floor_at_the_maximum_gives_the_uniform_policy_and_one_above_it_is_ref
     top = float(h.value(np.full(4, 0.25)))
     # h is flat at its maximum: a policy at distance 1e-7 has the same value in double precision
     np.testing.assert_allclose(h.best_response(q, top), 0.25, rtol=0, atol=2e-7)
-    np.testing.assert_allclose(h.proximal_step(q, policy, 2.0, top), 0.25, rtol=0, atol=2e-7)
+    np.testing.assert_allclose(h.proximal_step(q, policy, 2.0, floor=top), 0.25, rtol=0, atol=2e-7)
     with pytest.raises(InputError, match=r"floor: got .* expected at most h_max"):
         h.best_response(q, top + 1e-6)
 
@@ -282,9 +282,9 @@ def test_rows_under_a_floor_are_solved_one_by_one(kind):
     h = kind(0.4)
     q, policy = random_rows(3, actions=3, rows=6, scale=2.0)
     floor = float(np.median(h.value(h.best_response(q))))
-    together = h.proximal_step(q.reshape(2, 3, 3), policy.reshape(2, 3, 3), 50.0, floor).reshape(6, 3)
+    together = h.proximal_step(q.reshape(2, 3, 3), policy.reshape(2, 3, 3), 50.0, floor=floor).reshape(6, 3)
     for row in range(6):
-        alone = h.proximal_step(q[row], policy[row], 50.0, floor)
+        alone = h.proximal_step(q[row], policy[row], 50.0, floor=floor)
         # Newton's method stops for all rows together: a last iteration more or less
         np.testing.assert_allclose(together[row], alone, rtol=0, atol=1e-13)
 
@@ -411,7 +411,7 @@ def test_the_kl_step_agrees_with_a_generic_optimizer(kind, seed, step_size, floo
     free = h.proximal_step(q, policy, step_size, mirror="kl")
     top, reached = float(h.value(np.full(4, 0.25))), float(h.value(free))
     floor = None if floor_share is None else floor_share * top + (1 - floor_share) * reached
-    found = h.proximal_step(q, policy, step_size, floor, mirror="kl")
+    found = h.proximal_step(q, policy, step_size, floor=floor, mirror="kl")
     constraints = [{"type": "eq", "fun": lambda u: u.sum() - 1}]
     if floor is not None:
         constraints.append({"type": "ineq", "fun": lambda u: float(h.value(u)) - floor})
@@ -498,9 +498,15 @@ def test_the_kl_step_is_nonexpansive_in_log_coordinates(kind, seed, actions, str
 def test_a_floor_out_of_reach_of_the_kl_divergence_is_refused(kind):
     h = kind(0.4)
     with pytest.raises(InputError, match=r"floor: got .* expected at most h_max of the actions that the policy takes"):
-        h.proximal_step(np.zeros(3), np.array([1.0, 0.0, 0.0]), 1.0, float(h.value(np.array([0.5, 0.5, 0.0]))), "kl")
+        h.proximal_step(
+            np.zeros(3), np.array([1.0, 0.0, 0.0]), 1.0, floor=float(h.value(np.array([0.5, 0.5, 0.0]))), mirror="kl"
+        )
     within = h.proximal_step(
-        np.array([9.0, 0.0, 0.0]), np.array([0.5, 0.5, 0.0]), 1.0, float(h.value(np.array([0.8, 0.2, 0.0]))), "kl"
+        np.array([9.0, 0.0, 0.0]),
+        np.array([0.5, 0.5, 0.0]),
+        1.0,
+        floor=float(h.value(np.array([0.8, 0.2, 0.0]))),
+        mirror="kl",
     )
     np.testing.assert_allclose(
         within, [0.8, 0.2, 0.0], rtol=0, atol=1e-9
@@ -561,7 +567,7 @@ def test_rows_of_a_batch_do_not_meet(regularizer, bound, mirror):
     q = np.array([[1e9, 1e9 - 1.0, 0.0], [0.3, 0.1, 0.2], [-5e9, -5e9, -5e9 + 1.0]])
     policy = np.array([[0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]])
     for step in (
-        lambda q, policy: regularizer.proximal_step(q, policy, 2.0, floor, mirror),
+        lambda q, policy: regularizer.proximal_step(q, policy, 2.0, floor=floor, mirror=mirror),
         lambda q, policy: regularizer.best_response(q, floor),
     ):
         alone = np.array([step(*row) for row in zip(q, policy, strict=True)])
@@ -572,8 +578,8 @@ def test_rows_of_a_batch_do_not_meet(regularizer, bound, mirror):
 def test_a_policy_that_takes_too_few_actions_for_the_floor_is_refused_whatever_the_others_take():
     regularizer, policy = Entropy(0.2), np.array([[0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
     two = 0.2 * np.log(2.0)
-    regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, two * 0.99, "kl")
+    regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, floor=two * 0.99, mirror="kl")
     with pytest.raises(InputError, match=r"floor: got .* the actions that the policy takes, 0\.138"):
-        regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, two * 1.01, "kl")
+        regularizer.proximal_step(np.zeros((2, 3)), policy[:2], 1.0, floor=two * 1.01, mirror="kl")
     with pytest.raises(InputError, match=r"floor: got 0\.1, .* the actions that the policy takes, -?0\.0"):
-        regularizer.proximal_step(np.zeros((3, 3)), policy, 1.0, 0.1, "kl")
+        regularizer.proximal_step(np.zeros((3, 3)), policy, 1.0, floor=0.1, mirror="kl")

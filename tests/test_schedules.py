@@ -55,9 +55,9 @@ def test_a_schedule_out_of_range_is_refused(field, value, allowed):
 def test_the_schedules_td_learning_is_as_accurate_as_the_proof_says(strength, epsilon):
     """Exactly, with infinitely many agents, for policies at the edge of the set that learning keeps."""
     regularizer = Entropy(strength)
-    schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 10.0 / strength, epsilon)
+    schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 10.0 / strength, epsilon=epsilon)
     noisy = invariant_sets.noisy_set(CERTIFIED, regularizer)
-    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, 10.0 / strength, noisy)
+    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, 10.0 / strength, noisy=noisy)
     power = rate**schedule.n_epochs
     accuracy = (epsilon - power * start) * (1 - rate) / (noise * (1 - power))
     assert accuracy > 0
@@ -68,11 +68,11 @@ def test_the_schedules_td_learning_is_as_accurate_as_the_proof_says(strength, ep
             CERTIFIED,
             policy,
             regularizer,
-            [schedule.n_updates],
-            schedule.n_waiting,
-            schedule.td_scale,
-            schedule.td_offset,
-            schedule.start,
+            n_updates=[schedule.n_updates],
+            n_waiting=schedule.n_waiting,
+            td_scale=schedule.td_scale,
+            td_offset=schedule.td_offset,
+            start=schedule.start,
         )
         assert 0.01 * accuracy < np.sqrt(found.mean_square.sum()) <= accuracy
 
@@ -80,7 +80,7 @@ def test_the_schedules_td_learning_is_as_accurate_as_the_proof_says(strength, ep
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="policies that stay where they start")
 def test_learning_as_prescribed_is_as_accurate_as_prescribed(level):
     regularizer, epsilon = Entropy(0.1), 0.2
-    schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 100.0, epsilon)
+    schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 100.0, epsilon=epsilon)
     target = equilibrium.solve(CERTIFIED, regularizer).policy
     least = invariant_sets.noisy_set(CERTIFIED, regularizer).policies.least[0]
     corners = [least + (1 - 2 * least) * np.eye(2)[list(actions)] for actions in np.ndindex(2, 2, 2)]
@@ -96,7 +96,9 @@ def test_learning_as_prescribed_is_as_accurate_as_prescribed(level):
 def test_samples_of_the_theorem_grow_as_the_inverse_square_of_epsilon():
     # from 1e-4 on the contraction's share is negligible; K and M_mix grow logarithmically
     regularizer = Entropy(0.3)
-    fine, finer = (prescription.theorem_schedule(CERTIFIED, regularizer, 30.0, epsilon) for epsilon in (1e-4, 1e-6))
+    fine, finer = (
+        prescription.theorem_schedule(CERTIFIED, regularizer, 30.0, epsilon=epsilon) for epsilon in (1e-4, 1e-6)
+    )
     assert finer.n_updates / fine.n_updates == pytest.approx(1e4, rel=0.2)
     assert fine.n_waiting < finer.n_waiting < 2 * fine.n_waiting
     assert fine.n_epochs < finer.n_epochs < 2 * fine.n_epochs
@@ -115,31 +117,31 @@ def test_samples_of_the_theorem_grow_as_the_inverse_square_of_epsilon():
 )
 def test_a_game_without_the_theorems_assumptions_is_refused(game, regularizer, words):
     with pytest.raises(InputError, match=words):
-        prescription.theorem_schedule(game, regularizer, 1.0, 0.1)
+        prescription.theorem_schedule(game, regularizer, 1.0, epsilon=0.1)
 
 
 def test_an_accuracy_that_one_update_reaches_takes_one():
-    found = prescription.theorem_schedule(CERTIFIED, Entropy(1.0), 10.0, 0.9)
+    found = prescription.theorem_schedule(CERTIFIED, Entropy(1.0), 10.0, epsilon=0.9)
     assert (found.n_epochs, found.n_updates) == (1, 1)
 
 
 def test_one_action_needs_no_learning():
     game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
-    assert prescription.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).n_samples == 2
+    assert prescription.theorem_schedule(game, Entropy(1.0), 1.0, epsilon=0.1).n_samples == 2
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, np.nan])
 def test_an_accuracy_that_is_not_positive_has_no_schedule_of_the_theorem(epsilon):
     with pytest.raises(InputError, match=r"epsilon: got .* expected a number > 0"):
-        prescription.theorem_schedule(CERTIFIED, Entropy(0.3), 1.0, epsilon)
+        prescription.theorem_schedule(CERTIFIED, Entropy(0.3), 1.0, epsilon=epsilon)
 
 
 @pytest.mark.parametrize(("strength", "epsilon"), [(0.3, 0.1), (0.3, 0.003), (0.1, 0.3)])
 def test_the_theorems_schedule_suffices_and_none_that_suffices_is_much_cheaper(strength, epsilon):
     regularizer, step_size, size = Entropy(strength), 10.0 / strength, 6
-    found = prescription.theorem_schedule(CERTIFIED, regularizer, step_size, epsilon)
+    found = prescription.theorem_schedule(CERTIFIED, regularizer, step_size, epsilon=epsilon)
     noisy = invariant_sets.noisy_set(CERTIFIED, regularizer)
-    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, step_size, noisy)
+    rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, step_size, noisy=noisy)
     q_range, L_pop = noisy.high - noisy.low, lipschitz.constants(CERTIFIED).L_pop
     alpha = 0.5 * (noisy.policies.least_mean_field * noisy.policies.least).min()
 
@@ -170,28 +172,28 @@ def test_the_theorems_schedule_suffices_and_none_that_suffices_is_much_cheaper(s
 
 
 def test_the_theorems_schedule_says_which_assumption_fails(monkeypatch):
-    arguments = (CERTIFIED, Entropy(0.3), 30.0, 1e-4)
+    arguments = (CERTIFIED, Entropy(0.3), 30.0)
     with monkeypatch.context() as patched:
         patched.setattr(prescription, "MIN_PROBABILITY", 0.5)  # more than any of two actions can keep
         with pytest.raises(InputError, match=r"p_inf: got 0\.[0-9]+, expected at least 0\.5 \(Assumption 3\)"):
-            prescription.theorem_schedule(*arguments)
+            prescription.theorem_schedule(*arguments, epsilon=1e-4)
     # the contraction alone asks for log(epsilon) / log(rate) epochs
-    fewest = prescription.theorem_schedule(*arguments).n_epochs
+    fewest = prescription.theorem_schedule(*arguments, epsilon=1e-4).n_epochs
     monkeypatch.setattr(prescription, "MAX_EPOCHS", 1)
     with pytest.raises(InputError, match=r"L_Gamma_eta: .*a bound whose power 1 is small enough"):
-        prescription.theorem_schedule(*arguments)
+        prescription.theorem_schedule(*arguments, epsilon=1e-4)
     assert fewest > 1
     # everybody goes to state 0: state 1 is never visited
     game = frozen_game(np.tile([1.0, 0.0], (2, 2, 1)), np.zeros((2, 2)), 0.5)
     with pytest.raises(InputError, match=r"delta_mix: got 0\.0, expected a positive bound \(Assumption 4"):
-        prescription.theorem_schedule(game, Entropy(1.0), 1.0, 0.1)
+        prescription.theorem_schedule(game, Entropy(1.0), 1.0, epsilon=0.1)
 
 
 def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
     game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
     noisy = invariant_sets.noisy_set(game, Entropy(1.0))
     assert noisy.low != -noisy.high
-    assert prescription.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).start == 0.5 * (noisy.low + noisy.high)
+    assert prescription.theorem_schedule(game, Entropy(1.0), 1.0, epsilon=0.1).start == 0.5 * (noisy.low + noisy.high)
 
 
 # --- the practical schedule
@@ -201,7 +203,7 @@ def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
 def test_the_practical_schedule_takes_the_fewest_steps_of_section_10_6(epsilon):
     regularizer, policy, step_size = Entropy(0.3), PLANTED.planted.policy, 3.0
     found = schedules.practical_schedule(PLANTED, regularizer, policy, step_size, epsilon, 2.5, 1.5)
-    rate = np.abs(np.linalg.eigvals(jacobian.jacobian(PLANTED, policy, step_size, regularizer))).max()
+    rate = np.abs(np.linalg.eigvals(jacobian.jacobian(PLANTED, policy, step_size, regularizer=regularizer))).max()
     assert rate**found.n_epochs <= epsilon / 2 < rate ** (found.n_epochs - 1)
     assert found.n_updates - 1 < (2.5 / epsilon) ** 2 <= found.n_updates
     assert found.n_waiting - 1 < 1.5 * np.log(1 / epsilon) <= found.n_waiting

@@ -93,7 +93,7 @@ def examined(operator, game, regularizer):
     """Return an operator, the norms of its image and of its argument as distances, and the norm of its Jacobian."""
 
     def l1(first, second, weights=1.0):
-        return search.distance(np.atleast_2d(first), np.atleast_2d(second), "l1", weights)
+        return search.distance(np.atleast_2d(first), np.atleast_2d(second), "l1", weights=weights)
 
     match operator:
         case "mean field" | "policy":
@@ -103,7 +103,15 @@ def examined(operator, game, regularizer):
             norm = partial(search.stable_population, game)
             return lambda x: operators.stable_population(game, x[0]), l1, l1, norm
     step = partial(operators.policy_mirror_ascent, game, step_size=2.0, regularizer=regularizer, mirror=operator[1])
-    norm = partial(search.policy_mirror_ascent, game, regularizer, 2.0, operator[1], operator[0], WEIGHTS)
+    norm = partial(
+        search.policy_mirror_ascent,
+        game,
+        regularizer=regularizer,
+        step_size=2.0,
+        mirror=operator[1],
+        norm=operator[0],
+        weights=WEIGHTS,
+    )
     distance = partial(search.distance, norm=operator[0], weights=WEIGHTS)
     return lambda x: step(x[0]), distance, distance, norm
 
@@ -139,7 +147,7 @@ def test_the_direction_attains_the_norm_and_no_other_beats_its_upper_bound(famil
 def test_points_between_are_straight_in_the_logarithms():
     first, second = (np.random.default_rng(seed).dirichlet(np.ones(3), size=2) for seed in (0, 1))
     (middle,) = search.between_logarithms((first,), (second,), 0.25)
-    parts = [search.distance(*pair, "log-span", np.ones(2)) for pair in ((first, middle), (first, second))]
+    parts = [search.distance(*pair, norm="log-span", weights=np.ones(2)) for pair in ((first, middle), (first, second))]
     assert parts[0] == pytest.approx(0.25 * parts[1], rel=1e-12)
     np.testing.assert_allclose(middle.sum(axis=1), 1.0, rtol=0, atol=1e-15)
 
@@ -147,14 +155,14 @@ def test_points_between_are_straight_in_the_logarithms():
 def test_ascent_finds_the_vertex_at_which_a_multiaffine_function_is_largest():
     weights = np.random.default_rng(0).uniform(size=(3, 4))
     value = lambda point: float((point[0] * weights).sum(axis=1).prod())  # noqa: E731
-    best, (found,) = search.ascend(value, (np.full((3, 4), 0.25),), search.everywhere, 8)
+    best, (found,) = search.ascend(value, (np.full((3, 4), 0.25),), search.everywhere, n_sweeps=8)
     assert best == pytest.approx(weights.max(axis=1).prod(), rel=1e-10)  # vertices are kept LEAST away from the faces
     np.testing.assert_array_equal(found.argmax(axis=1), weights.argmax(axis=1))
 
 
 def test_ascent_stays_in_its_set_and_gets_to_its_edge():
     value = lambda point: float(point[0][:, 0].sum())  # noqa: E731
-    best, (found,) = search.ascend(value, (np.full((2, 3), 1 / 3),), box, 20)
+    best, (found,) = search.ascend(value, (np.full((2, 3), 1 / 3),), box, n_sweeps=20)
     assert box(found).all()
     assert best == pytest.approx(1.0, abs=1e-2)  # both rows at the edge 0.5, up to the shortest reach
 

@@ -48,7 +48,7 @@ def counted(kernel):
 @pytest.mark.parametrize("size", [1, 2, 3, 20, 100])
 def test_anderson_finds_the_stationary_law(size, laziness):
     kernel = random_kernel(size, size, laziness)
-    found, history = solvers.anderson(lambda x: x @ kernel, np.full(size, 1 / size), 1e-13, 1000)
+    found, history = solvers.anderson(lambda x: x @ kernel, np.full(size, 1 / size), 1e-13, max_iterations=1000)
     assert history[-1] <= 1e-13
     assert history[-1] == pytest.approx(np.abs(found @ kernel - found).sum(), abs=1e-15)
     # a residual of 1e-13 over the share 1 - laziness that moves, on chains that mix within a few of their moves
@@ -58,7 +58,7 @@ def test_anderson_finds_the_stationary_law(size, laziness):
 def test_anderson_needs_fewer_updates_than_the_plain_iteration_where_that_is_slow():
     kernel = random_kernel(200, 0, laziness=0.98)
     update, calls = counted(kernel)
-    solvers.anderson(update, np.full(200, 1 / 200), 1e-13, 10_000)
+    solvers.anderson(update, np.full(200, 1 / 200), 1e-13, max_iterations=10_000)
     x, plain = np.full(200, 1 / 200), 0
     while np.abs(x @ kernel - x).sum() > 1e-13:
         x, plain = x @ kernel, plain + 1
@@ -68,7 +68,7 @@ def test_anderson_needs_fewer_updates_than_the_plain_iteration_where_that_is_slo
 def test_where_plain_updates_are_fast_anderson_makes_no_others():
     kernel = random_kernel(2000, 1)  # second eigenvalue about 1 / sqrt(2000)
     update, calls = counted(kernel)
-    _, history = solvers.anderson(update, np.eye(2000)[0], 1e-13, 100)
+    _, history = solvers.anderson(update, np.eye(2000)[0], 1e-13, max_iterations=100)
     assert len(calls) == len(history)  # no candidate was computed in vain
     assert history[-1] <= 1e-13
 
@@ -82,7 +82,7 @@ def test_the_residuals_of_a_contraction_fall_at_every_step(seed):
     kernel[states, states] = 0.45
     kernel[states, (states + 1) % size], kernel[states, states - 1] = 0.5 * forward, 0.5 * (1 - forward)
     kernel += 0.05 / size  # Doeblin: the update contracts by 0.95 in l1
-    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(size)[0], 1e-13, 1000)
+    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(size)[0], 1e-13, max_iterations=1000)
     history = np.array(history)
     above_rounding = history[:-1] > 1e-13
     assert (history[1:] <= solvers.ACCEPTED * history[:-1] * (1 + 1e-12))[above_rounding].all()
@@ -96,7 +96,7 @@ def test_anderson_stays_on_the_simplex():
         visited.append(x)
         return operators.population_update(game, x, operators.uniform_policy(game))
 
-    solvers.anderson(update, np.eye(4)[0], 1e-13, 1000)
+    solvers.anderson(update, np.eye(4)[0], 1e-13, max_iterations=1000)
     assert min(x.min() for x in visited) >= 0.0
     assert max(abs(x.sum() - 1.0) for x in visited) <= 1e-15 * 4
 
@@ -201,8 +201,8 @@ def test_sparse_tables_change_no_operator(game, regularizer, path, monkeypatch):
             "population_map": operators.population_map(of, policy)(mean_field),
             "population_jacobian": operators.population_jacobian(of, mean_field, policy),
             "stable_population": operators.stable_population(of, policy),
-            "q_values": operators.q_values(of, policy, mean_field, regularizer),
-            "policy_mirror_ascent": operators.policy_mirror_ascent(of, policy, 2.0, regularizer),
+            "q_values": operators.q_values(of, policy, mean_field, regularizer=regularizer),
+            "policy_mirror_ascent": operators.policy_mirror_ascent(of, policy, 2.0, regularizer=regularizer),
             "exploitability": equilibrium.exploitability(of, policy, regularizer),
         }
 
@@ -244,13 +244,13 @@ def test_the_iterative_path_reaches_the_same_equilibrium(game, regularizer, monk
 def test_products_with_the_jacobian_are_those_of_the_matrix(game, regularizer, step_size, monkeypatch):
     policy = random_policy(game, 6)
     basis = jacobian.tangent_basis(game.n_actions)
-    matrix = jacobian.jacobian(game, policy, step_size, regularizer)
+    matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
     coordinates = np.random.default_rng(6).normal(size=(game.n_states, game.n_actions - 1))
     expected = (matrix @ coordinates.ravel()).reshape(coordinates.shape) @ basis
     for size in (500, 0):
         monkeypatch.setattr(solvers, "DIRECT_SIZE", size)
         for same_game in (game, sparse_copy(game)):
-            product = jacobian.jacobian_product(same_game, policy, step_size, regularizer)
+            product = jacobian.jacobian_product(same_game, policy, step_size, regularizer=regularizer)
             # the relative tolerance 1e-12 of the system in the mean field, derivatives up to 1 / (rho (1 - gamma))
             np.testing.assert_allclose(product(coordinates @ basis), expected, rtol=0, atol=1e-9)
 
@@ -262,9 +262,10 @@ def test_products_with_the_jacobian_are_limits_of_differences_in_a_large_game():
     direction -= direction.mean(axis=1, keepdims=True)
     step = 1e-6
     ends = [
-        operators.policy_mirror_ascent(game, policy + sign * step * direction, 3.0, regularizer) for sign in (1, -1)
+        operators.policy_mirror_ascent(game, policy + sign * step * direction, 3.0, regularizer=regularizer)
+        for sign in (1, -1)
     ]
-    product = jacobian.jacobian_product(game, policy, 3.0, regularizer)(direction)
+    product = jacobian.jacobian_product(game, policy, 3.0, regularizer=regularizer)(direction)
     # populations known to 1e-13, times S = 1000 in the features, over 1e-6
     np.testing.assert_allclose(product, (ends[0] - ends[1]) / (2 * step), rtol=0, atol=3e-4 * np.abs(product).max())
 
@@ -354,14 +355,14 @@ def test_no_table_of_a_sparse_game_grows_faster_than_its_transitions():
 def test_anderson_makes_the_steps_it_is_given_and_returns_the_last_iterate_with_its_residual():
     kernel = random_kernel(50, 4, laziness=0.99)
     for steps in (0, 1, 7):
-        found, history = solvers.anderson(lambda x: x @ kernel, np.eye(50)[0], 0.0, steps)
+        found, history = solvers.anderson(lambda x: x @ kernel, np.eye(50)[0], 0.0, max_iterations=steps)
         assert len(history) == steps + 1
         assert history[-1] == np.abs(found @ kernel - found).sum()
 
 
 def test_anderson_makes_no_step_from_a_fixed_point():
     update, calls = counted(np.array([[0.5, 0.5], [0.5, 0.5]]))
-    found, history = solvers.anderson(update, np.array([0.5, 0.5]), 1e-13, 1000)
+    found, history = solvers.anderson(update, np.array([0.5, 0.5]), 1e-13, max_iterations=1000)
     assert found.tolist() == [0.5, 0.5]
     assert history == [0.0]
     assert len(calls) == 1
@@ -371,7 +372,7 @@ def test_anderson_makes_no_step_from_a_fixed_point():
 def test_below_its_tolerance_anderson_goes_on_while_residuals_halve(tolerance):
     # the second eigenvalue is 0.2: from 1e-2 on residuals fall fivefold, down to rounding
     kernel = 0.2 * np.eye(5) + 0.8 * np.random.default_rng(0).dirichlet(np.ones(5))
-    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, 1000)
+    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, max_iterations=1000)
     assert history[-1] <= 1e-15  # sums of five terms below 1
     assert history[-1] >= 0.5 * history[-2]
     reached = np.flatnonzero(np.array(history) <= tolerance)[0]
@@ -404,7 +405,7 @@ def test_gmres_stops_after_the_iterations_it_is_given(max_iterations):
         return np.roll(x, 1)
 
     with pytest.raises(ConvergenceError, match=r"krylov_solve: relative residual above 1e-06") as caught:
-        solvers.krylov_solve(shift, np.eye(400)[0], 1e-6, max_iterations)
+        solvers.krylov_solve(shift, np.eye(400)[0], 1e-6, max_iterations=max_iterations)
     assert caught.value.history == [1.0, pytest.approx(1.0, rel=1e-12)]
     # whole restarts of 50 or fewer, and a residual for each of them and for the result
     restarts = int(np.ceil(max_iterations / 50))
@@ -421,7 +422,7 @@ def test_an_accelerated_step_across_a_kink_that_gains_nothing_is_refused():
         moved = 0.495 + 0.9 * abs(x[0] - 0.5)
         return np.array([moved, 1.0 - moved])
 
-    found, history = solvers.anderson(update, np.array([0.9, 0.1]), 1e-13, 1000)
+    found, history = solvers.anderson(update, np.array([0.9, 0.1]), 1e-13, max_iterations=1000)
     assert found[0] == pytest.approx(0.945 / 1.9, abs=1e-13)
     assert len(calls) > len(history)
     above_rounding = np.array(history[:-1]) > 1e-13
@@ -444,7 +445,7 @@ def kinked(slope_below):
 def test_an_accelerated_step_between_the_last_two_residuals_is_refused():
     # from 0.7 residuals are 0.2 and 0.12, and the line through both points vanishes at 0.45, where the residual is 0.15
     update = kinked(-0.9)
-    _, history = solvers.anderson(update, np.array([0.7, 0.3]), 1e-13, 1000)
+    _, history = solvers.anderson(update, np.array([0.7, 0.3]), 1e-13, max_iterations=1000)
     history = np.array(history)
     above_rounding = history[:-1] > 1e-13
     assert (history[1:] <= solvers.ACCEPTED * history[:-1])[above_rounding].all()
@@ -452,8 +453,8 @@ def test_an_accelerated_step_between_the_last_two_residuals_is_refused():
 
 def test_after_refused_steps_nothing_from_before_is_remembered():
     # from 0.7 plain updates lead to 0.6, 0.54, 0.504, since 0.45 is refused each time, and across the kink to 0.4824
-    _, history = solvers.anderson(kinked(-0.9), np.array([0.7, 0.3]), 1e-13, 1000)
-    _, later = solvers.anderson(kinked(-0.9), np.array([0.504, 0.496]), 1e-13, 1000)
+    _, history = solvers.anderson(kinked(-0.9), np.array([0.7, 0.3]), 1e-13, max_iterations=1000)
+    _, later = solvers.anderson(kinked(-0.9), np.array([0.504, 0.496]), 1e-13, max_iterations=1000)
     # up to the first accelerated step: on a line more differences than one have no unique combination
     np.testing.assert_allclose(history[3:6], later[:3], rtol=0, atol=1e-14)  # rounding of shares, over the slopes
 
@@ -461,7 +462,7 @@ def test_after_refused_steps_nothing_from_before_is_remembered():
 def test_residuals_of_fast_plain_updates_are_those_of_the_power_method():
     kernel = random_kernel(400, 1)  # second eigenvalue about 1 / sqrt(400)
     start = np.full(400, 1 / 400)
-    _, history = solvers.anderson(lambda x: x @ kernel, start, 0.0, 6)
+    _, history = solvers.anderson(lambda x: x @ kernel, start, 0.0, max_iterations=6)
     x, plain = start, []
     for _ in range(7):
         plain.append(np.abs(x @ kernel - x).sum())
@@ -473,14 +474,14 @@ def test_residuals_of_fast_plain_updates_are_those_of_the_power_method():
 def test_a_first_step_below_the_tolerance_that_halves_the_residual_is_not_the_last():
     kernel = 0.2 * np.eye(5) + 0.8 * np.random.default_rng(0).dirichlet(np.ones(5))  # second eigenvalue 0.2
     tolerance = 0.5 * np.abs(kernel[0] - np.eye(5)[0]).sum()
-    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, 1000)
+    _, history = solvers.anderson(lambda x: x @ kernel, np.eye(5)[0], tolerance, max_iterations=1000)
     assert history[1] <= tolerance
     assert history[-1] <= 1e-15  # sums of five terms below 1
 
 
 def test_a_residual_of_zero_meets_a_tolerance_of_zero():
     update, calls = counted(np.eye(2))
-    assert solvers.anderson(update, np.array([0.5, 0.5]), 0.0, 1000)[1] == [0.0]
+    assert solvers.anderson(update, np.array([0.5, 0.5]), 0.0, max_iterations=1000)[1] == [0.0]
     assert len(calls) == 1
 
 

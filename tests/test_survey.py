@@ -76,12 +76,14 @@ def test_the_derivative_of_the_best_responses_population_is_that_of_differences(
     mean_field, other = rng.dirichlet(np.ones(game.n_states), size=2)
 
     def after(mu: np.ndarray) -> np.ndarray:
-        policy = equilibrium.best_response(game.transition(mu), game.reward(mu), game.discount, regularizer)
+        policy = equilibrium.best_response(game.transition(mu), game.reward(mu), game.discount, regularizer=regularizer)
         return operators.population_update(game, mu, policy)
 
     step = 1e-5 * (other - mean_field) * mean_field.min()
-    policy = equilibrium.best_response(game.transition(mean_field), game.reward(mean_field), game.discount, regularizer)
-    exact = jacobian.best_response_derivative(game, mean_field, policy, regularizer) @ step
+    policy = equilibrium.best_response(
+        game.transition(mean_field), game.reward(mean_field), game.discount, regularizer=regularizer
+    )
+    exact = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer) @ step
     numeric = 0.5 * (after(mean_field + step) - after(mean_field - step))
     # rounding of q, some 1e-14, over a step of some 1e-7
     np.testing.assert_allclose(numeric, exact, rtol=0, atol=1e-5 * np.abs(exact).max())

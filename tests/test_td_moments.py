@@ -20,7 +20,7 @@ H = Entropy(0.3)
 
 
 def truth(game, policy, regularizer):
-    return operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    return operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
 
 
 def every_path(game, policy, regularizer, n_updates, n_waiting, scale, offset, start):
@@ -46,7 +46,9 @@ def every_path(game, policy, regularizer, n_updates, n_waiting, scale, offset, s
 @pytest.mark.parametrize(("n_updates", "n_waiting"), [(1, 0), (3, 0), (2, 1), (1, 3)])
 def test_moments_are_those_of_every_path(n_updates, n_waiting):
     mean, square = every_path(GAME, POLICY, H, n_updates, n_waiting, 1.5, 2.0, 0.3)
-    found = td_moments.moments(GAME, POLICY, H, [n_updates], n_waiting, 1.5, 2.0, 0.3)
+    found = td_moments.moments(
+        GAME, POLICY, H, n_updates=[n_updates], n_waiting=n_waiting, td_scale=1.5, td_offset=2.0, start=0.3
+    )
     # sums of 4^5 numbers of order 1
     np.testing.assert_allclose(found.mean[0], mean, rtol=0, atol=1e-13)
     np.testing.assert_allclose(found.mean_square[0], square, rtol=0, atol=1e-13)
@@ -67,7 +69,17 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
         q = learning.ctd(game, policy, n_agents, H, updates, n_waiting, scale, scale, rng, population, 0.5)
         errors[r] = q - q_true
     exact, wrong = (
-        td_moments.moments(game, policy, H, updates, n_waiting, size * scale, size * scale, 0.5) for size in (1.0, 1.2)
+        td_moments.moments(
+            game,
+            policy,
+            H,
+            n_updates=updates,
+            n_waiting=n_waiting,
+            td_scale=size * scale,
+            td_offset=size * scale,
+            start=0.5,
+        )
+        for size in (1.0, 1.2)
     )
     # the finite population moves Q by some 1e-5
     level.means(errors, exact.mean, 1e-5, wrong.mean, share=0.5)
@@ -76,10 +88,10 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
 
 def test_independent_samples_are_the_limit_of_waiting():
     updates, rates = [10, 300], td_moments.forgetting_rate(GAME, POLICY)
-    limit = td_moments.moments(GAME, POLICY, H, updates, np.inf, 2.0, 4.0)
+    limit = td_moments.moments(GAME, POLICY, H, n_updates=updates, n_waiting=np.inf, td_scale=2.0, td_offset=4.0)
     gaps = []
     for n_waiting in (2, 4, 6):
-        found = td_moments.moments(GAME, POLICY, H, updates, n_waiting, 2.0, 4.0)
+        found = td_moments.moments(GAME, POLICY, H, n_updates=updates, n_waiting=n_waiting, td_scale=2.0, td_offset=4.0)
         gaps.append(
             [np.abs(x - y).max() for x, y in ((found.mean, limit.mean), (found.mean_square, limit.mean_square))]
         )
@@ -97,12 +109,19 @@ def test_independent_samples_are_the_limit_of_waiting():
 
 def test_learning_from_independent_samples_starts_from_the_true_q_without_a_mean_error():
     # an unbiased linear iteration: the mean error is a linear map of that of the start
-    low, high = (td_moments.moments(GAME, POLICY, H, [1, 5], np.inf, 2.0, 4.0, start).mean for start in (-1.0, 1.0))
+    low, high = (
+        td_moments.moments(
+            GAME, POLICY, H, n_updates=[1, 5], n_waiting=np.inf, td_scale=2.0, td_offset=4.0, start=start
+        ).mean
+        for start in (-1.0, 1.0)
+    )
     q = truth(GAME, POLICY, H)
     shrink = (high - low) / 2.0  # of a start that is one everywhere
     assert (shrink < 1.0).all()
     assert (shrink > 0.0).all()
-    middle = td_moments.moments(GAME, POLICY, H, [1, 5], np.inf, 2.0, 4.0, 0.0).mean
+    middle = td_moments.moments(
+        GAME, POLICY, H, n_updates=[1, 5], n_waiting=np.inf, td_scale=2.0, td_offset=4.0, start=0.0
+    ).mean
     np.testing.assert_allclose(middle, 0.5 * (low + high), rtol=0, atol=1e-14 * np.abs(q).max() * 10)
 
 
@@ -119,9 +138,13 @@ def test_independent_samples_have_the_moments_of_infinite_waiting():
     """Two recursions on one law: of the pairs' moments given the pair, and of the covariance (10.6)."""
     game = family_game("planted_smooth")
     policy, regularizer = game.planted.policy, Entropy(game.planted.strength)
-    of_pairs = td_moments.moments(game, policy, regularizer, [1, 7, 60], np.inf, 9.0, 12.0, start=0.7)
+    of_pairs = td_moments.moments(
+        game, policy, regularizer, n_updates=[1, 7, 60], n_waiting=np.inf, td_scale=9.0, td_offset=12.0, start=0.7
+    )
     for i, n_updates in enumerate([1, 7, 60]):
-        mean, covariance = spread.td_moments(game, policy, regularizer, n_updates, 9.0, 12.0, start=0.7)
+        mean, covariance = spread.td_moments(
+            game, policy, regularizer, n_updates=n_updates, scale=9.0, offset=12.0, start=0.7
+        )
         # rounding of 60 products of 12 x 12 matrices
         np.testing.assert_allclose(of_pairs.mean[i].ravel(), mean, rtol=0, atol=1e-12)
         np.testing.assert_allclose(of_pairs.mean_square[i].ravel(), np.diag(covariance) + mean**2, rtol=0, atol=1e-12)

@@ -73,7 +73,7 @@ def contiguous(given: Any, kind: type = float) -> np.ndarray:
     return array if array.flags.writeable else array.copy()
 
 
-def probabilities(given: Any, shape: tuple[int, ...], source: str, field: str) -> np.ndarray:
+def probabilities(given: Any, shape: tuple[int, ...], source: str, *, field: str) -> np.ndarray:
     """Return distributions along the last axis as floats, once it is checked that they are.
 
     Parameters
@@ -178,7 +178,7 @@ def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Functi
                         if shape[-2:] != policies or len(shape) > 3:
                             told = Description(f"shape {shape}")
                             raise InputError(source, name, told, f"shape {policies}, or one per agent")
-                    converted = probabilities(given, shape, source, name)
+                    converted = probabilities(given, shape, source, field=name)
                 if converted is given:
                     continue
                 if positional:

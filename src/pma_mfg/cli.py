@@ -674,7 +674,7 @@ def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
         game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
-        schedule = prescription.theorem_schedule(game, regularizer, options.step_size, options.epsilon)
+        schedule = prescription.theorem_schedule(game, regularizer, options.step_size, epsilon=options.epsilon)
     else:
         _refuse_step(options.step_size, game, found, regularizer)
         schedule = schedules.practical_schedule(
@@ -866,7 +866,7 @@ def _choose_steps(options: argparse.Namespace, game: Any, found: Any, regularize
             return [chosen(one) for one in step_size]
         if step_size != "auto":
             return step_size
-        best, radius = iterations.step_size("pma_euclidean", game, regularizer, found.policy)
+        best, radius = iterations.step_size("pma_euclidean", game, regularizer, policy=found.policy)
         log.info("step size auto: eta = %.6g (spectral radius of PMA at the equilibrium: %.4g)", best, radius)
         return best
 
@@ -878,10 +878,10 @@ def _refuse_step(step_size: float, game: Any, found: Any, regularizer: Any) -> N
     """Refuse a step size at which PMA leaves the equilibrium, and say which would do."""
     from pma_mfg import iterations, jacobian
 
-    radius = jacobian.spectral_radius(jacobian.jacobian(game, found.policy, step_size, regularizer))
+    radius = jacobian.spectral_radius(jacobian.jacobian(game, found.policy, step_size, regularizer=regularizer))
     if radius < 1.0:
         return
-    best, least = iterations.step_size("pma_euclidean", game, regularizer, found.policy)
+    best, least = iterations.step_size("pma_euclidean", game, regularizer, policy=found.policy)
     would = f"such as {best:.4g} ({least:.4g})" if least < 1.0 else f"which not even {best:.4g} is ({least:.4g})"
     allowed = f"one at which PMA contracts (spectral radius < 1, here {radius:.4g}), {would}"
     raise InputError("pma-mfg", "--step-size", step_size, allowed)
@@ -924,7 +924,7 @@ def _learning_limit(options: argparse.Namespace) -> None:
     game, found, regularizer = _game_and_equilibrium(options, features=True)
     if not options.out:
         for n_agents in options.agents:
-            q = finite_population.learning_limit(game, found.policy, n_agents, regularizer)
+            q = finite_population.learning_limit(game, found.policy, n_agents, regularizer=regularizer)
             print(f"N = {n_agents}, Q in the limit of TD learning, a row per state:")
             _print_matrix(q)
         return

@@ -42,22 +42,22 @@ PERTURBATION, DEPARTURE = 1e-3, 10.0
 
 @accepts(start="policy")
 def pma(
-    game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float, mirror: Mirror = "euclidean"
+    game: Game, regularizer: Regularizer, start: np.ndarray, *, step_size: float, mirror: Mirror = "euclidean"
 ) -> Orbit:
     """Yield pi_{k+1} = Gamma_eta(pi_k), equation (6); at eta = infinity the one-step regularized best response."""
     policy = start
     while True:
         yield policy
-        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
 
 
 @accepts(start="policy")
-def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, *, step_size: float) -> Orbit:
     """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1)."""
     policy = start
     while True:
         yield policy
-        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+        q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
         # an entry that underflowed to zero stands for a tiny one
         positive = np.maximum(policy, np.finfo(float).tiny)
         policy = softmax(np.log(positive) + step_size * (q + regularizer.gradient(positive)), axis=1)
@@ -78,13 +78,13 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
         yield np.where(visited, flow / np.where(visited, mean_field[:, None], 1.0), played)
         mean_field = mean_field / mean_field.sum()
         transition, reward = game.transition(mean_field), game.reward(mean_field)
-        played = equilibrium.best_response(transition, reward, game.discount, regularizer)
+        played = equilibrium.best_response(transition, reward, game.discount, regularizer=regularizer)
         rounds += 1
         flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
 
 
 @accepts(start="policy")
-def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarray, step_size: float) -> Orbit:
+def iteration(method: str, game: Game, regularizer: Regularizer, *, start: np.ndarray, step_size: float) -> Orbit:
     """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
 
     Raises
@@ -94,13 +94,13 @@ def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarr
     """
     match method:
         case "pma_euclidean":
-            return pma(game, regularizer, start, step_size)
+            return pma(game, regularizer, start, step_size=step_size)
         case "pma_kl":
-            return pma(game, regularizer, start, step_size, "kl")
+            return pma(game, regularizer, start, step_size=step_size, mirror="kl")
         case "online_mirror_descent":
-            return online_mirror_descent(game, regularizer, start, step_size)
+            return online_mirror_descent(game, regularizer, start, step_size=step_size)
         case "best_response":
-            return pma(game, regularizer, start, np.inf)
+            return pma(game, regularizer, start, step_size=np.inf)
         case "fictitious_play":
             return fictitious_play(game, regularizer, start)
     raise InputError("dynamics.iteration", "method", method, f"one of {', '.join(METHODS)}")
@@ -108,7 +108,7 @@ def iteration(method: str, game: Game, regularizer: Regularizer, start: np.ndarr
 
 @accepts()
 def step_size(
-    method: str, game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0
+    method: str, game: Game, regularizer: Regularizer, *, policy: np.ndarray, share: float = 1.0
 ) -> tuple[float, float]:
     """Return the step size of a method, and the linear rate at an equilibrium that the theory predicts for it.
 
@@ -139,11 +139,11 @@ def step_size(
     # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
     policy = operators.best_response_step(game, policy, regularizer)
     if method == "best_response":
-        return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer))
+        return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer=regularizer))
     mirror: Mirror = "euclidean" if method == "pma_euclidean" else "kl"
 
     def radius(eta: float) -> float:
-        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer, mirror))
+        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer=regularizer, mirror=mirror))
 
     best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
     if method == "online_mirror_descent":

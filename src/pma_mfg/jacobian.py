@@ -24,6 +24,7 @@ def jacobian(
     game: Game,
     policy: np.ndarray,
     step_size: float,
+    *,
     regularizer: Regularizer,
     mirror: Mirror = "euclidean",
     mean_field: np.ndarray | None = None,
@@ -66,8 +67,8 @@ def jacobian(
     d_policy[np.arange(states), :, np.arange(states), :] = basis
     d_policy = d_policy.reshape(count, states, actions)
 
-    q, d_q = q_derivative(game, policy, regularizer, d_policy, mean_field)
-    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
+    q, d_q = q_derivative(game, policy, regularizer, d_policy=d_policy, mean_field=mean_field)
+    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer, mirror=mirror)
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
     # Hessian of the mirror map where the step starts and where it ends, there infinite where the end underflows
     start, end = np.ones((2, 1, 1))
@@ -86,6 +87,7 @@ def q_derivative(
     game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
+    *,
     d_policy: np.ndarray,
     mean_field: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +112,7 @@ def q_derivative(
     states = game.n_states
     if mean_field is None:
         mean_field = operators.stable_population(game, policy)
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     game = game.linearized(mean_field)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     kernel = operators.policy_kernel(transition, policy)
@@ -136,7 +138,7 @@ def q_derivative(
 
 @accepts(inner=True)
 def best_response_derivative(
-    game: Game, mean_field: np.ndarray, policy: np.ndarray, regularizer: Regularizer
+    game: Game, mean_field: np.ndarray, policy: np.ndarray, *, regularizer: Regularizer
 ) -> np.ndarray:
     """Return the Jacobian of mu -> Gamma_pop(mu, pi_mu), pi_mu the regularized best response to mu (equation 14.2).
 
@@ -155,7 +157,7 @@ def best_response_derivative(
     """
     game = game.dense("lipschitz.best_response_derivative").linearized(mean_field)
     transition = game.transition(mean_field)
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     directions = np.eye(game.n_states)
     d_target = np.tensordot(directions @ game.reward_features.gradients(mean_field).T, game.reward_terms, axes=1)
     moved = directions @ game.transition_features.gradients(mean_field).T
@@ -172,7 +174,7 @@ def best_response_derivative(
 
 @accepts()
 def jacobian_product(
-    game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, tolerance: float = 1e-12
+    game: Game, policy: np.ndarray, step_size: float, *, regularizer: Regularizer, tolerance: float = 1e-12
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return d pi -> d Gamma_eta, the Jacobian at a policy as a function, for games too large for the matrix.
 
@@ -201,13 +203,13 @@ def jacobian_product(
     flow = operators.flow_per_feature(game, weights)
     slopes_P = game.transition_features.gradients(mean_field)
     slopes_R = game.reward_features.gradients(mean_field)
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     values = operators.value_per_feature(game, value)
     q = game.reward(mean_field) + game.discount * operators.next_value(transition, value)
     # an entry that underflowed to zero stands for a tiny one: its gradient is large, not infinite
     slope = q + regularizer.gradient(np.maximum(policy, np.finfo(float).tiny))
     inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
     weight = 1.0 / (regularizer.curvature(updated) + inverse_step)
 
     def minus_flow(d_mean_field: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ def population_map(game: Game, policy: np.ndarray) -> Callable[[np.ndarray], np.
 
 @accepts(start="mean_field")
 def stable_population(
-    game: Game, policy: np.ndarray, start: np.ndarray | None = None, max_iterations: int = 10_000
+    game: Game, policy: np.ndarray, start: np.ndarray | None = None, *, max_iterations: int = 10_000
 ) -> np.ndarray:
     """Gamma_pop^inf(pi): the mean field that the policy keeps, mu = Gamma_pop(mu, pi), equation (2).
 
@@ -176,7 +176,9 @@ def stable_population(
     mean_field = np.full(size, 1.0 / size) if start is None else start
     if size > solvers.DIRECT_SIZE:
         update = population_map(game, policy)
-        mean_field, history = solvers.anderson(update, mean_field, STATIONARITY_TOLERANCE, max_iterations)
+        mean_field, history = solvers.anderson(
+            update, mean_field, STATIONARITY_TOLERANCE, max_iterations=max_iterations
+        )
         if history[-1] <= STATIONARITY_TOLERANCE:
             return mean_field
         raise _no_stable_population(game, policy, mean_field, history)
@@ -186,7 +188,9 @@ def stable_population(
         if np.array_equal(game.transition(law), game.transition(mean_field)):
             return law
         iterations = min(FUNCTION_UPDATES, max_iterations)
-        mean_field, _ = solvers.anderson(population_map(game, policy), mean_field, STATIONARITY_TOLERANCE, iterations)
+        mean_field, _ = solvers.anderson(
+            population_map(game, policy), mean_field, STATIONARITY_TOLERANCE, max_iterations=iterations
+        )
         chain, updated = policy_chain(game, mean_field, policy)
     elif not depends_on_population(game):
         return chain.law(mean_field)
@@ -374,7 +378,7 @@ def _newton_step(
 
 @accepts(inner=True)
 def state_values(
-    game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, *, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """V = (I - gamma P_pi)^{-1} (R_pi + h(pi)), shape (S,), equation (3); without a regularizer h = 0."""
     transition, reward = game.transition(mean_field), game.reward(mean_field)
@@ -392,7 +396,7 @@ def _evaluate(
 
 @accepts(inner=True)
 def q_values(
-    game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None = None
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, *, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """Gamma_q(pi, mu)(s,a) = R(s,a,mu) + gamma sum_y P(y|s,a,mu) V(y), shape (S, A), equation (4).
 
@@ -410,13 +414,13 @@ def q_values(
         Without h at the first step, which is the same for every action.
     """
     return q_of_decision_process(
-        game.transition(mean_field), game.reward(mean_field), game.discount, policy, regularizer
+        game.transition(mean_field), game.reward(mean_field), game.discount, policy=policy, regularizer=regularizer
     )
 
 
 @accepts(reward="table", policy="table", transition="table")
 def q_of_decision_process(
-    transition: Table, reward: np.ndarray, discount: float, policy: np.ndarray, regularizer: Regularizer | None
+    transition: Table, reward: np.ndarray, discount: float, *, policy: np.ndarray, regularizer: Regularizer | None
 ) -> np.ndarray:
     """Q of a policy, shape (S, A), in the decision process of a frozen transition and reward (S, A).
 
@@ -432,6 +436,7 @@ def mirror_ascent_step(
     q: np.ndarray,
     policy: np.ndarray,
     step_size: float,
+    *,
     regularizer: Regularizer,
     floor: float | None = None,
     mirror: Mirror = "euclidean",
@@ -460,7 +465,7 @@ def mirror_ascent_step(
     >>> mirror_ascent_step(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), step_size=0.5, regularizer=Quadratic(0.5))
     array([[0.7, 0.3]])
     """
-    return regularizers.step(regularizer, q, policy, step_size, floor, mirror)
+    return regularizers.step(regularizer, q, policy, step_size=step_size, floor=floor, mirror=mirror)
 
 
 @accepts(inner=True)
@@ -468,6 +473,7 @@ def policy_mirror_ascent(
     game: Game,
     policy: np.ndarray,
     step_size: float,
+    *,
     regularizer: Regularizer,
     floor: float | None = None,
     mirror: Mirror = "euclidean",
@@ -492,14 +498,14 @@ def policy_mirror_ascent(
         The next policy. Its fixed points are the mean field Nash equilibria, for every eta.
     """
     mean_field = stable_population(game, policy)
-    q = q_values(game, policy, mean_field, regularizer)
-    return mirror_ascent_step(q, policy, step_size, regularizer, floor, mirror)
+    q = q_values(game, policy, mean_field, regularizer=regularizer)
+    return mirror_ascent_step(q, policy, step_size, regularizer=regularizer, floor=floor, mirror=mirror)
 
 
 @accepts(inner=True)
 def best_response_step(game: Game, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
     """BR_h(pi) = argmax_u <u, Gamma_q(pi, mu_pi)(s,.)> + h(u), shape (S, A): Gamma_eta in the limit of large eta."""
-    return policy_mirror_ascent(game, policy, np.inf, regularizer)
+    return policy_mirror_ascent(game, policy, np.inf, regularizer=regularizer)
 
 
 def uniform_policy(game: Game) -> np.ndarray:

@@ -186,6 +186,7 @@ def anderson(
     update: Map,
     start: np.ndarray,
     tolerance: float,
+    *,
     max_iterations: int,
     project: Callable[[np.ndarray, np.ndarray], np.ndarray] = on_simplex,
     window: int = WINDOW,
@@ -317,7 +318,7 @@ def discounted_sum(kernel: Table, discount: float, gain: np.ndarray) -> np.ndarr
     return value
 
 
-def krylov_solve(apply: Map, right_side: np.ndarray, tolerance: float, max_iterations: int = 500) -> np.ndarray:
+def krylov_solve(apply: Map, right_side: np.ndarray, tolerance: float, *, max_iterations: int = 500) -> np.ndarray:
     """Solve a linear system known by its action, by GMRES.
 
     Parameters

@@ -536,7 +536,9 @@ def _check_prescribed(
     regularizer = regularizers.make(described["regularizer"], described["strength"])
     step_size = settings["relative_step_size"] / regularizer.strength
     try:
-        prescription.theorem_schedule(game, regularizer, step_size, min(settings["games"][name] + settings["epsilons"]))
+        prescription.theorem_schedule(
+            game, regularizer, step_size, epsilon=min(settings["games"][name] + settings["epsilons"])
+        )
     except InputError as refused:
         raise InputError(source, refused.field, refused.value, refused.allowed) from None
 

@@ -81,7 +81,7 @@ class Units:
     def decay(self, relative_step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
         eta = relative_step_size / self.regularizer.rho
-        radius = jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, self.regularizer))
+        radius = jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
         return -math.log(min(max(radius, 1e-6), 0.99))
 
     def n_epochs(self, epsilon: float, step_size: float) -> float:
@@ -125,11 +125,16 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
         game.n_actions,
         steps(plan.MANY_AGENTS),
         steps(10),
-        _seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer)),
-        _seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer)),
+        _seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
+        _seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
         _seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
         _seconds(solve),
-        _seconds(lambda: td_moments.moments(game, policy, regularizer, [100], 1, scale, scale)) / 100,
+        _seconds(
+            lambda: td_moments.moments(
+                game, policy, regularizer, n_updates=[100], n_waiting=1, td_scale=scale, td_offset=scale
+            )
+        )
+        / 100,
         policy,
         game,
         regularizer,
@@ -192,7 +197,7 @@ def _prescribed(units: Units, settings: Settings) -> float:
     game = with_features(units.game, "cost")
     for epsilon in epsilons:
         try:
-            steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon).n_samples
+            steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon=epsilon).n_samples
         except InputError:
             continue
     return float(settings["n_replicates"]) * steps * units.step + 0.3 * len(settings["epsilons"])

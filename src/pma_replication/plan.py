@@ -109,7 +109,7 @@ class Subject:
         # one best response: actions that are not played then have no probability at all, as in `iterations.step_size`
         policy = operators.best_response_step(self.game, self.policy, self.regularizer)
         try:
-            jacobian.jacobian(self.game, policy, 1.0 / self.regularizer.rho, self.regularizer)
+            jacobian.jacobian(self.game, policy, 1.0 / self.regularizer.rho, regularizer=self.regularizer)
         except np.linalg.LinAlgError:
             why, allowed = "states that never reach each other", "one from each of which the others are reached"
             raise self.refused("population", why, f"{allowed}: else the stable population is not unique") from None
@@ -128,13 +128,13 @@ class Subject:
     @cached_property
     def step_size(self) -> float:
         """Return eta of learning: 1 / rho, or three tenths of the locally fastest one if that is smaller."""
-        best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, self.policy, 0.3)
+        best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, policy=self.policy, share=0.3)
         return _rounded(min(1.0 / self.regularizer.rho, best), 3)
 
     @cached_property
     def rate(self) -> float:
         """Return the spectral radius of PMA at the equilibrium with `step_size`."""
-        matrix = jacobian.jacobian(self.game, self.policy, self.step_size, self.regularizer)
+        matrix = jacobian.jacobian(self.game, self.policy, self.step_size, regularizer=self.regularizer)
         return jacobian.spectral_radius(matrix)
 
     def need_learning(self, section: str) -> None:
@@ -165,7 +165,15 @@ class Subject:
         """
         scale, pairs = self.td_scale, self.policy.size
         updates = int(max(10, min(math.ceil(5.0 * scale), MOMENTS // pairs**2)))
-        found = td_moments.moments(self.game, self.policy, self.regularizer, [updates], np.inf, scale, scale)
+        found = td_moments.moments(
+            self.game,
+            self.policy,
+            self.regularizer,
+            n_updates=[updates],
+            n_waiting=np.inf,
+            td_scale=scale,
+            td_offset=scale,
+        )
         start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
         noise = math.sqrt(max(square - start**2, 1e-300))
         return max(5.0 * scale, updates * (start / (START_SHARE * noise)) ** 2)
@@ -253,7 +261,7 @@ def _operator_checks(subject: Subject) -> Settings:
 def _convergence(subject: Subject) -> Settings:
     """Return step sizes at which PMA takes tens of iterations, so that a rate can be fitted, in halves."""
     rho = subject.regularizer.rho
-    best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, subject.policy)
+    best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, policy=subject.policy)
     largest = min(0.2, 0.3 * best * rho)
     return {
         "relative_step_sizes": [_rounded(largest * share, 2) for share in (0.25, 0.5, 1.0)],
@@ -294,7 +302,7 @@ def _damping(subject: Subject) -> Settings:
         except ConvergenceError:
             break
         radii = [
-            iterations.step_size(method, subject.game, weaker, policy, STEP_SHARES[0])[1]
+            iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]
             for method in ("pma_euclidean", "pma_kl")
         ]
         if not (needed := math.log(orbit_measure.ARRIVED) / math.log(min(max(*radii, 1e-6), 1.0 - 1e-9))) < 500.0:
@@ -317,7 +325,7 @@ STEP_SHARES = (0.3, 1.0)
 
 def _basins(subject: Subject) -> Settings:
     """Return the sweep of step sizes, for a game whose best response has an eigenvalue above 1."""
-    matrix = jacobian.jacobian(subject.game, subject.policy, np.inf, subject.regularizer)
+    matrix = jacobian.jacobian(subject.game, subject.policy, np.inf, regularizer=subject.regularizer)
     lead = float(np.linalg.eigvals(matrix).real.max(initial=-np.inf))
     if not lead > 1.0:
         why = f"no eigenvalue of the best response above {max(lead, 0.0):.3g} at this equilibrium"
@@ -389,7 +397,7 @@ def _prescribed(subject: Subject) -> Settings:
     for share in (0.5, 0.25, 0.1, 0.03):  # of the first distance: larger accuracies ask for nothing
         epsilon = _rounded(min(0.5, share * start), 2)
         try:
-            schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon)
+            schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
         except InputError as refused:
             told = f"{refused.field} {refused.value}"
             raise subject.refused("prescribed", told, refused.allowed) from None

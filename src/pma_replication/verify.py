@@ -189,7 +189,7 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     game, step_size = with_features(subject.game, SOURCE), settings["relative_step_size"] / subject.regularizer.rho
     tables = []
     for epsilon in settings["games"]:
-        schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon)
+        schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
         of = (game, subject.regularizer, subject.policy, subject.name, settings["n_agents"], epsilon, schedule)
         after_epoch = _every(schedule.n_epochs, advance)
         tables.append(samples_measure.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))

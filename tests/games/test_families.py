@@ -226,7 +226,7 @@ def test_in_coordination_an_action_is_the_next_state_up_to_slips_and_a_state_is_
 def test_everybody_going_everywhere_is_an_equilibrium_of_coordination(regularizer, attraction):
     game = family_game("coordination", attraction=attraction)
     uniform = operators.uniform_policy(game)
-    found = equilibrium.residuals(game, uniform, np.full(4, 0.25), regularizer)
+    found = equilibrium.residuals(game, uniform, np.full(4, 0.25), regularizer=regularizer)
     # rounding of values up to 2.5, over a strength of 0.05
     assert max(abs(residual) for residual in found.values()) < 1e-13
 
@@ -240,14 +240,14 @@ def test_the_best_response_to_a_uniform_crowd_has_the_eigenvalues_of_the_closed_
     for regularizer, curvature in ((Entropy(0.3), 0.3 * n_states), (Quadratic(1.7), 1.7)):
         lead = gain / curvature
         expected = np.sort([lead] * (n_states - 1) + [0.0] * (n_states - 1) ** 2)
-        found = np.linalg.eigvals(jacobian.jacobian(game, uniform, np.inf, regularizer))
+        found = np.linalg.eigvals(jacobian.jacobian(game, uniform, np.inf, regularizer=regularizer))
         # a symmetric matrix up to rounding: its eigenvalues are known to some eps
         np.testing.assert_allclose(np.sort(found.real), expected, rtol=0, atol=1e-12)
         assert np.abs(found.imag).max() < 1e-12
         for mirror, hessian in (("euclidean", 1.0), ("kl", n_states)):
             for step_size in (0.1, 2.0, 50.0):
                 kappa = step_size * curvature / hessian
-                matrix = jacobian.jacobian(game, uniform, step_size, regularizer, mirror)
+                matrix = jacobian.jacobian(game, uniform, step_size, regularizer=regularizer, mirror=mirror)
                 mapped = np.sort((1 + kappa * expected) / (1 + kappa))
                 np.testing.assert_allclose(np.sort(np.linalg.eigvals(matrix).real), mapped, rtol=0, atol=1e-12)
 
@@ -255,7 +255,7 @@ def test_the_best_response_to_a_uniform_crowd_has_the_eigenvalues_of_the_closed_
 def pma_ends_near_the_uniform_policy(game, regularizer, mirror, step_size, n_iterations=600):
     policy = operators.uniform_policy(game) + 1e-5 * np.array([1.0, -1.0, 0.0])
     for _ in range(n_iterations):
-        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, mirror=mirror)
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
     return operators.policy_distance(policy, operators.uniform_policy(game)) < 1e-5
 
 

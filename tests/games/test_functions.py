@@ -59,10 +59,12 @@ def test_a_wrapped_game_has_the_same_equilibrium_derivatives_and_closed_forms(fa
     found, other = equilibrium.solve(game, ENTROPY), equilibrium.solve(wrapped, ENTROPY)
     np.testing.assert_allclose(other.policy, found.policy, rtol=0, atol=1e-12)
     assert max(map(abs, other.residuals.values())) < 1e-11
-    jacobians = [jacobian.jacobian(g, found.policy, 1.0, ENTROPY) for g in (game, wrapped)]
+    jacobians = [jacobian.jacobian(g, found.policy, 1.0, regularizer=ENTROPY) for g in (game, wrapped)]
     np.testing.assert_allclose(jacobians[1], jacobians[0], rtol=0, atol=1e-9)  # differences: some 1e-10, section 1.2
     for n_agents in (10, 1000):
-        q, other_q = (fluctuations.large_population_q(g, found.policy, n_agents, ENTROPY) for g in (game, wrapped))
+        q, other_q = (
+            fluctuations.large_population_q(g, found.policy, n_agents, regularizer=ENTROPY) for g in (game, wrapped)
+        )
         np.testing.assert_allclose(other_q, q, rtol=0, atol=1e-9)
     assert any("estimate" in warning for warning in other.warnings)
 

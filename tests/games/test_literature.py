@@ -350,7 +350,7 @@ def test_the_answer_to_a_higher_average_is_a_lower_one(name, strength):
         mean_field = np.zeros(game.n_states)
         mean_field[[0, -1]] = 1.0 - average, average
         reward = game.reward(mean_field)
-        policy = equilibrium.best_response(game.base_transition, reward, game.discount, Entropy(strength))
+        policy = equilibrium.best_response(game.base_transition, reward, game.discount, regularizer=Entropy(strength))
         answers.append(levels @ operators.stable_population(game, policy))
     assert (np.diff(answers) < 0.0).all()
     found = equilibrium.solve(game, Entropy(strength)).mean_field @ levels
@@ -391,7 +391,7 @@ def test_coordination_games_have_an_equilibrium_wherever_agents_can_meet(name, g
 def test_being_everywhere_is_an_equilibrium_of_the_cluster_task(regularizer):
     game = games.make("cluster", rows=3, columns=4)
     uniform = operators.uniform_policy(game)
-    found = equilibrium.residuals(game, uniform, np.full(12, 1 / 12), regularizer)
+    found = equilibrium.residuals(game, uniform, np.full(12, 1 / 12), regularizer=regularizer)
     # rounding of values up to 25 + 10 log 5, over a strength of 0.05
     assert max(map(abs, found.values())) < 1e-11
 

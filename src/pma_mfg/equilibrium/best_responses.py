@@ -23,7 +23,7 @@ SETTLED = 50
 
 @accepts(transition="table", reward="table")
 def best_response(
-    transition: Table, reward: np.ndarray, discount: float, regularizer: Regularizer | None = None
+    transition: Table, reward: np.ndarray, discount: float, *, regularizer: Regularizer | None = None
 ) -> np.ndarray:
     """Return an optimal policy of the decision process with a frozen mean field, by policy iteration.
 
@@ -48,7 +48,7 @@ def best_response(
     policy = np.full((states, actions), 1.0 / actions)
     history: list[float] = []
     for _ in range(1000):
-        q = operators.q_of_decision_process(transition, reward, discount, policy, regularizer)
+        q = operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=regularizer)
         if regularizer is None:
             # keep the present action unless another is better by more than rounding: no cycling between ties
             held = (policy * q).sum(axis=1, keepdims=True)
@@ -80,7 +80,7 @@ def regularizer_size(regularizer: Regularizer, policy: np.ndarray) -> float:
 
 @accepts()
 def exploitability(
-    game: Game, policy: np.ndarray, regularizer: Regularizer | None = None, mean_field: np.ndarray | None = None
+    game: Game, policy: np.ndarray, regularizer: Regularizer | None = None, *, mean_field: np.ndarray | None = None
 ) -> float:
     """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
 
@@ -112,8 +112,8 @@ def exploitability(
     if mean_field is None:
         mean_field = operators.stable_population(game, policy)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
-    best = best_response(transition, reward, game.discount, regularizer)
-    q = operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+    best = best_response(transition, reward, game.discount, regularizer=regularizer)
+    q = operators.q_of_decision_process(transition, reward, game.discount, policy=policy, regularizer=regularizer)
     advantage = ((best - policy) * q).sum(axis=1)
     if regularizer is not None:
         advantage = advantage + regularizer.value(best) - regularizer.value(policy)

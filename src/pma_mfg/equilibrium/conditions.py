@@ -86,7 +86,9 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
             corner = np.bincount([z], minlength=size).astype(float)
             if np.array_equal(game.transition(corner), transition):
                 continue
-            other, history = solvers.anderson(update, corner, operators.STATIONARITY_TOLERANCE, OTHER_UPDATES)
+            other, history = solvers.anderson(
+                update, corner, operators.STATIONARITY_TOLERANCE, max_iterations=OTHER_UPDATES
+            )
             distance = float(np.abs(other - mean_field).sum())
             if history[-1] <= operators.STATIONARITY_TOLERANCE and distance > DISTINCT_POPULATIONS:
                 return [_several_populations(f"state {z}", distance)]

@@ -34,14 +34,16 @@ def _continued(game: Game, regularizer: Regularizer) -> np.ndarray | None:
     where that is too far for Newton's method; None where even a few percent are (the branch has an end, or a kink).
     """
     policy = operators.uniform_policy(game)
-    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer)
+    q = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=regularizer)
     # a strength at which policies are nearly uniform: rho exceeds what values differ by
     per_rho = regularizer.strength / regularizer.rho
     strength, factor = max(2.0 * float(np.ptp(q, axis=1).max()) * per_rho, 2.0 * regularizer.strength), 0.5
     while strength > regularizer.strength:
         lower = regularizers.with_strength(regularizer, max(regularizer.strength, factor * strength))
         try:
-            candidate, residual = newton(game, policy, 1.0 / lower.rho, lower, CONTINUATION_TOLERANCE, [])
+            candidate, residual = newton(
+                game, policy, 1.0 / lower.rho, regularizer=lower, tolerance=CONTINUATION_TOLERANCE, history=[]
+            )
         except ConvergenceError:  # no stable population on the way
             residual = np.inf
         if residual <= CONTINUATION_TOLERANCE:

@@ -33,6 +33,7 @@ def damped_iteration(
     game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
+    *,
     mean_field: np.ndarray,
     tolerance: float,
     max_iterations: int,
@@ -53,7 +54,7 @@ def damped_iteration(
     def responses(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean_field, policy = parts(x)
         transition, reward = game.transition(mean_field), game.reward(mean_field)
-        q = operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+        q = operators.q_of_decision_process(transition, reward, game.discount, policy=policy, regularizer=regularizer)
         updated = mean_field @ operators.policy_kernel(transition, policy)
         return updated / updated.sum(), regularizer.best_response(q)
 
@@ -84,7 +85,13 @@ def damped_iteration(
         patience = DAMPED_PATIENCE[beta != DAMPINGS[0]]
         try:
             candidate, gaps = solvers.anderson(
-                update, x, beta * tolerance, max_iterations, project, DAMPED_WINDOW, patience
+                update,
+                x,
+                beta * tolerance,
+                max_iterations=max_iterations,
+                project=project,
+                window=DAMPED_WINDOW,
+                patience=patience,
             )
         except np.linalg.LinAlgError:  # nothing finite to extrapolate from
             continue
@@ -96,7 +103,7 @@ def damped_iteration(
             return found
         if beta in (DAMPINGS[0], DAMPINGS[-1]) and has_derivatives(game):
             for near in (parts(x)[0], mean_field):
-                near = newton_in_population(game, regularizer, near, history)
+                near = newton_in_population(game, regularizer, near, history=history)
                 response = played(game, regularizer, near)[0]
                 if (found := _checked(game, regularizer, response, near, tolerance, history)) is not None:
                     return found
@@ -120,7 +127,7 @@ def _checked(
             stable = operators.stable_population(game, policy, start=start)
         except FAILURES:
             continue
-        best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer))
+        best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer=regularizer))
         if operators.policy_distance(best, policy) <= tolerance:
-            return finished(game, policy, regularizer, history, stable)
+            return finished(game, policy, regularizer, history=history, mean_field=stable)
     return None

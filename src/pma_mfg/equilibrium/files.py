@@ -114,9 +114,9 @@ def load(path: str | Path, game: Game, regularizer: Regularizer | None = None) -
         if rows.min() < -LARGEST_RESIDUAL or np.abs(rows.sum(axis=-1) - 1.0).max() > LARGEST_RESIDUAL:
             raise InputError(source, name, Description("something else"), "probabilities that sum to 1")
     # those in units of rewards are small next to values, not to 1
-    values = np.abs(operators.q_values(game, policy, mean_field, regularizer)).max()
+    values = np.abs(operators.q_values(game, policy, mean_field, regularizer=regularizer)).max()
     units = dict.fromkeys(("bellman", "exploitability"), max(1.0, float(values), regularizer_size(regularizer, policy)))
-    again = residuals(game, policy, mean_field, regularizer)
+    again = residuals(game, policy, mean_field, regularizer=regularizer)
     worst = max(abs(value) / units.get(name, 1.0) for name, value in again.items())
     if not worst <= LARGEST_RESIDUAL:
         allowed = f"an equilibrium of this very game (residuals below {LARGEST_RESIDUAL:g})"

@@ -18,10 +18,10 @@ from pma_mfg.regularizers import Regularizer
 NEWTON_FORCING = 1e-4
 
 
-def fixed_point_residual(game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer) -> float:
+def fixed_point_residual(game: Game, policy: np.ndarray, step_size: float, *, regularizer: Regularizer) -> float:
     """Return sup_s of the l1 norm of Gamma_eta(pi) - pi; infinite where the policy has no population that is found."""
     try:
-        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer)
+        updated = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
     except FAILURES:
         return np.inf
     return operators.policy_distance(updated, policy)
@@ -31,6 +31,7 @@ def newton(
     game: Game,
     policy: np.ndarray,
     step_size: float,
+    *,
     regularizer: Regularizer,
     tolerance: float,
     history: list[float],
@@ -38,12 +39,14 @@ def newton(
     """Newton's method for Gamma_eta(pi) = pi, while each step at least halves the residual."""
     states, actions = policy.shape
     basis = jacobian.tangent_basis(actions)
-    residual = fixed_point_residual(game, policy, step_size, regularizer)
+    residual = fixed_point_residual(game, policy, step_size, regularizer=regularizer)
     while tolerance < residual < np.inf and actions > 1 and has_derivatives(game):
-        gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
+        gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer) - policy
         try:
             if states * (actions - 1) <= solvers.DIRECT_SIZE:
-                matrix = np.eye(states * (actions - 1)) - jacobian.jacobian(game, policy, step_size, regularizer)
+                matrix = np.eye(states * (actions - 1)) - jacobian.jacobian(
+                    game, policy, step_size, regularizer=regularizer
+                )
                 step = np.linalg.solve(matrix, (gap @ basis.T).ravel()).reshape(states, actions - 1) @ basis
             else:
                 step = _krylov_step(game, policy, step_size, regularizer, gap)
@@ -51,7 +54,7 @@ def newton(
             break
         candidate = np.maximum(policy + step, 0.1 * policy)  # stay in the simplex, off its boundary
         candidate /= candidate.sum(axis=1, keepdims=True)
-        candidate_residual = fixed_point_residual(game, candidate, step_size, regularizer)
+        candidate_residual = fixed_point_residual(game, candidate, step_size, regularizer=regularizer)
         if not candidate_residual <= 0.5 * residual:
             break
         policy, residual = candidate, candidate_residual
@@ -63,7 +66,9 @@ def _krylov_step(
     game: Game, policy: np.ndarray, step_size: float, regularizer: Regularizer, gap: np.ndarray
 ) -> np.ndarray:
     """Solve (I - J) x = gap by products with J; GMRES stays in the tangent space that gap lies in."""
-    product = jacobian.jacobian_product(game, policy, step_size, regularizer, tolerance=1e-2 * NEWTON_FORCING)
+    product = jacobian.jacobian_product(
+        game, policy, step_size, regularizer=regularizer, tolerance=1e-2 * NEWTON_FORCING
+    )
 
     def minus_jacobian(x: np.ndarray) -> np.ndarray:
         return np.asarray(x - product(x.reshape(policy.shape)).ravel())

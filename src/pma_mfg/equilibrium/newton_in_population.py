@@ -34,7 +34,7 @@ PATIENCE = 50
 
 
 def newton_in_population(
-    game: Game, regularizer: Regularizer, mean_field: np.ndarray, history: list[float]
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, *, history: list[float]
 ) -> np.ndarray:
     """Newton's method for mu = Gamma_pop(mu, pi_mu) with the steps damped by what is left of a step, not of a residual.
 
@@ -48,7 +48,7 @@ def newton_in_population(
     for _ in range(NEWTON_STEPS):
         fresh = factors is None
         if factors is None:
-            derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+            derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
             factors = lu_factor(np.eye(game.n_states) - _within_classes(derivative, game, mean_field, policy))
             step = lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
@@ -83,14 +83,14 @@ def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray)
 
     def law_of(mean_field: np.ndarray) -> tuple[np.ndarray, solvers.Elimination, np.ndarray, float]:
         transition, reward = game.transition(mean_field), game.reward(mean_field)
-        policy = best_response(transition, reward, game.discount, regularizer)
+        policy = best_response(transition, reward, game.discount, regularizer=regularizer)
         chain = operators.policy_chain(game, mean_field, policy)[0]
         law = chain.law(mean_field)
         return policy, chain, law, operators.relative_distance(mean_field, law)
 
     policy, chain, law, distance = law_of(mean_field)
     for _ in range(operators.POLISHING):
-        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
         push = derivative.T - to_dense(operators.policy_kernel(game.transition(mean_field), policy))
         matrix = np.eye(game.n_states) - chain.deviation(push).T
         if not np.isfinite(matrix).all():
@@ -106,7 +106,7 @@ def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray)
 
 @accepts()
 def from_population(
-    game: Game, regularizer: Regularizer, mean_field: np.ndarray, max_iterations: int = 200
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, *, max_iterations: int = 200
 ) -> Equilibrium:
     """Find an equilibrium near a mean field, stable under PMA or not: a fixed point of mu -> Gamma_pop(mu, pi_mu).
 
@@ -135,7 +135,7 @@ def from_population(
     policy, updated, tolerance = played(game, regularizer, mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
-        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer)
+        derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
         derivative = _within_classes(derivative, game, mean_field, policy)
         try:
             step = np.linalg.solve(np.eye(game.n_states) - derivative, updated - mean_field)
@@ -157,7 +157,7 @@ def from_population(
             f"best, tolerance {tolerance:.2g}",
             history,
         )
-    return finished(game, policy, regularizer, history, mean_field)
+    return finished(game, policy, regularizer, history=history, mean_field=mean_field)
 
 
 def _within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
@@ -186,9 +186,10 @@ def separate_parts(game: Game, mean_field: np.ndarray) -> tuple[np.ndarray, int]
 def played(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Return the best response to a mean field, the population after one step of it, and what rounding leaves."""
     transition, reward = game.transition(mean_field), game.reward(mean_field)
-    policy = best_response(transition, reward, game.discount, regularizer)
+    policy = best_response(transition, reward, game.discount, regularizer=regularizer)
     rounding = policy_rounding(
-        operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer), regularizer
+        operators.q_of_decision_process(transition, reward, game.discount, policy=policy, regularizer=regularizer),
+        regularizer,
     )
     updated = operators.population_update(game, mean_field, policy)
     return policy, updated / updated.sum(), max(operators.STATIONARITY_TOLERANCE, min(rounding, COARSEST))

@@ -31,6 +31,7 @@ def solve(
     game: Game,
     regularizer: Regularizer,
     start: np.ndarray | None = None,
+    *,
     tolerance: float = 1e-12,
     max_iterations: int = 2000,
 ) -> Equilibrium:
@@ -82,9 +83,9 @@ def solve(
     except ConvergenceError as error:
         mean_field = np.full(game.n_states, 1.0 / game.n_states)
         reasons.append(f"the policy of the start has no stable population that was found ({error.message})")
-    rounding = policy_rounding(operators.q_values(game, policy, mean_field, regularizer), regularizer)
+    rounding = policy_rounding(operators.q_values(game, policy, mean_field, regularizer=regularizer), regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
-    best_policy, best_residual = policy, fixed_point_residual(game, policy, measure, regularizer)
+    best_policy, best_residual = policy, fixed_point_residual(game, policy, measure, regularizer=regularizer)
     history, joint = [best_residual], np.inf
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     # derivatives of functions are dear, and PMA takes them; products with those of a large game are
@@ -97,7 +98,15 @@ def solve(
         policy = best_policy
         if attempt == joint_attempt and history[-1] > tolerance:
             steps = min(DAMPED_STEPS, max_iterations)
-            found = damped_iteration(game, regularizer, policy, mean_field, tolerance, steps, history)
+            found = damped_iteration(
+                game,
+                regularizer,
+                policy,
+                mean_field=mean_field,
+                tolerance=tolerance,
+                max_iterations=steps,
+                history=history,
+            )
             if isinstance(found, Equilibrium):
                 return found
             joint = found
@@ -108,16 +117,20 @@ def solve(
             policy = followed
         for iteration in range(max_iterations):
             if history[-1] <= tolerance:
-                return finished(game, policy, regularizer, history)
+                return finished(game, policy, regularizer, history=history)
             if iteration % 10 == 0:
-                policy, residual = newton(game, policy, measure, regularizer, tolerance, history)
+                policy, residual = newton(
+                    game, policy, measure, regularizer=regularizer, tolerance=tolerance, history=history
+                )
                 if residual <= tolerance:
-                    return finished(game, policy, regularizer, history)
+                    return finished(game, policy, regularizer, history=history)
             try:
-                policy = operators.policy_mirror_ascent(game, policy, multiple / regularizer.rho, regularizer)
+                policy = operators.policy_mirror_ascent(
+                    game, policy, multiple / regularizer.rho, regularizer=regularizer
+                )
             except FAILURES:
                 break
-            history.append(fixed_point_residual(game, policy, measure, regularizer))
+            history.append(fixed_point_residual(game, policy, measure, regularizer=regularizer))
             if history[-1] < best_residual:
                 best_policy, best_residual = policy, history[-1]
             if not history[-1] < np.inf:

@@ -74,7 +74,7 @@ class Equilibrium:
 
 
 @accepts()
-def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer) -> dict[str, float]:
+def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, *, regularizer: Regularizer) -> dict[str, float]:
     """Return every residual of a candidate equilibrium, by the names in `Equilibrium`.
 
     Parameters
@@ -88,11 +88,11 @@ def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularize
     -------
     dict of str to float
     """
-    q = operators.q_values(game, policy, mean_field, regularizer)
+    q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     achieved = (policy * q).sum(axis=1) + regularizer.value(policy)
     small, large = (
         operators.policy_distance(
-            operators.mirror_ascent_step(q, policy, multiple / regularizer.rho, regularizer), policy
+            operators.mirror_ascent_step(q, policy, multiple / regularizer.rho, regularizer=regularizer), policy
         )
         for multiple in RESIDUAL_STEP_SIZES
     )
@@ -101,12 +101,17 @@ def residuals(game: Game, policy: np.ndarray, mean_field: np.ndarray, regularize
         "bellman": float(np.abs(regularizer.optimum(q) - achieved).max()),
         "fixed_point_small_step": small,
         "fixed_point_large_step": large,
-        "exploitability": exploitability(game, policy, regularizer, mean_field),
+        "exploitability": exploitability(game, policy, regularizer, mean_field=mean_field),
     }
 
 
 def finished(
-    game: Game, policy: np.ndarray, regularizer: Regularizer, history: list[float], mean_field: np.ndarray | None = None
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    *,
+    history: list[float],
+    mean_field: np.ndarray | None = None,
 ) -> Equilibrium:
     """Return the equilibrium of a policy, checked; with its stable population from the uniform start by default."""
     if mean_field is None:
@@ -114,8 +119,8 @@ def finished(
     return Equilibrium(
         policy=policy,
         mean_field=mean_field,
-        q=operators.q_values(game, policy, mean_field, regularizer),
-        residuals=residuals(game, policy, mean_field, regularizer),
+        q=operators.q_values(game, policy, mean_field, regularizer=regularizer),
+        residuals=residuals(game, policy, mean_field, regularizer=regularizer),
         iterations=len(history) - 1,
         history=history,
         warnings=shortcomings(game, policy, mean_field),

@@ -224,7 +224,9 @@ def centralized(
             inside,
             None if save is None else save_epoch,
         )
-        policies.append(operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer, floor))
+        policies.append(
+            operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer=regularizer, floor=floor)
+        )
         after_epoch(len(policies) - 1)
         save_epoch(lambda: vars(population))
     return np.stack(policies)
@@ -319,7 +321,7 @@ def blind(
         before = visits.copy()
         _explore(game, policy, regularizer, population, q, visits, length, 1.0 / (1.0 - game.discount), game.discount)
         samples += length
-        moved = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        moved = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
         seen = visits - before
         change = np.where(seen.any(axis=1, keepdims=True), moved - policy, 0.0)
         policy = np.where(seen.any(axis=1, keepdims=True), moved, policy)

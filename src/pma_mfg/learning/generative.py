@@ -194,7 +194,7 @@ def pma(
         start = schedules.td_start(game, regularizer)
         updates = length * policy.size
         q = learning.ctd(game, policy, n_agents, regularizer, updates, 0, scale, scale, rng, population, start)
-        policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer)
+        policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer=regularizer)
         yield samples, policy
 
 
@@ -277,7 +277,7 @@ def fitted_q(
             return
         transition, reward = _frozen(game, mean_field)
         empirical = _multinomial(length, transition, rng) / length
-        policy = equilibrium.best_response(empirical, reward, game.discount, regularizer)
+        policy = equilibrium.best_response(empirical, reward, game.discount, regularizer=regularizer)
         rows = _multinomial(draws, operators.policy_kernel(transition, policy), rng) / draws
         mean_field = mean_field @ rows
         yield samples, policy

@@ -132,7 +132,7 @@ def practical_schedule(
         raise InputError(source, "epsilon", epsilon, "a number in (0, 1)")
     if not (td_constant / epsilon) ** 2 <= MAX_UPDATES:
         raise InputError(source, "epsilon", epsilon, f"one with (td_constant / epsilon)^2 <= {MAX_UPDATES:.0e} updates")
-    rate = jacobian.spectral_radius(jacobian.jacobian(game, equilibrium, step_size, regularizer))
+    rate = jacobian.spectral_radius(jacobian.jacobian(game, equilibrium, step_size, regularizer=regularizer))
     if not rate < 1.0:
         raise InputError(source, "step_size", step_size, f"one at which PMA contracts (spectral radius {rate:.3f} < 1)")
     scale = td_scale(game, equilibrium)

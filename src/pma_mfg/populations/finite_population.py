@@ -253,7 +253,7 @@ def _settled_law(
         lost = max(0.0, 1.0 - float(moved.sum() / law.sum()))
         return np.asarray(moved / moved.sum())
 
-    law, history = solvers.anderson(step, start, RESIDUAL, 500)
+    law, history = solvers.anderson(step, start, RESIDUAL, max_iterations=500)
     if history[-1] > 10.0 * RESIDUAL:
         raise ConvergenceError("finite_population.stationary_counts: no stationary law of the counts", history)
     return law, lost
@@ -261,7 +261,7 @@ def _settled_law(
 
 @accepts()
 def learning_limit(
-    game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None
 ) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, exactly, shape (S, A).
 
@@ -293,7 +293,7 @@ def _limit_of(
     features = (game.transition_features, game.reward_features)
     averages = [law.given_state(of.values(law.mean_fields)) for of in features]
     process = fluctuations.decision_process(game, *averages)
-    return operators.q_of_decision_process(*process, game.discount, policy, regularizer)
+    return operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=regularizer)
 
 
 @accepts()
@@ -308,6 +308,7 @@ def policy_limit(
     game: MeanFieldGame,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     step_size: float,
     start: np.ndarray,
     tolerance: float = 1e-10,
@@ -342,8 +343,8 @@ def policy_limit(
     """
     policy, history = start, []
     for _ in range(500):
-        q = learning_limit(game, policy, n_agents, regularizer)
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        q = learning_limit(game, policy, n_agents, regularizer=regularizer)
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
         history.append(operators.policy_distance(updated, policy))
         policy = updated
         if history[-1] <= tolerance:
@@ -376,7 +377,9 @@ def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regul
 
 
 @accepts()
-def nash_gap(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None = None) -> float:
+def nash_gap(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None = None
+) -> float:
     """Return what one of N agents gains by leaving a policy that all others keep (docs/theory.md, section 9.8).
 
     The deviator sees its own state and the counts of the others. The gain E[V*(s, n) - V^pi(s, n)], over the stationary

@@ -102,7 +102,7 @@ def decision_process(
 
 
 @accepts()
-def large_population_q(game: Game, policy: np.ndarray, n_agents: int, regularizer: Regularizer | None) -> np.ndarray:
+def large_population_q(game: Game, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, for large N, shape (S, A).
 
     The conditional law of mu_hat given the agent's own state s is taken as Gaussian with mean m + Sigma e_s / (N m(s))
@@ -189,13 +189,15 @@ def _settled_q(
         history.append(float(np.abs(updated - mean_field).sum()))
         mean_field = updated
         if history[-1] <= 1e-14:
-            return operators.q_of_decision_process(transition, reward, game.discount, policy, regularizer)
+            return operators.q_of_decision_process(
+                transition, reward, game.discount, policy=policy, regularizer=regularizer
+            )
     raise ConvergenceError("fluctuations: the averaged population does not settle", history)
 
 
 @accepts()
 def measured_q(
-    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, averages: ErgodicAverages
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, *, averages: ErgodicAverages
 ) -> np.ndarray:
     """Return the limit of TD learning from a trajectory's second moments, shape (S, A).
 
@@ -279,10 +281,12 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     jacobian -= jacobian.sum(axis=0) / game.n_states
     moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
     phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     reward = np.einsum("sl,lsa->sa", psi, game.reward_terms)
     reward += game.discount * np.einsum("sk,ksay,y->sa", phi, game.transition_terms, value)
-    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+    return operators.q_of_decision_process(
+        game.transition(mean_field), reward, game.discount, policy=policy, regularizer=None
+    )
 
 
 @accepts()
@@ -311,7 +315,9 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     # E|x| = sigma sqrt(2/pi); max(0, x) = (x + |x|)/2, min(0, x) = (x - |x|)/2
     means = _kink_shares(features, mean_field) * deviations * np.sqrt(2.0 / np.pi)
     reward = np.tensordot(means, game.reward_terms, axes=1)
-    return operators.q_of_decision_process(game.transition(mean_field), reward, game.discount, policy, None)
+    return operators.q_of_decision_process(
+        game.transition(mean_field), reward, game.discount, policy=policy, regularizer=None
+    )
 
 
 @accepts()
@@ -343,7 +349,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     if not game.reward_features.differentiable_at(mean_field):
         raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
     size = game.n_states
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     transition = game.transition(mean_field)
     rows = operators.policy_kernel(transition, policy)
     jacobian = operators.population_jacobian(game, mean_field, policy)
@@ -399,7 +405,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
     law /= law.sum()
     step = np.exp(-0.5 * (x - memory * x[:, None]) ** 2 / (variance * (1.0 - memory**2)))
     step /= step.sum(axis=1, keepdims=True)
-    value = operators.state_values(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     phi, psi = (
         _directional(of, mean_field, np.stack([-x, x], axis=1))
         for of in (game.transition_features, game.reward_features)
@@ -410,7 +416,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
     moves = np.einsum("say,xz->sxayz", game.transition(mean_field), step).reshape(states, actions, states)
     reward = now.reshape(states, actions)
     kept = np.repeat(policy, GRID_POINTS, axis=0)
-    q = operators.q_of_decision_process(moves, reward, game.discount, kept, None)
+    q = operators.q_of_decision_process(moves, reward, game.discount, policy=kept, regularizer=None)
     weights = (mean_field[:, None] * law).ravel()
     if regularizer is not None:
         response = np.repeat(_response(policy, regularizer), GRID_POINTS, axis=0)
@@ -426,6 +432,7 @@ def large_population_policy(
     game: Game,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     step_size: float,
     start: np.ndarray,
     tolerance: float = 1e-12,
@@ -457,8 +464,8 @@ def large_population_policy(
     """
     policy, history = start, []
     for _ in range(10_000):
-        q = large_population_q(game, policy, n_agents, regularizer)
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer)
+        q = large_population_q(game, policy, n_agents, regularizer=regularizer)
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
         history.append(operators.policy_distance(updated, policy))
         policy = updated
         if history[-1] <= tolerance:

@@ -43,6 +43,7 @@ def td_moments(
     game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
+    *,
     n_updates: int,
     scale: float,
     offset: float,
@@ -73,7 +74,7 @@ def td_moments(
     game = game.dense("spread.td_moments")
     mean_field = operators.stable_population(game, policy)
     transition = game.transition(mean_field).reshape(-1, game.n_states)
-    q = operators.q_values(game, policy, mean_field, regularizer).ravel()
+    q = operators.q_values(game, policy, mean_field, regularizer=regularizer).ravel()
     pairs = np.einsum("xs,sa->xsa", transition, policy).reshape(len(q), -1)
     visits = (mean_field[:, None] * policy).ravel()
     gamma = game.discount
@@ -97,7 +98,7 @@ def td_moments(
 
 
 @accepts()
-def predicted_spread(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, schedule: Schedule) -> Spread:
+def predicted_spread(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, *, schedule: Schedule) -> Spread:
     """Return the disagreement of agents that start with one policy, after the schedule's epochs, to first order.
 
     Parameters
@@ -113,8 +114,15 @@ def predicted_spread(game: Game, regularizer: Regularizer, equilibrium: np.ndarr
     Spread
     """
     n_states, n_actions = equilibrium.shape
-    steps = (schedule.n_updates, schedule.td_scale, schedule.td_offset, schedule.start)
-    _, covariance = td_moments(game, equilibrium, regularizer, *steps)
+    _, covariance = td_moments(
+        game,
+        equilibrium,
+        regularizer,
+        n_updates=schedule.n_updates,
+        scale=schedule.td_scale,
+        offset=schedule.td_offset,
+        start=schedule.start,
+    )
     basis = jacobian.tangent_basis(n_actions)
     count = n_states * (n_actions - 1)
     project, curvature = np.zeros((count, n_states * n_actions)), np.empty(count)

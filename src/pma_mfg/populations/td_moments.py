@@ -61,6 +61,7 @@ def moments(
     game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
+    *,
     n_updates: Sequence[int],
     n_waiting: float,
     td_scale: float,
@@ -97,7 +98,7 @@ def moments(
     pairs, stationary = pair_chain(game, policy)
     n, each = len(pairs), np.arange(len(pairs))
     mean_field = operators.stable_population(game, policy)
-    truth = operators.q_values(game, policy, mean_field, regularizer)
+    truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     # what a target r + gamma (q(z') + h(s')) misses its mean q(z) by, shape (n, n)
     reward = game.dense(SOURCE).reward(mean_field).ravel()
     ahead = game.discount * (truth + regularizer.value(policy)[:, None]).ravel()

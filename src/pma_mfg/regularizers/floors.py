@@ -26,7 +26,7 @@ def check_strength(name: str, strength: float) -> None:
 
 
 def check_step(
-    regularizer: Regularizer, policy: np.ndarray, step_size: float, floor: float | None, mirror: Mirror
+    regularizer: Regularizer, policy: np.ndarray, step_size: float, *, floor: float | None, mirror: Mirror
 ) -> None:
     """Raise an `InputError` for a step size, a mirror map or a floor for which no step is defined."""
     if not 0.0 < step_size < np.inf:

@@ -97,6 +97,7 @@ class Entropy:
         q: np.ndarray,
         policy: np.ndarray,
         step_size: float,
+        *,
         floor: float | None = None,
         mirror: Mirror = "euclidean",
     ) -> np.ndarray:
@@ -105,7 +106,7 @@ class Entropy:
         Euclidean: stationarity reads tau log u + u / eta = q + policy / eta - tau - lambda, which `_log_plus_linear`
         solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory.md, section 2).
         """
-        check_step(self, policy, step_size, floor, mirror)
+        check_step(self, policy, step_size, floor=floor, mirror=mirror)
         q = centred(q, self.strength + 1.0 / step_size)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
@@ -174,6 +175,7 @@ class Quadratic:
         q: np.ndarray,
         policy: np.ndarray,
         step_size: float,
+        *,
         floor: float | None = None,
         mirror: Mirror = "euclidean",
     ) -> np.ndarray:
@@ -182,7 +184,7 @@ class Quadratic:
         Euclidean: the projection of (eta q + policy) / (1 + eta rho) on the simplex. KL: stationarity reads
         log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory.md, section 2).
         """
-        check_step(self, policy, step_size, floor, mirror)
+        check_step(self, policy, step_size, floor=floor, mirror=mirror)
         q = centred(q, self.strength + 1.0 / step_size)
 
         def euclidean(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ class Regularizer(Protocol):
         q: np.ndarray,
         policy: np.ndarray,
         step_size: float,
+        *,
         floor: float | None = None,
         mirror: Mirror = "euclidean",
     ) -> np.ndarray:

@@ -20,6 +20,7 @@ def step(
     regularizer: Regularizer,
     q: np.ndarray,
     policy: np.ndarray,
+    *,
     step_size: float,
     floor: float | None = None,
     mirror: Mirror = "euclidean",
@@ -50,10 +51,10 @@ def step(
     if kind(regularizer) is not None:
         if step_size == np.inf:
             return regularizer.best_response(q, floor)
-        return regularizer.proximal_step(q, policy, step_size, floor, mirror)
+        return regularizer.proximal_step(q, policy, step_size, floor=floor, mirror=mirror)
     if step_size == np.inf:
         return with_floor(lambda kappa, q: regularizer.best_response(q / (1.0 + kappa)), regularizer, floor, q)
-    check_step(regularizer, policy, step_size, floor, mirror)
+    check_step(regularizer, policy, step_size, floor=floor, mirror=mirror)
 
     def weighted(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
         k = 1.0 + kappa
@@ -119,19 +120,24 @@ class Weighted:
 
     def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Return the best response under h to q / k, shape (..., A)."""
-        return step(self.base, q / self.factor, q, np.inf, None if floor is None else floor / self.factor)
+        return step(
+            self.base, q / self.factor, q, step_size=np.inf, floor=None if floor is None else floor / self.factor
+        )
 
     def proximal_step(
         self,
         q: np.ndarray,
         policy: np.ndarray,
         step_size: float,
+        *,
         floor: float | None = None,
         mirror: Mirror = "euclidean",
     ) -> np.ndarray:
         """Return the step under h with q / k and the step size k eta, shape (..., A)."""
         k = self.factor
-        return step(self.base, q / k, policy, k * step_size, None if floor is None else floor / k, mirror)
+        return step(
+            self.base, q / k, policy, step_size=k * step_size, floor=None if floor is None else floor / k, mirror=mirror
+        )
 
 
 def with_strength(regularizer: Regularizer, strength: float) -> Regularizer:

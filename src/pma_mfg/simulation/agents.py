@@ -295,7 +295,7 @@ def finish_epoch(
         i, s = np.nonzero(refused[first : first + SLICE])
         if len(i):
             policies = agents.policies(first, first + SLICE)[i, s]
-            u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size, floor)
+            u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size=step_size, floor=floor)
             agents.thresholds[first + i, s] = _cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0

@@ -36,6 +36,7 @@ def attraction(
     game: MeanFieldGame,
     regularizer: Regularizer,
     step_sizes: Sequence[float],
+    *,
     equilibrium: np.ndarray,
     mirror: Mirror = "euclidean",
     found: InvariantSet | None = None,
@@ -76,10 +77,10 @@ def attraction(
             # whether the distance goes to zero is a matter of fixed points, which only for l1 depend on the step size
             driving = step_size if norm == "l1" else np.inf
             if driving not in ends:
-                step = steps(found, regularizer, driving, mirror, game.n_actions)[norm]
+                step = steps(found, regularizer, driving, mirror=mirror, n_actions=game.n_actions)[norm]
                 ends[driving] = _followed(step, capped, start, min(1.0, driving * regularizer.rho))
             if (end := ends[driving]) is not None:
-                step = steps(found, regularizer, step_size, mirror, game.n_actions)[norm]
+                step = steps(found, regularizer, step_size, mirror=mirror, n_actions=game.n_actions)[norm]
                 rates[i] = min(rates[i], _rate_within(step, change, end))
     return np.where(rates < 1.0, rates, np.inf)
 
@@ -123,8 +124,8 @@ def _comparison(
     """
     tau, actions = regularizer.rho, game.n_actions
     mean_field = operators.stable_population(game, equilibrium)
-    value = operators.state_values(game, equilibrium, mean_field, regularizer)
-    q = operators.q_values(game, equilibrium, mean_field, regularizer)
+    value = operators.state_values(game, equilibrium, mean_field, regularizer=regularizer)
+    q = operators.q_values(game, equilibrium, mean_field, regularizer=regularizer)
     transition = game.transition(mean_field)
     steering = np.abs(transition[:, :, None] - transition[:, None]).sum(axis=-1).max(axis=(1, 2))
     vertices = vertices_above(found.least_mean_field)
@@ -144,7 +145,9 @@ def _comparison(
     def change(radius: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """From ||pi(s) - pi*(s)||_1 and the loss V* - T_pi V* at mu*, each (S,)."""
         population = 0.5 * float(mean_field @ (steering * radius)) / (1.0 - found.L_pop)
-        return q_change(game, found, q_population, gain_population, population, float(loss.max()))
+        return q_change(
+            game, found, q_population, gain_in_population=gain_population, population=population, gain=float(loss.max())
+        )
 
     farthest = farthest_in(found, equilibrium)
     known = kind(regularizer)
@@ -174,7 +177,7 @@ def _comparison(
     scales = {"l2": (l1_over_l2(actions), 1.0), "l1": (1.0, np.sqrt(0.5))}
     starts = {"l2": np.sqrt(0.5) * farthest, "l1": farthest}
     compared: dict[str, tuple[np.ndarray, Change, Change]] = {}
-    for norm in steps(found, regularizer, np.inf, mirror, actions):
+    for norm in steps(found, regularizer, np.inf, mirror=mirror, n_actions=actions):
         if norm == "log-span":
             start = found.q_span + slopes
             capped, free = partial(in_logarithms, cap=True), partial(in_logarithms, cap=False)

@@ -50,6 +50,7 @@ def certificate(
     game: MeanFieldGame,
     regularizer: Regularizer,
     step_size: float,
+    *,
     mirror: Mirror = "euclidean",
     found: InvariantSet | None = None,
 ) -> Certificate:
@@ -76,7 +77,7 @@ def certificate(
         return best
     if game.n_actions == 1:
         return Certificate(0.0, best.norm, best.weights, best.kind)
-    for norm, step in steps(found, regularizer, step_size, mirror, game.n_actions).items():
+    for norm, step in steps(found, regularizer, step_size, mirror=mirror, n_actions=game.n_actions).items():
         weights = np.ones(game.n_states)
         for _ in range(200):  # power iteration of a monotone homogeneous map: every weight gives a valid constant
             change = _change_between(game, found, _as_l1(weights, norm, regularizer, game.n_actions))
@@ -93,7 +94,7 @@ def certificate(
 
 
 def noisy_contraction(
-    game: MeanFieldGame, regularizer: Regularizer, step_size: float, noisy: NoisySet
+    game: MeanFieldGame, regularizer: Regularizer, step_size: float, *, noisy: NoisySet
 ) -> tuple[float, float, float]:
     """Return L, the distance at the start and the weight of noise in the error of PMA with a learned Q.
 
@@ -134,7 +135,7 @@ def noisy_contraction(
         noise = 1.0 / (1.0 / step_size + curvature)
         farthest, to_l1 = np.sqrt(0.5) * farthest, l1_over_l2(actions)
     else:
-        step = steps(found, regularizer, step_size, "euclidean", actions)["l1"]
+        step = steps(found, regularizer, step_size, mirror="euclidean", n_actions=actions)["l1"]
         noise, to_l1 = step(np.zeros(game.n_states), np.full(game.n_states, np.sqrt(2.0))), 1.0
     scale = to_l1 * float(best.weights.max())
     return best.L_gamma, scale * float((farthest / best.weights).max()), scale * float((noise / best.weights).max())
@@ -157,7 +158,7 @@ def l1_over_l2(n_actions: int) -> float:
 
 
 def steps(
-    found: InvariantSet, regularizer: Regularizer, step_size: float, mirror: Mirror, n_actions: int
+    found: InvariantSet, regularizer: Regularizer, step_size: float, *, mirror: Mirror, n_actions: int
 ) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """Return, per norm, the bound on the distance after a step from the one before and from sp_a of the change of q."""
     tau = regularizer.rho
@@ -194,13 +195,16 @@ def _change_between(game: MeanFieldGame, found: InvariantSet, radius: np.ndarray
     floor = found.least_mean_field
     population = float(floor @ moved + (1.0 - floor.sum()) * moved.max()) / (1.0 - found.L_pop)
     gain = float((found.gap * radius).max())
-    return q_change(game, found, found.q_population, found.gain_population, population, gain)
+    return q_change(
+        game, found, found.q_population, gain_in_population=found.gain_population, population=population, gain=gain
+    )
 
 
 def q_change(
     game: MeanFieldGame,
     found: InvariantSet,
     in_population: np.ndarray,
+    *,
     gain_in_population: float,
     population: float,
     gain: float,

@@ -118,7 +118,7 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
     for _ in range(REFINEMENTS):
         previous, facts = value_span, _facts(game, regularizer, bounds, floor)
         value_span, q_span = facts.value_span, facts.q_span
-        bounds = policy_set(q_span, regularizer, actions, mirror)
+        bounds = policy_set(q_span, regularizer, actions, mirror=mirror)
         floor = np.maximum(floor, _least_row_entries(facts.rows, facts.vertices))
         if value_span > (1.0 - 1e-4) * previous:
             break
@@ -149,7 +149,7 @@ def noisy_set(game: MeanFieldGame, regularizer: Regularizer) -> NoisySet:
     h_span = 0.0
     for i in range(REFINEMENTS + 1):
         target_span = discount * (reward_span + h_span) / (1.0 - discount) * outward(discount)
-        bounds = policy_set(np.full(states, reward_span + target_span), regularizer, actions, "euclidean")
+        bounds = policy_set(np.full(states, reward_span + target_span), regularizer, actions, mirror="euclidean")
         needed = h_max - min(_lowest(regularizer, *entry, actions) for entry in zip(*bounds, strict=True))
         if needed <= h_span:
             break
@@ -183,7 +183,7 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
         In [0, 1/A].
     """
     q_range = np.array([lipschitz.q_range(game, regularizer)])
-    by_set = float(policy_set(q_range, regularizer, game.n_actions, "euclidean")[0][0])
+    by_set = float(policy_set(q_range, regularizer, game.n_actions, mirror="euclidean")[0][0])
     if kind(regularizer) != "entropy":
         return by_set
     log_ratio = (float(q_range[0]) + 1.0 / step_size) / regularizer.strength
@@ -295,7 +295,7 @@ def _first_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) ->
         choice = within_states(apart, game.n_actions)
     q_span = (choice + 0.5 * game.discount * whole.steering * optimal) * (1.0 + OUTWARD)
     for _ in range(REFINEMENTS):
-        bounds, floor = policy_set(q_span, regularizer, game.n_actions, mirror), np.zeros(states)
+        bounds, floor = policy_set(q_span, regularizer, game.n_actions, mirror=mirror), np.zeros(states)
         for _ in range(3):
             floor = np.maximum(
                 floor, _least_row_entries(lipschitz.transition_rows(game, bounds[0]), vertices_above(floor))
@@ -317,7 +317,7 @@ def _least_row_entries(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(lipschitz.entry_ranges(rows, vertices)[0].min(axis=0), 0.0))
 
 
-def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, mirror: Mirror) -> Bounds:
+def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, *, mirror: Mirror) -> Bounds:
     """Return least, most and difference of a set that a step with sp_a(q(s)) <= q_span(s) keeps, each (S,)."""
     relative = q_span / regularizer.rho
     if n_actions == 1:

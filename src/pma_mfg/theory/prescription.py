@@ -22,7 +22,7 @@ MAX_SAMPLES = 2.0**63
 TINY = float(np.finfo(float).tiny)
 
 
-def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, epsilon: float) -> Schedule:
+def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: float, *, epsilon: float) -> Schedule:
     """Return the cheapest schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
 
     For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
@@ -68,7 +68,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     if not c.L_pop < 1.0:
         raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
     noisy = invariant_sets.noisy_set(game, regularizer)
-    contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy)
+    contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy=noisy)
     if not contraction < 1.0:
         raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
     least_action = float(noisy.policies.least.min())

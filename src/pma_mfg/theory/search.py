@@ -38,7 +38,7 @@ def everywhere(rows: np.ndarray) -> np.ndarray:
     return np.asarray((rows >= 0.0).all(axis=-1))
 
 
-def drawn_in(start: np.ndarray, end: np.ndarray, inside: Inside, n_halvings: int = 50) -> np.ndarray:
+def drawn_in(start: np.ndarray, end: np.ndarray, inside: Inside, *, n_halvings: int = 50) -> np.ndarray:
     """Return, row by row, the last point of the segment from `start` (inside) to `end` that lies in a convex set.
 
     By bisection: the point returned is inside, and short of the last one by 2^-n_halvings of the segment.
@@ -65,7 +65,7 @@ def between_logarithms(first: Point, second: Point, share: float) -> Point:
     return tuple(rows / rows.sum(axis=1, keepdims=True) for rows in mixed)
 
 
-def distance(first: np.ndarray, second: np.ndarray, norm: str, weights: np.ndarray) -> float:
+def distance(first: np.ndarray, second: np.ndarray, norm: str, *, weights: np.ndarray) -> float:
     """Return the largest distance of two policies' rows divided by the weights, shape (S,).
 
     The norm is "l1", "l2", or "log-span": the span of log first(s) - log second(s).
@@ -156,7 +156,7 @@ def _best_direction(gains: np.ndarray, exponent: int) -> np.ndarray:
     return np.asarray(0.5 * (unit[gains.argmax(axis=-1)] - unit[gains.argmin(axis=-1)]))
 
 
-def ascend(value: Callable[[Point], float], start: Point, inside: Inside, n_sweeps: int) -> tuple[float, Point]:
+def ascend(value: Callable[[Point], float], start: Point, inside: Inside, *, n_sweeps: int) -> tuple[float, Point]:
     """Climb `value` by coordinate ascent: each row is moved towards each vertex, as far as the set allows.
 
     A move goes the share `reach` of the way, from 1 (all the way: where a map is affine in each row the largest norm
@@ -267,12 +267,13 @@ def mirror_step(regularizer: Regularizer, step_size: float, point: Point) -> Nor
 
 def policy_mirror_ascent(
     game: Game,
+    point: Point,
     regularizer: Regularizer,
+    *,
     step_size: float,
     mirror: Mirror,
     norm: str,
     weights: np.ndarray,
-    point: Point,
 ) -> Norm:
     """Return the norm of the Jacobian of Gamma_eta at (pi,), induced by a norm of `distance` on both sides."""
     (policy,) = point
@@ -282,8 +283,8 @@ def policy_mirror_ascent(
         to_policy = policy[:, :, None] * (np.eye(actions) - policy[:, None, :])  # from a change of log pi to that of pi
         d_policy = np.zeros((states, actions, states, actions))
         d_policy[np.arange(states), :, np.arange(states), :] = to_policy.transpose(0, 2, 1)
-        q, d_q = jacobian.q_derivative(game, policy, regularizer, d_policy.reshape(-1, states, actions))
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer, mirror=mirror)
+        q, d_q = jacobian.q_derivative(game, policy, regularizer, d_policy=d_policy.reshape(-1, states, actions))
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer, mirror=mirror)
         updated = np.maximum(updated, np.finfo(float).tiny)
         d_q = d_q.reshape(states, actions, states, actions).transpose(2, 0, 3, 1)
         # (1 + eta u (-h''(u))) d log u = d log pi + eta dq - lambda, with sum_a du_a = 0
@@ -295,7 +296,7 @@ def policy_mirror_ascent(
         direction = (to_policy @ logarithms[:, :, None])[:, :, 0]
         return size, size, (direction * weights[:, None],)
     basis = jacobian.tangent_basis(actions)
-    matrix = jacobian.jacobian(game, policy, step_size, regularizer, mirror)
+    matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror=mirror)
     blocks = matrix.reshape(states, actions - 1, states, actions - 1).transpose(0, 2, 1, 3)
     blocks = blocks * scale[:, :, None, None]
     if norm == "l1":

@@ -63,12 +63,12 @@ def basins(
     lead = _lead(game, regularizer, reference)
     for mirror in ("euclidean", "kl"):
         for eta in step_sizes:
-            matrix = jacobian.jacobian(game, reference, eta, regularizer, mirror)
+            matrix = jacobian.jacobian(game, reference, eta, regularizer=regularizer, mirror=mirror)
             for start in range(n_starts):
                 other = start_policy(game, name, start, seed)
                 policy = (1.0 - PERTURBATION) * reference + PERTURBATION * other
                 far = DEPARTURE * operators.policy_distance(policy, reference)
-                path = islice(pma(game, regularizer, policy, eta, mirror), max_iterations + 1)
+                path = islice(pma(game, regularizer, policy, step_size=eta, mirror=mirror), max_iterations + 1)
                 left = next((k for k, at in enumerate(path) if operators.policy_distance(at, reference) > far), None)
                 departures.append(
                     {"game": name, "mirror": mirror, "step_size": eta, "best_response_lead": lead}
@@ -80,7 +80,7 @@ def basins(
     for method in ("pma_euclidean", "pma_kl", "best_response"):
         eta = np.inf if method == "best_response" else 1.0 / regularizer.rho
         for start in range(n_starts):
-            orbit = iteration(method, game, regularizer, start_policy(game, name, start, seed), eta)
+            orbit = iteration(method, game, regularizer, start=start_policy(game, name, start, seed), step_size=eta)
             seen = run(orbit, game, regularizer, reference, max_iterations, measured=lambda k: False)
             index = -1
             if seen.outcome.ending == "converged":
@@ -94,7 +94,7 @@ def basins(
     listed = []
     for index, policy in enumerate(found):
         mean_field = operators.stable_population(game, policy)
-        residuals = equilibrium.residuals(game, policy, mean_field, regularizer)
+        residuals = equilibrium.residuals(game, policy, mean_field, regularizer=regularizer)
         facts: dict[str, Any] = {"game": name, "equilibrium": index, "exploitability": residuals["exploitability"]}
         facts["residual"] = max(map(abs, residuals.values()))
         facts["best_response_lead"] = _lead(game, regularizer, policy)
@@ -104,5 +104,5 @@ def basins(
 
 def _lead(game: Game, regularizer: Regularizer, policy: np.ndarray) -> float:
     """Return the largest real part of an eigenvalue of the best response's Jacobian."""
-    matrix = jacobian.jacobian(game, policy, np.inf, regularizer)
+    matrix = jacobian.jacobian(game, policy, np.inf, regularizer=regularizer)
     return float(np.linalg.eigvals(matrix).real.max()) if matrix.size else 0.0

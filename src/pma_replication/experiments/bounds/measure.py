@@ -91,7 +91,7 @@ def operator_ratios(
             first, second = pairs[i]
             segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
             starts.append(max(segment, key=lambda point: norm(point)[0]))
-        climbed = [search.ascend(lambda point: norm(point)[0], start, inside, SWEEPS) for start in starts]
+        climbed = [search.ascend(lambda point: norm(point)[0], start, inside, n_sweeps=SWEEPS) for start in starts]
         highest, point = max(climbed, key=lambda result: result[0])
         _, upper, direction = norm(point)
         pair = search.pair_along(point, direction, inside)
@@ -170,14 +170,22 @@ def operator_ratios(
             bound,
             partial(policy_pair, inside=above),
             partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, None),
-            partial(search.policy_mirror_ascent, game, regularizer, eta, "euclidean", "l2", equal),
+            partial(
+                search.policy_mirror_ascent,
+                game,
+                regularizer=regularizer,
+                step_size=eta,
+                mirror="euclidean",
+                norm="l2",
+                weights=equal,
+            ),
             within="U",
             inside=above,
             ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
         )
         for mirror in invariant:
             game = with_features(game, "checks.operator_ratios")
-            certificate = certificates.certificate(game, regularizer, eta, mirror)
+            certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
             measure = (certificate.norm, certificate.weights)
             examine(
                 "policy_mirror_ascent",
@@ -185,7 +193,15 @@ def operator_ratios(
                 certificate.L_gamma,
                 partial(policy_pair, inside=invariant[mirror]),
                 partial(_pma_ratio, game, regularizer, eta, mirror, *measure, None),
-                partial(search.policy_mirror_ascent, game, regularizer, eta, mirror, *measure),
+                partial(
+                    search.policy_mirror_ascent,
+                    game,
+                    regularizer=regularizer,
+                    step_size=eta,
+                    mirror=mirror,
+                    norm=certificate.norm,
+                    weights=certificate.weights,
+                ),
                 within="W",
                 inside=invariant[mirror],
                 mirror=mirror,
@@ -220,7 +236,9 @@ def _mirror_step_ratios(
     """
 
     def ratio(policies: Sequence[np.ndarray], qs: Sequence[np.ndarray]) -> float:
-        steps = [operators.mirror_ascent_step(q, p, eta, regularizer) for q, p in zip(qs, policies, strict=True)]
+        steps = [
+            operators.mirror_ascent_step(q, p, eta, regularizer=regularizer) for q, p in zip(qs, policies, strict=True)
+        ]
         apart = np.linalg.norm(policies[0] - policies[1], axis=1) + eta * np.linalg.norm(qs[0] - qs[1], axis=1)
         return _ratio(np.linalg.norm(steps[0] - steps[1], axis=1), apart / (1.0 + eta * regularizer.rho))
 
@@ -234,7 +252,9 @@ def _mirror_step_ratios(
     random = max(random_ratio() for _ in range(n_pairs))
     norm = partial(search.mirror_step, regularizer, eta)
     starts = [operators.uniform_policy(game), *(random_policy(game, rng) for _ in range(3))]
-    climbed = [search.ascend(lambda point: norm(point)[0], (start,), search.everywhere, SWEEPS) for start in starts]
+    climbed = [
+        search.ascend(lambda point: norm(point)[0], (start,), search.everywhere, n_sweeps=SWEEPS) for start in starts
+    ]
     highest, (u,) = max(climbed, key=lambda result: result[0])
     change = search.PAIR_DISTANCE * (1.0 / eta + regularizer.rho) * norm((u,))[2][0]
     q = -regularizer.gradient(u)
@@ -254,9 +274,13 @@ def _pma_ratio(
 ) -> float:
     """Return the ratio of PMA for a pair of policies, in a norm of `theory.search.distance`."""
     moved, other = (
-        operators.policy_mirror_ascent(game, point[0], eta, regularizer, floor, mirror) for point in (first, second)
+        operators.policy_mirror_ascent(game, point[0], eta, regularizer=regularizer, floor=floor, mirror=mirror)
+        for point in (first, second)
     )
-    return _ratio(search.distance(moved, other, norm, weights), search.distance(first[0], second[0], norm, weights))
+    return _ratio(
+        search.distance(moved, other, norm, weights=weights),
+        search.distance(first[0], second[0], norm, weights=weights),
+    )
 
 
 def _ratio(moved: np.ndarray | float, apart: np.ndarray | float) -> float:

@@ -74,7 +74,7 @@ def pma_convergence(
     iterates, rates = [], []
     inside = partial(rows_above, regularizer, floor)
     for step_size in step_sizes:
-        matrix = jacobian.jacobian(game, equilibrium, step_size, regularizer)
+        matrix = jacobian.jacobian(game, equilibrium, step_size, regularizer=regularizer)
         radius = jacobian.spectral_radius(matrix)
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         for start in range(n_starts):
@@ -82,7 +82,7 @@ def pma_convergence(
             policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, inside)
             distances = [operators.policy_distance(policy, equilibrium)]
             while len(distances) <= max_iterations and distances[-1] > RATE_WINDOW[0]:
-                policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer, floor)
+                policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, floor=floor)
                 distances.append(operators.policy_distance(policy, equilibrium))
             iterates += [(name, step_size, start, k, distance) for k, distance in enumerate(distances)]
             converged = distances[-1] <= CONVERGED
@@ -155,16 +155,18 @@ def certified_convergence(
         inside = in_set(bounds, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
         starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]
-        rates = attraction.attraction(game, regularizer, step_sizes, equilibrium, mirror, bounds)
+        rates = attraction.attraction(
+            game, regularizer, step_sizes, equilibrium=equilibrium, mirror=mirror, found=bounds
+        )
         for eta, rate in zip(step_sizes, rates, strict=True):
-            certificate = certificates.certificate(game, regularizer, eta, mirror, bounds)
+            certificate = certificates.certificate(game, regularizer, eta, mirror=mirror, found=bounds)
             certified = starts if min(certificate.L_gamma, rate) < 1.0 else []
             n_converged = 0
             for policy in certified:
                 for _ in range(max_iterations):
                     if operators.policy_distance(policy, equilibrium) <= CONVERGED:
                         break
-                    policy = operators.policy_mirror_ascent(game, policy, eta, regularizer, mirror=mirror)
+                    policy = operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer, mirror=mirror)
                 n_converged += operators.policy_distance(policy, equilibrium) <= CONVERGED
             bound = (certificate.L_gamma, rate, certificate.kind)
             rows.append((name, mirror, eta, *bound, len(certified), n_converged))

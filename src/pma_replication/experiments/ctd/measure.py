@@ -74,11 +74,11 @@ def ctd_errors(
         state, action, q_error (signed), predicted_q_error (of the limit for N agents).
     """
     mean_field = operators.stable_population(game, policy)
-    truth = operators.q_values(game, policy, mean_field, regularizer)
+    truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= MOST_LUMPED_STATES:
-        predicted = finite_population.learning_limit(game, policy, n_agents, regularizer) - truth
+        predicted = finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer) - truth
     else:
-        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
+        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth
     scale = schedules.td_scale(game, policy)
     runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
 
@@ -168,7 +168,9 @@ def ctd_moments(
     independent: td_moments.Moments | None = None
     rows = []
     for waiting in (np.inf, *n_waiting):
-        found = td_moments.moments(game, policy, regularizer, n_updates, waiting, scale, scale)
+        found = td_moments.moments(
+            game, policy, regularizer, n_updates=n_updates, n_waiting=waiting, td_scale=scale, td_offset=scale
+        )
         independent = found if independent is None else independent
         for i, updates in enumerate(n_updates):
             mean, square = found.mean[i], float(found.mean_square[i].mean())

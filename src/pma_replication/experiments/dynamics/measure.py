@@ -161,10 +161,16 @@ def compare(
     histories, outcomes, orbits, seconds = [], [], [], []
     orbits.append(population_rows(game, reference[None], [0], name, "", "equilibrium"))
     for method in METHODS:
-        eta, rate = step_size(method, game, regularizer, reference)
+        eta, rate = step_size(method, game, regularizer, policy=reference)
         for start in range(n_starts):
             initial = start_policy(game, name, start, seed)
-            seen = run(iteration(method, game, regularizer, initial, eta), game, regularizer, reference, max_iterations)
+            seen = run(
+                iteration(method, game, regularizer, start=initial, step_size=eta),
+                game,
+                regularizer,
+                reference,
+                max_iterations,
+            )
             labels = {"game": name, "method": method, "start": start}
             histories.append(seen.history.drop(columns="seconds").assign(game=name, method=method, start=start))
             accurate = seen.history[seen.history["exploitability"] <= ACCURACY]
@@ -180,7 +186,7 @@ def compare(
             times = {"seconds": last["seconds"], "seconds_to_accuracy": reached["seconds"]}
             seconds.append(labels | {"iterations": seen.iterations} | times)
             if start == 0:
-                path = list(islice(iteration(method, game, regularizer, initial, eta), SHOWN + 1))
+                path = list(islice(iteration(method, game, regularizer, start=initial, step_size=eta), SHOWN + 1))
                 tail = seen.policies[-LONGEST_PERIOD:]
                 numbers = range(seen.iterations - len(tail) + 1, seen.iterations + 1)
                 orbits.append(population_rows(game, path, range(SHOWN + 1), name, method, "path"))

@@ -129,7 +129,7 @@ def independent_errors(
     table = table.astype(dict.fromkeys(["setting", "replicate", "epoch", "samples"], "int64"))
     fixed = []
     for runs in settings:
-        predicted = spread.predicted_spread(game, regularizer, equilibrium, runs.schedule)
+        predicted = spread.predicted_spread(game, regularizer, equilibrium, schedule=runs.schedule)
         lengths = (runs.schedule.n_epochs, runs.schedule.n_updates, runs.schedule.n_waiting, runs.schedule.step_size)
         fixed.append((name, sweep, runs.n_agents, runs.epsilon, *lengths, predicted.mean, predicted.deviation))
     columns = ["game", "sweep", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]

@@ -110,7 +110,9 @@ def survey(
         "settled": sum(reached),
         "equilibria": len(reached),
         "exploitability": found.residuals["exploitability"],
-        "exploitability_unregularized": equilibrium.exploitability(game, found.policy, None, found.mean_field),
+        "exploitability_unregularized": equilibrium.exploitability(
+            game, found.policy, None, mean_field=found.mean_field
+        ),
         **_constants(game, regularizer, step_size),
         "step_size": step_size,
         "radius": listed["radius"].iloc[0],
@@ -162,7 +164,9 @@ def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibri
         tangent = jacobian.tangent_basis(game.n_states)
         flow = tangent @ operators.population_jacobian(game, mean_field, policy) @ tangent.T
         population_radius = jacobian.spectral_radius(flow)
-        played = tangent @ jacobian.best_response_derivative(game, mean_field, policy, regularizer) @ tangent.T
+        played = (
+            tangent @ jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer) @ tangent.T
+        )
         index = np.linalg.slogdet(np.eye(len(played)) - played).sign
     try:
         apart = np.abs(operators.stable_population(game, policy) - mean_field).sum()
@@ -172,7 +176,7 @@ def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibri
     largest = np.argsort(-np.round(mean_field, 9), kind="stable")[:NAMED_STATES]  # rounded: equal shares stay in order
     return {
         "residual": max(map(abs, found.residuals.values())),
-        "exploitability_unregularized": equilibrium.exploitability(game, policy, None, mean_field),
+        "exploitability_unregularized": equilibrium.exploitability(game, policy, None, mean_field=mean_field),
         "radius": radius,
         "best_response_radius": best_response_radius,
         "population_radius": population_radius,

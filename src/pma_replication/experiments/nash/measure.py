@@ -62,7 +62,7 @@ def nash_gaps(
             ("regularized", game, regularizer, 1.0),
             ("indifferent", indifferent, None, 0.5),
         ):
-            gap = finite_population.nash_gap(of, equilibrium, n_agents, h)
+            gap = finite_population.nash_gap(of, equilibrium, n_agents, regularizer=h)
             rows.append((name, variant, n_agents, gap, constants[variant] / n_agents**order))
         after_population()
     return pd.DataFrame(rows, columns=["game", "variant", "n_agents", "gap", "predicted"])

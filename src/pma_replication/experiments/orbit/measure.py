@@ -71,11 +71,11 @@ def damping(
         except ConvergenceError:
             policy = equilibrium.solve(game, h).policy
         parts = [population_rows(game, policy[None], [0], name, "", "equilibrium")]
-        radius = step_size("best_response", game, h, policy)[1]
+        radius = step_size("best_response", game, h, policy=policy)[1]
         for method, share in [("best_response", 1.0), *((f"pma_{m}", x) for m in ("euclidean", "kl") for x in shares)]:
-            eta, rate = step_size(method, game, h, policy, share)
+            eta, rate = step_size(method, game, h, policy=policy, share=share)
             for start in range(n_starts):
-                orbit = iteration(method, game, h, start_policy(game, name, start, seed), eta)
+                orbit = iteration(method, game, h, start=start_policy(game, name, start, seed), step_size=eta)
                 seen = run(orbit, game, h, policy, max_iterations, measured=lambda k: False)
                 distance = float(seen.history["distance"].iloc[-1])
                 arrived = seen.outcome.ending == "converged" and distance <= ARRIVED

@@ -58,7 +58,7 @@ def spectral_radii(
     states, actions = policy.shape
     if mean_field is None:
         mean_field = operators.stable_population(game, policy)
-    q = operators.q_values(game, policy, mean_field, regularizer)
+    q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     policy = regularizer.best_response(q)  # the equilibrium again, with the zeros of its support exact
     support = policy > 0.0
     face = np.zeros((int(support.sum()) - states, states, actions))
@@ -69,7 +69,9 @@ def spectral_radii(
         filled += count
     to_face = (face @ jacobian.tangent_basis(actions).T).reshape(len(face), states * (actions - 1))
     identity = np.eye(len(face))
-    best_response = to_face @ jacobian.jacobian(game, policy, np.inf, regularizer, mean_field=mean_field) @ to_face.T
+    best_response = (
+        to_face @ jacobian.jacobian(game, policy, np.inf, regularizer=regularizer, mean_field=mean_field) @ to_face.T
+    )
     curvature = np.where(support, regularizer.curvature(policy), 1.0)
     metric = 1.0 / np.where(support, policy, 1.0) if mirror == "kl" else np.ones_like(policy)
     radii = []
@@ -155,12 +157,12 @@ def phase_diagram(
                 attracted = np.full(len(steps), np.inf)
                 if (kind, strength) in solved:
                     attracted = attraction.attraction(
-                        game, regularizer, steps, solved[kind, strength], mirror, found_set
+                        game, regularizer, steps, equilibrium=solved[kind, strength], mirror=mirror, found=found_set
                     )
                 for i, (relative, eta) in enumerate(zip(relative_step_sizes, steps, strict=True)):
                     radius, rate = float(radii[mirror][i]), float(attracted[i])
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
-                    certified = certificates.certificate(game, regularizer, eta, mirror, found_set).L_gamma
+                    certified = certificates.certificate(game, regularizer, eta, mirror=mirror, found=found_set).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
                     region = region_of_point(certified, rate, radius, missing)
                     point = (kind, mirror, strength, relative, differentiable)
@@ -211,7 +213,7 @@ def _returns(
     disturbed /= disturbed.sum(axis=1, keepdims=True)
     first = operators.policy_distance(disturbed, policy)
     for _ in range(50 + int(4.0 * np.log(100.0) / abs(np.log(max(radius, 1e-3))))):
-        disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer, mirror=mirror)
+        disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer=regularizer, mirror=mirror)
         if operators.policy_distance(disturbed, policy) <= 0.01 * first:
             return True
     return False
@@ -243,7 +245,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
 
     def certificate(kind: str, mirror: Mirror, strength: float) -> bool:
         eta = relative_step_size / strength
-        return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror).L_gamma < 1.0
+        return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror=mirror).L_gamma < 1.0
 
     def attracts(kind: str, mirror: Mirror, strength: float) -> bool:
         regularizer, eta = regularizers.make(kind, strength), relative_step_size / strength
@@ -251,7 +253,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
             found = equilibrium.solve(game, regularizer, max_iterations=500)
         except ConvergenceError:
             return False
-        return bool(attraction.attraction(game, regularizer, [eta], found.policy, mirror)[0] < 1.0)
+        return bool(attraction.attraction(game, regularizer, [eta], equilibrium=found.policy, mirror=mirror)[0] < 1.0)
 
     bounds: list[tuple[str, Mirror, Callable[[str, Mirror, float], bool]]] = [("paper", "euclidean", paper)]
     named = {"certificate": certificate, "attraction": attracts}

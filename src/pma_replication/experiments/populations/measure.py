@@ -61,15 +61,15 @@ def finite_population_bias(
         deviation (E ||mu_hat - mu_pi||_1 of the replicate), predicted_deviation (large-N closed form).
     """
     mean_field = operators.stable_population(game, policy)
-    truth = operators.q_values(game, policy, mean_field, regularizer)
-    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer) - truth
+    truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
+    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth
     predicted_deviation = fluctuations.expected_deviation(game, policy) / np.sqrt(n_agents)
     state, action = (index.ravel() for index in np.indices(truth.shape))
     tables = []
     for replicate in range(n_replicates):
         rng = seeds.generator(seed, "bias", name, n_agents, replicate)
         averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
-        limit = fluctuations.measured_q(game, policy, regularizer, averages)
+        limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
         tables.append(
             pd.DataFrame(
                 {
@@ -116,7 +116,9 @@ def policy_limits(
     """
     rows = []
     for n_agents in populations:
-        policy = fluctuations.large_population_policy(game, n_agents, regularizer, step_size, equilibrium)
+        policy = fluctuations.large_population_policy(
+            game, n_agents, regularizer, step_size=step_size, start=equilibrium
+        )
         rows.append((name, n_agents, operators.policy_distance(policy, equilibrium)))
     return pd.DataFrame(rows, columns=["game", "n_agents", "predicted_error"])
 
@@ -154,19 +156,21 @@ def exact_limits(
         also with the prefix predicted_, its closed form for large N.
     """
     mean_field = operators.stable_population(game, equilibrium)
-    truth = operators.q_values(game, equilibrium, mean_field, regularizer)
+    truth = operators.q_values(game, equilibrium, mean_field, regularizer=regularizer)
     scale = fluctuations.expected_deviation(game, equilibrium)
     rows = []
     for n_agents in populations:
         law = finite_population.stationary_counts(game, equilibrium, n_agents)
         errors = [finite_population.deviation(game, equilibrium, law), scale / np.sqrt(n_agents)]
         for q in (
-            finite_population.learning_limit(game, equilibrium, n_agents, regularizer),
-            fluctuations.large_population_q(game, equilibrium, n_agents, regularizer),
+            finite_population.learning_limit(game, equilibrium, n_agents, regularizer=regularizer),
+            fluctuations.large_population_q(game, equilibrium, n_agents, regularizer=regularizer),
         ):
             errors.append(float(np.abs(q - truth).max()))
-        predicted = fluctuations.large_population_policy(game, n_agents, regularizer, step_size, equilibrium)
-        settled = finite_population.policy_limit(game, n_agents, regularizer, step_size, predicted)
+        predicted = fluctuations.large_population_policy(
+            game, n_agents, regularizer, step_size=step_size, start=equilibrium
+        )
+        settled = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=predicted)
         errors += [operators.policy_distance(policy, equilibrium) for policy in (settled, predicted)]
         rows.append((name, n_agents, *errors))
         after_population()
@@ -219,14 +223,14 @@ def agreement(
     for n_agents in populations:
         direction = seeds.generator(seed, "direction", name, n_agents).normal(size=policy.shape)
         direction /= np.sqrt((direction**2).sum())
-        exact_q = finite_population.learning_limit(game, policy, n_agents, regularizer)
+        exact_q = finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer)
         simulated = []
         for replicate in range(n_replicates):
             rng = seeds.generator(seed, "agreement", name, n_agents, replicate)
             averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
             # the plain averages: nothing of the exact solution's identities enters but exchangeability
             process = fluctuations.decision_process(game, averages.transition_features, averages.reward_features)
-            q = operators.q_of_decision_process(*process, game.discount, policy, regularizer)
+            q = operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=regularizer)
             simulated.append(float((direction * q).sum()))
         standard_error = float(np.std(simulated, ddof=1) / np.sqrt(n_replicates))
         mean = float(np.mean(simulated))

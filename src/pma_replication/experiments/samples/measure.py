@@ -40,7 +40,7 @@ def theorem_schedules(
     DataFrame
         Columns game, epsilon, samples, and the fields of `learning.schedules.Schedule`.
     """
-    prescribed = [prescription.theorem_schedule(game, regularizer, step_size, epsilon) for epsilon in epsilons]
+    prescribed = [prescription.theorem_schedule(game, regularizer, step_size, epsilon=epsilon) for epsilon in epsilons]
     rows = [
         {"game": name, "epsilon": epsilon, "samples": float(schedule.n_samples), **vars(schedule)}
         for epsilon, schedule in zip(epsilons, prescribed, strict=True)
