@@ -20,8 +20,8 @@ from scipy.linalg import lu_factor, lu_solve
 from pma_mfg import jacobian, operators, regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
-from pma_mfg.games.model import DENSE_ENTRIES, Table, to_dense
+from pma_mfg.games.functions import Game
+from pma_mfg.games.model import Table, to_dense
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays
@@ -195,7 +195,7 @@ def solve(
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     # derivatives of functions are dear, and PMA takes them; products with those of a large game are
     joint_attempt = len(SOLVER_STEP_SIZES)
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         joint_attempt = 0
     elif policy.size > solvers.DIRECT_SIZE:
         joint_attempt = CONTINUATION
@@ -317,7 +317,7 @@ def _joint(
         found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
         if found is not None:
             return found
-        if beta in (DAMPINGS[0], DAMPINGS[-1]) and _has_derivatives(game):
+        if beta in (DAMPINGS[0], DAMPINGS[-1]) and game.has_derivatives():
             for near in (parts(x)[0], mean_field):
                 near = _newton_in_population(game, regularizer, near, history)
                 response = _played(game, regularizer, near)[0]
@@ -420,14 +420,6 @@ def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray)
     return mean_field
 
 
-def _has_derivatives(game: Game) -> bool:
-    """Return whether the derivatives of a game fit into memory; those of functions are S tables of R, and S of P."""
-    if not isinstance(game, FunctionGame) or game.n_states**3 * game.n_actions <= DENSE_ENTRIES:
-        return True
-    uniform = np.full(game.n_states, 1.0 / game.n_states)
-    return game.n_states**2 * game.n_actions <= DENSE_ENTRIES and is_constant_near(game.transition, uniform)
-
-
 def _rounding(q: np.ndarray, regularizer: Regularizer) -> float:
     """Return what rounding leaves of a policy's residual: q is known to some units of its last place, over rho."""
     return 64.0 * EPSILON * float(np.abs(q).max()) / regularizer.rho
@@ -485,7 +477,7 @@ def _newton(
     states, actions = policy.shape
     basis = jacobian.tangent_basis(actions)
     residual = _residual(game, policy, step_size, regularizer)
-    while tolerance < residual < np.inf and actions > 1 and _has_derivatives(game):
+    while tolerance < residual < np.inf and actions > 1 and game.has_derivatives():
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer) - policy
         try:
             if states * (actions - 1) <= solvers.DIRECT_SIZE:
@@ -641,7 +633,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     """
     found = []
     L_pop = np.inf
-    if isinstance(game, FunctionGame):  # an estimate takes minutes where a solution takes a second
+    if not game.has_features:  # an estimate takes minutes where a solution takes a second
         found.append("of a contraction of the population nothing is known: `pma-mfg validate` estimates L_pop")
     else:
         L_pop, kind = lipschitz.population_contraction(game)
@@ -666,7 +658,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     if len(transient):
         shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
         found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
-    if L_pop >= 1.0 and operators.depends_on_population(game):
+    if L_pop >= 1.0 and game.depends_on_population:
         found += _other_populations(game, policy, mean_field)
     return found
 
@@ -678,7 +670,7 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
     depend on the mean field at all.
     """
     size = game.n_states
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         transition, update = game.transition(mean_field), operators.population_map(game, policy)
         for z in (0, size - 1):
             corner = np.bincount([z], minlength=size).astype(float)

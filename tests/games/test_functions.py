@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import multiprocessing
 import os
 import pickle
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,31 @@ def test_a_section_that_needs_features_refuses_a_game_of_functions_before_any_jo
         with pytest.raises(InputError, match=rf"{section}\.games.*a game with features"):
             configuration.check(changed, schema, "mine.yaml")
     with pytest.raises(InputError, match="a game with features"):
-        functions.with_features(functions.load_functions(tmp_path / "mine.py"), "here")
+        functions.load_functions(tmp_path / "mine.py").with_features("here")
+
+
+def test_both_kinds_of_games_answer_the_same_calls() -> None:
+    data, wrapped = pair()
+    own = {field.name for field in fields(wrapped)}
+    shared = {name for name in dir(games.FunctionGame) if not name.startswith("_")} - own
+    assert {"transition", "reward", "linearized", "has_features", "without_rewards"} <= shared
+    for name in shared:
+        one, other = getattr(data, name), getattr(wrapped, name)
+        if inspect.ismethod(other):
+            assert inspect.signature(one).parameters == inspect.signature(other).parameters, name
+    assert data.has_features
+    assert not wrapped.has_features
+    assert data.with_features("here") is data
+
+
+def test_without_rewards_only_the_rewards_change() -> None:
+    mean_field = np.array([0.2, 0.3, 0.5])
+    for game in pair():
+        bare = game.without_rewards()
+        np.testing.assert_array_equal(bare.transition(mean_field), game.transition(mean_field))
+        assert game.reward(mean_field).any()
+        assert not bare.reward(mean_field).any()
+        assert lipschitz.population_contraction(bare) == lipschitz.population_contraction(game)
 
 
 # --- as values: pickled, compared, printed

@@ -2,8 +2,11 @@
 
 Functions that `recognition` knows become a `MeanFieldGame`; this is for the others. A `FunctionGame` is solved exactly,
 simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing about it is proved,
-its Lipschitz constants are estimates, and derivatives come from differences. Functions that take both kinds are
-annotated with `Game`.
+its Lipschitz constants are estimates, and derivatives come from differences.
+
+Functions that take both kinds are annotated with `Game`, and use what both classes have: `transition`, `reward`,
+`linearized`, `differentiable_at`, `has_derivatives`, `depends_on_population`, `without_rewards`, `dense`. What needs
+features calls `with_features`, or looks at `has_features`, which tells the type checker as well which game it has.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
@@ -104,6 +107,8 @@ class FunctionGame:
     text: str = ""
     reason: str = ""
 
+    has_features: ClassVar[Literal[False]] = False
+
     def __eq__(self, other: object) -> bool:
         from_files = bool(self.text) and isinstance(other, FunctionGame) and bool(other.text)
         functions = ("transition_function", "reward_function") if from_files else ()
@@ -126,6 +131,11 @@ class FunctionGame:
         """The family's name, as of a `MeanFieldGame`."""
         return "functions"
 
+    @property
+    def depends_on_population(self) -> bool:
+        """Whether the transitions depend on the mean field: they may."""
+        return True
+
     def transition(self, mean_field: np.ndarray) -> np.ndarray:
         """Return P(s'|s,a,mu), shape (S, A, S), for a mean field of shape (S,)."""
         shape = (self.n_states, self.n_actions, self.n_states)
@@ -138,6 +148,24 @@ class FunctionGame:
     def dense(self, source: str) -> FunctionGame:
         """Return this game, whose tables are dense; `source` as in `MeanFieldGame.dense`."""
         return self
+
+    def with_features(self, source: str) -> NoReturn:
+        """Raise an `InputError` that says why this game will not do for `source`, which needs features."""
+        because = self.reason or "no sum of links was recognized in these functions"
+        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
+        raise InputError(source, "game", Description(self.source), allowed)
+
+    def without_rewards(self) -> FunctionGame:
+        """Return the game with the same transitions and the reward 0."""
+        nothing = np.zeros((self.n_states, self.n_actions))
+        return replace(self, reward_function=lambda mean_field: nothing, text="")
+
+    def has_derivatives(self) -> bool:
+        """Return whether the tables of `linearized` fit into memory: S tables of R, and as many of P if it moves."""
+        if self.n_states**3 * self.n_actions <= DENSE_ENTRIES:
+            return True
+        uniform = np.full(self.n_states, 1.0 / self.n_states)
+        return self.n_states**2 * self.n_actions <= DENSE_ENTRIES and is_constant_near(self.transition, uniform)
 
     def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
         """Return the tables at a mean field with their derivatives, by one-sided second-order differences.
@@ -181,26 +209,6 @@ class FunctionGame:
 
 #: What code takes that works for both kinds of games.
 Game = MeanFieldGame | FunctionGame
-
-
-def with_features(game: Game, source: str) -> MeanFieldGame:
-    """Return a game as data, or raise an `InputError` that says why a game given by functions will not do.
-
-    Parameters
-    ----------
-    game : Game
-    source : str
-        What needs features, for the message.
-
-    Returns
-    -------
-    MeanFieldGame
-    """
-    if isinstance(game, FunctionGame):
-        because = game.reason or "no sum of links was recognized in these functions"
-        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
-        raise InputError(source, "game", Description(game.source), allowed)
-    return game
 
 
 def differences(

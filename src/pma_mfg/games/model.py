@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import comb
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -321,6 +321,9 @@ class MeanFieldGame:
     action_labels: tuple[str, ...] = ()
     layout: np.ndarray | None = None
 
+    #: Whether the mean field acts through features, of which bounds can be proved, or within two Python functions.
+    has_features: ClassVar[Literal[True]] = True
+
     def __post_init__(self) -> None:
         source = f"game '{self.family}'"
         given = getattr(self.base_transition, "dtype", None)
@@ -358,6 +361,11 @@ class MeanFieldGame:
     def n_actions(self) -> int:
         """A, the number of actions."""
         return int(self.base_reward.shape[1])
+
+    @property
+    def depends_on_population(self) -> bool:
+        """Whether the transitions depend on the mean field."""
+        return len(self.transition_features.links) > 0
 
     @property
     def is_sparse(self) -> bool:
@@ -435,9 +443,23 @@ class MeanFieldGame:
             **changes,
         )
 
+    def with_features(self, source: str) -> MeanFieldGame:
+        """Return this game; `FunctionGame.with_features` refuses."""
+        return self
+
+    def without_rewards(self) -> MeanFieldGame:
+        """Return the game with the same transitions and the reward 0."""
+        reward = np.zeros_like(self.base_reward)
+        terms, features = np.zeros((0, *reward.shape)), Features.none(self.n_states)
+        return replace(self, base_reward=reward, reward_terms=terms, reward_features=features)
+
     def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
         """Return this game, whose features know their derivatives; as of a `FunctionGame`."""
         return self
+
+    def has_derivatives(self) -> bool:
+        """Return whether the tables of `linearized` fit into memory."""
+        return True
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
         """Return whether no feature has its kink at a mean field."""
