@@ -215,13 +215,13 @@ def _parameters(settings: Sequence[str], source: str) -> dict[str, Any]:
 
 def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
-    from pma_mfg.games import files, functions, recognition
-    from pma_mfg.games.model import in_words
+    from pma_mfg.games import files, function_checks, functions, recognition
+    from pma_mfg.games.features import in_words
 
     _tell_of_code(options.game)
     given = functions.load_functions(options.game) if Path(options.game).suffix == ".py" else None
     if given is not None or Path(options.game).suffix == ".npz":
-        found = functions.problems(given) if given is not None else files.problems(options.game)
+        found = function_checks.problems(given) if given is not None else files.problems(options.game)
         for problem in found:
             log.error("%s: %s", options.game, problem)
         if found:

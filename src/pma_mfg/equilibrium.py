@@ -20,8 +20,8 @@ from scipy.linalg import lu_factor, lu_solve
 from pma_mfg import jacobian, operators, regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.features import Table, to_dense
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import Table, to_dense
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 from pma_mfg.storage import read_arrays, write_arrays

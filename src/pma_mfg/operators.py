@@ -15,8 +15,9 @@ from scipy.sparse import csr_array
 from pma_mfg import regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.features import Table, to_dense
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MeanFieldGame, Table, to_dense
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pma_mfg.games.families import LARGEST_INTEGER, check_parameters, describe, families, make
+from pma_mfg.games.features import LINKS, Features
 from pma_mfg.games.files import from_functions, load, save
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
+from pma_mfg.games.model import MeanFieldGame, Planted
 
 __all__ = [
     "LARGEST_INTEGER",

@@ -14,7 +14,8 @@ import numpy as np
 
 from pma_mfg.errors import InputError
 from pma_mfg.games import grids
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
 
 CHAIN_MOVES = {"left": -1, "stay": 0, "right": 1}
 

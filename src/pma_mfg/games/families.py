@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array
-from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError, nearest
 from pma_mfg.games import benchmarks, literature
-from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFieldGame, Planted
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, MeanFieldGame, Planted
 
 #: Integers beyond are refused: they are no longer exact as floating-point numbers.
 LARGEST_INTEGER = 10**15
@@ -499,7 +499,9 @@ def _planted(
     coupling: float | None,
     K_mu: float,
 ) -> MeanFieldGame:
-    # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
+    # imported here, as only planting an equilibrium needs them; operators are built on games
+    from scipy.special import softmax
+
     from pma_mfg import operators
 
     rng = np.random.default_rng([seed, 1])

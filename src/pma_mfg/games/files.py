@@ -14,9 +14,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pma_mfg.errors import Description, InputError, is_plain
-from pma_mfg.games import functions
+from pma_mfg.games import function_checks, functions
+from pma_mfg.games.features import Features
 from pma_mfg.games.functions import FunctionGame, Game, load_functions
-from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.games.model import MeanFieldGame, Planted
 from pma_mfg.games.recognition import examined
 from pma_mfg.storage import read_arrays, regular_file, write_arrays, write_text
 
@@ -133,9 +134,9 @@ def sound(game: FunctionGame) -> Game:
     Raises
     ------
     InputError
-        With the first of `functions.problems`.
+        With the first of `function_checks.problems`.
     """
-    if found := functions.problems(game):
+    if found := function_checks.problems(game):
         count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
         told = f" (see pma-mfg validate {game.source})" if game.text else ""
         raise InputError(game.source, found[0], count, f"none{told}")
@@ -203,7 +204,7 @@ def problems(path: str | Path) -> list[str]:
     """Return all that is wrong with the game of a file, in plain words; empty for a sound one.
 
     Arrays are examined first, and if nothing is wrong with them, probabilities and rewards at the mean fields of
-    `functions.problems`.
+    `function_checks.problems`.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def problems(path: str | Path) -> list[str]:
         If the file cannot be read at all.
     """
     if Path(path).suffix == ".py":
-        return functions.problems(load_functions(path))
+        return function_checks.problems(load_functions(path))
     source = str(path)
     found: list[str] = []
 
@@ -246,7 +247,7 @@ def problems(path: str | Path) -> list[str]:
         except InputError:  # a large sparse game has no tables to look at: `load` checks its features instead
             return
         tables = dense.transition, dense.reward, dense.n_states, dense.n_actions
-        told = functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels))
+        told = function_checks.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels))
         found.extend(f"{words}{_single_precision(arrays)}" if " sums to " in words else words for words in told)
 
     try:

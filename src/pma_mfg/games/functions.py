@@ -28,16 +28,9 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
-from pma_mfg.errors import Description, InputError, is_plain, one_line
-from pma_mfg.games.model import (
-    DENSE_ENTRIES,
-    LARGEST_VALUE,
-    ROW_SUM_TOLERANCE,
-    Features,
-    MeanFieldGame,
-    repeated,
-    same_content,
-)
+from pma_mfg.errors import Description, InputError, is_plain
+from pma_mfg.games.features import Features, same_content
+from pma_mfg.games.model import DENSE_ENTRIES, MeanFieldGame, repeated
 from pma_mfg.storage import regular_file
 
 #: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
@@ -49,9 +42,6 @@ KINK_TOLERANCE = 1e-6
 
 #: Random mean fields, beside the vertices and the uniform one, at which a game is examined.
 POINTS = 64
-
-#: Problems that are told of one function.
-SHOWN = 8
 
 #: Entries that are examined of one function, a second or so: a large table is looked at in fewer mean fields.
 EXAMINED = 10**8
@@ -251,7 +241,7 @@ def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[
 
 def returned(function: Function, name: str, mean_field: np.ndarray, source: str, copy: bool = True) -> np.ndarray:
     """Return what a user's function does as an array of floats; a copy, as the function may write to its own again."""
-    with _running(source, name):
+    with running(source, name):
         given = function(np.array(mean_field, dtype=float))
         found, masked = np.asarray(given), np.ma.is_masked(given)
         if found.dtype.kind in "fiubO" and not masked:
@@ -261,7 +251,7 @@ def returned(function: Function, name: str, mean_field: np.ndarray, source: str,
 
 
 @contextmanager
-def _running(source: str, name: str) -> Iterator[None]:
+def running(source: str, name: str) -> Iterator[None]:
     """Run a user's code: whatever it raises becomes an InputError."""
     try:
         yield
@@ -318,7 +308,7 @@ def _defined(text: str, source: str) -> FunctionGame:
     module = ModuleType(f"{Path(path).stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
     module.__file__ = path
     found = module.__dict__
-    with _running(source, "file"):
+    with running(source, "file"):
         code: CodeType = compile(text, source, "exec", dont_inherit=True)
         sys.modules[module.__name__] = module
         exec(code, found)
@@ -421,7 +411,7 @@ def _described(found: Mapping[str, Any], source: str) -> FunctionGame:
             raise InputError(source, name, labels[name], f"{count} strings, or none")
     layout = found.get("layout")
     if layout is not None:
-        with _running(source, "layout"):
+        with running(source, "layout"):
             layout = np.asarray(layout, dtype=float)
         if layout.shape != (n_states, 2) or not np.isfinite(layout).all():
             raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
@@ -499,121 +489,3 @@ def unlisted(read: set[Path], listed: Sequence[str | Path], source: str) -> list
             near = os.path.relpath(path)
             found.add(str(path) if near.startswith("..") else near)
     return sorted(found)
-
-
-def problems(game: FunctionGame) -> list[str]:
-    """Return what is wrong with a game's functions, in plain words; empty for a sound game.
-
-    Examined at the uniform mean field, at the vertices of the simplex and at 64 random mean fields: no proof. Each kind
-    of problem is told once per function, where it is worst, and at how many of the mean fields it appears.
-
-    Parameters
-    ----------
-    game : FunctionGame
-
-    Returns
-    -------
-    list of str
-    """
-    found: list[str] = []
-    points = sample_mean_fields(game.n_states)
-    sizes = {"transition": game.n_states**2 * game.n_actions, "reward": game.n_states * game.n_actions}
-    for name, size in sizes.items():
-        worst: dict[str, tuple[float, str, int]] = {}
-        sound: np.ndarray | None = None  # the last table without a problem: if it comes again, it is not examined again
-        count = min(len(points), max(32, EXAMINED // size))
-        tried = points[np.linspace(0, len(points) - 1, count).astype(int)]
-        for mean_field in tried:
-            problems_here, sound = _problems_at(game, name, mean_field, sound)
-            for kind, size_, words in problems_here:
-                known = worst.get(kind, (-1.0, "", 0))
-                told = (size_, words) if size_ > known[0] else known[:2]
-                worst[kind] = (*told, known[2] + 1)
-        for _, words, count in list(worst.values())[:SHOWN]:
-            fine = f"; the other {len(tried) - count} are fine" if count < len(tried) else ""
-            found.append(f"{name}: {words} (at {count} of {len(tried)} mean fields tried{fine})")
-    return found
-
-
-def _problems_at(
-    game: FunctionGame, name: str, mean_field: np.ndarray, sound: np.ndarray | None
-) -> tuple[list[tuple[str, float, str]], np.ndarray | None]:
-    """Return kind, size and words of each problem of one function at one mean field, and the last sound table."""
-    where = f"at {_named(mean_field)}"
-    function = game.transition_function if name == "transition" else game.reward_function
-    given = mean_field.copy()
-    try:
-        table = returned(function, name, mean_field, game.source, copy=False)
-        shape = (game.n_states, game.n_actions, game.n_states)[: 3 if name == "transition" else 2]
-        if table.shape != shape:
-            raise InputError(game.source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
-        if sound is None or not np.array_equal(table, sound):
-            table, sound = table.copy(), None
-        else:
-            table = sound
-        with _running(game.source, name):
-            again = function(given)
-        same = np.array_equal(table, np.asarray(again, dtype=float), equal_nan=True)
-    except InputError as error:
-        place = "" if error.field == name else f"{error.field}: "
-        return [("fails", 0.0, one_line(f"{place}{error.value}, expected {error.allowed}, {where}"))], None
-    found: list[tuple[str, float, str]] = []
-    if not np.array_equal(given, mean_field):
-        found.append(("modifies", 0.0, f"it modifies its argument {where}: it is to work on a copy"))
-    if not same:
-        found.append(("random", 0.0, f"called twice, it returns two different arrays {where}: nothing may be drawn"))
-    if table is not sound:
-        found += _wrong_numbers(game, name, table, where, np.asarray(again).dtype)
-    return found, None if found else table
-
-
-def _wrong_numbers(
-    game: FunctionGame, name: str, table: np.ndarray, where: str, dtype: np.dtype[Any]
-) -> list[tuple[str, float, str]]:
-    """Return kind, size and words of what is wrong with the numbers of one table."""
-    found: list[tuple[str, float, str]] = []
-    if not np.isfinite(table).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
-        border = " (some states are empty there: mind divisions and logarithms)" if "vertex" in where else ""
-        found.append(("finite", 0.0, f"{_entry(game, name, place)} = {table[place]} {where}, not finite{border}"))
-        return found
-    if np.abs(table).max() > LARGEST_VALUE:
-        place = tuple(int(i) for i in np.unravel_index(int(np.abs(table).argmax()), table.shape))
-        words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: more than {LARGEST_VALUE:g} in size"
-        found.append(("large", float(np.abs(table).max()), words))
-        return found
-    if name == "transition":
-        if table.min() < -ROW_SUM_TOLERANCE:
-            place = tuple(int(i) for i in np.unravel_index(int(table.argmin()), table.shape))
-            words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: a probability cannot be negative"
-            found.append(("negative", -float(table.min()), words))
-        excess = table.sum(axis=2) - 1.0
-        if np.abs(excess).max() > ROW_SUM_TOLERANCE * max(1, game.n_states):
-            s, a = (int(i) for i in np.unravel_index(int(np.abs(excess).argmax()), excess.shape))
-            row = f"P(. | {_label(game.state_labels, s)}, {_label(game.action_labels, a)})"
-            words = f"{row} sums to {1.0 + excess[s, a]:.9g} {where}: {excess[s, a]:+.3g} beside 1"
-            if dtype.kind == "f" and dtype.itemsize < 8:
-                words += f" (its numbers are {dtype}: use P = P.astype(float); P /= P.sum(axis=-1, keepdims=True))"
-            found.append(("sum", float(np.abs(excess).max()), words))
-    return found
-
-
-def _label(labels: tuple[str, ...], i: int) -> str:
-    return f"{i} '{labels[i]}'" if labels else str(i)
-
-
-def _entry(game: FunctionGame, name: str, place: tuple[int, ...]) -> str:
-    state, action = _label(game.state_labels, place[0]), _label(game.action_labels, place[1])
-    if name == "reward":
-        return f"R(state {state}, action {action})"
-    return f"P(next state {_label(game.state_labels, place[2])} | state {state}, action {action})"
-
-
-def _named(mean_field: np.ndarray) -> str:
-    """Return a mean field in words."""
-    if mean_field.max() == 1.0:
-        return f"the vertex where all agents are in state {int(mean_field.argmax())}"
-    if np.ptp(mean_field) == 0.0:
-        return "the uniform mean field"
-    shown = ", ".join(f"{x:.4g}" for x in mean_field[:8])
-    return f"mean field ({shown}{', ...' if len(mean_field) > 8 else ''})"

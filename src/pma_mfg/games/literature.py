@@ -12,7 +12,8 @@ import numpy as np
 from scipy.sparse import csr_array, kron
 
 from pma_mfg.games import grids
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
 
 #: Share of the uniform law in the transition rows of `garnet`: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.features import Features
 from pma_mfg.games.functions import Game, sample_mean_fields
-from pma_mfg.games.model import Features
 
 try:
     import torch

@@ -18,8 +18,9 @@ from scipy.special import erf
 from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.features import KINK_WIDTH, LINKS, Features
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import ErgodicAverages
 

@@ -17,8 +17,9 @@ import numpy as np
 from pma_mfg import operators, regularizers
 from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.features import Features
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
+from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels
 from pma_mfg.simulation.exchangeable import check_n_agents

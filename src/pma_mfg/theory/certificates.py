@@ -19,7 +19,8 @@ from scipy.special import expit
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer, kind
 from pma_mfg.solvers import EPSILON
 from pma_mfg.theory import lipschitz

@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_array
 
+from pma_mfg.games.features import Features, to_dense
 from pma_mfg.games.functions import FunctionGame, Game, differences, sample_mean_fields
-from pma_mfg.games.model import Features, MeanFieldGame, to_dense
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
 #: How a number relates to the constant it stands for. An estimate is a lower bound by search, of a game given by
