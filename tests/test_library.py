@@ -28,6 +28,14 @@ def test_no_module_of_the_library_loads_what_only_the_replication_needs() -> Non
     assert json.loads(loaded) == []
 
 
+def test_making_games_loads_no_compiler_and_of_scipy_only_the_sparse_matrices() -> None:
+    code = "import json, sys, pma_mfg.games; print(json.dumps(list(sys.modules)))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+    assert "scipy.sparse" in loaded
+    heavy = {"numba", "llvmlite", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.sparse.linalg"}
+    assert not heavy & loaded
+
+
 def test_the_distribution_without_extras_needs_numpy_scipy_and_numba_only() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {re.split(r"[<>=]", name)[0] for name in project["dependencies"]} == {"numba", "numpy", "scipy"}

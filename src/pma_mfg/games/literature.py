@@ -5,15 +5,24 @@ Each function names its source and says what it adapts. Noise is multiplied out 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from scipy.sparse import csr_array, kron
 
 from pma_mfg.games import grids
 from pma_mfg.games.features import Features
 from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.registry import (
+    AT_LEAST_ZERO,
+    AT_MOST_ALL_STATES,
+    BOOLEAN,
+    FLOOR,
+    INDEX,
+    PROBABILITY,
+    REAL,
+    Limit,
+    Range,
+    family,
+)
 
 #: Share of the uniform law in the transition rows of `garnet`: every state keeps being visited (Assumption 4).
 UNIFORM_SHARE = 0.2
@@ -24,36 +33,17 @@ ROW_CONCENTRATION = 0.5
 #: Its tables are dense up to this many entries S^3 A of the transition terms (8 MB), sparse above.
 GARNET_DENSE_ENTRIES = 10**6
 
-# name -> (accepts, what to say), as in `families`, beside the names there and in `benchmarks`
-RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "ring": (lambda x: True, "true or false"),
-    "bar": (lambda x: x >= 0, "an integer >= 0"),
-    "noise": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "crowd_aversion": (lambda x: x >= 0, "a number >= 0"),
-    "vulnerability": (lambda x: x >= 0, "a number >= 0"),
-    "contagion": (lambda x: x >= 0, "a number >= 0"),
-    "repair_cost": (lambda x: x >= 0, "a number >= 0"),
-    "size": (lambda x: x >= 1, "an integer >= 1"),
-    "demand": (lambda x: x >= 0, "a number >= 0"),
-    "price_slope": (lambda x: x >= 0, "a number >= 0"),
-    "effectiveness": (lambda x: x >= 0, "a number >= 0"),
-    "depreciation": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "investment_cost": (lambda x: x >= 0, "a number >= 0"),
-    "n_targets": (lambda x: 1 <= x <= 4, "an integer from 1 to 4"),
-    "transition_coupling": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "interaction": (lambda x: x in ("potential", "cyclic"), "one of potential, cyclic"),
-}
 
-# name -> (accepts all parameters, what to say of them): limits that involve several parameters
-LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
-    "bar": (lambda p: p["bar"] < p["n_states"], "a state, less than n_states = {n_states}"),
-    "n_targets": (
-        lambda p: p["n_targets"] <= min(p["rows"], 2) * min(p["columns"], 2),
-        "at most the number of corners of {rows} x {columns} cells",
-    ),
-}
-
-
+@family(
+    ring=BOOLEAN,
+    bar=INDEX,
+    noise=PROBABILITY,
+    attraction=REAL,
+    movement_cost=AT_LEAST_ZERO,
+    crowd_aversion=AT_LEAST_ZERO,
+    floor=FLOOR,
+    limits={"bar": Limit(lambda p: p["bar"] < p["n_states"], "a state, less than n_states = {n_states}")},
+)
 def beach_bar(
     *,
     n_states: int = 10,
@@ -130,6 +120,7 @@ def beach_bar(
     )
 
 
+@family(vulnerability=AT_LEAST_ZERO, contagion=AT_LEAST_ZERO, repair_cost=AT_LEAST_ZERO)
 def malware_spread(
     *,
     n_states: int = 11,
@@ -182,6 +173,7 @@ def malware_spread(
     )
 
 
+@family(noise=PROBABILITY, attraction=REAL, movement_cost=AT_LEAST_ZERO, crowd_aversion=AT_LEAST_ZERO, floor=FLOOR)
 def crowd_modelling_2d(
     *,
     size: int = 10,
@@ -246,6 +238,13 @@ def crowd_modelling_2d(
     )
 
 
+@family(
+    demand=AT_LEAST_ZERO,
+    price_slope=AT_LEAST_ZERO,
+    effectiveness=AT_LEAST_ZERO,
+    depreciation=PROBABILITY,
+    investment_cost=AT_LEAST_ZERO,
+)
 def cournot_investment(
     *,
     n_states: int = 8,
@@ -313,6 +312,7 @@ def cournot_investment(
     )
 
 
+@family(attraction=REAL, slip=PROBABILITY, floor=FLOOR)
 def cluster(
     *,
     rows: int = 4,
@@ -359,6 +359,17 @@ def cluster(
     )
 
 
+@family(
+    n_targets=Range(lambda x: 1 <= x <= 4, "an integer from 1 to 4"),
+    attraction=REAL,
+    slip=PROBABILITY,
+    limits={
+        "n_targets": Limit(
+            lambda p: p["n_targets"] <= min(p["rows"], 2) * min(p["columns"], 2),
+            "at most the number of corners of {rows} x {columns} cells",
+        )
+    },
+)
 def target_agreement(
     *,
     rows: int = 4,
@@ -403,6 +414,12 @@ def target_agreement(
     )
 
 
+@family(
+    transition_coupling=PROBABILITY,
+    coupling=AT_LEAST_ZERO,
+    interaction=Range(lambda x: x in ("potential", "cyclic"), "one of potential, cyclic"),
+    limits={"n_successors": AT_MOST_ALL_STATES},
+)
 def garnet(
     *,
     n_states: int = 20,
@@ -485,17 +502,6 @@ def garnet(
         reward_features=Features.build(csr_array((np.ones(states), np.arange(states), np.arange(states + 1)))),
     )
     return game.dense("garnet") if states**3 * n_actions <= GARNET_DENSE_ENTRIES else game
-
-
-FAMILIES = (
-    beach_bar,
-    malware_spread,
-    crowd_modelling_2d,
-    cournot_investment,
-    cluster,
-    target_agreement,
-    garnet,
-)
 
 
 def _game(
