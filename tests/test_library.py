@@ -48,3 +48,14 @@ def test_the_library_never_imports_the_replication_but_for_commands() -> None:
         if re.search(r"^\s*(from|import) pma_replication", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert importing == {"pma_mfg/cli.py"}
+
+
+def test_the_packages_import_their_own_modules_in_the_form_from_which_the_pipeline_reads_what_a_job_depends_on() -> (
+    None
+):
+    unseen = {
+        str(path.relative_to(ROOT / "src"))
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"^\s*import pma_(mfg|replication)\.", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert unseen == set()

@@ -51,7 +51,7 @@ def reward(mean_field):
 def pair(family: str = "planted_smooth") -> tuple[games.MeanFieldGame, games.FunctionGame]:
     parameters: dict[str, Any] = {"strength": 0.1} if family.startswith("planted") else {}
     game = games.make(family, n_states=3, n_actions=2, discount=0.5, seed=1, **parameters)
-    return game, games.FunctionGame(game.discount, game.transition, game.reward, 3, 2)
+    return game, games.FunctionGame(game.discount, game.transition, game.reward, n_states=3, n_actions=2)
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "affine"])
@@ -119,7 +119,7 @@ def test_estimates_lie_below_the_constants_and_are_never_taken_for_bounds() -> N
 def test_a_kink_is_seen_where_it_is_and_nowhere_else() -> None:
     kinked = games.make("planted_kinked", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     assert kinked.planted is not None
-    wrapped = games.FunctionGame(kinked.discount, kinked.transition, kinked.reward, 3, 2)
+    wrapped = games.FunctionGame(kinked.discount, kinked.transition, kinked.reward, n_states=3, n_actions=2)
     assert not wrapped.differentiable_at(kinked.planted.mean_field)
     assert wrapped.differentiable_at(np.array([0.2, 0.3, 0.5]))
 
@@ -391,7 +391,7 @@ def test_estimates_of_a_population_cost_evaluations_in_proportion_to_the_states(
             0, 1
         )
 
-    game = games.FunctionGame(0.5, transition, lambda mu: np.zeros((40, 2)), 40, 2)
+    game = games.FunctionGame(0.5, transition, lambda mu: np.zeros((40, 2)), n_states=40, n_actions=2)
     L_pop, kind = lipschitz.population_contraction(game)
     assert kind == "estimate"
     # K_mu: 0.3 (1 - 1/40) twice and half of it; delta: two rows of stay probability 0.5, up to 0.8 of one state

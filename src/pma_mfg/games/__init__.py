@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pma_mfg.games.benchmarks
-import pma_mfg.games.families
-import pma_mfg.games.literature  # noqa: F401  (these three enter their games in the registry)
+# these modules enter their games in the registry
+from pma_mfg.games import benchmarks, literature  # noqa: F401
+from pma_mfg.games import families as _families  # noqa: F401
 from pma_mfg.games.features import LINKS, Features
 from pma_mfg.games.files import from_functions, load, save
 from pma_mfg.games.functions import FunctionGame, Game

@@ -17,6 +17,7 @@ from pma_mfg.games.features import Features
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.registry import AT_LEAST_ZERO, FLOOR, PROBABILITY, REAL, Range, family
 
+#: Action -> change of the state in the games on a chain.
 CHAIN_MOVES = {"left": -1, "stay": 0, "right": 1}
 
 
@@ -355,7 +356,7 @@ def four_rooms(
     walls = four_rooms_walls(rows, columns).ravel()
     transition = np.zeros((size, len(moves), size))
     for a, move in enumerate(moves):
-        target = grids.displaced(rows, columns, move + moves, walls)
+        target = grids.displaced(rows, columns, move + moves, walls=walls)
         for reached in target.T:  # noise moves that lead to the same cell add up
             transition[np.arange(size), a, reached] += 1.0 / len(moves)
     transition[walls] = ~walls / np.count_nonzero(~walls)

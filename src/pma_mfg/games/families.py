@@ -16,16 +16,18 @@ from pma_mfg.games.features import Features
 from pma_mfg.games.model import MeanFieldGame, Planted
 from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, PROBABILITY, REAL, Range, family
 
-#: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
+#: Random transition rows are drawn from the symmetric Dirichlet distribution with this concentration. Below 1, most of
+#: a row's probability is on a few states, so that rows differ much.
 ROW_CONCENTRATION = 0.5
 
-#: Excess over the largest coupling that is rounding.
+#: A coupling may exceed the largest possible one by this share, which is rounding.
 ROUNDING = 1e-12
 
-#: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
+#: Weight of the uniform distribution in each transition row of a planted game, so that every state keeps being visited
+#: (Assumption 4).
 UNIFORM_SHARE = 0.2
 
-#: What an l1 distance between two distributions may be.
+#: Values of the l1 distance between two distributions.
 DISTANCE = Range(lambda x: 0 <= x <= 2, "a number in [0, 2]")
 
 
@@ -131,7 +133,16 @@ def planted_smooth(
     MeanFieldGame
         With `planted` set.
     """
-    return _planted("identity", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+    return _planted(
+        "identity",
+        n_states=n_states,
+        n_actions=n_actions,
+        discount=discount,
+        seed=seed,
+        strength=strength,
+        coupling=coupling,
+        K_mu=K_mu,
+    )
 
 
 @family(entries=_cubed, strength=POSITIVE, coupling=AT_LEAST_ZERO, K_mu=DISTANCE)
@@ -159,7 +170,16 @@ def planted_kinked(
     MeanFieldGame
         With `planted` set.
     """
-    return _planted("absolute", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+    return _planted(
+        "absolute",
+        n_states=n_states,
+        n_actions=n_actions,
+        discount=discount,
+        seed=seed,
+        strength=strength,
+        coupling=coupling,
+        K_mu=K_mu,
+    )
 
 
 @family(coupling=AT_LEAST_ZERO, K_a=DISTANCE, limits={"n_successors": AT_MOST_ALL_STATES})
@@ -197,7 +217,9 @@ def crowd_averse(
     """
     rng = np.random.default_rng([seed, 2])
     if n_successors is not None:
-        return _sparse_crowd(n_states, n_actions, discount, coupling, K_a, n_successors, rng)
+        return _sparse_crowd(
+            n_states, n_actions, discount=discount, coupling=coupling, K_a=K_a, successors=n_successors, rng=rng
+        )
     rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, 1))
     rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
     own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_actions))
@@ -215,6 +237,7 @@ def crowd_averse(
 def _sparse_crowd(
     states: int,
     actions: int,
+    *,
     discount: float,
     coupling: float,
     K_a: float,
@@ -332,6 +355,7 @@ def _centred(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _planted(
     link: str,
+    *,
     n_states: int,
     n_actions: int,
     discount: float,

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, csr_array
 
-#: The links g, in the order of their codes in `pma_mfg.simulation.exchangeable_kernels`. `log` is log(x + parameter),
-#: `minimum` is min(1, x),
-#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)), `reciprocal` is
-#: 1 / (x + parameter), `exponential` is exp(x).
+#: Names of the links g; a link's code, in arrays and in compiled code, is its place in this list. `log` is
+#: log(x + parameter), `minimum` is min(1, x), `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log`
+#: is log(max(x, parameter)), `reciprocal` is 1 / (x + parameter), `exponential` is exp(x).
 LINKS = (
     "identity",
     "absolute",
@@ -29,11 +28,11 @@ LINKS = (
     "exponential",
 )
 
-#: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
+#: Distance from a link's kink below which an argument counts as being on it. Equilibria are computed to some 1e-12.
 KINK_WIDTH = 1e-9
 
-#: A dense array (ndarray), or a sparse matrix (csr_array) in its place; docstrings say of what shape. The two have no
-#: useful type in common; code that knows arrays only takes `games.MeanFieldGame.dense`.
+#: A dense array (ndarray) or a sparse matrix (csr_array); the docstring at hand says of what shape. Code that works
+#: with dense arrays only calls `MeanFieldGame.dense` first.
 Table = Any
 
 
@@ -64,7 +63,7 @@ class Features:
 
     @classmethod
     def build(
-        cls, weights: ArrayLike | csr_array, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0
+        cls, weights: ArrayLike | csr_array, offsets: ArrayLike = 0.0, link: str = "identity", *, parameter: float = 0.0
     ) -> Features:
         """Return K features that share one link; `weights` (K, S), `offsets` broadcast to (K,)."""
         rows: Table = weights if isinstance(weights, csr_array) else np.asarray(weights, dtype=float)
@@ -168,7 +167,10 @@ class Features:
         return np.asarray(slopes[:, None] * self.weights)
 
     def argument_ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest argument of each link on the simplex, or the hull of (Z, S), each (K,)."""
+        """Return the smallest and the largest argument of each link over mean fields, two arrays of shape (K,).
+
+        Over the whole simplex, or over the convex hull of `vertices`, shape (Z, S).
+        """
         if vertices is not None:
             x = self.arguments(vertices)
             return x.min(axis=0), x.max(axis=0)
@@ -179,7 +181,7 @@ class Features:
         return low, high
 
     def ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest value of each feature, each (K,); `vertices` as in `argument_ranges`."""
+        """Return the smallest and the largest value of each feature, each (K,); `vertices` as in `argument_ranges`."""
         low, high = self.argument_ranges(vertices)
         ends = np.sort(self.link_values(np.stack([low, high])), axis=0)  # every link but |x| is monotone
         straddles = (self.links == LINKS.index("absolute")) & (low < 0.0) & (high > 0.0)
@@ -188,7 +190,7 @@ class Features:
         return np.where(pole, -np.inf, np.where(straddles, 0.0, ends[0])), np.where(pole, np.inf, ends[1])
 
     def link_lipschitz(self, vertices: np.ndarray | None = None) -> np.ndarray:
-        """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as there."""
+        """Return the Lipschitz constant of each link on the range of its argument (`argument_ranges`), shape (K,)."""
         low, high = self.argument_ranges(vertices)
         constants: np.ndarray = np.ones_like(low)
         for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
@@ -229,7 +231,7 @@ def to_dense(table: Table) -> np.ndarray:
 
 
 def same_content(one: Any, other: Any, made_by: tuple[str, ...] = ()) -> bool:
-    """Return whether two objects of one dataclass agree in all fields but those named, arrays entry by entry."""
+    """Return whether two objects have the same class and equal fields, apart from the fields named in `made_by`."""
     if type(one) is not type(other):
         return False
     return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.name not in made_by)

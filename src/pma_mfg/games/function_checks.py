@@ -1,4 +1,4 @@
-"""What is wrong with the two functions of a game, in plain words: they are called at mean fields of many kinds."""
+"""Checks of the two functions of a game: they are called at many mean fields, and what is wrong is said in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pma_mfg.errors import Description, InputError, one_line
 from pma_mfg.games.functions import EXAMINED, FunctionGame, returned, running, sample_mean_fields
 from pma_mfg.games.model import LARGEST_VALUE, ROW_SUM_TOLERANCE
 
-#: Problems that are told of one function.
+#: Problems of one function that are reported; further ones are left out.
 SHOWN = 8
 
 
@@ -51,12 +51,16 @@ def problems(game: FunctionGame) -> list[str]:
 def _problems_at(
     game: FunctionGame, name: str, mean_field: np.ndarray, sound: np.ndarray | None
 ) -> tuple[list[tuple[str, float, str]], np.ndarray | None]:
-    """Return kind, size and words of each problem of one function at one mean field, and the last sound table."""
+    """Return the problems of one function at one mean field, and its table if it has none.
+
+    A problem is its kind, its size and its description. A table that equals `sound`, the last one without problems, is
+    not examined again.
+    """
     where = f"at {_named(mean_field)}"
     function = game.transition_function if name == "transition" else game.reward_function
     given = mean_field.copy()
     try:
-        table = returned(function, name, mean_field, game.source, copy=False)
+        table = returned(function, name, mean_field, source=game.source, copy=False)
         shape = (game.n_states, game.n_actions, game.n_states)[: 3 if name == "transition" else 2]
         if table.shape != shape:
             raise InputError(game.source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
@@ -83,7 +87,7 @@ def _problems_at(
 def _wrong_numbers(
     game: FunctionGame, name: str, table: np.ndarray, where: str, dtype: np.dtype[Any]
 ) -> list[tuple[str, float, str]]:
-    """Return kind, size and words of what is wrong with the numbers of one table."""
+    """Return the problems of the numbers in one table: kind, size and description of each."""
     found: list[tuple[str, float, str]] = []
     if not np.isfinite(table).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])

@@ -20,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -33,27 +33,30 @@ from pma_mfg.games.features import Features, same_content
 from pma_mfg.games.model import DENSE_ENTRIES, MeanFieldGame, repeated
 from pma_mfg.storage import regular_file
 
-#: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
+#: Step h of the one-sided differences: (6 u)^(1/3) with u = 1.1e-16, where the truncation error h^2 / 3 and the
+#: rounding error 4 u / h balance (docs/theory.md, 1.2).
 DIFFERENCE_STEP = 1e-5
 
-#: Sum over z of mu(z) D_z, in units of the largest D_z, above which a game counts as not differentiable at mu: it is 0
-#: where it is differentiable, up to the error of the differences, some 1e-10 for functions of order one.
+#: A game counts as differentiable at mu if the average of the directional derivatives D_z over mu is at most this share
+#: of the largest of them (or of 1, if that is larger). At such a point the average is 0, up to the error of the
+#: differences, some 1e-10 for functions of order one.
 KINK_TOLERANCE = 1e-6
 
-#: Random mean fields, beside the vertices and the uniform one, at which a game is examined.
+#: Number of random mean fields at which a game is examined, in addition to the vertices and the uniform one.
 POINTS = 64
 
-#: Entries that are examined of one function, a second or so: a large table is looked at in fewer mean fields.
+#: Entries of one function that are computed to examine it, which takes about a second: the larger a table, the fewer
+#: mean fields.
 EXAMINED = 10**8
 
 Function = Callable[[np.ndarray], Any]
 
 
 class Linearization(MeanFieldGame):
-    """The first-order tables of a game at one mean field: right there and in the derivatives, no game elsewhere."""
+    """Tables and derivatives of a game at one mean field; at other mean fields the rows need not be distributions."""
 
     def validate(self, source: str) -> None:
-        """Check nothing: the tangent of a stochastic table may leave the simplex at once."""
+        """Check nothing, since rows are distributions at one mean field only."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,6 +91,7 @@ class FunctionGame:
     discount: float
     transition_function: Function
     reward_function: Function
+    _: KW_ONLY
     n_states: int
     n_actions: int
     state_labels: tuple[str, ...] = ()
@@ -151,7 +155,7 @@ class FunctionGame:
         return replace(self, reward_function=lambda mean_field: nothing, text="")
 
     def has_derivatives(self) -> bool:
-        """Return whether the tables of `linearized` fit into memory: S tables of R, and as many of P if it moves."""
+        """Return whether the tables of `linearized` fit into memory: S tables of R, and S of P unless P is constant."""
         if self.n_states**3 * self.n_actions <= DENSE_ENTRIES:
             return True
         uniform = np.full(self.n_states, 1.0 / self.n_states)
@@ -185,11 +189,18 @@ class FunctionGame:
                 base.append(here)
                 terms.append(found)
                 features.append(moving)
-        tables = base[0], base[1], terms[0], features[0], terms[1], features[1]
-        return Linearization(self.discount, *tables, self.family)
+        return Linearization(
+            self.discount,
+            *base,
+            transition_terms=terms[0],
+            transition_features=features[0],
+            reward_terms=terms[1],
+            reward_features=features[1],
+            family=self.family,
+        )
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
-        """Return whether the derivatives in the directions e_z - mu, whose mean is zero, have the mean zero."""
+        """Return whether transitions and rewards are differentiable at a mean field, up to `KINK_TOLERANCE`."""
         for of in (self.transition, self.reward):
             terms = differences(of, mean_field)[1]
             if np.abs(np.tensordot(mean_field, terms, axes=1)).max() > KINK_TOLERANCE * max(1.0, np.abs(terms).max()):
@@ -197,7 +208,7 @@ class FunctionGame:
         return True
 
 
-#: What code takes that works for both kinds of games.
+#: A game of either kind.
 Game = MeanFieldGame | FunctionGame
 
 
@@ -215,9 +226,9 @@ def differences(
 
 
 def is_constant_near(function: Function, mean_field: np.ndarray) -> bool:
-    """Return whether no bit of a function changes as a mean field moves by `DIFFERENCE_STEP` to a random one.
+    """Return whether a function keeps its value, bitwise, as the mean field moves by `DIFFERENCE_STEP` at random.
 
-    Then all derivatives are zero: a random direction is orthogonal to none of them.
+    Then all its derivatives are zero, since a random direction is orthogonal to no other derivative.
     """
     other = np.random.default_rng(0).dirichlet(np.ones(len(mean_field)))
     moved = function((1.0 - DIFFERENCE_STEP) * mean_field + DIFFERENCE_STEP * other)
@@ -233,14 +244,17 @@ def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
 
 def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[int, ...], source: str) -> np.ndarray:
     """Call a user's function, and say in one line what went wrong."""
-    table = returned(function, name, mean_field, source)
+    table = returned(function, name, mean_field, source=source)
     if table.shape != shape:
         raise InputError(source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
     return table
 
 
-def returned(function: Function, name: str, mean_field: np.ndarray, source: str, copy: bool = True) -> np.ndarray:
-    """Return what a user's function does as an array of floats; a copy, as the function may write to its own again."""
+def returned(function: Function, name: str, mean_field: np.ndarray, *, source: str, copy: bool = True) -> np.ndarray:
+    """Return the value of a user's function as an array of floats.
+
+    It is a copy unless `copy` is false, as the function may write to its own array at the next call.
+    """
     with running(source, name):
         given = function(np.array(mean_field, dtype=float))
         found, masked = np.asarray(given), np.ma.is_masked(given)
@@ -273,7 +287,7 @@ def _failure(source: str, name: str, error: BaseException) -> InputError:
 
 
 def load_functions(path: str | Path) -> FunctionGame:
-    """Run a Python file and return the game that it defines; what it says of itself is checked, not the tables.
+    """Run a Python file and return the game that it defines; its tables are not checked yet (`function_checks`).
 
     The file is run as it stands, with all that it does: load only files that you trust. It may import installed
     packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
@@ -318,14 +332,15 @@ def _defined(text: str, source: str) -> FunctionGame:
     return replace(_described(found, source), text=text)
 
 
-#: The last line of a copy: where the file was that it is a copy of, for `__file__`, and what else it read.
+#: Pattern of the last line of a copied game file: the path of the original, which is its `__file__`, and the files that
+#: it reads.
 _COPIED = re.compile(r"^# pma-mfg: a copy of (?P<path>.*?)(?:; reads .*? \([0-9a-f]{64}\))*\n\Z", re.MULTILINE)
 
 
 def copied_text(game: FunctionGame, inputs: Sequence[str | Path] = ()) -> str:
-    """Return the text of a game for a file elsewhere, with a last line that says where it was and what it read.
+    """Return the text of a game for a copy of its file, with a last line that names the original and what it reads.
 
-    The line is left out where the text does not ask for its own place and reads nothing. It holds the SHA-256 of each
+    The line is left out where the text does not use `__file__` and reads nothing. It holds the SHA-256 of each
     input, so that a copy differs where its inputs do.
 
     Parameters
@@ -363,7 +378,7 @@ def checked(
     layout: Any,
     source: str,
 ) -> FunctionGame:
-    """Return the game of two functions; what is said of them is checked, not their tables (`problems`).
+    """Return the game of two functions; their tables are not checked yet (`function_checks.problems`).
 
     Parameters
     ----------
@@ -417,15 +432,17 @@ def _described(found: Mapping[str, Any], source: str) -> FunctionGame:
             raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
     functions = found["transition"], found["reward"]
     settings: dict[str, Any] = {**labels, "layout": layout, "source": source}
-    return FunctionGame(float(discount), *functions, int(n_states), n_actions, **settings)
+    return FunctionGame(float(discount), *functions, n_states=int(n_states), n_actions=n_actions, **settings)
 
 
 def _number_of_actions(found: Mapping[str, Any], n_states: int, n_labels: int, source: str) -> int:
-    """Return A, which transitions, rewards and labels tell; of two that disagree blame the one that stands alone."""
+    """Return A from the shape of the rewards; if transitions and labels agree on another number, refuse the rewards."""
     uniform = np.full(n_states, 1.0 / n_states)
-    reward = returned(found["reward"], "reward", uniform, source)
+    reward = returned(found["reward"], "reward", uniform, source=source)
     try:
-        transition: tuple[int, ...] = returned(found["transition"], "transition", uniform, source, copy=False).shape
+        transition: tuple[int, ...] = returned(
+            found["transition"], "transition", uniform, source=source, copy=False
+        ).shape
     except InputError:  # told by `problems`, with the mean field
         transition = ()
     told = f", as transition returns shape {transition}" if transition else ""
@@ -454,7 +471,8 @@ def files_read() -> Iterator[set[Path]]:
         _watching.pop()
 
 
-#: What is collected, the innermost context last; the first set only says that the hook is there.
+#: One set of files for each active `files_read`, the innermost last. The first set is never filled: it shows that the
+#: audit hook is installed.
 _watching: list[set[Path]] = []
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
@@ -471,7 +489,7 @@ def _opened(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def unlisted(read: set[Path], listed: Sequence[str | Path], source: str) -> list[str]:
-    """Return the files among those read that are inputs of a game and not listed, sorted.
+    """Return the files that a game has read and that are not listed as its inputs, sorted.
 
     Left out are the game's own file and those of Python, of installed packages, of this package, of the operating
     system, and of the user's caches and settings.

@@ -24,13 +24,14 @@ from pma_mfg.games.registry import (
     family,
 )
 
-#: Share of the uniform law in the transition rows of `garnet`: every state keeps being visited (Assumption 4).
+#: Weight of the uniform distribution in each transition row of `garnet`, so that every state keeps being visited
+#: (Assumption 4).
 UNIFORM_SHARE = 0.2
 
-#: Concentration of the symmetric Dirichlet law of its rows: below 1, they are uneven.
+#: Concentration of the symmetric Dirichlet distribution of its rows: below 1, most of a row is on a few states.
 ROW_CONCENTRATION = 0.5
 
-#: Its tables are dense up to this many entries S^3 A of the transition terms (8 MB), sparse above.
+#: Entries S^3 A of its transition terms up to which its tables are dense (8 MB); larger ones are sparse.
 GARNET_DENSE_ENTRIES = 10**6
 
 
@@ -112,11 +113,11 @@ def beach_bar(
         discount,
         transition,
         near[:, None] - movement_cost / n_states * np.abs(moves),
-        -crowd_aversion * _own_state(n_states, 3),
-        Features.build(np.eye(n_states), 0.0, "floored_log", floor),
-        tuple(map(str, range(n_states))),
-        ("left", "stay", "right"),
-        _circle(n_states) if ring else grids.layout(1, n_states),
+        terms=-crowd_aversion * _own_state(n_states, 3),
+        features=Features.build(np.eye(n_states), 0.0, "floored_log", parameter=floor),
+        state_labels=tuple(map(str, range(n_states))),
+        action_labels=("left", "stay", "right"),
+        layout=_circle(n_states) if ring else grids.layout(1, n_states),
     )
 
 
@@ -165,11 +166,11 @@ def malware_spread(
         discount,
         transition,
         -vulnerability * infection[:, None] - repair_cost * np.array([0.0, 1.0]),
-        -contagion * np.repeat(infection[None, :, None], 2, axis=2),
-        Features.build(infection[None]),
-        _levels(infection),
-        ("leave", "repair"),
-        grids.layout(1, n_states),
+        terms=-contagion * np.repeat(infection[None, :, None], 2, axis=2),
+        features=Features.build(infection[None]),
+        state_labels=_levels(infection),
+        action_labels=("leave", "repair"),
+        layout=grids.layout(1, n_states),
     )
 
 
@@ -230,11 +231,11 @@ def crowd_modelling_2d(
         discount,
         moved @ accident,
         near[:, None] - movement_cost / size * steps.any(axis=1),
-        -crowd_aversion * _own_state(states, len(steps)),
-        Features.build(np.eye(states), 0.0, "floored_log", floor),
-        grids.state_labels(size, size),
-        tuple(grids.MOVES),
-        grids.layout(size, size),
+        terms=-crowd_aversion * _own_state(states, len(steps)),
+        features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
+        state_labels=grids.state_labels(size, size),
+        action_labels=tuple(grids.MOVES),
+        layout=grids.layout(size, size),
     )
 
 
@@ -304,11 +305,11 @@ def cournot_investment(
         discount,
         transition,
         np.broadcast_to(-investment_cost * effort, (n_states, n_actions)).copy(),
-        np.repeat(capacity[None, :, None], n_actions, axis=2),
-        Features.build(-price_slope * capacity[None], demand, "positive"),
-        _levels(capacity),
-        tuple(f"invest {a}" for a in effort),
-        grids.layout(1, n_states),
+        terms=np.repeat(capacity[None, :, None], n_actions, axis=2),
+        features=Features.build(-price_slope * capacity[None], demand, "positive"),
+        state_labels=_levels(capacity),
+        action_labels=tuple(f"invest {a}" for a in effort),
+        layout=grids.layout(1, n_states),
     )
 
 
@@ -353,9 +354,9 @@ def cluster(
         rows,
         columns,
         discount,
-        slip,
-        attraction * _own_state(states, actions),
-        Features.build(np.eye(states), 0.0, "floored_log", floor),
+        slip=slip,
+        terms=attraction * _own_state(states, actions),
+        features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
     )
 
 
@@ -408,9 +409,9 @@ def target_agreement(
         rows,
         columns,
         discount,
-        slip,
-        attraction * np.repeat(weights[:, :, None], actions, axis=2),
-        Features.build(weights),
+        slip=slip,
+        terms=attraction * np.repeat(weights[:, :, None], actions, axis=2),
+        features=Features.build(weights),
     )
 
 
@@ -508,6 +509,7 @@ def _game(
     discount: float,
     transition: np.ndarray,
     reward: np.ndarray,
+    *,
     terms: np.ndarray,
     features: Features,
     state_labels: tuple[str, ...],
@@ -530,7 +532,7 @@ def _game(
 
 
 def _grid_game(
-    rows: int, columns: int, discount: float, slip: float, terms: np.ndarray, features: Features
+    rows: int, columns: int, discount: float, *, slip: float, terms: np.ndarray, features: Features
 ) -> MeanFieldGame:
     """Return the game on a grid whose only reward is that of the interaction; moves slip to uniform ones."""
     moved = _moves(grids.displaced(rows, columns, np.array(list(grids.MOVES.values()))))
@@ -538,11 +540,11 @@ def _grid_game(
         discount,
         (1.0 - slip) * moved + slip * moved.mean(axis=1, keepdims=True),
         np.zeros(moved.shape[:2]),
-        terms,
-        features,
-        grids.state_labels(rows, columns),
-        tuple(grids.MOVES),
-        grids.layout(rows, columns),
+        terms=terms,
+        features=features,
+        state_labels=grids.state_labels(rows, columns),
+        action_labels=tuple(grids.MOVES),
+        layout=grids.layout(rows, columns),
     )
 
 

@@ -14,7 +14,7 @@ S x A x S is then formed (docs/theory.md, section 1.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from math import comb
 from typing import Any, ClassVar, Literal
 
@@ -25,19 +25,20 @@ from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import LINKS, Features, Table, in_words, same_content, to_dense
 
-ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
+#: Transition rows may miss 1 by S times this, and entries 0 by this: more than rounding.
+ROW_SUM_TOLERANCE = 1e-12
 
-#: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
+#: Largest number of table entries of a dense game (160 MB).
 DENSE_ENTRIES = 2 * 10**7
 
-#: States of the exact chain of the N-agent game (`n_lumped_states`) that are computed with.
+#: Largest number of states of the N-agent game (`n_lumped_states`) with which exact computations are done.
 MOST_LUMPED_STATES = 200_000
 
-#: State-action pairs of a game in which agents learn independently: each agent's last one is stored in 16 bits.
+#: Largest number of state-action pairs for independent learning: each agent's last pair is stored in 16 bits.
 MOST_PAIRS = 2**16
 
-#: Entries and features beyond are refused: rewards stay below the product of two and the number of features, and their
-#: squares over (1 - gamma)^2, which is at least 1e-32, far below the largest floating-point number, 1.8e308.
+#: Largest size of a table entry or a feature. Rewards are then at most 1e100 times the number of features, and their
+#: squares, divided by (1 - gamma)^2 >= 1e-32, stay below the largest floating-point number, 1.8e308.
 LARGEST_VALUE = 1e50
 
 _SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of products overflows"
@@ -109,6 +110,7 @@ class MeanFieldGame:
     discount: float
     base_transition: Table
     base_reward: np.ndarray
+    _: KW_ONLY
     transition_terms: Table
     transition_features: Features
     reward_terms: Table
@@ -204,7 +206,7 @@ class MeanFieldGame:
         return np.asarray(np.tensordot(phi, self.reward_terms, axes=1))
 
     def dense(self, source: str) -> MeanFieldGame:
-        """Return the same game with dense tables only: this very game if it has no others.
+        """Return the same game with dense tables; a game that has only dense tables is returned as it is.
 
         Parameters
         ----------
@@ -243,7 +245,7 @@ class MeanFieldGame:
         )
 
     def with_features(self, source: str) -> MeanFieldGame:
-        """Return this game; `FunctionGame.with_features` refuses."""
+        """Return this game; a `FunctionGame` raises an `InputError` that names `source`."""
         return self
 
     def without_rewards(self) -> MeanFieldGame:
@@ -253,7 +255,7 @@ class MeanFieldGame:
         return replace(self, base_reward=reward, reward_terms=terms, reward_features=features)
 
     def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
-        """Return this game, whose features know their derivatives; as of a `FunctionGame`."""
+        """Return this game, whose features have exact derivatives; a `FunctionGame` returns tables from differences."""
         return self
 
     def has_derivatives(self) -> bool:
@@ -378,7 +380,7 @@ class MeanFieldGame:
                 )
 
     def _probabilities_by_ranges(self) -> bool:
-        """Return whether the features' ranges alone prove the probabilities: O(K) tables instead of one per vertex."""
+        """Return whether the features' ranges prove that rows are distributions: O(K) tables, not one per vertex."""
         base, terms = self.base_transition, self.transition_terms
         largest = np.abs(self.transition_features.ranges()).max(axis=0)
         if isinstance(base, csr_array):
@@ -425,7 +427,7 @@ def _distribution_problems(source: str, name: str, array: np.ndarray, shape: tup
 
 
 def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]) -> Iterator[InputError]:
-    """Yield what is wrong with an array, the first thing only: the others follow from it."""
+    """Yield the first problem of an array, if it has any; further ones often follow from it."""
     if array.dtype != np.float64:
         shown = Description(f"values of type {array.dtype}")
         mend = "; array.astype(float), and divide rows by their sums" if array.dtype == np.float32 else ""

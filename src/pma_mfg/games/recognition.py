@@ -28,33 +28,35 @@ from pma_mfg.games.ridges import (
     smooth_ridges,
 )
 
-#: Values that are kept at most (240 MB): a function with more is not recognized.
+#: Largest number of values of a function that are kept (240 MB); a function with more is not recognized.
 VALUES = 3 * 10**7
 
-#: A column of which less than this part is left when the span of the others is taken out depends on them.
+#: A column counts as a combination of the others if less than this share of its norm is orthogonal to them.
 INDEPENDENT = 1e-9
 
-#: States up to which kinks are looked for, with `NODES` evaluations each.
+#: Largest number of states for which kinks are looked for, with `NODES` evaluations per state.
 MAX_KINKED_STATES = 150
 
-#: States up to which products of two shares are looked for: S (S - 1) / 2 features.
+#: Largest number of states for which products of two shares are looked for: S (S - 1) / 2 features.
 MAX_PAIRED_STATES = 12
 
-#: States up to which coefficients of all shares are fitted together: O(S^3) operations.
+#: Largest number of states for which the coefficients of all shares are fitted together: O(S^3) operations.
 MAX_FITTED_STATES = 600
 
-#: States up to which there are mean fields enough for several coefficients per state.
+#: Largest number of states for which enough mean fields are tried to fit several coefficients per state.
 MANY_POINTS_STATES = 100
 
-#: Digits of the shifts and floors of logarithms.
+#: Shifts and floors of logarithms are looked for among 1, 2 and 5 times 10^-k with k less than this.
 DIGITS = 31
 
-#: Shares of one of two neighbouring states, the other having the rest, at which a shape is tried before it is fitted.
+#: A kind of link is first tried on the segment between two neighbouring vertices, where one state has these shares and
+#: the next state the rest.
 SHARES = np.array([0.0, *10.0 ** -np.arange(30.5, 1.0, -2.0), 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
 
+#: Exponents of the powers of single shares that are tried, in this order.
 EXPONENTS = (2.0, 3.0, 4.0, 5.0, 6.0, 0.5, 1.5, 2.5)
 
-#: Base (E,), features and terms (K, E) of one function.
+#: A function with E entries as features: base (E,), features, and terms (K, E).
 Found = tuple[np.ndarray, Features, np.ndarray]
 
 
@@ -82,7 +84,7 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
 
 
 def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
-    """Return what `recognized` does, or else the same game with its `reason`: an entry that is of no known form.
+    """Return the game with features, or else the same game with a `reason` that names an entry of no known form.
 
     Parameters
     ----------
@@ -111,10 +113,10 @@ def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
             game.discount,
             base_transition,
             base_reward,
-            transition_terms,
-            transition,
-            reward_terms,
-            reward,
+            transition_terms=transition_terms,
+            transition_features=transition,
+            reward_terms=reward_terms,
+            reward_features=reward,
             family=game.family,
             state_labels=game.state_labels,
             action_labels=game.action_labels,
@@ -125,13 +127,16 @@ def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
 
 
 def _table(game: FunctionGame, name: str) -> Function:
-    """Return the function from a mean field to all entries in a row, not to be kept: it may be the user's array."""
+    """Return the function from a mean field to its flattened table, which may be the user's own array."""
     function = game.transition_function if name == "transition" else game.reward_function
-    return lambda mean_field: returned(function, name, mean_field, game.source, copy=False).ravel()
+    return lambda mean_field: returned(function, name, mean_field, source=game.source, copy=False).ravel()
 
 
 def _features(function: Function, n_states: int, size: int) -> Found | int | str:
-    """Return base, features and terms of one function with E entries; an entry of no known form; or what hinders."""
+    """Return base, features and terms of one function with E = `size` entries, if its entries are of a known form.
+
+    Otherwise return the number of an entry that is not, or, in words, why the function is too large.
+    """
     vertices = np.eye(n_states)
     points = _points(n_states)[: max(n_states + 32, EXAMINED // size)]
     first = np.array(function(vertices[0]))
@@ -186,7 +191,7 @@ def _features(function: Function, n_states: int, size: int) -> Found | int | str
 def _curved(
     function: Function, points: np.ndarray, entries: np.ndarray, tolerance: float
 ) -> list[Proposal] | int | str:
-    """Return what explains entries that are not affine, each by one family of features; or as `_features`."""
+    """Return proposals that explain all entries that are not affine; otherwise as `_features`."""
     n_states = points.shape[1]
     if len(points) * len(entries) > VALUES:
         return f"{len(entries)} entries are curved, too many with {n_states} states to be looked into"
@@ -200,7 +205,7 @@ def _curved(
     found: list[Proposal] = []
 
     def accept(proposal: Proposal, chosen: np.ndarray) -> None:
-        """Note what explains entries, each entry once, and go on with the others."""
+        """Keep a proposal for those of the chosen entries that it explains and no earlier one did."""
         nonlocal left
         shape, slopes, coefficients = proposal
         used = np.flatnonzero(coefficients.any(axis=0) & np.isin(chosen, left))
@@ -229,7 +234,7 @@ def _curved(
             break
     for search in (smooth_ridges, bent_ridges) if n_states <= MAX_KINKED_STATES else (smooth_ridges,):
         if len(tried := left):
-            for proposal in search(function, points, values[:, tried], entries[tried]):
+            for proposal in search(function, points, values[:, tried], entries=entries[tried]):
                 accept(proposal, tried)
                 if len(left) == 0:
                     break
@@ -255,13 +260,13 @@ def _shapes(function: Function, n_states: int, entries: np.ndarray) -> Iterator[
 
 
 def _one_share(n_states: int, share: float) -> np.ndarray:
-    """Return mean fields in which one state after the other has a given share, and the others as much as each other."""
+    """Return S mean fields: in number z, state z has the given share and the other states share the rest equally."""
     rest = (1.0 - share) / max(1, n_states - 1)
     return np.where(np.eye(n_states) == 1.0, share, rest)
 
 
 def _segments(function: Function, n_states: int, entries: np.ndarray) -> np.ndarray:
-    """Return each entry on the segment between neighbouring vertices where it is curved most, shape (nodes, n)."""
+    """Return each entry along the segment between neighbouring vertices where it is curved most, (nodes, n)."""
     vertices = np.eye(n_states)
     most, found = np.zeros(len(entries)), np.zeros((len(SHARES), len(entries)))
     for z in range(n_states):
@@ -348,7 +353,7 @@ def _points(n_states: int) -> np.ndarray:
 
 
 def _independent(points: np.ndarray, columns: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of the chosen columns that depend on no earlier ones and no affine function, and a basis of all."""
+    """Return the chosen columns that are no combination of points and earlier columns, and a basis of all."""
     basis = np.linalg.qr(points)[0]
     rest = columns[:, chosen]
     for _ in range(2):  # twice, against rounding
@@ -368,7 +373,7 @@ def _independent(points: np.ndarray, columns: np.ndarray, chosen: np.ndarray) ->
 
 
 def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple[int, float]]:
-    """Return states z and places c at which some entry, linear nearby, has a kink as mu(z) passes c."""
+    """Return pairs (z, c) such that some entry has a kink at mu(z) = c, and is linear on both sides of it."""
     found = []
     times = np.linspace(0.0, 1.0, NODES)
     for z in range(n_states if n_states > 1 else 0):
@@ -395,7 +400,7 @@ def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple
 
 
 def _shares(function: Function, n_states: int, entry: int) -> str:
-    """Return in words the shares of which an entry is a curved function: those that matter on all their segments."""
+    """Return in words the shares mu[z] of which an entry is a curved function, for the message."""
     vertices = np.eye(n_states)
 
     def is_curved(z: int) -> bool:
@@ -413,7 +418,7 @@ def _shares(function: Function, n_states: int, entry: int) -> str:
 def _with_kinks(
     base: np.ndarray, families: list[Features], terms: list[np.ndarray]
 ) -> tuple[np.ndarray, list[Features], list[np.ndarray]]:
-    """Write b x + a max(0, x - c) with a = -b as min(1, x / c) and with a = -2 b as |x - c|: the bounds are sharper."""
+    """Write b x - b max(0, x - c) with min(1, x / c), and b x - 2 b max(0, x - c) with |x - c|: sharper bounds."""
     base, affine = base.copy(), terms[0].copy()
     families, terms = list(families), [affine, *(term.copy() for term in terms[1:])]
     for shape, bends in zip(families[1:], terms[1:], strict=True):
@@ -452,7 +457,7 @@ def _with_kinks(
 
 
 def _collected(base: np.ndarray, families: list[Features], terms: list[np.ndarray]) -> tuple[np.ndarray, Features]:
-    """Return base and the terms that are not zero as rows of one table, shape (1 + K, E), and their features."""
+    """Return one table (1 + K, E) of the base and the terms that are not zero, and the features of those."""
     features, table = _joined(families), np.concatenate(terms)
     used = table.any(axis=1)
     chosen = Features(*(getattr(features, name)[used] for name in Features.__dataclass_fields__))

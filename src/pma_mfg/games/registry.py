@@ -287,6 +287,7 @@ def make(family: str, **parameters: Any) -> MeanFieldGame:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from pma_mfg import games
     >>> game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.9, seed=0)
     >>> game.transition(np.ones(3) / 3).shape

@@ -13,34 +13,35 @@ import numpy as np
 from pma_mfg.games.features import Features
 from pma_mfg.games.functions import Function
 
-#: Largest difference, in units of max(1, largest value), between a function and its features at any mean field tried:
-#: some thousand roundings, and what a row of transitions may be off by.
+#: Largest difference between a function and its features at any mean field tried, relative to max(1, largest value). It
+#: is some thousand roundings, and as much as an entry of the transitions may be off.
 TOLERANCE = 1e-12
 
-#: A coefficient this close to a number with 8 decimals, zero among them, is taken for it; the check follows.
+#: Coefficients are rounded to 8 decimals where that changes them by at most this; the features are checked afterwards.
 DECIMAL_WIDTH = 1e-11
 
-#: Nodes of the line through the simplex on which kinks are looked for, per state.
+#: Number of points on a line through the simplex on which kinks are looked for.
 NODES = 129
 
-#: Kinks of one state; a curved function seems to have one in every cell.
+#: Largest number of kinks on one line; a smoothly curved function seems to have one in every cell.
 MAX_KINKS = 4
 
-#: Two entries whose arguments differ by less at all vertices have the same one.
+#: Two entries have the same argument x if their arguments differ by less than this at all vertices.
 SAME_ARGUMENT = 1e-6
 
-#: Patterns of kinks that are looked into, at six evaluations per state and piece each, and vertices behind them.
+#: Largest number of kink patterns, and of vertices beyond the kinks, that are examined. Each takes six evaluations per
+#: state and piece.
 MAX_BENDS = 12
 
-#: Arguments times mean fields times S^2 for which arguments are improved (a second).
+#: Arguments are improved for as many groups of entries as keep groups x mean fields x S^2 below this (a second).
 REFINED = 3 * 10**7
 
-#: Features, slopes (S, n) and coefficients (K, n) that may explain n entries.
+#: What may explain n entries: features, slopes (S, n) in the mean field, and coefficients (K, n) of the features.
 Proposal = tuple[Features, np.ndarray, np.ndarray]
 
 
 def smooth_ridges(
-    function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray
+    function: Function, points: np.ndarray, values: np.ndarray, *, entries: np.ndarray
 ) -> Iterator[Proposal]:
     """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory.md, Lemma 1.2)."""
     from scipy.linalg import null_space  # imported here, as games are made without it
@@ -119,7 +120,9 @@ def _amplitudes(shape: Features, points: np.ndarray, values: np.ndarray, chosen:
     return shape, slopes, coefficients
 
 
-def bent_ridges(function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray) -> Iterator[Proposal]:
+def bent_ridges(
+    function: Function, points: np.ndarray, values: np.ndarray, *, entries: np.ndarray
+) -> Iterator[Proposal]:
     """Yield features max(0, <w, mu> + b) of entries that are affine between parallel kinks (docs/theory.md, 1.3).
 
     The kinks are crossed on the way from the vertex p where an entry departs most from its tangent in the middle of the
@@ -186,7 +189,7 @@ def _bent(pieces: list[np.ndarray], middles: list[np.ndarray], chosen: np.ndarra
 
 
 def _tangent(function: Function, at: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """Return the values at the vertices of the affine function that each entry is around a mean field, (S, n).
+    """Return the tangent of each entry at a mean field, as its values at the vertices, shape (S, n).
 
     Differences over the longest step, of three, on which the entry is linear towards all vertices; nan if on none.
     """
@@ -202,18 +205,18 @@ def _tangent(function: Function, at: np.ndarray, entries: np.ndarray) -> np.ndar
 
 
 def _generic(n_states: int) -> np.ndarray:
-    """Return a mean field in the middle of the simplex that has nothing special, shape (S,)."""
+    """Return a random mean field in the middle of the simplex, shape (S,)."""
     return np.asarray(0.5 / n_states + 0.5 * np.random.default_rng(1).dirichlet(np.ones(n_states)))
 
 
 def least_absolute(slopes: np.ndarray) -> np.ndarray:
-    """Return the c, shape (E,), for which sum_z |slopes(z) - c| is least; of several the one closest to zero."""
+    """Return the c that minimizes sum_z |slopes(z) - c|, shape (E,); of several the one closest to zero."""
     ordered = np.sort(slopes, axis=0)
     low, high = ordered[(len(slopes) - 1) // 2], ordered[len(slopes) // 2]
     return np.asarray(np.clip(0.0, low, high))
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
-    """Return numbers with 8 decimals where they are meant."""
+    """Return numbers rounded to 8 decimals where that changes them by at most `DECIMAL_WIDTH` times max(1, |x|)."""
     decimal = np.round(x, 8) + 0.0
     return np.where(np.abs(x - decimal) <= DECIMAL_WIDTH * np.maximum(1.0, np.abs(x)), decimal, x)
