@@ -56,7 +56,9 @@ def curved_game(
     rng = np.random.default_rng([seed, CURVED_LINKS.index(link)])
     (low, high), offset, parameter = _CURVES[link]
     rows = rng.dirichlet(np.full(n_states, 0.5), size=(5, n_states, n_actions))
-    features = [Features.build(rng.uniform(low, high, size=(2, n_states)), offset, link, parameter) for _ in range(2)]
+    features = [
+        Features.build(rng.uniform(low, high, size=(2, n_states)), offset, link, parameter=parameter) for _ in range(2)
+    ]
     # at most 2 features of size < 2.5: what they move stays below the base rows' uniform share, 0.5 / S
     terms = 0.1 / n_states * (rows[1:3] - rows[3:5])
     return MeanFieldGame(

@@ -82,7 +82,7 @@ def test_blind_learning_has_the_same_bits_for_the_same_seed_and_any_chunk(monkey
 
 
 def test_blind_learning_of_a_wrapped_game_is_the_same():
-    wrapped = FunctionGame(PLANTED.discount, PLANTED.transition, PLANTED.reward, 3, 2)
+    wrapped = FunctionGame(PLANTED.discount, PLANTED.transition, PLANTED.reward, n_states=3, n_actions=2)
     pairs = zip(run(PLANTED, WEAK, budget=600), run(wrapped, WEAK, budget=600), strict=True)
     for first, second in pairs:
         # the same draws; rows of all entries are summed in another order, a rounding of Q / tau

@@ -264,7 +264,15 @@ def small_game(base, reward, discount, *, transition=None, reward_change=None):
     terms, features = transition or (np.zeros((0, 2, 2, 2)), Features.none(2))
     own_terms, own_features = reward_change or (np.zeros((0, 2, 2)), Features.none(2))
     base, reward = np.asarray(base, dtype=float), np.asarray(reward, dtype=float)
-    return MeanFieldGame(discount, base, reward, terms, features, own_terms, own_features)
+    return MeanFieldGame(
+        discount,
+        base,
+        reward,
+        transition_terms=terms,
+        transition_features=features,
+        reward_terms=own_terms,
+        reward_features=own_features,
+    )
 
 
 def two_populations(slope):
@@ -287,7 +295,15 @@ def two_rooms(slip, discount, reward, reward_change=None):
     base = np.stack([np.stack([row, row]) for row in rooms] + [rooms])
     own_terms, own_features = reward_change or (np.zeros((0, 3, 2)), Features.none(3))
     terms, features = np.zeros((0, *base.shape)), Features.none(3)
-    return MeanFieldGame(discount, base, np.asarray(reward, float), terms, features, own_terms, own_features)
+    return MeanFieldGame(
+        discount,
+        base,
+        np.asarray(reward, float),
+        transition_terms=terms,
+        transition_features=features,
+        reward_terms=own_terms,
+        reward_features=own_features,
+    )
 
 
 def pair_near_corners(found, signs):
@@ -404,7 +420,7 @@ SEVERAL = {
         0.0,
         transition=(
             np.array([[[[-0.1, 0.1]] * 2] * 2]),
-            Features.build([[1.0, 0.0]], -0.5, "power", 0.5),
+            Features.build([[1.0, 0.0]], -0.5, "power", parameter=0.5),
         ),
         reward_change=(np.array([[[0, 12.0]] * 2]), Features.build([[0.0, 1.0]])),
     ),

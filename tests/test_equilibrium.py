@@ -732,7 +732,7 @@ def corridor(n_states=6, aversion=1.0):
     return replace(
         frozen_game(transition, reward, 0.9),
         reward_terms=terms,
-        reward_features=Features.build(np.eye(n_states), 1e-12, "log", 0.0),
+        reward_features=Features.build(np.eye(n_states), 1e-12, "log", parameter=0.0),
     )
 
 

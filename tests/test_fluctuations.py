@@ -114,13 +114,13 @@ def test_covariance_agrees_with_a_simulated_trajectory(level: Level) -> None:
 @pytest.mark.parametrize("offset", [0.0, 0.05])
 def test_average_of_every_link_agrees_with_numerical_integration(link: str, parameter: float, offset: float) -> None:
     kink = 1.0 if link == "minimum" else 0.0
-    features = Features.build([[1.0, 0.0]], kink - 0.5 + offset, link, parameter)
+    features = Features.build([[1.0, 0.0]], kink - 0.5 + offset, link, parameter=parameter)
     covariance = 0.01 * np.array([[1.0, -1.0], [-1.0, 1.0]])
     found = fluctuations._averaged(features, np.array([[0.5, 0.5]]), covariance)[0, 0]
     x = np.linspace(-0.45, 0.45, 200_001)  # 4.5 standard deviations to each side, inside the simplex
     values = features.link_values((kink + offset + x)[:, None])[:, 0] if link != "log" else np.log(0.5 + x + offset)
     if link == "log":
-        features = Features.build([[1.0, 0.0]], offset, link, 0.0001)
+        features = Features.build([[1.0, 0.0]], offset, link, parameter=0.0001)
         found = fluctuations._averaged(features, np.array([[0.5, 0.5]]), 0.1 * covariance)[0, 0]
         x = np.linspace(-0.3, 0.3, 200_001)
         values = np.log(0.5 + x + offset + 0.0001)

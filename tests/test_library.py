@@ -28,6 +28,14 @@ def test_no_module_of_the_library_loads_what_only_the_replication_needs() -> Non
     assert json.loads(loaded) == []
 
 
+def test_making_games_loads_no_compiler_and_of_scipy_only_the_sparse_matrices() -> None:
+    code = "import json, sys, pma_mfg.games; print(json.dumps(list(sys.modules)))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+    assert "scipy.sparse" in loaded
+    heavy = {"numba", "llvmlite", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.sparse.linalg"}
+    assert not heavy & loaded
+
+
 def test_the_distribution_without_extras_needs_numpy_scipy_and_numba_only() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {re.split(r"[<>=]", name)[0] for name in project["dependencies"]} == {"numba", "numpy", "scipy"}
@@ -40,3 +48,14 @@ def test_the_library_never_imports_the_replication_but_for_commands() -> None:
         if re.search(r"^\s*(from|import) pma_replication", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert importing == {"pma_mfg/cli.py"}
+
+
+def test_the_packages_import_their_own_modules_in_the_form_from_which_the_pipeline_reads_what_a_job_depends_on() -> (
+    None
+):
+    unseen = {
+        str(path.relative_to(ROOT / "src"))
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"^\s*import pma_(mfg|replication)\.", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert unseen == set()

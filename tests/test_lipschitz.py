@@ -106,7 +106,7 @@ def test_the_constants_of_a_square_root_at_zero_are_infinite():
     rooted = replace(
         game,
         reward_terms=np.ones((1, 4, 3)),
-        reward_features=Features.build([[1.0, 0.0, 0.0, 0.0]], 0.0, "power", 0.5),
+        reward_features=Features.build([[1.0, 0.0, 0.0, 0.0]], 0.0, "power", parameter=0.5),
     )
     tiny = np.array([1e-12, 1 - 1e-12, 0, 0])
     change = np.abs(rooted.reward(tiny) - rooted.reward(np.array([0.0, 1.0, 0, 0]))).max()

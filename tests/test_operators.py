@@ -405,7 +405,9 @@ def forms_of(game):
         transition_terms=np.zeros((0, *game.base_transition.shape)),
         transition_features=Features.none(game.n_states),
     )
-    functions = FunctionGame(game.discount, game.transition, game.reward, game.n_states, game.n_actions)
+    functions = FunctionGame(
+        game.discount, game.transition, game.reward, n_states=game.n_states, n_actions=game.n_actions
+    )
     return [game, sparse_copy(game), still, sparse_copy(still), functions]
 
 

@@ -1,4 +1,4 @@
-"""The one place where arrays that users give become arrays to compute with: policies, mean fields, tables.
+"""Conversion and checks of the policies, mean fields and tables that users pass to functions.
 
 A policy is (S, A), a mean field (S,), whatever they come as: lists, data frames, integers, read-only, memory-mapped or
 big-endian arrays. `accepts` puts the conversion before a function; an array of 64-bit floats passes as it is, bit by
@@ -19,12 +19,14 @@ from pma_mfg.errors import Description, InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: A sum may miss 1 by this much, and a share of a mean field 0: far more than rounding, less than what matters.
+#: Largest error of a sum of probabilities, and largest size of a negative share in a mean field, that is accepted: more
+#: than rounding, and too little to matter.
 TOLERANCE = 1e-9
 
+#: The type of numbers that arrays are converted to.
 FLOAT = np.dtype(float)
 
-#: Parameters that `accepts` knows by their names.
+#: Name of a parameter -> what it is, for `accepts`.
 KINDS = {"policy": "policy", "equilibrium": "policy", "mean_field": "mean_field", "centre": "mean_field"}
 
 
@@ -74,7 +76,7 @@ def contiguous(given: Any, kind: type = float) -> np.ndarray:
 
 
 def probabilities(given: Any, shape: tuple[int, ...], source: str, *, field: str) -> np.ndarray:
-    """Return distributions along the last axis as floats, once it is checked that they are.
+    """Check that the rows of an array (its last axis) are probability distributions, and return it as floats.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ def probabilities(given: Any, shape: tuple[int, ...], source: str, *, field: str
 
 
 def precision_advice(kind: Any) -> str:
-    """Return how to mend probabilities of a type with too few digits."""
+    """Return advice for probabilities of a type with too few digits, for the message."""
     return (
         f"these are of type {kind}, too coarse for that: x = numpy.asarray(x, dtype=float); "
         "x = x / x.sum(axis=-1, keepdims=True)"
@@ -123,7 +125,7 @@ def precision_advice(kind: Any) -> str:
 
 
 def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Function]:
-    """Return the decorator of a function that takes policies, mean fields or tables as users have them.
+    """Return a decorator that converts and checks the policies, mean fields and tables that a function is given.
 
     Parameters
     ----------

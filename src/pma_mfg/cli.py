@@ -215,13 +215,13 @@ def _parameters(settings: Sequence[str], source: str) -> dict[str, Any]:
 
 def _validate(options: argparse.Namespace) -> None:
     from pma_mfg import games
-    from pma_mfg.games import files, functions, recognition
-    from pma_mfg.games.model import in_words
+    from pma_mfg.games import files, function_checks, functions, recognition
+    from pma_mfg.games.features import in_words
 
     _tell_of_code(options.game)
     given = functions.load_functions(options.game) if Path(options.game).suffix == ".py" else None
     if given is not None or Path(options.game).suffix == ".npz":
-        found = functions.problems(given) if given is not None else files.problems(options.game)
+        found = function_checks.problems(given) if given is not None else files.problems(options.game)
         for problem in found:
             log.error("%s: %s", options.game, problem)
         if found:
@@ -242,7 +242,7 @@ def _validate(options: argparse.Namespace) -> None:
         _print_json(report)
         return
     print(f"{options.game}: {game.family}, S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound")
-    if isinstance(game, games.FunctionGame):
+    if not game.has_features:
         print(
             "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are\n"
             f"not recognized as features (docs/theory.md, 1.3): {game.reason};\n"
@@ -525,11 +525,10 @@ def _converge(options: argparse.Namespace) -> None:
 
 
 def _phase(options: argparse.Namespace) -> None:
-    from pma_mfg.games import functions
     from pma_replication.experiments.phase import measure as phase_measure
     from pma_replication.runs import tables as parquet
 
-    game = functions.with_features(_load_game(options.game), "pma-mfg phase")
+    game = _load_game(options.game).with_features("pma-mfg phase")
     strengths, step_sizes = (_grid("pma-mfg phase", *grid) for grid in (options.strengths, options.relative_step_sizes))
     with _progress(2 * len(strengths), "strengths") as advance:
         table = phase_measure.phase_diagram(
@@ -666,14 +665,13 @@ def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
 
     The table is printed if that is wanted and no file is asked for.
     """
-    from pma_mfg.games import functions
     from pma_mfg.learning import schedules
     from pma_mfg.theory import prescription
     from pma_replication.experiments.samples import measure as samples_measure
 
     game, found, regularizer = _game_and_equilibrium(options)
     if options.schedule == "theorem":
-        game = functions.with_features(game, "pma-mfg centralized --schedule theorem")
+        game = game.with_features("pma-mfg centralized --schedule theorem")
         schedule = prescription.theorem_schedule(game, regularizer, options.step_size, epsilon=options.epsilon)
     else:
         _refuse_step(options.step_size, game, found, regularizer)
@@ -1285,11 +1283,10 @@ def _tell_of_code(name: str) -> None:
 def _game_and_equilibrium(options: argparse.Namespace, features: bool = False) -> tuple[Any, Any, Any]:
     """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file."""
     from pma_mfg import equilibrium
-    from pma_mfg.games import functions
 
     game = _load_game(options.game)
     if features:
-        game = functions.with_features(game, "pma-mfg")
+        game = game.with_features("pma-mfg")
     _check_regularizer(options)
     if options.equilibrium is not None:
         found, regularizer = _load_equilibrium(options, game)

@@ -1,6 +1,6 @@
-"""The two ways a computation can refuse: bad input, and no convergence.
+"""The two kinds of errors: input that cannot be used, and an iteration that does not converge.
 
-Both carry everything a reader of one line needs. The command line turns them into that line and an exit code.
+The message of either is one line that can be understood by itself. The command line prints it and sets the exit code.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: Problems of one input that are said at once; of more, the first and their number.
+#: Largest number of problems of one input that are listed; of more, the first ones and their number.
 MOST_PROBLEMS = 100
 
 
 class Description(str):
-    """Words about a value, shown without quotation marks."""
+    """Words that describe a value in the message of an `InputError`, shown without quotation marks."""
 
     __slots__ = ()
 
@@ -69,7 +69,7 @@ class InputError(ValueError):
 
 
 class InputErrors(InputError):
-    """Several problems of one input: its text is a line for each (of `MOST_PROBLEMS` at most), and their number.
+    """Several problems of one input: a line for each of the first `MOST_PROBLEMS`, and a line with their number.
 
     Parameters
     ----------

@@ -15,8 +15,9 @@ from scipy.sparse import csr_array
 from pma_mfg import regularizers, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
-from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MeanFieldGame, Table, to_dense
+from pma_mfg.games.features import Table, to_dense
+from pma_mfg.games.functions import Game
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer
 
 #: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
@@ -115,7 +116,7 @@ def population_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) 
 @accepts(inner=True)
 def population_map(game: Game, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return mu -> Gamma_pop(mu, pi) for one policy, with what does not depend on mu averaged over it in advance."""
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return lambda mean_field: population_update(game, mean_field, policy)
     base, terms, features = game.base_transition, game.transition_terms, game.transition_features
     if len(features.links) == 0:
@@ -183,7 +184,7 @@ def stable_population(
             return mean_field
         raise _no_stable_population(game, policy, mean_field, history)
     chain, updated = policy_chain(game, mean_field, policy)
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         law = chain.law(mean_field)
         if np.array_equal(game.transition(law), game.transition(mean_field)):
             return law
@@ -192,7 +193,7 @@ def stable_population(
             population_map(game, policy), mean_field, STATIONARITY_TOLERANCE, max_iterations=iterations
         )
         chain, updated = policy_chain(game, mean_field, policy)
-    elif not depends_on_population(game):
+    elif not game.depends_on_population:
         return chain.law(mean_field)
     history = [float(np.abs(updated - mean_field).sum())]
     for _ in range(max_iterations):
@@ -220,11 +221,6 @@ def stable_population(
     raise _no_stable_population(game, policy, mean_field, history)
 
 
-def depends_on_population(game: Game) -> bool:
-    """Return whether the transitions of a game depend on the mean field; those of functions may."""
-    return isinstance(game, FunctionGame) or len(game.transition_features.links) > 0
-
-
 def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
     """Return the chain of a policy at a mean field, eliminated, and the population after one step of it.
 
@@ -235,7 +231,7 @@ def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tupl
     updated = np.asarray(mean_field @ kernel)
     kernel = to_dense(kernel)
     edges = kernel > 0.0
-    if depends_on_population(game) and (kernel[edges] < UNREACHABLE).any():
+    if game.depends_on_population and (kernel[edges] < UNREACHABLE).any():
         real = (to_dense(transition) > ROUNDED).reshape(*policy.shape, -1)
         edges &= (real & (policy > 0.0)[:, :, None]).any(axis=1)
     return solvers.Elimination(kernel, edges), updated

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, bicgstab, gmres
 
 from pma_mfg.errors import ConvergenceError
-from pma_mfg.games.model import Table, to_dense
+from pma_mfg.games.features import Table, to_dense
 
 #: States that `Elimination` removes at a time: few enough to be cheap one by one, enough for products of matrices.
 BLOCK = 32

@@ -28,22 +28,26 @@ import numpy as np
 from pma_mfg import __version__
 from pma_mfg.errors import Description, InputError
 
+#: Name of the array that holds the metadata of an ``.npz`` file, as JSON text.
 METADATA = "metadata"
 
-#: How temporary files begin. Those of a process that was killed stay, until `runs.recovery` removes them.
+#: First part of the names of temporary files. A process that is killed leaves its own behind; the next run of the
+#: pipeline removes them.
 PARTIAL = ".partial."
 
-#: The hash of a Parquet file follows this mark in its metadata; it is that of the file with zeros in its place.
+#: Mark in the metadata of a Parquet file, followed by the file's hash. The hash is computed with `ZEROS` in its place.
 MARK = b"SHA-256 of this file with zeros here: "
 
+#: What stands where the hash belongs while it is computed.
 ZEROS = b"0" * 64
 
+#: What is expected of the hash of a file that was changed, for the message.
 CHANGED = "the hash of its content: it was changed or damaged; delete it, and the next run computes it again"
 
-#: What reads the header of each version of the .npy format; numpy.savez writes version 1, or 2 if the header is long.
+#: Version of the .npy format -> function that reads its header. numpy.savez writes version 1, or 2 for long headers.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
-#: Errors of writing for which the file that was asked for is named: a library names the temporary one, or none.
+#: Errors of writing that are raised again with the name of the file itself in place of the temporary one.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
 
 
@@ -100,7 +104,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file.
+    """Write bytes to a file, which is replaced as a whole.
 
     Raises
     ------
@@ -178,7 +182,7 @@ def read_arrays(
 
 
 def _check_members(source: str, archive: zipfile.ZipFile) -> None:
-    """Refuse an archive before anything of it is unpacked: by its members' names, and by what they would take."""
+    """Refuse an archive with other members than arrays, or too large for the memory, before it is unpacked."""
     members = archive.infolist()
     count = Counter(archive.namelist())
     for member in members:
@@ -194,7 +198,10 @@ def _check_members(source: str, archive: zipfile.ZipFile) -> None:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Return one array, after a look at its header: numpy would make room for whatever shape that claims."""
+    """Return one array of an archive.
+
+    Its header is compared with its size first, since numpy allocates whatever the header claims.
+    """
     with archive.open(name) as stream:
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
@@ -210,12 +217,12 @@ def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file."""
+    """Write a text to a file in UTF-8, which is replaced as a whole."""
     write_bytes(path, text.encode())
 
 
 def _hash_file(path: str | Path) -> Path:
-    """Return where the hash of a JSON file stands."""
+    """Return the path of the file that holds the hash of a JSON file."""
     return Path(path).with_name(f".{Path(path).name}.sha256")
 
 

@@ -383,7 +383,7 @@ def _checked(content: Any, schema: str | Path, source: str) -> tuple[frozenset[s
             _check_apart(source, results, figures, content["figures"])
     described = content["games"] if isinstance(content.get("games"), dict) else {}
     made = _make_games(source, content, [name for name in described if _can_be_made(name, described, wrong)], problems)
-    reasons = {name: game.reason for name, game in made.items() if isinstance(game, games.FunctionGame)}
+    reasons = {name: game.reason for name, game in made.items() if not game.has_features}
     sections = {section: content[section] for section in SECTIONS if section in content}
     if content.get("games") == {} and "atlas" not in sections and not wrong:
         problems.append(InputError(source, "games", {}, "at least one game, or an atlas"))

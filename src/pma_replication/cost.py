@@ -22,7 +22,7 @@ import numpy as np
 from pma_mfg import equilibrium, games, jacobian, operators, regularizers, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, InputError
-from pma_mfg.games.functions import FunctionGame, Game, with_features
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import n_lumped_states
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.populations import td_moments
@@ -108,7 +108,7 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
             policy = operators.uniform_policy(game)
     eta, rng = 1.0 / regularizer.rho, seeds.generator(0, "cost")
     scale = 100.0  # any; the steps of TD learning cost the same
-    n_steps = 200 if isinstance(game, FunctionGame) else 5000
+    n_steps = 5000 if game.has_features else 200
 
     def steps(n_agents: int) -> float:
         return (
@@ -194,7 +194,7 @@ def _prescribed(units: Units, settings: Settings) -> float:
     chosen = settings["games"]
     epsilons = chosen if isinstance(chosen, list) else [epsilon for of_game in chosen.values() for epsilon in of_game]
     step_size, steps = settings["relative_step_size"] / units.regularizer.strength, 0.0
-    game = with_features(units.game, "cost")
+    game = units.game.with_features("cost")
     for epsilon in epsilons:
         try:
             steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon=epsilon).n_samples

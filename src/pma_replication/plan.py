@@ -18,7 +18,7 @@ import numpy as np
 
 from pma_mfg import equilibrium, iterations, jacobian, operators, regularizers
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game, with_features
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, n_lumped_states
 from pma_mfg.learning import schedules
 from pma_mfg.populations import td_moments
@@ -71,7 +71,7 @@ def step_seconds(game: Game) -> float:
 
     A fit to benchmarks/scaling.md, rounded up, for sizes that must not depend on a clock.
     """
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return FUNCTION_STEP
     return 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * game.n_states**2)
 
@@ -121,7 +121,7 @@ class Subject:
     def need_features(self, section: str) -> MeanFieldGame:
         """Return the game, or refuse one of Python functions that were not recognized."""
         try:
-            return with_features(self.game, self.name)
+            return self.game.with_features(self.name)
         except InputError as refused:
             raise self.refused(section, "Python functions", refused.allowed) from None
 
@@ -186,7 +186,7 @@ class Subject:
         """Return the error of a game in which learning takes too long."""
         why = f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps"
         allowed = f"at most {most / 60.0:g}; a larger --strength, with which no action is rare"
-        if isinstance(self.game, FunctionGame):
+        if not self.game.has_features:
             why += ", each of which calls Python functions"
             allowed += ", or functions that are recognized (docs/theory.md, 1.3)"
         return self.refused(section, why, allowed)
@@ -337,7 +337,7 @@ def _ctd(subject: Subject) -> Settings:
     """Return M_td of which the slope is fitted, a factor of 20, from `Subject.settled` on."""
     if not subject.least > 0.0:
         subject.need_learning("ctd")
-    small = _spread_over(subject.populations, 4)[:2] if not isinstance(subject.game, FunctionGame) else []
+    small = _spread_over(subject.populations, 4)[:2] if subject.game.has_features else []
     populations = [*small, MANY_AGENTS] if len(small) == 2 else [10, 100, MANY_AGENTS]
     # three populations with all replicates, and a quarter more for the second M_mix
     per_update = (len(populations) + 0.5) * step_seconds(subject.game)
@@ -497,7 +497,7 @@ def _independent(subject: Subject) -> Settings:
     subject.need_learning("independent")
     if subject.policy.size > MOST_PAIRS:
         raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
-    if isinstance(subject.game, FunctionGame) and subject.settled > 500.0:
+    if not subject.game.has_features and subject.settled > 500.0:
         raise subject.too_rare("independent", 4e3 * subject.settled * FUNCTION_STEP)
     accuracies, first = subject.accuracies(3), max(subject.settled, 100.0)
     # what the last epoch leaves of the start is a tenth of the noise at the largest M_td

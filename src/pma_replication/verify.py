@@ -18,7 +18,6 @@ import pandas as pd
 
 from pma_mfg import equilibrium, games, iterations, regularizers
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.functions import with_features
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
 from pma_mfg.theory import prescription
@@ -107,14 +106,14 @@ def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advan
 
 
 def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game = with_features(subject.game, subject.name)
+    game = subject.game.with_features(subject.name)
     strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
     found = phase_measure.phase_diagram(game, subject.name, strengths, step_sizes, settings["n_probes"], seed, advance)
     return {"phase": found}
 
 
 def _strengths(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return {"certified_strengths": phase_measure.certified_strengths(with_features(subject.game, SOURCE), subject.name)}
+    return {"certified_strengths": phase_measure.certified_strengths(subject.game.with_features(SOURCE), subject.name)}
 
 
 def _dynamics(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -186,7 +185,7 @@ def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 
 
 def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game, step_size = with_features(subject.game, SOURCE), settings["relative_step_size"] / subject.regularizer.rho
+    game, step_size = subject.game.with_features(SOURCE), settings["relative_step_size"] / subject.regularizer.rho
     tables = []
     for epsilon in settings["games"]:
         schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
@@ -198,19 +197,19 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
 
 
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (with_features(subject.game, SOURCE), subject.regularizer, subject.policy, subject.name)
+    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
     tables = [populations_measure.finite_population_bias(*of, n_agents, *runs) for n_agents in settings["populations"]]
     return {"bias": pd.concat(tables, ignore_index=True)}
 
 
 def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (with_features(subject.game, SOURCE), subject.regularizer, subject.policy, subject.name)
+    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     return {"exact": populations_measure.exact_limits(*of, settings["populations"], settings["step_size"], advance)}
 
 
 def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (with_features(subject.game, SOURCE), subject.regularizer, subject.policy, subject.name)
+    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
     return {
         "agreement": populations_measure.agreement(*of, settings["populations"], n_steps, n_replicates, seed, advance)
@@ -218,7 +217,7 @@ def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 
 def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (with_features(subject.game, SOURCE), subject.regularizer, subject.policy, subject.name)
+    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     return {"nash": nash_measure.nash_gaps(*of, settings["populations"], advance)}
 
 
@@ -264,7 +263,7 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
 
 def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     comparison, tuning = comparison_measure.compare(
-        with_features(subject.game, SOURCE),
+        subject.game.with_features(SOURCE),
         subject.regularizer,
         subject.name,
         settings["methods"],

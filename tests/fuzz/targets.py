@@ -55,7 +55,7 @@ def refusal(run: Callable[[], Any]) -> str | None:
 
 def small_tables(entries: int = SMALL_TABLES) -> Any:
     """Return a context in which generated games are small."""
-    return mock.patch("pma_mfg.games.families.LARGEST_TABLE", entries)
+    return mock.patch("pma_mfg.games.registry.LARGEST_TABLE", entries)
 
 
 def check_configuration(path: Path, largest_table: int = SMALL_TABLES) -> str | None:

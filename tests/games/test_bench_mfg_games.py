@@ -8,10 +8,10 @@ import pytest
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks, grids
+from pma_mfg.games import benchmarks, grids, registry
 from pma_mfg.regularizers import Entropy
 
-NAMES = [family.__name__ for family in benchmarks.FAMILIES]
+NAMES = [name for name, found in registry.FAMILIES.items() if found.function.__module__ == benchmarks.__name__]
 #: Sums of at most five probabilities, and products of rewards with features: a few roundings.
 ROUNDING = 1e-14
 

@@ -11,7 +11,7 @@ from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games,
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks, literature
+from pma_mfg.games import benchmarks, literature, registry
 from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -170,9 +170,46 @@ def test_the_same_parameters_give_bitwise_the_same_game_and_another_seed_another
 
 def test_every_family_is_listed_and_tested():
     generated = set(FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)
-    defined = {family.__name__ for family in (*benchmarks.FAMILIES, *literature.FAMILIES)}
-    assert games.families() == sorted(generated | defined)
+    papers = (benchmarks.__name__, literature.__name__)
+    tested = {name for name, found in registry.FAMILIES.items() if found.function.__module__ in papers}
+    assert games.families() == sorted(generated | tested)
     assert generated < set(all_games())
+
+
+def test_a_function_with_the_decorator_is_made_checked_and_described_by_its_name(monkeypatch):
+    monkeypatch.setattr(registry, "FAMILIES", dict(registry.FAMILIES))
+    odd = registry.Range(lambda x: x % 2 == 1, "an odd integer")
+    small = registry.Limit(lambda p: p["width"] < p["n_states"], "less than n_states = {n_states}")
+
+    @registry.family(width=odd, limits={"width": small}, entries=lambda p: p["n_states"] ** 4)
+    def narrow(*, n_states: int, width: int = 1) -> games.MeanFieldGame:
+        """Return a narrow game."""
+        return family_game("crowd_averse", n_states=n_states, coupling=float(width))
+
+    assert games.make("narrow", n_states=4, width=3).parameters == {"n_states": 4, "width": 3}
+    assert "narrow" in games.families()
+    told = games.describe("narrow")
+    assert told["summary"] == "a narrow game."
+    assert told["parameters"]["width"] == {"allowed": "an odd integer", "required": False, "default": 1}
+    for parameters, message in (
+        ({"n_states": 4, "width": 2}, "width: got 2, expected an odd integer"),
+        ({"n_states": 4, "width": 5}, "width: got 5, expected less than n_states = 4"),
+        ({"n_states": 100}, "n_states: got 100, expected a game whose largest table has at most 2e+07 entries"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            games.make("narrow", **parameters)
+
+
+@pytest.mark.parametrize("ranges", [{}, {"width": registry.COUNT, "height": registry.COUNT}])
+def test_a_family_whose_parameters_and_ranges_differ_is_refused_when_it_is_entered(monkeypatch, ranges):
+    monkeypatch.setattr(registry, "FAMILIES", dict(registry.FAMILIES))
+
+    def narrow(*, n_states, width):
+        return family_game("crowd_averse", n_states=n_states, coupling=width)
+
+    with pytest.raises(TypeError, match=r"narrow: parameters and ranges differ in (width|height)"):
+        registry.family(**ranges)(narrow)
+    assert "narrow" not in registry.FAMILIES
 
 
 @pytest.mark.parametrize("family", sorted(FAMILY_PARAMETERS))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import multiprocessing
 import os
 import pickle
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def reward(mean_field):
 def pair(family: str = "planted_smooth") -> tuple[games.MeanFieldGame, games.FunctionGame]:
     parameters: dict[str, Any] = {"strength": 0.1} if family.startswith("planted") else {}
     game = games.make(family, n_states=3, n_actions=2, discount=0.5, seed=1, **parameters)
-    return game, games.FunctionGame(game.discount, game.transition, game.reward, 3, 2)
+    return game, games.FunctionGame(game.discount, game.transition, game.reward, n_states=3, n_actions=2)
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "affine"])
@@ -120,7 +121,7 @@ def test_estimates_lie_below_the_constants_and_are_never_taken_for_bounds() -> N
 def test_a_kink_is_seen_where_it_is_and_nowhere_else() -> None:
     kinked = games.make("planted_kinked", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     assert kinked.planted is not None
-    wrapped = games.FunctionGame(kinked.discount, kinked.transition, kinked.reward, 3, 2)
+    wrapped = games.FunctionGame(kinked.discount, kinked.transition, kinked.reward, n_states=3, n_actions=2)
     assert not wrapped.differentiable_at(kinked.planted.mean_field)
     assert wrapped.differentiable_at(np.array([0.2, 0.3, 0.5]))
 
@@ -193,7 +194,31 @@ def test_a_section_that_needs_features_refuses_a_game_of_functions_before_any_jo
         with pytest.raises(InputError, match=rf"{section}\.games.*a game with features"):
             configuration.check(changed, schema, "mine.yaml")
     with pytest.raises(InputError, match="a game with features"):
-        functions.with_features(functions.load_functions(tmp_path / "mine.py"), "here")
+        functions.load_functions(tmp_path / "mine.py").with_features("here")
+
+
+def test_both_kinds_of_games_answer_the_same_calls() -> None:
+    data, wrapped = pair()
+    own = {field.name for field in fields(wrapped)}
+    shared = {name for name in dir(games.FunctionGame) if not name.startswith("_")} - own
+    assert {"transition", "reward", "linearized", "has_features", "without_rewards"} <= shared
+    for name in shared:
+        one, other = getattr(data, name), getattr(wrapped, name)
+        if inspect.ismethod(other):
+            assert inspect.signature(one).parameters == inspect.signature(other).parameters, name
+    assert data.has_features
+    assert not wrapped.has_features
+    assert data.with_features("here") is data
+
+
+def test_without_rewards_only_the_rewards_change() -> None:
+    mean_field = np.array([0.2, 0.3, 0.5])
+    for game in pair():
+        bare = game.without_rewards()
+        np.testing.assert_array_equal(bare.transition(mean_field), game.transition(mean_field))
+        assert game.reward(mean_field).any()
+        assert not bare.reward(mean_field).any()
+        assert lipschitz.population_contraction(bare) == lipschitz.population_contraction(game)
 
 
 # --- as values: pickled, compared, printed
@@ -368,7 +393,7 @@ def test_estimates_of_a_population_cost_evaluations_in_proportion_to_the_states(
             0, 1
         )
 
-    game = games.FunctionGame(0.5, transition, lambda mu: np.zeros((40, 2)), 40, 2)
+    game = games.FunctionGame(0.5, transition, lambda mu: np.zeros((40, 2)), n_states=40, n_actions=2)
     L_pop, kind = lipschitz.population_contraction(game)
     assert kind == "estimate"
     # K_mu: 0.3 (1 - 1/40) twice and half of it; delta: two rows of stay probability 0.5, up to 0.8 of one state

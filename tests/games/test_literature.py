@@ -10,10 +10,10 @@ from scipy.stats import chi2
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import literature
+from pma_mfg.games import literature, registry
 from pma_mfg.regularizers import Entropy, Quadratic
 
-NAMES = [family.__name__ for family in literature.FAMILIES]
+NAMES = [name for name, found in registry.FAMILIES.items() if found.function.__module__ == literature.__name__]
 #: Sums of at most 25 probabilities, and products of rewards with features: a few roundings.
 ROUNDING = 1e-14
 STEPS = [(1, 0), (0, 1), (-1, 0), (0, -1), (0, 0)]

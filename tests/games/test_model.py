@@ -35,7 +35,7 @@ def features_of(link, seed, count=3, size=4):
     weights, parameter = rng.uniform(-1.5, 1.5, size=(count, size)), 0.0
     if link in ("log", "power", "floored_log", "reciprocal"):
         weights, parameter = np.abs(weights) + 0.05, rng.uniform(0.1, 2.5)
-    return Features.build(weights, rng.uniform(0.0, 0.2, size=count), link, parameter)
+    return Features.build(weights, rng.uniform(0.0, 0.2, size=count), link, parameter=parameter)
 
 
 def plain_values(features, mean_field):
@@ -233,11 +233,11 @@ BAD_GAMES = {
         r"transition_features\.links: .* integers from 0 to 8",
     ),
     "pole on the simplex": (
-        {"reward_features": Features.build(2.0 * np.eye(4), 0.0, "reciprocal", -1.0)},
+        {"reward_features": Features.build(2.0 * np.eye(4), 0.0, "reciprocal", parameter=-1.0)},
         "reward_features: got a value that is not finite",
     ),
     "logarithm of zero": (
-        {"reward_features": Features.build(np.eye(4), 0.0, "log", 0.0)},
+        {"reward_features": Features.build(np.eye(4), 0.0, "log", parameter=0.0)},
         "reward_features: got a value that is not finite",
     ),
 }

@@ -31,13 +31,15 @@ def with_reward(extra: Callable[[np.ndarray], np.ndarray], n_states: int = 3) ->
     """Return a game whose rewards are affine but for a term in the mean field."""
     P = np.full((n_states, 2, n_states), 1.0 / n_states)
     R = np.random.default_rng(1).uniform(size=(n_states, 2, n_states))
-    return games.FunctionGame(0.5, lambda mu: P, lambda mu: R @ mu + extra(mu)[:, None], n_states, 2)
+    return games.FunctionGame(0.5, lambda mu: P, lambda mu: R @ mu + extra(mu)[:, None], n_states=n_states, n_actions=2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_functions_of_a_family_are_recognized_with_its_constants(family: str) -> None:
     game = games.make(family, **FAMILIES[family])
-    wrapped = games.FunctionGame(game.discount, game.transition, game.reward, game.n_states, game.n_actions)
+    wrapped = games.FunctionGame(
+        game.discount, game.transition, game.reward, n_states=game.n_states, n_actions=game.n_actions
+    )
     found = recognition.recognized(wrapped)
     assert found is not None
     for mean_field in np.random.default_rng(5).dirichlet(np.full(game.n_states, 0.5), size=100):  # none of those tried
@@ -133,7 +135,7 @@ def test_the_reason_names_the_entry_and_the_shares() -> None:
     def reward(mu: np.ndarray) -> np.ndarray:
         return np.array([[0.0, 1.0], [0.0, np.tanh(mu[2])], [0.0, 0.0]])
 
-    game = games.FunctionGame(0.5, lambda mu: np.full((3, 2, 3), 1.0 / 3.0), reward, 3, 2)
+    game = games.FunctionGame(0.5, lambda mu: np.full((3, 2, 3), 1.0 / 3.0), reward, n_states=3, n_actions=2)
     assert (
         recognition.examined(game).reason == "reward[1,1] depends on mu[2] in a way that no one kind of link explains"
     )
@@ -147,7 +149,7 @@ def test_a_game_with_many_states_is_recognized_from_few_evaluations() -> None:
         calls.append(1)
         return np.tile(-np.log(mu + 1e-10)[:, None], (1, 2))
 
-    found = recognition.recognized(games.FunctionGame(0.5, lambda mu: P, reward, n_states, 2))
+    found = recognition.recognized(games.FunctionGame(0.5, lambda mu: P, reward, n_states=n_states, n_actions=2))
     assert found is not None
     assert len(found.reward_features.links) == n_states
     assert len(calls) < 60 * n_states  # not of the order of S^2

@@ -53,7 +53,7 @@ def float64():
 
 def function_game(game: MeanFieldGame) -> FunctionGame:
     """Return the same game, given by functions."""
-    return FunctionGame(game.discount, game.transition, game.reward, game.n_states, game.n_actions)
+    return FunctionGame(game.discount, game.transition, game.reward, n_states=game.n_states, n_actions=game.n_actions)
 
 
 def both_exploitabilities(game: MeanFieldGame, policy: np.ndarray) -> tuple[float, float]:

@@ -194,7 +194,9 @@ def test_a_sparse_game_is_played_bitwise_like_its_dense_copy() -> None:
 
 
 def test_a_game_given_by_functions_is_played_bitwise_like_the_same_tables() -> None:
-    wrapped = FunctionGame(CROWD.discount, CROWD.transition, CROWD.reward, CROWD.n_states, CROWD.n_actions)
+    wrapped = FunctionGame(
+        CROWD.discount, CROWD.transition, CROWD.reward, n_states=CROWD.n_states, n_actions=CROWD.n_actions
+    )
     tables, functions = (rollout(parallel_env(game, 6, 30), seed=1) for game in (CROWD, wrapped))
     np.testing.assert_equal(tables, functions)
 

@@ -12,8 +12,8 @@ import numpy as np
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.features import Table
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import Table
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 

@@ -12,7 +12,7 @@ import numpy as np
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.theory import lipschitz
 
 #: Updates that the search for other stable populations of a game of functions makes from each start.
@@ -43,7 +43,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     """
     found = []
     L_pop = np.inf
-    if isinstance(game, FunctionGame):  # an estimate takes minutes where a solution takes a second
+    if not game.has_features:  # an estimate takes minutes where a solution takes a second
         found.append("of a contraction of the population nothing is known: `pma-mfg validate` estimates L_pop")
     else:
         L_pop, kind = lipschitz.population_contraction(game)
@@ -68,7 +68,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     if len(transient):
         shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
         found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
-    if L_pop >= 1.0 and operators.depends_on_population(game):
+    if L_pop >= 1.0 and game.depends_on_population:
         found += _other_populations(game, policy, mean_field)
     return found
 
@@ -80,7 +80,7 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
     depend on the mean field at all.
     """
     size = game.n_states
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         transition, update = game.transition(mean_field), operators.population_map(game, policy)
         for z in (0, size - 1):
             corner = np.bincount([z], minlength=size).astype(float)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pma_mfg import operators, solvers
-from pma_mfg.equilibrium.newton_in_policy import has_derivatives
 from pma_mfg.equilibrium.newton_in_population import KEPT_SHARE, newton_in_population, played, separate_parts
 from pma_mfg.equilibrium.solution import FAILURES, Equilibrium, finished
 from pma_mfg.games.functions import Game
@@ -101,7 +100,7 @@ def damped_iteration(
         found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
         if found is not None:
             return found
-        if beta in (DAMPINGS[0], DAMPINGS[-1]) and has_derivatives(game):
+        if beta in (DAMPINGS[0], DAMPINGS[-1]) and game.has_derivatives():
             for near in (parts(x)[0], mean_field):
                 near = newton_in_population(game, regularizer, near, history=history)
                 response = played(game, regularizer, near)[0]

@@ -10,8 +10,7 @@ import numpy as np
 
 from pma_mfg import jacobian, operators, solvers
 from pma_mfg.equilibrium.solution import FAILURES
-from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
-from pma_mfg.games.model import DENSE_ENTRIES
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
 #: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
@@ -40,7 +39,7 @@ def newton(
     states, actions = policy.shape
     basis = jacobian.tangent_basis(actions)
     residual = fixed_point_residual(game, policy, step_size, regularizer=regularizer)
-    while tolerance < residual < np.inf and actions > 1 and has_derivatives(game):
+    while tolerance < residual < np.inf and actions > 1 and game.has_derivatives():
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer) - policy
         try:
             if states * (actions - 1) <= solvers.DIRECT_SIZE:
@@ -74,11 +73,3 @@ def _krylov_step(
         return np.asarray(x - product(x.reshape(policy.shape)).ravel())
 
     return solvers.krylov_solve(minus_jacobian, gap.ravel(), NEWTON_FORCING, max_iterations=100).reshape(policy.shape)
-
-
-def has_derivatives(game: Game) -> bool:
-    """Return whether the derivatives of a game fit into memory; those of functions are S tables of R, and S of P."""
-    if not isinstance(game, FunctionGame) or game.n_states**3 * game.n_actions <= DENSE_ENTRIES:
-        return True
-    uniform = np.full(game.n_states, 1.0 / game.n_states)
-    return game.n_states**2 * game.n_actions <= DENSE_ENTRIES and is_constant_near(game.transition, uniform)

@@ -15,8 +15,8 @@ from pma_mfg.equilibrium.best_responses import best_response
 from pma_mfg.equilibrium.newton_in_policy import NEWTON_FORCING
 from pma_mfg.equilibrium.solution import COARSEST, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import to_dense
 from pma_mfg.regularizers import Regularizer
 
 #: Newton steps in the mean field, at most,

@@ -16,7 +16,7 @@ from pma_mfg.equilibrium.damped import DAMPED_STEPS, damped_iteration
 from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
 from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
 #: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
@@ -90,7 +90,7 @@ def solve(
     patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
     # derivatives of functions are dear, and PMA takes them; products with those of a large game are
     joint_attempt = len(SOLVER_STEP_SIZES)
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         joint_attempt = 0
     elif policy.size > solvers.DIRECT_SIZE:
         joint_attempt = CONTINUATION

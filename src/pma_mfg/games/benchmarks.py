@@ -7,34 +7,21 @@ names the older literature that its game comes from. Noise is multiplied out int
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pma_mfg.errors import InputError
 from pma_mfg.games import grids
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.registry import AT_LEAST_ZERO, FLOOR, PROBABILITY, REAL, Range, family
 
+#: Action -> change of the state in the games on a chain.
 CHAIN_MOVES = {"left": -1, "stay": 0, "right": 1}
 
-# name -> (accepts, what to say), as in `families`
-RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "rows": (lambda x: x >= 1, "an integer >= 1"),
-    "columns": (lambda x: x >= 1, "an integer >= 1"),
-    "switching_cost": (lambda x: x >= 0, "a number >= 0"),
-    "movement_cost": (lambda x: x >= 0, "a number >= 0"),
-    "centring": (lambda x: x >= 0, "a number >= 0"),
-    "separation": (lambda x: x >= 0, "a number >= 0"),
-    "remoteness_cost": (lambda x: x >= 0, "a number >= 0"),
-    "infection_rate": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "recovery": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "infection_cost": (lambda x: x >= 0, "a number >= 0"),
-    "capacity": (lambda x: 0 < x <= 1, "a number in (0, 1]"),
-    "floor": (lambda x: 0 < x < 1, "a number in (0, 1)"),
-}
 
-
+@family(switching_cost=AT_LEAST_ZERO, coupling=AT_LEAST_ZERO)
 def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coupling: float = 2.0) -> MeanFieldGame:
     """Return the contraction game: two states, stay or switch, R = -switching_cost 1{switch} - coupling mu(s).
 
@@ -69,6 +56,7 @@ def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coup
     )
 
 
+@family(coupling=AT_LEAST_ZERO)
 def rock_paper_scissors(*, discount: float = 0.9, coupling: float = 1.0) -> MeanFieldGame:
     """Return rock, paper, scissors: the next state is the action, R = coupling (mu(prey of s) - mu(predator of s)).
 
@@ -104,6 +92,7 @@ def rock_paper_scissors(*, discount: float = 0.9, coupling: float = 1.0) -> Mean
     )
 
 
+@family(coupling=AT_LEAST_ZERO, movement_cost=AT_LEAST_ZERO, centring=AT_LEAST_ZERO, slip=PROBABILITY)
 def lasry_lions_chain(
     *,
     n_states: int = 7,
@@ -142,6 +131,13 @@ def lasry_lions_chain(
     return _chain(discount, slip, movement_cost, -centring * (place - 0.5 * (n_states - 1)) ** 2, -coupling)
 
 
+@family(
+    attraction=REAL,
+    movement_cost=AT_LEAST_ZERO,
+    remoteness_cost=AT_LEAST_ZERO,
+    separation=AT_LEAST_ZERO,
+    slip=PROBABILITY,
+)
 def multiple_equilibria(
     *,
     n_states: int = 7,
@@ -185,6 +181,7 @@ def multiple_equilibria(
     return _chain(discount, slip, movement_cost, -remoteness_cost * nearer, attraction)
 
 
+@family(movement_cost=AT_LEAST_ZERO, slip=PROBABILITY)
 def no_interaction(
     *, n_states: int = 7, discount: float = 0.9, movement_cost: float = 0.1, slip: float = 0.05
 ) -> MeanFieldGame:
@@ -210,6 +207,7 @@ def no_interaction(
     return _chain(discount, slip, movement_cost, np.arange(n_states, dtype=float), 0.0)
 
 
+@family(infection_rate=PROBABILITY, recovery=PROBABILITY, infection_cost=AT_LEAST_ZERO)
 def sis_epidemic(
     *,
     n_actions: int = 5,
@@ -263,6 +261,7 @@ def sis_epidemic(
     )
 
 
+@family(capacity=Range(lambda x: 0 < x <= 1, "a number in (0, 1]"), movement_cost=AT_LEAST_ZERO)
 def kinetic_congestion(
     *,
     rows: int = 5,
@@ -317,6 +316,7 @@ def kinetic_congestion(
     )
 
 
+@family(coupling=AT_LEAST_ZERO, floor=FLOOR)
 def four_rooms(
     *,
     rows: int = 11,
@@ -356,7 +356,7 @@ def four_rooms(
     walls = four_rooms_walls(rows, columns).ravel()
     transition = np.zeros((size, len(moves), size))
     for a, move in enumerate(moves):
-        target = grids.displaced(rows, columns, move + moves, walls)
+        target = grids.displaced(rows, columns, move + moves, walls=walls)
         for reached in target.T:  # noise moves that lead to the same cell add up
             transition[np.arange(size), a, reached] += 1.0 / len(moves)
     transition[walls] = ~walls / np.count_nonzero(~walls)
@@ -381,18 +381,6 @@ def four_rooms_walls(rows: int, columns: int) -> np.ndarray:
     walls[[row // 2, row + 1 + (rows - row - 1) // 2], column] = False
     walls[row, [column // 2, column + 1 + (columns - column - 1) // 2]] = False
     return walls
-
-
-FAMILIES = (
-    contraction_game,
-    rock_paper_scissors,
-    lasry_lions_chain,
-    multiple_equilibria,
-    no_interaction,
-    sis_epidemic,
-    kinetic_congestion,
-    four_rooms,
-)
 
 
 def _chain(

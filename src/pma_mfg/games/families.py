@@ -1,37 +1,50 @@
 """Families of games: affine with target Lipschitz constants, planted equilibria, crowd aversion, coordination.
 
-Each function returns a `MeanFieldGame` and takes only keywords. `make` is the front door: it checks the keywords of a
-family by name before anything is computed, so that a configuration can be refused before any job starts.
+Each function is entered in `registry`, which makes and checks them by name. Games from papers are in `benchmarks` and
+`literature`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array
-from scipy.special import softmax
 
-from pma_mfg.errors import Description, InputError, nearest
-from pma_mfg.games import benchmarks, literature
-from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFieldGame, Planted
+from pma_mfg.errors import InputError
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame, Planted
+from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, PROBABILITY, REAL, Range, family
 
-#: Integers beyond are refused: they are no longer exact as floating-point numbers.
-LARGEST_INTEGER = 10**15
-
-#: Concentration of the symmetric Dirichlet law of raw transition rows: below 1, rows are uneven and far apart.
+#: Random transition rows are drawn from the symmetric Dirichlet distribution with this concentration. Below 1, most of
+#: a row's probability is on a few states, so that rows differ much.
 ROW_CONCENTRATION = 0.5
 
-#: Excess over the largest coupling that is rounding.
+#: A coupling may exceed the largest possible one by this share, which is rounding.
 ROUNDING = 1e-12
 
-#: Share of the uniform law in the planted games' transition rows: every state keeps being visited (Assumption 4).
+#: Weight of the uniform distribution in each transition row of a planted game, so that every state keeps being visited
+#: (Assumption 4).
 UNIFORM_SHARE = 0.2
 
+#: Values of the l1 distance between two distributions.
+DISTANCE = Range(lambda x: 0 <= x <= 2, "a number in [0, 2]")
 
+
+def _cubed(values: dict[str, Any]) -> int:
+    """Return S^3 A, the entries of the transition terms of a game with a feature for each state."""
+    return int(values["n_states"] ** 3 * values["n_actions"])
+
+
+@family(
+    entries=_cubed,
+    K_mu=DISTANCE,
+    K_s=DISTANCE,
+    K_a=DISTANCE,
+    L_mu=AT_LEAST_ZERO,
+    L_s=AT_LEAST_ZERO,
+    L_a=AT_LEAST_ZERO,
+)
 def affine(
     *,
     n_states: int,
@@ -88,6 +101,7 @@ def affine(
     )
 
 
+@family(entries=_cubed, strength=POSITIVE, coupling=AT_LEAST_ZERO, K_mu=DISTANCE)
 def planted_smooth(
     *,
     n_states: int,
@@ -119,9 +133,19 @@ def planted_smooth(
     MeanFieldGame
         With `planted` set.
     """
-    return _planted("identity", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+    return _planted(
+        "identity",
+        n_states=n_states,
+        n_actions=n_actions,
+        discount=discount,
+        seed=seed,
+        strength=strength,
+        coupling=coupling,
+        K_mu=K_mu,
+    )
 
 
+@family(entries=_cubed, strength=POSITIVE, coupling=AT_LEAST_ZERO, K_mu=DISTANCE)
 def planted_kinked(
     *,
     n_states: int,
@@ -146,9 +170,19 @@ def planted_kinked(
     MeanFieldGame
         With `planted` set.
     """
-    return _planted("absolute", n_states, n_actions, discount, seed, strength, coupling, K_mu)
+    return _planted(
+        "absolute",
+        n_states=n_states,
+        n_actions=n_actions,
+        discount=discount,
+        seed=seed,
+        strength=strength,
+        coupling=coupling,
+        K_mu=K_mu,
+    )
 
 
+@family(coupling=AT_LEAST_ZERO, K_a=DISTANCE, limits={"n_successors": AT_MOST_ALL_STATES})
 def crowd_averse(
     *,
     n_states: int,
@@ -183,7 +217,9 @@ def crowd_averse(
     """
     rng = np.random.default_rng([seed, 2])
     if n_successors is not None:
-        return _sparse_crowd(n_states, n_actions, discount, coupling, K_a, n_successors, rng)
+        return _sparse_crowd(
+            n_states, n_actions, discount=discount, coupling=coupling, K_a=K_a, successors=n_successors, rng=rng
+        )
     rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, 1))
     rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
     own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_actions))
@@ -201,6 +237,7 @@ def crowd_averse(
 def _sparse_crowd(
     states: int,
     actions: int,
+    *,
     discount: float,
     coupling: float,
     K_a: float,
@@ -234,6 +271,7 @@ def _sparse_crowd(
     )
 
 
+@family(entries=lambda p: p["n_states"] ** 2 * max(5, p["n_states"]), attraction=REAL, slip=PROBABILITY)
 def coordination(*, n_states: int, discount: float, attraction: float, slip: float = 0.1) -> MeanFieldGame:
     """Return a symmetric game in which action a means "go to state a": agents seek each other, or avoid each other.
 
@@ -267,180 +305,6 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
         reward_terms=attraction * own_state,
         reward_features=Features.build(np.eye(n_states)),
     )
-
-
-_FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
-    function.__name__: function
-    for function in (
-        affine,
-        planted_smooth,
-        planted_kinked,
-        crowd_averse,
-        coordination,
-        *benchmarks.FAMILIES,
-        *literature.FAMILIES,
-    )
-}
-
-# name -> (accepts, what to say); the type is checked first
-_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "n_states": (lambda x: x >= 1, "an integer >= 1"),
-    "n_actions": (lambda x: x >= 1, "an integer >= 1"),
-    "seed": (lambda x: x >= 0, "an integer >= 0"),
-    "n_successors": (lambda x: x >= 1, "an integer >= 1"),
-    "discount": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
-    "strength": (lambda x: x > 0, "a number > 0"),
-    "coupling": (lambda x: x >= 0, "a number >= 0"),
-    "attraction": (lambda x: True, "a number"),
-    "slip": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
-    **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
-    **benchmarks.RANGES,
-    **literature.RANGES,
-}
-
-# name -> (accepts all parameters, what to say of them): limits that involve several
-_LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
-    "n_successors": (lambda p: p["n_successors"] <= p["n_states"], "at most n_states, {n_states}"),
-    **literature.LIMITS,
-}
-
-_SIZES = ("n_states", "n_actions", "n_successors", "rows", "columns", "size")
-
-#: A game of a family is refused beyond this many entries of its largest table, 160 MB, some copies of which are made.
-LARGEST_TABLE = DENSE_ENTRIES
-
-
-def _largest_table(family: str, values: dict[str, Any]) -> int:
-    """Return the number of entries of the largest table that a family makes, before it makes any."""
-    states = values.get("n_states") or values.get("rows", 1) * values.get("columns", 1) * values.get("size", 1) ** 2
-    actions = values.get("n_actions") or max(5, states if family == "coordination" else 5)
-    if values.get("n_successors") is None:  # each P_k of the first three is dense, and there are S
-        return int(states**2 * actions * (states if family in ("affine", "planted_smooth", "planted_kinked") else 1))
-    return int(2 * states * actions * values["n_successors"])
-
-
-def families() -> list[str]:
-    """Return the names of all families, sorted."""
-    return sorted(_FAMILIES)
-
-
-def describe(family: str, source: str = "games.describe") -> dict[str, Any]:
-    """Return what a family is, and what its parameters are.
-
-    Parameters
-    ----------
-    family : str
-    source : str
-        Where the name came from, for the message.
-
-    Returns
-    -------
-    dict
-        ``summary`` (a sentence), ``description`` (the docstring) and ``parameters``: name -> ``allowed`` (in words),
-        ``required`` and ``default``.
-
-    Raises
-    ------
-    InputError
-        For an unknown family.
-    """
-    _check_family(family, source)
-    text = inspect.getdoc(_FAMILIES[family]) or ""
-    parameters = {
-        name: {
-            "allowed": _RANGES[name][1],
-            "required": (required := parameter.default is inspect.Parameter.empty),
-            "default": None if required else parameter.default,
-        }
-        for name, parameter in inspect.signature(_FAMILIES[family]).parameters.items()
-    }
-    return {"summary": text.split("\n")[0].removeprefix("Return "), "description": text, "parameters": parameters}
-
-
-def _check_family(family: str, source: str) -> None:
-    if family not in _FAMILIES:
-        raise InputError(source, "family", family, f"one of {', '.join(families())}{nearest(family, _FAMILIES)}")
-
-
-def check_parameters(family: str, parameters: dict[str, Any], source: str = "games.make") -> None:
-    """Raise an `InputError` unless `family` exists and accepts `parameters`.
-
-    Parameters
-    ----------
-    family : str
-    parameters : dict
-        Keywords of the family.
-    source : str
-        Where the parameters came from, for the message.
-    """
-    _check_family(family, source)
-    signature = inspect.signature(_FAMILIES[family]).parameters
-    for name, value in parameters.items():
-        if name not in signature:
-            known = f"a parameter of {family}: {', '.join(signature)}{nearest(name, signature)}"
-            raise InputError(source, name, value, known)
-        accepts, allowed = _RANGES[name]
-        if not (_is_of_kind(value, str(signature[name].annotation)) and accepts(value)):
-            large = isinstance(value, int | float) and abs(value) > (
-                LARGEST_INTEGER if isinstance(value, int) else LARGEST_VALUE
-            )
-            limit = f", at most {LARGEST_INTEGER:.0e} if an integer, else {LARGEST_VALUE:g} in size" if large else ""
-            raise InputError(source, name, value, allowed + limit)
-    for name, parameter in signature.items():
-        if parameter.default is inspect.Parameter.empty and name not in parameters:
-            raise InputError(
-                source, name, Description("nothing"), f"a value ({_RANGES[name][1]}): {family} requires it"
-            )
-    values = {name: parameter.default for name, parameter in signature.items()} | parameters
-    for name, (holds, words) in _LIMITS.items():
-        if values.get(name) is not None and not holds(values):
-            raise InputError(source, name, values[name], words.format(**values))
-    if (entries := _largest_table(family, values)) > LARGEST_TABLE:
-        sizes = {name: values[name] for name in _SIZES if values.get(name) is not None}
-        allowed = f"a game whose largest table has at most {LARGEST_TABLE:.0e} entries, not {float(entries):.0e}"
-        raise InputError(source, ", ".join(sizes), Description(", ".join(map(str, sizes.values()))), allowed)
-
-
-def _is_of_kind(value: Any, annotation: str) -> bool:
-    match annotation.removesuffix(" | None"):
-        case "bool":
-            return isinstance(value, bool)
-        case "str":
-            return isinstance(value, str)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_VALUE
-
-
-def make(family: str, **parameters: Any) -> MeanFieldGame:
-    """Return the game of a family.
-
-    Parameters
-    ----------
-    family : str
-        One of `families()`.
-    **parameters
-        The family's keywords; see its docstring.
-
-    Returns
-    -------
-    MeanFieldGame
-        The same parameters give bitwise the same game.
-
-    Raises
-    ------
-    InputError
-        For an unknown family, an unknown or missing parameter, or a value out of range.
-
-    Examples
-    --------
-    >>> game = make("crowd_averse", n_states=3, n_actions=2, discount=0.9, seed=0)
-    >>> game.transition(np.ones(3) / 3).shape
-    (3, 2, 3)
-    """
-    check_parameters(family, parameters)
-    return replace(_FAMILIES[family](**parameters), family=family, parameters=dict(parameters))
 
 
 def _shrink_to_targets(table: np.ndarray, state: float, action: float, mean_field: float) -> np.ndarray:
@@ -491,6 +355,7 @@ def _centred(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _planted(
     link: str,
+    *,
     n_states: int,
     n_actions: int,
     discount: float,
@@ -499,7 +364,9 @@ def _planted(
     coupling: float | None,
     K_mu: float,
 ) -> MeanFieldGame:
-    # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
+    # imported here, as only planting an equilibrium needs them; operators are built on games
+    from scipy.special import softmax
+
     from pma_mfg import operators
 
     rng = np.random.default_rng([seed, 1])

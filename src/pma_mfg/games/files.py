@@ -14,9 +14,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pma_mfg.errors import Description, InputError, is_plain
-from pma_mfg.games import functions
+from pma_mfg.games import function_checks, functions
+from pma_mfg.games.features import Features
 from pma_mfg.games.functions import FunctionGame, Game, load_functions
-from pma_mfg.games.model import Features, MeanFieldGame, Planted
+from pma_mfg.games.model import MeanFieldGame, Planted
 from pma_mfg.games.recognition import examined
 from pma_mfg.storage import read_arrays, regular_file, write_arrays, write_text
 
@@ -44,7 +45,7 @@ def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> Non
     inputs : sequence of path-like, optional
         Other files that such a text reads: the copy notes their content (`functions.copied_text`).
     """
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         if Path(path).suffix != ".py" or not game.text:
             raise InputError("games.save", "path", str(path), "a path ending in .py, of a game read from such a file")
         write_text(path, functions.copied_text(game, inputs))
@@ -119,7 +120,7 @@ def from_functions(
 
 
 def sound(game: FunctionGame) -> Game:
-    """Return a game with features where its functions are recognized; refuse what is wrong with them.
+    """Check the functions of a game, and return the game with features if they are recognized.
 
     Parameters
     ----------
@@ -133,9 +134,9 @@ def sound(game: FunctionGame) -> Game:
     Raises
     ------
     InputError
-        With the first of `functions.problems`.
+        With the first of `function_checks.problems`.
     """
-    if found := functions.problems(game):
+    if found := function_checks.problems(game):
         count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
         told = f" (see pma-mfg validate {game.source})" if game.text else ""
         raise InputError(game.source, found[0], count, f"none{told}")
@@ -193,7 +194,7 @@ def load(path: str | Path, inputs: Sequence[str | Path] | None = None) -> Game:
 
 
 class _Unchecked(MeanFieldGame):
-    """A game that may be wrong, to say in how many ways."""
+    """A game whose tables are not checked when it is made, so that all its problems can be listed."""
 
     def validate(self, source: str) -> None:
         """Check nothing."""
@@ -203,7 +204,7 @@ def problems(path: str | Path) -> list[str]:
     """Return all that is wrong with the game of a file, in plain words; empty for a sound one.
 
     Arrays are examined first, and if nothing is wrong with them, probabilities and rewards at the mean fields of
-    `functions.problems`.
+    `function_checks.problems`.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def problems(path: str | Path) -> list[str]:
         If the file cannot be read at all.
     """
     if Path(path).suffix == ".py":
-        return functions.problems(load_functions(path))
+        return function_checks.problems(load_functions(path))
     source = str(path)
     found: list[str] = []
 
@@ -235,7 +236,7 @@ def problems(path: str | Path) -> list[str]:
         if missing:
             return
         try:
-            game = _from_arrays(source, arrays, metadata, _Unchecked)
+            game = _from_arrays(source, arrays, metadata, kind_of_game=_Unchecked)
             found.extend(_words(error) for error in game.structural_problems(source))
         except InputError as error:
             found.append(_words(error))
@@ -245,8 +246,16 @@ def problems(path: str | Path) -> list[str]:
             dense = game.dense(source)
         except InputError:  # a large sparse game has no tables to look at: `load` checks its features instead
             return
-        tables = dense.transition, dense.reward, dense.n_states, dense.n_actions
-        told = functions.problems(FunctionGame(0.0, *tables, game.state_labels, game.action_labels))
+        as_functions = FunctionGame(
+            0.0,
+            dense.transition,
+            dense.reward,
+            n_states=dense.n_states,
+            n_actions=dense.n_actions,
+            state_labels=game.state_labels,
+            action_labels=game.action_labels,
+        )
+        told = function_checks.problems(as_functions)
         found.extend(f"{words}{_single_precision(arrays)}" if " sums to " in words else words for words in told)
 
     try:
@@ -259,7 +268,7 @@ def problems(path: str | Path) -> list[str]:
 
 
 def _single_precision(arrays: dict[str, np.ndarray]) -> str:
-    """Return what to say of rows that do not sum to one because their numbers have fewer than 64 bits."""
+    """Return advice for rows that miss one because their numbers have fewer than 64 bits; else an empty text."""
     dtype = next((a.dtype for name, a in arrays.items() if name.startswith("base_transition")), np.dtype(float))
     if dtype.kind != "f" or dtype.itemsize >= 8:
         return ""
@@ -267,7 +276,7 @@ def _single_precision(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _words(error: InputError) -> str:
-    """Return an error without the file, which is named once."""
+    """Return the message of an error without the name of the file."""
     return str(error).removeprefix(f"{error.source}: ")
 
 
@@ -275,6 +284,7 @@ def _from_arrays(
     source: str,
     arrays: dict[str, np.ndarray],
     metadata: dict[str, Any],
+    *,
     kind_of_game: type[MeanFieldGame] = MeanFieldGame,
 ) -> MeanFieldGame:
     used: set[str] = set()
@@ -335,7 +345,7 @@ def _from_arrays(
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """Return numbers of any width and byte order as those that the compiled code takes; what is no number as it is."""
+    """Return numbers as float64 or int64, which compiled code takes; what is not a number is returned as it is."""
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # of a wider type: infinity, which is refused
             return array.astype(np.float64)

@@ -2,8 +2,11 @@
 
 Functions that `recognition` knows become a `MeanFieldGame`; this is for the others. A `FunctionGame` is solved exactly,
 simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing about it is proved,
-its Lipschitz constants are estimates, and derivatives come from differences. Functions that take both kinds are
-annotated with `Game`.
+its Lipschitz constants are estimates, and derivatives come from differences.
+
+Functions that take both kinds are annotated with `Game`, and use what both classes have: `transition`, `reward`,
+`linearized`, `differentiable_at`, `has_derivatives`, `depends_on_population`, `without_rewards`, `dense`. What needs
+features calls `with_features`, or looks at `has_features`, which tells the type checker as well which game it has.
 """
 
 from __future__ import annotations
@@ -17,50 +20,43 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
-from pma_mfg.errors import Description, InputError, is_plain, one_line
-from pma_mfg.games.model import (
-    DENSE_ENTRIES,
-    LARGEST_VALUE,
-    ROW_SUM_TOLERANCE,
-    Features,
-    MeanFieldGame,
-    repeated,
-    same_content,
-)
+from pma_mfg.errors import Description, InputError, is_plain
+from pma_mfg.games.features import Features, same_content
+from pma_mfg.games.model import DENSE_ENTRIES, MeanFieldGame, repeated
 from pma_mfg.storage import regular_file
 
-#: Step of the one-sided differences: (6 u)^(1/3), which balances truncation h^2 / 3 with rounding 4 u / h (1.2).
+#: Step h of the one-sided differences: (6 u)^(1/3) with u = 1.1e-16, where the truncation error h^2 / 3 and the
+#: rounding error 4 u / h balance (docs/theory.md, 1.2).
 DIFFERENCE_STEP = 1e-5
 
-#: Sum over z of mu(z) D_z, in units of the largest D_z, above which a game counts as not differentiable at mu: it is 0
-#: where it is differentiable, up to the error of the differences, some 1e-10 for functions of order one.
+#: A game counts as differentiable at mu if the average of the directional derivatives D_z over mu is at most this share
+#: of the largest of them (or of 1, if that is larger). At such a point the average is 0, up to the error of the
+#: differences, some 1e-10 for functions of order one.
 KINK_TOLERANCE = 1e-6
 
-#: Random mean fields, beside the vertices and the uniform one, at which a game is examined.
+#: Number of random mean fields at which a game is examined, in addition to the vertices and the uniform one.
 POINTS = 64
 
-#: Problems that are told of one function.
-SHOWN = 8
-
-#: Entries that are examined of one function, a second or so: a large table is looked at in fewer mean fields.
+#: Entries of one function that are computed to examine it, which takes about a second: the larger a table, the fewer
+#: mean fields.
 EXAMINED = 10**8
 
 Function = Callable[[np.ndarray], Any]
 
 
 class Linearization(MeanFieldGame):
-    """The first-order tables of a game at one mean field: right there and in the derivatives, no game elsewhere."""
+    """Tables and derivatives of a game at one mean field; at other mean fields the rows need not be distributions."""
 
     def validate(self, source: str) -> None:
-        """Check nothing: the tangent of a stochastic table may leave the simplex at once."""
+        """Check nothing, since rows are distributions at one mean field only."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,6 +91,7 @@ class FunctionGame:
     discount: float
     transition_function: Function
     reward_function: Function
+    _: KW_ONLY
     n_states: int
     n_actions: int
     state_labels: tuple[str, ...] = ()
@@ -103,6 +100,8 @@ class FunctionGame:
     source: str = "function game"
     text: str = ""
     reason: str = ""
+
+    has_features: ClassVar[Literal[False]] = False
 
     def __eq__(self, other: object) -> bool:
         from_files = bool(self.text) and isinstance(other, FunctionGame) and bool(other.text)
@@ -126,6 +125,11 @@ class FunctionGame:
         """The family's name, as of a `MeanFieldGame`."""
         return "functions"
 
+    @property
+    def depends_on_population(self) -> bool:
+        """Whether the transitions depend on the mean field: they may."""
+        return True
+
     def transition(self, mean_field: np.ndarray) -> np.ndarray:
         """Return P(s'|s,a,mu), shape (S, A, S), for a mean field of shape (S,)."""
         shape = (self.n_states, self.n_actions, self.n_states)
@@ -138,6 +142,24 @@ class FunctionGame:
     def dense(self, source: str) -> FunctionGame:
         """Return this game, whose tables are dense; `source` as in `MeanFieldGame.dense`."""
         return self
+
+    def with_features(self, source: str) -> NoReturn:
+        """Raise an `InputError` that says why this game will not do for `source`, which needs features."""
+        because = self.reason or "no sum of links was recognized in these functions"
+        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
+        raise InputError(source, "game", Description(self.source), allowed)
+
+    def without_rewards(self) -> FunctionGame:
+        """Return the game with the same transitions and the reward 0."""
+        nothing = np.zeros((self.n_states, self.n_actions))
+        return replace(self, reward_function=lambda mean_field: nothing, text="")
+
+    def has_derivatives(self) -> bool:
+        """Return whether the tables of `linearized` fit into memory: S tables of R, and S of P unless P is constant."""
+        if self.n_states**3 * self.n_actions <= DENSE_ENTRIES:
+            return True
+        uniform = np.full(self.n_states, 1.0 / self.n_states)
+        return self.n_states**2 * self.n_actions <= DENSE_ENTRIES and is_constant_near(self.transition, uniform)
 
     def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
         """Return the tables at a mean field with their derivatives, by one-sided second-order differences.
@@ -167,11 +189,18 @@ class FunctionGame:
                 base.append(here)
                 terms.append(found)
                 features.append(moving)
-        tables = base[0], base[1], terms[0], features[0], terms[1], features[1]
-        return Linearization(self.discount, *tables, self.family)
+        return Linearization(
+            self.discount,
+            *base,
+            transition_terms=terms[0],
+            transition_features=features[0],
+            reward_terms=terms[1],
+            reward_features=features[1],
+            family=self.family,
+        )
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
-        """Return whether the derivatives in the directions e_z - mu, whose mean is zero, have the mean zero."""
+        """Return whether transitions and rewards are differentiable at a mean field, up to `KINK_TOLERANCE`."""
         for of in (self.transition, self.reward):
             terms = differences(of, mean_field)[1]
             if np.abs(np.tensordot(mean_field, terms, axes=1)).max() > KINK_TOLERANCE * max(1.0, np.abs(terms).max()):
@@ -179,28 +208,8 @@ class FunctionGame:
         return True
 
 
-#: What code takes that works for both kinds of games.
+#: A game of either kind.
 Game = MeanFieldGame | FunctionGame
-
-
-def with_features(game: Game, source: str) -> MeanFieldGame:
-    """Return a game as data, or raise an `InputError` that says why a game given by functions will not do.
-
-    Parameters
-    ----------
-    game : Game
-    source : str
-        What needs features, for the message.
-
-    Returns
-    -------
-    MeanFieldGame
-    """
-    if isinstance(game, FunctionGame):
-        because = game.reason or "no sum of links was recognized in these functions"
-        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
-        raise InputError(source, "game", Description(game.source), allowed)
-    return game
 
 
 def differences(
@@ -217,9 +226,9 @@ def differences(
 
 
 def is_constant_near(function: Function, mean_field: np.ndarray) -> bool:
-    """Return whether no bit of a function changes as a mean field moves by `DIFFERENCE_STEP` to a random one.
+    """Return whether a function keeps its value, bitwise, as the mean field moves by `DIFFERENCE_STEP` at random.
 
-    Then all derivatives are zero: a random direction is orthogonal to none of them.
+    Then all its derivatives are zero, since a random direction is orthogonal to no other derivative.
     """
     other = np.random.default_rng(0).dirichlet(np.ones(len(mean_field)))
     moved = function((1.0 - DIFFERENCE_STEP) * mean_field + DIFFERENCE_STEP * other)
@@ -235,15 +244,18 @@ def sample_mean_fields(n_states: int, count: int = POINTS) -> np.ndarray:
 
 def _called(function: Function, name: str, mean_field: np.ndarray, shape: tuple[int, ...], source: str) -> np.ndarray:
     """Call a user's function, and say in one line what went wrong."""
-    table = returned(function, name, mean_field, source)
+    table = returned(function, name, mean_field, source=source)
     if table.shape != shape:
         raise InputError(source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
     return table
 
 
-def returned(function: Function, name: str, mean_field: np.ndarray, source: str, copy: bool = True) -> np.ndarray:
-    """Return what a user's function does as an array of floats; a copy, as the function may write to its own again."""
-    with _running(source, name):
+def returned(function: Function, name: str, mean_field: np.ndarray, *, source: str, copy: bool = True) -> np.ndarray:
+    """Return the value of a user's function as an array of floats.
+
+    It is a copy unless `copy` is false, as the function may write to its own array at the next call.
+    """
+    with running(source, name):
         given = function(np.array(mean_field, dtype=float))
         found, masked = np.asarray(given), np.ma.is_masked(given)
         if found.dtype.kind in "fiubO" and not masked:
@@ -253,7 +265,7 @@ def returned(function: Function, name: str, mean_field: np.ndarray, source: str,
 
 
 @contextmanager
-def _running(source: str, name: str) -> Iterator[None]:
+def running(source: str, name: str) -> Iterator[None]:
     """Run a user's code: whatever it raises becomes an InputError."""
     try:
         yield
@@ -275,7 +287,7 @@ def _failure(source: str, name: str, error: BaseException) -> InputError:
 
 
 def load_functions(path: str | Path) -> FunctionGame:
-    """Run a Python file and return the game that it defines; what it says of itself is checked, not the tables.
+    """Run a Python file and return the game that it defines; its tables are not checked yet (`function_checks`).
 
     The file is run as it stands, with all that it does: load only files that you trust. It may import installed
     packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
@@ -310,7 +322,7 @@ def _defined(text: str, source: str) -> FunctionGame:
     module = ModuleType(f"{Path(path).stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
     module.__file__ = path
     found = module.__dict__
-    with _running(source, "file"):
+    with running(source, "file"):
         code: CodeType = compile(text, source, "exec", dont_inherit=True)
         sys.modules[module.__name__] = module
         exec(code, found)
@@ -320,14 +332,15 @@ def _defined(text: str, source: str) -> FunctionGame:
     return replace(_described(found, source), text=text)
 
 
-#: The last line of a copy: where the file was that it is a copy of, for `__file__`, and what else it read.
+#: Pattern of the last line of a copied game file: the path of the original, which is its `__file__`, and the files that
+#: it reads.
 _COPIED = re.compile(r"^# pma-mfg: a copy of (?P<path>.*?)(?:; reads .*? \([0-9a-f]{64}\))*\n\Z", re.MULTILINE)
 
 
 def copied_text(game: FunctionGame, inputs: Sequence[str | Path] = ()) -> str:
-    """Return the text of a game for a file elsewhere, with a last line that says where it was and what it read.
+    """Return the text of a game for a copy of its file, with a last line that names the original and what it reads.
 
-    The line is left out where the text does not ask for its own place and reads nothing. It holds the SHA-256 of each
+    The line is left out where the text does not use `__file__` and reads nothing. It holds the SHA-256 of each
     input, so that a copy differs where its inputs do.
 
     Parameters
@@ -365,7 +378,7 @@ def checked(
     layout: Any,
     source: str,
 ) -> FunctionGame:
-    """Return the game of two functions; what is said of them is checked, not their tables (`problems`).
+    """Return the game of two functions; their tables are not checked yet (`function_checks.problems`).
 
     Parameters
     ----------
@@ -413,21 +426,23 @@ def _described(found: Mapping[str, Any], source: str) -> FunctionGame:
             raise InputError(source, name, labels[name], f"{count} strings, or none")
     layout = found.get("layout")
     if layout is not None:
-        with _running(source, "layout"):
+        with running(source, "layout"):
             layout = np.asarray(layout, dtype=float)
         if layout.shape != (n_states, 2) or not np.isfinite(layout).all():
             raise InputError(source, "layout", Description(f"shape {layout.shape}"), f"shape ({n_states}, 2)")
     functions = found["transition"], found["reward"]
     settings: dict[str, Any] = {**labels, "layout": layout, "source": source}
-    return FunctionGame(float(discount), *functions, int(n_states), n_actions, **settings)
+    return FunctionGame(float(discount), *functions, n_states=int(n_states), n_actions=n_actions, **settings)
 
 
 def _number_of_actions(found: Mapping[str, Any], n_states: int, n_labels: int, source: str) -> int:
-    """Return A, which transitions, rewards and labels tell; of two that disagree blame the one that stands alone."""
+    """Return A from the shape of the rewards; if transitions and labels agree on another number, refuse the rewards."""
     uniform = np.full(n_states, 1.0 / n_states)
-    reward = returned(found["reward"], "reward", uniform, source)
+    reward = returned(found["reward"], "reward", uniform, source=source)
     try:
-        transition: tuple[int, ...] = returned(found["transition"], "transition", uniform, source, copy=False).shape
+        transition: tuple[int, ...] = returned(
+            found["transition"], "transition", uniform, source=source, copy=False
+        ).shape
     except InputError:  # told by `problems`, with the mean field
         transition = ()
     told = f", as transition returns shape {transition}" if transition else ""
@@ -456,7 +471,8 @@ def files_read() -> Iterator[set[Path]]:
         _watching.pop()
 
 
-#: What is collected, the innermost context last; the first set only says that the hook is there.
+#: One set of files for each active `files_read`, the innermost last. The first set is never filled: it shows that the
+#: audit hook is installed.
 _watching: list[set[Path]] = []
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
@@ -473,7 +489,7 @@ def _opened(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def unlisted(read: set[Path], listed: Sequence[str | Path], source: str) -> list[str]:
-    """Return the files among those read that are inputs of a game and not listed, sorted.
+    """Return the files that a game has read and that are not listed as its inputs, sorted.
 
     Left out are the game's own file and those of Python, of installed packages, of this package, of the operating
     system, and of the user's caches and settings.
@@ -491,121 +507,3 @@ def unlisted(read: set[Path], listed: Sequence[str | Path], source: str) -> list
             near = os.path.relpath(path)
             found.add(str(path) if near.startswith("..") else near)
     return sorted(found)
-
-
-def problems(game: FunctionGame) -> list[str]:
-    """Return what is wrong with a game's functions, in plain words; empty for a sound game.
-
-    Examined at the uniform mean field, at the vertices of the simplex and at 64 random mean fields: no proof. Each kind
-    of problem is told once per function, where it is worst, and at how many of the mean fields it appears.
-
-    Parameters
-    ----------
-    game : FunctionGame
-
-    Returns
-    -------
-    list of str
-    """
-    found: list[str] = []
-    points = sample_mean_fields(game.n_states)
-    sizes = {"transition": game.n_states**2 * game.n_actions, "reward": game.n_states * game.n_actions}
-    for name, size in sizes.items():
-        worst: dict[str, tuple[float, str, int]] = {}
-        sound: np.ndarray | None = None  # the last table without a problem: if it comes again, it is not examined again
-        count = min(len(points), max(32, EXAMINED // size))
-        tried = points[np.linspace(0, len(points) - 1, count).astype(int)]
-        for mean_field in tried:
-            problems_here, sound = _problems_at(game, name, mean_field, sound)
-            for kind, size_, words in problems_here:
-                known = worst.get(kind, (-1.0, "", 0))
-                told = (size_, words) if size_ > known[0] else known[:2]
-                worst[kind] = (*told, known[2] + 1)
-        for _, words, count in list(worst.values())[:SHOWN]:
-            fine = f"; the other {len(tried) - count} are fine" if count < len(tried) else ""
-            found.append(f"{name}: {words} (at {count} of {len(tried)} mean fields tried{fine})")
-    return found
-
-
-def _problems_at(
-    game: FunctionGame, name: str, mean_field: np.ndarray, sound: np.ndarray | None
-) -> tuple[list[tuple[str, float, str]], np.ndarray | None]:
-    """Return kind, size and words of each problem of one function at one mean field, and the last sound table."""
-    where = f"at {_named(mean_field)}"
-    function = game.transition_function if name == "transition" else game.reward_function
-    given = mean_field.copy()
-    try:
-        table = returned(function, name, mean_field, game.source, copy=False)
-        shape = (game.n_states, game.n_actions, game.n_states)[: 3 if name == "transition" else 2]
-        if table.shape != shape:
-            raise InputError(game.source, name, Description(f"an array of shape {table.shape}"), f"shape {shape}")
-        if sound is None or not np.array_equal(table, sound):
-            table, sound = table.copy(), None
-        else:
-            table = sound
-        with _running(game.source, name):
-            again = function(given)
-        same = np.array_equal(table, np.asarray(again, dtype=float), equal_nan=True)
-    except InputError as error:
-        place = "" if error.field == name else f"{error.field}: "
-        return [("fails", 0.0, one_line(f"{place}{error.value}, expected {error.allowed}, {where}"))], None
-    found: list[tuple[str, float, str]] = []
-    if not np.array_equal(given, mean_field):
-        found.append(("modifies", 0.0, f"it modifies its argument {where}: it is to work on a copy"))
-    if not same:
-        found.append(("random", 0.0, f"called twice, it returns two different arrays {where}: nothing may be drawn"))
-    if table is not sound:
-        found += _wrong_numbers(game, name, table, where, np.asarray(again).dtype)
-    return found, None if found else table
-
-
-def _wrong_numbers(
-    game: FunctionGame, name: str, table: np.ndarray, where: str, dtype: np.dtype[Any]
-) -> list[tuple[str, float, str]]:
-    """Return kind, size and words of what is wrong with the numbers of one table."""
-    found: list[tuple[str, float, str]] = []
-    if not np.isfinite(table).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
-        border = " (some states are empty there: mind divisions and logarithms)" if "vertex" in where else ""
-        found.append(("finite", 0.0, f"{_entry(game, name, place)} = {table[place]} {where}, not finite{border}"))
-        return found
-    if np.abs(table).max() > LARGEST_VALUE:
-        place = tuple(int(i) for i in np.unravel_index(int(np.abs(table).argmax()), table.shape))
-        words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: more than {LARGEST_VALUE:g} in size"
-        found.append(("large", float(np.abs(table).max()), words))
-        return found
-    if name == "transition":
-        if table.min() < -ROW_SUM_TOLERANCE:
-            place = tuple(int(i) for i in np.unravel_index(int(table.argmin()), table.shape))
-            words = f"{_entry(game, name, place)} = {table[place]:.6g} {where}: a probability cannot be negative"
-            found.append(("negative", -float(table.min()), words))
-        excess = table.sum(axis=2) - 1.0
-        if np.abs(excess).max() > ROW_SUM_TOLERANCE * max(1, game.n_states):
-            s, a = (int(i) for i in np.unravel_index(int(np.abs(excess).argmax()), excess.shape))
-            row = f"P(. | {_label(game.state_labels, s)}, {_label(game.action_labels, a)})"
-            words = f"{row} sums to {1.0 + excess[s, a]:.9g} {where}: {excess[s, a]:+.3g} beside 1"
-            if dtype.kind == "f" and dtype.itemsize < 8:
-                words += f" (its numbers are {dtype}: use P = P.astype(float); P /= P.sum(axis=-1, keepdims=True))"
-            found.append(("sum", float(np.abs(excess).max()), words))
-    return found
-
-
-def _label(labels: tuple[str, ...], i: int) -> str:
-    return f"{i} '{labels[i]}'" if labels else str(i)
-
-
-def _entry(game: FunctionGame, name: str, place: tuple[int, ...]) -> str:
-    state, action = _label(game.state_labels, place[0]), _label(game.action_labels, place[1])
-    if name == "reward":
-        return f"R(state {state}, action {action})"
-    return f"P(next state {_label(game.state_labels, place[2])} | state {state}, action {action})"
-
-
-def _named(mean_field: np.ndarray) -> str:
-    """Return a mean field in words."""
-    if mean_field.max() == 1.0:
-        return f"the vertex where all agents are in state {int(mean_field.argmax())}"
-    if np.ptp(mean_field) == 0.0:
-        return "the uniform mean field"
-    shown = ", ".join(f"{x:.4g}" for x in mean_field[:8])
-    return f"mean field ({shown}{', ...' if len(mean_field) > 8 else ''})"

@@ -19,7 +19,7 @@ def state_labels(rows: int, columns: int) -> tuple[str, ...]:
     return tuple(f"({row}, {column})" for row in range(rows) for column in range(columns))
 
 
-def displaced(rows: int, columns: int, by: np.ndarray, walls: np.ndarray | None = None) -> np.ndarray:
+def displaced(rows: int, columns: int, by: np.ndarray, *, walls: np.ndarray | None = None) -> np.ndarray:
     """Return the cell reached from each cell by each displacement; one that is blocked leaves the agent where it is.
 
     Parameters

@@ -5,54 +5,46 @@ Each function names its source and says what it adapts. Noise is multiplied out 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from scipy.sparse import csr_array, kron
 
 from pma_mfg.games import grids
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.registry import (
+    AT_LEAST_ZERO,
+    AT_MOST_ALL_STATES,
+    BOOLEAN,
+    FLOOR,
+    INDEX,
+    PROBABILITY,
+    REAL,
+    Limit,
+    Range,
+    family,
+)
 
-#: Share of the uniform law in the transition rows of `garnet`: every state keeps being visited (Assumption 4).
+#: Weight of the uniform distribution in each transition row of `garnet`, so that every state keeps being visited
+#: (Assumption 4).
 UNIFORM_SHARE = 0.2
 
-#: Concentration of the symmetric Dirichlet law of its rows: below 1, they are uneven.
+#: Concentration of the symmetric Dirichlet distribution of its rows: below 1, most of a row is on a few states.
 ROW_CONCENTRATION = 0.5
 
-#: Its tables are dense up to this many entries S^3 A of the transition terms (8 MB), sparse above.
+#: Entries S^3 A of its transition terms up to which its tables are dense (8 MB); larger ones are sparse.
 GARNET_DENSE_ENTRIES = 10**6
 
-# name -> (accepts, what to say), as in `families`, beside the names there and in `benchmarks`
-RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "ring": (lambda x: True, "true or false"),
-    "bar": (lambda x: x >= 0, "an integer >= 0"),
-    "noise": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "crowd_aversion": (lambda x: x >= 0, "a number >= 0"),
-    "vulnerability": (lambda x: x >= 0, "a number >= 0"),
-    "contagion": (lambda x: x >= 0, "a number >= 0"),
-    "repair_cost": (lambda x: x >= 0, "a number >= 0"),
-    "size": (lambda x: x >= 1, "an integer >= 1"),
-    "demand": (lambda x: x >= 0, "a number >= 0"),
-    "price_slope": (lambda x: x >= 0, "a number >= 0"),
-    "effectiveness": (lambda x: x >= 0, "a number >= 0"),
-    "depreciation": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "investment_cost": (lambda x: x >= 0, "a number >= 0"),
-    "n_targets": (lambda x: 1 <= x <= 4, "an integer from 1 to 4"),
-    "transition_coupling": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
-    "interaction": (lambda x: x in ("potential", "cyclic"), "one of potential, cyclic"),
-}
 
-# name -> (accepts all parameters, what to say of them): limits that involve several parameters
-LIMITS: dict[str, tuple[Callable[[dict[str, Any]], bool], str]] = {
-    "bar": (lambda p: p["bar"] < p["n_states"], "a state, less than n_states = {n_states}"),
-    "n_targets": (
-        lambda p: p["n_targets"] <= min(p["rows"], 2) * min(p["columns"], 2),
-        "at most the number of corners of {rows} x {columns} cells",
-    ),
-}
-
-
+@family(
+    ring=BOOLEAN,
+    bar=INDEX,
+    noise=PROBABILITY,
+    attraction=REAL,
+    movement_cost=AT_LEAST_ZERO,
+    crowd_aversion=AT_LEAST_ZERO,
+    floor=FLOOR,
+    limits={"bar": Limit(lambda p: p["bar"] < p["n_states"], "a state, less than n_states = {n_states}")},
+)
 def beach_bar(
     *,
     n_states: int = 10,
@@ -121,14 +113,15 @@ def beach_bar(
         discount,
         transition,
         near[:, None] - movement_cost / n_states * np.abs(moves),
-        -crowd_aversion * _own_state(n_states, 3),
-        Features.build(np.eye(n_states), 0.0, "floored_log", floor),
-        tuple(map(str, range(n_states))),
-        ("left", "stay", "right"),
-        _circle(n_states) if ring else grids.layout(1, n_states),
+        terms=-crowd_aversion * _own_state(n_states, 3),
+        features=Features.build(np.eye(n_states), 0.0, "floored_log", parameter=floor),
+        state_labels=tuple(map(str, range(n_states))),
+        action_labels=("left", "stay", "right"),
+        layout=_circle(n_states) if ring else grids.layout(1, n_states),
     )
 
 
+@family(vulnerability=AT_LEAST_ZERO, contagion=AT_LEAST_ZERO, repair_cost=AT_LEAST_ZERO)
 def malware_spread(
     *,
     n_states: int = 11,
@@ -173,14 +166,15 @@ def malware_spread(
         discount,
         transition,
         -vulnerability * infection[:, None] - repair_cost * np.array([0.0, 1.0]),
-        -contagion * np.repeat(infection[None, :, None], 2, axis=2),
-        Features.build(infection[None]),
-        _levels(infection),
-        ("leave", "repair"),
-        grids.layout(1, n_states),
+        terms=-contagion * np.repeat(infection[None, :, None], 2, axis=2),
+        features=Features.build(infection[None]),
+        state_labels=_levels(infection),
+        action_labels=("leave", "repair"),
+        layout=grids.layout(1, n_states),
     )
 
 
+@family(noise=PROBABILITY, attraction=REAL, movement_cost=AT_LEAST_ZERO, crowd_aversion=AT_LEAST_ZERO, floor=FLOOR)
 def crowd_modelling_2d(
     *,
     size: int = 10,
@@ -237,14 +231,21 @@ def crowd_modelling_2d(
         discount,
         moved @ accident,
         near[:, None] - movement_cost / size * steps.any(axis=1),
-        -crowd_aversion * _own_state(states, len(steps)),
-        Features.build(np.eye(states), 0.0, "floored_log", floor),
-        grids.state_labels(size, size),
-        tuple(grids.MOVES),
-        grids.layout(size, size),
+        terms=-crowd_aversion * _own_state(states, len(steps)),
+        features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
+        state_labels=grids.state_labels(size, size),
+        action_labels=tuple(grids.MOVES),
+        layout=grids.layout(size, size),
     )
 
 
+@family(
+    demand=AT_LEAST_ZERO,
+    price_slope=AT_LEAST_ZERO,
+    effectiveness=AT_LEAST_ZERO,
+    depreciation=PROBABILITY,
+    investment_cost=AT_LEAST_ZERO,
+)
 def cournot_investment(
     *,
     n_states: int = 8,
@@ -304,14 +305,15 @@ def cournot_investment(
         discount,
         transition,
         np.broadcast_to(-investment_cost * effort, (n_states, n_actions)).copy(),
-        np.repeat(capacity[None, :, None], n_actions, axis=2),
-        Features.build(-price_slope * capacity[None], demand, "positive"),
-        _levels(capacity),
-        tuple(f"invest {a}" for a in effort),
-        grids.layout(1, n_states),
+        terms=np.repeat(capacity[None, :, None], n_actions, axis=2),
+        features=Features.build(-price_slope * capacity[None], demand, "positive"),
+        state_labels=_levels(capacity),
+        action_labels=tuple(f"invest {a}" for a in effort),
+        layout=grids.layout(1, n_states),
     )
 
 
+@family(attraction=REAL, slip=PROBABILITY, floor=FLOOR)
 def cluster(
     *,
     rows: int = 4,
@@ -352,12 +354,23 @@ def cluster(
         rows,
         columns,
         discount,
-        slip,
-        attraction * _own_state(states, actions),
-        Features.build(np.eye(states), 0.0, "floored_log", floor),
+        slip=slip,
+        terms=attraction * _own_state(states, actions),
+        features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
     )
 
 
+@family(
+    n_targets=Range(lambda x: 1 <= x <= 4, "an integer from 1 to 4"),
+    attraction=REAL,
+    slip=PROBABILITY,
+    limits={
+        "n_targets": Limit(
+            lambda p: p["n_targets"] <= min(p["rows"], 2) * min(p["columns"], 2),
+            "at most the number of corners of {rows} x {columns} cells",
+        )
+    },
+)
 def target_agreement(
     *,
     rows: int = 4,
@@ -396,12 +409,18 @@ def target_agreement(
         rows,
         columns,
         discount,
-        slip,
-        attraction * np.repeat(weights[:, :, None], actions, axis=2),
-        Features.build(weights),
+        slip=slip,
+        terms=attraction * np.repeat(weights[:, :, None], actions, axis=2),
+        features=Features.build(weights),
     )
 
 
+@family(
+    transition_coupling=PROBABILITY,
+    coupling=AT_LEAST_ZERO,
+    interaction=Range(lambda x: x in ("potential", "cyclic"), "one of potential, cyclic"),
+    limits={"n_successors": AT_MOST_ALL_STATES},
+)
 def garnet(
     *,
     n_states: int = 20,
@@ -486,21 +505,11 @@ def garnet(
     return game.dense("garnet") if states**3 * n_actions <= GARNET_DENSE_ENTRIES else game
 
 
-FAMILIES = (
-    beach_bar,
-    malware_spread,
-    crowd_modelling_2d,
-    cournot_investment,
-    cluster,
-    target_agreement,
-    garnet,
-)
-
-
 def _game(
     discount: float,
     transition: np.ndarray,
     reward: np.ndarray,
+    *,
     terms: np.ndarray,
     features: Features,
     state_labels: tuple[str, ...],
@@ -523,7 +532,7 @@ def _game(
 
 
 def _grid_game(
-    rows: int, columns: int, discount: float, slip: float, terms: np.ndarray, features: Features
+    rows: int, columns: int, discount: float, *, slip: float, terms: np.ndarray, features: Features
 ) -> MeanFieldGame:
     """Return the game on a grid whose only reward is that of the interaction; moves slip to uniform ones."""
     moved = _moves(grids.displaced(rows, columns, np.array(list(grids.MOVES.values()))))
@@ -531,11 +540,11 @@ def _grid_game(
         discount,
         (1.0 - slip) * moved + slip * moved.mean(axis=1, keepdims=True),
         np.zeros(moved.shape[:2]),
-        terms,
-        features,
-        grids.state_labels(rows, columns),
-        tuple(grids.MOVES),
-        grids.layout(rows, columns),
+        terms=terms,
+        features=features,
+        state_labels=grids.state_labels(rows, columns),
+        action_labels=tuple(grids.MOVES),
+        layout=grids.layout(rows, columns),
     )
 
 

@@ -14,234 +14,34 @@ S x A x S is then formed (docs/theory.md, section 1.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from math import comb
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.sparse import coo_array, csr_array, issparse
+from scipy.sparse import csr_array, issparse
 
 from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.features import LINKS, Features, Table, in_words, same_content, to_dense
 
-#: The links g, in the order of their codes in `pma_mfg.simulation.exchangeable_kernels`. `log` is log(x + parameter),
-#: `minimum` is min(1, x),
-#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)), `reciprocal` is
-#: 1 / (x + parameter), `exponential` is exp(x).
-LINKS = (
-    "identity",
-    "absolute",
-    "log",
-    "minimum",
-    "positive",
-    "power",
-    "floored_log",
-    "reciprocal",
-    "exponential",
-)
+#: Transition rows may miss 1 by S times this, and entries 0 by this: more than rounding.
+ROW_SUM_TOLERANCE = 1e-12
 
-#: An argument this close to a link's kink counts as on it: an equilibrium is known to some 1e-12.
-KINK_WIDTH = 1e-9
-
-ROW_SUM_TOLERANCE = 1e-12  # rounding of a sum of a few thousand terms near 1 stays far below
-
-#: A sparse game is made dense, for what needs it dense, up to this many table entries (160 MB).
+#: Largest number of table entries of a dense game (160 MB).
 DENSE_ENTRIES = 2 * 10**7
 
-#: States of the exact chain of the N-agent game (`n_lumped_states`) that are computed with.
+#: Largest number of states of the N-agent game (`n_lumped_states`) with which exact computations are done.
 MOST_LUMPED_STATES = 200_000
 
-#: State-action pairs of a game in which agents learn independently: each agent's last one is stored in 16 bits.
+#: Largest number of state-action pairs for independent learning: each agent's last pair is stored in 16 bits.
 MOST_PAIRS = 2**16
 
-#: Entries and features beyond are refused: rewards stay below the product of two and the number of features, and their
-#: squares over (1 - gamma)^2, which is at least 1e-32, far below the largest floating-point number, 1.8e308.
+#: Largest size of a table entry or a feature. Rewards are then at most 1e100 times the number of features, and their
+#: squares, divided by (1 - gamma)^2 >= 1e-32, stay below the largest floating-point number, 1.8e308.
 LARGEST_VALUE = 1e50
 
 _SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of products overflows"
-
-#: A dense array (ndarray), or a sparse matrix (csr_array) in its place; docstrings say of what shape. The two have no
-#: useful type in common; code that knows arrays only takes `MeanFieldGame.dense`.
-Table = Any
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Features phi_k(mu) = g_k(<w_k, mu> + b_k) of a mean field, k = 0..K-1.
-
-    Parameters
-    ----------
-    weights : ndarray or csr_array, shape (K, S)
-    offsets : ndarray, shape (K,)
-    links : ndarray of int, shape (K,)
-        Indices into `LINKS`.
-    parameters : ndarray, shape (K,)
-        The link's parameter: the shift of `log` and `reciprocal`, the exponent of `power`, the floor of `floored_log`;
-        ignored by the others.
-    """
-
-    weights: Table
-    offsets: np.ndarray
-    links: np.ndarray
-    parameters: np.ndarray
-
-    def __eq__(self, other: object) -> bool:
-        return same_content(self, other)
-
-    __hash__ = None  # type: ignore[assignment]  # arrays can be written to
-
-    @classmethod
-    def build(
-        cls, weights: ArrayLike | csr_array, offsets: ArrayLike = 0.0, link: str = "identity", parameter: float = 0.0
-    ) -> Features:
-        """Return K features that share one link; `weights` (K, S), `offsets` broadcast to (K,)."""
-        rows: Table = weights if isinstance(weights, csr_array) else np.asarray(weights, dtype=float)
-        count = rows.shape[0]
-        return cls(
-            rows,
-            np.broadcast_to(np.asarray(offsets, dtype=float), (count,)).copy(),
-            np.full(count, LINKS.index(link), dtype=np.int64),
-            np.full(count, parameter, dtype=float),
-        )
-
-    @classmethod
-    def none(cls, n_states: int) -> Features:
-        """Return the empty family of features: nothing depends on the mean field."""
-        return cls.build(np.zeros((0, n_states)))
-
-    def select(self, k: int) -> Features:
-        """Return the family that holds feature k alone."""
-        return Features(*(getattr(self, name)[[k]] for name in self.__dataclass_fields__))
-
-    def arguments(self, mean_field: np.ndarray) -> np.ndarray:
-        """Return <w_k, mu> + b_k, shape (..., K), for mean fields of shape (..., S)."""
-        return np.asarray(mean_field @ self.weights.T + self.offsets)
-
-    def link_values(self, x: np.ndarray) -> np.ndarray:
-        """Return g_k(x_k), shape (..., K), for arguments of shape (..., K)."""
-        values = x.copy()
-        for code in np.unique(self.links):
-            k = np.flatnonzero(self.links == code)
-            columns, parameters = x[..., k], self.parameters[k]
-            match LINKS[code]:
-                case "absolute":
-                    values[..., k] = np.abs(columns)
-                case "log":
-                    with np.errstate(divide="ignore", invalid="ignore"):  # reported by MeanFieldGame.validate
-                        values[..., k] = np.log(columns + parameters)
-                case "minimum":
-                    values[..., k] = np.minimum(1.0, columns)
-                case "positive":
-                    values[..., k] = np.maximum(0.0, columns)
-                case "power":
-                    values[..., k] = np.maximum(0.0, columns) ** parameters
-                case "floored_log":
-                    with np.errstate(divide="ignore", invalid="ignore"):  # of a floor of 0, reported as above
-                        values[..., k] = np.log(np.maximum(columns, parameters))
-                case "reciprocal":
-                    with np.errstate(divide="ignore"):  # reported by MeanFieldGame.validate
-                        values[..., k] = 1.0 / (columns + parameters)
-                case "exponential":
-                    with np.errstate(over="ignore"):  # reported as well
-                        values[..., k] = np.exp(columns)
-        return values
-
-    def values(self, mean_field: np.ndarray) -> np.ndarray:
-        """Return phi(mu), shape (..., K), for mean fields of shape (..., S)."""
-        return self.link_values(self.arguments(mean_field))
-
-    def kinks(self) -> np.ndarray:
-        """Return the argument at which each link has its kink, shape (K,); nan for the links that have none.
-
-        The floor of `floored_log` is a guard for states that nobody visits, and does not count.
-        """
-        place = {"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}
-        return np.asarray(np.array([place.get(link, np.nan) for link in LINKS])[self.links])
-
-    def differentiable_at(self, mean_field: np.ndarray) -> bool:
-        """Return whether no argument lies on the kink of its link, at mu of shape (S,)."""
-        return not (np.abs(self.arguments(mean_field) - self.kinks()) < KINK_WIDTH).any()
-
-    def gradients(self, mean_field: np.ndarray) -> Table:
-        """Return d phi_k / d mu(z), shape (K, S), at mu of shape (S,); at a kink, the mean of both sides.
-
-        Sparse where the weights are.
-        """
-        x = self.arguments(mean_field)
-        slopes = np.ones_like(x)
-        side = np.where(np.abs(x - self.kinks()) < KINK_WIDTH, 0.0, np.sign(x - self.kinks()))
-        for code in np.unique(self.links):
-            k = np.flatnonzero(self.links == code)
-            parameters = self.parameters[k]
-            match LINKS[code]:
-                case "absolute":
-                    slopes[k] = side[k]
-                case "log":
-                    slopes[k] = 1.0 / (x[k] + parameters)
-                case "minimum":
-                    slopes[k] = 0.5 * (1.0 - side[k])
-                case "positive":
-                    slopes[k] = 0.5 * (1.0 + side[k])
-                case "power":
-                    base = np.where(x[k] > 0.0, x[k], 1.0)
-                    slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
-                case "floored_log":
-                    slopes[k] = np.where(x[k] > parameters, 1.0 / np.maximum(x[k], parameters), 0.0)
-                case "reciprocal":
-                    slopes[k] = -((x[k] + parameters) ** -2.0)
-                case "exponential":
-                    slopes[k] = np.exp(x[k])
-        if isinstance(self.weights, csr_array):
-            return csr_array(self.weights.multiply(slopes[:, None]))
-        return np.asarray(slopes[:, None] * self.weights)
-
-    def argument_ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest argument of each link on the simplex, or the hull of (Z, S), each (K,)."""
-        if vertices is not None:
-            x = self.arguments(vertices)
-            return x.min(axis=0), x.max(axis=0)
-        if 0 in self.weights.shape:
-            return self.offsets, self.offsets
-        ends = (self.weights.min(axis=1), self.weights.max(axis=1))
-        low, high = (to_dense(end) + self.offsets for end in ends)
-        return low, high
-
-    def ranges(self, vertices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest value of each feature, each (K,); `vertices` as in `argument_ranges`."""
-        low, high = self.argument_ranges(vertices)
-        ends = np.sort(self.link_values(np.stack([low, high])), axis=0)  # every link but |x| is monotone
-        straddles = (self.links == LINKS.index("absolute")) & (low < 0.0) & (high > 0.0)
-        # next to its pole 1 / (x + b) takes all values beyond both ends
-        pole = (self.links == LINKS.index("reciprocal")) & (low <= -self.parameters) & (high >= -self.parameters)
-        return np.where(pole, -np.inf, np.where(straddles, 0.0, ends[0])), np.where(pole, np.inf, ends[1])
-
-    def link_lipschitz(self, vertices: np.ndarray | None = None) -> np.ndarray:
-        """Return the Lipschitz constant of each link, (K,), on its argument's range; `vertices` as there."""
-        low, high = self.argument_ranges(vertices)
-        constants: np.ndarray = np.ones_like(low)
-        for k, (link, parameter) in enumerate(zip(self.links, self.parameters, strict=True)):
-            match LINKS[link]:
-                case "log":
-                    constants[k] = 1.0 / (low[k] + parameter)
-                case "minimum":
-                    constants[k] = float(low[k] < 1.0)
-                case "positive":
-                    constants[k] = float(high[k] > 0.0)
-                case "power":  # concave below exponent 1 (steepest at the low end), convex above it
-                    steepest = max(0.0, low[k] if parameter < 1.0 else high[k])
-                    with np.errstate(divide="ignore"):
-                        constants[k] = parameter * np.float64(steepest) ** (parameter - 1.0)
-                case "floored_log":
-                    constants[k] = float(high[k] > parameter) / max(low[k], parameter)
-                case "reciprocal":  # on either side of the pole, steepest next to it
-                    ends = low[k] + parameter, high[k] + parameter
-                    nearest = 0.0 if ends[0] <= 0.0 <= ends[1] else min(map(abs, ends))
-                    with np.errstate(divide="ignore"):
-                        constants[k] = np.float64(nearest) ** -2.0
-                case "exponential":
-                    constants[k] = np.exp(high[k])
-        return constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,6 +110,7 @@ class MeanFieldGame:
     discount: float
     base_transition: Table
     base_reward: np.ndarray
+    _: KW_ONLY
     transition_terms: Table
     transition_features: Features
     reward_terms: Table
@@ -320,6 +121,9 @@ class MeanFieldGame:
     state_labels: tuple[str, ...] = ()
     action_labels: tuple[str, ...] = ()
     layout: np.ndarray | None = None
+
+    #: Whether the mean field acts through features, of which bounds can be proved, or within two Python functions.
+    has_features: ClassVar[Literal[True]] = True
 
     def __post_init__(self) -> None:
         source = f"game '{self.family}'"
@@ -360,6 +164,11 @@ class MeanFieldGame:
         return int(self.base_reward.shape[1])
 
     @property
+    def depends_on_population(self) -> bool:
+        """Whether the transitions depend on the mean field."""
+        return len(self.transition_features.links) > 0
+
+    @property
     def is_sparse(self) -> bool:
         """Whether the transitions are a sparse matrix."""
         return issparse(self.base_transition)
@@ -397,7 +206,7 @@ class MeanFieldGame:
         return np.asarray(np.tensordot(phi, self.reward_terms, axes=1))
 
     def dense(self, source: str) -> MeanFieldGame:
-        """Return the same game with dense tables only: this very game if it has no others.
+        """Return the same game with dense tables; a game that has only dense tables is returned as it is.
 
         Parameters
         ----------
@@ -435,9 +244,23 @@ class MeanFieldGame:
             **changes,
         )
 
-    def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
-        """Return this game, whose features know their derivatives; as of a `FunctionGame`."""
+    def with_features(self, source: str) -> MeanFieldGame:
+        """Return this game; a `FunctionGame` raises an `InputError` that names `source`."""
         return self
+
+    def without_rewards(self) -> MeanFieldGame:
+        """Return the game with the same transitions and the reward 0."""
+        reward = np.zeros_like(self.base_reward)
+        terms, features = np.zeros((0, *reward.shape)), Features.none(self.n_states)
+        return replace(self, base_reward=reward, reward_terms=terms, reward_features=features)
+
+    def linearized(self, mean_field: np.ndarray) -> MeanFieldGame:
+        """Return this game, whose features have exact derivatives; a `FunctionGame` returns tables from differences."""
+        return self
+
+    def has_derivatives(self) -> bool:
+        """Return whether the tables of `linearized` fit into memory."""
+        return True
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
         """Return whether no feature has its kink at a mean field."""
@@ -557,7 +380,7 @@ class MeanFieldGame:
                 )
 
     def _probabilities_by_ranges(self) -> bool:
-        """Return whether the features' ranges alone prove the probabilities: O(K) tables instead of one per vertex."""
+        """Return whether the features' ranges prove that rows are distributions: O(K) tables, not one per vertex."""
         base, terms = self.base_transition, self.transition_terms
         largest = np.abs(self.transition_features.ranges()).max(axis=0)
         if isinstance(base, csr_array):
@@ -591,37 +414,9 @@ class MeanFieldGame:
         return int(s), int(a), int(y)
 
 
-def same_content(one: Any, other: Any, made_by: tuple[str, ...] = ()) -> bool:
-    """Return whether two objects of one dataclass agree in all fields but those named, arrays entry by entry."""
-    if type(one) is not type(other):
-        return False
-    return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.name not in made_by)
-
-
-def _same(x: Any, y: Any) -> bool:
-    if isinstance(x, csr_array) or isinstance(y, csr_array):
-        return type(x) is type(y) and x.shape == y.shape and abs(x - y).sum() == 0.0
-    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
-        return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.array_equal(x, y)
-    return bool(x == y)
-
-
-def in_words(features: Features) -> str:
-    """Return how features depend on the mean field, such as "affine in the mean field"."""
-    curved = sorted({LINKS[link] for link in features.links if link})
-    if curved:
-        return f"through the links {', '.join(curved)}"
-    return "affine in the mean field" if len(features.links) else "the same at every mean field"
-
-
 def repeated(labels: Sequence[str]) -> str:
     """Return the first label that occurs twice, or an empty text."""
     return next((label for i, label in enumerate(labels) if label in labels[:i]), "")
-
-
-def to_dense(table: Table) -> np.ndarray:
-    """Return a sparse matrix as an array, and an array as it is."""
-    return table.toarray() if isinstance(table, coo_array | csr_array) else np.asarray(table)
 
 
 def _distribution_problems(source: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> Iterator[InputError]:
@@ -632,7 +427,7 @@ def _distribution_problems(source: str, name: str, array: np.ndarray, shape: tup
 
 
 def _array_problems(source: str, name: str, array: Table, shape: tuple[int, ...]) -> Iterator[InputError]:
-    """Yield what is wrong with an array, the first thing only: the others follow from it."""
+    """Yield the first problem of an array, if it has any; further ones often follow from it."""
     if array.dtype != np.float64:
         shown = Description(f"values of type {array.dtype}")
         mend = "; array.astype(float), and divide rows by their sums" if array.dtype == np.float32 else ""

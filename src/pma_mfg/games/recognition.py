@@ -11,65 +11,53 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve, null_space
 
 from pma_mfg.errors import InputError
+from pma_mfg.games.features import LINKS, Features
 from pma_mfg.games.functions import EXAMINED, Function, FunctionGame, returned
-from pma_mfg.games.model import LINKS, Features, MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.ridges import (
+    DECIMAL_WIDTH,
+    MAX_KINKS,
+    NODES,
+    TOLERANCE,
+    Proposal,
+    bent_ridges,
+    least_absolute,
+    rounded,
+    smooth_ridges,
+)
 
-#: Largest difference, in units of max(1, largest value), between a function and its features at any mean field tried:
-#: some thousand roundings, and what a row of transitions may be off by.
-TOLERANCE = 1e-12
-
-#: Values that are kept at most (240 MB): a function with more is not recognized.
+#: Largest number of values of a function that are kept (240 MB); a function with more is not recognized.
 VALUES = 3 * 10**7
 
-#: A coefficient this close to a number with 8 decimals, zero among them, is taken for it; the check follows.
-DECIMAL_WIDTH = 1e-11
-
-#: A column of which less than this part is left when the span of the others is taken out depends on them.
+#: A column counts as a combination of the others if less than this share of its norm is orthogonal to them.
 INDEPENDENT = 1e-9
 
-#: Nodes of the line through the simplex on which kinks are looked for, per state.
-NODES = 129
-
-#: Kinks of one state; a curved function seems to have one in every cell.
-MAX_KINKS = 4
-
-#: States up to which kinks are looked for, with `NODES` evaluations each.
+#: Largest number of states for which kinks are looked for, with `NODES` evaluations per state.
 MAX_KINKED_STATES = 150
 
-#: States up to which products of two shares are looked for: S (S - 1) / 2 features.
+#: Largest number of states for which products of two shares are looked for: S (S - 1) / 2 features.
 MAX_PAIRED_STATES = 12
 
-#: States up to which coefficients of all shares are fitted together: O(S^3) operations.
+#: Largest number of states for which the coefficients of all shares are fitted together: O(S^3) operations.
 MAX_FITTED_STATES = 600
 
-#: States up to which there are mean fields enough for several coefficients per state.
+#: Largest number of states for which enough mean fields are tried to fit several coefficients per state.
 MANY_POINTS_STATES = 100
 
-#: Digits of the shifts and floors of logarithms.
+#: Shifts and floors of logarithms are looked for among 1, 2 and 5 times 10^-k with k less than this.
 DIGITS = 31
 
-#: Shares of one of two neighbouring states, the other having the rest, at which a shape is tried before it is fitted.
+#: A kind of link is first tried on the segment between two neighbouring vertices, where one state has these shares and
+#: the next state the rest.
 SHARES = np.array([0.0, *10.0 ** -np.arange(30.5, 1.0, -2.0), 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
 
-#: Two entries whose arguments differ by less at all vertices have the same one.
-SAME_ARGUMENT = 1e-6
-
-#: Patterns of kinks that are looked into, at six evaluations per state and piece each, and vertices behind them.
-MAX_BENDS = 12
-
-#: Arguments times mean fields times S^2 for which arguments are improved (a second).
-REFINED = 3 * 10**7
-
+#: Exponents of the powers of single shares that are tried, in this order.
 EXPONENTS = (2.0, 3.0, 4.0, 5.0, 6.0, 0.5, 1.5, 2.5)
 
-#: Base (E,), features and terms (K, E) of one function.
+#: A function with E entries as features: base (E,), features, and terms (K, E).
 Found = tuple[np.ndarray, Features, np.ndarray]
-
-#: Features, slopes (S, n) and coefficients (K, n) that may explain n entries.
-Proposal = tuple[Features, np.ndarray, np.ndarray]
 
 
 def recognized(game: FunctionGame) -> MeanFieldGame | None:
@@ -84,7 +72,7 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
     Parameters
     ----------
     game : FunctionGame
-        Free of problems (`functions.problems`).
+        Free of problems (`function_checks.problems`).
 
     Returns
     -------
@@ -96,7 +84,7 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
 
 
 def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
-    """Return what `recognized` does, or else the same game with its `reason`: an entry that is of no known form.
+    """Return the game with features, or else the same game with a `reason` that names an entry of no known form.
 
     Parameters
     ----------
@@ -125,10 +113,10 @@ def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
             game.discount,
             base_transition,
             base_reward,
-            transition_terms,
-            transition,
-            reward_terms,
-            reward,
+            transition_terms=transition_terms,
+            transition_features=transition,
+            reward_terms=reward_terms,
+            reward_features=reward,
             family=game.family,
             state_labels=game.state_labels,
             action_labels=game.action_labels,
@@ -139,13 +127,16 @@ def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
 
 
 def _table(game: FunctionGame, name: str) -> Function:
-    """Return the function from a mean field to all entries in a row, not to be kept: it may be the user's array."""
+    """Return the function from a mean field to its flattened table, which may be the user's own array."""
     function = game.transition_function if name == "transition" else game.reward_function
-    return lambda mean_field: returned(function, name, mean_field, game.source, copy=False).ravel()
+    return lambda mean_field: returned(function, name, mean_field, source=game.source, copy=False).ravel()
 
 
 def _features(function: Function, n_states: int, size: int) -> Found | int | str:
-    """Return base, features and terms of one function with E entries; an entry of no known form; or what hinders."""
+    """Return base, features and terms of one function with E = `size` entries, if its entries are of a known form.
+
+    Otherwise return the number of an entry that is not, or, in words, why the function is too large.
+    """
     vertices = np.eye(n_states)
     points = _points(n_states)[: max(n_states + 32, EXAMINED // size)]
     first = np.array(function(vertices[0]))
@@ -159,7 +150,7 @@ def _features(function: Function, n_states: int, size: int) -> Found | int | str
     if n_states * len(moving) > VALUES:
         return f"{len(moving)} entries depend on the mean field, too many with {n_states} states to be looked into"
     fixed = np.where(varies, 0.0, first)
-    near = _rounded(fixed)
+    near = rounded(fixed)
     fixed = near if np.abs(near - fixed).max() <= tolerance else fixed
     if len(moving) == 0:
         return fixed, Features.none(n_states), np.zeros((0, size))
@@ -181,9 +172,9 @@ def _features(function: Function, n_states: int, size: int) -> Found | int | str
             families.append(shape)
             terms.append(np.zeros((len(coefficients), len(moving))))
             terms[-1][:, curved] = coefficients
-    base = _least_absolute(affine)
+    base = least_absolute(affine)
     terms[0] = affine - base
-    for made in ((_rounded(base), [_rounded(term) for term in terms]), (base, terms)):
+    for made in ((rounded(base), [rounded(term) for term in terms]), (base, terms)):
         table, features = _collected(*_with_kinks(made[0], families, made[1]))
         checks = (
             np.abs(table[0] + features.values(part) @ table[1:] - np.array([function(mu)[moving] for mu in part]))
@@ -200,7 +191,7 @@ def _features(function: Function, n_states: int, size: int) -> Found | int | str
 def _curved(
     function: Function, points: np.ndarray, entries: np.ndarray, tolerance: float
 ) -> list[Proposal] | int | str:
-    """Return what explains entries that are not affine, each by one family of features; or as `_features`."""
+    """Return proposals that explain all entries that are not affine; otherwise as `_features`."""
     n_states = points.shape[1]
     if len(points) * len(entries) > VALUES:
         return f"{len(entries)} entries are curved, too many with {n_states} states to be looked into"
@@ -214,7 +205,7 @@ def _curved(
     found: list[Proposal] = []
 
     def accept(proposal: Proposal, chosen: np.ndarray) -> None:
-        """Note what explains entries, each entry once, and go on with the others."""
+        """Keep a proposal for those of the chosen entries that it explains and no earlier one did."""
         nonlocal left
         shape, slopes, coefficients = proposal
         used = np.flatnonzero(coefficients.any(axis=0) & np.isin(chosen, left))
@@ -241,9 +232,9 @@ def _curved(
             accept((shape, *_fit(points, shape.values(points), values[:, tried], tolerance)), tried)
         if len(left) == 0:
             break
-    for search in (_ridges, _bent_ridges) if n_states <= MAX_KINKED_STATES else (_ridges,):
+    for search in (smooth_ridges, bent_ridges) if n_states <= MAX_KINKED_STATES else (smooth_ridges,):
         if len(tried := left):
-            for proposal in search(function, points, values[:, tried], entries[tried]):
+            for proposal in search(function, points, values[:, tried], entries=entries[tried]):
                 accept(proposal, tried)
                 if len(left) == 0:
                     break
@@ -269,13 +260,13 @@ def _shapes(function: Function, n_states: int, entries: np.ndarray) -> Iterator[
 
 
 def _one_share(n_states: int, share: float) -> np.ndarray:
-    """Return mean fields in which one state after the other has a given share, and the others as much as each other."""
+    """Return S mean fields: in number z, state z has the given share and the other states share the rest equally."""
     rest = (1.0 - share) / max(1, n_states - 1)
     return np.where(np.eye(n_states) == 1.0, share, rest)
 
 
 def _segments(function: Function, n_states: int, entries: np.ndarray) -> np.ndarray:
-    """Return each entry on the segment between neighbouring vertices where it is curved most, shape (nodes, n)."""
+    """Return each entry along the segment between neighbouring vertices where it is curved most, (nodes, n)."""
     vertices = np.eye(n_states)
     most, found = np.zeros(len(entries)), np.zeros((len(SHARES), len(entries)))
     for z in range(n_states):
@@ -311,6 +302,8 @@ def _fit(
     The first half of the points, the vertices among them, are fitted to; all are checked. With two states each curved
     function of mu(0) is one of mu(1): the smaller coefficients are taken.
     """
+    from scipy.linalg import lu_factor, lu_solve  # imported here, as games are made without it
+
     n_states, count = points.shape[1], columns.shape[1]
     n_fitted = n_states + (len(points) - n_states) // 2
     slopes, coefficients = np.zeros((n_states, values.shape[1])), np.zeros((count, values.shape[1]))
@@ -333,7 +326,7 @@ def _fit(
         solution /= widths[:, None]
         exact = (np.abs(design @ solution - values) <= tolerance).all(axis=0)
         linear, curved = solution[:n_states], solution[n_states:]
-        size = np.abs(linear - _least_absolute(linear)).sum(axis=0) + np.abs(curved).sum(axis=0)
+        size = np.abs(linear - least_absolute(linear)).sum(axis=0) + np.abs(curved).sum(axis=0)
         better = exact & (size < best)
         best[better] = size[better]
         slopes[:, better], coefficients[:, better] = linear[:, better], 0.0
@@ -360,7 +353,7 @@ def _points(n_states: int) -> np.ndarray:
 
 
 def _independent(points: np.ndarray, columns: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of the chosen columns that depend on no earlier ones and no affine function, and a basis of all."""
+    """Return the chosen columns that are no combination of points and earlier columns, and a basis of all."""
     basis = np.linalg.qr(points)[0]
     rest = columns[:, chosen]
     for _ in range(2):  # twice, against rounding
@@ -380,7 +373,7 @@ def _independent(points: np.ndarray, columns: np.ndarray, chosen: np.ndarray) ->
 
 
 def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple[int, float]]:
-    """Return states z and places c at which some entry, linear nearby, has a kink as mu(z) passes c."""
+    """Return pairs (z, c) such that some entry has a kink at mu(z) = c, and is linear on both sides of it."""
     found = []
     times = np.linspace(0.0, 1.0, NODES)
     for z in range(n_states if n_states > 1 else 0):
@@ -398,7 +391,7 @@ def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple
                     continue
                 # where the lines through the two nodes on either side meet, in units of nodes
                 meet = (line[j, e] - j * right - line[i, e] + i * left) / (left - right)
-                place = float(_rounded(np.array(meet / (NODES - 1))))
+                place = float(rounded(np.array(meet / (NODES - 1))))
                 if 0.0 < place < 1.0 and all(abs(place - known) > 1e-9 for known in places):
                     places.append(place)
         if len(places) <= MAX_KINKS:
@@ -406,171 +399,8 @@ def _kinks(function: Function, n_states: int, entries: np.ndarray) -> list[tuple
     return found
 
 
-def _ridges(function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray) -> Iterator[Proposal]:
-    """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory.md, Lemma 1.2)."""
-    n_states = points.shape[1]
-    centre, vertices = _generic(n_states), np.eye(n_states)
-    times = np.linspace(0.0, 1.0, 9)
-    lines = np.array([[function((1.0 - t) * centre + t * v)[entries] for t in times] for v in vertices])  # (S, 9, n)
-    bends = np.diff(lines, n=2, axis=1)
-    straight = np.abs(bends).max(axis=1) <= 1e-13 * max(1.0, float(np.abs(lines).max()))
-    with np.errstate(all="ignore"):  # what is no such function gives numbers that explain nothing
-        # f (1 + r t) is quadratic in t: r from what is left of f and of t f when quadratic functions are taken out
-        without = null_space(np.vander(times, 3).T).T
-        curved, moved = (np.einsum("kt,ztn->zkn", without, part) for part in (lines, times[:, None] * lines))
-        ratio = np.where(straight, 0.0, -(curved * moved).sum(axis=1) / (moved**2).sum(axis=1))
-        # second differences of exp(k t) are a geometric sequence
-        growth = (bends[:, 1:] * bends[:, :-1]).sum(axis=1) / (bends[:, :-1] ** 2).sum(axis=1)
-        rate = np.where(straight, 0.0, np.log(growth) / times[1])
-    groups: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for link, arguments in (("reciprocal", 1.0 + ratio), ("exponential", rate)):
-        left = np.flatnonzero(np.isfinite(arguments).all(axis=0))
-        left = left[np.argsort(-np.abs(bends).max(axis=(0, 1))[left], kind="stable")]
-        for _ in range(2 * n_states):
-            if len(left) == 0:
-                break
-            own = arguments[:, left[0]]  # of the entry that is curved most, which knows it best
-            same = np.abs(arguments[:, left] - own[:, None]).max(axis=0) <= SAME_ARGUMENT * (1.0 + np.abs(own).max())
-            groups.append((link, own, left[same]))
-            left = left[~same]
-    most = REFINED // (len(points) * n_states**2)
-    for refine, tried in ((False, groups), (True, groups[:most])):
-        for link, own, chosen in tried:
-            argument = _refined(link, own, points, values[:, chosen[0]]) if refine else own
-            shift = float(_least_absolute(argument[:, None])[0])
-            weights = argument - shift
-            scale = float(weights[np.abs(weights).argmax()]) if link == "reciprocal" else 1.0
-            for tidy in (_rounded, np.asarray) if scale else ():
-                parameter = float(tidy(np.array(shift / scale))) if link == "reciprocal" else 0.0
-                shape = Features.build(tidy(weights / scale)[None], link=link, parameter=parameter)
-                yield _amplitudes(shape, points, values, chosen)
-
-
-def _refined(link: str, argument: np.ndarray, points: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the argument's values at the vertices, (S,), after three Gauss-Newton steps on one entry's values (M,)."""
-    for _ in range(3):
-        with np.errstate(all="ignore"):
-            x = points @ argument
-            curve = 1.0 / x if link == "reciprocal" else np.exp(x)
-            slope = -(curve**2) if link == "reciprocal" else curve
-            model = np.column_stack([points, curve])
-            if not np.isfinite(model).all():
-                return argument
-            solution = np.linalg.lstsq(model, values, rcond=1e-15)[0]
-            steps = solution[-1] * slope[:, None] * points
-            if not np.isfinite(steps).all():
-                return argument
-            # the scale of 1 / x and the shift of exp(x) are in the coefficient: the least change of the argument
-            change = np.linalg.lstsq(np.column_stack([model, steps]), values - model @ solution, rcond=1e-13)[0]
-        argument = argument + change[len(solution) :]
-    return argument
-
-
-def _amplitudes(shape: Features, points: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> Proposal:
-    """Return one feature with slopes (S, n) and coefficients (1, n) of the chosen entries; zero for the others."""
-    n_states = points.shape[1]
-    coefficients, slopes = np.zeros((1, values.shape[1])), np.zeros((n_states, values.shape[1]))
-    with np.errstate(all="ignore"):
-        curve = shape.values(points)[:, 0]
-        # what is left of both when the affine functions with the same values at the vertices are taken out
-        bent = curve - points @ curve[:n_states]
-        entries = values[:, chosen] - points @ values[:n_states, chosen]
-        found = bent @ entries / (bent @ bent)
-    if np.isfinite(found).all() and np.isfinite(curve).all():
-        coefficients[0, chosen] = found
-        slopes[:, chosen] = values[:n_states, chosen] - curve[:n_states, None] * found
-    return shape, slopes, coefficients
-
-
-def _bent_ridges(function: Function, points: np.ndarray, values: np.ndarray, entries: np.ndarray) -> Iterator[Proposal]:
-    """Yield features max(0, <w, mu> + b) of entries that are affine between parallel kinks (docs/theory.md, 1.3).
-
-    The kinks are crossed on the way from the vertex p where an entry departs most from its tangent in the middle of the
-    simplex to the vertex q where it departs most from its tangent at p; affine functions in the middle of neighbouring
-    pieces differ by the bend between them.
-    """
-    n_states = points.shape[1]
-    # a little inside, where nothing is special
-    corners = 0.98 * np.eye(n_states) + 0.02 * _generic(n_states)
-    at_vertices = values[:n_states]
-    middle = _tangent(function, _generic(n_states), entries)
-    pairs: dict[tuple[int, int], list[int]] = {}
-    tangents = {}
-    farthest = np.abs(at_vertices - middle).argmax(axis=0)
-    for p in map(int, np.unique(farthest[np.isfinite(middle).all(axis=0)])[:MAX_BENDS]):
-        tangents[p] = _tangent(function, corners[p], entries)
-        departures = np.abs(at_vertices - tangents[p])
-        for e in map(int, np.flatnonzero((farthest == p) & np.isfinite(tangents[p]).all(axis=0))):
-            # where several vertices lie behind all kinks they depart as much, as may one that lies on the last
-            for q in np.flatnonzero(departures[:, e] >= (1.0 - SAME_ARGUMENT) * departures[:, e].max())[:MAX_KINKS]:
-                pairs.setdefault((p, int(q)), []).append(e)
-    times = np.linspace(0.0, 1.0, NODES)
-    patterns: dict[tuple[int, int, bytes], list[int]] = {}
-    for (p, q), together in pairs.items():
-        chosen = np.array(together)
-        line = np.array([function((1.0 - t) * corners[p] + t * corners[q])[entries[chosen]] for t in times])
-        bends = np.abs(np.diff(line, n=2, axis=0)) > 10.0 * TOLERANCE * max(1.0, float(np.abs(line).max()))
-        for i, e in enumerate(together):
-            patterns.setdefault((p, q, bends[:, i].tobytes()), []).append(e)
-    for (p, q, pattern), alike in list(patterns.items())[:MAX_BENDS]:
-        nodes = 1 + np.flatnonzero(np.frombuffer(pattern, dtype=bool))
-        runs = np.split(nodes, 1 + np.flatnonzero(np.diff(nodes) > 1))
-        if len(nodes) and len(runs) <= 2:
-            starts = [*(times[int(run[0])] for run in runs[1:]), 1.0]
-            shares = [0.5 * (times[int(run[-1])] + start) for run, start in zip(runs, starts, strict=True)]
-            middles = [(1.0 - t) * corners[p] + t * corners[q] for t in shares]
-            pieces = [_tangent(function, at, entries[alike]) for at in middles]
-            if np.isfinite(pieces).all():
-                yield _bent([tangents[p][:, alike], *pieces], middles, np.array(alike), len(entries))
-
-
-def _bent(pieces: list[np.ndarray], middles: list[np.ndarray], chosen: np.ndarray, count: int) -> Proposal:
-    """Return the features between neighbouring affine pieces, given by their values at the vertices, (S, n) each."""
-    n_states = len(pieces[0])
-    rows: dict[bytes, int] = {}
-    entries: list[tuple[int, int, float]] = []
-    arguments: list[np.ndarray] = []
-    for before, after, middle in zip(pieces, pieces[1:], middles, strict=False):
-        for i, e in enumerate(chosen):
-            bend = after[:, i] - before[:, i]
-            sign = 1.0 if float(middle @ bend) > 0.0 else -1.0
-            shift = float(_least_absolute(bend[:, None])[0])
-            scale = float(np.abs(bend - shift).max()) or 1.0
-            argument = _rounded(sign * np.append(bend - shift, shift) / scale)
-            k = rows.setdefault((np.round(argument, 9) + 0.0).tobytes(), len(rows))  # no -0.0
-            arguments += [argument] if k == len(arguments) else []
-            entries.append((k, int(e), sign * scale))
-    slopes, coefficients = np.zeros((n_states, count)), np.zeros((len(rows), count))
-    slopes[:, chosen] = pieces[0]
-    for k, e, coefficient in entries:
-        coefficients[k, e] += coefficient
-    table = np.array(arguments)
-    return Features.build(table[:, :-1], table[:, -1], "positive"), slopes, coefficients
-
-
-def _tangent(function: Function, at: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """Return the values at the vertices of the affine function that each entry is around a mean field, (S, n).
-
-    Differences over the longest step, of three, on which the entry is linear towards all vertices; nan if on none.
-    """
-    here = np.array(function(at)[entries])
-    found = np.full((len(at), len(entries)), np.nan)
-    noise = 20.0 * np.finfo(float).eps * max(1.0, float(np.abs(here).max()))
-    for step in (2.0**-3, 2.0**-6, 2.0**-9):
-        ends = [[function(at + t * (v - at))[entries] for t in (0.5 * step, step)] for v in np.eye(len(at))]
-        half, whole = np.moveaxis(np.array(ends), 1, 0) - here
-        linear = (np.abs(whole - 2.0 * half) <= noise).all(axis=0) & np.isnan(found[0])
-        found[:, linear] = (here + whole / step)[:, linear]
-    return found
-
-
-def _generic(n_states: int) -> np.ndarray:
-    """Return a mean field in the middle of the simplex that has nothing special, shape (S,)."""
-    return np.asarray(0.5 / n_states + 0.5 * np.random.default_rng(1).dirichlet(np.ones(n_states)))
-
-
 def _shares(function: Function, n_states: int, entry: int) -> str:
-    """Return in words the shares of which an entry is a curved function: those that matter on all their segments."""
+    """Return in words the shares mu[z] of which an entry is a curved function, for the message."""
     vertices = np.eye(n_states)
 
     def is_curved(z: int) -> bool:
@@ -588,7 +418,7 @@ def _shares(function: Function, n_states: int, entry: int) -> str:
 def _with_kinks(
     base: np.ndarray, families: list[Features], terms: list[np.ndarray]
 ) -> tuple[np.ndarray, list[Features], list[np.ndarray]]:
-    """Write b x + a max(0, x - c) with a = -b as min(1, x / c) and with a = -2 b as |x - c|: the bounds are sharper."""
+    """Write b x - b max(0, x - c) with min(1, x / c), and b x - 2 b max(0, x - c) with |x - c|: sharper bounds."""
     base, affine = base.copy(), terms[0].copy()
     families, terms = list(families), [affine, *(term.copy() for term in terms[1:])]
     for shape, bends in zip(families[1:], terms[1:], strict=True):
@@ -627,7 +457,7 @@ def _with_kinks(
 
 
 def _collected(base: np.ndarray, families: list[Features], terms: list[np.ndarray]) -> tuple[np.ndarray, Features]:
-    """Return base and the terms that are not zero as rows of one table, shape (1 + K, E), and their features."""
+    """Return one table (1 + K, E) of the base and the terms that are not zero, and the features of those."""
     features, table = _joined(families), np.concatenate(terms)
     used = table.any(axis=1)
     chosen = Features(*(getattr(features, name)[used] for name in Features.__dataclass_fields__))
@@ -638,16 +468,3 @@ def _joined(families: list[Features]) -> Features:
     """Return several families as one."""
     names = Features.__dataclass_fields__
     return Features(*(np.concatenate([getattr(family, name) for family in families]) for name in names))
-
-
-def _least_absolute(slopes: np.ndarray) -> np.ndarray:
-    """Return the c, shape (E,), for which sum_z |slopes(z) - c| is least; of several the one closest to zero."""
-    ordered = np.sort(slopes, axis=0)
-    low, high = ordered[(len(slopes) - 1) // 2], ordered[len(slopes) // 2]
-    return np.asarray(np.clip(0.0, low, high))
-
-
-def _rounded(x: np.ndarray) -> np.ndarray:
-    """Return numbers with 8 decimals where they are meant."""
-    decimal = np.round(x, 8) + 0.0
-    return np.where(np.abs(x - decimal) <= DECIMAL_WIDTH * np.maximum(1.0, np.abs(x)), decimal, x)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.functions import FunctionGame, Game, sample_mean_fields
-from pma_mfg.games.model import Features
+from pma_mfg.games.features import Features
+from pma_mfg.games.functions import Game, sample_mean_fields
 
 try:
     import torch
@@ -109,7 +109,7 @@ def _table(game: Game, kind: str, joint: torch.Tensor) -> torch.Tensor:
 
 def _largest_reward(game: Game) -> float:
     """Return a bound of |R|; of a game given by functions, which has none, the largest at some mean fields."""
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return max(float(np.abs(game.reward(mean_field)).max()) for mean_field in sample_mean_fields(game.n_states))
     largest = np.abs(game.reward_features.ranges()).max(axis=0)
     return float((np.abs(game.base_reward) + np.tensordot(largest, np.abs(game.reward_terms), axes=1)).max())

@@ -12,8 +12,8 @@ import numpy as np
 
 from pma_mfg import seeds
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import to_dense
 from pma_mfg.simulation.exchangeable import check_n_agents
 
 try:

@@ -14,7 +14,7 @@ import numpy as np
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.learning import schedules
 from pma_mfg.learning.schedules import Schedule, check_td
 from pma_mfg.regularizers import Regularizer
@@ -110,7 +110,7 @@ def ctd(
             *moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants
         )
 
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         # two functions of Python take as long as some thousands of entries
         tables_at, entries = function_tables(game, policy, regularizer), 10_000
 
@@ -359,7 +359,7 @@ def _explore(
             *moving, tables, shared, discount, q, 0, steps, 0, scale, scale, *none, behaviour, visits
         )
 
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         tables_at = function_tables(game, policy, regularizer)
         for _ in range(n_updates):
             mean_field = population.others.astype(float)

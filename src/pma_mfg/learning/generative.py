@@ -11,7 +11,8 @@ from scipy.special import softmax
 from pma_mfg import equilibrium, operators
 from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
-from pma_mfg.games.model import MeanFieldGame, Table, to_dense
+from pma_mfg.games.features import Table, to_dense
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative_kernels, schedules
 from pma_mfg.regularizers import Entropy, kind

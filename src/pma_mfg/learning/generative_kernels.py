@@ -78,7 +78,7 @@ with kernel_cache(Path(__file__)) as kernel:
 
     @kernel(_f8(_features, _i8, _vector))
     def feature(features: Any, k: Any, mean_field: Any) -> Any:
-        """Return phi_k(mu) = g_k(<w_k, mu> + b_k), the links by their codes in `games.model.LINKS`."""
+        """Return phi_k(mu) = g_k(<w_k, mu> + b_k), the links by their codes in `games.features.LINKS`."""
         weights, offsets, links, parameters = features
         x = offsets[k]
         for s in range(len(mean_field)):

@@ -118,7 +118,7 @@ def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.
     game = game.dense(SOURCE)
     n_agents, n_states = check_size(game, n_agents), game.n_states
     kernels = _kernels(game, policy)
-    if not operators.depends_on_population(game):  # every agent moves as if alone
+    if not game.depends_on_population:  # every agent moves as if alone
         chain = kernels(np.full((1, n_states), 1.0 / n_states))[0]
         return np.flatnonzero(solvers.closed_components(chain > operators.UNREACHABLE)[0] < 0)
     points, bits = lattice.points(n_agents, n_states), 1 << np.arange(n_states)

@@ -18,8 +18,9 @@ from scipy.special import erf
 from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
+from pma_mfg.games.features import KINK_WIDTH, LINKS, Features
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import KINK_WIDTH, LINKS, Features, MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import ErgodicAverages
 
@@ -56,7 +57,7 @@ def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
     """
     game = game.dense(SOURCE)
     mean_field = operators.stable_population(game, policy)
-    smooth = game if isinstance(game, FunctionGame) else game.transition_features
+    smooth = game.transition_features if game.has_features else game
     if not smooth.differentiable_at(mean_field):
         raise InputError(
             SOURCE, "transition", Description("a kink at the stable population"), "smooth transitions there"
@@ -134,7 +135,7 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, *, regular
 
     def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centres, spread = m + covariance / (n_agents * m[:, None]), covariance / n_agents
-        if isinstance(game, FunctionGame):
+        if not game.has_features:
             return _averaged_functions(game, centres, spread)
         families = (game.transition_features, game.reward_features)
         return decision_process(game, *(_averaged(of, centres, spread) for of in families))

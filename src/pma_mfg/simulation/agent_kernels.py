@@ -86,7 +86,7 @@ with kernel_cache(Path(__file__)) as kernel:
 
     @kernel(_none(_vector, _features, _vector))
     def feature_values(mean_field: Any, features: Any, out: Any) -> None:
-        """Write phi_k(mu) = g_k(<w_k, mu> + b_k) into out, shape (K,); link codes as in `games.model.LINKS`."""
+        """Write phi_k(mu) = g_k(<w_k, mu> + b_k) into out, shape (K,); link codes as in `games.features.LINKS`."""
         weights, offsets, links, parameters = features
         for k in range(len(links)):
             x = offsets[k]

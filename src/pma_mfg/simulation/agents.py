@@ -17,8 +17,9 @@ import numpy as np
 from pma_mfg import operators, regularizers
 from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
+from pma_mfg.games.features import Features
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MOST_PAIRS, Features, MeanFieldGame
+from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels
 from pma_mfg.simulation.exchangeable import check_n_agents
@@ -185,7 +186,7 @@ def advance(
         They pay from some 10^5 agents on.
     """
     n_blocks = len(agents.generators)
-    tables = None if isinstance(game, FunctionGame) else dense_tables(game)
+    tables = dense_tables(game) if game.has_features else None
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -195,7 +196,7 @@ def advance(
 
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
         blocks = thread, low, high, counts, walkers, learners
-        if not isinstance(game, FunctionGame):
+        if game.has_features:
             agent_kernels.run(first, count, *blocks, tables, reward, *parameters)
             return
         for t in range(first, first + count):
@@ -320,7 +321,7 @@ def independent(
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
     entries = game.n_states * agents.reward.size
-    if not isinstance(game, FunctionGame):
+    if game.has_features:
         entries *= 1 + len(game.transition_features.links)
     chunk = max(1, CHUNK // (len(agents.states) + entries))
     while agents.progress[0] < schedule.n_epochs:

@@ -17,8 +17,9 @@ from scipy.sparse import csc_array, csr_array, issparse
 
 from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import InputError
+from pma_mfg.games.features import Features, Table, to_dense
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import Features, MeanFieldGame, Table, to_dense
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable_kernels
 

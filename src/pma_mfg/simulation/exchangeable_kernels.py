@@ -134,7 +134,7 @@ with kernel_cache(Path(__file__)) as kernel:
 
     @kernel(_f8(_i8, _f8, _f8))
     def linked(link: Any, parameter: Any, x: Any) -> Any:
-        """Return g(x) of a link, by its code in `games.model.LINKS`."""
+        """Return g(x) of a link, by its code in `games.features.LINKS`."""
         if link == 1:
             x = abs(x)
         elif link == 2:

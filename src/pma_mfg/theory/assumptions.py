@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import invariant_sets, lipschitz
 
@@ -47,11 +47,11 @@ def assumptions(game: Game, regularizer: Regularizer, step_size: float) -> list[
     list of Quantity
     """
     c = lipschitz.constants(game)
-    p_inf, T_mix, delta_mix = 0.0, 1, 0.0  # what is known of a game given by functions
-    if not isinstance(game, FunctionGame):
+    p_inf, T_mix, delta_mix, known = 0.0, 1, 0.0, "estimate"  # what is known of a game given by functions
+    if game.has_features:
         p_inf = invariant_sets.least_probability(game, regularizer, step_size)
         T_mix, delta_mix = lipschitz.mixing(game, p_inf)
-    known = "estimate" if isinstance(game, FunctionGame) else "exact"
+        known = "exact"
     of_constants = [
         Quantity(assumption, name, getattr(c, name), c.kind[name])
         for assumption, names in (

@@ -14,7 +14,8 @@ import numpy as np
 
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
-from pma_mfg.games.model import Features, MeanFieldGame
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer, kind
 from pma_mfg.theory import lipschitz
 from pma_mfg.theory.certificates import farthest_in, l1_over_l2, q_change, steps

@@ -9,14 +9,15 @@ right-hand sides.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from pma_mfg.games.features import Features, to_dense
 from pma_mfg.games.functions import FunctionGame, Game, differences, sample_mean_fields
-from pma_mfg.games.model import Features, MeanFieldGame, to_dense
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
 #: How a number relates to the constant it stands for. An estimate is a lower bound by search, of a game given by
@@ -123,7 +124,7 @@ def constants(game: Game) -> Constants:
     InputError
         If the game is sparse and too large to be made dense.
     """
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         largest = _seen(game)
         transitions: Kind = "estimate"
         rewards: Kind = "estimate"
@@ -148,7 +149,7 @@ def constants(game: Game) -> Constants:
     )
 
 
-def _seen(game: FunctionGame, rewards: bool = True) -> dict[str, float]:
+def _seen(game: FunctionGame) -> dict[str, float]:
     """Return the largest values seen of the constants of a game given by functions (docs/theory.md, section 1.2).
 
     Searched are some mean fields, at each some directions of the derivative, and pairs of rows of which the second is
@@ -161,7 +162,7 @@ def _seen(game: FunctionGame, rewards: bool = True) -> dict[str, float]:
     found = dict.fromkeys(("K_s", "K_a", "K_mu", "delta", "L_s", "L_a", "L_mu"), 0.0)
     for i in np.linspace(0, len(points) - 1, count).astype(int):
         towards = (i + np.linspace(0, states - 1, directions).astype(int)) % states
-        for name, of in (("K", game.transition), ("L", game.reward))[: 2 if rewards else 1]:
+        for name, of in (("K", game.transition), ("L", game.reward)):
             table, moved = differences(of, points[i], towards)
             table = table.reshape(states, game.n_actions, -1)
             moved = moved.reshape(len(towards), states * game.n_actions, -1)
@@ -341,7 +342,7 @@ def policy_floor(game: Game, regularizer: Regularizer) -> float:
 
     Minus infinity, no floor, for a game given by functions: with an estimate of L_h the set might miss the optimum.
     """
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return float("-inf")
     uniform = np.full(game.n_actions, 1.0 / game.n_actions)
     return float(regularizer.value(uniform)) - constants(game).L_h
@@ -382,7 +383,7 @@ def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
 
 def reward_range(game: Game) -> tuple[float, float]:
     """Return bounds on the rewards from below and above; of a game given by functions only the extremes seen."""
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         seen = [game.reward(mean_field) for mean_field in sample_mean_fields(game.n_states)]
         return float(np.min(seen)), float(np.max(seen))
     lowest, highest = entry_ranges(reward_rows(game), np.eye(game.n_states))
@@ -421,7 +422,7 @@ def entry_ranges(rows: Rows, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def is_small(game: Game) -> bool:
     """Return whether `constants` takes seconds at most."""
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return True
     pairs = game.n_states * game.n_actions
     return pairs**2 * game.n_states * max(1, len(game.transition_features.links)) <= LARGEST_EXACT
@@ -433,12 +434,8 @@ def population_contraction(game: Game) -> tuple[float, Kind]:
     Small games: of `constants`. Large ones: an upper bound. Rows have in common at least sum_y min_{s,a} P(y|s,a), so
     delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.
     """
-    if isinstance(game, FunctionGame):
-        seen = _seen(game, rewards=False)
-        return seen["K_mu"] + seen["delta"], "estimate"
-    if is_small(game):
-        none = Features.none(game.n_states)  # rewards do not matter here, and would cost the most
-        found = constants(replace(game, reward_terms=np.zeros((0, *game.base_reward.shape)), reward_features=none))
+    if not game.has_features or is_small(game):
+        found = constants(game.without_rewards())  # which do not matter here, and would cost the most
         return found.L_pop, found.kind["L_pop"]
     base, terms, features = game.base_transition, game.transition_terms, game.transition_features
     low, high = features.argument_ranges()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import operators, regularizers, seeds
-from pma_mfg.games.functions import FunctionGame, Game, with_features
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import certificates, lipschitz, search
 from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
@@ -64,7 +64,7 @@ def operator_ratios(
     floor = lipschitz.policy_floor(game, regularizer)
     # of functions nothing is certified
     mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
-    invariant = {} if isinstance(game, FunctionGame) else {m: in_invariant_set(game, regularizer, m) for m in mirrors}
+    invariant = {m: in_invariant_set(game, regularizer, m) for m in mirrors} if game.has_features else {}
     rows: list[tuple[object, ...]] = []
 
     def examine(
@@ -184,7 +184,7 @@ def operator_ratios(
             ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
         )
         for mirror in invariant:
-            game = with_features(game, "checks.operator_ratios")
+            game = game.with_features("checks.operator_ratios")
             certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
             measure = (certificate.norm, certificate.weights)
             examine(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 from pma_mfg.theory.search import in_set, random_policy, rows_above
@@ -147,7 +147,7 @@ def certified_convergence(
     """
     rows: list[tuple[object, ...]] = []
     columns = ["game", "mirror", "step_size", "certificate", "attraction", "kind", "n_starts", "n_converged"]
-    if isinstance(game, FunctionGame):
+    if not game.has_features:
         return pd.DataFrame(rows, columns=columns)
     if found is None:
         found = {mirror: invariant_sets.invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
