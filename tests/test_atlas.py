@@ -15,8 +15,8 @@ from pma_mfg import cli, equilibrium, games, jacobian
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import lipschitz
-from pma_replication import configuration
 from pma_replication.experiments.atlas import measure as atlas_measure
+from pma_replication.experiments.atlas.settings import batches
 from pma_replication.runs import tables as parquet
 
 SMOKE = yaml.safe_load((Path(__file__).resolve().parents[1] / "config/smoke.yaml").read_text())
@@ -94,18 +94,18 @@ def test_a_schedule_that_is_too_long_is_not_run(rows: pd.DataFrame) -> None:
 
 def test_batches_hold_every_game_once_whatever_their_size_and_more_seeds_leave_full_ones_alone() -> None:
     content = copy.deepcopy(SMOKE)
-    every = [game for batch in configuration.atlas_batches(content) for game in batch]
+    every = [game for batch in batches(content) for game in batch]
     assert len(set(every)) == len(every) == 6
     content["atlas"]["batch_size"] = 1
-    assert [game for batch in configuration.atlas_batches(content) for game in batch] == every
+    assert [game for batch in batches(content) for game in batch] == every
     content["atlas"]["batch_size"] = 3
-    before = configuration.atlas_batches(content)
+    before = batches(content)
     for grid in content["atlas"]["grids"].values():
         grid["n_seeds"] = 3
-    after = configuration.atlas_batches(content)
+    after = batches(content)
     assert after[:2] == before
     assert len(after) == 6
-    assert configuration.atlas_batches({}) == []
+    assert batches({}) == []
 
 
 def test_the_command_takes_games_as_the_batches_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

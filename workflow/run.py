@@ -41,7 +41,7 @@ def main(path: str, *options: str) -> int:
     os.chdir(ROOT)
     try:
         locks.refuse_another_checkout(ROOT)
-        settings = configuration.load(config, ROOT / "workflow/schemas/config.schema.json")
+        settings = configuration.load(config)
         results, figures = Path(settings["results"]), Path(settings["figures"])
         if any("file" in game for game in settings["games"].values()):
             from pma_replication import cost  # the solvers, which other runs need not load

@@ -22,7 +22,6 @@ from pma_mfg.games import functions as game_functions
 from pma_replication import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 #: Entries of the largest table of a generated game while fuzzing: what is accepted is made, thousands of times.
 SMALL_TABLES = 2000
 #: States and actions up to which an accepted game is solved while fuzzing.
@@ -61,7 +60,7 @@ def small_tables(entries: int = SMALL_TABLES) -> Any:
 def check_configuration(path: Path, largest_table: int = SMALL_TABLES) -> str | None:
     """Read a configuration as `make replicate` does, and make all its games; return the line of a refusal."""
     with small_tables(largest_table):
-        return refusal(lambda: configuration.load(path, SCHEMA))
+        return refusal(lambda: configuration.load(path))
 
 
 def check_game(path: Path) -> str | None:

@@ -137,7 +137,7 @@ def test_a_byte_order_mark_is_read_over() -> None:
 @pytest.mark.parametrize("folder", ["../elsewhere", "results/with space", "results/a;b'c\"d$(e)", "figures"])
 def test_results_may_be_any_folder_that_is_not_the_repositorys_own(folder: str) -> None:
     content = yaml.safe_load(cases.SMALL) | {"results": folder}
-    configuration.check(content, targets.SCHEMA, "mine.yaml")
+    configuration.check(content, "mine.yaml")
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below"])
@@ -145,14 +145,14 @@ def test_results_in_a_file_are_refused(folder: str, tmp_path: Path) -> None:
     Path("file").write_text("")
     content = yaml.safe_load(cases.SMALL) | {"results": str(tmp_path / folder)}
     with pytest.raises(InputError, match=r"results: .* expected a folder"):
-        configuration.check(content, targets.SCHEMA, "mine.yaml")
+        configuration.check(content, "mine.yaml")
 
 
 def test_a_link_into_the_sources_is_no_way_into_them() -> None:
     Path("link").symlink_to(targets.ROOT / "src")
     content = yaml.safe_load(cases.SMALL) | {"results": str(Path("link/x").absolute())}
     with pytest.raises(InputError, match="not one of its sources"):
-        configuration.check(content, targets.SCHEMA, "mine.yaml")
+        configuration.check(content, "mine.yaml")
 
 
 # Arrays

@@ -8,6 +8,7 @@ from pathlib import Path
 from pma_mfg import processes
 from pma_mfg.errors import InputError
 from pma_replication import configuration, verdicts
+from pma_replication.experiments.atlas.settings import batches
 from pma_replication.runs import locks
 from snakemake.exceptions import WorkflowError
 
@@ -17,9 +18,7 @@ try:
     for path in CONFIGURED:
         configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
     # games that stay Python functions; those that are recognized become arrays, as all others are
-    FUNCTIONS = configuration.check(
-        config, workflow.source_path("../schemas/config.schema.json"), " + ".join(CONFIGURED)
-    )
+    FUNCTIONS = configuration.check(config, " + ".join(CONFIGURED))
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -68,7 +67,7 @@ FIGURES = {
 EXPERIMENT = {"gallery": "literature"}
 STUDIED = configuration.studied(config)
 # the games of the atlas, as `pma-mfg atlas` takes them: one job per batch
-ATLAS = configuration.atlas_batches(config)
+ATLAS = batches(config)
 SOURCE = Path(workflow.basedir, "src")
 
 

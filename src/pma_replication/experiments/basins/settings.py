@@ -1,0 +1,17 @@
+"""Settings of games with several equilibria."""
+
+from pma_replication.settings import Count, Games, Positives, Section, key
+
+
+class Basins(Section):
+    """Several equilibria (C2)."""
+
+    tables = ("departures", "basins", "several")
+
+    games: Games
+    relative_step_sizes: Positives = key("step sizes η of PMA started next to the equilibrium", "1/τ")
+    n_starts: Count = key("random initial policies, the same for every step size")
+    max_iterations: Count = key("iterations of a run that neither settles nor cycles; 64 are needed to see a cycle")
+
+
+SECTIONS = {"basins": Basins}

@@ -1,0 +1,17 @@
+"""Settings of the search for pairs that beat a Lipschitz bound."""
+
+from pma_replication.settings import Count, Games, Natural, Positives, Section, key
+
+
+class OperatorChecks(Section):
+    """Search for pairs that beat a Lipschitz bound (C1a, C1b)."""
+
+    tables = ("ratios",)
+
+    games: Games
+    relative_step_sizes: Positives = key("step sizes η of the mirror ascent step", "1/τ")
+    n_pairs: Count = key("random pairs searched per operator and step size")
+    n_ascents: Natural = key("random pairs from which the Jacobian's norm is climbed, beside the uniform policy")
+
+
+SECTIONS = {"operator_checks": OperatorChecks}

@@ -1,0 +1,19 @@
+"""Settings of exact PMA from several starts."""
+
+from pma_replication.settings import Count, Games, Positives, Section, key
+
+
+class Convergence(Section):
+    """Exact PMA from several starts (C1c, C1d)."""
+
+    tables = ("iterates", "rates", "certified")
+
+    games: Games
+    relative_step_sizes: Positives = key(
+        "step sizes η of exact PMA; a rate can be fitted where PMA takes tens of iterations", "1/τ"
+    )
+    n_starts: Count = key("initial policies: the uniform one and random ones")
+    max_iterations: Count = key("PMA iterations per run")
+
+
+SECTIONS = {"convergence": Convergence}

@@ -1,0 +1,22 @@
+"""Settings of the table of games from the literature."""
+
+from pma_replication.settings import Games, Natural, Positive, Section, key
+
+
+class Zoo(Section):
+    """Games from the literature: table and gallery."""
+
+    tables = ("zoo", "zoo_equilibria", "zoo_states")
+    needs_features = True
+
+    games: Games = key(
+        "games of the table `games.md` and the figure `gallery`; games of other sections than this and `comparison` "
+        "are in `assumptions.md` and `equilibria`"
+    )
+    n_starts: Natural = key(
+        "populations that the search for other equilibria starts from, half of them on a single state"
+    )
+    relative_step_size: Positive = key("η of PMA in the table", "1/strength")
+
+
+SECTIONS = {"zoo": Zoo}

@@ -1,0 +1,21 @@
+"""Settings of best response and PMA as the regularizer weakens."""
+
+from pma_replication.settings import Count, Games, Positives, Section, key
+
+
+class Damping(Section):
+    """Best response and PMA as the regularizer weakens (C2)."""
+
+    tables = ("damping", "attractors")
+
+    games: Games
+    strengths: Positives = key("strengths of the regularizer, in place of the game's own", "reward")
+    step_shares: Positives = key(
+        "step sizes η of PMA, in units of the one with the smallest spectral radius at the equilibrium; the smallest "
+        "decides C2-cycle"
+    )
+    n_starts: Count = key("random initial policies, the same for every method, strength and step size")
+    max_iterations: Count = key("iterations of a run that neither settles nor cycles; 64 are needed to see a cycle")
+
+
+SECTIONS = {"damping": Damping}
