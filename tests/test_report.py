@@ -14,9 +14,9 @@ import pytest
 import yaml
 from tests import browser
 
-from pma_mfg import cli, storage
+from pma_mfg import storage
 from pma_mfg.errors import InputError
-from pma_replication import catalogue, configuration, judging, report
+from pma_replication import catalogue, cli, configuration, judging, report
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.runs import tables as parquet
 

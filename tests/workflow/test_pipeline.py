@@ -131,7 +131,7 @@ def report(smoke: Path, run: Run) -> Path:
     """The page that `make report` writes."""
     graph = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--rulegraph")
     (smoke / "rulegraph").write_text(graph.stdout)
-    done = run(smoke, "-m", "pma_mfg.cli", "report", CONFIG, "--rulegraph", "rulegraph")
+    done = run(smoke, "-m", "pma_replication.cli", "report", CONFIG, "--rulegraph", "rulegraph")
     assert done.returncode == 0, done.stderr
     return smoke / RESULTS / "report.html"
 

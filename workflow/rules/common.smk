@@ -39,8 +39,8 @@ onstart:
 for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
-# Jobs find the pma-mfg of this environment, also where it was not activated. It takes the place of the shell, so that
-# its parent is Snakemake, and it dies with it.
+# Jobs find the pma-replicate of this environment, also where it was not activated. It takes the place of the shell, so
+# that its parent is Snakemake, and it dies with it.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
 
 for folder in ("results", "figures"):
@@ -67,7 +67,7 @@ FIGURES = {
 # figure -> the experiment that draws it, where the names differ
 EXPERIMENT = {"gallery": "literature"}
 STUDIED = configuration.studied(config)
-# the games of the atlas, as `pma-mfg atlas` takes them: one job per batch
+# the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = configuration.atlas_batches(config)
 SOURCE = Path(workflow.basedir, "src")
 
@@ -80,13 +80,23 @@ wildcard_constraints:
     sweep="populations|updates|step_sizes",
 
 
+def source(module):
+    """The file of a module of the two packages; of a package its `__init__`."""
+    path = SOURCE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 @functools.cache
 def imported(path):
-    """The names that a module may import from the two packages; parsed once for all rules."""
+    """The modules that a file of the two packages imports, anywhere in it; parsed once for all rules.
+
+    A package is one of them only if a name is imported from it that is no module.
+    """
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("pma_mfg", "pma_replication")):
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                names.append(name if source(name).exists() else node.module)
     return names
 
 
@@ -94,9 +104,8 @@ def library(*modules):
     """The source files of the named modules and of all that they import: a job depends on these alone."""
     found, waiting = set(), set(modules)
     while waiting:
-        path = SOURCE.joinpath(*waiting.pop().split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if path not in found and path.exists():
+        path = source(waiting.pop())
+        if path not in found:
             found.add(path)
             waiting.update(imported(path))
     return sorted(str(path.relative_to(workflow.basedir)) for path in found)
@@ -124,13 +133,11 @@ def made_game(wildcards):
 
 
 def game_arguments(wildcards):
-    """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
+    """The arguments that make a game: its family and parameters, or the user's file to check and copy."""
     game = described(wildcards)
     if "file" in game:
-        return shlex.join(["validate", game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
-    return shlex.join(
-        ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
-    )
+        return shlex.join([game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
+    return shlex.join([game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))])
 
 
 def step_sizes(section):

@@ -67,12 +67,12 @@ rule table:
     message:
         "Join the table {wildcards.table}"
     shell:
-        "pma-mfg collect {input:q} --out {output:q} --log {log:q}"
+        "pma-replicate collect {input:q} --out {output:q} --log {log:q}"
 
 
 rule claims:
     input:
-        library("pma_replication.verdicts"),
+        library("pma_replication.commands.claims"),
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
             table=[name for name in (*verdicts.TABLES, "assumptions", "zoo", "zoo_equilibria") if name in TABLES],
@@ -95,14 +95,14 @@ rule claims:
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
+        "pma-replicate claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q} --log {log:q}"
 
 
 rule findings:
     input:
-        library("pma_replication.findings"),
+        library("pma_replication.commands.findings"),
         "src/pma_replication/findings.md.jinja",
         claims=f"{RESULTS}/claims.json",
     output:
@@ -118,7 +118,7 @@ rule findings:
     message:
         "Write what was found"
     shell:
-        "pma-mfg findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
+        "pma-replicate findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
 
 
 rule figure:
@@ -143,4 +143,4 @@ rule figure:
     message:
         "Draw the figure {wildcards.figure}"
     shell:
-        "pma-mfg figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"
+        "pma-replicate figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"
