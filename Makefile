@@ -17,7 +17,7 @@ UV ?= uv
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq
-# Snakemake's jobs run the python and pma-mfg found first in the PATH.
+# Snakemake's jobs run the python and pma-replicate found first in the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing installed elsewhere may leak into the environment, and nothing of it may be installed elsewhere.
 unexport PYTHONHOME PYTHONPATH

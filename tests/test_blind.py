@@ -20,7 +20,7 @@ from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels
 from pma_mfg.theory import lipschitz, prescription
-from pma_replication.cli import main as replicate
+from pma_replication import cli as replication_cli
 from pma_replication.runs import tables as parquet
 
 COUPLED = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
@@ -270,7 +270,7 @@ def test_an_explicit_schedule_warns_of_short_epochs_and_judges_the_distance(game
     assert re.search(r"warning: M_td = 100 updates per epoch are fewer than c = \S+ of the steps", said)
     assert re.search(r"missed epsilon = 0\.9: distance to the equilibrium \S+; exploitability \(regularized\)", said)
     # the pipeline's command measures: the same run, and 0
-    assert replicate(["samples", "tuned", str(game_file), *explicit, *steps, "9"]) == 0
+    assert replication_cli.main(["samples", "tuned", str(game_file), *explicit, *steps, "9"]) == 0
     assert "warning: M_td = 100" in capsys.readouterr().err
     assert cli.main(["learn", str(game_file), *explicit, *steps, "90"]) == 0
     said = capsys.readouterr().err
@@ -293,7 +293,7 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
     for name in ("auto", "printed"):
         out = str(tmp_path / f"{name}.parquet")
         arguments = ["--strength", "0.1", "--agents", "100", "--step-size", chosen, "--out", out]
-        assert replicate(["populations", "limits", str(game_file), *arguments]) == 0
+        assert replication_cli.main(["populations", "limits", str(game_file), *arguments]) == 0
         if name == "auto":
             [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
         tables.append(parquet.read_table(out))

@@ -25,28 +25,10 @@ from pma_mfg.games.model import MOST_LUMPED_STATES, MOST_PAIRS, n_lumped_states
 from pma_mfg.learning import schedules
 from pma_mfg.storage import regular_file
 from pma_mfg.theory import prescription
+from pma_replication import registry
 
 #: The sections that are experiments on games -> their tables. Each may be left out, and nothing of it is run.
-SECTIONS = {
-    "operator_checks": ("ratios",),
-    "convergence": ("iterates", "rates", "certified"),
-    "phase": ("phase", "certified_strengths"),
-    "dynamics": ("histories", "outcomes", "orbits"),
-    "damping": ("damping", "attractors"),
-    "basins": ("departures", "basins", "several"),
-    "ctd": ("ctd", "ctd_floor", "moments"),
-    "epsilon_sweep": ("epsilon",),
-    "prescribed": ("schedules", "prescribed"),
-    "population_sweep": ("population", "limits"),
-    "bias": ("bias",),
-    "exact": ("exact",),
-    "agreement": ("agreement",),
-    "nash": ("nash",),
-    "independent": ("independent", "independent_epsilon"),
-    "comparison": ("comparison", "tuning", "samples_to_accuracy"),
-    "zoo": ("zoo", "zoo_equilibria", "zoo_states"),
-    "atlas": ("atlas",),
-}
+SECTIONS = registry.sections()
 
 #: Those that need bounds or features, which a game of Python functions has if they are recognized only.
 DATA_SECTIONS = ("phase", "prescribed", "bias", "exact", "agreement", "nash", "comparison", "zoo")
@@ -257,7 +239,7 @@ def studied(settings: Mapping[str, Any]) -> list[str]:
 
 
 def atlas_batches(settings: Mapping[str, Any]) -> list[list[str]]:
-    """Return the games of the atlas as `pma-mfg atlas` takes them, in batches; none without an atlas.
+    """Return the games of the atlas as `pma-replicate atlas measure` takes them, in batches; none without an atlas.
 
     All games of a first seed come before those of a second: with more seeds all full batches stay as they are.
 
@@ -296,8 +278,7 @@ def _members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
 
 def tables(settings: Mapping[str, Any]) -> list[str]:
     """Return the names of the tables that a configuration makes."""
-    made = ["equilibria", "assumptions"] if studied(settings) else []
-    return [*made, *(name for section, names in SECTIONS.items() if settings.get(section) for name in names)]
+    return list(registry.points(settings))
 
 
 def finished(path: str | Path) -> dict[str, Any]:

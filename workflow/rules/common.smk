@@ -1,4 +1,3 @@
-import ast
 import functools
 import os
 import shlex
@@ -7,8 +6,10 @@ from pathlib import Path
 
 from pma_mfg import processes
 from pma_mfg.errors import InputError
-from pma_replication import configuration, verdicts
-from pma_replication.runs import locks
+from pma_replication import configuration, registry
+from pma_replication.commands import claims as judging
+from pma_replication.experiments.independent import SWEEPS
+from pma_replication.runs import locks, sources
 from snakemake.exceptions import WorkflowError
 
 CONFIGURED = [os.path.relpath(path) for path in workflow.overwrite_configfiles] or ["config/config.yaml"]
@@ -47,29 +48,15 @@ for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
 RESULTS = config["results"]
 SEED = config["seed"]
-# figure -> the tables it is drawn from, as in pma_replication.catalogue, which would take seconds to import here
-FIGURES = {
-    "atlas": ["atlas"],
-    "bounds": ["ratios"],
-    "comparison": ["comparison"],
-    "contraction": ["iterates", "rates"],
-    "ctd": ["ctd", "moments"],
-    "dynamics": ["histories", "outcomes"],
-    "equilibria": ["equilibria"],
-    "independent": ["independent"],
-    "nash": ["nash"],
-    "orbit": ["orbits", "attractors"],
-    "phase": ["phase"],
-    "populations": ["bias", "exact", "population", "limits"],
-    "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
-    "gallery": ["zoo", "zoo_states"],
+# table -> the files it joins; what the configuration leaves out has no table, no claim and no figure
+TABLES = {
+    name: [f"{RESULTS}/points/{point}.parquet" for point in points] for name, points in registry.points(config).items()
 }
-# figure -> the experiment that draws it, where the names differ
-EXPERIMENT = {"gallery": "literature"}
-STUDIED = configuration.studied(config)
+FIGURES = registry.drawn(TABLES)
 # the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = configuration.atlas_batches(config)
-SOURCE = Path(workflow.basedir, "src")
+# the source files of modules and of all that they import: a job depends on these alone
+library = functools.partial(sources.library, Path(workflow.basedir))
 
 
 wildcard_constraints:
@@ -77,38 +64,7 @@ wildcard_constraints:
     n_agents="[0-9]+",
     batch="[0-9]+",
     epsilon="[0-9.e-]+",
-    sweep="populations|updates|step_sizes",
-
-
-def source(module):
-    """The file of a module of the two packages; of a package its `__init__`."""
-    path = SOURCE.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@functools.cache
-def imported(path):
-    """The modules that a file of the two packages imports, anywhere in it; parsed once for all rules.
-
-    A package is one of them only if a name is imported from it that is no module.
-    """
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("pma_mfg", "pma_replication")):
-            for name in (f"{node.module}.{alias.name}" for alias in node.names):
-                names.append(name if source(name).exists() else node.module)
-    return names
-
-
-def library(*modules):
-    """The source files of the named modules and of all that they import: a job depends on these alone."""
-    found, waiting = set(), set(modules)
-    while waiting:
-        path = source(waiting.pop())
-        if path not in found:
-            found.add(path)
-            waiting.update(imported(path))
-    return sorted(str(path.relative_to(workflow.basedir)) for path in found)
+    sweep="|".join(SWEEPS),
 
 
 def described(wildcards, section=None):
@@ -150,11 +106,6 @@ def step_sizes(section):
 def prescribed_step_size(wildcards):
     """The absolute step size of the theorem's schedule for a job's game."""
     return config["prescribed"]["relative_step_size"] / described(wildcards)["strength"]
-
-
-def points(section, name, **axes):
-    """The files of a sweep, one per game and point."""
-    return expand(f"{RESULTS}/points/{name}.parquet", game=list(config[section]["games"]), **axes)
 
 
 def independent_settings(wildcards):

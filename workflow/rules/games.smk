@@ -18,24 +18,11 @@ rule game:
         "pma-replicate game {params.arguments} --out {output:q} --log {log:q}"
 
 
-rule game_functions:
-    input:
-        library("pma_replication.commands.game"),
-        game_file,
+use rule game as game_functions with:
     output:
         f"{RESULTS}/games/{{game}}.py",
-    log:
-        f"{RESULTS}/logs/game/{{game}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/game/{{game}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        arguments=game_arguments,
     message:
         "Check the functions of the game {wildcards.game}"
-    shell:
-        "pma-replicate game {params.arguments} --out {output:q} --log {log:q}"
 
 
 rule solve:

@@ -14,6 +14,9 @@ from pma_replication.runs import outputs
 
 log = logging.getLogger("pma_mfg")
 
+#: Tables that are shown to readers, beside those that claims are judged by.
+SHOWN = ("assumptions", "zoo", "zoo_equilibria")
+
 #: Tolerance -> its default.
 TOLERANCES = {"rate": 0.02, "slope": 0.05, "samples-slope": 0.2, "constant": 0.02, "independent": 0.1}
 
@@ -44,11 +47,11 @@ def add(commands: arguments.Commands) -> None:
 
 def _claims(options: argparse.Namespace) -> None:
     from pma_mfg import storage
-    from pma_replication import verdicts
+    from pma_replication import registry, verdicts
     from pma_replication.runs import tables as parquet
 
     paths = {Path(path).stem: path for path in options.tables}
-    if unknown := sorted(paths.keys() - (known := {*verdicts.TABLES, "assumptions", "zoo", "zoo_equilibria"})):
+    if unknown := sorted(paths.keys() - (known := {*registry.judged(), *SHOWN})):
         raise InputError("pma-replicate claims", "--tables", unknown, f"files called {', '.join(sorted(known))}")
     tables = {name: parquet.read_table(path) for name, path in paths.items()}
     with outputs.written_by(" ".join(options.tables), "tables that the pipeline writes"):

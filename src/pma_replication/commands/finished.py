@@ -37,14 +37,15 @@ def add(commands: arguments.Commands) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from pma_replication import catalogue, configuration, style
+    from pma_replication import configuration, registry, style
     from pma_replication.runs import tables as parquet
 
     settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
-    for name in catalogue.drawn(configuration.tables(settings)):
-        names, data, draw = catalogue.FIGURES[name]
-        style.save(draw(data(*(parquet.read_table(tables / f"{table}.parquet") for table in names))), figures / name)
+    for name in registry.drawn(configuration.tables(settings)):
+        of = [parquet.read_table(tables / f"{table}.parquet") for table in registry.figures()[name]]
+        draw = registry.draw(name)
+        style.save(draw.figure(draw.data(*of)), figures / name)
         log.info("%s", figures / f"{name}.png")
 
 
