@@ -17,7 +17,7 @@ UV ?= uv
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq
-# Snakemake's jobs run the python and pma-mfg found first in the PATH.
+# Snakemake's jobs run the python and pma-replicate found first in the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing installed elsewhere may leak into the environment, and nothing of it may be installed elsewhere.
 unexport PYTHONHOME PYTHONPATH
@@ -52,10 +52,10 @@ smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml --workflow-profile profiles/$(PROFILE)
 
 figures: environment ## Draw the figures of a finished run again, from its tables, or of another one: CONFIG=config/smoke.yaml
-	@$(BIN)/pma-mfg figures '$(CONFIG)'
+	@$(BIN)/pma-replicate figures '$(CONFIG)'
 
 report: environment ## Write one HTML page of a finished run, or another one: CONFIG=config/smoke.yaml
-	@$(BIN)/snakemake --configfile '$(CONFIG)' --rulegraph | $(BIN)/pma-mfg report '$(CONFIG)' --rulegraph -
+	@$(BIN)/snakemake --configfile '$(CONFIG)' --rulegraph | $(BIN)/pma-replicate report '$(CONFIG)' --rulegraph -
 
 test: environment ## Check style and types, then run all tests
 	$(BIN)/ruff check

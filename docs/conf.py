@@ -14,6 +14,7 @@ from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from pma_mfg import __version__
+from pma_replication import experiments
 
 project = "pma-mfg"
 author = "The pma-mfg developers"
@@ -96,6 +97,15 @@ def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\(\.\./figures/(\w+)\.md", r"](\1.md", source[0])
 
 
+def list_experiments(app: Sphinx, name: str, source: list[str]) -> None:
+    """Write the page of the experiments' modules: a new experiment is on it without a line of its own."""
+    if name == "api/experiments":
+        folder = Path(experiments.__file__).parent
+        modules = [f"{path.parent.name}.{path.stem}" for path in sorted(folder.glob("*/*.py")) if path.stem[0] != "_"]
+        for module in (f"{experiments.__name__}.{each}" for each in modules):
+            source[0] += f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+
+
 def check_offline(app: Sphinx, exception: Exception | None) -> None:
     """Refuse a page that would load anything from elsewhere; links that a reader may follow are fine."""
     loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")
@@ -109,6 +119,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the functions above."""
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))
     app.connect("source-read", link_to_pages)
+    app.connect("source-read", list_experiments)
     app.connect("autodoc-process-docstring", escape_docstring)
     app.connect("build-finished", check_offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -60,7 +60,7 @@ def public_functions():
     found = {}
     packages = [(package.__path__, f"{package.__name__}.") for package in (pma_mfg, pma_replication)]
     for module in itertools.chain.from_iterable(itertools.starmap(pkgutil.walk_packages, packages)):
-        if "interop" in module.name or module.name.endswith(("report", ".style", ".draw", ".catalogue")):
+        if "interop" in module.name or module.name.endswith(("report", ".style", ".draw")):
             continue  # these need more packages, or take tables
         loaded = importlib.import_module(module.name)
         for name, function in vars(loaded).items():

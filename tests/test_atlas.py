@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from pma_mfg import cli, equilibrium, games, jacobian
+from pma_mfg import equilibrium, games, jacobian
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import lipschitz
+from pma_replication import cli
 from pma_replication.experiments.atlas import measure as atlas_measure
 from pma_replication.experiments.atlas.settings import batches
 from pma_replication.runs import tables as parquet
@@ -114,7 +115,7 @@ def test_the_command_takes_games_as_the_batches_name_them(tmp_path: Path, capsys
     settings += ["--out", str(tmp_path / "rows.parquet")]
     name, family, parameters, strength = GARNET
     game = " ".join([name, family, *(f"{key}={value}" for key, value in parameters.items()), f"strength={strength}"])
-    assert cli.main(["atlas", game, *settings]) == 0
+    assert cli.main(["atlas", "measure", game, *settings]) == 0
     pd.testing.assert_frame_equal(
         parquet.read_table(tmp_path / "rows.parquet"), atlas_measure.table([GARNET], **SETTINGS), check_exact=True
     )
@@ -126,5 +127,5 @@ def test_the_command_takes_games_as_the_batches_name_them(tmp_path: Path, capsys
         "mine": "family: got ''",
         "mine garnet strength": "got 'strength', expected name=value",
     }.items():
-        assert cli.main(["atlas", wrong, *settings]) == 2
+        assert cli.main(["atlas", "measure", wrong, *settings]) == 2
         assert words in capsys.readouterr().err

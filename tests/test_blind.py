@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.references import family_game, frozen_game
 
 from pma_mfg import cli, equilibrium, games, jacobian, operators
+from pma_mfg.commands import learn
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.functions import FunctionGame
@@ -18,6 +20,7 @@ from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels
 from pma_mfg.theory import lipschitz, prescription
+from pma_replication import cli as replication_cli
 from pma_replication.runs import tables as parquet
 
 COUPLED = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
@@ -216,7 +219,7 @@ def game_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(game_file, tmp_path, capsys):
-    policies = tmp_path / "policies.parquet"
+    policies = tmp_path / "policies.csv"
     arguments = ["learn", str(game_file), "--strength", "0.05", "--agents", "100", "--budget", "3000"]
     for epsilon, code, word in (("100", 0, "reached"), ("1e-9", 1, "missed")):
         assert cli.main([*arguments, "--epsilon", epsilon, "--out-policies", str(policies)]) == code
@@ -227,7 +230,7 @@ def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(gam
             last,
         )
         assert found, last
-        table = parquet.read_table(policies)
+        table = pd.read_csv(policies)
         learned = table.sort_values(["state", "action"])["probability"].to_numpy().reshape(4, 3)
         uniform = operators.uniform_policy(COUPLED)
         for shown, policy in zip(found.groups(), (uniform, learned), strict=True):
@@ -244,7 +247,7 @@ def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, mo
         return exact(*arguments)
 
     monkeypatch.setattr(equilibrium, "exploitability", known_at_the_start)
-    monkeypatch.setattr(cli, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
+    monkeypatch.setattr(learn, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
     arguments = ["--strength", "0.05", "--agents", "10", "--budget", "500", "--epsilon", "100"]
     assert cli.main(["learn", str(game_file), *arguments]) == 1
     assert re.match(r"missed epsilon = 100: .* at the start, nan at the end", capsys.readouterr().err.splitlines()[-1])
@@ -267,7 +270,7 @@ def test_an_explicit_schedule_warns_of_short_epochs_and_judges_the_distance(game
     assert re.search(r"warning: M_td = 100 updates per epoch are fewer than c = \S+ of the steps", said)
     assert re.search(r"missed epsilon = 0\.9: distance to the equilibrium \S+; exploitability \(regularized\)", said)
     # the pipeline's command measures: the same run, and 0
-    assert cli.main(["centralized", str(game_file), *explicit, *steps, "9"]) == 0
+    assert replication_cli.main(["samples", "tuned", str(game_file), *explicit, *steps, "9"]) == 0
     assert "warning: M_td = 100" in capsys.readouterr().err
     assert cli.main(["learn", str(game_file), *explicit, *steps, "90"]) == 0
     said = capsys.readouterr().err
@@ -290,7 +293,7 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
     for name in ("auto", "printed"):
         out = str(tmp_path / f"{name}.parquet")
         arguments = ["--strength", "0.1", "--agents", "100", "--step-size", chosen, "--out", out]
-        assert cli.main(["limits", str(game_file), *arguments]) == 0
+        assert replication_cli.main(["populations", "limits", str(game_file), *arguments]) == 0
         if name == "auto":
             [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
         tables.append(parquet.read_table(out))

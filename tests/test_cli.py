@@ -1,8 +1,7 @@
-"""The command line: what a person types, what it answers, and its exit codes."""
+"""Both programs, `pma-mfg` and `pma-replicate`: what a person types, what they answer, and their exit codes."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -17,13 +16,22 @@ import pandas as pd
 import pytest
 from tests.statistical import Level
 
-from pma_mfg import __version__, cli, commands, equilibrium, games
+from pma_mfg import __version__, cli, equilibrium, games
+from pma_mfg.commands.arguments import Parser
 from pma_mfg.populations import finite_population
+from pma_replication import cli as replicate
+from pma_replication import registry
 from pma_replication.runs import checkpoints
 from pma_replication.runs import tables as parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["n_states=3", "n_actions=2", "discount=0.5", "seed=1", "strength=0.1"]
+
+
+def run(line: str) -> int:
+    """Run a line as it is typed, and return the exit code."""
+    program, *arguments = shlex.split(line, comments=True)
+    return {"pma-mfg": cli, "pma-replicate": replicate}[program].main(arguments)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,8 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     game, nash = str(folder / "planted.npz"), str(folder / "nash.npz")
     assert cli.main(["generate", "planted_smooth", *SMALL, "--out", game]) == 0
     assert (
-        cli.main(["solve", game, "--strength", "0.1", "--out", nash, "--out-table", str(folder / "nash.parquet")]) == 0
+        run(f"pma-replicate equilibria solve {game} --strength 0.1 --out {nash} --out-table {folder / 'nash.parquet'}")
+        == 0
     )
     return folder
 
@@ -50,42 +59,46 @@ def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
     np.testing.assert_array_equal(table["probability"], found.policy.ravel())
 
 
-COMMANDS = {
-    "check": "--step-sizes 1 --pairs 5 --out {out}",
-    "converge": "--step-sizes 1 5 --starts 2 --out-iterates {out} --out-rates {out}2",
-    "dynamics": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {out}2 --out-orbits {out}3"
+STEPS = {
+    "bounds measure": "--step-sizes 1 --pairs 5 --out {out}",
+    "contraction measure": "--step-sizes 1 5 --starts 2 --out-iterates {out} --out-rates {out}2",
+    "dynamics measure": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {out}2 --out-orbits {out}3"
     " --out-seconds {out}4",
-    "damping": "--strengths 0.1 1 --step-shares 0.5 1 --starts 1 --max-iterations 20"
+    "orbit measure": "--strengths 0.1 1 --step-shares 0.5 1 --starts 1 --max-iterations 20"
     " --out {out} --out-attractors {out}2",
-    "basins": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
+    "basins measure": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
     " --out-basins {out}2 --out-several {out}3",
-    "assumptions": "--step-size 5 --out {out}",
-    "ctd": "--agents 1e6 --updates 10 20 30 --waiting 1 0 --replicates 2 --other-replicates 1 --out {out}"
+    "equilibria assumptions": "--step-size 5 --out {out}",
+    "ctd errors": "--agents 1e6 --updates 10 20 30 --waiting 1 0 --replicates 2 --other-replicates 1 --out {out}"
     " --out-floor {out}2",
-    "moments": "--updates 10 20 --waiting 0 1 --out {out}",
-    "centralized": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
-    "learn": "--agents 100 --budget 2000 --epsilon 100 --replicates 2 --out {out} --out-policies {out}2",
-    "bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
-    "limits": "--agents 10 100 --step-size 5 --out {out}",
-    "learning-limit": "--agents 2 5 --step-size 5 --out {out}",
-    "agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
-    "nash-gap": "--agents 2 5 --out {out}",
-    "covariance": "--out {out}",
-    "survey": "--starts 1 --step-size 5 --out {out} --out-equilibria {out}2 --out-states {out}3",
-    "independent": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
-    "compare": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1 fitted_q.first=10"
-    " fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"
+    "ctd moments": "--updates 10 20 --waiting 0 1 --out {out}",
+    "samples tuned": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
+    "populations bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
+    "populations limits": "--agents 10 100 --step-size 5 --out {out}",
+    "populations exact": "--agents 2 5 --step-size 5 --out {out}",
+    "populations agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
+    "nash measure": "--agents 2 5 --out {out}",
+    "literature survey": "--starts 1 --step-size 5 --out {out} --out-equilibria {out}2 --out-states {out}3",
+    "independent measure": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
+    "comparison measure": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1"
+    " fitted_q.first=10 fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"
     " --out-tuning {out}2 --out-accuracies {out}3",
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_every_measuring_step_on_one_game_is_tried() -> None:
+    measuring = {f"{name} {step}" for name in registry.experiments() for step in subcommands(steps_of(name))}
+    # these take no equilibrium, write one, or need a game for which the theorem prescribes something
+    others = {"equilibria solve", "phase measure", "atlas measure", "samples prescribed", "samples schedules"}
+    assert measuring == STEPS.keys() | others
+
+
+@pytest.mark.parametrize("command", STEPS)
 def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "out.parquet", tmp_path / "logs" / "step.log"
-    options = COMMANDS[command].format(out=out).split()
-    assert (
-        cli.main([command, *(str(solved / f"{x}.npz") for x in ("planted", "nash")), *options, "--log", str(log)]) == 0
-    )
+    options = STEPS[command].format(out=out)
+    files = f"{solved / 'planted.npz'} {solved / 'nash.npz'}"
+    assert run(f"pma-replicate {command} {files} {options} --log {log}") == 0
     table = parquet.read_table(out)
     assert set(table["game"]) == {"planted"}
     assert log.exists()
@@ -96,7 +109,7 @@ def test_phase_writes_the_plane_and_the_smallest_certified_strengths(solved: Pat
     out, strengths = tmp_path / "phase.parquet", tmp_path / "strengths.parquet"
     grids = ["--strengths", "0.1", "10", "3", "--relative-step-sizes", "1", "1", "1"]
     outs = ["--out", str(out), "--out-strengths", str(strengths)]
-    assert cli.main(["phase", str(solved / "planted.npz"), *grids, "--probes", "0", *outs]) == 0
+    assert replicate.main(["phase", "measure", str(solved / "planted.npz"), *grids, "--probes", "0", *outs]) == 0
     table = parquet.read_table(out)
     assert sorted(set(table["strength"])) == [0.1, 1.0, 10.0]
     assert set(table["game"]) == set(parquet.read_table(strengths)["game"]) == {"planted"}
@@ -107,7 +120,10 @@ def test_same_seed_same_table_another_seed_another(solved: Path, tmp_path: Path)
     for i, seed in enumerate(["3", "3", "4"]):
         out = tmp_path / f"{i}.parquet"
         arguments = ["--agents", "100", "--steps", "100", "--replicates", "2", "--seed", seed, "--out", str(out)]
-        assert cli.main(["bias", str(solved / "planted.npz"), str(solved / "nash.npz"), *arguments]) == 0
+        assert (
+            replicate.main(["populations", "bias", str(solved / "planted.npz"), str(solved / "nash.npz"), *arguments])
+            == 0
+        )
         tables.append(parquet.read_table(out))
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     assert not tables[0].equals(tables[2])
@@ -120,23 +136,23 @@ def test_dry_run_prints_the_theorems_schedule_without_running_it(
     bounds = ["K_mu=0.1", "K_s=0.3", "K_a=0.2", "L_mu=0.01", "L_s=0.01", "L_a=0.01"]
     assert cli.main(["generate", "affine", *SMALL[:4], *bounds, "--out", str(game)]) == 0
     assert cli.main(["solve", str(game), "--strength", "1", "--out", str(tmp_path / "nash.npz")]) == 0
-    arguments = ["--agents", "1000", "--epsilon", "0.001", "--step-size", "1", "--schedule", "theorem", "--dry-run"]
-    assert cli.main(["centralized", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
+    arguments = ["--agents", "1000", "--epsilon", "0.001", "--step-size", "1", "--dry-run"]
+    assert replicate.main(["samples", "prescribed", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
     samples = int(re.findall(r"(\d+) samples per replicate", capsys.readouterr().err)[0])
     out = tmp_path / "schedules.parquet"
     arguments = ["--epsilons", "0.01", "0.001", "--step-size", "1", "--out", str(out)]
-    assert cli.main(["schedules", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
+    assert replicate.main(["samples", "schedules", str(game), str(tmp_path / "nash.npz"), *arguments]) == 0
     assert parquet.read_table(out)["samples"].iloc[1] == samples
 
 
 BAD = {
-    "generate nosuch --out x.npz": "family: got 'nosuch', expected one of affine",
-    "generate affine n_states=3 --out x.npz": "affine requires it",
-    "generate affine n_states --out x.npz": "got 'n_states', expected name=value",
-    "generate affine n_states=3 n_actions=2 seed=0 discount=1 --out x.npz": "discount: got 1, expected a number in",
-    "solve absent.npz --strength 1 --out x.npz": "absent.npz: file: got nothing there, expected an existing",
-    "validate absent.npz": "absent.npz: file: got nothing there",
-    "collect absent.parquet --out x.parquet": "absent.parquet: file: got nothing there, expected an existing",
+    "pma-mfg generate nosuch --out x.npz": "family: got 'nosuch', expected one of affine",
+    "pma-mfg generate affine n_states=3 --out x.npz": "affine requires it",
+    "pma-mfg generate affine n_states --out x.npz": "got 'n_states', expected name=value",
+    "pma-mfg generate affine n_states=3 n_actions=2 seed=0 discount=1 --out x.npz": "discount: got 1, expected",
+    "pma-mfg solve absent.npz --strength 1 --out x.npz": "absent.npz: file: got nothing there, expected an existing",
+    "pma-mfg validate absent.npz": "absent.npz: file: got nothing there",
+    "pma-replicate collect absent.parquet --out x.parquet": "absent.parquet: file: got nothing there",
 }
 
 
@@ -145,9 +161,9 @@ def test_bad_input_is_one_line_and_exit_code_two(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(shlex.split(command)) == 2
+    assert run(command) == 2
     message = capsys.readouterr().err
-    assert message.startswith("pma-mfg: error: ")
+    assert message.startswith(f"{command.split()[0]}: error: ")
     assert message.count("\n") == 1
     assert BAD[command] in message
     assert not list(tmp_path.iterdir())  # nothing is written
@@ -163,22 +179,22 @@ def test_no_command_writes_over_what_it_reads(
     Path("own.py").write_text((ROOT / "config/example_game.py").read_text(encoding="utf-8"), encoding="utf-8")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for line, read in (
-        ("validate own.py --out {}", "own.py"),
-        ("solve planted.npz --strength 0.1 --out {}", "planted.npz"),
-        ("solve planted.npz --strength 0.1 --out-table {}", "planted.npz"),
-        ("limits planted.npz nash.npz --agents 10 --step-size 1 --out {}", "nash.npz"),
-        ("limits planted.npz nash.npz --agents 10 --step-size 1 --log {}", "nash.npz"),
-        ("collect nash.parquet nash.parquet --out {}", "nash.parquet"),
+        ("pma-replicate game own.py --out {}", "own.py"),
+        ("pma-mfg solve planted.npz --strength 0.1 --out {}", "planted.npz"),
+        ("pma-replicate equilibria solve planted.npz --strength 0.1 --out x --out-table {}", "planted.npz"),
+        ("pma-replicate populations limits planted.npz nash.npz --agents 10 --step-size 1 --out {}", "nash.npz"),
+        ("pma-replicate populations limits planted.npz nash.npz --agents 10 --step-size 1 --log {}", "nash.npz"),
+        ("pma-replicate collect nash.parquet nash.parquet --out {}", "nash.parquet"),
     ):
         link = Path(f"link-{line.count('--')}-{read}")
         link.unlink(missing_ok=True)
         if "link" in way:
             link.symlink_to(read) if way == "a symbolic link" else link.hardlink_to(read)
         written = {"the path": read, "another path": f"../{tmp_path.name}/{read}"}.get(way, str(link))
-        assert cli.main(shlex.split(line.format(written))) == 2
+        assert run(line.format(shlex.quote(written))) == 2
         message = capsys.readouterr().err
         assert re.match(
-            rf"pma-mfg: error: pma-mfg: --[a-z-]+: got '{re.escape(written)}', expected another file: it is read",
+            rf"(pma-\w+): error: \1: --[a-z-]+: got '{re.escape(written)}', expected another file: it is read",
             message,
         )
         assert message.count("\n") == 1
@@ -191,7 +207,7 @@ def test_two_outputs_in_one_file_are_refused(
     monkeypatch.chdir(tmp_path)
     game = str(solved / "planted.npz")
     for other in ("a", "./a", f"../{tmp_path.name}/a"):
-        assert cli.main(["solve", game, "--strength", "0.1", "--out", "a", "--out-table", other]) == 2
+        assert run(f"pma-replicate equilibria solve {game} --strength 0.1 --out a --out-table {other}") == 2
         assert "--out-table: got " in (message := capsys.readouterr().err)
         assert "expected another file: --out writes it" in message
     assert cli.main(["solve", game, "--strength", "0.1", "--out", "a", "--log", "a"]) == 2
@@ -220,7 +236,7 @@ def test_options_out_of_range_are_refused_before_any_file_is_read(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["bias", "absent.npz", "absent.npz", "--out", "x.parquet", *arguments])
+        replicate.main(["populations", "bias", "absent.npz", "absent.npz", "--out", "x.parquet", *arguments])
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
 
@@ -232,7 +248,7 @@ def test_equilibrium_of_another_game_is_refused(
     settings = [setting.replace("seed=1", "seed=2") for setting in SMALL]
     assert cli.main(["generate", "planted_smooth", *settings, "--out", str(other)]) == 0
     arguments = ["--agents", "10", "--step-size", "1", "--out", str(tmp_path / "x.parquet")]
-    assert cli.main(["limits", str(other), str(solved / "nash.npz"), *arguments]) == 2
+    assert replicate.main(["populations", "limits", str(other), str(solved / "nash.npz"), *arguments]) == 2
     assert "an equilibrium of this very game" in capsys.readouterr().err
 
 
@@ -248,44 +264,70 @@ def test_no_convergence_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "nash.npz").exists()
 
 
-def subcommands() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of every command, aliases too."""
-    actions = cli._parser()._actions
-    return next(dict(action.choices) for action in actions if isinstance(action, argparse._SubParsersAction))
+def subcommands(parser: Parser) -> dict[str, Parser]:
+    """Return the parser of every command, aliases too; nothing if it has none."""
+    actions = [action for action in parser._actions if isinstance(action.choices, dict)]
+    return dict(actions[0].choices) if actions else {}
 
 
-def test_every_command_is_in_one_group_and_has_examples_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    grouped = [name for names in commands.GROUPS.values() for name in names]
-    assert sorted(grouped) == sorted(set(subcommands()) - {"families"})  # which is another name of `games`
-    assert set(commands.EXAMPLES) == set(grouped)
-    for name in grouped:
-        shown = " ".join(subcommands()[name].format_help().split())
-        assert all(" ".join(line.split()) in shown for line in commands.EXAMPLES[name])
-        for line in commands.EXAMPLES[name]:
-            program, *arguments = shlex.split(line)
-            assert (program, arguments[0]) == ("pma-mfg", name)
-            cli._parser().parse_args(arguments)
+def steps_of(experiment: str) -> Parser:
+    """Return the parser of an experiment."""
+    return subcommands(replicate.parser())[experiment]
+
+
+def commands_of(parser: Parser) -> list[Parser]:
+    """Return the parsers of what can be run, in the order of the help."""
+    below = subcommands(parser)
+    ordered = [below[name] for names in parser.groups.values() for name in names]
+    return [found for each in ordered for found in commands_of(each)] if ordered else [parser]
+
+
+@pytest.mark.parametrize("program", [cli, replicate])
+def test_every_command_is_in_one_group_and_has_examples_of_its_own(program: Any) -> None:
+    parser = program.parser()
+    for listed in [parser, *(each for each in subcommands(parser).values() if each.groups)]:
+        grouped = [name for names in listed.groups.values() for name in names]
+        assert sorted(grouped) == sorted(set(subcommands(listed)) - {"families"})  # which is another name of `games`
+    for command in commands_of(parser):
+        shown = " ".join(command.format_help().split())
+        assert command.examples
+        for line in command.examples:
+            assert line.startswith(command.prog)
+            assert " ".join(line.split()) in shown
+            parser.parse_args(shlex.split(line)[1:])
 
 
 #: Commands whose examples need a finished run of the pipeline, or take more than a second or two; see test_verify.py.
-NOT_RUN = ("figures", "report", "verify", "config", "check", "phase", "compare", "atlas")
+NOT_RUN = (
+    "figures",
+    "report",
+    "verify",
+    "config",
+    "bounds measure",
+    "phase measure",
+    "comparison measure",
+    "atlas measure",
+)
 
 
 def test_examples_run_as_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, lines in commands.EXAMPLES.items():
-        for line in lines if name not in NOT_RUN else ():
-            assert cli.main(shlex.split(line)[1:]) == 0, line
+    for command in [*commands_of(cli.parser()), *commands_of(replicate.parser())]:
+        for line in command.examples if command.prog.partition(" ")[2] not in NOT_RUN else ():
+            assert run(line) == 0, line
     assert (tmp_path / "contraction.png").exists()
 
 
+@pytest.mark.parametrize("program", [cli, replicate])
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
-def test_without_a_command_all_are_shown_in_groups(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_all_are_shown_in_groups(
+    program: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(arguments)
+        program.main(arguments)
     assert stopped.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    for group, names in commands.GROUPS.items():
+    for group, names in program.parser().groups.items():
         start = lines.index(f"{group}:") + 1
         assert [line.split()[0] for line in lines[start : start + len(names)]] == list(names)
         assert all(len(line.split()) > 2 for line in lines[start : start + len(names)])  # each with what it does
@@ -293,12 +335,14 @@ def test_without_a_command_all_are_shown_in_groups(arguments: list[str], capsys:
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     for wrong, words in (
-        ("sovle", "the nearest: solve"),
-        ("verfy", "the nearest: verify"),
-        ("xxxxxx", "--help` lists"),
+        ("pma-mfg sovle", "the nearest: solve"),
+        ("pma-mfg verfy", "the nearest: verify"),
+        ("pma-mfg xxxxxx", "--help` lists"),
+        ("pma-replicate nahs", "the nearest: nash"),
+        ("pma-replicate ctd erors", "the nearest: errors"),
     ):
         with pytest.raises(SystemExit) as stopped:
-            cli.main([wrong])
+            run(wrong)
         assert stopped.value.code == 2
         assert words in capsys.readouterr().err
 
@@ -310,9 +354,9 @@ def test_version_and_families_are_printed_by_the_installed_command() -> None:
     assert [line.split()[0] for line in printed] == games.families()
 
 
-def printed_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
+def printed_json(arguments: list[str], capsys: pytest.CaptureFixture[str], program: Any = cli) -> Any:
     capsys.readouterr()
-    assert cli.main([*arguments, "--json"]) == 0
+    assert program.main([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -346,20 +390,20 @@ def test_a_family_stands_for_its_game_with_default_parameters(
     assert "n_states: got nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["check", "centralized", "assumptions"])
+@pytest.mark.parametrize("command", ["bounds measure", "samples tuned", "equilibria assumptions"])
 def test_a_strength_in_place_of_an_equilibrium_and_json_in_place_of_a_file(
     command: str, solved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     game, nash, out = str(solved / "planted.npz"), str(solved / "nash.npz"), tmp_path / "out.parquet"
-    options = COMMANDS[command].split(" --out")[0].split()
-    records = printed_json([command, game, "--strength", "0.1", *options], capsys)
-    assert cli.main([command, game, nash, *options, "--out", str(out)]) == 0
+    options = STEPS[command].split(" --out")[0].split()
+    records = printed_json([*command.split(), game, "--strength", "0.1", *options], capsys, replicate)
+    assert replicate.main([*command.split(), game, nash, *options, "--out", str(out)]) == 0
     written = parquet.read_table(out).replace(np.inf, np.nan)  # JSON has neither: null
     pd.testing.assert_frame_equal(pd.DataFrame(records), written, check_dtype=False, rtol=1e-9)
-    assert cli.main([command, game, nash, *options]) == 0
+    assert replicate.main([*command.split(), game, nash, *options]) == 0
     assert f"\n{'planted':>4}" in capsys.readouterr().out.replace("\n   ", "\n")  # a table for readers
     for wrong in ([], [nash, "--strength", "0.1"]):
-        assert cli.main([command, game, *wrong, *options]) == 2
+        assert replicate.main([*command.split(), game, *wrong, *options]) == 2
         assert "expected an equilibrium's file, or --strength" in capsys.readouterr().err
 
 
@@ -410,10 +454,8 @@ def test_readme_python_example_runs_and_learns(
 def test_readme_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for line in readme_block("sh", "pma-mfg generate").splitlines():
-        program, *arguments = shlex.split(line, comments=True)
-        assert program == "pma-mfg"
-        assert cli.main(arguments) == 0
-    assert len(parquet.read_table("learning.parquet")) > 0
+        assert run(line) == 0
+    assert len(pd.read_csv("learning.csv")) > 0
 
 
 def test_a_game_without_a_contraction_is_solved_and_labelled(
@@ -434,11 +476,11 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
 ) -> None:
     game, nash = str(solved / "planted.npz"), str(solved / "nash.npz")
     for command, arguments in (
-        ("ctd", "--agents 50 --updates 900 2500 --replicates 3"),
-        ("centralized", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
+        ("ctd errors", "--agents 50 --updates 900 2500 --replicates 3"),
+        ("samples tuned", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
     ):
         whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
-        assert cli.main([command, game, nash, *arguments.split(), "--out", str(whole)]) == 0
+        assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(whole)]) == 0
         save, saved = checkpoints.Checkpoint.save, []
 
         def killed(checkpoint: Any, state: Any, save: Any = save, saved: list[Path] = saved) -> None:
@@ -450,10 +492,10 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
         with monkeypatch.context() as patch:
             patch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
             patch.setattr(checkpoints.Checkpoint, "save", killed)
-            assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 130
+            assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(out)]) == 130
             assert saved[0].exists()
             assert not out.exists()
-        assert cli.main([command, game, nash, *arguments.split(), "--out", str(out)]) == 0
+        assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(out)]) == 0
         assert not saved[0].exists()
         assert parquet.read_table(out).equals(parquet.read_table(whole))
 
@@ -467,7 +509,7 @@ def test_exact_answers_are_printed_for_a_reader(solved: Path, capsys: pytest.Cap
     q = finite_population.learning_limit(game, found.policy, 5, regularizer=regularizer)
     np.testing.assert_allclose(np.array(printed, dtype=float), q.ravel(), atol=1e-8)  # eight digits are printed
     assert cli.main(["nash-gap", *files, "--agents", "5"]) == 0
-    assert "N = 5, regularized: gap " in capsys.readouterr().out
+    assert "N = 5: gap " in capsys.readouterr().out
     assert cli.main(["covariance", *files]) == 0
     assert "limit of sqrt(N) E||mu_hat - mu||_1: " in capsys.readouterr().out
     assert cli.main(["nash-gap", *files, "--agents", "1000"]) == 2

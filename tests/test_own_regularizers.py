@@ -17,6 +17,7 @@ from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic, Weighted
 from pma_mfg.simulation import agents
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription, search
+from pma_replication import cli
 from pma_replication.experiments.comparison import measure as comparison_measure
 from pma_replication.experiments.literature import measure as literature_measure
 
@@ -273,7 +274,7 @@ def test_commands_take_a_class_from_a_file_and_find_it_again_from_the_equilibriu
     assert main(["validate", "game.npz", "--strength", "1", "--regularizer", "own.py:Tsallis"]) == 0
     Path("own.py").rename("moved.py")
     capsys.readouterr()
-    assert main(["survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]) == 2
+    assert cli.main(["literature", "survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]) == 2
     assert "own.py: file: got nothing, expected an existing Python file" in capsys.readouterr().err
     moved = ["survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]
     assert main([*moved, "--regularizer", "moved.py:Tsallis"]) == 0

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from tests import browser
 
-from pma_mfg import cli, storage
+from pma_mfg import storage
 from pma_mfg.errors import InputError
-from pma_replication import catalogue, configuration, judging, report
+from pma_replication import cli, configuration, judging, registry, report
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.runs import tables as parquet
 
@@ -63,7 +63,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_figure_and_no_other_has_words_with_claims_that_exist() -> None:
-    assert set(report.WORDS["figures"]) == set(catalogue.FIGURES)
+    assert set(report.WORDS["figures"]) == set(registry.figures())
     folder = Path(judging.__file__).with_name("experiments")
     text = "".join(path.read_text() for path in folder.rglob("judge.py"))
     for words in report.WORDS["figures"].values():

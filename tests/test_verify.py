@@ -12,7 +12,7 @@ import pytest
 
 from pma_mfg import cli, equilibrium, games, regularizers, storage
 from pma_mfg.errors import InputError
-from pma_replication import catalogue, configuration, plan, verdicts, verify
+from pma_replication import configuration, plan, registry, verify
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
 
@@ -47,12 +47,15 @@ def small() -> Subject:
     return subject()
 
 
-def test_every_claim_that_is_judged_can_be_verified_or_is_named_as_one_on_many_games() -> None:
-    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES))
-    assert set(verify.CLAIMS) | set(verify.MANY_GAMES) == judged | {"C6-smooth", "C6-kinked"}
-    assert not set(verify.CLAIMS) & set(verify.MANY_GAMES)
-    read = {table for claim in verify.CLAIMS.values() for table in claim.tables}
-    assert read == set(verdicts.TABLES) - {"atlas"}
+def test_what_is_said_of_a_claim_stands_with_the_experiment_whose_judge_gives_it_its_name() -> None:
+    for name, experiment in registry.experiments().items():
+        judges = ROOT / f"src/pma_replication/experiments/{name}/judge.py"
+        text = judges.read_text(encoding="utf-8") if judges.exists() else ""
+        named = set(re.findall(r'"(C\d[\w-]*)"', text))
+        assert set(experiment.claims) == named
+        for claim in experiment.claims.values():
+            assert f"def {claim.judge}(" in text
+            assert set(claim.tables) <= registry.tables().keys()
 
 
 def shrunk(section: str, sizes: Settings) -> Settings:
@@ -118,13 +121,13 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
     drawn = set()
     for name, claim in verify.CLAIMS.items():
         made_by = [verify.STEPS[step].section for step in verify.steps(name, True)]
-        needed = catalogue.FIGURES[claim.figure][0]
+        needed = registry.figures()[claim.figure]
         assert set(claim.tables) <= set(tables)
         record = verify.judge(name, tables)
         assert record["id"] == name or {record["id"], name} == {"C6-smooth", "C6-kinked"}
         assert record["verdict"] in verify.in_words(record, small)[-1]
         if claim.figure not in drawn:
-            made = {t for section in made_by for t in configuration.SECTIONS[section].tables}
+            made = {t for section in made_by for t in registry.sections()[section]}
             verify.picture(name, {table: tables[table] for table in tables if table in made & set(needed)})
             drawn.add(claim.figure)
 

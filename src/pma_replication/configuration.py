@@ -6,10 +6,7 @@ names refer to games that exist, that a family accepts its parameters, that a fi
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +17,7 @@ from pydantic import Field, create_model
 from pma_mfg import games
 from pma_mfg.errors import Description, InputError, InputErrors, is_plain
 from pma_mfg.storage import regular_file
-from pma_replication import experiments, validation, yaml_files
+from pma_replication import registry, validation, yaml_files
 from pma_replication.settings import Chosen, Section, Top, make_game
 from pma_replication.validation import Place, one_of
 
@@ -37,9 +34,9 @@ WRITTEN = ("benchmarks", "equilibria", "games", "logs", "points", "tables")
 def _sections() -> dict[str, type[Section]]:
     """Return the sections in the settings of all experiments, by name."""
     found: dict[str, type[Section]] = {}
-    for folder in pkgutil.iter_modules(experiments.__path__, f"{experiments.__name__}."):
-        if importlib.util.find_spec(f"{folder.name}.settings"):
-            found |= importlib.import_module(f"{folder.name}.settings").SECTIONS
+    for name, experiment in registry.experiments().items():
+        if any(table.section for table in experiment.tables.values()):
+            found |= registry.load(name, "settings").SECTIONS
     return found
 
 
@@ -151,8 +148,7 @@ def studied(settings: Mapping[str, Any]) -> list[str]:
 
 def tables(settings: Mapping[str, Any]) -> list[str]:
     """Return the names of the tables that a configuration makes."""
-    made = ["equilibria", "assumptions"] if studied(settings) else []
-    return [*made, *(table for name, section in SECTIONS.items() if settings.get(name) for table in section.tables)]
+    return list(registry.points(settings))
 
 
 def finished(path: str | Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from pma_mfg.learning import algorithms as learning
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import prescription
-from pma_replication import plan
+from pma_replication import plan, registry
 from pma_replication.configuration import studied, tables
 
 Settings = Mapping[str, Any]
@@ -306,8 +306,6 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     -------
     dict of str to float
     """
-    from pma_replication import catalogue
-
     found = {}
     for section in PARTS:
         if chosen := settings.get(section):
@@ -316,7 +314,7 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     made = tables(settings)
     games_made = 2 * len(settings["games"]) + len(studied(settings))  # made and solved, and assumptions
     solved = sum(units[game].solution for game in settings["games"])
-    found["rest"] = ONCE + JOB * games_made + solved + TABLE * len(made) + FIGURE * len(catalogue.drawn(made))
+    found["rest"] = ONCE + JOB * games_made + solved + TABLE * len(made) + FIGURE * len(registry.drawn(made))
     return found
 
 

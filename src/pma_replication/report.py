@@ -27,7 +27,7 @@ from plotly.offline import get_plotlyjs
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import catalogue, configuration, judging, style
+from pma_replication import configuration, judging, registry, style
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -68,7 +68,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     results, figures = Path(settings["results"]), Path(settings["figures"])
     records = storage.read_json(results / "claims.json")
     tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
-    shown = [name for name in WORDS["figures"] if name in catalogue.drawn(tables)]
+    shown = [name for name in WORDS["figures"] if name in registry.drawn(tables)]
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -89,7 +89,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
                 **WORDS["figures"][name],
                 "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by(records, "id")],
                 "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
-                "tables": catalogue.FIGURES[name][0],
+                "tables": registry.figures()[name],
                 "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
             }
             for name in shown
@@ -289,8 +289,8 @@ def _download(path: Path, table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _drawn(figure: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    names, data, _ = catalogue.FIGURES[figure]
-    return data(*(tables[name] for name in names))
+    numbers: pd.DataFrame = registry.draw(figure).data(*(tables[name] for name in registry.figures()[figure]))
+    return numbers
 
 
 def _plot(title: str, x: str, y: str, traces: list[dict[str, Any]], **axis: Any) -> dict[str, Any]:

@@ -251,13 +251,10 @@ class Section(Settings):
 
     Attributes
     ----------
-    tables : tuple of str
-        The tables that it makes.
     needs_features : bool
         Whether its games must have features, from which bounds are proved.
     """
 
-    tables: ClassVar[tuple[str, ...]]
     needs_features: ClassVar[bool] = False
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:

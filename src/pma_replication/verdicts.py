@@ -7,72 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 
 import pandas as pd
 
-from pma_replication.experiments.atlas.judge import (
-    atlas_bias,
-    atlas_bounds,
-    atlas_convergence,
-    atlas_learning,
-    atlas_rate,
-)
-from pma_replication.experiments.basins.judge import left, not_held
-from pma_replication.experiments.bounds.judge import (
-    PAIR_ROUNDING,
-    RATIO_ROUNDING,
-    certified_norm,
-    jacobian_norm,
-    operator_bounds,
-    pairs_below_norm,
-)
-from pma_replication.experiments.comparison.judge import no_generative_model
-from pma_replication.experiments.contraction.judge import certified_convergence, certified_runs, linear_rate
-from pma_replication.experiments.ctd.judge import MIXING_TOLERANCE, floor_rate, floor_reached, mixing, td_rate
-from pma_replication.experiments.independent.judge import (
-    independent_samples,
-    independent_spread,
-    independent_step,
-    independent_updates,
-    independent_worst,
-)
-from pma_replication.experiments.nash.judge import gap_bound, gap_constant, gap_order, gap_tight
-from pma_replication.experiments.orbit.judge import best_response_fails, damped, damped_fastest
-from pma_replication.experiments.phase.judge import certified_radius, certified_strengths, regions
-from pma_replication.experiments.populations.judge import agreement, bias_constant, bias_slope, deviation_constant
-from pma_replication.experiments.samples.judge import accuracy, conservative, prescribed, samples_slope
+from pma_replication import registry
 from pma_replication.judging import PAPER, Claim, three_intervals, verdict
 from pma_replication.statistics import Estimate
 
 Tables = Mapping[str, pd.DataFrame]
-
-#: Tables that `evaluate` reads.
-TABLES = (
-    "ratios",
-    "rates",
-    "certified",
-    "phase",
-    "certified_strengths",
-    "damping",
-    "departures",
-    "ctd",
-    "ctd_floor",
-    "moments",
-    "epsilon",
-    "prescribed",
-    "independent",
-    "independent_epsilon",
-    "bias",
-    "agreement",
-    "nash",
-    "comparison",
-    "samples_to_accuracy",
-    "atlas",
-)
-
-#: What `evaluate` joins for claims on several tables.
-JOINED = {
-    "runs": ("epsilon", "prescribed"),
-    "compared": ("comparison", "samples_to_accuracy"),
-    "faded": ("ctd_floor", "moments"),
-}
 
 
 def evaluate(
@@ -90,8 +29,8 @@ def evaluate(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        The tables `TABLES`, as written by `checks` and `runs.replicates`, all games together. Claims on a table that is
-        not there are left out.
+        The tables of the pipeline by their names, those of `registry.judged` at least, all games together. Claims on a
+        table that is not there are left out.
     confidence : float
         Of every interval, in (0, 1).
     rate_tolerance : float
@@ -115,70 +54,63 @@ def evaluate(
         it is inconclusive for the range that was run), how, tables (names of those it was computed from), code (the
         function). Numbers that do not exist are None.
     """
+    tolerances = {
+        "rate_tolerance": rate_tolerance,
+        "slope_tolerance": slope_tolerance,
+        "samples_slope_tolerance": samples_slope_tolerance,
+        "constant_tolerance": constant_tolerance,
+        "independent_tolerance": independent_tolerance,
+    }
     records = []
-    if "epsilon" in tables and "prescribed" in tables:
-        runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
-        both = runs.groupby("game")["schedule"].nunique() == 2
-        tables = {**tables, "runs": runs[runs["game"].isin(both.index[both])]}
-    if "comparison" in tables:
-        comparison = tables["comparison"][tables["comparison"]["chosen"]]
-        ends = [rows[rows["samples"].isin(three_intervals(rows["samples"]))] for _, rows in comparison.groupby("game")]
-        tables = {**tables, "compared": pd.concat([*ends, tables["samples_to_accuracy"]], ignore_index=True)}
-    if "ctd_floor" in tables:
-        floor = tables["ctd_floor"].assign(mean_error=math.nan)
-        moments = tables.get("moments", floor.iloc[:0])
-        moments = moments[moments["game"].isin(floor["game"])]
-        tables = {**tables, "faded": pd.concat([floor, moments], ignore_index=True)}
-    for claim, table, tolerance in (
-        (operator_bounds, "ratios", RATIO_ROUNDING),
-        (jacobian_norm, "ratios", RATIO_ROUNDING),
-        (certified_norm, "ratios", RATIO_ROUNDING),
-        (pairs_below_norm, "ratios", PAIR_ROUNDING),
-        (certified_radius, "phase", RATIO_ROUNDING),
-        (linear_rate, "rates", rate_tolerance),
-        (certified_convergence, "rates", 0.0),
-        (certified_runs, "certified", 0.0),
-        (regions, "phase", 0.0),
-        (certified_strengths, "certified_strengths", 0.0),
-        (best_response_fails, "damping", 0.0),
-        (damped, "damping", 0.0),
-        (damped_fastest, "damping", 0.0),
-        (not_held, "departures", 0.0),
-        (left, "departures", 0.0),
-        (td_rate, "ctd", slope_tolerance),
-        (mixing, "moments", MIXING_TOLERANCE),
-        (floor_reached, "faded", slope_tolerance),
-        (floor_rate, "ctd_floor", slope_tolerance),
-        (samples_slope, "epsilon", samples_slope_tolerance),
-        (accuracy, "epsilon", 0.0),
-        (prescribed, "prescribed", 0.0),
-        (conservative, "runs", 0.0),
-        (independent_samples, "independent_epsilon", samples_slope_tolerance),
-        (independent_updates, "independent", slope_tolerance),
-        (independent_spread, "independent", independent_tolerance),
-        (independent_step, "independent", independent_tolerance),
-        (independent_worst, "independent", independent_tolerance),
-        (bias_slope, "bias", slope_tolerance),
-        (deviation_constant, "bias", constant_tolerance),
-        (bias_constant, "bias", constant_tolerance),
-        (agreement, "agreement", 0.0),
-        (gap_bound, "nash", slope_tolerance),
-        (gap_order, "nash", slope_tolerance),
-        (gap_tight, "nash", slope_tolerance),
-        (gap_constant, "nash", constant_tolerance),
-        (no_generative_model, "compared", 0.0),
-        (atlas_bounds, "atlas", RATIO_ROUNDING),
-        (atlas_convergence, "atlas", 0.0),
-        (atlas_rate, "atlas", rate_tolerance),
-        (atlas_bias, "atlas", 0.0),
-        (atlas_learning, "atlas", 0.0),
-    ):
-        make: Callable[[pd.DataFrame, float, float], Claim] = claim
-        for game, rows in tables[table].groupby("game") if table in tables else ():
+    for experiment, claim in registry.judges():
+        if (read := _read(tables, claim.tables)) is None:
+            continue
+        make: Callable[[pd.DataFrame, float, float], Claim] = getattr(registry.load(experiment, "judge"), claim.judge)
+        tolerance = tolerances[claim.tolerance] if isinstance(claim.tolerance, str) else claim.tolerance
+        for game, rows in read.groupby("game"):
             record = make(rows, tolerance, confidence)
-            origin = {"tables": list(JOINED.get(table, (table,))), "code": f"{make.__module__}.{make.__name__}"}
+            origin = {"tables": list(claim.tables), "code": f"{make.__module__}.{make.__name__}"}
             records.append(_record(str(game), **record) | {"own": str(game) in own} | origin)
     return records
+
+
+def _read(tables: Tables, names: tuple[str, ...]) -> pd.DataFrame | None:
+    """Return the rows that a judge reads, of one table or of several together; None without the first."""
+    if names[0] not in tables:
+        return None
+    return tables[names[0]] if len(names) == 1 else _JOINED[names](tables)
+
+
+def _both_schedules(tables: Tables) -> pd.DataFrame | None:
+    """Return the runs of the games that are learned with a tuned schedule and with the theorem's."""
+    if "prescribed" not in tables:
+        return None
+    runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
+    both = runs.groupby("game")["schedule"].nunique() == 2
+    return runs[runs["game"].isin(both.index[both])]
+
+
+def _ends_and_accuracies(tables: Tables) -> pd.DataFrame:
+    """Return the last three intervals of the chosen runs, and the samples to each accuracy."""
+    comparison = tables["comparison"][tables["comparison"]["chosen"]]
+    ends = [rows[rows["samples"].isin(three_intervals(rows["samples"]))] for _, rows in comparison.groupby("game")]
+    return pd.concat([*ends, tables["samples_to_accuracy"]], ignore_index=True)
+
+
+def _floor_and_moments(tables: Tables) -> pd.DataFrame:
+    """Return the last estimates of TD learning, and the exact moments of the same games if there are any."""
+    floor = tables["ctd_floor"].assign(mean_error=math.nan)
+    moments = tables.get("moments", floor.iloc[:0])
+    moments = moments[moments["game"].isin(floor["game"])]
+    return pd.concat([floor, moments], ignore_index=True)
+
+
+#: Tables that a judge reads together -> what makes one of them.
+_JOINED: dict[tuple[str, ...], Callable[[Tables], pd.DataFrame | None]] = {
+    ("epsilon", "prescribed"): _both_schedules,
+    ("comparison", "samples_to_accuracy"): _ends_and_accuracies,
+    ("ctd_floor", "moments"): _floor_and_moments,
+}
 
 
 def _record(

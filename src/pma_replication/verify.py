@@ -1,6 +1,6 @@
 """One claim on one game: what has to be run, at which sizes, judged as in the pipeline.
 
-`CLAIMS` says of each claim of docs/theory.md, section 12, in plain words what it says, which experiments it needs and
+Each claim of docs/theory.md, section 12, says in the registry in plain words what it says, which steps it needs and
 which figure shows it; `STEPS` calls the experiments, those of the pipeline, with the sizes of `pma_replication.plan`.
 The judge is `verdicts.evaluate`, with the tolerances `plan.TOLERANCES`.
 """
@@ -21,7 +21,7 @@ from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
 from pma_mfg.theory import prescription
-from pma_replication import cost, plan, verdicts
+from pma_replication import cost, plan, registry, verdicts
 from pma_replication.experiments.basins import measure as basins_measure
 from pma_replication.experiments.bounds import measure as bounds_measure
 from pma_replication.experiments.comparison import measure as comparison_measure
@@ -41,31 +41,6 @@ Tables = dict[str, pd.DataFrame]
 Advance = Callable[..., None]
 
 SOURCE = "pma-mfg verify"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is known of a claim before it is tested.
-
-    Parameters
-    ----------
-    words : str
-        What it says, in plain words.
-    tables : tuple of str
-        That its judge reads, of `verdicts.TABLES`.
-    steps : tuple of str
-        Of `STEPS`, that make them.
-    figure : str
-        Of `catalogue.FIGURES`.
-    more : tuple of str
-        Further steps, for the figure.
-    """
-
-    words: str
-    tables: tuple[str, ...]
-    steps: tuple[str, ...]
-    figure: str
-    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -329,167 +304,11 @@ STEPS = {
     "comparison": Step("comparison", _comparison_runs, _comparison),
 }
 
-CLAIMS = {
-    "C1a": Claim(
-        "the maps that learning is made of stretch distances by no more than the stated constants",
-        ("ratios",), ("operators",), "bounds",
-    ),
-    "C1b": Claim(
-        "one step of PMA stretches distances by no more than the paper's bound",
-        ("ratios",), ("operators",), "bounds",
-    ),
-    "C1b-certificate": Claim(
-        "nor by more than our sharper certificate, among the policies that PMA reaches",
-        ("ratios",), ("operators",), "bounds",
-    ),
-    "C1b-search": Claim(
-        "the search behind these two misses no pair (a check of the search itself)",
-        ("ratios",), ("operators",), "bounds",
-    ),
-    "C1b-radius": Claim(
-        "near the equilibrium PMA is no slower than any bound says, over strengths and step sizes",
-        ("phase",), ("phase",), "phase",
-    ),
-    "C1c": Claim(
-        "PMA approaches the equilibrium by a constant factor per step, the one that its Jacobian predicts",
-        ("rates",), ("convergence",), "contraction",
-    ),
-    "C1d": Claim(
-        "where the paper's bound is below 1, PMA converges from everywhere",
-        ("rates",), ("convergence",), "contraction",
-    ),
-    "C1d-certificate": Claim(
-        "where our certificate is below 1, PMA converges from everywhere in its set",
-        ("certified",), ("convergence",), "contraction",
-    ),
-    "C1e": Claim(
-        "PMA comes back to the equilibrium from nearby exactly where theory says so",
-        ("phase",), ("phase",), "phase",
-    ),
-    "C1f": Claim(
-        "our certificate covers regularizers at least as weak as the paper's bound does",
-        ("certified_strengths",), ("strengths",), "phase", ("phase",),
-    ),
-    "C2-failure": Claim(
-        "best response fails where its Jacobian's spectral radius exceeds 1",
-        ("damping",), ("damping",), "orbit", ("dynamics",),
-    ),
-    "C2-cycle": Claim(
-        "where best response fails, PMA with a moderate step converges",
-        ("damping",), ("damping",), "orbit", ("dynamics",),
-    ),
-    "C2-fastest": Claim(
-        "so does PMA with the step that is fastest near the equilibrium",
-        ("damping",), ("damping",), "orbit", ("dynamics",),
-    ),
-    "C2-coordination": Claim(
-        "where agents gather, no step size holds PMA at an equilibrium between crowds (several equilibria needed)",
-        ("departures",), ("basins",), "orbit", ("dynamics", "damping"),
-    ),
-    "C2-departure": Claim(
-        "there PMA leaves it from every start nearby (several equilibria needed)",
-        ("departures",), ("basins",), "orbit", ("dynamics", "damping"),
-    ),
-    "C3": Claim(
-        "the error of TD learning halves with four times the updates",
-        ("ctd",), ("ctd_many",), "ctd", ("ctd_few", "moments"),
-    ),
-    "C3-mixing": Claim(
-        "what is lost by not waiting between updates falls geometrically, at the predicted rate",
-        ("moments",), ("moments",), "ctd", ("ctd_many", "ctd_few"),
-    ),
-    "C3-floor": Claim(
-        "with few agents the error of TD learning ends where predicted",
-        ("ctd_floor",), ("ctd_few",), "ctd", ("ctd_many", "moments"),
-    ),
-    "C3-floor-rate": Claim(
-        "this end falls with the number of agents as predicted",
-        ("ctd_floor",), ("ctd_few",), "ctd", ("ctd_many", "moments"),
-    ),
-    "C3-exact": Claim(
-        "the simulator learns what the exact N-agent game says",
-        ("agreement",), ("agreement",), "populations", ("bias", "exact"),
-    ),
-    "C4": Claim(
-        "half the error costs learning at most four times the samples (and logarithms)",
-        ("epsilon",), ("epsilon",), "samples",
-    ),
-    "C4-accuracy": Claim(
-        "learning ends within the accuracy that it was tuned for",
-        ("epsilon",), ("epsilon",), "samples",
-    ),
-    "C4-prescribed": Claim(
-        "run exactly as the theorem prescribes, learning ends within its accuracy",
-        ("prescribed",), ("prescribed",), "samples",
-    ),
-    "C4-conservative": Claim(
-        "the theorem asks for more samples than are needed",
-        ("epsilon", "prescribed"), ("epsilon", "prescribed"), "samples",
-    ),
-    "C5": Claim(
-        "as C4, for agents who each learn alone",
-        ("independent_epsilon",), ("independent_epsilons",), "samples",
-    ),
-    "C5-updates": Claim(
-        "the error of a typical independent learner halves with four times the updates",
-        ("independent",), ("independent_updates",), "independent",
-        ("independent_step_sizes", "independent_populations"),
-    ),
-    "C5-spread": Claim(
-        "independent learners disagree as much as noise predicts, and no more",
-        ("independent",), ("independent_updates",), "independent",
-        ("independent_step_sizes", "independent_populations"),
-    ),
-    "C5-eta": Claim(
-        "small steps damp their disagreement, with the root of the step size",
-        ("independent",), ("independent_step_sizes",), "independent",
-        ("independent_updates", "independent_populations"),
-    ),
-    "C5-worst": Claim(
-        "the worst of N independent learners is off by a root of log N more than the typical one only",
-        ("independent",), ("independent_populations",), "independent",
-        ("independent_updates", "independent_step_sizes"),
-    ),
-    "C6-smooth": Claim(
-        "the bias from finitely many agents falls as 1/N in a smooth game",
-        ("bias",), ("bias",), "populations",
-    ),
-    "C6-kinked": Claim(
-        "the bias falls as 1/sqrt(N) where rewards have a kink at the equilibrium",
-        ("bias",), ("bias",), "populations",
-    ),
-    "C6-deviation": Claim(
-        "the population fluctuates by the predicted constant over sqrt(N)",
-        ("bias",), ("bias",), "populations",
-    ),
-    "C6-constant": Claim(
-        "the bias has the predicted constant",
-        ("bias",), ("bias",), "populations",
-    ),
-    "C7": Claim(
-        "in the game of N agents, one who deviates gains at most of order 1/sqrt(N)",
-        ("nash",), ("nash",), "nash",
-    ),
-    "C7-order": Claim(
-        "with a regularizer the gain is of order 1/N",
-        ("nash",), ("nash",), "nash",
-    ),
-    "C7-tight": Claim(
-        "without one, where all actions are equally good, it is of order 1/sqrt(N)",
-        ("nash",), ("nash",), "nash",
-    ),
-    "C7-constant": Claim(
-        "the gain has the predicted constant",
-        ("nash",), ("nash",), "nash",
-    ),
-    "C8": Claim(
-        "PMA learns the equilibrium on one trajectory, without resetting the population",
-        ("comparison", "samples_to_accuracy"), ("comparison",), "comparison",
-    ),
-}  # fmt: skip
+#: The claims on one game, by their names.
+CLAIMS = {name: claim for name, claim in registry.claims().items() if claim.steps}
 
-#: Claims of `verdicts.evaluate` that are about many games at once.
-MANY_GAMES = ("C1b-atlas", "C1c-atlas", "C1d-atlas", "C4-atlas", "C6-atlas")
+#: Claims that are about many games at once.
+MANY_GAMES = tuple(name for name, claim in registry.claims().items() if not claim.steps)
 
 #: Which of the two is tested depends on the game.
 _EITHER = ("C6-smooth", "C6-kinked")
@@ -508,7 +327,7 @@ def named(name: str) -> str:
         return known[name.lower()]
     if name.lower() in {claim.lower() for claim in MANY_GAMES}:
         raise InputError(
-            SOURCE, "claim", name, "a claim on one game; this one is about a grid of games: `pma-mfg atlas`"
+            SOURCE, "claim", name, "a claim on one game; this one is about a grid of games: `pma-replicate atlas`"
         )
     near = [known[found] for found in difflib.get_close_matches(name.lower(), known, 3, 0.5)]
     allowed = f"{' or '.join(near)}; `pma-mfg verify --list` lists all" if near else "one of `pma-mfg verify --list`"
@@ -579,7 +398,7 @@ def run(
 
 def judge(claim: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """Return the verdict on a claim, a record of `verdicts.evaluate`, from the tables of its steps."""
-    read = {name: tables[name] for name in CLAIMS[claim].tables}
+    read = {name: tables[name] for name in CLAIMS[claim].verified or CLAIMS[claim].tables}
     records = verdicts.evaluate(read, own=(), **plan.TOLERANCES)
     wanted = _EITHER if claim in _EITHER else (claim,)
     found = [record for record in records if record["id"] in wanted]
@@ -689,10 +508,11 @@ def picture(claim: str, tables: Mapping[str, pd.DataFrame]) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    from pma_replication import catalogue
-
-    names, data, draw = catalogue.FIGURES[CLAIMS[claim].figure]
-    return draw(data(*(tables[name] if name in tables else _empty(name) for name in names)))
+    figure = CLAIMS[claim].figure
+    drawn = registry.draw(figure)
+    return drawn.figure(
+        drawn.data(*(tables[name] if name in tables else _empty(name) for name in registry.figures()[figure]))
+    )
 
 
 #: Columns of tables that figures look at even where there is no row.

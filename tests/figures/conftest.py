@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pma_replication import catalogue
+from pma_replication import registry
 
 DATA = Path(__file__).with_name("data")
 
@@ -19,7 +19,7 @@ def _read(name: str) -> pd.DataFrame:
 @pytest.fixture
 def raw_tables() -> Callable[[str], list[pd.DataFrame]]:
     """The input tables of a figure."""
-    return lambda figure: [_read(table) for table in catalogue.FIGURES[figure][0]]
+    return lambda figure: [_read(table) for table in registry.figures()[figure]]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from pma_replication import catalogue, statistics, style
+from pma_replication import registry, statistics, style
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
 from pma_replication.experiments.literature import draw as literature_draw
@@ -40,7 +40,7 @@ ROUNDING = {"rtol": 1e-9, "atol": 0.0}
 PIXELS = 0.2
 DOTS_PER_INCH = 100
 
-FIGURES = sorted(catalogue.FIGURES)
+FIGURES = sorted(registry.figures())
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def few_resamples(monkeypatch):
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.mpl_image_compare(tolerance=PIXELS, style=str(style.STYLE), savefig_kwargs={"dpi": DOTS_PER_INCH})
 def test_picture(figure, drawn_table):
-    return catalogue.FIGURES[figure][2](drawn_table(figure))
+    return registry.draw(figure).figure(drawn_table(figure))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_numbers(figure, raw_tables, dataframe_regression):
-    data = catalogue.FIGURES[figure][1](*raw_tables(figure))
+    data = registry.draw(figure).data(*raw_tables(figure))
     reference = DATA / f"{figure}_reference.csv"
     dataframe_regression.check(data, fullpath=reference, default_tolerance=ROUNDING)
     # the comparison visits the columns it is given: one that has gone would go unnoticed
@@ -68,18 +68,15 @@ def test_pictures_are_compared(request):
     assert sorted(path.name for path in BASELINE.iterdir()) == [f"test_picture_{name}.png" for name in FIGURES]
 
 
-def test_registry_names_every_figure():
-    drawn = {path.parent.name for path in (Path(catalogue.__file__).parent / "experiments").glob("*/draw.py")}
-    assert {draw.__module__.split(".")[-2] for _, _, draw in catalogue.FIGURES.values()} == drawn
-    for tables, data, draw in catalogue.FIGURES.values():
-        assert data.__module__ == draw.__module__
-        assert (data.__name__, draw.__name__) == ("data", "figure")
-        assert tuple(inspect.signature(data).parameters) == tables
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_is_drawn_from_the_tables_that_are_named_for_it(figure):
+    assert tuple(inspect.signature(registry.draw(figure).data).parameters) == registry.figures()[figure]
+    assert set(registry.figures()[figure]) <= registry.tables().keys()
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(figure, drawn_table, tmp_path):
-    draw = catalogue.FIGURES[figure][2]
+    draw = registry.draw(figure).figure
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
         before = dict(matplotlib.rcParams)
         first = draw(drawn_table(figure))
@@ -130,7 +127,7 @@ def covers_nothing(drawing):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_legends_and_labels_cover_nothing(figure, drawn_table):
-    covers_nothing(catalogue.FIGURES[figure][2](drawn_table(figure)))
+    covers_nothing(registry.draw(figure).figure(drawn_table(figure)))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -142,8 +139,8 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, few_resamples)
                 table = table[table[column] == table[column].iloc[0]]
         return table
 
-    data = catalogue.FIGURES[figure][1](*map(only_one, raw_tables(figure)))
-    covers_nothing(catalogue.FIGURES[figure][2](data))
+    data = registry.draw(figure).data(*map(only_one, raw_tables(figure)))
+    covers_nothing(registry.draw(figure).figure(data))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -151,8 +148,8 @@ def test_eight_games_are_drawn(figure, raw_tables, few_resamples):
     def copies(table):
         return pd.concat([table[table["game"] == "smooth"].assign(game=f"game_{i}") for i in range(8)])
 
-    data = catalogue.FIGURES[figure][1](*map(copies, raw_tables(figure)))
-    catalogue.FIGURES[figure][2](data).draw_without_rendering()
+    data = registry.draw(figure).data(*map(copies, raw_tables(figure)))
+    registry.draw(figure).figure(data).draw_without_rendering()
 
 
 @pytest.mark.parametrize("n_games", [7, 8, 24])
@@ -174,7 +171,7 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
     game = one.loc[one["game"] != "", "game"].iloc[0]
     games = [f"game_{chr(ord('a') + i)}" for i in range(24)]
     data = pd.concat([one[one["game"] == ""], *(one[one["game"] == game].assign(game=name) for name in games)])
-    drawing = catalogue.FIGURES[figure][2](data.reset_index(drop=True))
+    drawing = registry.draw(figure).figure(data.reset_index(drop=True))
     drawing.draw_without_rendering()
     for ax in drawing.axes:
         # of each game the same lines are drawn, in the same order: what one has and another has not is its look
@@ -197,7 +194,7 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
 
 @pytest.mark.parametrize("figure", ["nash", "populations"])
 def test_a_legend_shows_markers_that_the_data_have(figure, drawn_table):
-    drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
+    drawing = registry.draw(figure).figure(drawn_table(figure))
     drawn = {line.get_marker() for ax in drawing.axes for line in ax.get_lines()} - {"None"}
     (legend,) = drawing.legends
     shown = {line.get_marker() for line in legend.findobj(matplotlib.lines.Line2D)} - {"None", ""}
@@ -219,7 +216,7 @@ def overlaps(extents):
 def test_long_names_of_games_run_into_nothing(figure, drawn_table):
     data = drawn_table(figure)
     names = {game: f"{game}_{'with_a_name_as_long_as_it_may_be' * 2}"[:64] for game in set(data["game"]) - {""}}
-    drawing = catalogue.FIGURES[figure][2](data.assign(game=data["game"].replace(names)))
+    drawing = registry.draw(figure).figure(data.assign(game=data["game"].replace(names)))
     covers_nothing(drawing)
     titles = [ax.title for ax in drawing.axes if ax.title.get_text()] + [ax._left_title for ax in drawing.axes]
     titles = [title for title in titles if title.get_text()]
@@ -330,7 +327,7 @@ def test_cycling_step_size_is_shown_without_prediction(raw_tables):
 
 def test_game_has_one_colour_in_all_figures(drawn_table):
     def colours(figure, label):
-        drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
+        drawing = registry.draw(figure).figure(drawn_table(figure))
         lines = [line for ax in drawing.axes for line in ax.get_lines() if line.get_label().startswith(label)]
         return {to_hex(line.get_color()) for line in lines}
 

@@ -27,7 +27,7 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDING
 
-from pma_replication import catalogue, style
+from pma_replication import registry, style
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.populations import draw as populations_draw
 from pma_replication.experiments.samples import draw as samples_draw
@@ -42,8 +42,7 @@ def data_of():
 
     @functools.cache
     def reduce(figure):
-        tables, data, _ = catalogue.FIGURES[figure]
-        return data(*(pd.read_csv(DATA / f"{table}.csv") for table in tables))
+        return registry.draw(figure).data(*(pd.read_csv(DATA / f"{table}.csv") for table in registry.figures()[figure]))
 
     return reduce
 
@@ -123,7 +122,7 @@ def test_unchanged_figure_passes_the_numbers(figure, data_of, same_numbers):
 def test_moved_curve_or_point_is_caught_by_both_layers(
     figure, move, factor, data_of, drawn_table, same_numbers, same_picture
 ):
-    draw = catalogue.FIGURES[figure][2]
+    draw = registry.draw(figure).figure
     assert not same_numbers(figure, move(figure, data_of(figure), factor))
     assert not same_picture(figure, draw(move(figure, drawn_table(figure), factor)))
 
@@ -137,7 +136,7 @@ def test_point_moved_by_two_percent_is_caught_by_the_numbers(figure, data_of, sa
 def test_point_moved_by_a_millionth_is_caught_by_the_numbers_only(
     figure, data_of, drawn_table, same_numbers, same_picture
 ):
-    draw = catalogue.FIGURES[figure][2]
+    draw = registry.draw(figure).figure
     assert not same_numbers(figure, moved_point(figure, data_of(figure), 1.0 + 1e-6))
     assert same_picture(figure, draw(moved_point(figure, drawn_table(figure), 1.0 + 1e-6)))
 
@@ -180,7 +179,7 @@ def test_exchanged_colours_are_caught_by_the_pictures_only(
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_picture):
-    drawing = catalogue.FIGURES[figure][2](drawn_table(figure))
+    drawing = registry.draw(figure).figure(drawn_table(figure))
     label = drawing.axes[0].yaxis.label
     text = label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
     text = text.replace("exploit", "explor").replace("share", "part")
@@ -191,7 +190,7 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_
 def test_changed_legend_is_caught_by_the_pictures(monkeypatch, drawn_table, same_picture):
     for figure, module in (("samples", samples_draw), ("populations", populations_draw)):
         monkeypatch.setattr(module, "FITTED", style.FITTED.replace("95", "90"))
-        assert not same_picture(figure, catalogue.FIGURES[figure][2](drawn_table(figure)))
+        assert not same_picture(figure, registry.draw(figure).figure(drawn_table(figure)))
 
 
 def test_pytest_itself_fails_on_a_planted_change(pytestconfig, tmp_path):

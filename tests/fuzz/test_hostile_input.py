@@ -11,6 +11,7 @@ import copy
 import io
 import json
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from hypothesis import strategies as st
 from tests.fuzz import cases, targets, write_input
 
 from pma_mfg import cli, games, storage
+from pma_mfg.commands import arguments as command_arguments
 from pma_mfg.errors import InputError
+from pma_replication import cli as replicate
 from pma_replication import configuration
 from pma_replication.runs import checkpoints
 
@@ -250,7 +253,7 @@ def test_yaml_is_read_by_safe_loaders_only_and_arrays_by_storage_only() -> None:
         text = path.read_text(encoding="utf-8") if path.suffix in (".py", ".smk") else ""
         assert [word for word in unsafe if word in text] == [], path
     for value in ("!!python/name:os.system", "__import__('os').system('touch pwned')", "[1,2]", "&a"):
-        assert cli._value(value) == value
+        assert command_arguments.value(value) == value
 
 
 # Python files
@@ -270,9 +273,9 @@ def test_what_a_game_prints_never_gets_into_an_answer(capsys: pytest.CaptureFixt
 
 
 def test_the_help_says_that_python_files_are_run(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("solve", "validate", "bias"):
+    for program, command in ((cli, ["solve"]), (cli, ["validate"]), (replicate, ["populations", "bias"])):
         with pytest.raises(SystemExit):
-            cli.main([command, "--help"])
+            program.main([*command, "--help"])
         assert "which is run" in " ".join(capsys.readouterr().out.split())
 
 
@@ -326,11 +329,11 @@ def test_extreme_parameters_of_every_family_are_refused_in_one_line_or_make_a_ga
 QUICK = {
     "validate": ("", []),
     "solve": ("", ["--strength"]),
-    "assumptions": ("nash.npz", ["--step-size"]),
-    "limits": ("nash.npz", ["--agents", "--step-size"]),
-    "covariance": ("nash.npz", ["--out"]),
+    "equilibria assumptions": ("nash.npz", ["--step-size"]),
+    "populations limits": ("nash.npz", ["--agents", "--step-size"]),
+    "covariance": ("nash.npz", ["--name"]),
     "nash-gap": ("nash.npz", ["--agents"]),
-    "schedules": ("nash.npz", ["--epsilons", "--step-size"]),
+    "samples schedules": ("nash.npz", ["--epsilons", "--step-size"]),
     "learn": ("nash.npz --dry-run", ["--agents", "--epsilon", "--step-size", "--td-constant", "--seed"]),
     "collect": ("--out x.parquet", []),
     "findings": ("--figures . --out x.md", []),
@@ -347,18 +350,19 @@ def test_commands_with_odd_arguments_answer_in_one_line_or_run(data: st.DataObje
         games.save(games.make("contraction_game"), "game.npz")
         assert cli.main(["solve", "game.npz", "--strength", "1", "--out", "nash.npz"]) == 0
     name = data.draw(st.sampled_from(list(QUICK)))
+    program = cli if name in ("validate", "solve", "covariance", "nash-gap", "learn") else replicate
     fixed, varied = QUICK[name]
     first = data.draw(st.sampled_from(["game.npz", "game.npz", "game.npz", *ARGUMENTS[10:]]))
     options = [part for option in varied for part in (option, data.draw(st.sampled_from(ARGUMENTS)))]
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
         try:
-            code = cli.main([name, first, *fixed.split(), *options])
+            code = program.main([*name.split(), first, *fixed.split(), *options])
         except SystemExit as stopped:
             code = int(stopped.code or 0)
             assert "error: " in said.getvalue().splitlines()[-1] or code == 0
         else:
             assert code in (0, 1, 2)
-            errors = [line for line in said.getvalue().splitlines() if line.startswith("pma-mfg: ")]
+            errors = [line for line in said.getvalue().splitlines() if re.match("pma-(mfg|replicate): ", line)]
             assert len(errors) == (code != 0), said.getvalue()
     assert "Traceback" not in said.getvalue()

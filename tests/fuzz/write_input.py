@@ -21,6 +21,7 @@ from tests.fuzz import cases, targets
 
 from pma_mfg import cli, games
 from pma_mfg.games.model import DENSE_ENTRIES
+from pma_replication import cli as replicate
 
 PAGE = targets.ROOT / "docs/input.md"
 HEAD = """# What is refused, and with which words
@@ -74,7 +75,8 @@ def command(line: str) -> tuple[int, str]:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
-            code = cli.main(shlex.split(line))
+            program, *arguments = shlex.split(line)
+            code = (cli if program == "pma-mfg" else replicate).main(arguments)
         except SystemExit as stopped:
             code = int(stopped.code or 0)
     logging.getLogger().handlers.clear()
@@ -119,7 +121,7 @@ def sections() -> list[str]:
         "With a sound `game.npz`, its equilibrium `nash.npz`, and a configuration `mine.yaml`:",
         "",
     ]
-    lines += ["| `pma-mfg` | exit code | answer |", "|---|---|---|"]
+    lines += ["| command | exit code | answer |", "|---|---|---|"]
     for line in (*cases.COMMANDS, *cases.OPTIONS):
         code, told = command(line)
         lines.append(f"| {cell(line)} | {code} | {cell(told)} |")

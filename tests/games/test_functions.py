@@ -26,6 +26,7 @@ from pma_mfg.populations import fluctuations
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.theory import assumptions, lipschitz
+from pma_replication import cli as replicate
 from pma_replication import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +172,7 @@ def test_validate_tells_the_equilibrium_of_a_sound_game_and_copies_it(
     assert told["constants"]["K_mu"]["kind"] == "estimate"
     assert told["equilibrium"]["strength"] == 0.3
     assert told["equilibrium"]["exploitability"] < 1e-10
-    assert cli.main(["validate", str(path), "--out", str(made)]) == 0
+    assert replicate.main(["game", str(path), "--out", str(made)]) == 0
     assert made.read_text() == SOUND
 
 
@@ -312,7 +313,7 @@ def test_a_table_that_is_not_named_is_refused_and_a_copy_finds_it(tmp_path: Path
     texts = []
     for content in ("0.5,0.25", "0.5,0.75"):
         table.write_text(content)
-        assert cli.main(["validate", str(path), "--inputs", str(table), "--out", str(copy)]) == 0
+        assert replicate.main(["game", str(path), "--inputs", str(table), "--out", str(copy)]) == 0
         texts.append(copy.read_text())
         copied = games.load(copy)
         np.testing.assert_array_equal(

@@ -420,10 +420,10 @@ def test_no_name_of_a_file_or_folder_reaches_a_shell_unquoted(fresh_copy: Path, 
     )
     assert shown.returncode == 0, shown.stderr[-3000:]
     lines = [line.strip() for line in (shown.stdout + shown.stderr).splitlines()]
-    lines = [line for line in lines if line.startswith(("Shell command: ", "pma-mfg "))]
-    commands = [shlex.split(line.partition("pma-mfg ")[2]) for line in lines]
+    lines = [line for line in lines if line.startswith(("Shell command: ", "pma-replicate "))]
+    commands = [shlex.split(line.partition("pma-replicate ")[2]) for line in lines]
     told = {command[0] for command in commands if command}
-    assert {"validate", "solve", "check", "ctd", "independent", "compare", "collect", "claims", "figure"} <= told
+    assert {"game", "equilibria", "bounds", "ctd", "independent", "comparison", "collect", "claims", "figure"} <= told
     for command in commands:
         for word in command:  # names arrive whole: as a path in one of the folders, or as one of the files
             assert "pwned" not in word or word in FILES or word.startswith((FOLDER, FIGURES)), word

@@ -128,7 +128,7 @@ class Running:
 
     def jobs(self) -> list[psutil.Process]:
         """The run's jobs that are there; a shell that is about to become one is one."""
-        return [process for process in self.below() if re.search(r"(exec |/bin/)pma-mfg ", words(process))]
+        return [process for process in self.below() if re.search(r"(exec |/bin/)pma-replicate ", words(process))]
 
     def wait_for(self, what: Callable[[], Any]) -> None:
         """Wait until a function returns something true."""
@@ -290,7 +290,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on_undisturbed
 def test_a_run_is_refused_while_snakemake_runs_by_hand(finished: Path) -> None:
     spoil(finished)
     begin = "    processes.die_with_parent()\n"
-    replace(finished / "src/pma_mfg/cli.py", begin, f"{begin}    __import__('time').sleep({PATIENCE})\n")
+    replace(finished / "src/pma_mfg/command_line.py", begin, f"{begin}    __import__('time').sleep({PATIENCE})\n")
     first = held(finished, "-m", "snakemake", *TARGETS, "--configfile", "tiny.yaml")
     again = run_in(finished, *COMMAND)
     assert again.returncode == 2
@@ -336,9 +336,9 @@ def test_what_is_damaged_or_changed_by_hand_is_named_and_computed_again(finished
 def test_a_step_refuses_a_damaged_file_by_name_and_says_how_to_mend_it(finished: Path) -> None:
     table = finished / RESULTS / "points/ratios/own.parquet"
     flip(table)
-    done = run_in(finished, "-m", "pma_mfg.cli", "collect", str(table), "--out", "joined.parquet")
+    done = run_in(finished, "-m", "pma_replication.cli", "collect", str(table), "--out", "joined.parquet")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"pma-mfg: error: {table}: content_hash: got ")
+    assert done.stderr.startswith(f"pma-replicate: error: {table}: content_hash: got ")
     assert "changed or damaged; delete it, and the next run computes it again" in done.stderr
     assert not (finished / "joined.parquet").exists()
 

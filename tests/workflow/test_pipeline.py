@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import subprocess
@@ -20,7 +19,7 @@ from scipy.stats import norm, t
 from tests import browser
 from tests.statistical import Level
 
-from pma_replication import catalogue, judging
+from pma_replication import judging, registry
 from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
@@ -39,8 +38,9 @@ RUNS = 6
 
 
 def numbers_behind(figure: str, folder: Path, results: str = RESULTS) -> pd.DataFrame:
-    names, data, _ = catalogue.FIGURES[figure]
-    return data(*(parquet.read_table(folder / results / "tables" / f"{name}.parquet") for name in names))
+    folder = folder / results / "tables"
+    tables = [parquet.read_table(folder / f"{name}.parquet") for name in registry.figures()[figure]]
+    return registry.draw(figure).data(*tables)
 
 
 def messages(output: str) -> set[str]:
@@ -108,15 +108,8 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     assert compared.startswith("# Samples to an accuracy")
     assert "| rock paper scissors |" in (smoke / RESULTS / "figures" / "games.md").read_text()
     drawn = sorted(path.name for path in (smoke / RESULTS / "figures").iterdir() if path.suffix != ".md")
-    assert drawn == sorted(f"{name}.{suffix}" for name in catalogue.FIGURES for suffix in ("png", "svg"))
+    assert drawn == sorted(f"{name}.{suffix}" for name in registry.figures() for suffix in ("png", "svg"))
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
-
-
-def test_the_pipeline_draws_every_figure_from_the_tables_it_is_made_of() -> None:
-    rules = (ROOT / "workflow/rules/common.smk").read_text()
-    declared = re.search(r"^FIGURES = (\{.*?^\})", rules, re.DOTALL | re.MULTILINE)
-    assert declared is not None
-    assert ast.literal_eval(declared[1]) == {name: list(figure[0]) for name, figure in catalogue.FIGURES.items()}
 
 
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
@@ -131,7 +124,7 @@ def report(smoke: Path, run: Run) -> Path:
     """The page that `make report` writes."""
     graph = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--rulegraph")
     (smoke / "rulegraph").write_text(graph.stdout)
-    done = run(smoke, "-m", "pma_mfg.cli", "report", CONFIG, "--rulegraph", "rulegraph")
+    done = run(smoke, "-m", "pma_replication.cli", "report", CONFIG, "--rulegraph", "rulegraph")
     assert done.returncode == 0, done.stderr
     return smoke / RESULTS / "report.html"
 
@@ -143,7 +136,7 @@ def test_the_report_opens_offline_and_is_readable(width: int, height: int, repor
     seen = browser.look(report, width, height, tmp_path / "profile")
     assert {name: value for name, value in seen.faults().items() if value} == {}
     assert seen.measured["width"] == width
-    assert seen.measured["images"] == len(catalogue.FIGURES)
+    assert seen.measured["images"] == len(registry.figures())
     assert seen.measured["plots"] > 3
     assert seen.measured["text"] > 50_000
 
@@ -162,7 +155,7 @@ def numbers_of_more_replicates(figure: str, smoke: Path, run: Run) -> pd.DataFra
     for section in ("bias", "epsilon_sweep", "prescribed", "population_sweep", "independent"):
         assert content[section]["n_replicates"] == REPLICATES
         changes[section] = content[section] | {"n_replicates": MORE * REPLICATES}
-    tables = [f"tables/{name}.parquet" for name in catalogue.FIGURES[figure][0]]
+    tables = [f"tables/{name}.parquet" for name in registry.figures()[figure]]
     return numbers_behind(figure, smoke, run_changed(smoke, run, "more", changes, *tables))
 
 
@@ -282,7 +275,7 @@ def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) ->
 @pytest.mark.parametrize(
     ("module", "rerun"),
     [
-        ("style", {f"Draw the figure {name}" for name in catalogue.FIGURES}),
+        ("style", {f"Draw the figure {name}" for name in registry.figures()}),
         ("experiments/nash/draw", {"Draw the figure nash"}),
         ("experiments/nash/judge", {"Turn the tables into verdicts", "Write what was found"}),
     ],

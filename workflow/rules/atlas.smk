@@ -1,6 +1,6 @@
 rule atlas:
     input:
-        library("pma_replication.experiments.atlas.measure"),
+        library("pma_replication.experiments.atlas.commands"),
         kernels=f"{RESULTS}/kernels.txt",
     output:
         f"{RESULTS}/points/atlas/{{batch}}.parquet",
@@ -27,7 +27,8 @@ rule atlas:
     message:
         "Examine batch {wildcards.batch} of the atlas"
     shell:
-        "pma-mfg atlas {params.games:q} --relative-step-size {params.relative_step_size} --starts {params.n_starts}"
+        "pma-replicate atlas measure {params.games:q} --relative-step-size {params.relative_step_size}"
+        " --starts {params.n_starts}"
         " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"
         " --waiting-constant {params.waiting_constant} --max-samples {params.max_samples} --seed {params.seed}"

@@ -1,4 +1,3 @@
-import ast
 import functools
 import os
 import shlex
@@ -7,9 +6,11 @@ from pathlib import Path
 
 from pma_mfg import processes
 from pma_mfg.errors import InputError
-from pma_replication import configuration, verdicts
+from pma_replication import configuration, registry
+from pma_replication.commands import claims as judging
 from pma_replication.experiments.atlas.settings import batches
-from pma_replication.runs import locks
+from pma_replication.experiments.independent import SWEEPS
+from pma_replication.runs import locks, sources
 from snakemake.exceptions import WorkflowError
 
 CONFIGURED = [os.path.relpath(path) for path in workflow.overwrite_configfiles] or ["config/config.yaml"]
@@ -38,37 +39,23 @@ onstart:
 for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
-# Jobs find the pma-mfg of this environment, also where it was not activated. It takes the place of the shell, so that
-# its parent is Snakemake, and it dies with it.
+# Jobs find the pma-replicate of this environment, also where it was not activated. It takes the place of the shell, so
+# that its parent is Snakemake, and it dies with it.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
 
 for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
 RESULTS = config["results"]
 SEED = config["seed"]
-# figure -> the tables it is drawn from, as in pma_replication.catalogue, which would take seconds to import here
-FIGURES = {
-    "atlas": ["atlas"],
-    "bounds": ["ratios"],
-    "comparison": ["comparison"],
-    "contraction": ["iterates", "rates"],
-    "ctd": ["ctd", "moments"],
-    "dynamics": ["histories", "outcomes"],
-    "equilibria": ["equilibria"],
-    "independent": ["independent"],
-    "nash": ["nash"],
-    "orbit": ["orbits", "attractors"],
-    "phase": ["phase"],
-    "populations": ["bias", "exact", "population", "limits"],
-    "samples": ["schedules", "epsilon", "prescribed", "independent_epsilon"],
-    "gallery": ["zoo", "zoo_states"],
+# table -> the files it joins; what the configuration leaves out has no table, no claim and no figure
+TABLES = {
+    name: [f"{RESULTS}/points/{point}.parquet" for point in points] for name, points in registry.points(config).items()
 }
-# figure -> the experiment that draws it, where the names differ
-EXPERIMENT = {"gallery": "literature"}
-STUDIED = configuration.studied(config)
-# the games of the atlas, as `pma-mfg atlas` takes them: one job per batch
+FIGURES = registry.drawn(TABLES)
+# the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = batches(config)
-SOURCE = Path(workflow.basedir, "src")
+# the source files of modules and of all that they import: a job depends on these alone
+library = functools.partial(sources.library, Path(workflow.basedir))
 
 
 wildcard_constraints:
@@ -76,29 +63,7 @@ wildcard_constraints:
     n_agents="[0-9]+",
     batch="[0-9]+",
     epsilon="[0-9.e-]+",
-    sweep="populations|updates|step_sizes",
-
-
-@functools.cache
-def imported(path):
-    """The names that a module may import from the two packages; parsed once for all rules."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("pma_mfg", "pma_replication")):
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
-
-
-def library(*modules):
-    """The source files of the named modules and of all that they import: a job depends on these alone."""
-    found, waiting = set(), set(modules)
-    while waiting:
-        path = SOURCE.joinpath(*waiting.pop().split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if path not in found and path.exists():
-            found.add(path)
-            waiting.update(imported(path))
-    return sorted(str(path.relative_to(workflow.basedir)) for path in found)
+    sweep="|".join(SWEEPS),
 
 
 def described(wildcards, section=None):
@@ -123,13 +88,11 @@ def made_game(wildcards):
 
 
 def game_arguments(wildcards):
-    """The subcommand that makes a game: generate it from its family, or check and copy the user's file."""
+    """The arguments that make a game: its family and parameters, or the user's file to check and copy."""
     game = described(wildcards)
     if "file" in game:
-        return shlex.join(["validate", game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
-    return shlex.join(
-        ["generate", game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
-    )
+        return shlex.join([game["file"], *(["--inputs", *game["inputs"]] if game.get("inputs") else [])])
+    return shlex.join([game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))])
 
 
 def step_sizes(section):
@@ -142,11 +105,6 @@ def step_sizes(section):
 def prescribed_step_size(wildcards):
     """The absolute step size of the theorem's schedule for a job's game."""
     return config["prescribed"]["relative_step_size"] / described(wildcards)["strength"]
-
-
-def points(section, name, **axes):
-    """The files of a sweep, one per game and point."""
-    return expand(f"{RESULTS}/points/{name}.parquet", game=list(config[section]["games"]), **axes)
 
 
 def independent_settings(wildcards):

@@ -1,6 +1,6 @@
 rule compare:
     input:
-        library("pma_replication.experiments.comparison.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.comparison.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -34,9 +34,11 @@ rule compare:
     message:
         "Compare PMA on one trajectory of {wildcards.game} with methods that have a generative model"
     shell:
-        "pma-mfg compare {input.game:q} {input.equilibrium:q} --agents {params.n_agents} --grid {params.grid}"
+        "pma-replicate comparison measure {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --grid {params.grid}"
         " --budget {params.budget} --pilot-budget {params.pilot_budget}"
         " --per-decade {params.per_decade} --target {params.target}"
         " --accuracies {params.accuracies} --confidence {params.confidence}"
         " --pilots {params.n_pilots} --replicates {params.n_replicates} --seed {params.seed}"
-        " --out {output.comparison:q} --out-tuning {output.tuning:q} --out-accuracies {output.accuracies:q} --log {log:q}"
+        " --out {output.comparison:q} --out-tuning {output.tuning:q} --out-accuracies {output.accuracies:q}"
+        " --log {log:q}"

@@ -1,6 +1,6 @@
 rule dynamics:
     input:
-        library("pma_replication.experiments.dynamics.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.dynamics.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -22,14 +22,15 @@ rule dynamics:
     message:
         "Run exact methods side by side on {wildcards.game}"
     shell:
-        "pma-mfg dynamics {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
+        "pma-replicate dynamics measure {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
         " --max-iterations {params.max_iterations} --seed {params.seed} --out-histories {output.histories:q}"
-        " --out-outcomes {output.outcomes:q} --out-orbits {output.orbits:q} --out-seconds {output.seconds:q} --log {log:q}"
+        " --out-outcomes {output.outcomes:q} --out-orbits {output.orbits:q} --out-seconds {output.seconds:q}"
+        " --log {log:q}"
 
 
 rule damping:
     input:
-        library("pma_replication.experiments.orbit.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.orbit.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -50,14 +51,14 @@ rule damping:
     message:
         "Weaken the regularizer of {wildcards.game}"
     shell:
-        "pma-mfg damping {input.game:q} {input.equilibrium:q} --strengths {params.strengths}"
+        "pma-replicate orbit measure {input.game:q} {input.equilibrium:q} --strengths {params.strengths}"
         " --step-shares {params.step_shares} --starts {params.n_starts} --max-iterations {params.max_iterations}"
         " --seed {params.seed} --out {output.damping:q} --out-attractors {output.attractors:q} --log {log:q}"
 
 
 rule basins:
     input:
-        library("pma_replication.experiments.basins.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.basins.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -78,6 +79,7 @@ rule basins:
     message:
         "Find the equilibria that PMA leaves and reaches in {wildcards.game}"
     shell:
-        "pma-mfg basins {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
+        "pma-replicate basins measure {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
         " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
-        " --out-departures {output.departures:q} --out-basins {output.basins:q} --out-several {output.several:q} --log {log:q}"
+        " --out-departures {output.departures:q} --out-basins {output.basins:q} --out-several {output.several:q}"
+        " --log {log:q}"

@@ -1,6 +1,6 @@
 rule game:
     input:
-        library("pma_mfg.games"),
+        library("pma_replication.commands.game"),
         game_file,
     output:
         f"{RESULTS}/games/{{game}}.npz",
@@ -15,32 +15,19 @@ rule game:
     message:
         "Make the game {wildcards.game}"
     shell:
-        "pma-mfg {params.arguments} --out {output:q} --log {log:q}"
+        "pma-replicate game {params.arguments} --out {output:q} --log {log:q}"
 
 
-rule game_functions:
-    input:
-        library("pma_mfg.games"),
-        game_file,
+use rule game as game_functions with:
     output:
         f"{RESULTS}/games/{{game}}.py",
-    log:
-        f"{RESULTS}/logs/game/{{game}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/game/{{game}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        arguments=game_arguments,
     message:
         "Check the functions of the game {wildcards.game}"
-    shell:
-        "pma-mfg {params.arguments} --out {output:q} --log {log:q}"
 
 
 rule solve:
     input:
-        library("pma_mfg.equilibrium", "pma_replication.experiments.equilibria.measure"),
+        library("pma_replication.experiments.equilibria.commands"),
         game=made_game,
     output:
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -57,13 +44,13 @@ rule solve:
     message:
         "Solve {wildcards.game} exactly"
     shell:
-        "pma-mfg solve {input.game:q} --regularizer {params.regularizer} --strength {params.strength}"
+        "pma-replicate equilibria solve {input.game:q} --regularizer {params.regularizer} --strength {params.strength}"
         " --out {output.equilibrium:q} --out-table {output.table:q} --log {log:q}"
 
 
 rule zoo:
     input:
-        library("pma_replication.experiments.literature.measure"),
+        library("pma_replication.experiments.literature.commands"),
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -83,6 +70,7 @@ rule zoo:
     message:
         "Survey {wildcards.game}"
     shell:
-        "pma-mfg survey {input.game:q} {input.equilibrium:q} --starts {params.n_starts} --step-size {params.step_size}"
+        "pma-replicate literature survey {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
+        " --step-size {params.step_size}"
         " --seed {params.seed} --out {output.facts:q} --out-equilibria {output.equilibria:q}"
         " --out-states {output.states:q} --log {log:q}"

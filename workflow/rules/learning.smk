@@ -1,11 +1,6 @@
 rule warm_up:
     input:
-        library(
-            "pma_mfg.simulation.exchangeable_kernels",
-            "pma_mfg.populations.lattice",
-            "pma_mfg.simulation.agent_kernels",
-            "pma_mfg.learning.generative_kernels",
-        ),
+        library("pma_replication.commands.warm_up"),
     output:
         f"{RESULTS}/kernels.txt",
     log:
@@ -17,12 +12,12 @@ rule warm_up:
     message:
         "Compile the kernels once, before jobs run in parallel"
     shell:
-        "pma-mfg warm-up --out {output:q} --log {log:q}"
+        "pma-replicate warm-up --out {output:q} --log {log:q}"
 
 
 rule ctd:
     input:
-        library("pma_replication.experiments.ctd.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.ctd.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -47,14 +42,15 @@ rule ctd:
     message:
         "Learn the Q-function of {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg ctd {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --updates {params.n_updates}"
+        "pma-replicate ctd errors {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        " --updates {params.n_updates}"
         " --waiting {params.n_waiting} --replicates {params.n_replicates} --other-replicates {params.other_replicates}"
         " --seed {params.seed} --out {output.errors:q} --out-floor {output.floor:q} --log {log:q}"
 
 
 rule moments:
     input:
-        library("pma_replication.experiments.ctd.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.ctd.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -71,13 +67,14 @@ rule moments:
     message:
         "Compute the error of TD learning in {wildcards.game} exactly"
     shell:
-        "pma-mfg moments {input.game:q} {input.equilibrium:q} --updates {params.n_updates} --waiting {params.n_waiting}"
+        "pma-replicate ctd moments {input.game:q} {input.equilibrium:q} --updates {params.n_updates}"
+        " --waiting {params.n_waiting}"
         " --out {output:q} --log {log:q}"
 
 
 rule learn_epsilon:
     input:
-        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -97,7 +94,8 @@ rule learn_epsilon:
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon}"
     shell:
-        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --agents {params.n_agents} --epsilon {wildcards.epsilon}"
+        "pma-replicate samples tuned {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --epsilon {wildcards.epsilon}"
         " --step-size {params.tuned[step_size]} --td-constant {params.tuned[td_constant]}"
         " --waiting-constant {params.tuned[waiting_constant]}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
@@ -105,7 +103,7 @@ rule learn_epsilon:
 
 rule schedules:
     input:
-        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.samples.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -122,13 +120,13 @@ rule schedules:
     message:
         "Compute what the theorem prescribes in {wildcards.game}"
     shell:
-        "pma-mfg schedules {input.game:q} {input.equilibrium:q} --epsilons {params.epsilons}"
+        "pma-replicate samples schedules {input.game:q} {input.equilibrium:q} --epsilons {params.epsilons}"
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule prescribed:
     input:
-        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -148,14 +146,14 @@ rule prescribed:
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon} as the theorem prescribes"
     shell:
-        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --schedule theorem --agents {params.n_agents}"
+        "pma-replicate samples prescribed {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
         " --epsilon {wildcards.epsilon} --step-size {params.step_size}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule learn_population:
     input:
-        library("pma_replication.experiments.samples.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -177,14 +175,16 @@ rule learn_population:
     message:
         "Learn in {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg centralized {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --epsilon {params.epsilon}"
-        " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
+        "pma-replicate samples tuned {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        " --epsilon {params.epsilon}"
+        " --step-size {params.step_size} --td-constant {params.td_constant}"
+        " --waiting-constant {params.waiting_constant}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule bias:
     input:
-        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -203,13 +203,14 @@ rule bias:
     message:
         "Average {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-mfg bias {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents} --steps {params.n_steps}"
+        "pma-replicate populations bias {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        " --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule limits:
     input:
-        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -227,13 +228,13 @@ rule limits:
     message:
         "Predict where learning in {wildcards.game} ends"
     shell:
-        "pma-mfg limits {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        "pma-replicate populations limits {input.game:q} {input.equilibrium:q} --agents {params.populations}"
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule exact:
     input:
-        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -251,13 +252,13 @@ rule exact:
     message:
         "Solve the N-agent game of {wildcards.game} exactly"
     shell:
-        "pma-mfg learning-limit {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        "pma-replicate populations exact {input.game:q} {input.equilibrium:q} --agents {params.populations}"
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule agreement:
     input:
-        library("pma_replication.experiments.populations.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -277,13 +278,14 @@ rule agreement:
     message:
         "Compare the simulation of {wildcards.game} with the exact limit"
     shell:
-        "pma-mfg agreement {input.game:q} {input.equilibrium:q} --agents {params.populations} --steps {params.n_steps}"
+        "pma-replicate populations agreement {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        " --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule nash:
     input:
-        library("pma_replication.experiments.nash.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.nash.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -300,12 +302,13 @@ rule nash:
     message:
         "Compute what a deviator gains in {wildcards.game}"
     shell:
-        "pma-mfg nash-gap {input.game:q} {input.equilibrium:q} --agents {params.populations} --out {output:q} --log {log:q}"
+        "pma-replicate nash measure {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        " --out {output:q} --log {log:q}"
 
 
 rule independent:
     input:
-        library("pma_replication.experiments.independent.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.independent.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -323,13 +326,14 @@ rule independent:
     message:
         "Learn independently in {wildcards.game}: {wildcards.sweep}"
     shell:
-        "pma-mfg independent {input.game:q} {input.equilibrium:q} {params.settings} --sweep {wildcards.sweep}"
+        "pma-replicate independent measure {input.game:q} {input.equilibrium:q} {params.settings}"
+        " --sweep {wildcards.sweep}"
         " --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule independent_epsilon:
     input:
-        library("pma_replication.experiments.independent.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.independent.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -353,7 +357,9 @@ rule independent_epsilon:
     message:
         "Learn independently in {wildcards.game} to several accuracies"
     shell:
-        "pma-mfg independent {input.game:q} {input.equilibrium:q} --agents {params.n_agents} --epsilon {params.epsilons}"
-        " --step-size {params.step_size} --td-constant {params.td_constant} --waiting-constant {params.waiting_constant}"
+        "pma-replicate independent measure {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --epsilon {params.epsilons}"
+        " --step-size {params.step_size} --td-constant {params.td_constant}"
+        " --waiting-constant {params.waiting_constant}"
         " --replicates {params.n_replicates} --sweep epsilons --seed {params.seed} --out {output.agents:q}"
         " --out-learning {output.learning:q} --log {log:q}"

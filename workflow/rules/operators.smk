@@ -1,6 +1,6 @@
 rule check_operators:
     input:
-        library("pma_replication.experiments.bounds.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.bounds.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -19,13 +19,14 @@ rule check_operators:
     message:
         "Search {wildcards.game} for pairs that beat a Lipschitz bound"
     shell:
-        "pma-mfg check {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes} --pairs {params.n_pairs}"
+        "pma-replicate bounds measure {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
+        " --pairs {params.n_pairs}"
         " --ascents {params.n_ascents} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule converge:
     input:
-        library("pma_replication.experiments.contraction.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.contraction.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -46,14 +47,15 @@ rule converge:
     message:
         "Run exact PMA on {wildcards.game} from several starts"
     shell:
-        "pma-mfg converge {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
+        "pma-replicate contraction measure {input.game:q} {input.equilibrium:q} --step-sizes {params.step_sizes}"
         " --starts {params.n_starts} --max-iterations {params.max_iterations} --seed {params.seed}"
-        " --out-iterates {output.iterates:q} --out-rates {output.rates:q} --out-certified {output.certified:q} --log {log:q}"
+        " --out-iterates {output.iterates:q} --out-rates {output.rates:q} --out-certified {output.certified:q}"
+        " --log {log:q}"
 
 
 rule phase:
     input:
-        library("pma_replication.experiments.phase.measure", "pma_mfg.games"),
+        library("pma_replication.experiments.phase.commands"),
         game=made_game,
     output:
         phase=f"{RESULTS}/points/phase/{{game}}.parquet",
@@ -72,14 +74,15 @@ rule phase:
     message:
         "Map where PMA contracts in {wildcards.game}"
     shell:
-        "pma-mfg phase {input.game:q} --strengths {params.strengths} --relative-step-sizes {params.step_sizes}"
+        "pma-replicate phase measure {input.game:q} --strengths {params.strengths}"
+        " --relative-step-sizes {params.step_sizes}"
         " --probes {params.n_probes} --seed {params.seed} --out {output.phase:q} --out-strengths {output.strengths:q}"
         " --log {log:q}"
 
 
 rule assumptions:
     input:
-        library("pma_replication.experiments.equilibria.measure", "pma_mfg.equilibrium"),
+        library("pma_replication.experiments.equilibria.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
@@ -95,4 +98,5 @@ rule assumptions:
     message:
         "Compute what the theory assumes of {wildcards.game}"
     shell:
-        "pma-mfg assumptions {input.game:q} {input.equilibrium:q} --step-size {params.step_size} --out {output:q} --log {log:q}"
+        "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size {params.step_size}"
+        " --out {output:q} --log {log:q}"

@@ -1,59 +1,15 @@
-# table -> the files it joins
-TABLES = {
-    "equilibria": expand(f"{RESULTS}/points/equilibria/{{game}}.parquet", game=STUDIED),
-    "assumptions": expand(f"{RESULTS}/points/assumptions/{{game}}.parquet", game=STUDIED),
-    "ratios": points("operator_checks", "ratios/{game}"),
-    "iterates": points("convergence", "iterates/{game}"),
-    "rates": points("convergence", "rates/{game}"),
-    **{name: points("dynamics", f"{name}/{{game}}") for name in ("histories", "outcomes", "orbits")},
-    **{name: points("damping", f"{name}/{{game}}") for name in ("damping", "attractors")},
-    **{name: points("basins", f"{name}/{{game}}") for name in ("departures", "basins", "several")},
-    "certified": points("convergence", "certified/{game}"),
-    "phase": points("phase", "phase/{game}"),
-    "certified_strengths": points("phase", "strengths/{game}"),
-    "ctd": points("ctd", "ctd/{game}_{n_agents}", n_agents=config["ctd"]["populations"]),
-    "ctd_floor": points("ctd", "ctd_floor/{game}_{n_agents}", n_agents=config["ctd"]["populations"]),
-    "moments": points("ctd", "moments/{game}"),
-    "epsilon": [
-        f"{RESULTS}/points/epsilon/{game}_{epsilon}.parquet"
-        for game, tuned in config["epsilon_sweep"]["games"].items()
-        for epsilon in tuned["epsilons"]
-    ],
-    "schedules": points("prescribed", "schedules/{game}"),
-    "prescribed": [
-        f"{RESULTS}/points/prescribed/{game}_{epsilon}.parquet"
-        for game, epsilons in config["prescribed"]["games"].items()
-        for epsilon in epsilons
-    ],
-    "population": points(
-        "population_sweep", "population/{game}_{n_agents}", n_agents=config["population_sweep"]["populations"]
-    ),
-    "bias": points("bias", "bias/{game}_{n_agents}", n_agents=config["bias"]["populations"]),
-    "limits": points("population_sweep", "limits/{game}"),
-    "exact": points("exact", "exact/{game}"),
-    "agreement": points("agreement", "agreement/{game}"),
-    "nash": points("nash", "nash/{game}"),
-    "independent": [
-        *points("independent", "independent/{game}_{sweep}", sweep=["populations", "updates", "step_sizes"]),
-        *points("independent", "independent_agents/{game}"),
-    ],
-    "independent_epsilon": points("independent", "independent_epsilon/{game}"),
-    **{name: points("comparison", f"{name}/{{game}}") for name in ("comparison", "tuning", "samples_to_accuracy")},
-    "zoo": points("zoo", "zoo/{game}"),
-    "zoo_equilibria": points("zoo", "zoo_equilibria/{game}"),
-    "zoo_states": points("zoo", "zoo_states/{game}"),
-    "atlas": expand(f"{RESULTS}/points/atlas/{{batch}}.parquet", batch=range(len(ATLAS))),
-}
 # the documentation tells of the full replication; every other configuration has its findings beside its figures
 FINDINGS = "docs/findings.md" if config["figures"] == "figures" else f"{config['figures']}/findings.md"
-# what the configuration leaves out has no table, no claim and no figure
-TABLES = {name: TABLES[name] for name in configuration.tables(config)}
-FIGURES = {name: tables for name, tables in FIGURES.items() if set(tables) <= set(TABLES)}
+
+
+# the experiments with claims on tables of this configuration
+JUDGING = sorted({experiment for experiment, claim in registry.judges() if TABLES.keys() & claim.tables})
 
 
 rule table:
     input:
-        lambda wildcards: TABLES[wildcards.table],
+        library("pma_replication.commands.collect"),
+        tables=lambda wildcards: TABLES[wildcards.table],
     output:
         f"{RESULTS}/tables/{{table}}.parquet",
     log:
@@ -67,15 +23,19 @@ rule table:
     message:
         "Join the table {wildcards.table}"
     shell:
-        "pma-mfg collect {input:q} --out {output:q} --log {log:q}"
+        "pma-replicate collect {input.tables:q} --out {output:q} --log {log:q}"
 
 
 rule claims:
     input:
-        library("pma_replication.verdicts"),
+        # the judges and what is said of their claims, which are found by name
+        library(
+            "pma_replication.commands.claims",
+            *(f"pma_replication.experiments.{name}{part}" for name in JUDGING for part in ("", ".judge")),
+        ),
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
-            table=[name for name in (*verdicts.TABLES, "assumptions", "zoo", "zoo_equilibria") if name in TABLES],
+            table=[name for name in (*registry.judged(), *judging.SHOWN) if name in TABLES],
         ),
     output:
         claims=f"{RESULTS}/claims.json",
@@ -95,14 +55,14 @@ rule claims:
     message:
         "Turn the tables into verdicts"
     shell:
-        "pma-mfg claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
+        "pma-replicate claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q} --log {log:q}"
 
 
 rule findings:
     input:
-        library("pma_replication.findings"),
+        library("pma_replication.commands.findings"),
         "src/pma_replication/findings.md.jinja",
         claims=f"{RESULTS}/claims.json",
     output:
@@ -118,15 +78,18 @@ rule findings:
     message:
         "Write what was found"
     shell:
-        "pma-mfg findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
+        "pma-replicate findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
 
 
 rule figure:
     input:
         lambda wildcards: library(
-            f"pma_replication.experiments.{EXPERIMENT.get(wildcards.figure, wildcards.figure)}.draw"
+            "pma_replication.commands.figure",
+            f"pma_replication.experiments.{registry.drawing(wildcards.figure)}.draw",  # which is found by name
         ),
-        tables=lambda wildcards: expand(f"{RESULTS}/tables/{{table}}.parquet", table=FIGURES[wildcards.figure]),
+        tables=lambda wildcards: expand(
+            f"{RESULTS}/tables/{{table}}.parquet", table=registry.figures()[wildcards.figure]
+        ),
     output:
         expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),
     log:
@@ -143,4 +106,4 @@ rule figure:
     message:
         "Draw the figure {wildcards.figure}"
     shell:
-        "pma-mfg figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"
+        "pma-replicate figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"

@@ -1,1 +1,50 @@
 """Experiment: many generated games."""
+
+from __future__ import annotations
+
+from pma_replication.experiment import RATIO_ROUNDING, Claim, Experiment, Settings, Table
+
+
+def _batches(settings: Settings) -> list[str]:
+    from pma_replication.experiments.atlas.settings import batches
+
+    return [f"atlas/{batch}" for batch in range(len(batches(settings)))]
+
+
+EXPERIMENT = Experiment(
+    title="many generated games",
+    place=14,
+    tables={
+        "atlas": Table("atlas", _batches),
+    },
+    figures={"atlas": ("atlas",)},
+    claims={
+        "C1b-atlas": Claim(
+            words="in many games, the norm of the Jacobian at the equilibrium is below every bound",
+            judge="atlas_bounds",
+            tables=("atlas",),
+            tolerance=RATIO_ROUNDING,
+        ),
+        "C1d-atlas": Claim(
+            words="in many games, PMA converges wherever a bound is below 1",
+            judge="atlas_convergence",
+            tables=("atlas",),
+        ),
+        "C1c-atlas": Claim(
+            words="in many games, PMA approaches the equilibrium at the rate that its Jacobian predicts",
+            judge="atlas_rate",
+            tables=("atlas",),
+            tolerance="rate_tolerance",
+        ),
+        "C6-atlas": Claim(
+            words="in many games, finitely many agents shift what is learned as predicted",
+            judge="atlas_bias",
+            tables=("atlas",),
+        ),
+        "C4-atlas": Claim(
+            words="in many games, learning ends within the accuracy that it was tuned for",
+            judge="atlas_learning",
+            tables=("atlas",),
+        ),
+    },
+)

@@ -50,8 +50,6 @@ class Atlas(Section):
     come before those of the second: more seeds leave the full batches alone.
     """
 
-    tables = ("atlas",)
-
     batch_size: Count = key("games per job; 40 take about half a minute")
     relative_step_size: Positive = key("η of PMA and of learning", "1/strength")
     n_starts: Count = key("starts of exact PMA, the uniform policy first")

@@ -1,1 +1,34 @@
 """Experiment: games with several equilibria."""
+
+from __future__ import annotations
+
+from pma_replication.experiment import Claim, Experiment, table
+
+EXPERIMENT = Experiment(
+    title="games with several equilibria",
+    place=6,
+    tables={
+        "departures": table("basins", "departures/{game}"),
+        "basins": table("basins", "basins/{game}"),
+        "several": table("basins", "several/{game}"),
+    },
+    claims={
+        "C2-coordination": Claim(
+            words="where agents gather, no step size holds PMA at an equilibrium between crowds (several equilibria "
+            "needed)",
+            judge="not_held",
+            tables=("departures",),
+            steps=("basins",),
+            figure="orbit",
+            more=("dynamics", "damping"),
+        ),
+        "C2-departure": Claim(
+            words="there PMA leaves it from every start nearby (several equilibria needed)",
+            judge="left",
+            tables=("departures",),
+            steps=("basins",),
+            figure="orbit",
+            more=("dynamics", "damping"),
+        ),
+    },
+)

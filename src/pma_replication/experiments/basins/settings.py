@@ -6,8 +6,6 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 class Basins(Section):
     """Several equilibria (C2)."""
 
-    tables = ("departures", "basins", "several")
-
     games: Games
     relative_step_sizes: Positives = key("step sizes η of PMA started next to the equilibrium", "1/τ")
     n_starts: Count = key("random initial policies, the same for every step size")

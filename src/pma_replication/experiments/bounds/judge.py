@@ -10,12 +10,6 @@ import pandas as pd
 from pma_replication.judging import Claim, exactly
 from pma_replication.statistics import Estimate
 
-#: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
-RATIO_ROUNDING = 1e-9
-
-#: A pair that stands for a derivative lies 1e-5 apart, so its ratio carries some six digits next to the exact norm.
-PAIR_ROUNDING = 1e-6
-
 
 def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C1a in one game (docs/theory.md, section 12)."""

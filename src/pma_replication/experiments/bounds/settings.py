@@ -6,8 +6,6 @@ from pma_replication.settings import Count, Games, Natural, Positives, Section, 
 class OperatorChecks(Section):
     """Search for pairs that beat a Lipschitz bound (C1a, C1b)."""
 
-    tables = ("ratios",)
-
     games: Games
     relative_step_sizes: Positives = key("step sizes η of the mirror ascent step", "1/τ")
     n_pairs: Count = key("random pairs searched per operator and step size")

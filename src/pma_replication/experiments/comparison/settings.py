@@ -110,7 +110,6 @@ class Comparison(Section):
     (docs/theory.md, section 17.4). Round k has first · growth^k visits of every pair.
     """
 
-    tables = ("comparison", "tuning", "samples_to_accuracy")
     needs_features = True
 
     games: Games = key("names of games whose regularizer is the entropy")

@@ -6,8 +6,6 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 class Convergence(Section):
     """Exact PMA from several starts (C1c, C1d)."""
 
-    tables = ("iterates", "rates", "certified")
-
     games: Games
     relative_step_sizes: Positives = key(
         "step sizes η of exact PMA; a rate can be fitted where PMA takes tens of iterations", "1/τ"

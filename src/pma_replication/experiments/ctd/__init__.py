@@ -1,1 +1,59 @@
 """Experiment: the error of temporal-difference learning."""
+
+from __future__ import annotations
+
+from pma_replication.experiment import Claim, Experiment, table
+
+#: Relative, on the exponent of the mixing bias: a complex pair of eigenvalues makes it swing about its line, and faster
+#: modes are still seen at small M_mix.
+MIXING_TOLERANCE = 0.1
+
+EXPERIMENT = Experiment(
+    title="the error of temporal-difference learning",
+    place=7,
+    tables={
+        "ctd": table("ctd", "ctd/{game}_{n_agents}", n_agents="populations"),
+        "ctd_floor": table("ctd", "ctd_floor/{game}_{n_agents}", n_agents="populations"),
+        "moments": table("ctd", "moments/{game}"),
+    },
+    figures={"ctd": ("ctd", "moments")},
+    claims={
+        "C3": Claim(
+            words="the error of TD learning halves with four times the updates",
+            judge="td_rate",
+            tables=("ctd",),
+            tolerance="slope_tolerance",
+            steps=("ctd_many",),
+            figure="ctd",
+            more=("ctd_few", "moments"),
+        ),
+        "C3-mixing": Claim(
+            words="what is lost by not waiting between updates falls geometrically, at the predicted rate",
+            judge="mixing",
+            tables=("moments",),
+            tolerance=MIXING_TOLERANCE,
+            steps=("moments",),
+            figure="ctd",
+            more=("ctd_many", "ctd_few"),
+        ),
+        "C3-floor": Claim(
+            words="with few agents the error of TD learning ends where predicted",
+            judge="floor_reached",
+            tables=("ctd_floor", "moments"),
+            tolerance="slope_tolerance",
+            steps=("ctd_few",),
+            figure="ctd",
+            more=("ctd_many", "moments"),
+            verified=("ctd_floor",),
+        ),
+        "C3-floor-rate": Claim(
+            words="this end falls with the number of agents as predicted",
+            judge="floor_rate",
+            tables=("ctd_floor",),
+            tolerance="slope_tolerance",
+            steps=("ctd_few",),
+            figure="ctd",
+            more=("ctd_many", "moments"),
+        ),
+    },
+)

@@ -22,10 +22,6 @@ from pma_replication.statistics import Estimate
 #: The slope of the TD error is fitted to M_td within this factor of the largest: below, the start has not faded.
 FITTED_FACTOR = 20.0
 
-#: Relative, on the exponent of the mixing bias: a complex pair of eigenvalues makes it swing about its line, and faster
-#: modes are still seen at small M_mix.
-MIXING_TOLERANCE = 0.1
-
 #: A mixing bias below this is rounding of Q.
 ROUNDED_BIAS = 1e-11
 

@@ -21,8 +21,6 @@ from pma_replication.settings import (
 class Ctd(Section):
     """TD learning of a fixed policy, simulated and exactly (C3)."""
 
-    tables = ("ctd", "ctd_floor", "moments")
-
     games: Games
     populations: Annotated[Distinct[Agents], Field(min_length=2)] = key(
         "numbers of agents, one job each; the slope is fitted in the largest, the floor in the others"

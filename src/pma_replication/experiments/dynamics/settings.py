@@ -6,8 +6,6 @@ from pma_replication.settings import Count, Games, Section, key
 class Dynamics(Section):
     """Exact iterations side by side (C2)."""
 
-    tables = ("histories", "outcomes", "orbits")
-
     games: Games
     n_starts: Count = key("random initial policies, the same for every method")
     max_iterations: Count = key("iterations of a run that neither settles nor cycles; 64 are needed to see a cycle")

@@ -1,1 +1,64 @@
 """Experiment: learners that share nothing."""
+
+from __future__ import annotations
+
+from pma_replication.experiment import Claim, Experiment, table
+
+#: What is varied, the rest being as configured.
+SWEEPS = ("populations", "updates", "step_sizes")
+
+EXPERIMENT = Experiment(
+    title="learners that share nothing",
+    place=9,
+    tables={
+        "independent": table("independent", "independent/{game}_{sweep}", "independent_agents/{game}", sweep=SWEEPS),
+        "independent_epsilon": table("independent", "independent_epsilon/{game}"),
+    },
+    figures={"independent": ("independent",)},
+    claims={
+        "C5": Claim(
+            words="as C4, for agents who each learn alone",
+            judge="independent_samples",
+            tables=("independent_epsilon",),
+            tolerance="samples_slope_tolerance",
+            steps=("independent_epsilons",),
+            figure="samples",
+        ),
+        "C5-updates": Claim(
+            words="the error of a typical independent learner halves with four times the updates",
+            judge="independent_updates",
+            tables=("independent",),
+            tolerance="slope_tolerance",
+            steps=("independent_updates",),
+            figure="independent",
+            more=("independent_step_sizes", "independent_populations"),
+        ),
+        "C5-spread": Claim(
+            words="independent learners disagree as much as noise predicts, and no more",
+            judge="independent_spread",
+            tables=("independent",),
+            tolerance="independent_tolerance",
+            steps=("independent_updates",),
+            figure="independent",
+            more=("independent_step_sizes", "independent_populations"),
+        ),
+        "C5-eta": Claim(
+            words="small steps damp their disagreement, with the root of the step size",
+            judge="independent_step",
+            tables=("independent",),
+            tolerance="independent_tolerance",
+            steps=("independent_step_sizes",),
+            figure="independent",
+            more=("independent_updates", "independent_populations"),
+        ),
+        "C5-worst": Claim(
+            words="the worst of N independent learners is off by a root of log N more than the typical one only",
+            judge="independent_worst",
+            tables=("independent",),
+            tolerance="independent_tolerance",
+            steps=("independent_populations",),
+            figure="independent",
+            more=("independent_updates", "independent_step_sizes"),
+        ),
+    },
+)

@@ -35,8 +35,6 @@ def _one_for_each_population(counts: list[int], info: ValidationInfo) -> list[in
 class Independent(Section):
     """Independent learning (C5)."""
 
-    tables = ("independent", "independent_epsilon")
-
     games: Games
     step_size: Positive = key("η of every run that does not vary it, absolute", "1/reward")
     n_waiting: Natural = key("M_mix of every run that does not vary it")

@@ -6,7 +6,6 @@ from pma_replication.settings import Games, Natural, Positive, Section, key
 class Zoo(Section):
     """Games from the literature: table and gallery."""
 
-    tables = ("zoo", "zoo_equilibria", "zoo_states")
     needs_features = True
 
     games: Games = key(

@@ -6,8 +6,6 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 class Damping(Section):
     """Best response and PMA as the regularizer weakens (C2)."""
 
-    tables = ("damping", "attractors")
-
     games: Games
     strengths: Positives = key("strengths of the regularizer, in place of the game's own", "reward")
     step_shares: Positives = key(

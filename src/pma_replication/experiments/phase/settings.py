@@ -6,7 +6,6 @@ from pma_replication.settings import Games, Grid, Natural, Section, key
 class Phase(Section):
     """The plane of strength and step size (C1b, C1e, C1f)."""
 
-    tables = ("phase", "certified_strengths")
     needs_features = True
 
     games: Games

@@ -24,8 +24,6 @@ from pma_replication.settings import (
 class PopulationSweep(Section):
     """Centralized learning over N at one small epsilon (C6)."""
 
-    tables = ("population", "limits")
-
     games: Games
     populations: Populations = key("numbers of agents, one job each")
     epsilon: Fraction = key("the accuracy that every run's schedule is for: the floor of the sampling error")
@@ -38,7 +36,6 @@ class PopulationSweep(Section):
 class Bias(Section):
     """Fluctuations and bias of the N-agent game (C6)."""
 
-    tables = ("bias",)
     needs_features = True
 
     games: Games
@@ -50,7 +47,6 @@ class Bias(Section):
 class Exact(ExactPopulations):
     """The N-agent game solved exactly (C3, C6)."""
 
-    tables = ("exact",)
     needs_features = True
 
     step_size: Positive = key(
@@ -61,7 +57,6 @@ class Exact(ExactPopulations):
 class Agreement(ExactPopulations):
     """Simulation against the exact limit (C3)."""
 
-    tables = ("agreement",)
     needs_features = True
 
     n_steps: Steps = key("averaged steps per replicate of the simulation")

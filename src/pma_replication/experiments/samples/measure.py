@@ -10,7 +10,6 @@ import pandas as pd
 from pma_mfg import equilibrium as exact
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
-from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
@@ -46,75 +45,6 @@ def theorem_schedules(
         for epsilon, schedule in zip(epsilons, prescribed, strict=True)
     ]
     return pd.DataFrame(rows)
-
-
-def blind_learning(
-    game: Game,
-    regularizer: Regularizer,
-    name: str,
-    n_agents: int,
-    budget: int | None,
-    n_replicates: int,
-    seed: int,
-    after_epoch: Callable[[learning.Epoch], None] = lambda epoch: None,
-    every_epoch: bool = True,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run `learning.algorithms.blind` and measure how exploitable its policies are, without an influence on it.
-
-    Parameters
-    ----------
-    game : Game
-    regularizer : Regularizer
-    name : str
-        The game's name in tables and seeds.
-    n_agents : int
-    budget : int or None
-        Samples of a replicate, `learning.algorithms.blind`'s by default.
-    n_replicates : int
-    seed : int
-        Root seed.
-    after_epoch : callable
-        Called with each epoch of each replicate.
-    every_epoch : bool
-        Measure after every epoch, not only at the start and the end.
-
-    Returns
-    -------
-    table : DataFrame
-        Columns game, algorithm ("centralized"), schedule ("auto"), n_agents, replicate, epoch (0: the pilot), samples,
-        step_size (nan for the pilot), unseen (pairs that the learner did not see in this epoch), exploitability
-        (regularized; nan if the policy has no stable population).
-    policies : DataFrame
-        Columns game, replicate, state, action, probability: those of the end.
-    """
-
-    def measured(policy: np.ndarray) -> float:
-        try:
-            return exact.exploitability(game, policy, regularizer)
-        except ConvergenceError:
-            return np.nan
-
-    rows, entries = [], []
-    for replicate in range(n_replicates):
-        fixed = (name, "centralized", "auto", n_agents, replicate)
-        rng = seeds.generator(seed, "blind", name, n_agents, replicate)
-        last: tuple[int, learning.Epoch] | None = None
-        for number, epoch in enumerate(learning.blind(game, n_agents, regularizer, rng, budget)):
-            after_epoch(epoch)
-            last, skipped = (number, epoch), last
-            if skipped is not None and (every_epoch or skipped[0] == 0):
-                rows.append((*fixed, *_blind_row(*skipped), measured(skipped[1].policy)))
-        if last is not None:
-            rows.append((*fixed, *_blind_row(*last), measured(last[1].policy)))
-            entries += [(name, replicate, s, a, p) for (s, a), p in np.ndenumerate(last[1].policy)]
-    columns = ["game", "algorithm", "schedule", "n_agents", "replicate"]
-    columns += ["epoch", "samples", "step_size", "unseen", "exploitability"]
-    policies = pd.DataFrame(entries, columns=["game", "replicate", "state", "action", "probability"])
-    return pd.DataFrame(rows, columns=columns), policies
-
-
-def _blind_row(number: int, epoch: learning.Epoch) -> tuple[int, int, float, int]:
-    return number, epoch.samples, epoch.step_size, int((epoch.visits == 0.0).sum())
 
 
 @accepts()

@@ -37,8 +37,6 @@ class Tuned(Settings):
 class EpsilonSweep(Section):
     """Centralized learning over epsilon (C4)."""
 
-    tables = ("epsilon",)
-
     games: Annotated[dict[str, Tuned], Field(min_length=1)] = key("for each game what learning takes")
     n_agents: Agents = key("N")
     n_replicates: Replicates = key("independent runs per point")
@@ -47,7 +45,6 @@ class EpsilonSweep(Section):
 class Prescribed(Section):
     """Centralized learning as the theorem prescribes (C4)."""
 
-    tables = ("schedules", "prescribed")
     needs_features = True
 
     games: Annotated[dict[str, Fractions], Field(min_length=1)] = key(

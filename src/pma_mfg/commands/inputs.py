@@ -1,0 +1,74 @@
+"""The game, the regularizer and the equilibrium that the options of a command name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pma_mfg.commands.checking import tell_of_code
+from pma_mfg.errors import Description, InputError
+
+# Modules that compute are imported where they are used: `--help` and a refused option never wait for them.
+
+
+def load_game(name: str) -> Any:
+    """Return the game of a file, or else of a family with its default parameters."""
+    from pma_mfg import games
+
+    if not Path(name).exists() and name in games.families():
+        return games.make(name)
+    tell_of_code(name)
+    return games.load(name)
+
+
+def load_regularizer(name: str, strength: float) -> Any:
+    """Return a regularizer by its name or of a file, which is run."""
+    from pma_mfg import regularizers
+
+    tell_of_code(name.rpartition(":")[0])
+    return regularizers.load(name, strength)
+
+
+def game_and_equilibrium(options: argparse.Namespace, *, features: bool = False) -> tuple[Any, Any, Any]:
+    """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file.
+
+    Parameters
+    ----------
+    options : Namespace
+        With game, equilibrium, regularizer and strength.
+    features : bool
+        Refuse a game whose transitions and rewards are not known as features of the mean field.
+    """
+    from pma_mfg import equilibrium
+
+    game = load_game(options.game)
+    if features:
+        game = game.with_features(options.program)
+    check_regularizer(options)
+    if options.equilibrium is not None:
+        return game, *load_equilibrium(options, game)
+    regularizer = load_regularizer(options.regularizer, options.strength)
+    return game, equilibrium.solve(game, regularizer), regularizer
+
+
+def load_equilibrium(options: argparse.Namespace, game: Any) -> tuple[Any, Any]:
+    """Return an equilibrium from its file, and its regularizer, which may be of a class in a file of its own."""
+    from pma_mfg import equilibrium
+
+    recorded, strength = equilibrium.recorded_regularizer(options.equilibrium)
+    name = options.regularizer if ":" in options.regularizer else recorded  # the file may have been moved
+    own = load_regularizer(name, strength) if ":" in name else None
+    return equilibrium.load(options.equilibrium, game, own)
+
+
+def check_regularizer(options: argparse.Namespace) -> None:
+    """Refuse options that name both an equilibrium and a strength, or neither."""
+    if (options.equilibrium is None) == (options.strength is None):
+        given = "nothing" if options.strength is None else f"both {options.equilibrium} and a strength"
+        raise InputError(options.program, "equilibrium", Description(given), "an equilibrium's file, or --strength")
+
+
+def game_name(options: argparse.Namespace) -> str:
+    """Return the game's name in tables and seeds: --name, or the file's name without its suffix."""
+    return options.name or Path(options.game).stem

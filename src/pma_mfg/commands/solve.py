@@ -1,0 +1,67 @@
+"""`pma-mfg solve`: the mean field Nash equilibrium of a game."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+from pma_mfg.commands import arguments, inputs, output
+
+log = logging.getLogger("pma_mfg")
+
+
+def add(commands: arguments.Commands) -> None:
+    """Add the command."""
+    solve = commands.add(
+        "solve",
+        _solve,
+        "find the mean field Nash equilibrium of a game, exactly",
+        group="your game",
+        examples=("game.npz --strength 0.1", "game.npz --strength 0.1 --out equilibrium.npz"),
+    )
+    solve.add_argument("game", help=arguments.GAME)
+    arguments.add_regularizer(solve, required=True)
+    solve.add_argument("--name", help="the game's name in what is printed (default: the file's name)")
+    solve.add_argument("--out", help="equilibrium file (.npz) to write (without it and --json: print it)")
+    arguments.add_json(solve)
+
+
+def _solve(options: argparse.Namespace) -> None:
+    from pma_mfg import equilibrium
+
+    game = inputs.load_game(options.game)
+    regularizer = inputs.load_regularizer(options.regularizer, options.strength)
+    found = equilibrium.solve(game, regularizer)
+    if options.out:
+        equilibrium.save(found, regularizer, options.out)
+    summary = {
+        "game": inputs.game_name(options),
+        "regularizer": options.regularizer,
+        "strength": options.strength,
+        "iterations": found.iterations,
+        "residuals": found.residuals,
+        "exploitability_without_regularizer": equilibrium.exploitability(game, found.policy),
+        "warnings": found.warnings,
+        **{name: getattr(found, name).tolist() for name in ("mean_field", "policy", "q")},
+    }
+    if options.json:
+        output.print_json(summary)
+    elif not options.out:
+        output.print("state, its share of the population, and its policy:")
+        labels = game.state_labels or tuple(map(str, range(game.n_states)))
+        width = max(map(len, labels))
+        for label, share, row in zip(labels, found.mean_field, found.policy, strict=True):
+            output.print(f"{label:>{width}}  {share:.8f}   {'  '.join(f'{x:.6f}' for x in row)}")
+        bias = summary["exploitability_without_regularizer"]
+        output.print(f"exploitability without the regularizer: {bias:.6g}")
+    tell(found)
+
+
+def tell(found: Any) -> None:
+    """Log how an equilibrium was found, how good it is, and its warnings."""
+    log.info("solved in %d iterations", found.iterations)
+    for name, value in found.residuals.items():
+        log.info("  %s: %.1e", "exploitability (regularized)" if name == "exploitability" else name, value)
+    for warning in found.warnings:
+        log.warning("warning: %s", warning)

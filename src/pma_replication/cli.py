@@ -1,0 +1,40 @@
+"""The program `pma-replicate`: the steps of the replication. It finds them by their names; `command_line` runs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pma_mfg import __version__, command_line
+from pma_mfg.commands import arguments
+from pma_replication import registry
+from pma_replication.commands import claims, collect, figure, findings, finished, game, warm_up
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command, of the process's own arguments by default, and return the exit code."""
+    return command_line.main(parser(), given)
+
+
+def parser() -> arguments.Parser:
+    """Return the parser of all commands and of the steps of all experiments."""
+    made = arguments.Parser(
+        prog="pma-replicate",
+        description="The replication of policy mirror ascent in mean field games: experiments, verdicts, figures.\n"
+        "`pma-replicate EXPERIMENT STEP --help` explains a step, with examples.",
+        epilog=arguments.EPILOG,
+    )
+    made.add_argument("--version", action="version", version=f"pma-replicate {__version__}")
+    commands = arguments.Commands(made, "pma-replicate")
+    for module in (game, warm_up):
+        module.add(commands)
+    for name, experiment in registry.experiments().items():
+        steps = commands.experiment(name, experiment.title, group="experiments")
+        registry.load(name, "commands").add(steps)
+    for module in (collect, claims, findings, figure, finished):
+        module.add(commands)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

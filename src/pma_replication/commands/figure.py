@@ -1,0 +1,35 @@
+"""`pma-replicate figure`: one figure, drawn from its tables."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pma_mfg.commands import arguments
+from pma_replication import registry
+from pma_replication.runs import outputs
+
+
+def add(commands: arguments.Commands) -> None:
+    """Add the command."""
+    figure = commands.add(
+        "figure",
+        _figure,
+        "draw one figure as PNG and SVG",
+        group="results",
+        examples=("contraction --tables . --out contraction",),
+    )
+    figure.add_argument("name", choices=sorted(registry.figures()))
+    figure.add_argument("--tables", required=True, help="folder of the tables")
+    figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from pma_replication import style
+    from pma_replication.runs import tables as parquet
+
+    tables = [parquet.read_table(Path(options.tables, f"{name}.parquet")) for name in registry.figures()[options.name]]
+    draw = registry.draw(options.name)
+    with outputs.written_by(options.tables, "tables that the pipeline writes"):
+        drawn = draw.figure(draw.data(*tables))
+    style.save(drawn, options.out)

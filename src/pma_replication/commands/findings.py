@@ -1,0 +1,33 @@
+"""`pma-replicate findings`: what was found, in words."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pma_mfg.commands import arguments
+from pma_replication.runs import outputs
+
+
+def add(commands: arguments.Commands) -> None:
+    """Add the command."""
+    findings = commands.add(
+        "findings",
+        _findings,
+        "write what was found in words, from the verdicts",
+        group="results",
+        examples=("claims.json --figures . --out findings.md",),
+    )
+    findings.add_argument("claims", help="JSON file of `claims`")
+    findings.add_argument("--figures", required=True, help="folder of the figures and of verdicts.md, to link")
+    findings.add_argument("--out", required=True, help="Markdown file to write")
+
+
+def _findings(options: argparse.Namespace) -> None:
+    from pma_mfg import storage
+    from pma_replication import findings
+
+    records = storage.read_json(options.claims)
+    with outputs.written_by(options.claims, "the JSON file that `pma-replicate claims` writes"):
+        text = findings.markdown(records, options.figures, Path(options.out).parent)
+    storage.write_text(options.out, text)

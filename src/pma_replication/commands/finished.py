@@ -1,0 +1,59 @@
+"""`pma-replicate figures`, `report`: what is made of a finished run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from pma_mfg.commands import arguments
+from pma_mfg.errors import Description, InputError
+
+log = logging.getLogger("pma_mfg")
+
+
+def add(commands: arguments.Commands) -> None:
+    """Add these commands."""
+    figures = commands.add(
+        "figures",
+        _figures,
+        "draw all figures of a finished run again, from its tables",
+        group="a finished run",
+        examples=("config/example.yaml",),
+    )
+    figures.add_argument("config", help="the run's configuration, YAML")
+
+    report = commands.add(
+        "report",
+        _report,
+        "write one HTML page of a finished run: verdicts, figures, data",
+        group="a finished run",
+        examples=("config/example.yaml --rulegraph rulegraph.dot",),
+    )
+    report.add_argument("config", help="the run's configuration, YAML")
+    report.add_argument("--rulegraph", required=True, help="file of what `snakemake --rulegraph` prints, - for stdin")
+    report.add_argument("--out", help="HTML file to write (default: report.html in the run's results)")
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from pma_replication import configuration, registry, style
+    from pma_replication.runs import tables as parquet
+
+    settings = configuration.finished(options.config)
+    tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
+    for name in registry.drawn(configuration.tables(settings)):
+        of = [parquet.read_table(tables / f"{table}.parquet") for table in registry.figures()[name]]
+        draw = registry.draw(name)
+        style.save(draw.figure(draw.data(*of)), figures / name)
+        log.info("%s", figures / f"{name}.png")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from pma_replication import report
+
+    try:
+        graph = sys.stdin.read() if options.rulegraph == "-" else Path(options.rulegraph).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(options.rulegraph, "file", Description(error), "what snakemake --rulegraph prints") from None
+    log.info("report: %s", report.write(options.config, graph, options.out))

@@ -1,0 +1,91 @@
+"""The step of the experiment: `pma-replicate comparison measure`."""
+
+from __future__ import annotations
+
+import argparse
+
+from pma_mfg.commands import arguments, inputs, output
+from pma_mfg.errors import InputError
+from pma_replication.runs import outputs
+
+SOURCE = "pma-replicate comparison measure"
+
+
+def add(steps: arguments.Commands) -> None:
+    """Add the step."""
+    step = steps.on_equilibrium(
+        "measure",
+        _measure,
+        "run PMA on one trajectory beside methods with a generative model",
+        group="steps",
+        examples=(
+            "game.npz --strength 0.1 --agents 1e6 --budget 1000 --pilot-budget 1000 --replicates 2"
+            " --grid pma.step_size=1,5 pma.first=30 pma.growth=1.1 pma.constant=1",
+        ),
+    )
+    arguments.add_agents(step)
+    step.add_argument(
+        "--grid",
+        nargs="+",
+        required=True,
+        metavar="METHOD.ARGUMENT=VALUE,...",
+        help="the settings of each method to tune over (docs/theory.md, section 17)",
+    )
+    for option, least, default, text in (
+        ("budget", 100, 1_000_000, "samples of a run (default 1e6)"),
+        ("pilot-budget", 100, 100_000, "of one that tunes (default 1e5)"),
+        ("per-decade", 1, 6, "measurements per factor 10 (default 6)"),
+        ("pilots", 1, 2, "runs of each setting (default 2)"),
+        ("replicates", 2, 8, "runs that are reported (default 8)"),
+    ):
+        step.add_argument(f"--{option}", type=arguments.integer(least), default=default, help=text)
+    step.add_argument("--target", type=arguments.positive, default=0.03, help="accuracy to tune for (default 0.03)")
+    step.add_argument(
+        "--accuracies", type=arguments.positive, nargs="+", default=[0.1, 0.03, 0.01], help="to count samples to"
+    )
+    step.add_argument("--confidence", type=arguments.positive, default=0.95, help="of their intervals (default 0.95)")
+    outputs.add_out(step)
+    outputs.add_table(step, "--out-tuning", "of the pilot runs", required=False)
+    outputs.add_table(step, "--out-accuracies", "of the samples to each accuracy", required=False)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.comparison import measure
+
+    grids = _grids(options.grid)
+    game, _, regularizer = inputs.game_and_equilibrium(options)
+    tried = sum(len(measure.settings(method, grid, SOURCE)) for method, grid in grids.items())
+    most = tried * options.pilots + measure.CONTENDERS * len(grids) * options.replicates
+    with output.progress(most, "runs at most") as advance:
+        comparison, tuning = measure.compare(
+            game,
+            regularizer,
+            inputs.game_name(options),
+            grids,
+            options.agents,
+            options.budget,
+            options.pilot_budget,
+            options.per_decade,
+            options.target,
+            options.pilots,
+            options.replicates,
+            options.seed,
+            advance,
+        )
+    accuracies = measure.samples_to_accuracy(comparison, options.accuracies, options.confidence)
+    outputs.write(options, comparison)
+    outputs.write_to(options.out_tuning, tuning)
+    outputs.write_to(options.out_accuracies, accuracies)
+
+
+def _grids(settings: list[str]) -> dict[str, dict[str, list[float]]]:
+    """Return the values to tune over, by method and argument."""
+    grids: dict[str, dict[str, list[float]]] = {}
+    for setting in settings:
+        method, _, rest = setting.partition(".")
+        name, _, values = rest.partition("=")
+        try:
+            grids.setdefault(method, {})[name] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise InputError(SOURCE, "--grid", setting, "method.argument=number,number,...") from None
+    return grids

@@ -1,0 +1,39 @@
+"""The step of the experiment: `pma-replicate literature survey`."""
+
+from __future__ import annotations
+
+import argparse
+
+from pma_mfg.commands import arguments, inputs, output, step_sizes
+from pma_replication.runs import outputs
+
+
+def add(steps: arguments.Commands) -> None:
+    """Add the step."""
+    step = steps.on_equilibrium(
+        "survey",
+        _survey,
+        "say what the theory knows of a game: constants, assumptions, equilibria",
+        group="steps",
+        examples=("game.npz --strength 0.1 --step-size 10 --starts 1",),
+    )
+    step.add_argument(
+        "--starts", type=arguments.integer(0), default=4, help="of the search for other equilibria (default 4)"
+    )
+    step.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
+    outputs.add_out(step)
+    outputs.add_table(step, "--out-equilibria", "of the equilibria found, one by one", required=False)
+    outputs.add_table(step, "--out-states", "of the equilibria found, state by state", required=False)
+
+
+def _survey(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.literature import measure
+
+    game, found, regularizer = inputs.game_and_equilibrium(options)
+    step_sizes.choose(options, game, found, regularizer)
+    of = (game, regularizer, found, inputs.game_name(options))
+    with output.progress(options.starts, "starts") as advance:
+        facts, equilibria, states = measure.survey(*of, options.step_size, options.starts, options.seed, advance)
+    outputs.write(options, facts)
+    outputs.write_to(options.out_equilibria, equilibria)
+    outputs.write_to(options.out_states, states)

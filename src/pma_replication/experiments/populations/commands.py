@@ -1,0 +1,106 @@
+"""The steps of the experiment: `pma-replicate populations bias`, `limits`, `exact`, `agreement`."""
+
+from __future__ import annotations
+
+import argparse
+
+from pma_mfg.commands import arguments, inputs, output, step_sizes
+from pma_replication.runs import outputs
+
+
+def add(steps: arguments.Commands) -> None:
+    """Add the steps."""
+    bias = steps.on_equilibrium(
+        "bias",
+        _bias,
+        "measure fluctuations and the bias of what is learned from N agents",
+        group="steps",
+        examples=("game.npz equilibrium.npz --agents 100 --steps 10000 --replicates 4 --out bias.parquet",),
+    )
+    arguments.add_agents(bias)
+    bias.add_argument("--steps", type=arguments.integer(100), default=300_000, help="averaged steps per replicate")
+    arguments.add_replicates(bias)
+    outputs.add_out(bias)
+
+    limits = steps.on_equilibrium(
+        "limits",
+        _limits,
+        "predict where learning from N agents ends, for large N",
+        group="steps",
+        seeded=False,
+        examples=("game.npz --strength 0.1 --agents 10 100 1000 --step-size 5",),
+    )
+    arguments.add_agents(limits, nargs="+")
+    limits.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
+    outputs.add_out(limits)
+
+    exact = steps.on_equilibrium(
+        "exact",
+        _exact,
+        "solve the game of N agents exactly: fluctuation, and what learning converges to",
+        group="steps",
+        seeded=False,
+        examples=("game.npz --strength 0.1 --agents 5 10",),
+    )
+    arguments.add_agents(exact, nargs="+")
+    exact.add_argument(
+        "--step-size",
+        type=arguments.step,
+        default=1.0,
+        help=f"of the iteration to the policy's limit: {arguments.ETA} (default 1)",
+    )
+    outputs.add_out(exact)
+
+    agreement = steps.on_equilibrium(
+        "agreement",
+        _agreement,
+        "compare the simulated limit of TD learning with the exact one",
+        group="steps",
+        examples=("game.npz --strength 0.1 --agents 2 5 --steps 1000 --replicates 4",),
+    )
+    arguments.add_agents(agreement, nargs="+")
+    agreement.add_argument("--steps", type=arguments.integer(100), default=20_000, help="averaged steps per replicate")
+    arguments.add_replicates(agreement)
+    outputs.add_out(agreement)
+
+
+def _bias(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.populations import measure
+
+    game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
+    of = (game, regularizer, found.policy, inputs.game_name(options))
+    runs = (options.agents, options.steps, options.replicates, options.seed)
+    with output.progress(options.replicates, "replicates") as advance:
+        table = measure.finite_population_bias(*of, *runs, advance)
+    outputs.write(options, table)
+
+
+def _limits(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.populations import measure
+
+    game, found, regularizer = inputs.game_and_equilibrium(options)
+    step_sizes.choose(options, game, found, regularizer)
+    of = (game, regularizer, found.policy, inputs.game_name(options))
+    outputs.write(options, measure.policy_limits(*of, options.agents, options.step_size))
+
+
+def _exact(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.populations import measure
+
+    game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
+    step_sizes.choose(options, game, found, regularizer)
+    of = (game, regularizer, found.policy, inputs.game_name(options))
+    with output.progress(len(options.agents), "populations") as advance:
+        table = measure.exact_limits(*of, options.agents, options.step_size, advance)
+    outputs.write(options, table)
+
+
+def _agreement(options: argparse.Namespace) -> None:
+    from pma_replication.experiments.populations import measure
+
+    game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
+    of = (game, regularizer, found.policy, inputs.game_name(options))
+    runs = (options.agents, options.steps, options.replicates, options.seed)
+    with output.progress(len(options.agents), "populations") as advance:
+        table = measure.agreement(*of, *runs, advance)
+    outputs.write(options, table)
