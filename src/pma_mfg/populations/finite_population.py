@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import chdtri
@@ -341,15 +342,12 @@ def policy_limit(
     ConvergenceError
         If 500 steps do not suffice.
     """
-    policy, history = start, []
-    for _ in range(500):
-        q = learning_limit(game, policy, n_agents, regularizer=regularizer)
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
-        history.append(operators.policy_distance(updated, policy))
-        policy = updated
-        if history[-1] <= tolerance:
-            return policy
-    raise ConvergenceError("finite_population.policy_limit: no fixed point", history)
+    step = partial(operators.mirror_ascent_step, step_size=step_size, regularizer=regularizer)
+    learned = partial(learning_limit, game, n_agents=n_agents, regularizer=regularizer)
+    source = "finite_population.policy_limit"
+    return fluctuations.fixed_point_of_learning(
+        step, learned, start, tolerance=tolerance, max_iterations=500, source=source
+    )
 
 
 @accepts()

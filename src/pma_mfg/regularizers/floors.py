@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
-from scipy.optimize import brentq
 
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers.protocol import Mirror, Regularizer
@@ -69,6 +68,8 @@ def with_floor(
     u = solve(0.0, *rows)
     if floor is None:
         return u
+    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
+
     uniform = np.full(u.shape[-1], 1.0 / u.shape[-1])
     highest = float(regularizer.value(uniform))
     if floor > highest:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from pma_mfg.games.model import MeanFieldGame
@@ -345,6 +344,7 @@ def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, *, 
 
 def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
     """Return the x at which the other entries, in [x, most], have a mean of log(u_b / x) of at least relative_span."""
+    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
 
     def excess(log_x: float) -> float:
         x = float(np.exp(log_x))
