@@ -1,4 +1,4 @@
-"""The one place where arrays that users give become arrays to compute with: policies, mean fields, tables.
+"""Conversion and checks of the arrays that users give: policies, mean fields, tables.
 
 A policy is (S, A), a mean field (S,), whatever they come as: lists, data frames, integers, read-only, memory-mapped or
 big-endian arrays. `accepts` puts the conversion before a function; an array of 64-bit floats passes as it is, bit by
@@ -19,12 +19,12 @@ from pma_mfg.errors import Description, InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: A sum may miss 1 by this much, and a share of a mean field 0: far more than rounding, less than what matters.
+#: Largest deviation of a sum of probabilities from 1, and of an entry of a mean field below 0, that is accepted.
 TOLERANCE = 1e-9
 
 FLOAT = np.dtype(float)
 
-#: Parameters that `accepts` knows by their names.
+#: Parameter names that `accepts` converts without being told, with their kinds.
 KINDS = {"policy": "policy", "equilibrium": "policy", "mean_field": "mean_field", "centre": "mean_field"}
 
 

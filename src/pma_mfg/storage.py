@@ -30,7 +30,7 @@ from pma_mfg.errors import Description, InputError
 
 METADATA = "metadata"
 
-#: How temporary files begin. Those of a process that was killed stay, until `runs.recovery` removes them.
+#: Prefix of temporary files. Those of a process that was killed stay, until `runs.recovery` removes them.
 PARTIAL = ".partial."
 
 #: The hash of a Parquet file follows this mark in its metadata; it is that of the file with zeros in its place.

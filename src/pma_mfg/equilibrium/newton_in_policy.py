@@ -14,7 +14,7 @@ from pma_mfg.games.functions import FunctionGame, Game, is_constant_near
 from pma_mfg.games.model import DENSE_ENTRIES
 from pma_mfg.regularizers import Regularizer
 
-#: Relative residual at which GMRES ends a Newton step: Newton's method gains these digits per step.
+#: Relative residual at which GMRES stops; it is the factor that a Newton step gains at most.
 NEWTON_FORCING = 1e-4
 
 

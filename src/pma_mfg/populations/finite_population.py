@@ -25,19 +25,19 @@ from pma_mfg.simulation.exchangeable import check_n_agents
 
 SOURCE = "finite_population"
 
-#: Probability that the restricted lattice may lose per step in the stationary law.
+#: Largest probability per step, under the stationary law, of leaving the lattice points that are kept.
 LOST_MASS = 1e-12
 
-#: Up to this many points the whole lattice is kept.
+#: Number of lattice points up to which all are kept.
 WHOLE = 2_500
 
-#: Bytes of rows that are stored; more are computed anew at every application.
+#: Bytes up to which the rows of the chain are stored; above they are computed anew at every application.
 MEMORY = 3 * 2**30
 
-#: Bytes of rows that are computed at a time.
+#: Bytes of rows computed at a time.
 BLOCK = 2**26
 
-#: Up to so many states the 2^S patterns of occupied states are examined.
+#: Largest number of states for which the 2^S patterns of occupied states are examined.
 PATTERN_STATES = 10
 
 #: l1 residual at which a stationary law is accepted.
