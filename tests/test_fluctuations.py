@@ -12,7 +12,7 @@ from tests.statistical import Level
 from pma_mfg import games, operators, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
-from pma_mfg.populations import fluctuations
+from pma_mfg.populations import fluctuations, gaussian_averages
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import exchangeable as simulation
 
@@ -116,12 +116,12 @@ def test_average_of_every_link_agrees_with_numerical_integration(link: str, para
     kink = 1.0 if link == "minimum" else 0.0
     features = Features.build([[1.0, 0.0]], kink - 0.5 + offset, link, parameter=parameter)
     covariance = 0.01 * np.array([[1.0, -1.0], [-1.0, 1.0]])
-    found = fluctuations._averaged(features, np.array([[0.5, 0.5]]), covariance)[0, 0]
+    found = gaussian_averages.averaged_features(features, np.array([[0.5, 0.5]]), covariance)[0, 0]
     x = np.linspace(-0.45, 0.45, 200_001)  # 4.5 standard deviations to each side, inside the simplex
     values = features.link_values((kink + offset + x)[:, None])[:, 0] if link != "log" else np.log(0.5 + x + offset)
     if link == "log":
         features = Features.build([[1.0, 0.0]], offset, link, parameter=0.0001)
-        found = fluctuations._averaged(features, np.array([[0.5, 0.5]]), 0.1 * covariance)[0, 0]
+        found = gaussian_averages.averaged_features(features, np.array([[0.5, 0.5]]), 0.1 * covariance)[0, 0]
         x = np.linspace(-0.3, 0.3, 200_001)
         values = np.log(0.5 + x + offset + 0.0001)
         density = norm.pdf(x, scale=np.sqrt(0.001))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +23,20 @@ for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg."):
         importlib.import_module(module.name)
 print(json.dumps(sorted(set({OTHERS!r}) & sys.modules.keys())))
 """
+#: What takes longer to import than the exact half of the library, which needs it rarely or never.
+SLOW = ["llvmlite", "numba", "scipy.optimize", "scipy.stats"]
+#: Modules, or single functions, of which some arguments beyond the third may still be given by position.
+POSITIONAL = (
+    "games.functions.returned",
+    "games.grids.displaced",
+    "games.model.Features.build",
+    "interop.pettingzoo.parallel_env",
+    "learning.algorithms",
+    "learning.generative",
+    "learning.schedules",
+    "simulation.agents",
+    "simulation.exchangeable",
+)
 
 
 def test_no_module_of_the_library_loads_what_only_the_replication_needs() -> None:
@@ -84,3 +100,31 @@ def test_commands_of_the_library_need_no_extra_and_the_others_say_what_to_instal
             r"pma-mfg: error: environment: got no \w+, expected pip install 'pma-mfg\[replication\]'", message
         )
         assert code == "2"
+
+
+def test_the_exact_half_loads_neither_a_compiler_nor_an_optimizer() -> None:
+    code = f"import json, sys, pma_mfg.equilibrium; print(json.dumps([m for m in {SLOW!r} if m in sys.modules]))"
+    assert json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)) == []
+
+
+def public_functions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the public functions of a module and methods of its classes; kernels are compiled inside a `with` block."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield f"{prefix}.{node.name}", node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, f"{prefix}.{node.name}")
+
+
+def test_no_public_function_of_the_library_takes_more_than_three_arguments_by_position() -> None:
+    """Except compiled kernels, since numba takes no keywords there, and what `POSITIONAL` names."""
+    source, found, seen = ROOT / "src/pma_mfg", [], 0
+    for path in source.rglob("*.py"):
+        module = ".".join(path.relative_to(source).with_suffix("").parts)
+        for name, function in public_functions(ast.parse(path.read_text(encoding="utf-8")).body, module):
+            seen += 1
+            given = [parameter.arg for parameter in function.args.posonlyargs + function.args.args]
+            if len(given) - (given[:1] in (["self"], ["cls"])) > 3:
+                found.append(name)
+    assert seen > 200
+    assert [name for name in found if not name.startswith(POSITIONAL)] == []

@@ -9,14 +9,15 @@ from tests.references import family_game
 
 from pma_mfg import equilibrium, games, iterations, jacobian, operators, regularizers
 from pma_mfg.cli import main
-from pma_mfg.equilibrium import continuation
-from pma_mfg.errors import InputError
+from pma_mfg.equilibrium import continuation, damped, search
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic, Weighted
 from pma_mfg.simulation import agents
-from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription, search
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription
+from pma_mfg.theory import search as ratios
 from pma_replication import cli
 from pma_replication.experiments.comparison import measure as comparison_measure
 from pma_replication.experiments.literature import measure as literature_measure
@@ -44,10 +45,10 @@ def test_no_certificate_is_below_the_spectral_radius_or_any_ratio(own, strength,
     regularizer = own(strength)
     found = invariant_sets.invariant_set(game, regularizer)
     nash = equilibrium.solve(game, regularizer).policy
-    inside = search.in_invariant_set(game, regularizer, "euclidean")
+    inside = ratios.in_invariant_set(game, regularizer, "euclidean")
     assert inside(nash).all()
     rng = np.random.default_rng(0)
-    pairs = [[search.random_policy(game, rng, inside) for _ in range(2)] for _ in range(3)]
+    pairs = [[ratios.random_policy(game, rng, inside) for _ in range(2)] for _ in range(3)]
     slopes = [np.ptp(regularizer.gradient(policy), axis=1) for pair in pairs for policy in pair]
     if np.isfinite(found.gap).all():
         assert (np.array(slopes) <= found.gap - found.q_span + 1e-9).all()
@@ -193,6 +194,18 @@ def test_any_regularizer_is_solved_and_followed_from_a_strong_one(own):
     followed = continuation._continued(game, regularizer)
     assert followed is not None
     assert operators.policy_distance(followed, found.policy) < 1e-6
+
+
+@pytest.mark.parametrize("regularizer", [Sharp(0.05), Tsallis(0.025)], ids=["sharp", "tsallis"])
+def test_a_hard_game_is_solved_under_any_regularizer_by_following_it_from_a_stronger_one(regularizer, monkeypatch):
+    game = games.make("beach_bar")
+    monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(search, "CONTINUATION", 0)  # before the first step size
+    found = equilibrium.solve(game, regularizer, max_iterations=20)
+    assert max(map(abs, found.residuals.values())) < 1e-10
+    monkeypatch.setattr(search, "CONTINUATION", -1)  # no attempt has this number
+    with pytest.raises(ConvergenceError):
+        equilibrium.solve(game, regularizer, max_iterations=20)
 
 
 def test_the_entropy_in_disguise_is_followed_to_the_same_equilibrium():

@@ -1,4 +1,4 @@
-"""Conversion and checks of the policies, mean fields and tables that users pass to functions.
+"""Conversion and checks of the arrays that users give: policies, mean fields, tables.
 
 A policy is (S, A), a mean field (S,), whatever they come as: lists, data frames, integers, read-only, memory-mapped or
 big-endian arrays. `accepts` puts the conversion before a function; an array of 64-bit floats passes as it is, bit by
@@ -19,14 +19,13 @@ from pma_mfg.errors import Description, InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Largest error of a sum of probabilities, and largest size of a negative share in a mean field, that is accepted: more
-#: than rounding, and too little to matter.
+#: Largest deviation of a sum of probabilities from 1, and of an entry of a mean field below 0, that is accepted.
 TOLERANCE = 1e-9
 
 #: The type of numbers that arrays are converted to.
 FLOAT = np.dtype(float)
 
-#: Name of a parameter -> what it is, for `accepts`.
+#: Parameter names that `accepts` converts without being told, with their kinds.
 KINDS = {"policy": "policy", "equilibrium": "policy", "mean_field": "mean_field", "centre": "mean_field"}
 
 

@@ -30,10 +30,10 @@ SETTLED_MOVES, SETTLED_MOVE = 10, 1e-10
 #: Longest period looked for. Twice as many policies are compared, so that every period is seen equally often.
 LONGEST_PERIOD = 32
 
-#: A cycle returns to itself up to this share of its own size: a slow spiral does not.
+#: Largest distance after one period, relative to the size of the cycle, at which an orbit counts as periodic.
 RECURRENCE = 1e-6
 
-#: Step sizes among which `damping_step_size` chooses, in units of 1 / rho.
+#: Step sizes among which `step_size` chooses, in units of 1 / rho.
 RELATIVE_STEP_SIZES = np.logspace(-2.0, 2.0, 41)
 
 #: Perturbation of the equilibrium from which `basins` starts, and by which factor a run that leaves must exceed it.

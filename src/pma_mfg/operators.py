@@ -20,23 +20,22 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer
 
-#: A stationary distribution is accepted at this l1 residual: rounding of S-term sums, S up to some thousands.
+#: l1 residual at which a stationary distribution is accepted: the rounding error of sums over some thousand states.
 STATIONARITY_TOLERANCE = 1e-13
 
-#: Transitions less likely than this are seen in no run: they do not count where classes of states are named.
+#: Probability below which a transition counts as impossible when recurrent classes are determined.
 UNREACHABLE = 1e-12
 
-#: Transitions that depend on the mean field and are less likely than this may be rounding of zero: of a difference, or
-#: of a population that is empty.
+#: Probability below which a transition that depends on the mean field may be a rounding error of zero.
 ROUNDED = 4.0 * solvers.EPSILON
 
-#: Plain updates that a game of functions gets before derivatives, of which each costs 2 S calls of the functions.
+#: Number of accelerated updates tried for a game of functions before Newton's method, which costs 2 S calls per step.
 FUNCTION_UPDATES = 300
 
-#: Steps that carry a population with a small residual to the law of its own chain, to the last digits.
+#: Largest number of final steps from a population with a small residual to the stationary law of its own chain.
 POLISHING = 50
 
-#: A population that misses the law of its own chain by more than this (l1) is not known: the steps do not settle.
+#: Distance (l1) between a population and the stationary law of its own chain above which it is not accepted.
 UNSETTLED = 1e-8
 
 

@@ -17,29 +17,29 @@ from scipy.sparse.linalg import LinearOperator, bicgstab, gmres
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.features import Table, to_dense
 
-#: States that `Elimination` removes at a time: few enough to be cheap one by one, enough for products of matrices.
+#: Number of states that `Elimination` removes as one block, by matrix products.
 BLOCK = 32
 
-#: Up to this many unknowns a system is solved by dense elimination: about as fast as a Krylov method, and exact.
+#: Largest number of unknowns for dense elimination; larger systems are solved by Krylov methods.
 DIRECT_SIZE = 500
 
-#: Steps that Anderson acceleration remembers.
+#: Number of previous steps that Anderson acceleration uses.
 WINDOW = 5
 
-#: An accelerated step must bring the residual down to this share of its present value.
+#: Factor by which an accelerated step must at least reduce the residual; otherwise a plain update is made.
 ACCEPTED = 0.999
 
-#: Where a plain update brings the residual below this share, there is nothing to accelerate.
+#: Factor below which plain updates converge fast enough to need no acceleration.
 FAST = 0.5
 
 EPSILON = float(np.finfo(float).eps)
 
 TINY = float(np.finfo(float).tiny)
 
-#: Masses of the states of one class that differ by more than this are computed from the heavier one,
+#: Ratio of two masses in one recurrent class above which the elimination starts again from the heavier state.
 LARGE = 1e200
 
-#: which is looked for so often at most.
+#: Largest number of such new starts.
 HEADS = 10
 
 Map = Callable[[np.ndarray], np.ndarray]

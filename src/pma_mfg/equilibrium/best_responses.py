@@ -17,7 +17,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.solvers import EPSILON
 
-#: Policy iterations after which a step that gains no more than rounding ends `best_response`.
+#: Number of policy iterations after which `best_response` stops once a step gains no more than rounding.
 SETTLED = 50
 
 
@@ -73,7 +73,7 @@ def _gain(q: np.ndarray, policy: np.ndarray, regularizer: Regularizer) -> float:
 
 
 def regularizer_size(regularizer: Regularizer, policy: np.ndarray) -> float:
-    """Return the size of h next to which rounding counts: its span, or where that is infinite what it is here."""
+    """Return the scale of h for rounding errors: its span, or the largest |h| of the policy where that is infinite."""
     span = regularizer.span(policy.shape[1])
     return span if np.isfinite(span) else float(np.abs(regularizer.value(policy)).max())
 

@@ -15,13 +15,13 @@ from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.theory import lipschitz
 
-#: Updates that the search for other stable populations of a game of functions makes from each start.
+#: Population updates from each start in the search for other stable populations of a game of functions.
 OTHER_UPDATES = 20
 
-#: A population that iteration knows less well than this (l1) is said to be.
+#: Error of an iterated population (l1) above which a warning is given.
 POPULATION_ERROR = 1e-9
 
-#: Stable populations further apart than this (l1) are different ones.
+#: Distance (l1) above which two stable populations count as different.
 DISTINCT_POPULATIONS = 1e-6
 
 

@@ -15,7 +15,7 @@ from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: at this residual.
+#: Fixed-point residual to which an equilibrium on the way is solved.
 CONTINUATION_TOLERANCE = 1e-9
 
 

@@ -14,17 +14,17 @@ from pma_mfg.equilibrium.solution import FAILURES, Equilibrium, finished
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: Shares of a step that the population makes in the joint iteration of policy and population, tried in turn,
+#: Damping factors beta of the population, tried in turn.
 DAMPINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
 
-#: each for so many steps at most,
+#: Largest number of damped steps with each factor.
 DAMPED_STEPS = 600
 
-#: and for no more than so many that together do not halve the residual: fewer for the first, after which Newton's
-#: method is tried,
+#: Number of steps after which a factor is given up if they did not halve the residual: of the first factor, after
+#: which Newton's method is tried, and of the others.
 DAMPED_PATIENCE = (30, 120)
 
-#: with so many steps remembered by Anderson acceleration,
+#: Number of previous steps that Anderson acceleration uses.
 DAMPED_WINDOW = 10
 
 

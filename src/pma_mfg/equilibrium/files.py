@@ -16,12 +16,13 @@ from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.storage import read_arrays, write_arrays
 
-#: What is further than this from an equilibrium is none; residuals that are rewards in units of the largest value.
+#: Residual above which a stored equilibrium is rejected; residuals that are rewards are divided by the largest value.
 LARGEST_RESIDUAL = 1e-6
 
-#: What the file of an equilibrium holds: entries of its metadata, and arrays with their shapes.
+#: Types of the entries of an equilibrium file's metadata.
 _METADATA: dict[str, Any] = {"regularizer": str, "strength": float | int, "residuals": dict, "iterations": int}
 
+#: Shapes of the arrays of an equilibrium file; None stands for any shape.
 _SHAPES: dict[str, Callable[[Game], tuple[int, ...] | None]] = {
     "policy": lambda game: (game.n_states, game.n_actions),
     "mean_field": lambda game: (game.n_states,),

@@ -19,29 +19,29 @@ from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: Newton steps in the mean field, at most,
+#: Largest number of Newton steps in the mean field.
 NEWTON_STEPS = 100
 
-#: none of them shorter than this share of itself.
+#: Shortest share of a Newton step that the line search tries.
 SHORTEST_STEP = 1e-3
 
-#: and no probability falling below this share of itself in a step: rewards may have a logarithm of it.
+#: In one step no probability falls below this share of its present value, since rewards may contain its logarithm.
 KEPT_SHARE = 0.1
 
-#: Steps after which `from_population` keeps a Newton step only if it halves the best residual so far: near a saddle
-#: steps back and forth could go on for ever.
+#: From this step on `from_population` keeps a Newton step only if it halves the best residual so far, since near a
+#: saddle it could alternate for ever.
 PATIENCE = 50
 
 
 def newton_in_population(
     game: Game, regularizer: Regularizer, mean_field: np.ndarray, *, history: list[float]
 ) -> np.ndarray:
-    """Newton's method for mu = Gamma_pop(mu, pi_mu) with the steps damped by what is left of a step, not of a residual.
+    """Return the result of damped Newton's method for mu = Gamma_pop(mu, pi_mu).
 
-    A step of length s is kept if the same matrix then asks for less than 1 - s/2 of it: a test that no scaling of the
-    equations changes, where a residual hardly sees the error of a chain that mixes slowly. While a matrix halves its
-    own steps it is kept too. The last digits, of small entries too, come from steps with the law of the chain itself
-    (docs/theory.md, section 3.7).
+    A share s of a step is kept if the next step, computed with the same matrix, is shorter than 1 - s/2 times this one.
+    This test does not depend on the scaling of the equations; the residual would hardly show the error of a chain that
+    mixes slowly. A matrix is used again as long as its steps halve. The last digits, also of small entries, come from
+    steps with the stationary law of the chain (docs/theory.md, section 3.7).
     """
     factors, step = None, np.zeros(0)
     policy, updated, _ = played(game, regularizer, mean_field)
@@ -75,7 +75,7 @@ def newton_in_population(
 
 
 def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
-    """Make the last of Newton's steps towards a mean field that is the stationary law of its best response.
+    """Return a mean field after Newton steps for the equation that it is the stationary law of its best response.
 
     With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the
     same step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.

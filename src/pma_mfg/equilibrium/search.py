@@ -19,10 +19,10 @@ from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
+#: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp cycles.
 SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
 
-#: Before the attempt of this number `solve` follows the equilibrium from a strong regularizer down to the given one,
+#: Index in `SOLVER_STEP_SIZES` before which `solve` follows the equilibrium from a strong regularizer to the given one.
 CONTINUATION = 2
 
 

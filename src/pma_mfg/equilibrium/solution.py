@@ -23,10 +23,10 @@ from pma_mfg.solvers import EPSILON
 #: Step sizes at which a solution's fixed-point residual is reported, in units of 1 / rho.
 RESIDUAL_STEP_SIZES = (0.1, 10.0)
 
-#: A residual above this is no solution, however far rounding of q / rho goes.
+#: Largest tolerance that `solve` accepts, even where the rounding error of q / rho is larger.
 COARSEST = 1e-7
 
-#: What a computation at one policy may fail with, where another policy does not: that policy leads nowhere.
+#: Exceptions of a computation at one policy after which a search goes on with another policy.
 FAILURES = (ConvergenceError, np.linalg.LinAlgError)
 
 
@@ -128,5 +128,5 @@ def finished(
 
 
 def policy_rounding(q: np.ndarray, regularizer: Regularizer) -> float:
-    """Return what rounding leaves of a policy's residual: q is known to some units of its last place, over rho."""
+    """Return the rounding error of a policy's fixed-point residual: some units in the last place of q, over rho."""
     return 64.0 * EPSILON * float(np.abs(q).max()) / regularizer.rho

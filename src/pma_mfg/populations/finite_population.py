@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import chdtri
@@ -24,19 +25,19 @@ from pma_mfg.simulation.exchangeable import check_n_agents
 
 SOURCE = "finite_population"
 
-#: Probability that the restricted lattice may lose per step in the stationary law.
+#: Largest probability per step, under the stationary law, of leaving the lattice points that are kept.
 LOST_MASS = 1e-12
 
-#: Up to this many points the whole lattice is kept.
+#: Number of lattice points up to which all are kept.
 WHOLE = 2_500
 
-#: Bytes of rows that are stored; more are computed anew at every application.
+#: Bytes up to which the rows of the chain are stored; above they are computed anew at every application.
 MEMORY = 3 * 2**30
 
-#: Bytes of rows that are computed at a time.
+#: Bytes of rows computed at a time.
 BLOCK = 2**26
 
-#: Up to so many states the 2^S patterns of occupied states are examined.
+#: Largest number of states for which the 2^S patterns of occupied states are examined.
 PATTERN_STATES = 10
 
 #: l1 residual at which a stationary law is accepted.
@@ -341,15 +342,12 @@ def policy_limit(
     ConvergenceError
         If 500 steps do not suffice.
     """
-    policy, history = start, []
-    for _ in range(500):
-        q = learning_limit(game, policy, n_agents, regularizer=regularizer)
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
-        history.append(operators.policy_distance(updated, policy))
-        policy = updated
-        if history[-1] <= tolerance:
-            return policy
-    raise ConvergenceError("finite_population.policy_limit: no fixed point", history)
+    step = partial(operators.mirror_ascent_step, step_size=step_size, regularizer=regularizer)
+    learned = partial(learning_limit, game, n_agents=n_agents, regularizer=regularizer)
+    source = "finite_population.policy_limit"
+    return fluctuations.fixed_point_of_learning(
+        step, learned, start, tolerance=tolerance, max_iterations=500, source=source
+    )
 
 
 @accepts()

@@ -9,23 +9,26 @@ min(1, x) has its kink at mu_pi. Predictions without a free parameter. Cost: one
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
 from scipy.linalg import solve_discrete_lyapunov
-from scipy.special import erf
 
 from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
-from pma_mfg.games.features import KINK_WIDTH, LINKS, Features
-from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.populations.gaussian_averages import (
+    averaged_features,
+    averaged_functions,
+    deviations_of,
+    directional_derivatives,
+    kink_shares,
+    second_derivatives,
+)
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import ErgodicAverages
-
-#: Nodes of the Gaussian quadrature for smooth links; those with kinks and the identity have closed forms.
-QUADRATURE_NODES = 64
 
 #: Grid of the two-state gap: points, and its half width in standard deviations.
 GRID_POINTS, GRID_WIDTH = 301, 8.0
@@ -64,12 +67,18 @@ def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
         )
     rows = operators.policy_kernel(game.transition(mean_field), policy)
     noise = np.diag(mean_field @ rows) - (rows.T * mean_field) @ rows
-    tangent = operators.population_jacobian(game, mean_field, policy)
-    tangent -= tangent.sum(axis=0) / game.n_states
+    tangent = _tangent_jacobian(game, mean_field, policy)
     # at radius 1, up to rounding, the equation has no solution
     if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0 - 1e-10:
         raise InputError(SOURCE, "spectral radius of the population update", radius, "less than 1")
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
+
+
+def _tangent_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return the Jacobian of the population update with columns that sum to zero: the total mass does not change."""
+    tangent = operators.population_jacobian(game, mean_field, policy)
+    tangent -= tangent.sum(axis=0) / game.n_states
+    return tangent
 
 
 @accepts()
@@ -136,9 +145,9 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, *, regular
     def conditional_tables(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centres, spread = m + covariance / (n_agents * m[:, None]), covariance / n_agents
         if not game.has_features:
-            return _averaged_functions(game, centres, spread)
+            return averaged_functions(game, centres, spread)
         families = (game.transition_features, game.reward_features)
-        return decision_process(game, *(_averaged(of, centres, spread) for of in families))
+        return decision_process(game, *(averaged_features(of, centres, spread) for of in families))
 
     return _settled_q(game, policy, regularizer, mean_field, conditional_tables)
 
@@ -146,32 +155,6 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, *, regular
 def _check_visited(mean_field: np.ndarray) -> None:
     if not mean_field.min() > 0.0:
         raise InputError(SOURCE, "mean field", float(mean_field.min()), "a policy under which every state is visited")
-
-
-def _averaged_functions(
-    game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 1.2).
-
-    Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
-    or less, so that the points stay in the simplex: exact for quadratic f.
-    """
-    variances, vectors = np.linalg.eigh(covariance)
-    transition = np.empty((game.n_states, game.n_actions, game.n_states))
-    reward = np.empty((game.n_states, game.n_actions))
-    for s, centre in enumerate(np.maximum(centres, 0.0)):
-        centre = centre / centre.sum()
-        for table, function in ((transition, game.transition), (reward, game.reward)):
-            here = function(centre)[s]
-            table[s] = here
-            for variance, vector in zip(variances, vectors.T, strict=True):
-                if variance > 1e-12 * variances[-1]:
-                    axis = np.sqrt(variance) * vector
-                    room = float((centre / np.maximum(np.abs(axis), 1e-300)).min())
-                    if (t := min(np.sqrt(len(centre)), 0.99 * room)) > 0.0:
-                        sides = function(centre + t * axis)[s] + function(centre - t * axis)[s]
-                        table[s] += (sides - 2.0 * here) / (2.0 * t**2)
-    return transition, reward
 
 
 def _settled_q(
@@ -271,15 +254,14 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     gradients = [of.gradients(mean_field) for of in families]
     # of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature
     changes = [
-        (covariance / mean_field[:, None]) @ slopes.T + 0.5 * _second_derivatives(of, mean_field) * spread
+        (covariance / mean_field[:, None]) @ slopes.T + 0.5 * second_derivatives(of, mean_field) * spread
         for of, slopes, spread in (
             (of, slopes, np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights))
             for of, slopes in zip(families, gradients, strict=True)
         )
     ]
     flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
-    jacobian = operators.population_jacobian(game, mean_field, policy)
-    jacobian -= jacobian.sum(axis=0) / game.n_states
+    jacobian = _tangent_jacobian(game, mean_field, policy)
     moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
     phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
@@ -312,9 +294,9 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     covariance = stationary_covariance(game, policy)
     mean_field = operators.stable_population(game, policy)
     features = game.reward_features
-    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
+    deviations = deviations_of(features, covariance)
     # E|x| = sigma sqrt(2/pi); max(0, x) = (x + |x|)/2, min(0, x) = (x - |x|)/2
-    means = _kink_shares(features, mean_field) * deviations * np.sqrt(2.0 / np.pi)
+    means = kink_shares(features, mean_field) * deviations * np.sqrt(2.0 / np.pi)
     reward = np.tensordot(means, game.reward_terms, axes=1)
     return operators.q_of_decision_process(
         game.transition(mean_field), reward, game.discount, policy=policy, regularizer=None
@@ -353,8 +335,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     transition = game.transition(mean_field)
     rows = operators.policy_kernel(transition, policy)
-    jacobian = operators.population_jacobian(game, mean_field, policy)
-    jacobian -= jacobian.sum(axis=0) / size
+    jacobian = _tangent_jacobian(game, mean_field, policy)
     now = np.einsum("lz,lsa->saz", game.reward_features.gradients(mean_field), game.reward_terms)
     now += game.discount * np.einsum(
         "kz,ksay,y->saz", game.transition_features.gradients(mean_field), game.transition_terms, value
@@ -408,7 +389,7 @@ def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer:
     step /= step.sum(axis=1, keepdims=True)
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     phi, psi = (
-        _directional(of, mean_field, np.stack([-x, x], axis=1))
+        directional_derivatives(of, mean_field, np.stack([-x, x], axis=1))
         for of in (game.transition_features, game.reward_features)
     )
     now = np.einsum("xl,lsa->sxa", psi, game.reward_terms)
@@ -463,88 +444,53 @@ def large_population_policy(
     ConvergenceError
         If 10000 steps do not suffice.
     """
+    step = partial(operators.mirror_ascent_step, step_size=step_size, regularizer=regularizer)
+    learned = partial(large_population_q, game, n_agents=n_agents, regularizer=regularizer)
+    source = "fluctuations.large_population_policy"
+    return fixed_point_of_learning(step, learned, start, tolerance=tolerance, max_iterations=10_000, source=source)
+
+
+def fixed_point_of_learning(
+    step: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    learned: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    source: str,
+) -> np.ndarray:
+    """Iterate pi -> step(learned(pi), pi) until a policy changes by `tolerance` at most, shape (S, A).
+
+    Parameters
+    ----------
+    step : callable
+        q, policy -> policy, a mirror ascent step.
+    learned : callable
+        policy -> q, what TD learning of the policy converges to.
+    start : ndarray, shape (S, A)
+    tolerance : float
+        On sup_s of the l1 norm of the last change.
+    max_iterations : int
+    source : str
+        For the message.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        If `max_iterations` do not suffice.
+    """
     policy, history = start, []
-    for _ in range(10_000):
-        q = large_population_q(game, policy, n_agents, regularizer=regularizer)
-        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
+    for _ in range(max_iterations):
+        updated = step(learned(policy), policy)
         history.append(operators.policy_distance(updated, policy))
         policy = updated
         if history[-1] <= tolerance:
             return policy
-    raise ConvergenceError("fluctuations.large_population_policy: no fixed point", history)
-
-
-def _averaged(features: Features, centres: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Return E phi_k(X) for X ~ N(centres[s], covariance), shape (S, K)."""
-    means = features.arguments(centres)
-    deviations = np.sqrt(np.maximum(np.einsum("kz,zy,ky->k", features.weights, covariance, features.weights), 0.0))
-    values = np.empty_like(means)
-    for k, link in enumerate(features.links):
-        mean, deviation = means[:, k], float(deviations[k])
-        match LINKS[link]:
-            case "identity":
-                values[:, k] = mean
-            case "absolute":
-                values[:, k] = _folded(mean, deviation)
-            case "positive":  # max(0, x) = (x + |x|) / 2
-                values[:, k] = 0.5 * (mean + _folded(mean, deviation))
-            case "minimum":  # min(1, x) = (1 + x - |x - 1|) / 2
-                values[:, k] = 0.5 * (1.0 + mean - _folded(mean - 1.0, deviation))
-            case _:
-                values[:, k] = _quadrature(features, k, mean, deviation)
-    return values
-
-
-def _folded(mean: np.ndarray, deviation: float) -> np.ndarray:
-    """Return E|X| for X ~ N(mean, deviation^2), entry by entry."""
-    if deviation == 0.0:
-        return np.asarray(np.abs(mean))
-    z = mean / deviation
-    return np.asarray(deviation * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z**2) + mean * erf(z / np.sqrt(2.0)))
-
-
-def _quadrature(features: Features, k: int, mean: np.ndarray, deviation: float) -> np.ndarray:
-    """Return E g_k(X) for X ~ N(mean, deviation^2) cut to the range of the feature's argument on the simplex."""
-    nodes, weights = hermegauss(QUADRATURE_NODES)
-    feature = features.select(k)
-    ends = feature.arguments(np.eye(features.weights.shape[1]))
-    # the Gaussian's tails leave the simplex; the mean field does not
-    samples = np.clip(mean + nodes[:, None] * deviation, ends.min(), ends.max())
-    return np.asarray(weights @ feature.link_values(samples[..., None])[..., 0] / weights.sum())
-
-
-def _second_derivatives(features: Features, mean_field: np.ndarray) -> np.ndarray:
-    """Return g_k'' at each feature's argument, shape (K,), away from kinks."""
-    x, parameters = features.arguments(mean_field), features.parameters
-    found = np.zeros_like(x)
-    for k, link in enumerate(features.links):
-        if LINKS[link] == "log":
-            found[k] = -((x[k] + parameters[k]) ** -2.0)
-        elif LINKS[link] == "power" and x[k] > 0.0:
-            found[k] = parameters[k] * (parameters[k] - 1.0) * x[k] ** (parameters[k] - 2.0)
-        elif LINKS[link] == "floored_log" and x[k] > parameters[k]:
-            found[k] = -(x[k] ** -2.0)
-        elif LINKS[link] == "reciprocal":
-            found[k] = 2.0 * (x[k] + parameters[k]) ** -3.0
-        elif LINKS[link] == "exponential":
-            found[k] = np.exp(x[k])
-    return found
-
-
-def _kink_shares(features: Features, mean_field: np.ndarray) -> np.ndarray:
-    """Return what |x| contributes to each feature next to mu, shape (K,): zero off its kink."""
-    shares = {"absolute": 1.0, "positive": 0.5, "minimum": -0.5, "power": np.nan}
-    at_kink = np.abs(features.arguments(mean_field) - features.kinks()) < KINK_WIDTH
-    found = np.array([shares.get(LINKS[link], 0.0) * at for link, at in zip(features.links, at_kink, strict=True)])
-    if np.isnan(found).any():
-        raise InputError(SOURCE, "reward", Description("the link power at its kink"), "another link there")
-    return np.where(at_kink, found, 0.0)
-
-
-def _directional(features: Features, mean_field: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return the derivative of each feature at mu in the directions x (X, S), shape (X, K): one-sided at a kink."""
-    bent = np.abs(x @ features.weights.T) * _kink_shares(features, mean_field)
-    return np.asarray(x @ features.gradients(mean_field).T + bent)
+    raise ConvergenceError(f"{source}: no fixed point", history)
 
 
 def _response(policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:

@@ -14,7 +14,7 @@ from pma_mfg.regularizers.floors import check_strength
 from pma_mfg.regularizers.kinds import kind, make
 from pma_mfg.regularizers.protocol import MEMBERS, Regularizer
 
-#: Modules that `load` makes of files are called this and a hash of the file's path.
+#: Prefix of the names of modules that `load` creates; a hash of the file's path follows.
 _LOADED = "pma_mfg_regularizer_"
 
 

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
-from scipy.optimize import brentq
 
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers.protocol import Mirror, Regularizer
 
-#: Rows of q this many times farther from zero than policies can tell, rho + 1/eta, are centred before a step.
+#: Rows with |q| > FAR (rho + 1/eta) are centred before a step, to avoid cancellation.
 FAR = 1e6
 
 
@@ -44,7 +43,7 @@ def check_step(
 
 
 def centred(q: np.ndarray, curvature: float) -> np.ndarray:
-    """Return q, the rows of which that are far from zero have their largest entry subtracted, shape (..., A).
+    """Return q with the largest entry of each row subtracted where the row is far from zero, shape (..., A).
 
     A step is the same for q plus a constant, but q / rho is rounded next to that constant: by more than 1e-10 where |q|
     exceeds `FAR` (rho + 1/eta). Other rows are returned bit by bit (docs/theory.md, section 3.6).
@@ -69,6 +68,8 @@ def with_floor(
     u = solve(0.0, *rows)
     if floor is None:
         return u
+    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
+
     uniform = np.full(u.shape[-1], 1.0 / u.shape[-1])
     highest = float(regularizer.value(uniform))
     if floor > highest:

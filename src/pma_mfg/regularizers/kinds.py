@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import entr, logsumexp, softmax, wrightomega
 
 from pma_mfg.errors import InputError
@@ -69,6 +68,8 @@ class Entropy:
         """
         if n_actions == 1:
             return 0.0
+        from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
+
         # a little more than the gap: rounding of the entropy must not make the set smaller than it is
         least = float(np.log(n_actions)) * (1.0 - 1e-15) - gap / self.strength
         if least <= np.log(n_actions - 1):

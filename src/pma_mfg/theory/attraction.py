@@ -22,13 +22,13 @@ from pma_mfg.theory.certificates import farthest_in, l1_over_l2, q_change, steps
 from pma_mfg.theory.invariant_sets import InvariantSet, invariant_set, row_spread, vertices_above, within_states
 from pma_mfg.theory.lipschitz import Rows
 
-#: From distances to the equilibrium, state by state, to a bound on sp_a(q_pi - q*), both (S,).
+#: Maps distances to the equilibrium in each state, (S,), to a bound on sp_a(q_pi - q*), (S,).
 Change = Callable[[np.ndarray], np.ndarray]
 
-#: `attraction` follows its comparison system until the distance has shrunk by this factor.
+#: Factor by which the distance must shrink in the comparison system for the equilibrium to count as reached.
 SHRUNK = 1e-8
 
-#: and not at all below this pace, eta rho: some millions of steps, or steps that rounding loses.
+#: Smallest eta rho for which the comparison system is iterated; below it would take millions of steps.
 SLOWEST = 1e-5
 
 

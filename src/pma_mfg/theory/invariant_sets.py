@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from pma_mfg.games.model import MeanFieldGame
@@ -20,22 +19,22 @@ from pma_mfg.solvers import EPSILON
 from pma_mfg.theory import lipschitz
 from pma_mfg.theory.lipschitz import Rows
 
-#: Least and largest probability of an action and largest difference of two, each (S,).
+#: In each state, (S,): smallest and largest probability of an action, and largest difference of two of them.
 Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-#: Rounds of growing and of refining the invariant set; later rounds gain next to nothing.
+#: Largest number of rounds in which the invariant set grows, and in which it is refined.
 REFINEMENTS = 30
 
-#: A growing set overshoots what it needs by this factor, to arrive in finitely many rounds.
+#: Factor by which a growing set exceeds what is needed, so that finitely many rounds suffice.
 GROWTH = 1.001
 
-#: A computed bound is raised by this, relative: far more than rounding (`outward`), far less than anyone can see.
+#: Relative amount by which a computed bound is raised, so that rounding errors cannot make it too small.
 OUTWARD = 1e-12
 
 
 @dataclass(frozen=True)
 class InvariantSet:
-    """Policies that unconstrained PMA never leaves, and what is certain about the game while they are held.
+    """Set of policies that unconstrained PMA never leaves, with bounds on the game that hold for them.
 
     W = {pi : least(s) <= pi(a|s) <= most(s), |pi(a|s) - pi(b|s)| <= difference(s)}, for the entropy and the KL mirror
     map W = {pi : tau sp(log pi(s)) <= q_span(s)}, which lies in it. W contains the uniform policy and every
@@ -79,12 +78,12 @@ class InvariantSet:
 
 @dataclass(frozen=True)
 class NoisySet:
-    """Policies that PMA does not leave although its Q is learned, and the range of what is learned.
+    """Set of policies that PMA with a learned Q never leaves, with the range of the learned Q.
 
     Parameters
     ----------
     policies : InvariantSet
-        The policies, with what is certain of the true Q there; they satisfy the bounds for every sp_a(Q) that can be
+        The policies, with bounds on the true Q there; they satisfy the bounds for every sp_a(Q) that can be
         learned, not only for those of its `q_span`.
     low, high : float
         Every estimate, and every true Q, stays within [low, high] if it starts there.
@@ -206,7 +205,7 @@ def _stationary_floor(game: MeanFieldGame, least: np.ndarray) -> np.ndarray:
 def _described(
     game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor: np.ndarray, facts: _Facts, mirror: Mirror
 ) -> InvariantSet:
-    """Return what is certain of a set of policies, from its facts."""
+    """Return the `InvariantSet` of policies within `bounds` and mean fields >= `floor`."""
     states, actions, discount = game.n_states, game.n_actions, game.discount
     value_span, q_span, vertices = facts.value_span, facts.q_span, facts.vertices
     least, most, difference = bounds
@@ -237,7 +236,7 @@ def _described(
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is certain while policies are within bounds and mean fields above a floor.
+    """Bounds valid for every policy in `bounds` and every mean field >= `floor`.
 
     As in `InvariantSet`; `rows` are the transitions of extreme policies, `apart` their distances (S, A, S, A),
     `vertices` those of the mean fields.
@@ -274,7 +273,7 @@ def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor:
 
 
 def outward(discount: float) -> float:
-    """Return the factor by which a bound is raised: 1 - gamma delta is known to some EPS, its inverse to less."""
+    """Return the factor by which a bound is raised; it covers the rounding error of 1 / (1 - gamma delta)."""
     return 1.0 + max(OUTWARD, 8.0 * EPSILON / (1.0 - discount))
 
 
@@ -345,6 +344,7 @@ def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, *, 
 
 def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
     """Return the x at which the other entries, in [x, most], have a mean of log(u_b / x) of at least relative_span."""
+    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
 
     def excess(log_x: float) -> float:
         x = float(np.exp(log_x))

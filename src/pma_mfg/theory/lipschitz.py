@@ -20,15 +20,15 @@ from pma_mfg.games.functions import FunctionGame, Game, differences, sample_mean
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 
-#: How a number relates to the constant it stands for. An estimate is a lower bound by search, of a game given by
-#: functions: nothing may be concluded from its being small.
+#: How a number relates to the true constant. An "estimate" comes from a search in a game given by functions; the true
+#: constant may be larger, so nothing is proved by a small estimate.
 Kind = Literal["exact", "upper bound", "estimate"]
 
-#: Sums up to this many terms are spent on a game's constants where nobody has asked for them.
+#: Largest number of terms summed for exact constants in computations that do not ask for them explicitly.
 LARGEST_EXACT = 10**8
 
-#: Entries of P and R that the estimates of a game of functions evaluate at most (a second or two), mean fields at
-#: least, and directions of its derivatives at most.
+#: For estimates in a game of functions: largest number of entries of P and R evaluated (a second or two), smallest
+#: number of mean fields, and largest number of directions of derivatives.
 ESTIMATED, FEWEST_POINTS, MOST_DIRECTIONS = 10**8, 4, 64
 
 #: Least probability at which the KL step has a derivative in double precision: its inverse over eta must be finite.

@@ -26,7 +26,7 @@ Inside = Callable[[np.ndarray], np.ndarray]
 #: A lower and an upper bound on the norm of a Jacobian at a point, and a direction that attains the lower one.
 Norm = tuple[float, float, Point]
 
-#: Distributions are kept this far from the boundary: the entropy's gradient is infinite there.
+#: Smallest probability in the search, since the entropy's gradient is infinite at the boundary.
 LEAST = 1e-12
 
 #: Distance of a pair that stands for a derivative: second differences vanish by symmetry, ten digits are left.
