@@ -66,9 +66,7 @@ def test_the_library_never_imports_the_replication() -> None:
     assert importing == []
 
 
-def test_the_packages_import_their_own_modules_in_the_form_from_which_the_pipeline_reads_what_a_job_depends_on() -> (
-    None
-):
+def test_the_packages_import_their_own_modules_in_the_form_that_tells_the_pipeline_what_a_job_depends_on() -> None:
     unseen = {
         str(path.relative_to(ROOT / "src"))
         for path in (ROOT / "src").rglob("*.py")

@@ -13,7 +13,7 @@ import numpy as np
 
 from pma_mfg.errors import InputError
 from pma_mfg.games import grids
-from pma_mfg.games.features import Features
+from pma_mfg.games.features import Features, own_state_terms
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.registry import AT_LEAST_ZERO, FLOOR, PROBABILITY, REAL, Range, family
 
@@ -47,7 +47,7 @@ def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coup
         discount=discount,
         base_transition=transition,
         base_reward=np.tile([0.0, -switching_cost], (2, 1)),
-        reward_terms=-coupling * _own_state(2, 2),
+        reward_terms=-coupling * own_state_terms(2, 2),
         reward_features=Features.build(np.eye(2)),
         state_labels=("first", "second"),
         action_labels=("stay", "switch"),
@@ -364,7 +364,7 @@ def four_rooms(
         discount=discount,
         base_transition=transition,
         base_reward=np.zeros((size, len(moves))),
-        reward_terms=-coupling * _own_state(size, len(moves)),
+        reward_terms=-coupling * own_state_terms(size, len(moves)),
         reward_features=Features.build(np.eye(size), link="floored_log", parameter=floor),
         state_labels=grids.state_labels(rows, columns),
         action_labels=tuple(grids.MOVES),
@@ -398,7 +398,7 @@ def _chain(
         discount=discount,
         base_transition=transition,
         base_reward=reward_of_state[:, None] - movement_cost * np.abs(moves),
-        reward_terms=weight * _own_state(size, len(moves)) if coupled else np.zeros((0, size, len(moves))),
+        reward_terms=weight * own_state_terms(size, len(moves)) if coupled else np.zeros((0, size, len(moves))),
         reward_features=Features.build(np.eye(size)) if coupled else Features.none(size),
         state_labels=tuple(map(str, range(size))),
         action_labels=tuple(CHAIN_MOVES),
@@ -413,11 +413,6 @@ def _autonomous(transition: np.ndarray) -> dict[str, Any]:
         "transition_terms": np.zeros((0, *transition.shape)),
         "transition_features": Features.none(len(transition)),
     }
-
-
-def _own_state(states: int, actions: int) -> np.ndarray:
-    """Return the reward terms of R(s,a,mu) = phi_s(mu), shape (S, S, A)."""
-    return np.repeat(np.eye(states)[:, :, None], actions, axis=2)
 
 
 def _line(states: int) -> np.ndarray:

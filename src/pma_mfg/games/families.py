@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 
 from pma_mfg.errors import InputError
-from pma_mfg.games.features import Features
+from pma_mfg.games.features import Features, own_state_terms
 from pma_mfg.games.model import MeanFieldGame, Planted
 from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, PROBABILITY, REAL, Range, family
 
@@ -23,7 +23,7 @@ ROW_CONCENTRATION = 0.5
 #: A coupling may exceed the largest possible one by this share, which is rounding.
 ROUNDING = 1e-12
 
-#: Weight of the uniform distribution in each transition row of a planted game, so that every state keeps being visited
+#: Weight of the uniform distribution in the transition rows of random games, so that every state keeps being visited
 #: (Assumption 4).
 UNIFORM_SHARE = 0.2
 
@@ -222,14 +222,13 @@ def crowd_averse(
         )
     rows = rng.dirichlet(np.full(n_states, ROW_CONCENTRATION), size=(n_states, n_actions, 1))
     rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
-    own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_actions))
     return MeanFieldGame(
         discount=discount,
         base_transition=rows,
         base_reward=rng.uniform(size=(n_states, n_actions)),
         transition_terms=np.zeros((0, *rows.shape)),
         transition_features=Features.none(n_states),
-        reward_terms=-coupling * own_state,
+        reward_terms=-coupling * own_state_terms(n_states, n_actions),
         reward_features=Features.build(np.eye(n_states)),
     )
 
@@ -295,14 +294,13 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
     MeanFieldGame
     """
     goes = np.broadcast_to(np.eye(n_states), (n_states, n_states, n_states))
-    own_state = np.broadcast_to(np.eye(n_states)[:, :, None], (n_states, n_states, n_states))
     return MeanFieldGame(
         discount=discount,
         base_transition=(1.0 - slip) * goes + slip / n_states,
         base_reward=np.zeros((n_states, n_states)),
         transition_terms=np.zeros((0, n_states, n_states, n_states)),
         transition_features=Features.none(n_states),
-        reward_terms=attraction * own_state,
+        reward_terms=attraction * own_state_terms(n_states, n_states),
         reward_features=Features.build(np.eye(n_states)),
     )
 

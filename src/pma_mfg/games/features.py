@@ -217,6 +217,11 @@ class Features:
         return constants
 
 
+def own_state_terms(n_states: int, n_actions: int) -> np.ndarray:
+    """Return the reward terms (S, S, A) with which S features, one for each state, give R(s,a,mu) = phi_s(mu)."""
+    return np.repeat(np.eye(n_states)[:, :, None], n_actions, axis=2)
+
+
 def in_words(features: Features) -> str:
     """Return how features depend on the mean field, such as "affine in the mean field"."""
     curved = sorted({LINKS[link] for link in features.links if link})

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array, kron
 
 from pma_mfg.games import grids
-from pma_mfg.games.features import Features
+from pma_mfg.games.families import ROW_CONCENTRATION, UNIFORM_SHARE
+from pma_mfg.games.features import Features, own_state_terms
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.registry import (
     AT_LEAST_ZERO,
@@ -24,14 +25,7 @@ from pma_mfg.games.registry import (
     family,
 )
 
-#: Weight of the uniform distribution in each transition row of `garnet`, so that every state keeps being visited
-#: (Assumption 4).
-UNIFORM_SHARE = 0.2
-
-#: Concentration of the symmetric Dirichlet distribution of its rows: below 1, most of a row is on a few states.
-ROW_CONCENTRATION = 0.5
-
-#: Entries S^3 A of its transition terms up to which its tables are dense (8 MB); larger ones are sparse.
+#: Entries S^3 A of the transition terms of `garnet` up to which its tables are dense (8 MB); larger ones are sparse.
 GARNET_DENSE_ENTRIES = 10**6
 
 
@@ -113,7 +107,7 @@ def beach_bar(
         discount,
         transition,
         near[:, None] - movement_cost / n_states * np.abs(moves),
-        terms=-crowd_aversion * _own_state(n_states, 3),
+        terms=-crowd_aversion * own_state_terms(n_states, 3),
         features=Features.build(np.eye(n_states), 0.0, "floored_log", parameter=floor),
         state_labels=tuple(map(str, range(n_states))),
         action_labels=("left", "stay", "right"),
@@ -231,7 +225,7 @@ def crowd_modelling_2d(
         discount,
         moved @ accident,
         near[:, None] - movement_cost / size * steps.any(axis=1),
-        terms=-crowd_aversion * _own_state(states, len(steps)),
+        terms=-crowd_aversion * own_state_terms(states, len(steps)),
         features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
         state_labels=grids.state_labels(size, size),
         action_labels=tuple(grids.MOVES),
@@ -355,7 +349,7 @@ def cluster(
         columns,
         discount,
         slip=slip,
-        terms=attraction * _own_state(states, actions),
+        terms=attraction * own_state_terms(states, actions),
         features=Features.build(np.eye(states), 0.0, "floored_log", parameter=floor),
     )
 
@@ -551,11 +545,6 @@ def _grid_game(
 def _moves(target: np.ndarray) -> np.ndarray:
     """Return the transitions (S, M, S) that go to the states `target` (S, M) for sure."""
     return np.asarray(np.eye(len(target))[target])
-
-
-def _own_state(states: int, actions: int) -> np.ndarray:
-    """Return the reward terms of R(s,a,mu) = phi_s(mu), shape (S, S, A)."""
-    return np.repeat(np.eye(states)[:, :, None], actions, axis=2)
 
 
 def _distinct(rng: np.random.Generator, count: int, high: int, size: int) -> np.ndarray:
