@@ -13,6 +13,7 @@ import pytest
 from pma_mfg import cli, equilibrium, games, regularizers, storage
 from pma_mfg.errors import InputError
 from pma_replication import catalogue, configuration, plan, verdicts, verify
+from pma_replication.experiments.samples.sizes import prescribed_strength
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
 

@@ -6,10 +6,7 @@ names refer to games that exist, that a family accepts its parameters, that a fi
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,18 +30,8 @@ SOURCES = (".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "profi
 #: What a run writes into its results: neither figures nor a game's file may be there.
 WRITTEN = ("benchmarks", "equilibria", "games", "logs", "points", "tables")
 
-
-def _sections() -> dict[str, type[Section]]:
-    """Return the sections in the settings of all experiments, by name."""
-    found: dict[str, type[Section]] = {}
-    for folder in pkgutil.iter_modules(experiments.__path__, f"{experiments.__name__}."):
-        if importlib.util.find_spec(f"{folder.name}.settings"):
-            found |= importlib.import_module(f"{folder.name}.settings").SECTIONS
-    return found
-
-
 #: The sections that are experiments on games. Each may be left out, and nothing of it is run.
-SECTIONS = _sections()
+SECTIONS: dict[str, type[Section]] = experiments.joined("settings", "SECTIONS")
 
 #: A whole configuration.
 MODEL: type[Top] = create_model(

@@ -46,7 +46,7 @@ def optional(meaning: str, unit: str = "") -> Any:
 # --- types
 
 
-def _of_usual_size(value: Any) -> Any:
+def _bounded(value: Any) -> Any:
     """Refuse numbers that are not finite, or too large for a loop or for a quotient of two."""
     if isinstance(value, int) and abs(value) > games.LARGEST_INTEGER:
         raise refused(f"an integer of at most {games.LARGEST_INTEGER} in size")
@@ -93,25 +93,25 @@ def _can_be_used(path: str) -> str:
 
 
 _LARGEST = games.LARGEST_INTEGER
-usual = BeforeValidator(_of_usual_size)
+bounded = BeforeValidator(_bounded)
 
-Natural = Annotated[int, Field(ge=0, le=_LARGEST), usual]
-Count = Annotated[int, Field(ge=1, le=_LARGEST), usual]
-Replicates = Annotated[int, Field(ge=2, le=_LARGEST), usual]
-Agents = Annotated[int, Field(ge=2, le=_LARGEST), usual]
+Natural = Annotated[int, Field(ge=0, le=_LARGEST), bounded]
+Count = Annotated[int, Field(ge=1, le=_LARGEST), bounded]
+Replicates = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
+Agents = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
 #: Of agents that are simulated one by one.
-SingleAgents = Annotated[int, Field(ge=2, le=10**7), usual]
+SingleAgents = Annotated[int, Field(ge=2, le=10**7), bounded]
 #: Of a long average.
-Steps = Annotated[int, Field(ge=100, le=_LARGEST), usual]
+Steps = Annotated[int, Field(ge=100, le=_LARGEST), bounded]
 
-Positive = Annotated[float, Field(gt=0), usual]
-NonNegative = Annotated[float, Field(ge=0), usual]
+Positive = Annotated[float, Field(gt=0), bounded]
+NonNegative = Annotated[float, Field(ge=0), bounded]
 #: An accuracy or a probability.
-Fraction = Annotated[float, Field(gt=0, lt=1), usual]
+Fraction = Annotated[float, Field(gt=0, lt=1), bounded]
 #: M_td = (td_constant / epsilon)^2; stands below the key `epsilon` or `epsilons`.
 TdConstant = Annotated[Positive, AfterValidator(_can_be_counted)]
 #: The value of a game's parameter, of which its family knows more.
-Parameter = Annotated[Any, usual]
+Parameter = Annotated[Any, bounded]
 
 T = TypeVar("T")
 #: Entries that differ, in a list.
@@ -138,7 +138,7 @@ class Grid(Settings):
 
     low: Positive = key("its first number")
     high: Positive = key("its last number, above the first")
-    count: Annotated[int, Field(ge=2, le=_LARGEST), usual] = key("how many numbers it has")
+    count: Annotated[int, Field(ge=2, le=_LARGEST), bounded] = key("how many numbers it has")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 
 
 class Basins(Section):
-    """Several equilibria (C2)."""
+    """C2-coordination, C2-departure: which of several equilibria PMA leaves and reaches."""
 
     tables = ("departures", "basins", "several")
 

@@ -19,7 +19,7 @@ from pma_replication.settings import (
 
 
 class Ctd(Section):
-    """TD learning of a fixed policy, simulated and exactly (C3)."""
+    """C3: the error of TD learning of the equilibrium's Q-function on one trajectory."""
 
     tables = ("ctd", "ctd_floor", "moments")
 

@@ -33,7 +33,7 @@ def _one_for_each_population(counts: list[int], info: ValidationInfo) -> list[in
 
 
 class Independent(Section):
-    """Independent learning (C5)."""
+    """C5: every agent learns alone."""
 
     tables = ("independent", "independent_epsilon")
 

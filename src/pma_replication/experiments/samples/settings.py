@@ -35,7 +35,7 @@ class Tuned(Settings):
 
 
 class EpsilonSweep(Section):
-    """Centralized learning over epsilon (C4)."""
+    """C4: how many samples an accuracy costs, agents sharing one policy."""
 
     tables = ("epsilon",)
 
@@ -45,7 +45,7 @@ class EpsilonSweep(Section):
 
 
 class Prescribed(Section):
-    """Centralized learning as the theorem prescribes (C4)."""
+    """C4-prescribed: learning with the theorem's own constants."""
 
     tables = ("schedules", "prescribed")
     needs_features = True
