@@ -13,7 +13,6 @@ import pytest
 from pma_mfg import cli, equilibrium, games, regularizers, storage
 from pma_mfg.errors import InputError
 from pma_replication import catalogue, configuration, plan, verdicts, verify
-from pma_replication.experiments.samples.sizes import prescribed_strength
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
 
@@ -219,6 +218,6 @@ def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(
 
 
 def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "prescribed_strength", lambda subject: 12.5)
+    monkeypatch.setattr(verify, "prescribed_strength", lambda subject: 12.5)
     with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
         verify.settings(["prescribed"], subject())
