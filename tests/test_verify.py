@@ -221,6 +221,6 @@ def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(
 
 
 def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "prescribed_strength", lambda subject: 12.5)
+    monkeypatch.setattr(verify, "prescribed_strength", lambda subject: 12.5)
     with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
         verify.settings(["prescribed"], subject())

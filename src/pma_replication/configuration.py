@@ -17,7 +17,7 @@ from pydantic import Field, create_model
 from pma_mfg import games
 from pma_mfg.errors import Description, InputError, InputErrors, is_plain
 from pma_mfg.storage import regular_file
-from pma_replication import registry, validation, yaml_files
+from pma_replication import experiments, registry, validation, yaml_files
 from pma_replication.settings import Chosen, Section, Top, make_game
 from pma_replication.validation import Place, one_of
 
@@ -29,19 +29,8 @@ SOURCES = (".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "profi
 
 #: What a run writes into its results: neither figures nor a game's file may be there.
 WRITTEN = ("benchmarks", "equilibria", "games", "logs", "points", "tables")
-
-
-def _sections() -> dict[str, type[Section]]:
-    """Return the sections in the settings of all experiments, by name."""
-    found: dict[str, type[Section]] = {}
-    for name, experiment in registry.experiments().items():
-        if any(table.section for table in experiment.tables.values()):
-            found |= registry.load(name, "settings").SECTIONS
-    return found
-
-
 #: The sections that are experiments on games. Each may be left out, and nothing of it is run.
-SECTIONS = _sections()
+SECTIONS: dict[str, type[Section]] = experiments.joined("settings", "SECTIONS")
 
 #: A whole configuration.
 MODEL: type[Top] = create_model(

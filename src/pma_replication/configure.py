@@ -14,29 +14,9 @@ from typing import Any
 import yaml
 
 from pma_mfg import equilibrium, regularizers
-from pma_replication import cost, plan
+from pma_replication import configuration, cost, plan
+from pma_replication.experiments.samples.sizes import prescribed_strength
 from pma_replication.plan import Subject
-
-#: What each section does, in plain words.
-WORDS = {
-    "operator_checks": "C1a, C1b: does any pair of policies beat a Lipschitz bound of the theory?",
-    "convergence": "C1c, C1d: exact PMA from several starts, and the rate that its Jacobian predicts.",
-    "phase": "C1b-radius, C1e, C1f: for which strengths and step sizes PMA is certified, or converges nearby.",
-    "dynamics": "C2, a figure: exact PMA beside best response, fictitious play and mirror descent.",
-    "damping": "C2: where best response fails as the regularizer weakens, and PMA does not.",
-    "basins": "C2-coordination, C2-departure: which of several equilibria PMA leaves and reaches.",
-    "ctd": "C3: the error of TD learning of the equilibrium's Q-function on one trajectory.",
-    "epsilon_sweep": "C4: how many samples an accuracy costs, agents sharing one policy.",
-    "prescribed": "C4-prescribed: learning with the theorem's own constants.",
-    "population_sweep": "C6, a figure: learning with few agents and with many.",
-    "bias": "C6: what finitely many agents do to the population and to Q.",
-    "exact": "C6, a figure: the N-agent game solved exactly.",
-    "agreement": "C3-exact: the simulator against the exact N-agent game.",
-    "nash": "C7: what one of N agents gains by deviating, exactly.",
-    "independent": "C5: every agent learns alone.",
-    "comparison": "C8: PMA on one trajectory beside methods with a generative model.",
-    "zoo": "A table and a picture: constants, assumptions, equilibria.",
-}
 
 WIDTH = 110
 
@@ -71,14 +51,14 @@ def settings(
         "games": {name: {**described, **regularized}},
     }
     sections = {section: plan.with_game(section, sizes, name) for section, sizes in chosen.items()}
-    if "prescribed" in left_out and (strength := plan.prescribed_strength(subject)) is not None:
+    if "prescribed" in left_out and (strength := prescribed_strength(subject)) is not None:
         regularizer = regularizers.make(subject.kind, strength)
         found = equilibrium.solve(subject.game, regularizer)
         strong = Subject(subject.game, regularizer, subject.kind, f"{name}_strong", found.policy)
         made["games"][strong.name] = {**described, **regularized, "strength": strength}
         sections["prescribed"] = plan.with_game("prescribed", plan.settings("prescribed", strong), strong.name)
         del left_out["prescribed"]
-    made |= {section: sections[section] for section in plan.SECTIONS if section in sections}
+    made |= {section: sections[section] for section in plan.sections() if section in sections}
     made["claims"] = dict(plan.TOLERANCES)
     return made, left_out
 
@@ -113,11 +93,11 @@ def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, uni
     ]
     head = {key: made[key] for key in ("seed", "results", "figures", "games")}
     parts.append(_yaml(head))
-    for section in plan.SECTIONS:
+    for section in plan.sections():
         if section in made:
-            parts.append(_comment(f"{WORDS[section]} {seconds[section]:.0f} s.") + _yaml({section: made[section]}))
+            parts.append(_comment(f"{_words(section)} {seconds[section]:.0f} s.") + _yaml({section: made[section]}))
         else:
-            parts.append(_comment(f"{section} is left out ({WORDS[section].rstrip('.')}): {left_out[section]}"))
+            parts.append(_comment(f"{section} is left out ({_words(section).rstrip('.')}): {left_out[section]}"))
     parts.append(_comment("How close is close enough: config/README.md.") + _yaml({"claims": made["claims"]}))
     return "\n".join(parts)
 
@@ -126,6 +106,11 @@ def game_name(path: str) -> str:
     """Return a name for a game in a configuration, from that of its file."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", path).strip("_") or "game"
     return (plain if plain[0].isalpha() else f"game_{plain}")[:56]
+
+
+def _words(section: str) -> str:
+    """Return what a section does, in plain words."""
+    return str(configuration.SECTIONS[section].__doc__).splitlines()[0]
 
 
 def _comment(words: str) -> str:

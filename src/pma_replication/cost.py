@@ -30,6 +30,7 @@ from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import prescription
 from pma_replication import plan, registry
 from pma_replication.configuration import studied, tables
+from pma_replication.experiments.independent.sizes import AGENT_SECONDS, independent_steps
 
 Settings = Mapping[str, Any]
 
@@ -182,11 +183,11 @@ def _lattice(n_states: int, n_agents: int) -> float:
 
 
 def _independent(sweep: str, units: Units, settings: Settings) -> float:
-    steps = plan.independent_steps(settings, lambda epsilon: units.learning_steps(settings, epsilon))[sweep]
+    steps = independent_steps(settings, lambda epsilon: units.learning_steps(settings, epsilon))[sweep]
     agents = settings["n_agents"]
     if sweep == "populations":
         agents = np.average(settings["populations"], weights=settings["population_replicates"])
-    per_step = units.step + agents * plan.AGENT_SECONDS * (units.n_states / 10) ** 0.5
+    per_step = units.step + agents * AGENT_SECONDS * (units.n_states / 10) ** 0.5
     return float(steps * per_step) + 5.0 * units.update * 100
 
 

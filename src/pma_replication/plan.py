@@ -1,9 +1,9 @@
 """Sizes of the experiments that fit one game: what `pma-mfg verify` runs, and what `pma-mfg config` writes.
 
-Every section of a configuration (config/README.md) has a function here, from a game with its equilibrium to settings at
-which the section's claims can be decided within a minute or two (docs/theory.md, section 12.1), or to an `InputError`
-that says why the game cannot enter it and what would do. Nothing depends on time or load: two calls give the same
-settings. What the settings cost is predicted by `pma_replication.cost`.
+Every section of a configuration (config/README.md) has a function in its experiment's `sizes.py`, from a game with its
+equilibrium to settings at which the section's claims can be decided within a minute or two (docs/theory.md, section
+12.1), or to an `InputError` that says why the game cannot enter it and what would do. Here is what they share. Nothing
+depends on time or load: two calls give the same settings. Their cost is predicted by `pma_replication.cost`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from pma_mfg import equilibrium, iterations, jacobian, operators, regularizers
+from pma_mfg import iterations, jacobian, operators
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, n_lumped_states
+from pma_mfg.games.model import MeanFieldGame, n_lumped_states
 from pma_mfg.learning import schedules
 from pma_mfg.populations import td_moments
-from pma_mfg.regularizers import Entropy, Regularizer
-from pma_mfg.theory import lipschitz, prescription
-from pma_replication.experiments.ctd import judge as ctd_judge
-from pma_replication.experiments.orbit import measure as orbit_measure
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.theory import lipschitz
+from pma_replication import experiments
 from pma_replication.experiments.samples import measure as samples_measure
 
 Settings = dict[str, Any]
@@ -79,7 +78,7 @@ def step_seconds(game: Game) -> float:
 def default_strength(game: Game) -> float:
     """Return a tenth of the rewards' range, rounded to two digits: a tenth of what is at stake in one step."""
     lowest, highest = lipschitz.reward_range(game)
-    return _rounded(0.1 * ((highest - lowest) or 1.0), 2)
+    return rounded(0.1 * ((highest - lowest) or 1.0), 2)
 
 
 @dataclass
@@ -129,7 +128,7 @@ class Subject:
     def step_size(self) -> float:
         """Return eta of learning: 1 / rho, or three tenths of the locally fastest one if that is smaller."""
         best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, policy=self.policy, share=0.3)
-        return _rounded(min(1.0 / self.regularizer.rho, best), 3)
+        return rounded(min(1.0 / self.regularizer.rho, best), 3)
 
     @cached_property
     def rate(self) -> float:
@@ -213,12 +212,12 @@ class Subject:
         )
         error = float(table.loc[table["epoch"] == n_epochs, "error"].mean())
         start = float(table.loc[table["epoch"] == 0, "error"].mean())
-        return _rounded(1.1 * error * math.sqrt(n_updates) / max(0.3, 1.0 - 0.5 * start), 2)
+        return rounded(1.1 * error * math.sqrt(n_updates) / max(0.3, 1.0 - 0.5 * start), 2)
 
     def accuracies(self, count: int) -> list[float]:
         """Return accuracies of learning, decreasing; the coarsest has `settled` updates, or is a half."""
         coarsest = min(0.5, self.td_constant / math.sqrt(max(self.settled, 300.0)))
-        return [_rounded(coarsest / ACCURACY_FACTOR**i, 2) for i in range(count)]
+        return [rounded(coarsest / ACCURACY_FACTOR**i, 2) for i in range(count)]
 
     def learning_steps(self, epsilon: float) -> float:
         """Return the environment steps of one run to an accuracy by the practical schedule."""
@@ -244,371 +243,21 @@ class Subject:
 WAITING_CONSTANT = 0.2
 
 
-def _rounded(value: float, digits: int) -> float:
+def rounded(value: float, digits: int) -> float:
+    """Return a number rounded to so many digits."""
     return float(f"{value:.{digits}g}")
 
 
-def _spread_over(values: list[int], count: int) -> list[int]:
+def spread_over(values: list[int], count: int) -> list[int]:
     """Return at most `count` of increasing values, evenly, the ends included."""
     chosen = np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(int)
     return [values[i] for i in chosen]
 
 
-def _operator_checks(subject: Subject) -> Settings:
-    return {"relative_step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
-
-
-def _convergence(subject: Subject) -> Settings:
-    """Return step sizes at which PMA takes tens of iterations, so that a rate can be fitted, in halves."""
-    rho = subject.regularizer.rho
-    best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, policy=subject.policy)
-    largest = min(0.2, 0.3 * best * rho)
-    return {
-        "relative_step_sizes": [_rounded(largest * share, 2) for share in (0.25, 0.5, 1.0)],
-        "n_starts": 6,
-        # the slowest of the three falls by twelve decades at 1 / (1 + relative) without any coupling; twice that
-        "max_iterations": math.ceil(2.0 * 12.0 * math.log(10.0) / math.log1p(0.25 * largest)),
-    }
-
-
-def _phase(subject: Subject) -> Settings:
-    subject.need_features("phase")
-    strength = subject.regularizer.rho
-    return {
-        "strengths": {"low": _rounded(0.1 * strength, 2), "high": _rounded(1e4 * strength, 2), "count": 11},
-        "relative_step_sizes": {"low": 0.01, "high": 100, "count": 7},
-        "n_probes": 4,
-    }
-
-
-def _dynamics(subject: Subject) -> Settings:
-    return {"n_starts": 2, "max_iterations": 500}
-
-
-def _damping(subject: Subject) -> Settings:
-    """Return strengths from ten times the game's own down, as far as equilibria are found and PMA reaches them in time.
-
-    Near an equilibrium the cautious step needs log(accuracy) / log(radius) iterations; all runs get three times that of
-    the last strength.
-    """
-    strengths: list[float] = []
-    longest = 200.0
-    policy: np.ndarray | None = None
-    for share in (10.0, 3.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01):
-        strength = _rounded(share * subject.regularizer.rho, 2)
-        weaker = regularizers.load(subject.kind, strength)
-        try:
-            policy = equilibrium.solve(subject.game, weaker, policy, max_iterations=500).policy
-        except ConvergenceError:
-            break
-        radii = [
-            iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]
-            for method in ("pma_euclidean", "pma_kl")
-        ]
-        if not (needed := math.log(orbit_measure.ARRIVED) / math.log(min(max(*radii, 1e-6), 1.0 - 1e-9))) < 500.0:
-            break
-        strengths, longest = [*strengths, strength], max(longest, needed)
-    if not strengths:
-        why = "no equilibrium that PMA reaches at ten times this strength"
-        raise subject.refused("damping", why, "one to start from; a larger --strength")
-    return {
-        "strengths": strengths,
-        "step_shares": list(STEP_SHARES),
-        "n_starts": 4,
-        "max_iterations": math.ceil(3.0 * longest),
-    }
-
-
-#: Of the step size that is fastest near the equilibrium, in `damping`.
-STEP_SHARES = (0.3, 1.0)
-
-
-def _basins(subject: Subject) -> Settings:
-    """Return the sweep of step sizes, for a game whose best response has an eigenvalue above 1."""
-    matrix = jacobian.jacobian(subject.game, subject.policy, np.inf, regularizer=subject.regularizer)
-    lead = float(np.linalg.eigvals(matrix).real.max(initial=-np.inf))
-    if not lead > 1.0:
-        why = f"no eigenvalue of the best response above {max(lead, 0.0):.3g} at this equilibrium"
-        raise subject.refused("basins", why, "one above 1: a game in which agents gather, with several equilibria")
-    return {"relative_step_sizes": [0.01, 0.1, 1.0, 10.0, 100.0], "n_starts": 8, "max_iterations": 3000}
-
-
-def _ctd(subject: Subject) -> Settings:
-    """Return M_td of which the slope is fitted, a factor of 20, from `Subject.settled` on."""
-    if not subject.least > 0.0:
-        subject.need_learning("ctd")
-    small = _spread_over(subject.populations, 4)[:2] if subject.game.has_features else []
-    populations = [*small, MANY_AGENTS] if len(small) == 2 else [10, 100, MANY_AGENTS]
-    # three populations with all replicates, and a quarter more for the second M_mix
-    per_update = (len(populations) + 0.5) * step_seconds(subject.game)
-    fewest = ctd_judge.FITTED_FACTOR * subject.settled
-    n_replicates = int(min(64.0, BUDGET / (per_update * fewest)))
-    if n_replicates < 24:
-        raise subject.too_rare("ctd", 24.0 * per_update * fewest)
-    largest = max(2000, math.ceil(min(4.0 * fewest, BUDGET / (per_update * n_replicates))))
-    exact = [largest // share for share in (20, 10, 5)]
-    pairs = subject.policy.size
-    return {
-        "populations": populations,
-        "n_updates": [largest // share for share in (100, 50, 20, 10, 5, 2, 1)],
-        "n_waiting": [0, 1],
-        "n_replicates": n_replicates,
-        "other_replicates": 8,
-        # the exact recursion costs as the square of the pairs, and its bias of waiting does not depend on M_td much
-        "exact_updates": sorted({max(10, min(updates, MOMENTS // pairs**2)) for updates in exact}),
-        "exact_waiting": [0, *_waiting_times(td_moments.forgetting_rate(subject.game, subject.policy))],
-    }
-
-
-def _waiting_times(rate: float) -> list[int]:
-    """Return M_mix over which a mode of this rate falls from a twentieth to 1e-7: faster ones are gone by then."""
-    if not 1e-6 < rate < 0.999:
-        return [1, 2, 3]
-    first, last = (math.log(share) / math.log(rate) for share in (0.05, 1e-7))
-    least = math.ceil(first)
-    return _spread_over(list(range(least, max(least + 2, int(last)) + 1)), 6)
-
-
-def _epsilon_sweep(subject: Subject) -> Settings:
-    subject.need_learning("epsilon_sweep")
-    accuracies = subject.accuracies(N_ACCURACIES)
-    seconds = sum(map(subject.learning_steps, accuracies)) * step_seconds(subject.game)
-    if (n_replicates := int(min(48.0, BUDGET / seconds))) < 8:
-        raise subject.too_rare("epsilon_sweep", 8.0 * seconds)
-    return {
-        "games": {
-            "epsilons": accuracies,
-            "step_size": subject.step_size,
-            "td_constant": subject.td_constant,
-            "waiting_constant": WAITING_CONSTANT,
-        },
-        "n_agents": MANY_AGENTS,
-        "n_replicates": n_replicates,
-    }
-
-
-def _prescribed(subject: Subject) -> Settings:
-    """Return accuracies for which the theorem's own schedule is short enough to be run."""
-    game = subject.need_features("prescribed")
-    step_size = PRESCRIBED_STEP / subject.regularizer.strength
-    most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
-    chosen: list[float] = []
-    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
-    for share in (0.5, 0.25, 0.1, 0.03):  # of the first distance: larger accuracies ask for nothing
-        epsilon = _rounded(min(0.5, share * start), 2)
-        try:
-            schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
-        except InputError as refused:
-            told = f"{refused.field} {refused.value}"
-            raise subject.refused("prescribed", told, refused.allowed) from None
-        if schedule.n_samples > most:
-            why = f"{schedule.n_samples:.2g} samples that the theorem asks for at epsilon = {epsilon:g}"
-            if not chosen:
-                raise subject.refused("prescribed", why, f"at most {most:.2g} in a minute; a larger --strength")
-            break
-        most -= schedule.n_samples
-        chosen.append(epsilon)
-    return {
-        "games": chosen,
-        "n_agents": 10**9,
-        "epsilons": sorted({*chosen, _rounded(chosen[-1] / 2, 2), _rounded(chosen[-1] / 5, 2)}, reverse=True),
-        "n_replicates": PRESCRIBED_REPLICATES,
-        "relative_step_size": PRESCRIBED_STEP,
-    }
-
-
-#: eta of the theorem's schedule in units of 1 / strength, and its runs.
-PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
-
-
-def prescribed_strength(subject: Subject) -> float | None:
-    """Return the least of the strengths 4, 16, 64, ... times the game's at which `prescribed` can be run, if any."""
-    for power in range(1, 8):
-        strength = _rounded(subject.regularizer.strength * 4.0**power, 2)
-        regularizer = regularizers.load(subject.kind, strength)
-        try:
-            found = equilibrium.solve(subject.game, regularizer)
-            _prescribed(Subject(subject.game, regularizer, subject.kind, subject.name, found.policy))
-        except (InputError, ConvergenceError):
-            continue
-        return strength
-    return None
-
-
-def _population_sweep(subject: Subject) -> Settings:
-    subject.need_learning("population_sweep")
-    epsilon = subject.accuracies(2)[1]
-    seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
-    if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_rare("population_sweep", 4.0 * seconds)
-    return {
-        "populations": [10, 30, 100, 1000, 10_000],
-        "epsilon": epsilon,
-        "n_replicates": n_replicates,
-        "step_size": subject.step_size,
-        "td_constant": subject.td_constant,
-        "waiting_constant": WAITING_CONSTANT,
-    }
-
-
-def _bias(subject: Subject) -> Settings:
-    subject.need_features("bias")
-    populations = [100, 1000, 10_000, 100_000, 10**6, 10**8]
-    n_steps = int(min(1e5, 0.5 * BUDGET / (1.1 * 16 * len(populations) * step_seconds(subject.game))))
-    if n_steps < 5000:
-        seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
-        why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
-        raise subject.refused("bias", why, "at most one minute; a game with fewer states")
-    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
-
-
-def _round_down(value: float) -> int:
-    """Return a number with its last digits zero, two of them left."""
-    power = int(10 ** max(0, len(str(int(value))) - 2))
-    return int(value) // power * power
-
-
-def _exact(subject: Subject) -> Settings:
-    subject.need_populations("exact")
-    subject.need_learning("exact")
-    # the limit of the policy takes tens of solutions
-    small = [n for n in subject.populations if n_lumped_states(subject.game.n_states, n) <= LUMPED_STATES // 10]
-    chosen = _spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
-    return {"populations": chosen, "step_size": subject.step_size}
-
-
-def _agreement(subject: Subject) -> Settings:
-    subject.need_populations("agreement")
-    populations = _spread_over([n for n in subject.populations if n <= 20], 4)
-    n_steps = int(min(2e4, 0.5 * BUDGET / (1.1 * 32 * len(populations) * step_seconds(subject.game))))
-    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 32}
-
-
-def _nash(subject: Subject) -> Settings:
-    subject.need_populations("nash")
-    if not (subject.policy > 0.0).all():
-        why = "an equilibrium that leaves out an action"
-        raise subject.refused("nash", why, "one that plays all: --regularizer entropy")
-    large = [n for n in subject.populations if n >= 10]  # an order in N shows at large N only
-    return {"populations": _spread_over(large if len(large) >= 3 else subject.populations[-3:], 8)}
-
-
-def _independent(subject: Subject) -> Settings:
-    subject.need_learning("independent")
-    if subject.policy.size > MOST_PAIRS:
-        raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
-    if not subject.game.has_features and subject.settled > 500.0:
-        raise subject.too_rare("independent", 4e3 * subject.settled * FUNCTION_STEP)
-    accuracies, first = subject.accuracies(3), max(subject.settled, 100.0)
-    # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
-    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
-    noise = subject.td_constant / math.sqrt(16.0 * first)
-    n_epochs = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
-    updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
-    relative = (0.05, 0.1, 0.2)
-    settings = {
-        "step_size": subject.step_size,
-        "n_waiting": 0,
-        "n_epochs": n_epochs,
-        "n_updates": math.ceil(2.0 * first),
-        "populations": [500, 1500, 5000],
-        "population_replicates": [8, 6, 4],
-        # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
-        "n_agents": 4000,
-        "n_replicates": 3,
-        "updates": updates,
-        "step_sizes": [_rounded(x / subject.regularizer.rho, 3) for x in relative],
-        # after them the smallest step has forgotten nine tenths of its start
-        "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
-        "epsilons": accuracies,
-        "td_constant": subject.td_constant,
-        "waiting_constant": WAITING_CONSTANT,
-    }
-    seconds = sum(independent_steps(settings, subject.learning_steps).values())
-    seconds *= step_seconds(subject.game) + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10)
-    if seconds > 3.0 * BUDGET:
-        raise subject.too_rare("independent", seconds, 3.0 * BUDGET)
-    return settings
-
-
-#: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
-#: root of the states (benchmarks/scaling.md).
-AGENT_SECONDS = 1.2e-8
-
-
-def independent_steps(settings: Mapping[str, Any], learning_steps: Callable[[float], float]) -> dict[str, float]:
-    """Return the environment steps of each sweep of the section `independent`, over all of its runs."""
-    waiting, count = settings["n_waiting"] + 1, settings["n_replicates"]
-    return {
-        "updates": settings["n_epochs"] * sum(settings["updates"]) * waiting * count,
-        "step_sizes": settings["step_epochs"] * settings["n_updates"] * waiting * count * len(settings["step_sizes"]),
-        "populations": settings["n_epochs"] * settings["n_updates"] * waiting * sum(settings["population_replicates"]),
-        "epsilons": count * sum(map(learning_steps, settings["epsilons"])),
-    }
-
-
-def _comparison(subject: Subject) -> Settings:
-    subject.need_features("comparison")
-    if not isinstance(subject.regularizer, Entropy):
-        raise subject.refused("comparison", f"the regularizer {subject.kind}", "--regularizer entropy")
-    return {
-        "methods": {
-            "pma": {"step_size": [0.1, 0.4, 2.0], "first": [30, 300], "growth": [1.05], "constant": [1.0, 3.0]},
-            "gmf_q": {"first": [10, 100, 1000], "growth": [1.2], "constant": [1.0], "share": [1.0]},
-            "fitted_q": {"first": [10, 100, 1000], "growth": [1.2], "share": [1.0]},
-            "fictitious_play": {"first": [10, 100], "growth": [1.1], "constant": [1.0], "share": [1.0]},
-            "online_mirror_descent": {
-                "step_size": [0.2, 0.7],
-                "first": [10, 100],
-                "growth": [1.05],
-                "constant": [1.0],
-                "share": [1.0],
-            },
-            "two_timescale": {
-                "first": [10],
-                "growth": [1.2],
-                "q_exponent": [0.55, 0.75],
-                "mean_field_exponent": [0.85],
-                "exploration": [0.1],
-            },
-        },
-        "n_agents": MANY_AGENTS,
-        "budget": 300_000,
-        "pilot_budget": 100_000,
-        "per_decade": 4,
-        "target": 0.03,
-        "accuracies": [0.1, 0.03, 0.01],
-        "n_pilots": 2,
-        "n_replicates": 8,
-    }
-
-
-def _zoo(subject: Subject) -> Settings:
-    subject.need_features("zoo")
-    return {"n_starts": 4, "relative_step_size": 1.0}
-
-
-#: Section of a configuration -> what makes its settings, in the order in which they are written. `atlas` makes its own
-#: games.
-SECTIONS: dict[str, Callable[[Subject], Settings]] = {
-    "operator_checks": _operator_checks,
-    "convergence": _convergence,
-    "phase": _phase,
-    "dynamics": _dynamics,
-    "damping": _damping,
-    "basins": _basins,
-    "ctd": _ctd,
-    "epsilon_sweep": _epsilon_sweep,
-    "prescribed": _prescribed,
-    "population_sweep": _population_sweep,
-    "bias": _bias,
-    "exact": _exact,
-    "agreement": _agreement,
-    "nash": _nash,
-    "independent": _independent,
-    "comparison": _comparison,
-    "zoo": _zoo,
-}
+@cache
+def sections() -> dict[str, Callable[[Subject], Settings]]:
+    """Return what makes the settings of each section; the section `atlas` makes its own games and is not among them."""
+    return experiments.joined("sizes", "SIZES")
 
 
 def settings(section: str, subject: Subject) -> Settings:
@@ -619,7 +268,7 @@ def settings(section: str, subject: Subject) -> Settings:
     Parameters
     ----------
     section : str
-        One of `SECTIONS`.
+        One of `sections`.
     subject : Subject
 
     Returns
@@ -631,7 +280,7 @@ def settings(section: str, subject: Subject) -> Settings:
     InputError
         If the game cannot enter the section; it says why, and what would do.
     """
-    return SECTIONS[section](subject)
+    return sections()[section](subject)
 
 
 def with_game(section: str, chosen: Settings, name: str) -> Settings:
@@ -645,7 +294,7 @@ def all_settings(
 ) -> tuple[dict[str, Settings], dict[str, str]]:
     """Return the settings of every section that a game can enter, and why it cannot enter the others."""
     chosen, left_out = {}, {}
-    for section in SECTIONS:
+    for section in sections():
         try:
             chosen[section] = settings(section, subject)
         except (InputError, ConvergenceError) as refused:

@@ -46,7 +46,7 @@ def optional(meaning: str, unit: str = "") -> Any:
 # --- types
 
 
-def _of_usual_size(value: Any) -> Any:
+def _bounded(value: Any) -> Any:
     """Refuse numbers that are not finite, or too large for a loop or for a quotient of two."""
     if isinstance(value, int) and abs(value) > games.LARGEST_INTEGER:
         raise refused(f"an integer of at most {games.LARGEST_INTEGER} in size")
@@ -93,35 +93,35 @@ def _can_be_used(path: str) -> str:
 
 
 _LARGEST = games.LARGEST_INTEGER
-usual = BeforeValidator(_of_usual_size)
+bounded = BeforeValidator(_bounded)
 
-Natural = Annotated[int, Field(ge=0, le=_LARGEST), usual]
-Count = Annotated[int, Field(ge=1, le=_LARGEST), usual]
-Replicates = Annotated[int, Field(ge=2, le=_LARGEST), usual]
-Agents = Annotated[int, Field(ge=2, le=_LARGEST), usual]
-#: Of agents that are simulated one by one.
-SingleAgents = Annotated[int, Field(ge=2, le=10**7), usual]
-#: Of a long average.
-Steps = Annotated[int, Field(ge=100, le=_LARGEST), usual]
+Natural = Annotated[int, Field(ge=0, le=_LARGEST), bounded]
+Count = Annotated[int, Field(ge=1, le=_LARGEST), bounded]
+Replicates = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
+Agents = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
+# Of agents that are simulated one by one.
+SingleAgents = Annotated[int, Field(ge=2, le=10**7), bounded]
+# Of a long average.
+Steps = Annotated[int, Field(ge=100, le=_LARGEST), bounded]
 
-Positive = Annotated[float, Field(gt=0), usual]
-NonNegative = Annotated[float, Field(ge=0), usual]
-#: An accuracy or a probability.
-Fraction = Annotated[float, Field(gt=0, lt=1), usual]
-#: M_td = (td_constant / epsilon)^2; stands below the key `epsilon` or `epsilons`.
+Positive = Annotated[float, Field(gt=0), bounded]
+NonNegative = Annotated[float, Field(ge=0), bounded]
+# An accuracy or a probability.
+Fraction = Annotated[float, Field(gt=0, lt=1), bounded]
+# M_td = (td_constant / epsilon)^2; stands below the key `epsilon` or `epsilons`.
 TdConstant = Annotated[Positive, AfterValidator(_can_be_counted)]
-#: The value of a game's parameter, of which its family knows more.
-Parameter = Annotated[Any, usual]
+# The value of a game's parameter, of which its family knows more.
+Parameter = Annotated[Any, bounded]
 
 T = TypeVar("T")
-#: Entries that differ, in a list.
+# Entries that differ, in a list.
 Distinct = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_differ)]
 Positives = Annotated[Distinct[Positive], Field(min_length=1)]
 Fractions = Annotated[Distinct[Fraction], Field(min_length=1)]
 Naturals = Annotated[Distinct[Natural], Field(min_length=1)]
 Populations = Annotated[Distinct[Agents], Field(min_length=1)]
 
-#: Becomes part of file names, tables, figures and seeds.
+# Becomes part of file names, tables, figures and seeds.
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 File = Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"}), AfterValidator(_can_be_used)]
 Games = Annotated[Distinct[str], Field(min_length=1, description="names of games, of those under `games`")]
@@ -138,7 +138,7 @@ class Grid(Settings):
 
     low: Positive = key("its first number")
     high: Positive = key("its last number, above the first")
-    count: Annotated[int, Field(ge=2, le=_LARGEST), usual] = key("how many numbers it has")
+    count: Annotated[int, Field(ge=2, le=_LARGEST), bounded] = key("how many numbers it has")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

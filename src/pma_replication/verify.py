@@ -34,6 +34,7 @@ from pma_replication.experiments.orbit import measure as orbit_measure
 from pma_replication.experiments.phase import measure as phase_measure
 from pma_replication.experiments.populations import measure as populations_measure
 from pma_replication.experiments.samples import measure as samples_measure
+from pma_replication.experiments.samples.sizes import prescribed_strength
 from pma_replication.plan import Settings, Subject
 
 Tables = dict[str, pd.DataFrame]
@@ -363,7 +364,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
         try:
             sections[section] = plan.settings(section, subject)
         except InputError as refused:
-            if section != "prescribed" or (strength := plan.prescribed_strength(subject)) is None:
+            if section != "prescribed" or (strength := prescribed_strength(subject)) is None:
                 raise
             allowed = f"{refused.allowed}; --strength {strength:g} would do"
             raise InputError(refused.source, refused.field, refused.value, allowed) from None

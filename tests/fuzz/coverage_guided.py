@@ -23,7 +23,8 @@ import atheris
 
 # the reading of input is watched, not the numerics behind it
 with atheris.instrument_imports(
-    include=["pma_mfg.games", "pma_mfg.storage", "pma_replication.configuration", "pma_mfg.errors", "yaml"]
+    include=["pma_mfg.games", "pma_mfg.storage", "pma_mfg.errors", "yaml"]
+    + [f"pma_replication.{module}" for module in ("configuration", "settings", "validation", "yaml_files")]
 ):
     from tests.fuzz import targets
 

@@ -12,8 +12,8 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import erf
 
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.functions import FunctionGame
 from pma_mfg.games.features import KINK_WIDTH, LINKS, Features
+from pma_mfg.games.functions import FunctionGame
 
 #: Nodes of the Gaussian quadrature for smooth links; those with kinks and the identity have closed forms.
 QUADRATURE_NODES = 64

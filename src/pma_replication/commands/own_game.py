@@ -144,7 +144,7 @@ def _config(options: argparse.Namespace) -> None:
         described: dict[str, Any] = {"file": str(Path(options.game) if inside else Path(options.game).resolve())}
     else:
         described = {"family": options.game, "parameters": {}}
-    with output.progress(len(plan.SECTIONS), "sections") as advance:
+    with output.progress(len(plan.sections()), "sections") as advance:
         made, left_out = configure.settings(subject, described, advance)
     units = {
         of: cost.measure(subject.game, regularizers.make(entry["regularizer"], entry["strength"]))
@@ -155,7 +155,7 @@ def _config(options: argparse.Namespace) -> None:
     for section, reason in left_out.items():
         log.info("%s is left out: %s", section, reason)
     total = sum(cost.predicted(made, units).values())
-    count = f"{len(plan.SECTIONS) - len(left_out)} of {len(plan.SECTIONS)} experiments on {name}"
+    count = f"{len(plan.sections()) - len(left_out)} of {len(plan.sections())} experiments on {name}"
     told = f"{cost.in_words(total / 2)} on two cores (predicted: {total:.0f} s of processor time)"
     if not options.out:
         output.print(text, end="")

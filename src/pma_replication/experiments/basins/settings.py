@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 
 
 class Basins(Section):
-    """Several equilibria (C2)."""
+    """C2-coordination, C2-departure: which of several equilibria PMA leaves and reaches."""
 
     games: Games
     relative_step_sizes: Positives = key("step sizes η of PMA started next to the equilibrium", "1/τ")

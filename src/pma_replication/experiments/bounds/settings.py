@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Natural, Positives, Section, 
 
 
 class OperatorChecks(Section):
-    """Search for pairs that beat a Lipschitz bound (C1a, C1b)."""
+    """C1a, C1b: whether any pair of policies beats a Lipschitz bound of the theory."""
 
     games: Games
     relative_step_sizes: Positives = key("step sizes η of the mirror ascent step", "1/τ")

@@ -19,15 +19,15 @@ from pma_replication.settings import (
     Section,
     Settings,
     Steps,
+    bounded,
     key,
     optional,
     refused,
-    usual,
 )
 
-AtLeastOne = Annotated[float, Field(ge=1), usual]
-Share = Annotated[float, Field(gt=0, le=1), usual]
-Probability = Annotated[float, Field(ge=0, le=1), usual]
+AtLeastOne = Annotated[float, Field(ge=1), bounded]
+Share = Annotated[float, Field(gt=0, le=1), bounded]
+Probability = Annotated[float, Field(ge=0, le=1), bounded]
 
 First = Annotated[
     Distinct[AtLeastOne],
@@ -104,7 +104,7 @@ class Methods(Settings):
 
 
 class Comparison(Section):
-    """PMA on one trajectory beside methods with a generative model (C8).
+    """C8: PMA on one trajectory beside methods with a generative model.
 
     Each method has arguments with a list of values each: the grid of settings, tuned by one rule for all methods
     (docs/theory.md, section 17.4). Round k has first · growth^k visits of every pair.

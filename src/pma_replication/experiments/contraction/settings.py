@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 
 
 class Convergence(Section):
-    """Exact PMA from several starts (C1c, C1d)."""
+    """C1c, C1d: exact PMA from several starts, and the rate that its Jacobian predicts."""
 
     games: Games
     relative_step_sizes: Positives = key(

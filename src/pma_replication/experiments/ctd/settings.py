@@ -19,7 +19,7 @@ from pma_replication.settings import (
 
 
 class Ctd(Section):
-    """TD learning of a fixed policy, simulated and exactly (C3)."""
+    """C3: the error of TD learning of the equilibrium's Q-function on one trajectory."""
 
     games: Games
     populations: Annotated[Distinct[Agents], Field(min_length=2)] = key(

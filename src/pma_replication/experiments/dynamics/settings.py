@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Section, key
 
 
 class Dynamics(Section):
-    """Exact iterations side by side (C2)."""
+    """C2, a figure: exact PMA beside best response, fictitious play and mirror descent."""
 
     games: Games
     n_starts: Count = key("random initial policies, the same for every method")

@@ -33,7 +33,7 @@ def _one_for_each_population(counts: list[int], info: ValidationInfo) -> list[in
 
 
 class Independent(Section):
-    """Independent learning (C5)."""
+    """C5: every agent learns alone."""
 
     games: Games
     step_size: Positive = key("η of every run that does not vary it, absolute", "1/reward")

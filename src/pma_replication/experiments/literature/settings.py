@@ -4,7 +4,7 @@ from pma_replication.settings import Games, Natural, Positive, Section, key
 
 
 class Zoo(Section):
-    """Games from the literature: table and gallery."""
+    """A table and a picture: constants, assumptions, equilibria of games from the literature."""
 
     needs_features = True
 

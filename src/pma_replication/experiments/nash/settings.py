@@ -4,7 +4,7 @@ from pma_replication.settings import ExactPopulations
 
 
 class Nash(ExactPopulations):
-    """What a deviator gains in the N-agent game (C7)."""
+    """C7: what one of N agents gains by deviating, exactly."""
 
     needs_features = True
 

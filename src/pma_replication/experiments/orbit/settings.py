@@ -4,7 +4,7 @@ from pma_replication.settings import Count, Games, Positives, Section, key
 
 
 class Damping(Section):
-    """Best response and PMA as the regularizer weakens (C2)."""
+    """C2: where best response fails as the regularizer weakens, and PMA does not."""
 
     games: Games
     strengths: Positives = key("strengths of the regularizer, in place of the game's own", "reward")

@@ -4,7 +4,7 @@ from pma_replication.settings import Games, Grid, Natural, Section, key
 
 
 class Phase(Section):
-    """The plane of strength and step size (C1b, C1e, C1f)."""
+    """C1b-radius, C1e, C1f: for which strengths and step sizes PMA is certified, or converges nearby."""
 
     needs_features = True
 

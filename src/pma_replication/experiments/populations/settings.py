@@ -22,7 +22,7 @@ from pma_replication.settings import (
 
 
 class PopulationSweep(Section):
-    """Centralized learning over N at one small epsilon (C6)."""
+    """C6, a figure: learning with few agents and with many."""
 
     games: Games
     populations: Populations = key("numbers of agents, one job each")
@@ -34,7 +34,7 @@ class PopulationSweep(Section):
 
 
 class Bias(Section):
-    """Fluctuations and bias of the N-agent game (C6)."""
+    """C6: what finitely many agents do to the population and to Q."""
 
     needs_features = True
 
@@ -45,7 +45,7 @@ class Bias(Section):
 
 
 class Exact(ExactPopulations):
-    """The N-agent game solved exactly (C3, C6)."""
+    """C6, a figure: the N-agent game solved exactly."""
 
     needs_features = True
 
@@ -55,7 +55,7 @@ class Exact(ExactPopulations):
 
 
 class Agreement(ExactPopulations):
-    """Simulation against the exact limit (C3)."""
+    """C3-exact: the simulator against the exact N-agent game."""
 
     needs_features = True
 

@@ -35,7 +35,7 @@ class Tuned(Settings):
 
 
 class EpsilonSweep(Section):
-    """Centralized learning over epsilon (C4)."""
+    """C4: how many samples an accuracy costs, agents sharing one policy."""
 
     games: Annotated[dict[str, Tuned], Field(min_length=1)] = key("for each game what learning takes")
     n_agents: Agents = key("N")
@@ -43,7 +43,7 @@ class EpsilonSweep(Section):
 
 
 class Prescribed(Section):
-    """Centralized learning as the theorem prescribes (C4)."""
+    """C4-prescribed: learning with the theorem's own constants."""
 
     needs_features = True
 

@@ -1,0 +1,12 @@
+"""Sizes that fit one game: the search for pairs that beat a Lipschitz bound."""
+
+from __future__ import annotations
+
+from pma_replication.plan import Settings, Subject
+
+
+def _operator_checks(subject: Subject) -> Settings:
+    return {"relative_step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
+
+
+SIZES = {"operator_checks": _operator_checks}

@@ -1,0 +1,48 @@
+"""Sizes that fit one game: TD learning of a fixed policy."""
+
+from __future__ import annotations
+
+import math
+
+from pma_mfg.populations import td_moments
+from pma_replication.experiments.ctd.judge import FITTED_FACTOR
+from pma_replication.plan import BUDGET, MANY_AGENTS, MOMENTS, Settings, Subject, spread_over, step_seconds
+
+
+def _ctd(subject: Subject) -> Settings:
+    """Return M_td of which the slope is fitted, a factor of 20, from `Subject.settled` on."""
+    if not subject.least > 0.0:
+        subject.need_learning("ctd")
+    small = spread_over(subject.populations, 4)[:2] if subject.game.has_features else []
+    populations = [*small, MANY_AGENTS] if len(small) == 2 else [10, 100, MANY_AGENTS]
+    # three populations with all replicates, and a quarter more for the second M_mix
+    per_update = (len(populations) + 0.5) * step_seconds(subject.game)
+    fewest = FITTED_FACTOR * subject.settled
+    n_replicates = int(min(64.0, BUDGET / (per_update * fewest)))
+    if n_replicates < 24:
+        raise subject.too_rare("ctd", 24.0 * per_update * fewest)
+    largest = max(2000, math.ceil(min(4.0 * fewest, BUDGET / (per_update * n_replicates))))
+    exact = [largest // share for share in (20, 10, 5)]
+    pairs = subject.policy.size
+    return {
+        "populations": populations,
+        "n_updates": [largest // share for share in (100, 50, 20, 10, 5, 2, 1)],
+        "n_waiting": [0, 1],
+        "n_replicates": n_replicates,
+        "other_replicates": 8,
+        # the exact recursion costs as the square of the pairs, and its bias of waiting does not depend on M_td much
+        "exact_updates": sorted({max(10, min(updates, MOMENTS // pairs**2)) for updates in exact}),
+        "exact_waiting": [0, *_waiting_times(td_moments.forgetting_rate(subject.game, subject.policy))],
+    }
+
+
+def _waiting_times(rate: float) -> list[int]:
+    """Return M_mix over which a mode of this rate falls from a twentieth to 1e-7: faster ones are gone by then."""
+    if not 1e-6 < rate < 0.999:
+        return [1, 2, 3]
+    first, last = (math.log(share) / math.log(rate) for share in (0.05, 1e-7))
+    least = math.ceil(first)
+    return spread_over(list(range(least, max(least + 2, int(last)) + 1)), 6)
+
+
+SIZES = {"ctd": _ctd}

@@ -1,0 +1,67 @@
+"""Sizes that fit one game: independent learning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pma_mfg import operators
+from pma_mfg.games.model import MOST_PAIRS
+from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, rounded, step_seconds
+
+#: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
+#: root of the states (benchmarks/scaling.md).
+AGENT_SECONDS = 1.2e-8
+
+
+def _independent(subject: Subject) -> Settings:
+    subject.need_learning("independent")
+    if subject.policy.size > MOST_PAIRS:
+        raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
+    if not subject.game.has_features and subject.settled > 500.0:
+        raise subject.too_rare("independent", 4e3 * subject.settled * FUNCTION_STEP)
+    accuracies, first = subject.accuracies(3), max(subject.settled, 100.0)
+    # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
+    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
+    noise = subject.td_constant / math.sqrt(16.0 * first)
+    n_epochs = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
+    updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
+    relative = (0.05, 0.1, 0.2)
+    settings = {
+        "step_size": subject.step_size,
+        "n_waiting": 0,
+        "n_epochs": n_epochs,
+        "n_updates": math.ceil(2.0 * first),
+        "populations": [500, 1500, 5000],
+        "population_replicates": [8, 6, 4],
+        # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
+        "n_agents": 4000,
+        "n_replicates": 3,
+        "updates": updates,
+        "step_sizes": [rounded(x / subject.regularizer.rho, 3) for x in relative],
+        # after them the smallest step has forgotten nine tenths of its start
+        "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
+        "epsilons": accuracies,
+        "td_constant": subject.td_constant,
+        "waiting_constant": WAITING_CONSTANT,
+    }
+    seconds = sum(independent_steps(settings, subject.learning_steps).values())
+    seconds *= step_seconds(subject.game) + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10)
+    if seconds > 3.0 * BUDGET:
+        raise subject.too_rare("independent", seconds, 3.0 * BUDGET)
+    return settings
+
+
+def independent_steps(settings: Mapping[str, Any], learning_steps: Callable[[float], float]) -> dict[str, float]:
+    """Return the environment steps of each sweep of the section `independent`, over all of its runs."""
+    waiting, count = settings["n_waiting"] + 1, settings["n_replicates"]
+    return {
+        "updates": settings["n_epochs"] * sum(settings["updates"]) * waiting * count,
+        "step_sizes": settings["step_epochs"] * settings["n_updates"] * waiting * count * len(settings["step_sizes"]),
+        "populations": settings["n_epochs"] * settings["n_updates"] * waiting * sum(settings["population_replicates"]),
+        "epsilons": count * sum(map(learning_steps, settings["epsilons"])),
+    }
+
+
+SIZES = {"independent": _independent}

@@ -1,0 +1,58 @@
+"""Sizes that fit one game: what finitely many agents do."""
+
+from __future__ import annotations
+
+from pma_mfg.games.model import n_lumped_states
+from pma_replication.plan import BUDGET, LUMPED_STATES, WAITING_CONSTANT, Settings, Subject, spread_over, step_seconds
+
+
+def _population_sweep(subject: Subject) -> Settings:
+    subject.need_learning("population_sweep")
+    epsilon = subject.accuracies(2)[1]
+    seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
+    if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
+        raise subject.too_rare("population_sweep", 4.0 * seconds)
+    return {
+        "populations": [10, 30, 100, 1000, 10_000],
+        "epsilon": epsilon,
+        "n_replicates": n_replicates,
+        "step_size": subject.step_size,
+        "td_constant": subject.td_constant,
+        "waiting_constant": WAITING_CONSTANT,
+    }
+
+
+def _bias(subject: Subject) -> Settings:
+    subject.need_features("bias")
+    populations = [100, 1000, 10_000, 100_000, 10**6, 10**8]
+    n_steps = int(min(1e5, 0.5 * BUDGET / (1.1 * 16 * len(populations) * step_seconds(subject.game))))
+    if n_steps < 5000:
+        seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
+        why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
+        raise subject.refused("bias", why, "at most one minute; a game with fewer states")
+    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
+
+
+def _exact(subject: Subject) -> Settings:
+    subject.need_populations("exact")
+    subject.need_learning("exact")
+    # the limit of the policy takes tens of solutions
+    small = [n for n in subject.populations if n_lumped_states(subject.game.n_states, n) <= LUMPED_STATES // 10]
+    chosen = spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
+    return {"populations": chosen, "step_size": subject.step_size}
+
+
+def _agreement(subject: Subject) -> Settings:
+    subject.need_populations("agreement")
+    populations = spread_over([n for n in subject.populations if n <= 20], 4)
+    n_steps = int(min(2e4, 0.5 * BUDGET / (1.1 * 32 * len(populations) * step_seconds(subject.game))))
+    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 32}
+
+
+def _round_down(value: float) -> int:
+    """Return a number with its last digits zero, two of them left."""
+    power = int(10 ** max(0, len(str(int(value))) - 2))
+    return int(value) // power * power
+
+
+SIZES = {"population_sweep": _population_sweep, "bias": _bias, "exact": _exact, "agreement": _agreement}

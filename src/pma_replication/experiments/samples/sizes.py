@@ -1,0 +1,85 @@
+"""Sizes that fit one game: centralized learning over the accuracy."""
+
+from __future__ import annotations
+
+from pma_mfg import equilibrium, operators, regularizers
+from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.theory import prescription
+from pma_replication.plan import (
+    BUDGET,
+    MANY_AGENTS,
+    N_ACCURACIES,
+    WAITING_CONSTANT,
+    Settings,
+    Subject,
+    rounded,
+    step_seconds,
+)
+
+#: eta of the theorem's schedule in units of 1 / strength, and its runs.
+PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
+
+
+def _epsilon_sweep(subject: Subject) -> Settings:
+    subject.need_learning("epsilon_sweep")
+    accuracies = subject.accuracies(N_ACCURACIES)
+    seconds = sum(map(subject.learning_steps, accuracies)) * step_seconds(subject.game)
+    if (n_replicates := int(min(48.0, BUDGET / seconds))) < 8:
+        raise subject.too_rare("epsilon_sweep", 8.0 * seconds)
+    return {
+        "games": {
+            "epsilons": accuracies,
+            "step_size": subject.step_size,
+            "td_constant": subject.td_constant,
+            "waiting_constant": WAITING_CONSTANT,
+        },
+        "n_agents": MANY_AGENTS,
+        "n_replicates": n_replicates,
+    }
+
+
+def _prescribed(subject: Subject) -> Settings:
+    """Return accuracies for which the theorem's own schedule is short enough to be run."""
+    game = subject.need_features("prescribed")
+    step_size = PRESCRIBED_STEP / subject.regularizer.strength
+    most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
+    chosen: list[float] = []
+    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
+    for share in (0.5, 0.25, 0.1, 0.03):  # of the first distance: larger accuracies ask for nothing
+        epsilon = rounded(min(0.5, share * start), 2)
+        try:
+            schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
+        except InputError as refused:
+            told = f"{refused.field} {refused.value}"
+            raise subject.refused("prescribed", told, refused.allowed) from None
+        if schedule.n_samples > most:
+            why = f"{schedule.n_samples:.2g} samples that the theorem asks for at epsilon = {epsilon:g}"
+            if not chosen:
+                raise subject.refused("prescribed", why, f"at most {most:.2g} in a minute; a larger --strength")
+            break
+        most -= schedule.n_samples
+        chosen.append(epsilon)
+    return {
+        "games": chosen,
+        "n_agents": 10**9,
+        "epsilons": sorted({*chosen, rounded(chosen[-1] / 2, 2), rounded(chosen[-1] / 5, 2)}, reverse=True),
+        "n_replicates": PRESCRIBED_REPLICATES,
+        "relative_step_size": PRESCRIBED_STEP,
+    }
+
+
+def prescribed_strength(subject: Subject) -> float | None:
+    """Return the least of the strengths 4, 16, 64, ... times the game's at which `prescribed` can be run, if any."""
+    for power in range(1, 8):
+        strength = rounded(subject.regularizer.strength * 4.0**power, 2)
+        regularizer = regularizers.load(subject.kind, strength)
+        try:
+            found = equilibrium.solve(subject.game, regularizer)
+            _prescribed(Subject(subject.game, regularizer, subject.kind, subject.name, found.policy))
+        except (InputError, ConvergenceError):
+            continue
+        return strength
+    return None
+
+
+SIZES = {"epsilon_sweep": _epsilon_sweep, "prescribed": _prescribed}
