@@ -1,9 +1,9 @@
 """One run at a time in a folder, and no process of a run that outlives it, however it ends.
 
-A run is a chain of processes: workflow/run.py, Snakemake, and a `pma-replicate` for every job. When one is killed, those
-below it go on by themselves, and would write under the feet of the next run. So each is tied to the one above it: on
-Linux the kernel kills it when its parent dies, elsewhere a thread looks. (A pipe that all inherit would do as well, but
-Snakemake closes what its jobs inherit.)
+A run is a chain of processes: workflow/run.py, Snakemake, and a `pma-replicate` for every job. When one is killed,
+those below it go on by themselves, and would write under the feet of the next run. So each is tied to the one above it:
+on Linux the kernel kills it when its parent dies, elsewhere a thread looks. (A pipe that all inherit would do as well,
+but Snakemake closes what its jobs inherit.)
 """
 
 from __future__ import annotations
