@@ -246,7 +246,7 @@ COMMANDS = (
     "pma-mfg validate nosuch",
     "pma-mfg solve mine.yaml --strength 1",
     "pma-mfg solve game.npz --strength 1 --out game.npz",
-    "pma-mfg solve game.npz --strength 1 --out x --out-table ./x",
+    "pma-replicate equilibria solve game.npz --strength 1 --out x --out-table ./x",
     "pma-mfg solve sis_epidemic --strength 1e-12",
     "pma-mfg solve game.npz --strength 1 --regularizer nosuch.py:Mine",
     "pma-replicate bounds measure game.npz",

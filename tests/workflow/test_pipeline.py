@@ -278,6 +278,7 @@ def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) ->
         ("style", {f"Draw the figure {name}" for name in registry.figures()}),
         ("experiments/nash/draw", {"Draw the figure nash"}),
         ("experiments/nash/judge", {"Turn the tables into verdicts", "Write what was found"}),
+        ("cli", set()),
     ],
 )
 def test_an_edit_of_a_figure_or_a_judge_reruns_no_computation(

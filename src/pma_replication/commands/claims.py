@@ -10,7 +10,7 @@ from typing import Any
 
 from pma_mfg.commands import arguments
 from pma_mfg.errors import InputError
-from pma_replication.runs import outputs
+from pma_replication.commands import reading
 
 log = logging.getLogger("pma_mfg")
 
@@ -54,7 +54,7 @@ def _claims(options: argparse.Namespace) -> None:
     if unknown := sorted(paths.keys() - (known := {*registry.judged(), *SHOWN})):
         raise InputError("pma-replicate claims", "--tables", unknown, f"files called {', '.join(sorted(known))}")
     tables = {name: parquet.read_table(path) for name, path in paths.items()}
-    with outputs.written_by(" ".join(options.tables), "tables that the pipeline writes"):
+    with reading.written_by(" ".join(options.tables), "tables that the pipeline writes"):
         records = verdicts.evaluate(
             tables,
             options.confidence,

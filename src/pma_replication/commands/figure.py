@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pma_mfg.commands import arguments
 from pma_replication import registry
-from pma_replication.runs import outputs
+from pma_replication.commands import reading
 
 
 def add(commands: arguments.Commands) -> None:
@@ -30,6 +30,6 @@ def _figure(options: argparse.Namespace) -> None:
 
     tables = [parquet.read_table(Path(options.tables, f"{name}.parquet")) for name in registry.figures()[options.name]]
     draw = registry.draw(options.name)
-    with outputs.written_by(options.tables, "tables that the pipeline writes"):
+    with reading.written_by(options.tables, "tables that the pipeline writes"):
         drawn = draw.figure(draw.data(*tables))
     style.save(drawn, options.out)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pma_mfg.commands import arguments
-from pma_replication.runs import outputs
+from pma_replication.commands import reading
 
 
 def add(commands: arguments.Commands) -> None:
@@ -28,6 +28,6 @@ def _findings(options: argparse.Namespace) -> None:
     from pma_replication import findings
 
     records = storage.read_json(options.claims)
-    with outputs.written_by(options.claims, "the JSON file that `pma-replicate claims` writes"):
+    with reading.written_by(options.claims, "the JSON file that `pma-replicate claims` writes"):
         text = findings.markdown(records, options.figures, Path(options.out).parent)
     storage.write_text(options.out, text)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from pma_mfg.commands import arguments, inputs, output
-from pma_mfg.errors import Description, InputError
 
 # Modules that need pandas are imported where they are used: `--help` and a refused option never wait for them.
 
@@ -69,16 +68,3 @@ def checkpoint(options: argparse.Namespace) -> Iterator[Any]:
     kept = checkpoints.Checkpoint(options.out, {**key, **files, "name": inputs.game_name(options)})
     yield kept
     kept.discard()
-
-
-@contextmanager
-def written_by(source: str, allowed: str) -> Iterator[None]:
-    """Turn what a file lacks, a column or a key, into an `InputError`; the cause stays with it."""
-    import jinja2
-
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError, jinja2.UndefinedError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(source, "content", Description(f"{type(error).__name__} {error}"), allowed) from error
