@@ -681,10 +681,10 @@ def _scheduled(options: argparse.Namespace, printed: bool) -> Any:
             game,
             regularizer,
             found.policy,
-            options.step_size,
-            options.epsilon,
-            options.td_constant,
-            options.waiting_constant,
+            step_size=options.step_size,
+            epsilon=options.epsilon,
+            td_constant=options.td_constant,
+            waiting_constant=options.waiting_constant,
         )
     log.info("%s: %d samples per replicate", schedule, schedule.n_samples)
     _warn_of_short_epochs(schedule, game, found)
@@ -767,7 +767,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
     else:
         regularizer = _load_regularizer(options.regularizer, options.strength)
     replicates = options.replicates or 1
-    budget = sum(schedules.blind_epochs(game.n_states, game.n_actions, game.discount, options.budget))
+    budget = sum(schedules.blind_epochs(game.n_states, game.n_actions, game.discount, budget=options.budget))
     epsilon = options.epsilon
     if epsilon is None:
         lowest, highest = lipschitz.reward_range(game)
@@ -1004,8 +1004,16 @@ def _independent(options: argparse.Namespace) -> None:
     for step_size in options.step_size:
         for epsilon in options.epsilon or []:
             _refuse_step(step_size, game, found, regularizer)
-            settings = (step_size, epsilon, options.td_constant, options.waiting_constant)
-            planned.append((epsilon, schedules.practical_schedule(game, regularizer, found.policy, *settings)))
+            schedule = schedules.practical_schedule(
+                game,
+                regularizer,
+                found.policy,
+                step_size=step_size,
+                epsilon=epsilon,
+                td_constant=options.td_constant,
+                waiting_constant=options.waiting_constant,
+            )
+            planned.append((epsilon, schedule))
         for updates in options.updates or []:
             if not options.epochs:
                 raise InputError(source, "--epochs", None, "a number of epochs beside --updates")

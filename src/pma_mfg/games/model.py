@@ -25,10 +25,9 @@ from scipy.sparse import coo_array, csr_array, issparse
 from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 
-#: The links g, in the order of their codes in `pma_mfg.simulation.exchangeable_kernels`. `log` is log(x + parameter),
-#: `minimum` is min(1, x),
-#: `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)), `reciprocal` is
-#: 1 / (x + parameter), `exponential` is exp(x).
+#: The links g, in the order of their codes in `pma_mfg.simulation.links`. `log` is log(x + parameter), `minimum` is
+#: min(1, x), `positive` is max(0, x), `power` is max(0, x) ** parameter, `floored_log` is log(max(x, parameter)),
+#: `reciprocal` is 1 / (x + parameter), `exponential` is exp(x).
 LINKS = (
     "identity",
     "absolute",

@@ -99,7 +99,7 @@ def blind_learning(
         fixed = (name, "centralized", "auto", n_agents, replicate)
         rng = seeds.generator(seed, "blind", name, n_agents, replicate)
         last: tuple[int, learning.Epoch] | None = None
-        for number, epoch in enumerate(learning.blind(game, n_agents, regularizer, rng, budget)):
+        for number, epoch in enumerate(learning.blind(game, n_agents, regularizer, rng=rng, budget=budget)):
             after_epoch(epoch)
             last, skipped = (number, epoch), last
             if skipped is not None and (every_epoch or skipped[0] == 0):
@@ -177,8 +177,8 @@ def learning_errors(
             game,
             n_agents,
             regularizer,
-            schedule,
-            rng,
+            schedule=schedule,
+            rng=rng,
             floor=floor,
             after_epoch=lambda epoch: after_epoch(),
             resume=resume,
