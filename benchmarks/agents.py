@@ -181,7 +181,7 @@ def peak_memory(n_agents: int, n_states: int) -> float:
         f"game = games.make('planted_smooth', n_states={n_states}, n_actions={N_ACTIONS}, discount=0.8, seed=1, "
         "strength=0.1)\n"
         "schedule = schedules.Schedule(1, 2, 1, 1.0, 100.0, 100.0)\n"
-        f"learning.independent(game, {n_agents}, Entropy(0.1), schedule, np.random.default_rng(0))\n"
+        f"learning.independent(game, {n_agents}, Entropy(0.1), schedule=schedule, rng=np.random.default_rng(0))\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

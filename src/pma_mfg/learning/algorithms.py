@@ -433,11 +433,18 @@ def independent(
     if not isinstance(game, FunctionGame):
         entries *= 1 + len(game.transition_features.links)
     chunk = max(1, simulated.CHUNK // (len(agents.states) + entries))
-    steps = {"n_waiting": schedule.n_waiting, "scale": schedule.td_scale, "offset": schedule.td_offset}
     while agents.progress[0] < schedule.n_epochs:
         if agents.progress[1] == 0:
             agents.q[:] = schedule.start
-        simulated.advance(game, agents, min(chunk, n_steps - int(agents.progress[1])), **steps, threads=threads)
+        simulated.advance(
+            game,
+            agents,
+            min(chunk, n_steps - int(agents.progress[1])),
+            n_waiting=schedule.n_waiting,
+            scale=schedule.td_scale,
+            offset=schedule.td_offset,
+            threads=threads,
+        )
         if agents.progress[1] == n_steps:
             simulated.finish_epoch(
                 game, agents, regularizer, step_size=schedule.step_size, share=share, floor=floor, threads=threads

@@ -142,16 +142,16 @@ with kernel_cache(Path(__file__)) as kernel:
                 for a in range(n_actions):
                     reward[s, a] += phi[k] * reward_terms[k, s, a]
 
-    @kernel(UNSIGNED(UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always")
-    def action(bits: Any, limits: Any, first: Any, n_limits: Any) -> Any:
-        """Return the action that the upper 31 of 64 random bits choose: the number of thresholds that they reach.
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always")
+    def pair_played(bits: Any, pair: Any, limits: Any, first: Any, n_limits: Any) -> Any:
+        """Return the pair s A + a of the action a that the upper 31 of 64 random bits choose; `pair` is s A.
 
-        The thresholds are limits[first], ..., limits[first + n_limits - 1].
+        The action is the number of thresholds limits[first], ..., limits[first + n_limits - 1] that the bits reach.
         """
-        level, chosen = np.uint32(bits >> _33), _0
+        level = np.uint32(bits >> _33)
         for j in range(n_limits):
-            chosen += np.uint64(level >= limits[first + j])
-        return chosen
+            pair += np.uint64(level >= limits[first + j])
+        return pair
 
     @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
     def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
@@ -176,7 +176,7 @@ with kernel_cache(Path(__file__)) as kernel:
             prefetch(limits, (ahead * n_states + np.uint64(states[ahead])) * n_limits)
             bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
-            pair = state * (n_limits + _1) + action(bits, limits, (i * n_states + state) * n_limits, n_limits)
+            pair = pair_played(bits, state * (n_limits + _1), limits, (i * n_states + state) * n_limits, n_limits)
             states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         for i in range(low, high):
@@ -217,7 +217,7 @@ with kernel_cache(Path(__file__)) as kernel:
             bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
             row = i * n_states + state
-            pair = state * n_actions + action(bits, limits, row * n_limits, n_limits)
+            pair = pair_played(bits, state * n_actions, limits, row * n_limits, n_limits)
             if what & UPDATE:
                 past = np.uint64(pairs[i])
                 first = i * n_states * n_actions

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import types
 
-from pma_mfg.compilation import FLOAT, INTEGER, NONE, UNSIGNED, VECTOR, kernel_cache
+from pma_mfg.compilation import FLOAT, INTEGER, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
 
 #: Generators of a stream. Numbers drawn one at a time come from the first.
 LANES = 8
@@ -33,7 +32,7 @@ _12, _17, _19, _23, _41, _45 = (np.uint64(shift) for shift in (12, 17, 19, 23, 4
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(types.UniTuple(UNSIGNED, 5)(UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED))
+    @kernel(TUPLE((UNSIGNED,) * 5)(UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED))
     def advance(a: Any, b: Any, c: Any, d: Any) -> Any:
         """Return the 64 random bits of a generator in the state (a, b, c, d), and its next state."""
         x = a + d
