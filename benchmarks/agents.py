@@ -36,7 +36,7 @@ def make(n_states: int, n_agents: int, seed: int = 0) -> tuple[MeanFieldGame, Ag
     game = games.make("planted_smooth", n_states=n_states, n_actions=N_ACTIONS, discount=0.8, seed=1, strength=0.1)
     rng = np.random.default_rng(seed)
     start = rng.dirichlet(np.ones(N_ACTIONS), size=(n_agents, n_states))
-    return game, agents.initial_agents(game, n_agents, Entropy(0.1), rng, start)
+    return game, agents.initial_agents(game, n_agents, Entropy(0.1), rng=rng, start=start)
 
 
 def library(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
@@ -44,7 +44,7 @@ def library(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
 
     def run(n_steps: int) -> None:
         population.progress[1] = 0
-        agents.advance(game, population, n_steps, 10**9, 1.0, 1.0)
+        agents.advance(game, population, n_steps, n_waiting=10**9, scale=1.0, offset=1.0)
 
     return run
 
@@ -54,7 +54,7 @@ def library_learning(game: MeanFieldGame, population: Agents) -> Callable[[int],
 
     def run(n_steps: int) -> None:
         population.progress[1] = 0
-        agents.advance(game, population, n_steps, 0, 100.0, 100.0)
+        agents.advance(game, population, n_steps, n_waiting=0, scale=100.0, offset=100.0)
 
     return run
 
@@ -64,7 +64,7 @@ def library_on_two_threads(game: MeanFieldGame, population: Agents) -> Callable[
 
     def run(n_steps: int) -> None:
         population.progress[1] = 0
-        agents.advance(game, population, n_steps, 10**9, 1.0, 1.0, threads=2)
+        agents.advance(game, population, n_steps, n_waiting=10**9, scale=1.0, offset=1.0, threads=2)
 
     return run
 
@@ -181,7 +181,7 @@ def peak_memory(n_agents: int, n_states: int) -> float:
         f"game = games.make('planted_smooth', n_states={n_states}, n_actions={N_ACTIONS}, discount=0.8, seed=1, "
         "strength=0.1)\n"
         "schedule = schedules.Schedule(1, 2, 1, 1.0, 100.0, 100.0)\n"
-        f"learning.independent(game, {n_agents}, Entropy(0.1), schedule, np.random.default_rng(0))\n"
+        f"learning.independent(game, {n_agents}, Entropy(0.1), schedule=schedule, rng=np.random.default_rng(0))\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

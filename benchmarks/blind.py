@@ -37,7 +37,9 @@ def main(config: str, *files: str) -> None:
         for n_agents in (10**3, 10**6):
             ends = []
             for seed in range(3):
-                *_, last = learning.blind(game, n_agents, regularizer, seeds.generator(seed, "blind", name, n_agents))
+                *_, last = learning.blind(
+                    game, n_agents, regularizer, rng=seeds.generator(seed, "blind", name, n_agents)
+                )
                 ends.append(equilibrium.exploitability(game, last.policy, regularizer) / unit)
                 unseen = max(unseen, int((last.visits == 0.0).sum()))
             worst.append(max(ends))

@@ -60,17 +60,27 @@ def trajectory_step(n_states: int = 10, n_actions: int = 3, n_agents: int = 10**
 def shared_steps(game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray, n_agents: int) -> Run:
     """Return thousands of steps with a TD update each: tables are built once per call, as once per epoch."""
     rng = np.random.default_rng(0)
-    return lambda count: learning.ctd(game, policy, n_agents, regularizer, 1000 * count, 0, 1e3, 1e3, rng)
+    return lambda count: learning.ctd(
+        game,
+        policy,
+        n_agents,
+        regularizer=regularizer,
+        n_updates=1000 * count,
+        n_waiting=0,
+        td_scale=1e3,
+        td_offset=1e3,
+        rng=rng,
+    )
 
 
 def independent_step(n_states: int = 10, n_actions: int = 3, n_agents: int = 10**4) -> Run:
     """Return steps of the N-agent game in which every agent learns for itself."""
     game = planted(n_states, n_actions)
-    population = agents.initial_agents(game, n_agents, REGULARIZER, np.random.default_rng(0))
+    population = agents.initial_agents(game, n_agents, REGULARIZER, rng=np.random.default_rng(0))
 
     def run(count: int) -> None:
         population.progress[1] = 0
-        agents.advance(game, population, count, 0, 1e3, 1e3)
+        agents.advance(game, population, count, n_waiting=0, scale=1e3, offset=1e3)
 
     return run
 
@@ -79,7 +89,13 @@ def learning_run(inverse_epsilon: int, n_agents: int = 10**6, independent: bool 
     """Return whole runs of learning with the tuned schedule for an accuracy, S = 5 and A = 2."""
     game = planted(5, 2)
     schedule = schedules.practical_schedule(
-        game, REGULARIZER, game.planted.policy, STEP_SIZE, 1.0 / inverse_epsilon, td_constant=9.0, waiting_constant=0.5
+        game,
+        REGULARIZER,
+        game.planted.policy,
+        step_size=STEP_SIZE,
+        epsilon=1.0 / inverse_epsilon,
+        td_constant=9.0,
+        waiting_constant=0.5,
     )
     learn = learning.independent if independent else learning.centralized
     return lambda count: [learn(game, n_agents, REGULARIZER, schedule, np.random.default_rng(0)) for _ in range(count)]
@@ -247,10 +263,10 @@ class Case:
             self.game,
             self.regularizer,
             self.policy,
-            tuned["step_size"],
-            epsilon,
-            tuned["td_constant"],
-            tuned["waiting_constant"],
+            step_size=tuned["step_size"],
+            epsilon=epsilon,
+            td_constant=tuned["td_constant"],
+            waiting_constant=tuned["waiting_constant"],
         )
 
     def shared_step(self, n_agents: int) -> float:
@@ -260,11 +276,13 @@ class Case:
 
     def independent_step(self, n_agents: int) -> tuple[float, float]:
         """Return the processor time of a step of independent learners, and their memory in bytes."""
-        population = agents.initial_agents(self.game, n_agents, self.regularizer, np.random.default_rng(0), self.policy)
+        population = agents.initial_agents(
+            self.game, n_agents, self.regularizer, rng=np.random.default_rng(0), start=self.policy
+        )
 
         def run(count: int) -> None:
             population.progress[1] = 0
-            agents.advance(self.game, population, count, 0, 1e3, 1e3)
+            agents.advance(self.game, population, count, n_waiting=0, scale=1e3, offset=1e3)
 
         (times,) = seconds([run])
         return float(np.median(times)), float(sum(array.nbytes for array in population.arrays().values()))

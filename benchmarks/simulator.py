@@ -65,7 +65,17 @@ def compiled(
     game: MeanFieldGame, policy: np.ndarray, n_agents: int, n_updates: int, rng: np.random.Generator
 ) -> np.ndarray:
     """The same work by the library; returns Q, shape (S, A)."""
-    return learning.ctd(game, policy, n_agents, REGULARIZER, n_updates, 0, 1.0, 1.0, rng)
+    return learning.ctd(
+        game,
+        policy,
+        n_agents,
+        regularizer=REGULARIZER,
+        n_updates=n_updates,
+        n_waiting=0,
+        td_scale=1.0,
+        td_offset=1.0,
+        rng=rng,
+    )
 
 
 def affine_tables(game: MeanFieldGame, policy: np.ndarray) -> tuple[np.ndarray, ...]:

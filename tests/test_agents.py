@@ -29,12 +29,12 @@ UNIT = 1.0 / agent_kernels.UNITS
 def moved(policies, start, n_steps, runs, seed):
     """Return the states of all agents (runs, N) after some steps from given states."""
     rng = np.random.default_rng(seed)
-    population = agents.initial_agents(GAME, len(start), Entropy(1.0), rng, policies)
+    population = agents.initial_agents(GAME, len(start), Entropy(1.0), rng=rng, start=policies)
     found = np.empty((runs, len(start)), dtype=np.int64)
     for run in range(runs):
         population.states[:] = start
         population.progress[:] = 0
-        agents.advance(GAME, population, n_steps, 10**6, 1.0, 1.0)
+        agents.advance(GAME, population, n_steps, n_waiting=10**6, scale=1.0, offset=1.0)
         found[run] = population.states
     return found
 
@@ -128,10 +128,10 @@ def test_alias_tables_hold_the_transitions_of_every_game(name, game):
 
 def test_an_action_without_probability_is_never_played():
     policy = np.tile([0.0, 1.0], (3, 1))
-    population = agents.initial_agents(GAME, 5000, Quadratic(1.0), np.random.default_rng(0), policy)
+    population = agents.initial_agents(GAME, 5000, Quadratic(1.0), rng=np.random.default_rng(0), start=policy)
     np.testing.assert_array_equal(population.policies(), np.broadcast_to(policy, (5000, 3, 2)))
     for step in range(20):
-        agents.advance(GAME, population, 1, 0, 1.0, 1.0)
+        agents.advance(GAME, population, 1, n_waiting=0, scale=1.0, offset=1.0)
         assert (population.pairs % 2 == 1).all(), step
 
 
@@ -140,11 +140,11 @@ def test_every_agent_plays_the_action_of_its_own_policy_in_its_own_state(n_actio
     game = family_game("planted_smooth", n_states=3, n_actions=n_actions, discount=0.5, strength=0.3, seed=1)
     chosen = np.add.outer(np.arange(3000), np.arange(3)) % n_actions
     start = np.eye(n_actions)[chosen]
-    population = agents.initial_agents(game, 3000, Quadratic(1.0), np.random.default_rng(0), start)
+    population = agents.initial_agents(game, 3000, Quadratic(1.0), rng=np.random.default_rng(0), start=start)
     np.testing.assert_array_equal(population.policies(), start)
     for _ in range(5):
         states = population.states.astype(int)
-        agents.advance(game, population, 1, 0, 1e-9, 1.0)
+        agents.advance(game, population, 1, n_waiting=0, scale=1e-9, offset=1.0)
         np.testing.assert_array_equal(population.pairs, n_actions * states + chosen[np.arange(3000), states])
 
 
@@ -153,14 +153,16 @@ def test_td_updates_are_the_stated_ones():
     regularizer, n_waiting, scale, offset = Entropy(0.3), 1, 2.0, 5.0
     rng = np.random.default_rng(0)
     start = rng.dirichlet(np.ones(2), size=(6, 3))
-    population = agents.initial_agents(PLANTED, 6, regularizer, rng, start)
+    population = agents.initial_agents(PLANTED, 6, regularizer, rng=rng, start=start)
     q, h = np.zeros((6, 3, 2)), regularizer.value(population.policies())
     twin = Agents.restored(population.arrays())
     recorded = None
     for t in range(12):
         mean_field = np.bincount(twin.states, minlength=3) / 6
         states = twin.states.astype(int)
-        agents.advance(PLANTED, twin, 1, 0, 1e-9, 1.0)  # records every pair: the same draws, whatever is learnt
+        agents.advance(
+            PLANTED, twin, 1, n_waiting=0, scale=1e-9, offset=1.0
+        )  # records every pair: the same draws, whatever is learnt
         actions = twin.pairs.astype(int) - 2 * states
         if recorded is not None and t % 2 == 0:
             s, a, r = recorded
@@ -169,7 +171,7 @@ def test_td_updates_are_the_stated_ones():
             q[i, s, a] += scale / (t // 2 - 1 + offset) * (target - q[i, s, a])
         if t % 2 == 1:
             recorded = states, actions, PLANTED.reward(mean_field)[states, actions]
-    agents.advance(PLANTED, population, 12, n_waiting, scale, offset)
+    agents.advance(PLANTED, population, 12, n_waiting=n_waiting, scale=scale, offset=offset)
     np.testing.assert_allclose(population.q, q, rtol=0, atol=1e-14)  # the same operations, rewards summed otherwise
     np.testing.assert_array_equal(population.states, twin.states)
 
@@ -180,11 +182,11 @@ def test_td_updates_are_the_stated_ones():
 def test_every_agent_makes_its_own_mirror_ascent_step(regularizer, step_size, bound):
     rng = np.random.default_rng(0)
     start = rng.dirichlet(np.full(2, 0.3), size=(60, 3))
-    population = agents.initial_agents(PLANTED, 60, regularizer, rng, start)
+    population = agents.initial_agents(PLANTED, 60, regularizer, rng=rng, start=start)
     population.q[:] = 0.1 * rng.normal(size=population.q.shape)
     kept, q = population.policies(), population.q.copy()
     floor = float(regularizer.value(np.full(2, 0.5))) - 0.2 * regularizer.span(2) if bound else None
-    agents.finish_epoch(PLANTED, population, regularizer, step_size, 0.0, floor)
+    agents.finish_epoch(PLANTED, population, regularizer, step_size=step_size, share=0.0, floor=floor)
     expected = regularizer.proximal_step(q, kept, step_size, floor=floor)
     if bound:
         assert (regularizer.value(regularizer.proximal_step(q, kept, step_size)) < floor).any()
@@ -203,7 +205,9 @@ SCHEDULE = Schedule(3, 40, 1, 2.0, 5.0, 10.0)
 
 
 def run(n_agents=9000, seed=0, **more):
-    return learning.independent(PLANTED, n_agents, Entropy(0.3), SCHEDULE, np.random.default_rng(seed), **more)
+    return learning.independent(
+        PLANTED, n_agents, Entropy(0.3), schedule=SCHEDULE, rng=np.random.default_rng(seed), **more
+    )
 
 
 def assert_equal(one, other):
@@ -220,12 +224,12 @@ def test_two_threads_give_the_bits_of_one(monkeypatch):
 
 
 def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():
-    population = agents.initial_agents(PLANTED, 100, Entropy(0.3), np.random.default_rng(0))
+    population = agents.initial_agents(PLANTED, 100, Entropy(0.3), rng=np.random.default_rng(0))
     for epoch in range(3):
         population.q[:] = 0.0
-        agents.advance(PLANTED, population, 80, 1, 5.0, 10.0)
+        agents.advance(PLANTED, population, 80, n_waiting=1, scale=5.0, offset=10.0)
         np.testing.assert_array_equal(population.progress, [epoch, 80])
-        agents.finish_epoch(PLANTED, population, Entropy(0.3), 2.0, 5.0 / (39 + 10.0))
+        agents.finish_epoch(PLANTED, population, Entropy(0.3), step_size=2.0, share=5.0 / (39 + 10.0))
         np.testing.assert_array_equal(population.progress, [epoch + 1, 0])
     assert_equal(population, run(100))
 
@@ -243,7 +247,7 @@ def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
 def test_independent_learning_comes_close_to_a_planted_equilibrium(level):
     schedule = Schedule(15, 20_000, 0, 3.0, 30.0, 60.0)
-    found = learning.independent(PLANTED, 50, Entropy(0.3), schedule, np.random.default_rng(0)).policies()
+    found = learning.independent(PLANTED, 50, Entropy(0.3), schedule=schedule, rng=np.random.default_rng(0)).policies()
     distances = np.abs(found - PLANTED.planted.policy).sum(axis=2).max(axis=1)
     start = operators.policy_distance(operators.uniform_policy(PLANTED), PLANTED.planted.policy)
     # as centralized learning with this schedule (test_learning), on average
@@ -258,8 +262,10 @@ def test_independent_learning_comes_close_to_a_planted_equilibrium(level):
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="steps that are too large by 20 %")
 def test_moments_of_td_learning_are_those_of_many_agents(level):
     policy, regularizer, n_agents = PLANTED.planted.policy, Entropy(0.3), 20_000
-    population = agents.initial_agents(PLANTED, n_agents, regularizer, np.random.default_rng(0), policy)
-    agents.advance(PLANTED, population, 301 * 6, 5, 20.0, 25.0)  # the 301st transition is not learnt from yet
+    population = agents.initial_agents(PLANTED, n_agents, regularizer, rng=np.random.default_rng(0), start=policy)
+    agents.advance(
+        PLANTED, population, 301 * 6, n_waiting=5, scale=20.0, offset=25.0
+    )  # the 301st transition is not learnt from yet
     (mean, covariance), (_, wrong_covariance) = (
         spread.td_moments(PLANTED, policy, regularizer, n_updates=300, scale=size * 20.0, offset=size * 25.0)
         for size in (1.0, 1.2)
@@ -279,7 +285,7 @@ def test_moments_of_td_learning_are_those_of_many_agents(level):
 def test_disagreement_is_the_predicted_one(step_size, level):
     policy, regularizer = PLANTED.planted.policy, Entropy(0.3)
     schedule = Schedule(20, 4000, 1, step_size, 30.0, 30.0)
-    found = learning.independent(PLANTED, 500, regularizer, schedule, np.random.default_rng(0)).policies()
+    found = learning.independent(PLANTED, 500, regularizer, schedule=schedule, rng=np.random.default_rng(0)).policies()
     measured = np.abs(found - found.mean(axis=0)).sum(axis=2).max(axis=1)
     predicted = spread.predicted_spread(PLANTED, regularizer, policy, schedule=schedule).mean
     # the second order in the noise is some percent
@@ -334,20 +340,20 @@ def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize("start", [np.full((3, 3), 1 / 3), np.full((7, 3, 2), 0.5)])
 def test_start_policies_of_another_shape_are_refused(start):
     with pytest.raises(InputError, match=r"agents.*: start: got shape .* expected shape \(3, 2\), or one per agent"):
-        agents.initial_agents(PLANTED, 8, Entropy(0.3), seeds.generator(0, "x"), start)
+        agents.initial_agents(PLANTED, 8, Entropy(0.3), rng=seeds.generator(0, "x"), start=start)
 
 
 def test_agents_draw_actions_and_states_from_the_bits_of_xoshiro():
     # uniform laws: the upper 31 bits say which half of the actions, the lower 33 which quarter of the states
     game = frozen_game(np.full((4, 2, 4), 0.25), np.zeros((4, 2)), 0.5)
-    population = agents.initial_agents(game, agent_kernels.BLOCK + 50, Entropy(1.0), np.random.default_rng(0))
+    population = agents.initial_agents(game, agent_kernels.BLOCK + 50, Entropy(1.0), rng=np.random.default_rng(0))
     streams = [[int(word) for word in words] for words in population.generators]
     assert len(streams) == 2
     for waiting in (0, 5):  # a recorded step and two that are learnt from, then two on the way
         for _ in range(2):
             states = population.states.astype(int)
             drawn = np.array([xoshiro(streams[i // agent_kernels.BLOCK]) for i in range(len(states))], dtype=np.uint64)
-            agents.advance(game, population, 1, waiting, 1e-9, 1.0)
+            agents.advance(game, population, 1, n_waiting=waiting, scale=1e-9, offset=1.0)
             np.testing.assert_array_equal(population.states, (drawn % np.uint64(2**33)) >> np.uint64(31))
             if waiting == 0:
                 np.testing.assert_array_equal(population.pairs, 2 * states + (drawn >> np.uint64(63)).astype(int))

@@ -128,18 +128,26 @@ CALLS = {
     "from_population": lambda p, m: equilibrium.from_population(GAME, ENTROPY, m).policy,
     "exploitability": lambda p, m: equilibrium.exploitability(GAME, p, ENTROPY, mean_field=m),
     "best_response": lambda p, m: equilibrium.best_response(GAME.transition(m), p, 0.5, regularizer=ENTROPY),
-    "ctd": lambda p, m: learning.ctd(GAME, p, 10, ENTROPY, 20, 1, 2.0, 4.0, rng()),
-    "centralized": lambda p, m: learning.centralized(GAME, 10, ENTROPY, SCHEDULE, rng(), start=p),
-    "independent": lambda p, m: learning.independent(GAME, 4, ENTROPY, SCHEDULE, rng(), start=p).policies(),
-    "initial_population": lambda p, m: simulation.initial_population(GAME, 50, rng(), m).others,
-    "ergodic_averages": lambda p, m: simulation.ergodic_averages(GAME, p, 10, 20, rng(), 2, m).mean_field,
+    "ctd": lambda p, m: learning.ctd(
+        GAME, p, 10, regularizer=ENTROPY, n_updates=20, n_waiting=1, td_scale=2.0, td_offset=4.0, rng=rng()
+    ),
+    "centralized": lambda p, m: learning.centralized(GAME, 10, ENTROPY, schedule=SCHEDULE, rng=rng(), start=p),
+    "independent": lambda p, m: learning.independent(
+        GAME, 4, ENTROPY, schedule=SCHEDULE, rng=rng(), start=p
+    ).policies(),
+    "initial_population": lambda p, m: simulation.initial_population(GAME, 50, rng(), mean_field=m).others,
+    "ergodic_averages": lambda p, m: (
+        simulation.ergodic_averages(GAME, p, 10, n_steps=20, rng=rng(), n_burn_in=2, centre=m).mean_field
+    ),
     "td_scale": lambda p, m: schedules.td_scale(GAME, p),
     "learning_limit": lambda p, m: finite_population.learning_limit(GAME, p, 3, regularizer=ENTROPY),
     "stationary_covariance": lambda p, m: fluctuations.stationary_covariance(GAME, p),
     "td_moments": lambda p, m: spread.td_moments(GAME, p, ENTROPY, n_updates=5, scale=2.0, offset=4.0)[1],
     "forgetting_rate": lambda p, m: td_moments.forgetting_rate(GAME, p),
-    "sampled_q": lambda p, m: generative.sampled_q(GAME.transition(m), p, 0.5, ENTROPY, p, 3, 1.0, 0.0, rng()),
-    "settled": lambda p, m: generative.settled(GAME, m, p, 50, rng()),
+    "sampled_q": lambda p, m: generative.sampled_q(
+        GAME.transition(m), p, 0.5, regularizer=ENTROPY, policy=p, n_sweeps=3, constant=1.0, start=0.0, rng=rng()
+    ),
+    "settled": lambda p, m: generative.settled(GAME, m, p, n_agents=50, rng=rng()),
 }
 
 
@@ -216,7 +224,7 @@ def test_the_advice_for_single_precision_mends_it():
 
 def test_what_rounding_leaves_of_a_mean_field_can_be_drawn_from():
     mean_field = np.array([1.0 + 5e-10, -1e-16, 1e-16])
-    assert simulation.initial_population(GAME, 10, rng(), mean_field).others[0] == 9
+    assert simulation.initial_population(GAME, 10, rng(), mean_field=mean_field).others[0] == 9
 
 
 def test_a_game_takes_its_tables_as_they_come():
@@ -232,6 +240,10 @@ def test_a_game_takes_its_tables_as_they_come():
         reward_terms=np.zeros((0, 3, 2)),
         reward_features=Features.none(3),
     )
-    assert np.isfinite(learning.ctd(locked, POLICY, 10, ENTROPY, 5, 0, 1.0, 2.0, rng())).all()
+    assert np.isfinite(
+        learning.ctd(
+            locked, POLICY, 10, regularizer=ENTROPY, n_updates=5, n_waiting=0, td_scale=1.0, td_offset=2.0, rng=rng()
+        )
+    ).all()
     with pytest.raises(InputError, match=r"sum of P.*type float32.*dtype=float"):
         replace(GAME, base_transition=GAME.base_transition.astype(np.float32))

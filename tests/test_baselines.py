@@ -18,6 +18,8 @@ from pma_mfg.learning import generative as baselines
 from pma_mfg.learning import generative_kernels as baseline_kernels
 from pma_mfg.regularizers import Entropy, Quadratic
 from pma_replication import statistics
+from pma_replication.experiments.comparison import draw as comparison_draw
+from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.comparison import measure as comparison_measure
 
 REGULARIZER = Entropy(0.1)
@@ -43,7 +45,8 @@ def planted():
 
 def learner(method, game, seed=0, budget=10_000, n_agents=1000, **changes):
     rng = np.random.default_rng(seed)
-    return generative.METHODS[method](game, REGULARIZER, rng, budget, n_agents, **(SETTINGS[method] | changes))
+    task = generative.Task(game, REGULARIZER, rng, budget, n_agents)
+    return generative.METHODS[method](task, **(SETTINGS[method] | changes))
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
@@ -82,7 +85,7 @@ def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
         original = getattr(module, name)
 
         def counted(*arguments, **named):
-            calls[0] += number(*arguments)
+            calls[0] += number(*arguments, **named)
             return original(*arguments, **named)
 
         monkeypatch.setattr(module, name, counted)
@@ -91,7 +94,7 @@ def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
     counting(baseline_kernels, "two_timescale", lambda uniforms, *_: len(uniforms))
     # one draw of a successor for each that is counted; how the initial agents are drawn from mu is no call
     counting(baselines, "_multinomial", lambda n, rows, _: int(np.broadcast_to(n, rows.shape[:-1]).sum()))
-    counting(learning, "ctd", lambda game, policy, n, h, updates, waiting, *_: updates * (waiting + 1))
+    counting(learning, "ctd", lambda *_, n_updates, n_waiting, **__: n_updates * (n_waiting + 1))
     budget, before = 5000, 0
     fewer = {"share": 0.3} if "share" in SETTINGS[method] else {}
     for samples, policy in learner(method, planted(), budget=budget, **fewer):
@@ -110,7 +113,18 @@ def test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_e
     policy = operators.uniform_policy(game)
     for _ in range(200):
         before = population.tagged.copy()
-        learning.ctd(game, policy, 50, REGULARIZER, 1, 0, 5.0, 5.0, np.random.default_rng(1), population)
+        learning.ctd(
+            game,
+            policy,
+            50,
+            regularizer=REGULARIZER,
+            n_updates=1,
+            n_waiting=0,
+            td_scale=5.0,
+            td_offset=5.0,
+            rng=np.random.default_rng(1),
+            population=population,
+        )
         visited.append((before[0], population.tagged[0]))
     assert all(later[0] == earlier[1] for earlier, later in pairwise(visited))
     moves = pd.Series(visited).value_counts()
@@ -124,7 +138,7 @@ def test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_e
 def noiseless(monkeypatch):
     """Put the exact Q-function, the exact step and the exact stable population in place of what is sampled."""
 
-    def exact_q(transition, reward, discount, regularizer, policy, *_):
+    def exact_q(transition, reward, discount, *, regularizer, policy, **_):
         if policy is not None:
             return operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=regularizer)
         q = np.zeros_like(reward)
@@ -133,13 +147,15 @@ def noiseless(monkeypatch):
         return q
 
     monkeypatch.setattr(generative, "sampled_q", exact_q)
-    monkeypatch.setattr(generative, "moved", lambda game, mu, policy, *_: operators.population_update(game, mu, policy))
-    monkeypatch.setattr(generative, "settled", lambda game, mu, policy, *_: operators.stable_population(game, policy))
+    monkeypatch.setattr(
+        generative, "moved", lambda game, mu, policy, **_: operators.population_update(game, mu, policy)
+    )
+    monkeypatch.setattr(generative, "settled", lambda game, mu, policy, **_: operators.stable_population(game, policy))
     monkeypatch.setattr(generative, "_multinomial", lambda n, rows, _: np.asarray(n)[..., None] * rows)
     monkeypatch.setattr(
         learning,
         "ctd",
-        lambda game, policy, n, regularizer, *_: operators.q_values(
+        lambda game, policy, n, *, regularizer, **_: operators.q_values(
             game, policy, operators.stable_population(game, policy), regularizer=regularizer
         ),
     )
@@ -190,7 +206,17 @@ def test_q_learning_is_the_recursion_of_theory(followed, chunk, monkeypatch):
     mean_field = rng.dirichlet(np.ones(game.n_states))
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     policy = rng.dirichlet(np.ones(game.n_actions), size=game.n_states) if followed else None
-    found = generative.sampled_q(transition, reward, 0.8, REGULARIZER, policy, 50, 2.0, 0.3, np.random.default_rng(7))
+    found = generative.sampled_q(
+        transition,
+        reward,
+        0.8,
+        regularizer=REGULARIZER,
+        policy=policy,
+        n_sweeps=50,
+        constant=2.0,
+        start=0.3,
+        rng=np.random.default_rng(7),
+    )
     uniforms = np.random.default_rng(7).random((50, game.n_states, game.n_actions))
     q = np.full(reward.shape, 0.3)
     for m in range(50):
@@ -208,11 +234,7 @@ def test_the_two_timescale_path_is_that_of_theory(link):
     game = curved_game(link)
     samples, policy = next(
         generative.two_timescale(
-            game,
-            REGULARIZER,
-            np.random.default_rng(4),
-            10_000,
-            2,
+            generative.Task(game, REGULARIZER, np.random.default_rng(4), 10_000, 2),
             first=25,
             growth=1.0,
             q_exponent=0.6,
@@ -254,16 +276,18 @@ def test_agents_are_moved_by_the_games_own_law(level):
     expected = operators.population_update(game, mean_field, policy)
     # standard deviations are at most 0.5 / sqrt(n) per state
     deviation = 0.5 / np.sqrt(n)
-    level.accept(of_normals(generative.moved(game, mean_field, policy, n, rng), expected, deviation), share=1 / 3)
+    level.accept(
+        of_normals(generative.moved(game, mean_field, policy, n_agents=n, rng=rng), expected, deviation), share=1 / 3
+    )
     path = mean_field
     late = []
     for step in range(generative.POPULATION_STEPS):
         path = operators.population_update(game, path, policy)
         late += [path] if step >= generative.POPULATION_STEPS // 2 else []
     # noise of 20 steps, each of that size, none amplified more than twice
-    settled = generative.settled(game, mean_field, policy, n, rng)
+    settled = generative.settled(game, mean_field, policy, n_agents=n, rng=rng)
     level.accept(of_normals(settled, np.mean(late, axis=0), 2 * np.sqrt(20) * deviation), share=1 / 3)
-    few = [generative.moved(game, mean_field, policy, 10, rng) for _ in range(8000)]
+    few = [generative.moved(game, mean_field, policy, n_agents=10, rng=rng) for _ in range(8000)]
     planted = operators.population_update(game, mean_field, operators.uniform_policy(game))
     level.means(few, expected, planted=planted, share=1 / 3)
 
@@ -513,10 +537,38 @@ def test_seeds_of_replicates_do_not_depend_on_the_order_of_methods():
     rng = seeds.generator(3, "comparison", "g", "fitted_q", "first=10 growth=1.5 share=1", 0)
     samples = comparison_measure.checkpoints(2000, 3)
     game = planted()
-    run = generative.fitted_q(game, REGULARIZER, rng, 2000, 100, first=10, growth=1.5, share=1.0)
+    task = generative.Task(game, REGULARIZER, rng, 2000, 100)
+    run = generative.fitted_q(task, first=10, growth=1.5, share=1.0)
     expected = comparison_measure.exploitabilities(run, game, REGULARIZER, samples) / comparison_measure.reward_range(
         game
     )
     grids = {"fitted_q": {"first": [10], "growth": [1.5], "share": [1.0]}}
     table = comparison_measure.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 1, 3)[0]
     np.testing.assert_array_equal(table["exploitability"], expected)
+
+
+def test_a_learner_of_one_s_own_is_compared_by_name(monkeypatch):
+    def stays_uniform(task, *, first, patience):
+        """Yield the uniform policy after every `first` samples."""
+        for samples in range(int(first), task.budget + 1, int(first)):
+            yield samples, operators.uniform_policy(task.game)
+
+    monkeypatch.setitem(generative.METHODS, "stays_uniform", stays_uniform)
+    assert comparison_measure.settings("stays_uniform", {"first": [10], "patience": [-3.0]})
+    with pytest.raises(InputError, match=r"first: got 0\.5, expected a number >= 1"):
+        comparison_measure.settings("stays_uniform", {"first": [0.5], "patience": [1.0]})
+    with pytest.raises(InputError, match="patience: got nan, expected a finite number"):
+        comparison_measure.settings("stays_uniform", {"first": [10], "patience": [np.nan]})
+    game = planted()
+    grids = {name: {key: [value] for key, value in SETTINGS[name].items()} for name in ("fitted_q", "pma")}
+    grids = {"stays_uniform": {"first": [10], "patience": [0.0]}, **grids}
+    table = comparison_measure.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 2, 3)[0]
+    flat = table.loc[table["method"] == "stays_uniform", "exploitability"]
+    unit = comparison_measure.reward_range(game)
+    assert flat.to_numpy() == pytest.approx(
+        equilibrium.exploitability(game, operators.uniform_policy(game), REGULARIZER) / unit, rel=1e-12
+    )
+    cells = comparison_judge.comparison_cells(comparison_measure.samples_to_accuracy(table, [1e-9]))
+    assert list(cells)[2:5] == ["PMA, one trajectory", "fitted Q", "stays uniform"]
+    legend = comparison_draw.figure(comparison_draw.data(table)).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["fitted Q", "PMA, one trajectory", "stays uniform"]

@@ -29,7 +29,7 @@ WEAK = Entropy(0.05)
 
 
 def run(game, regularizer, seed=0, budget=3000, n_agents=100):
-    return list(learning.blind(game, n_agents, regularizer, np.random.default_rng(seed), budget))
+    return list(learning.blind(game, n_agents, regularizer, rng=np.random.default_rng(seed), budget=budget))
 
 
 # --- what it may know
@@ -98,7 +98,7 @@ def test_blind_learning_of_a_wrapped_game_is_the_same():
 
 def test_epochs_use_the_budget_up_and_grow():
     for budget in (1000, 1234, 10**6):
-        lengths = schedules.blind_epochs(5, 3, 0.9, budget)
+        lengths = schedules.blind_epochs(5, 3, 0.9, budget=budget)
         assert sum(lengths) == budget
         assert lengths[0] == lengths[1] == 300
         assert (np.diff(lengths) >= 0).all()
@@ -106,17 +106,17 @@ def test_epochs_use_the_budget_up_and_grow():
         assert lengths[-1] < (1.05 + 1.05**2) * lengths[-2] + 1
     assert sum(schedules.blind_epochs(5, 3, 0.9)) == 75_000
     with pytest.raises(InputError, match=r"budget: got 599, expected from 2 \* 2 S A / \(1 - gamma\) = 600"):
-        schedules.blind_epochs(5, 3, 0.9, 599)
+        schedules.blind_epochs(5, 3, 0.9, budget=599)
     with pytest.raises(InputError, match="n_agents: got 1, expected an integer from 2"):
-        next(learning.blind(COUPLED, 1, WEAK, np.random.default_rng(0)))
+        next(learning.blind(COUPLED, 1, WEAK, rng=np.random.default_rng(0)))
 
 
 def test_the_step_size_doubles_when_changes_align_and_halves_when_they_reverse():
     along, across = np.array([[1.0, -1.0]]), np.zeros((1, 2))
-    assert schedules.blind_step_size(0.1, along, 3 * along, 1.0) == pytest.approx(0.2, rel=1e-12)
-    assert schedules.blind_step_size(0.1, along, -along, 1.0) == pytest.approx(0.05, rel=1e-12)
-    assert schedules.blind_step_size(0.1, along, across, 1.0) == 0.1  # no change says nothing
-    assert schedules.blind_step_size(0.9, along, along, 2.0) == 0.5  # the largest is 1 / rho
+    assert schedules.blind_step_size(0.1, along, 3 * along, rho=1.0) == pytest.approx(0.2, rel=1e-12)
+    assert schedules.blind_step_size(0.1, along, -along, rho=1.0) == pytest.approx(0.05, rel=1e-12)
+    assert schedules.blind_step_size(0.1, along, across, rho=1.0) == 0.1  # no change says nothing
+    assert schedules.blind_step_size(0.9, along, along, rho=2.0) == 0.5  # the largest is 1 / rho
 
 
 @pytest.mark.parametrize("excess", [-0.05, 0.05])
@@ -125,7 +125,7 @@ def test_the_step_size_falls_just_when_the_policy_turns_by_more_than_the_memory_
     changes = np.zeros(2)
     for k in range(200):
         change = np.array([np.cos(k * angle), np.sin(k * angle)])
-        step_size = schedules.blind_step_size(0.1, change, changes, 1.0)
+        step_size = schedules.blind_step_size(0.1, change, changes, rho=1.0)
         changes = schedules.MEMORY * changes + change
     assert (step_size < 0.1) == (excess > 0)
 
@@ -136,7 +136,9 @@ def test_visits_and_steps_of_exploring_learners_are_counted_by_pair():
     population = simulation.initial_population(game, 10, np.random.default_rng(0))
     policy = np.array([[1.0, 0.0], [1.0, 0.0]])  # the second action is seen by exploring only
     q, visits = np.zeros((2, 2)), np.zeros((2, 2))
-    learning._explore(game, policy, Entropy(1.0), population, q, visits, 200, 1.0, 0.0)
+    learning._explore(
+        game, policy, Entropy(1.0), population, q=q, visits=visits, n_updates=200, scale=1.0, discount=0.0
+    )
     np.testing.assert_allclose(q, rewards, rtol=1e-14)  # the mean of rewards that are always the same
     assert visits.sum() == 200
     assert (visits > 0).all()  # a pair is missed with probability 0.875^200, 3e-12
@@ -188,7 +190,9 @@ def test_an_exploring_learner_learns_the_q_of_the_policy_that_it_does_not_play(l
         rng = np.random.default_rng([5, replicate])
         population = simulation.initial_population(game, 10, rng)
         q, visits = np.full((3, 2), expected.mean()), np.zeros((3, 2))
-        learning._explore(game, policy, entropy, population, q, visits, 50_000, 5.0, 0.8)
+        learning._explore(
+            game, policy, entropy, population, q=q, visits=visits, n_updates=50_000, scale=5.0, discount=0.8
+        )
         learned.append(q.ravel())
     # what is left of the start after n visits of every pair falls like c / n, and visits depend on what was learned
     level.means(np.array(learned), expected.ravel(), bias=5e-3, planted=planted.ravel())

@@ -5,6 +5,7 @@ A tiny module stands for the module of kernels: a helper, its caller and two mor
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import numba
 import pytest
 
 from pma_mfg import compilation
-from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation import agent_kernels, exchangeable_kernels, links, random_numbers
 
 MODULE = """
 from pathlib import Path
@@ -146,15 +147,45 @@ def test_no_folder_is_made_for_a_home_that_is_unknown(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_cache_folder_is_named_by_the_content_of_the_source(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the library's source in place of the library, for the name of the cache folder."""
+    copy = tmp_path / "pma_mfg"
+    shutil.copytree(Path(compilation.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(compilation, "__file__", str(copy / "compilation.py"))
+    compilation._sources.cache_clear()
+    yield copy
+    compilation._sources.cache_clear()
+
+
+def test_the_library_s_kernels_share_one_cache_folder_below_the_one_that_is_set(copied):
+    folders = {compilation.cache_folder(path) for path in compilation._sources()}
+    assert len(folders) == 1
+    assert folders.pop().parent == copied.parent / "cache"
+
+
+@pytest.mark.parametrize("edited", ["simulation/links.py", "simulation/random_numbers.py", "compilation.py"])
+def test_an_edit_of_what_a_kernel_of_another_module_calls_names_another_cache_folder(copied, edited):
+    before = compilation.cache_folder(copied / "simulation" / "agent_kernels.py")
+    with (copied / edited).open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    assert compilation.cache_folder(copied / "simulation" / "agent_kernels.py") != before
+
+
+def test_an_edit_of_a_module_without_kernels_keeps_the_cache_folder(copied):
+    before = compilation.cache_folder(copied / "simulation" / "agent_kernels.py")
+    (copied / "operators.py").write_text("x = 1\n")
+    assert compilation.cache_folder(copied / "simulation" / "agent_kernels.py") == before
+
+
+def test_the_cache_folder_of_a_module_outside_the_library_is_named_by_its_own_content_too(tmp_path):
     one, two = tmp_path / "one.py", tmp_path / "two.py"
     one.write_text("x = 1")
     two.write_text("x = 1")
     assert compilation.cache_folder(one) == compilation.cache_folder(two)
     two.write_text("x = 2")
     assert compilation.cache_folder(one) != compilation.cache_folder(two)
-    assert compilation.cache_folder(one).parent == tmp_path
 
 
 @pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "HOME"])
@@ -168,8 +199,10 @@ def test_without_a_setting_the_cache_is_in_the_user_s_cache_folder(tmp_path, mon
 
 def test_the_project_s_kernels_are_compiled_for_one_signature_each():
     for function in (
-        exchangeable_kernels.feature_values,
-        exchangeable_kernels.draw,
+        links.feature_values,
+        random_numbers.draw,
+        random_numbers.advance,
+        agent_kernels.learn_block,
         exchangeable_kernels.move_counts,
         exchangeable_kernels.average,
         exchangeable_kernels.learn,

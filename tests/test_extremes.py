@@ -153,10 +153,10 @@ def test_compiled_steps_at_extremes_are_the_maximizers(kind, strength):
     policies = policies / policies.sum(axis=2, keepdims=True)
     for step_size in (1e-8, 1.0, 1e8):
         h = KINDS[kind](strength)
-        population = agents.initial_agents(game, len(rows), h, np.random.default_rng(0), policies)
+        population = agents.initial_agents(game, len(rows), h, rng=np.random.default_rng(0), start=policies)
         population.q[:] = np.array([q for q, _ in rows])[:, None]
         kept = population.policies()
-        agents.finish_epoch(game, population, h, step_size, 0.0)
+        agents.finish_epoch(game, population, h, step_size=step_size, share=0.0)
         found = population.policies()
         assert (found >= 0.0).all()
         assert (found.sum(axis=2) == 1.0).all()
@@ -573,7 +573,9 @@ def test_states_that_nobody_visits_have_no_features_and_no_measured_q():
     policy = random_policy(game, 0)
     for centre in ([0.5, 0.5], [0.1, 0.9], [1e-12, 1.0 - 1e-12], [0.0, 1.0]):
         rng = np.random.default_rng(0)
-        averages = simulation.ergodic_averages(game, policy, 2, 50, rng, 10, np.array(centre))
+        averages = simulation.ergodic_averages(
+            game, policy, 2, n_steps=50, rng=rng, n_burn_in=10, centre=np.array(centre)
+        )
         assert np.isnan(averages.reward_features[0]).all()
         assert np.isfinite(averages.reward_features[1]).all()
     with pytest.raises(InputError, match=r"mean field: got 0\.0, expected a policy under which every state is visited"):
@@ -591,17 +593,27 @@ def test_learning_at_extremes_stays_in_its_range(shape, n_agents, strength):
         game = in_units(family_game("affine", n_states=shape[0], n_actions=shape[1]), size, discount)
         regularizer = Entropy(strength)
         schedule = Schedule(3, 20, 1, 1e8 if strength < 1 else 1e-8, 1e8, 1e8)
-        policies = learning.centralized(game, n_agents, regularizer, schedule, np.random.default_rng(0))
+        policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=np.random.default_rng(0))
         assert on_the_simplex(policies)
         # no target is larger in size, up to rounding, and every share is in [0, 1]
         largest = max(map(abs, lipschitz.reward_range(game)))
         highest = (largest + regularizer.span(shape[1])) / (1.0 - discount) * (1.0 + 1e-12)
         for scale, offset in ((1e8, 1e8), (1e-8, 1e-8), (1e-8, 1e8), (1.0, 1.0)):
-            q = learning.ctd(game, policies[-1], n_agents, regularizer, 20, 1, scale, offset, np.random.default_rng(1))
+            q = learning.ctd(
+                game,
+                policies[-1],
+                n_agents,
+                regularizer=regularizer,
+                n_updates=20,
+                n_waiting=1,
+                td_scale=scale,
+                td_offset=offset,
+                rng=np.random.default_rng(1),
+            )
             assert np.isfinite(q).all()
             assert np.abs(q).max() <= highest
         if n_agents == 2:
-            population = learning.independent(game, 2, regularizer, schedule, np.random.default_rng(0))
+            population = learning.independent(game, 2, regularizer, schedule=schedule, rng=np.random.default_rng(0))
             assert on_the_simplex(population.policies())
             assert np.isfinite(population.q).all()
 
@@ -617,7 +629,19 @@ def test_one_td_update_with_an_extreme_step_is_that_of_fifty_digits(step):
             population = simulation.initial_population(game, 5, rng)
             (s, a), others = population.tagged.copy(), population.others.copy()
             mean_field = (others + np.eye(3)[s]) / 5
-            q = learning.ctd(game, policy, 5, Entropy(1.0), 1, 0, scale, offset, rng, population, start)
+            q = learning.ctd(
+                game,
+                policy,
+                5,
+                regularizer=Entropy(1.0),
+                n_updates=1,
+                n_waiting=0,
+                td_scale=scale,
+                td_offset=offset,
+                rng=rng,
+                population=population,
+                start=start,
+            )
             entropy = float(Entropy(1.0).value(policy[population.tagged[0]]))
             with mpmath.workdps(50):
                 target = mpf(float(game.reward(mean_field)[s, a])) + mpf(0.9999) * (mpf(start) + mpf(entropy))
@@ -642,7 +666,16 @@ def test_td_steps_with_which_estimates_would_grow_are_refused(scale, offset, sta
     game = family_game("affine")
     with pytest.raises(InputError, match=rf"learning.ctd: {field}: got"):
         learning.ctd(
-            game, random_policy(game, 0), 5, Entropy(1.0), 1, 0, scale, offset, np.random.default_rng(0), start=start
+            game,
+            random_policy(game, 0),
+            5,
+            regularizer=Entropy(1.0),
+            n_updates=1,
+            n_waiting=0,
+            td_scale=scale,
+            td_offset=offset,
+            rng=np.random.default_rng(0),
+            start=start,
         )
 
 
@@ -653,7 +686,13 @@ def test_counts_move_where_probability_is_extreme(n_agents):
         transition = np.array([[[1.0 - small, small, 0.0]], [[0.0, 1.0, 0.0]], [[small, 0.0, 1.0 - small]]])
         game = frozen_game(transition, np.zeros((3, 1)), 0.5)
         averages = simulation.ergodic_averages(
-            game, np.ones((3, 1)), n_agents, 20, np.random.default_rng(0), 0, np.array([1.0, 0.0, 0.0])
+            game,
+            np.ones((3, 1)),
+            n_agents,
+            n_steps=20,
+            rng=np.random.default_rng(0),
+            n_burn_in=0,
+            centre=np.array([1.0, 0.0, 0.0]),
         )
         assert averages.mean_field.sum() == pytest.approx(1.0, abs=1e-14)
         assert averages.mean_field[2] == 0.0

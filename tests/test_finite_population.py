@@ -261,7 +261,9 @@ def test_simulation_agrees_with_the_exact_limit(level: Level) -> None:
         simulated.append([])
         for replicate in range(24):
             rng = seeds.generator(0, "test agreement", name, n_agents, replicate)
-            found = simulation.ergodic_averages(game, policy, n_agents, 3000, rng, 300, centre)
+            found = simulation.ergodic_averages(
+                game, policy, n_agents, n_steps=3000, rng=rng, n_burn_in=300, centre=centre
+            )
             process = fluctuations.decision_process(game, found.transition_features, found.reward_features)
             q = operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=ENTROPY)
             simulated[-1].append((direction * q).sum())
@@ -284,7 +286,9 @@ def test_measured_bias_is_as_precise_for_a_billion_agents_as_for_a_hundred(famil
         ratios = []
         for replicate in range(16):
             rng = seeds.generator(0, "precision", family, n_agents, replicate)
-            averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
+            averages = simulation.ergodic_averages(
+                game, policy, n_agents, n_steps=5000, rng=rng, n_burn_in=500, centre=centre
+            )
             bias = fluctuations.measured_q(game, policy, ENTROPY, averages=averages) - truth
             ratios.append(float((bias * predicted).sum() / (predicted**2).sum()))
         precisions.append(np.var(ratios, ddof=1))
@@ -303,7 +307,9 @@ def test_measured_limit_is_unbiased_for_curved_features_and_few_agents(level: Le
     found = []
     for replicate in range(24):
         rng = seeds.generator(0, "curved", replicate)
-        averages = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 500, centre)
+        averages = simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=5000, rng=rng, n_burn_in=500, centre=centre
+        )
         found.append(fluctuations.measured_q(game, policy, ENTROPY, averages=averages))
     level.means(found, exact, planted=fluctuations.large_population_q(game, policy, n_agents, regularizer=ENTROPY))
 

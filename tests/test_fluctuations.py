@@ -102,7 +102,9 @@ def test_covariance_agrees_with_a_simulated_trajectory(level: Level) -> None:
     ratios = []
     for replicate in range(32):
         rng = seeds.generator(0, "covariance", replicate)
-        found = simulation.ergodic_averages(game, policy, n_agents, 5000, rng, 200, game.planted.mean_field)
+        found = simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=5000, rng=rng, n_burn_in=200, centre=game.planted.mean_field
+        )
         ratios.append(found.deviation * np.sqrt(n_agents) / fluctuations.expected_deviation(game, policy))
     level.means(np.reshape(ratios, (-1, 1)), 1.0, bias=1e-3, planted=1.03)  # O(1/N)
 

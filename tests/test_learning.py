@@ -1,5 +1,6 @@
 """Conditional TD learning tends to its exact finite-N limit, and centralized learning to a planted equilibrium."""
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,7 +61,15 @@ def replicates_of_ctd(game, policy, n_agents, regularizer, n_updates, n_waiting,
     return np.array(
         [
             learning.ctd(
-                game, policy, n_agents, regularizer, n_updates, n_waiting, 30.0, 30.0, np.random.default_rng([9, r])
+                game,
+                policy,
+                n_agents,
+                regularizer=regularizer,
+                n_updates=n_updates,
+                n_waiting=n_waiting,
+                td_scale=30.0,
+                td_offset=30.0,
+                rng=np.random.default_rng([9, r]),
             )
             for r in range(count)
         ]
@@ -107,7 +116,18 @@ def test_one_td_update_is_the_stated_one():
     first = population.tagged[1]
     reward, h = game.reward(np.ones(1))[0], float(regularizer.value(policy)[0])
     q = np.zeros(2)
-    found = learning.ctd(game, policy, 5, regularizer, 1, 0, 2.0, 4.0, rng, population)
+    found = learning.ctd(
+        game,
+        policy,
+        5,
+        regularizer=regularizer,
+        n_updates=1,
+        n_waiting=0,
+        td_scale=2.0,
+        td_offset=4.0,
+        rng=rng,
+        population=population,
+    )
     q[first] = 0.5 * (reward[first] + game.discount * h)
     np.testing.assert_allclose(found[0], q, rtol=1e-15)  # the same operations
     assert population.others.tolist() == [4]
@@ -122,7 +142,15 @@ def test_snapshots_are_the_estimates_of_shorter_runs_bitwise(n_agents, n_waiting
 
     def run(n_updates):
         return learning.ctd(
-            game, policy, n_agents, regularizer, n_updates, n_waiting, 2.0, 4.0, np.random.default_rng(3)
+            game,
+            policy,
+            n_agents,
+            regularizer=regularizer,
+            n_updates=n_updates,
+            n_waiting=n_waiting,
+            td_scale=2.0,
+            td_offset=4.0,
+            rng=np.random.default_rng(3),
         )
 
     together = run([10, 20, 35])
@@ -140,7 +168,21 @@ def test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy(n_agents):
         population = initial_population(same_game, n_agents, np.random.default_rng(0))
         rng = np.random.default_rng(0)
         ends.append(
-            (learning.ctd(same_game, policy, n_agents, Entropy(0.2), 300, 1, 2.0, 4.0, rng, population), population)
+            (
+                learning.ctd(
+                    same_game,
+                    policy,
+                    n_agents,
+                    regularizer=Entropy(0.2),
+                    n_updates=300,
+                    n_waiting=1,
+                    td_scale=2.0,
+                    td_offset=4.0,
+                    rng=rng,
+                    population=population,
+                ),
+                population,
+            )
         )
     for name in ("others", "tagged", "stream"):
         np.testing.assert_array_equal(getattr(ends[0][1], name), getattr(ends[1][1], name))
@@ -150,7 +192,17 @@ def test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy(n_agents):
 def test_ctd_is_bitwise_reproducible_and_depends_on_its_seed():
     game, policy = family_game("planted_kinked"), random_policy(family_game("planted_kinked"), 0)
     runs = [
-        learning.ctd(game, policy, 50, Entropy(0.2), 200, 1, 2.0, 4.0, np.random.default_rng(seed))
+        learning.ctd(
+            game,
+            policy,
+            50,
+            regularizer=Entropy(0.2),
+            n_updates=200,
+            n_waiting=1,
+            td_scale=2.0,
+            td_offset=4.0,
+            rng=np.random.default_rng(seed),
+        )
         for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
@@ -163,7 +215,18 @@ def test_ctd_leaves_the_policy_alone_and_moves_the_population_on():
     kept = policy.copy()
     population = initial_population(game, 1000, rng)
     before = population.others.copy()
-    learning.ctd(game, policy, 1000, Entropy(0.2), 5, 0, 1.0, 1.0, rng, population)
+    learning.ctd(
+        game,
+        policy,
+        1000,
+        regularizer=Entropy(0.2),
+        n_updates=5,
+        n_waiting=0,
+        td_scale=1.0,
+        td_offset=1.0,
+        rng=rng,
+        population=population,
+    )
     np.testing.assert_array_equal(policy, kept)
     assert population.others.sum() == 999
     assert (population.others != before).any()
@@ -175,7 +238,16 @@ def test_the_number_of_agents_is_that_of_a_given_population():
     def run(n_agents):
         rng = np.random.default_rng(0)
         return learning.ctd(
-            game, policy, n_agents, Entropy(0.2), 50, 0, 1.0, 1.0, rng, initial_population(game, 20, rng)
+            game,
+            policy,
+            n_agents,
+            regularizer=Entropy(0.2),
+            n_updates=50,
+            n_waiting=0,
+            td_scale=1.0,
+            td_offset=1.0,
+            rng=rng,
+            population=initial_population(game, 20, rng),
         )
 
     np.testing.assert_array_equal(run(20), run(10**6))
@@ -185,7 +257,17 @@ def test_the_number_of_agents_is_that_of_a_given_population():
 def test_numbers_of_updates_that_do_not_increase_from_one_are_refused(n_updates):
     game = family_game("affine")
     with pytest.raises(InputError, match=r"n_updates: got .* expected integers >= 1 in increasing order"):
-        learning.ctd(game, random_policy(game, 0), 10, Entropy(1.0), n_updates, 0, 1.0, 1.0, np.random.default_rng(0))
+        learning.ctd(
+            game,
+            random_policy(game, 0),
+            10,
+            regularizer=Entropy(1.0),
+            n_updates=n_updates,
+            n_waiting=0,
+            td_scale=1.0,
+            td_offset=1.0,
+            rng=np.random.default_rng(0),
+        )
 
 
 # --- centralized learning
@@ -200,7 +282,7 @@ def test_centralized_learning_comes_close_to_a_planted_equilibrium(level):
     distances, gains = [], []
     for replicate in range(8):
         rng = np.random.default_rng([0, replicate])
-        policies = learning.centralized(PLANTED, 10**5, Entropy(0.3), SCHEDULE, rng)
+        policies = learning.centralized(PLANTED, 10**5, Entropy(0.3), schedule=SCHEDULE, rng=rng)
         assert policies.shape == (26, 3, 2)
         np.testing.assert_array_equal(policies[0], operators.uniform_policy(PLANTED))
         assert (policies > 0).all()
@@ -219,7 +301,8 @@ def test_centralized_learning_comes_close_to_a_planted_equilibrium(level):
 def test_centralized_learning_is_bitwise_reproducible():
     schedule = Schedule(3, 50, 1, 1.0, 1.0, 2.0)
     runs = [
-        learning.centralized(PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(seed)) for seed in (0, 0, 1)
+        learning.centralized(PLANTED, 30, Entropy(0.3), schedule=schedule, rng=np.random.default_rng(seed))
+        for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert (runs[0] != runs[2]).any()
@@ -242,7 +325,9 @@ def test_centralized_learning_never_resets_the_population(monkeypatch):
 
     monkeypatch.setattr(learning, "initial_population", spy_create)
     monkeypatch.setattr(learning, "ctd", spy_estimate)
-    learning.centralized(PLANTED, 40, Entropy(0.3), Schedule(5, 20, 1, 1.0, 1.0, 2.0), np.random.default_rng(0))
+    learning.centralized(
+        PLANTED, 40, Entropy(0.3), schedule=Schedule(5, 20, 1, 1.0, 1.0, 2.0), rng=np.random.default_rng(0)
+    )
     assert len(created) == 1
     assert len(met) == 5
     for (others, tagged), (others_met, tagged_met) in zip(left[:-1], met[1:], strict=True):
@@ -265,11 +350,11 @@ def test_each_epoch_is_a_mirror_ascent_step_on_its_estimate(monkeypatch):
         PLANTED,
         40,
         Entropy(0.3),
-        Schedule(4, 20, 0, 2.0, 1.0, 2.0),
-        np.random.default_rng(0),
-        start,
-        floor,
-        epochs.append,
+        schedule=Schedule(4, 20, 0, 2.0, 1.0, 2.0),
+        rng=np.random.default_rng(0),
+        start=start,
+        floor=floor,
+        after_epoch=epochs.append,
     )
     np.testing.assert_array_equal(policies[0], start)
     for k, q in enumerate(estimates):
@@ -285,19 +370,18 @@ def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
     )
     actions, estimate = [], learning.ctd
 
-    def spy(game, policy, *arguments):
-        population = arguments[7]
+    def spy(game, policy, n_agents, *, population, **named):
         actions.append((policy[population.tagged[0]].argmax(), population.tagged[1]))
-        return estimate(game, policy, *arguments)
+        return estimate(game, policy, n_agents, population=population, **named)
 
     monkeypatch.setattr(learning, "ctd", spy)
     learning.centralized(
         PLANTED,
         10,
         Quadratic(0.3),
-        Schedule(20, 3, 0, 1.0, 1.0, 1.0),
-        np.random.default_rng(0),
-        np.eye(2)[[0, 1, 0]],
+        schedule=Schedule(20, 3, 0, 1.0, 1.0, 1.0),
+        rng=np.random.default_rng(0),
+        start=np.eye(2)[[0, 1, 0]],
     )
     assert len(actions) == 20
     assert all(likely == played for likely, played in actions)
@@ -351,11 +435,12 @@ def until_finished(run, survives):
 @pytest.mark.parametrize("n_agents", [5, 10**6])
 def test_td_learning_in_pieces_is_bitwise_that_in_one(n_agents):
     game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
-    fixed = (game, policy, n_agents, Entropy(0.2), [700, 1500, 9000], 1, 2.0, 4.0)
-    whole = learning.ctd(*fixed, np.random.default_rng(1))
+    steps = {"n_updates": [700, 1500, 9000], "n_waiting": 1, "td_scale": 2.0, "td_offset": 4.0}
+    learn = functools.partial(learning.ctd, game, policy, n_agents, regularizer=Entropy(0.2), **steps)
+    whole = learn(rng=np.random.default_rng(1))
 
     def run(storage):
-        return learning.ctd(*fixed, np.random.default_rng(1), resume=storage.state, save=storage.save)
+        return learn(rng=np.random.default_rng(1), resume=storage.state, save=storage.save)
 
     pieces, kills = until_finished(run, 0)
     assert kills >= 3
@@ -365,11 +450,17 @@ def test_td_learning_in_pieces_is_bitwise_that_in_one(n_agents):
 @pytest.mark.usefixtures("thousands")
 def test_centralized_learning_that_is_killed_goes_on_bitwise():
     schedule = Schedule(4, 2500, 0, 1.0, 10.0, 20.0)
-    whole = learning.centralized(PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(1))
+    whole = learning.centralized(PLANTED, 30, Entropy(0.3), schedule=schedule, rng=np.random.default_rng(1))
 
     def run(storage):
         return learning.centralized(
-            PLANTED, 30, Entropy(0.3), schedule, np.random.default_rng(1), resume=storage.state, save=storage.save
+            PLANTED,
+            30,
+            Entropy(0.3),
+            schedule=schedule,
+            rng=np.random.default_rng(1),
+            resume=storage.state,
+            save=storage.save,
         )
 
     for survives in (0, 2):
@@ -405,23 +496,46 @@ def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
 
 def test_learning_starts_from_the_stated_q():
     game, rng = family_game("affine"), np.random.default_rng(0)
-    q = learning.ctd(game, random_policy(game, 0), 10, Entropy(0.2), 1, 0, 1.0, 2.0, rng, None, 7.0)
+    q = learning.ctd(
+        game,
+        random_policy(game, 0),
+        10,
+        regularizer=Entropy(0.2),
+        n_updates=1,
+        n_waiting=0,
+        td_scale=1.0,
+        td_offset=2.0,
+        rng=rng,
+        population=None,
+        start=7.0,
+    )
     assert (q == 7.0).sum() == q.size - 1
 
 
 def test_a_negative_waiting_time_is_refused():
     with pytest.raises(InputError, match="n_waiting: got -1, expected an integer >= 0"):
-        learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, -1, 1.0, 1.0, np.random.default_rng(0))
+        learning.ctd(
+            PLANTED,
+            PLANTED.planted.policy,
+            9,
+            regularizer=Entropy(1.0),
+            n_updates=1,
+            n_waiting=-1,
+            td_scale=1.0,
+            td_offset=1.0,
+            rng=np.random.default_rng(0),
+        )
 
 
 @pytest.mark.parametrize("n_agents", [5, 10**6])
 def test_the_length_of_chunks_has_no_influence_on_td_learning(n_agents, monkeypatch):
     game, policy = family_game("affine"), random_policy(family_game("affine"), 0)
-    fixed = (game, policy, n_agents, Entropy(0.2), [7, 150], 2, 2.0, 4.0)
-    whole = learning.ctd(*fixed, np.random.default_rng(1))
+    steps = {"n_updates": [7, 150], "n_waiting": 2, "td_scale": 2.0, "td_offset": 4.0}
+    learn = functools.partial(learning.ctd, game, policy, n_agents, regularizer=Entropy(0.2), **steps)
+    whole = learn(rng=np.random.default_rng(1))
     for length in (1, 13):
         in_chunks(monkeypatch, length)
-        np.testing.assert_array_equal(learning.ctd(*fixed, np.random.default_rng(1)), whole)
+        np.testing.assert_array_equal(learn(rng=np.random.default_rng(1)), whole)
 
 
 @pytest.mark.parametrize("entries", [1, 40, 10**7])
@@ -464,10 +578,14 @@ def test_an_interrupt_between_two_chunks_ends_a_run_that_saves_nothing(run, monk
     interrupted("average" if run == "ergodic_averages" else "learn")
     rng, policy, entropy = np.random.default_rng(0), PLANTED.planted.policy, Entropy(0.3)
     runs = {
-        "ctd": lambda: learning.ctd(PLANTED, policy, 9, entropy, 100, 1, 2.0, 4.0, rng),
-        "centralized": lambda: learning.centralized(PLANTED, 9, entropy, Schedule(3, 100, 1, 1.0, 2.0, 4.0), rng),
+        "ctd": lambda: learning.ctd(
+            PLANTED, policy, 9, regularizer=entropy, n_updates=100, n_waiting=1, td_scale=2.0, td_offset=4.0, rng=rng
+        ),
+        "centralized": lambda: learning.centralized(
+            PLANTED, 9, entropy, schedule=Schedule(3, 100, 1, 1.0, 2.0, 4.0), rng=rng
+        ),
         "ergodic_averages": lambda: simulation.ergodic_averages(
-            PLANTED, policy, 9, 100, rng, 50, PLANTED.planted.mean_field
+            PLANTED, policy, 9, n_steps=100, rng=rng, n_burn_in=50, centre=PLANTED.planted.mean_field
         ),
     }
     with pytest.raises(KeyboardInterrupt):
@@ -482,12 +600,12 @@ def test_td_learning_saves_only_what_is_not_finished():
         PLANTED,
         PLANTED.planted.policy,
         9,
-        Entropy(0.3),
-        2500,
-        0,
-        2.0,
-        4.0,
-        np.random.default_rng(0),
+        regularizer=Entropy(0.3),
+        n_updates=2500,
+        n_waiting=0,
+        td_scale=2.0,
+        td_offset=4.0,
+        rng=np.random.default_rng(0),
         save=lambda state: saved.append(int(state()["updates"])),
     )
     assert saved == sorted(set(saved))
@@ -499,12 +617,12 @@ def test_td_learning_saves_only_what_is_not_finished():
 
 def test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross(monkeypatch):
     # estimates whose best response has odds of exp(1 / 0.3), and steps that go nearly all the way
-    monkeypatch.setattr(learning, "ctd", lambda *arguments: np.tile([1.0, 0.0], (3, 1)))
+    monkeypatch.setattr(learning, "ctd", lambda *_, **__: np.tile([1.0, 0.0], (3, 1)))
     regularizer, schedule = Entropy(0.3), Schedule(3, 20, 0, 1e3, 1.0, 2.0)
     floor = 0.9 * float(regularizer.value(np.array([0.5, 0.5])))
     least = [
         regularizer.value(
-            learning.centralized(PLANTED, 40, regularizer, schedule, np.random.default_rng(0), floor=bound)
+            learning.centralized(PLANTED, 40, regularizer, schedule=schedule, rng=np.random.default_rng(0), floor=bound)
         ).min()
         for bound in (None, floor)
     ]
@@ -514,7 +632,17 @@ def test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross(monkey
 
 def test_td_learning_names_itself_where_it_refuses_a_step():
     with pytest.raises(InputError, match=r"^learning\.ctd: td_scale: got 0\.0"):
-        learning.ctd(PLANTED, PLANTED.planted.policy, 9, Entropy(1.0), 1, 0, 0.0, 1.0, np.random.default_rng(0))
+        learning.ctd(
+            PLANTED,
+            PLANTED.planted.policy,
+            9,
+            regularizer=Entropy(1.0),
+            n_updates=1,
+            n_waiting=0,
+            td_scale=0.0,
+            td_offset=1.0,
+            rng=np.random.default_rng(0),
+        )
 
 
 def test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to():
@@ -523,8 +651,8 @@ def test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to():
         PLANTED,
         5,
         Entropy(0.3),
-        Schedule(3, 20, 0, 1.0, 1.0, 2.0),
-        np.random.default_rng(0),
+        schedule=Schedule(3, 20, 0, 1.0, 1.0, 2.0),
+        rng=np.random.default_rng(0),
         after_epoch=lambda epoch, agents: told.append((epoch, agents.policies().copy())),
     )
     assert [epoch for epoch, _ in told] == [1, 2, 3]

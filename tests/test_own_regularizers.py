@@ -105,13 +105,16 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
     noisy = invariant_sets.noisy_set(PLANTED, Entropy(1.0))
     frozen = PLANTED.transition(np.full(3, 1 / 3)), PLANTED.reward(np.full(3, 1 / 3)), 0.5
     settings = {"first": 1.0, "growth": 1.0, "constant": 1.0, "share": 1.0, "step_size": 1.0}
+    task = generative.Task(PLANTED, regularizer, rng, 100, 2)
     two = {"first": 1.0, "growth": 1.0, "q_exponent": 1.0, "mean_field_exponent": 1.0, "exploration": 0.1}
     for refused in (
         lambda: prescription.theorem_schedule(PLANTED, regularizer, 1.0, epsilon=0.1),
         lambda: certificates.noisy_contraction(PLANTED, regularizer, 1.0, noisy=noisy),
-        lambda: generative.sampled_q(*frozen, regularizer, None, 1, 1.0, 0.0, rng),
-        lambda: next(generative.online_mirror_descent(PLANTED, regularizer, rng, 100, 2, **settings)),
-        lambda: next(generative.two_timescale(PLANTED, regularizer, rng, 100, 2, **two)),
+        lambda: generative.sampled_q(
+            *frozen, regularizer=regularizer, policy=None, n_sweeps=1, constant=1.0, start=0.0, rng=rng
+        ),
+        lambda: next(generative.online_mirror_descent(task, **settings)),
+        lambda: next(generative.two_timescale(task, **two)),
         lambda: comparison_measure.compare(PLANTED, regularizer, "x", {}, 2, 100, 100, 1, 0.1, 1, 1, 0),
     ):
         with pytest.raises(InputError, match=r"regularizer: .*expected the entropy"):
@@ -218,18 +221,20 @@ def test_the_entropy_in_disguise_is_followed_to_the_same_equilibrium():
 def test_centralized_and_independent_learning_take_any_regularizer(own):
     regularizer, schedule = own(1.0), Schedule(2, 40, 1, 0.5, 5.0, 5.0)
     floor = lipschitz.policy_floor(PLANTED, regularizer)
-    policies = learning.centralized(PLANTED, 20, regularizer, schedule, np.random.default_rng(0), floor=floor)
+    policies = learning.centralized(
+        PLANTED, 20, regularizer, schedule=schedule, rng=np.random.default_rng(0), floor=floor
+    )
     np.testing.assert_allclose(policies.sum(axis=2), 1.0, atol=1e-12)
     assert operators.policy_distance(policies[-1], policies[0]) > 0.0
     assert (regularizer.value(policies) >= floor - 1e-9).all()
-    found = learning.independent(PLANTED, 5, regularizer, schedule, np.random.default_rng(0), floor=floor)
+    found = learning.independent(PLANTED, 5, regularizer, schedule=schedule, rng=np.random.default_rng(0), floor=floor)
     assert (regularizer.value(found.policies()) >= floor - 1e-6).all()
 
 
 def test_a_class_derived_from_the_entropy_does_not_learn_with_the_entropys_compiled_code():
     schedule = Schedule(2, 40, 1, 0.5, 5.0, 5.0)
     own, same, parent = (
-        learning.independent(PLANTED, 5, h, schedule, np.random.default_rng(0)).policies()
+        learning.independent(PLANTED, 5, h, schedule=schedule, rng=np.random.default_rng(0)).policies()
         for h in (Sharp(0.5), Entropy(1.0), Entropy(0.5))
     )
     # compiled and Python code agree up to the policies' resolution of 2^-31, and what that does to draws: here nothing
@@ -328,12 +333,12 @@ def test_a_file_is_run_as_it_is_now(tmp_path, monkeypatch):
 
 
 def test_policies_of_many_agents_are_renewed_slice_by_slice_to_the_bits_of_one_call():
-    population = agents.initial_agents(PLANTED, 40, Entropy(0.3), np.random.default_rng(0))
+    population = agents.initial_agents(PLANTED, 40, Entropy(0.3), rng=np.random.default_rng(0))
     population.q[:] = np.random.default_rng(1).normal(size=population.q.shape)
     whole, sliced = (agents.Agents.restored(population.arrays()) for _ in range(2))
-    agents.finish_epoch(PLANTED, whole, Entropy(0.3), 1.0, 0.1)
+    agents.finish_epoch(PLANTED, whole, Entropy(0.3), step_size=1.0, share=0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agents, "SLICE", 7)
-        agents.finish_epoch(PLANTED, sliced, Entropy(0.3), 1.0, 0.1)
+        agents.finish_epoch(PLANTED, sliced, Entropy(0.3), step_size=1.0, share=0.1)
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(array, getattr(sliced, name), err_msg=name)

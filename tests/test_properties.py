@@ -442,10 +442,10 @@ def test_compiled_steps_are_those_of_the_regularizer_and_permute_with_the_action
     stepped = []
     for columns in (np.arange(actions), order):
         start = policy[:, columns][:, None]
-        population = agents.initial_agents(game, 3, h, np.random.default_rng(0), start)
+        population = agents.initial_agents(game, 3, h, rng=np.random.default_rng(0), start=start)
         population.q[:] = q[:, columns][:, None]
         kept = population.policies()
-        agents.finish_epoch(game, population, h, step_size, 0.0)
+        agents.finish_epoch(game, population, h, step_size=step_size, share=0.0)
         found = population.policies()
         assert (found >= 0.0).all()
         assert (found.sum(axis=2) == 1.0).all()  # multiples of 2^-31
@@ -460,7 +460,18 @@ def test_compiled_steps_are_those_of_the_regularizer_and_permute_with_the_action
 
 
 def learned(game, policy, h, start, seed, n_agents=50, n_updates=200):
-    return learning.ctd(game, policy, n_agents, h, n_updates, 0, 3.0, 3.0, np.random.default_rng(seed), start=start)
+    return learning.ctd(
+        game,
+        policy,
+        n_agents,
+        regularizer=h,
+        n_updates=n_updates,
+        n_waiting=0,
+        td_scale=3.0,
+        td_offset=3.0,
+        rng=np.random.default_rng(seed),
+        start=start,
+    )
 
 
 @given(seed=seeds, shift=st.floats(-100, 100))
@@ -499,9 +510,22 @@ def test_td_estimates_stay_within_the_range_of_targets(seed, start):
 def test_the_simulator_loses_no_agent(n_agents, seed):
     game = drawn_game(seed)
     policy, rng = drawn_policy(game, seed), np.random.default_rng(seed)
-    population = simulation.initial_population(game, n_agents, rng, drawn_mean_field(game, seed))
-    learning.ctd(game, policy, n_agents, Entropy(0.3), 5, 1, 1.0, 1.0, rng, population)
+    population = simulation.initial_population(game, n_agents, rng, mean_field=drawn_mean_field(game, seed))
+    learning.ctd(
+        game,
+        policy,
+        n_agents,
+        regularizer=Entropy(0.3),
+        n_updates=5,
+        n_waiting=1,
+        td_scale=1.0,
+        td_offset=1.0,
+        rng=rng,
+        population=population,
+    )
     assert population.others.sum() == n_agents - 1
     assert (population.others >= 0).all()
-    averages = simulation.ergodic_averages(game, policy, n_agents, 5, rng, 1, drawn_mean_field(game, seed))
+    averages = simulation.ergodic_averages(
+        game, policy, n_agents, n_steps=5, rng=rng, n_burn_in=1, centre=drawn_mean_field(game, seed)
+    )
     assert averages.mean_field.sum() == pytest.approx(1.0, abs=1e-14)

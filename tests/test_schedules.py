@@ -88,7 +88,7 @@ def test_learning_as_prescribed_is_as_accurate_as_prescribed(level):
     distances = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        policies = learning.centralized(CERTIFIED, 10**9, regularizer, schedule, rng, start)
+        policies = learning.centralized(CERTIFIED, 10**9, regularizer, schedule=schedule, rng=rng, start=start)
         distances.append([operators.policy_distance(policies[-1], target)])
     level.means(distances, 0.0, bias=epsilon, planted=operators.policy_distance(start, target))
 
@@ -202,7 +202,9 @@ def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
 @pytest.mark.parametrize("epsilon", [0.4, 0.03, 1e-4])
 def test_the_practical_schedule_takes_the_fewest_steps_of_section_10_6(epsilon):
     regularizer, policy, step_size = Entropy(0.3), PLANTED.planted.policy, 3.0
-    found = schedules.practical_schedule(PLANTED, regularizer, policy, step_size, epsilon, 2.5, 1.5)
+    found = schedules.practical_schedule(
+        PLANTED, regularizer, policy, step_size=step_size, epsilon=epsilon, td_constant=2.5, waiting_constant=1.5
+    )
     rate = np.abs(np.linalg.eigvals(jacobian.jacobian(PLANTED, policy, step_size, regularizer=regularizer))).max()
     assert rate**found.n_epochs <= epsilon / 2 < rate ** (found.n_epochs - 1)
     assert found.n_updates - 1 < (2.5 / epsilon) ** 2 <= found.n_updates
@@ -218,7 +220,9 @@ def test_the_practical_schedule_takes_the_fewest_steps_of_section_10_6(epsilon):
 def test_a_schedule_makes_an_epoch_and_an_update_and_waits_only_where_it_is_told():
     # one action: PMA is constant, its rate 0
     game = family_game("affine", n_actions=1, K_a=0.0, L_a=0.0)
-    found = schedules.practical_schedule(game, Entropy(1.0), np.ones((4, 1)), 1.0, 0.9, 1e-3, 0.0)
+    found = schedules.practical_schedule(
+        game, Entropy(1.0), np.ones((4, 1)), step_size=1.0, epsilon=0.9, td_constant=1e-3, waiting_constant=0.0
+    )
     assert (found.n_epochs, found.n_updates, found.n_waiting) == (1, 1, 0)
 
 
@@ -236,7 +240,15 @@ def test_an_accuracy_outside_the_unit_interval_is_refused(epsilon):
     with pytest.raises(
         InputError, match=r"^schedules\.practical_schedule: epsilon: got .* expected a number in \(0, 1\)"
     ):
-        schedules.practical_schedule(PLANTED, Entropy(0.3), PLANTED.planted.policy, 3.0, epsilon, 1.0, 1.0)
+        schedules.practical_schedule(
+            PLANTED,
+            Entropy(0.3),
+            PLANTED.planted.policy,
+            step_size=3.0,
+            epsilon=epsilon,
+            td_constant=1.0,
+            waiting_constant=1.0,
+        )
 
 
 def test_a_step_size_at_which_pma_does_not_contract_has_no_practical_schedule():
@@ -244,7 +256,15 @@ def test_a_step_size_at_which_pma_does_not_contract_has_no_practical_schedule():
     game = games.make("coordination", n_states=2, discount=0.5, attraction=20.0)
     for step_size, message in ((1e3, r"spectral radius [1-9]"), (1e-9, r"spectral radius 1\.000 < 1")):
         with pytest.raises(InputError, match=r"step_size: .*PMA contracts \(" + message):
-            schedules.practical_schedule(game, Entropy(1.0), np.full((2, 2), 0.5), step_size, 0.1, 1.0, 1.0)
+            schedules.practical_schedule(
+                game,
+                Entropy(1.0),
+                np.full((2, 2), 0.5),
+                step_size=step_size,
+                epsilon=0.1,
+                td_constant=1.0,
+                waiting_constant=1.0,
+            )
 
 
 def test_td_learning_has_no_step_for_a_policy_that_leaves_out_an_action():

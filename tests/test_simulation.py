@@ -28,8 +28,8 @@ from pma_mfg.games import LINKS
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.populations import fluctuations
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import binomials, exchangeable_kernels, links, random_numbers
 from pma_mfg.simulation import exchangeable as simulation
-from pma_mfg.simulation import exchangeable_kernels
 
 GAMES = all_games()
 ALARM = 1e-6
@@ -53,7 +53,7 @@ def counts_simulator(n_agents, seed, game=GAME, by_agents=False):
     """Return tagged states (runs,) and counts of the others (runs, S) after three steps of the compiled kernel."""
     rng = np.random.default_rng([seed, n_agents])
     stream, tables = simulation.random_stream(rng), simulation.game_tables(game)
-    shared = simulation.policy_tables(game, POLICY, None, 2 if by_agents else None)
+    shared = simulation.policy_tables(game, POLICY, None, n_agents=2 if by_agents else None)
     assert (shared[3][2].shape[0] > 0) == by_agents
     q, snapshots, checkpoints = np.zeros((3, 2)), np.zeros((1, 3, 2)), np.array([1])
     actions = rng.choice(2, p=POLICY[TAGGED], size=RUNS)
@@ -182,7 +182,7 @@ def test_compiled_features_are_those_of_the_game(game, seed):
     mean_field = np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.5))
     for features, compiled in ((game.transition_features, tables[1]), (game.reward_features, tables[4])):
         out = np.empty(len(features.links))
-        exchangeable_kernels.feature_values(mean_field, compiled, out)
+        links.feature_values(mean_field, compiled, out)
         # a sum of four terms in another order, and one elementary function
         np.testing.assert_allclose(out, features.values(mean_field), rtol=0, atol=1e-14)
 
@@ -196,11 +196,11 @@ def test_the_compiled_links_are_numbered_like_the_game_s():
 def test_draws_have_the_given_law_and_no_index_of_probability_zero(level):
     law = np.array([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
     rng = simulation.random_stream(np.random.default_rng(0))
-    seen = np.bincount([exchangeable_kernels.draw(rng, law) for _ in range(RUNS)], minlength=6)
+    seen = np.bincount([random_numbers.draw(rng, law) for _ in range(RUNS)], minlength=6)
     assert seen[law == 0].sum() == 0
     level.counts(seen[law > 0], law[law > 0], law[law > 0] + [-0.03, 0.03, 0.0])
     # what rounding leaves over goes to the last possible index
-    assert {exchangeable_kernels.draw(rng, np.array([0.5, 0.2, 0.0])) for _ in range(200)} == {0, 1}
+    assert {random_numbers.draw(rng, np.array([0.5, 0.2, 0.0])) for _ in range(200)} == {0, 1}
 
 
 def moved_counts(stream, counts, transition):
@@ -219,7 +219,7 @@ def test_few_agents_take_the_numbers_of_the_stream_one_after_the_other():
     for counts in ([2, 1, 5], [0, 6, 2], [4, 4, 4]):  # eight and more: the stream's eight generators in turn
         stream = simulation.random_stream(np.random.default_rng(1))
         bits = np.zeros(32, dtype=np.uint64)
-        exchangeable_kernels.fill(stream.copy(), bits, sum(counts))
+        random_numbers.fill(stream.copy(), bits, sum(counts))
         states = np.repeat(np.arange(3), counts)
         tails = transition[:, ::-1].cumsum(axis=1)[:, ::-1][states, 1:]  # what is left after each successor
         numbers = (bits.view(np.float64)[: len(states)] - 1.0) * transition.sum(axis=1)[states]
@@ -292,10 +292,10 @@ def test_policy_tables_are_averages_over_the_policy():
 def samples(n, kept, rest, count, seed):
     """Return draws of Binomial(n, kept / (kept + rest))."""
     stream = simulation.random_stream(np.random.default_rng(seed))
-    bits, drawn = np.empty(2 * count + exchangeable_kernels.LANES, dtype=np.uint64), np.empty(count)
-    exchangeable_kernels.fill(stream, bits, 2 * count)
+    bits, drawn = np.empty(2 * count + random_numbers.LANES, dtype=np.uint64), np.empty(count)
+    random_numbers.fill(stream, bits, 2 * count)
     left, p, q = (np.full(count, float(x)) for x in (n, kept, rest))
-    exchangeable_kernels.binomials(stream, count, 0, left, p, q, bits.view(float), 0, drawn)
+    binomials.binomials(stream, count, 0, left, p, q, bits.view(float), 0, drawn)
     return drawn
 
 
@@ -434,7 +434,9 @@ def test_a_sparse_game_moves_bitwise_like_its_dense_copy():
     policy = random_policy(game, 0)
     centre = np.full(12, 1 / 12)
     runs = [
-        simulation.ergodic_averages(g, policy, 500, 300, np.random.default_rng(0), 10, centre)
+        simulation.ergodic_averages(
+            g, policy, 500, n_steps=300, rng=np.random.default_rng(0), n_burn_in=10, centre=centre
+        )
         for g in (game, game.dense("test"), sparse_copy(game.dense("test")))
     ]
     for other in runs[1:]:
@@ -449,7 +451,9 @@ def test_the_length_of_chunks_has_no_influence_on_averages(n_agents, monkeypatch
     policy, centre = random_policy(game, 0), np.full(game.n_states, 1 / game.n_states)
 
     def run():
-        return simulation.ergodic_averages(game, policy, n_agents, 60, np.random.default_rng(0), 10, centre)
+        return simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=60, rng=np.random.default_rng(0), n_burn_in=10, centre=centre
+        )
 
     whole = run()
     monkeypatch.setattr(simulation, "CHUNK_SECONDS", 0.0)  # one step at a time
@@ -464,7 +468,17 @@ def test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states():
     )
     policy = operators.uniform_policy(game)
     tracemalloc.start()
-    q = learning.ctd(game, policy, 10**6, Entropy(0.1), 20, 0, 1.0, 1.0, np.random.default_rng(0))
+    q = learning.ctd(
+        game,
+        policy,
+        10**6,
+        regularizer=Entropy(0.1),
+        n_updates=20,
+        n_waiting=0,
+        td_scale=1.0,
+        td_offset=1.0,
+        rng=np.random.default_rng(0),
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8e6  # one table of S^2 doubles would be 32 MB
@@ -502,7 +516,9 @@ def test_ergodic_averages_are_those_of_the_stationary_lumped_chain(name, level):
     # the mean field is the law of one agent, by exchangeability
     np.testing.assert_allclose([law[tagged == s].sum() for s in range(2)], law @ mean_fields, atol=1e-12)
     found = [
-        simulation.ergodic_averages(game, policy, n_agents, 20_000, np.random.default_rng([5, r]), 100, centre)
+        simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=20_000, rng=np.random.default_rng([5, r]), n_burn_in=100, centre=centre
+        )
         for r in range(20)
     ]
     fields = ("deviation", "mean_field", "transition_features", "reward_features")
@@ -518,7 +534,9 @@ def test_at_large_n_the_deviation_vanishes_with_its_constant(n_agents, level):
     policy = random_policy(game, 0)
     centre = operators.stable_population(game, policy)
     found = [
-        simulation.ergodic_averages(game, policy, n_agents, 1000, np.random.default_rng([0, r]), 100, centre).deviation
+        simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=1000, rng=np.random.default_rng([0, r]), n_burn_in=100, centre=centre
+        ).deviation
         for r in range(24)
     ]
     constant = fluctuations.expected_deviation(game, policy) / np.sqrt(n_agents)
@@ -534,10 +552,10 @@ def test_a_state_that_is_never_visited_has_no_conditional_features():
         replace(game, base_transition=transition),
         random_policy(game, 0),
         5,
-        100,
-        np.random.default_rng(0),
-        10,
-        np.array([0.5, 0.5]),
+        n_steps=100,
+        rng=np.random.default_rng(0),
+        n_burn_in=10,
+        centre=np.array([0.5, 0.5]),
     )
     assert averages.mean_field.tolist() == [0.0, 1.0]
     assert np.isnan(averages.reward_features[0]).all()
@@ -550,7 +568,7 @@ def test_a_state_that_is_never_visited_has_no_conditional_features():
 @pytest.mark.statistical(false_alarm=ALARM, power=0.999, against="10 % of the probability on another state or action")
 def test_initial_populations_have_the_given_law(level):
     game, law = family_game("affine"), np.array([0.1, 0.2, 0.3, 0.4])
-    drawn = [simulation.initial_population(game, 6, np.random.default_rng([0, r]), law) for r in range(4000)]
+    drawn = [simulation.initial_population(game, 6, np.random.default_rng([0, r]), mean_field=law) for r in range(4000)]
     counts = sum(population.others for population in drawn)
     assert counts.sum() == 5 * 4000
     wrong = law + np.array([0.1, 0.0, 0.0, -0.1])
@@ -576,7 +594,9 @@ def test_a_number_of_agents_in_range_is_an_int(n_agents):
 def test_the_same_seed_gives_bitwise_the_same_averages(n_agents):
     game, policy, centre = family_game("affine"), random_policy(family_game("affine"), 0), np.full(4, 0.25)
     one, two, other = (
-        simulation.ergodic_averages(game, policy, n_agents, 500, np.random.default_rng(seed), 10, centre)
+        simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=500, rng=np.random.default_rng(seed), n_burn_in=10, centre=centre
+        )
         for seed in (1, 1, 2)
     )
     for name in one.__dataclass_fields__:
@@ -593,7 +613,9 @@ def test_every_composition_of_agents_is_a_state_of_the_lumped_chain():
 def test_averages_over_one_step_are_those_of_its_mean_field():
     game = all_games()["link power"]
     policy, centre = random_policy(game, 0), np.array([0.4, 0.3, 0.2, 0.1])
-    found = simulation.ergodic_averages(game, policy, 50, 1, np.random.default_rng(0), 0, centre)
+    found = simulation.ergodic_averages(
+        game, policy, 50, n_steps=1, rng=np.random.default_rng(0), n_burn_in=0, centre=centre
+    )
     mean_field = found.mean_field
     np.testing.assert_allclose(50 * mean_field, np.rint(50 * mean_field), rtol=0, atol=1e-12)
     away = mean_field - centre
@@ -623,9 +645,7 @@ def test_the_correction_of_stirlings_formula_is_that_of_fifty_digits(k):
         formula = (k + mpmath.mpf(1) / 2) * mpmath.log(k + 1) - (k + 1) + mpmath.log(2 * mpmath.pi) / 2
         exact = float(mpmath.loggamma(k + 1) - formula)
     # tabulated as a difference of numbers up to 30, else a series whose next term is 691 / 360360 / 17^11 < 1e-16
-    assert exchangeable_kernels.stirling_correction(float(k)) == pytest.approx(
-        exact, rel=0, abs=2e-14 if k < 16 else 1e-16
-    )
+    assert binomials.stirling_correction(float(k)) == pytest.approx(exact, rel=0, abs=2e-14 if k < 16 else 1e-16)
 
 
 @pytest.mark.parametrize("n", [100, 1000, 10**6, 10**12])
@@ -653,7 +673,7 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
             for v, accepted in ((least * (1 - 1e-8), True), (max(least * (1 + 1e-8), 1e-9), False)):
                 if 0.0 < v < 1.0:
                     stream = fresh.copy()
-                    drawn = exchangeable_kernels.binomial_by_rejection(stream, float(n), p, u, v)
+                    drawn = binomials.binomial_by_rejection(stream, float(n), p, u, v)
                     # after a refusal the next proposal is drawn from the stream
                     assert np.array_equal(stream, fresh) == accepted
                     assert drawn == k or not accepted
@@ -664,13 +684,12 @@ def test_a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_no
 def test_streams_are_those_of_xoshiro():
     stream = simulation.random_stream(np.random.default_rng(0))
     lanes = [
-        [int(stream[word * exchangeable_kernels.LANES + lane]) for word in range(4)]
-        for lane in range(exchangeable_kernels.LANES)
+        [int(stream[word * random_numbers.LANES + lane]) for word in range(4)] for lane in range(random_numbers.LANES)
     ]
     for _ in range(3):
-        assert exchangeable_kernels.uniform(stream) == (xoshiro(lanes[0]) >> 12) * 2.0**-52
-    bits = np.zeros(3 * exchangeable_kernels.LANES, dtype=np.uint64)
-    exchangeable_kernels.fill(stream, bits, 3 * exchangeable_kernels.LANES - 5)
+        assert random_numbers.uniform(stream) == (xoshiro(lanes[0]) >> 12) * 2.0**-52
+    bits = np.zeros(3 * random_numbers.LANES, dtype=np.uint64)
+    random_numbers.fill(stream, bits, 3 * random_numbers.LANES - 5)
     drawn = [(xoshiro(words) >> 12) * 2.0**-52 for words in lanes for _ in range(3)]
     np.testing.assert_array_equal(bits.view(np.float64), 1.0 + np.array(drawn))
     np.testing.assert_array_equal(stream, np.array(lanes, dtype=np.uint64).T.ravel())
@@ -680,9 +699,20 @@ def test_agents_that_move_one_by_one_in_several_blocks_are_conserved():
     # 256 entries: tables for up to 768 agents, blocks of 512
     game, n_agents = family_game("affine", n_states=16, n_actions=2), 700
     policy = random_policy(game, 0)
-    assert simulation.policy_tables(game, policy, None, n_agents)[3][2].shape[0] > 0
+    assert simulation.policy_tables(game, policy, None, n_agents=n_agents)[3][2].shape[0] > 0
     population = simulation.initial_population(game, n_agents, np.random.default_rng(0))
     for _ in range(20):
-        learning.ctd(game, policy, n_agents, Entropy(0.1), 1, 0, 1.0, 1.0, np.random.default_rng(0), population)
+        learning.ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer=Entropy(0.1),
+            n_updates=1,
+            n_waiting=0,
+            td_scale=1.0,
+            td_offset=1.0,
+            rng=np.random.default_rng(0),
+            population=population,
+        )
         assert population.others.min() >= 0
         assert population.others.sum() == n_agents - 1

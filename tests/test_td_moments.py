@@ -65,8 +65,20 @@ def test_moments_are_those_of_simulated_learning(n_waiting, level):
     errors, q_true = np.empty((runs, 2, 3, 2)), truth(game, policy, H)
     for r in range(runs):
         rng = np.random.default_rng([5, r])
-        population = initial_population(game, n_agents, rng, mean_field)
-        q = learning.ctd(game, policy, n_agents, H, updates, n_waiting, scale, scale, rng, population, 0.5)
+        population = initial_population(game, n_agents, rng, mean_field=mean_field)
+        q = learning.ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer=H,
+            n_updates=updates,
+            n_waiting=n_waiting,
+            td_scale=scale,
+            td_offset=scale,
+            rng=rng,
+            population=population,
+            start=0.5,
+        )
         errors[r] = q - q_true
     exact, wrong = (
         td_moments.moments(

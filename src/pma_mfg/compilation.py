@@ -1,7 +1,8 @@
 """Compiled functions whose cache on disk cannot go stale or be spoilt by parallel jobs.
 
-numba's own cache has two hazards. Editing a helper does not invalidate the compiled code of its callers: here the cache
-folder is named by a hash of the kernels' source and of the versions that compile it. Processes that compile at the same
+Compiled functions are called kernels here. What a kernel calls is compiled into it, also across modules. numba's own
+cache has two hazards. Editing a helper does not invalidate the compiled code of its callers: here the cache folder is
+named by a hash of the sources of all kernels and of the versions that compile them. Processes that compile at the same
 time can leave a wrong index: here one process compiles or loads at a time, under a file lock.
 """
 
@@ -22,20 +23,38 @@ from typing import IO, Any, TypeVar
 
 import numba
 import numpy as np
+from numba import types
+
+# types of what kernels take and return; arrays are contiguous
+FLOAT, INTEGER, UNSIGNED, COMPLEX, NONE = types.float64, types.int64, types.uint64, types.complex128, types.void
+
+VECTOR, MATRIX, CUBE = FLOAT[::1], FLOAT[:, ::1], FLOAT[:, :, ::1]
+
+INTEGERS, INTEGER_MATRIX = INTEGER[::1], INTEGER[:, ::1]
+
+TUPLE: Any = types.Tuple  # which numba leaves untyped
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: A division by zero is inf or nan, as in numpy: a check before each division would rule out vector instructions.
+#: Options of all kernels. Other Python threads run meanwhile; a division by zero is inf or nan, as in numpy, since a
+#: check before each division would rule out vector instructions.
 SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
+@functools.cache
+def _sources() -> tuple[Path, ...]:
+    """Return the library's modules that have kernels, and this one, whose settings compile them."""
+    modules = sorted(Path(__file__).parent.rglob("*.py"))
+    return tuple(module for module in modules if b"kernel_cache(" in module.read_bytes())
+
+
 def cache_folder(source: Path) -> Path:
-    """Return the cache folder of the kernels in one source file.
+    """Return the cache folder of the kernels in one source file: the same for all modules of the library.
 
     Parameters
     ----------
     source : Path
-        The module that holds them, all of them: a kernel calls no compiled function of another module.
+        The module that holds them. They may call kernels of the library, but of no other module.
 
     Returns
     -------
@@ -46,8 +65,10 @@ def cache_folder(source: Path) -> Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "pma-mfg"
     )
     identity = [numba.__version__, np.__version__, sys.version, platform.machine(), platform.processor()]
-    digest = hashlib.sha256(source.read_bytes() + "\n".join(identity).encode()).hexdigest()
-    return Path(root) / f"kernels-{digest[:16]}"
+    # each by its own hash, so that text which moves from one file to the next makes another folder
+    sources = _sources() if source in _sources() else (*_sources(), source)
+    identity += [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    return Path(root) / f"kernels-{hashlib.sha256(chr(10).join(identity).encode()).hexdigest()[:16]}"
 
 
 def _locked(folder: Path) -> IO[str]:
@@ -66,13 +87,16 @@ def _locked(folder: Path) -> IO[str]:
 
 @functools.cache
 def _tell(line: str) -> None:
-    """Say something once, however many modules have kernels."""
+    """Log a warning once, also if the kernels of several modules give reason for it."""
     logging.getLogger("pma_mfg").warning("warning: %s", line)
 
 
 @contextmanager
-def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], Function]]]:
+def kernel_cache(source: Path) -> Iterator[Callable[..., Callable[[Function], Function]]]:
     """Yield the decorator ``kernel(signature)``; functions compiled within share one locked cache folder.
+
+    With ``inline="always"`` a function's code is put in place of its calls: a call with arrays as arguments, which
+    counts references to them, would take a few nanoseconds.
 
     Where the folder cannot be written or locked, kernels are compiled in memory by every process, which says so.
 
@@ -86,7 +110,7 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
         lock = _locked(folder)
     except OSError as error:
         _tell(f"{folder.parent}: {error.strerror}: kernels are compiled anew; NUMBA_CACHE_DIR names another folder")
-        yield lambda signature: numba.njit(signature, **SETTINGS)
+        yield lambda signature, **more: numba.njit(signature, **SETTINGS, **more)
         return
     settings: Any = numba.config  # which sets its attributes at run time
     previous = settings.CACHE_DIR
@@ -94,6 +118,6 @@ def kernel_cache(source: Path) -> Iterator[Callable[[Any], Callable[[Function], 
         settings.CACHE_DIR = str(folder)
         try:
             # an explicit signature compiles at once, inside the lock
-            yield lambda signature: numba.njit(signature, cache=True, **SETTINGS)
+            yield lambda signature, **more: numba.njit(signature, cache=True, **SETTINGS, **more)
         finally:
             settings.CACHE_DIR = previous

@@ -1,9 +1,9 @@
-"""One run at a time in a folder, and no process of a run that outlives it, however it ends.
+"""Processes that end when the process which started them ends, also if that one is killed.
 
-A run is a chain of processes: workflow/run.py, Snakemake, and a `pma-replicate` for each job. When one is killed, those
-below it go on by themselves, and would write under the feet of the next run. So each is tied to the one above it: on
-Linux the kernel kills it when its parent dies, elsewhere a thread looks. (A pipe that all inherit would do as well, but
-Snakemake closes what its jobs inherit.)
+A run of the workflow is a chain of processes: workflow/run.py, Snakemake, and a `pma-replicate` for every job. When one
+is killed, those below it would go on by themselves, and write into the files of the next run. So each is tied to the
+one above it: on Linux the operating system kills it when its parent dies, elsewhere a thread looks for the parent again
+and again. (A pipe that all inherit would do as well, but Snakemake closes what its jobs inherit.)
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ import time
 #: person starts in the background goes on when the terminal is closed.
 PARENT = "PMA_MFG_PARENT"
 
+#: Seconds between two looks at the parent, on systems that do not tell of its end.
 POLL_SECONDS = 0.2
 
+# option of Linux's system call prctl: the signal that this process gets when its parent dies
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Tie this process to its parent, if the environment asks for it; the processes that it starts are not."""
+    """Tie this process to its parent, if the environment asks for it. Processes that it starts are not tied."""
     parent = int(os.environ.pop(PARENT, "0"))
     if not parent:
         return

@@ -113,7 +113,19 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
 
     def steps(n_agents: int) -> float:
         return (
-            _seconds(lambda: learning.ctd(game, policy, n_agents, regularizer, [n_steps], 0, scale, scale, rng))
+            _seconds(
+                lambda: learning.ctd(
+                    game,
+                    policy,
+                    n_agents,
+                    regularizer=regularizer,
+                    n_updates=[n_steps],
+                    n_waiting=0,
+                    td_scale=scale,
+                    td_offset=scale,
+                    rng=rng,
+                )
+            )
             / n_steps
         )
 

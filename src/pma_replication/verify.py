@@ -142,9 +142,9 @@ def _every(n: int, advance: Advance) -> Callable[[], None]:
 
 
 def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
-    constants = (settings["td_constant"], settings["waiting_constant"])
+    constants = {name: settings[name] for name in ("td_constant", "waiting_constant")}
     of = (subject.game, subject.regularizer, subject.policy)
-    return schedules.practical_schedule(*of, step_size, epsilon, *constants)
+    return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
 
 
 def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import json
 import multiprocessing
@@ -78,7 +79,18 @@ def test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw(n_agents: int,
     ends = []
     for game in pair():
         population = simulation.initial_population(game, n_agents, seeds.generator(0, "start"))
-        q = learning.ctd(game, policy, n_agents, ENTROPY, [30, 200], waiting, 5.0, 5.0, seeds.generator(0), population)
+        q = learning.ctd(
+            game,
+            policy,
+            n_agents,
+            regularizer=ENTROPY,
+            n_updates=[30, 200],
+            n_waiting=waiting,
+            td_scale=5.0,
+            td_offset=5.0,
+            rng=seeds.generator(0),
+            population=population,
+        )
         ends.append((population, q))
     for name in ("others", "tagged", "stream"):
         np.testing.assert_array_equal(getattr(ends[0][0], name), getattr(ends[1][0], name))
@@ -88,9 +100,10 @@ def test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw(n_agents: int,
 def test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one() -> None:
     _, wrapped = pair()
     policy = np.array([[0.3, 0.7], [0.5, 0.5], [0.9, 0.1]])
-    fixed, saved = (wrapped, policy, 100, ENTROPY, [1200, 2500], 0, 5.0, 5.0), []
-    whole = learning.ctd(*fixed, seeds.generator(0))
-    pieces = learning.ctd(*fixed, seeds.generator(0), save=lambda state: saved.append(int(state()["updates"])))
+    steps = {"n_updates": [1200, 2500], "n_waiting": 0, "td_scale": 5.0, "td_offset": 5.0}
+    learn, saved = functools.partial(learning.ctd, wrapped, policy, 100, regularizer=ENTROPY, **steps), []
+    whole = learn(rng=seeds.generator(0))
+    pieces = learn(rng=seeds.generator(0), save=lambda state: saved.append(int(state()["updates"])))
     np.testing.assert_array_equal(pieces, whole)
     assert 0 < saved[0] < 2500
 
@@ -99,7 +112,9 @@ def test_td_learning_of_a_wrapped_game_in_pieces_is_bitwise_that_in_one() -> Non
 def test_independent_learners_of_a_wrapped_game_are_the_same(threads: int) -> None:
     schedule = schedules.Schedule(2, 20, 1, 1.0, 5.0, 5.0)
     runs = [
-        learning.independent(g, 9000, ENTROPY, schedule, seeds.generator(0), threads=threads)  # several blocks
+        learning.independent(
+            g, 9000, ENTROPY, schedule=schedule, rng=seeds.generator(0), threads=threads
+        )  # several blocks
         for g in pair()
     ]
     np.testing.assert_array_equal(runs[0].states, runs[1].states)

@@ -82,26 +82,33 @@ TESTS = {
         "tests/test_agents.py",
         "tests/games/test_functions.py::test_independent_learners_of_a_wrapped_game_are_the_same",
     ],
+    "simulation/links": ["tests/test_simulation.py::test_compiled_features_are_those_of_the_game"],
+    "simulation/random_numbers": [
+        "tests/test_simulation.py::test_draws_have_the_given_law_and_no_index_of_probability_zero",
+        "tests/test_simulation.py::test_streams_are_those_of_xoshiro",
+    ],
+    "simulation/binomials": [
+        f"tests/test_simulation.py::test_{name}"
+        for name in (
+            "binomials_have_their_law[0.3-20]",
+            "binomials_have_their_law[0.83-1000]",
+            "the_correction_of_stirlings_formula_is_that_of_fifty_digits",
+            "a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed",
+        )
+    ],
     "simulation/exchangeable_kernels": [
         *(
             f"tests/test_simulation.py::test_{name}"
             for name in (
-                "compiled_features_are_those_of_the_game",
-                "draws_have_the_given_law_and_no_index_of_probability_zero",
                 "counts_are_conserved_for_every_row_whatever_its_rounding",
                 "moved_counts_have_multinomial_means_and_covariances",
                 "policy_tables_are_averages_over_the_policy",
                 "alias_tables_hold_the_rows_exactly",
-                "binomials_have_their_law[0.3-20]",
-                "binomials_have_their_law[0.83-1000]",
                 "counts_move_like_agents_one_by_one[counts-3]",
                 "counts_move_like_agents_one_by_one[counts-30]",
                 "counts_move_like_agents_one_by_one[agents-3]",
                 "a_state_that_is_never_visited_has_no_conditional_features",
-                "the_correction_of_stirlings_formula_is_that_of_fifty_digits",
-                "a_proposal_is_accepted_up_to_the_ratio_of_probabilities_that_it_must_not_exceed",
                 "averages_over_one_step_are_those_of_its_mean_field",
-                "streams_are_those_of_xoshiro",
                 "with_one_state_nobody_leaves",
                 "few_agents_take_the_numbers_of_the_stream_one_after_the_other",
             )
@@ -132,6 +139,9 @@ SELECTED = (
 #: Compiled modules: their kernels are mutated and run as plain Python, a hundred times slower. What survives that is
 #: compiled, half a minute each, and meets these tests.
 COMPILED = {
+    "simulation/links": ["tests/test_simulation.py", "tests/test_agents.py"],
+    "simulation/random_numbers": ["tests/test_simulation.py", "tests/test_agents.py"],
+    "simulation/binomials": ["tests/test_simulation.py"],
     "simulation/exchangeable_kernels": [
         "tests/test_simulation.py",
         "tests/test_learning.py",

@@ -151,7 +151,7 @@ def _scheduled_rows(
         experiment = "learning" if tuned else "prescribed"
         rng = seeds.generator(options.seed, experiment, name, options.agents, options.epsilon, replicate)
         policies = algorithms.centralized(
-            game, options.agents, regularizer, schedule, rng, floor=floor, after_epoch=advance
+            game, options.agents, regularizer, schedule=schedule, rng=rng, floor=floor, after_epoch=advance
         )
         rows += [
             {
@@ -183,7 +183,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
     else:
         regularizer = inputs.load_regularizer(options.regularizer, options.strength)
     replicates = options.replicates or 1
-    budget = sum(epochs.blind_epochs(game.n_states, game.n_actions, game.discount, options.budget))
+    budget = sum(epochs.blind_epochs(game.n_states, game.n_actions, game.discount, budget=options.budget))
     epsilon = options.epsilon
     if epsilon is None:
         lowest, highest = lipschitz.reward_range(game)
@@ -263,7 +263,7 @@ def _blind_run(
     rng = seeds.generator(options.seed, "blind", name, options.agents, replicate)
     rows: Rows = []
     last: tuple[int, Any] | None = None
-    for number, epoch in enumerate(algorithms.blind(game, options.agents, regularizer, rng, budget)):
+    for number, epoch in enumerate(algorithms.blind(game, options.agents, regularizer, rng=rng, budget=budget)):
         after_epoch(epoch)
         last, skipped = (number, epoch), last
         if skipped is not None and (every_epoch or skipped[0] == 0):

@@ -16,8 +16,15 @@ def tuned(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) 
     from pma_mfg.learning import schedules
 
     refuse_divergent(options.step_size, game, found, regularizer, options.program)
-    constants = (options.td_constant, options.waiting_constant)
-    return schedules.practical_schedule(game, regularizer, found.policy, options.step_size, options.epsilon, *constants)
+    return schedules.practical_schedule(
+        game,
+        regularizer,
+        found.policy,
+        step_size=options.step_size,
+        epsilon=options.epsilon,
+        td_constant=options.td_constant,
+        waiting_constant=options.waiting_constant,
+    )
 
 
 def tell(schedule: Any, game: Any, found: Any) -> None:

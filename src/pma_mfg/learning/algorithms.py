@@ -18,10 +18,10 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import schedules
 from pma_mfg.learning.schedules import Schedule, check_td
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import agents as simulated
 from pma_mfg.simulation import exchangeable as simulation
-from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation import exchangeable_kernels, random_numbers
 from pma_mfg.simulation.agents import Agents
-from pma_mfg.simulation.agents import independent as _independent
 from pma_mfg.simulation.exchangeable import (
     Population,
     Tables,
@@ -40,6 +40,7 @@ def ctd(
     game: Game,
     policy: np.ndarray,
     n_agents: int,
+    *,
     regularizer: Regularizer,
     n_updates: int | Sequence[int],
     n_waiting: int,
@@ -89,7 +90,7 @@ def ctd(
     checkpoints = checkpoints.astype(np.int64)
     if n_waiting < 0:
         raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
-    check_td("learning.ctd", td_scale, td_offset, start)
+    check_td("learning.ctd", td_scale, td_offset, start=start)
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
@@ -116,15 +117,12 @@ def ctd(
 
         def advance(first: int, last: int) -> None:
             for m in range(first, last):
-                for wait in range(
-                    n_waiting + 1
-                ):  # one step at a time; with the share 0 nothing is learnt while waiting
-                    mean_field = population.others.astype(float)
-                    mean_field[population.tagged[0]] += 1.0
-                    here = tables_at(mean_field / mean_field.sum())
+                # one step at a time; with the share 0 nothing is learnt while waiting
+                for wait in range(n_waiting + 1):
+                    here = tables_at(population.mean_field)
                     run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
     else:
-        shared = policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+        shared = policy_tables(game, policy, regularizer, n_agents=population.n_agents)
         tables, entries = game_tables(game), simulation.step_entries(shared)
 
         def advance(first: int, last: int) -> None:
@@ -142,6 +140,7 @@ def centralized(
     game: Game,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     schedule: Schedule,
     rng: np.random.Generator,
     start: np.ndarray | None = None,
@@ -184,8 +183,10 @@ def centralized(
     >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     >>> entropy = regularizers.Entropy(0.1)
     >>> nash = equilibrium.solve(game, entropy).policy
-    >>> schedule = schedules.practical_schedule(game, entropy, nash, 5.0, 0.2, td_constant=9.0, waiting_constant=0.5)
-    >>> policies = centralized(game, 1000, entropy, schedule, seeds.generator(0, "example"))
+    >>> schedule = schedules.practical_schedule(
+    ...     game, entropy, nash, step_size=5.0, epsilon=0.2, td_constant=9.0, waiting_constant=0.5
+    ... )
+    >>> policies = centralized(game, 1000, entropy, schedule=schedule, rng=seeds.generator(0, "example"))
     >>> policies.shape == (schedule.n_epochs + 1, 3, 2)
     True
     >>> operators.policy_distance(policies[-1], nash) < 0.2
@@ -208,21 +209,21 @@ def centralized(
         resume = None
         if inside is None:
             # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
-            population.tagged[1] = exchangeable_kernels.draw(population.stream, policy[population.tagged[0]].copy())
+            population.tagged[1] = random_numbers.draw(population.stream, policy[population.tagged[0]].copy())
         q = ctd(
             game,
             policy,
             n_agents,
-            regularizer,
-            schedule.n_updates,
-            schedule.n_waiting,
-            schedule.td_scale,
-            schedule.td_offset,
-            rng,
-            population,
-            schedule.start,
-            inside,
-            None if save is None else save_epoch,
+            regularizer=regularizer,
+            n_updates=schedule.n_updates,
+            n_waiting=schedule.n_waiting,
+            td_scale=schedule.td_scale,
+            td_offset=schedule.td_offset,
+            rng=rng,
+            population=population,
+            start=schedule.start,
+            resume=inside,
+            save=None if save is None else save_epoch,
         )
         policies.append(
             operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer=regularizer, floor=floor)
@@ -259,6 +260,7 @@ def blind(
     game: Game,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     rng: np.random.Generator,
     budget: int | None = None,
     start: np.ndarray | None = None,
@@ -299,16 +301,17 @@ def blind(
     >>> from pma_mfg import equilibrium, games, regularizers, seeds
     >>> game = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
     >>> entropy = regularizers.Entropy(0.05)  # so weak that best response cycles
-    >>> *_, last = blind(game, 1000, entropy, seeds.generator(0, "example"), budget=50_000)
+    >>> *_, last = blind(game, 1000, entropy, rng=seeds.generator(0, "example"), budget=50_000)
     >>> equilibrium.exploitability(game, last.policy, entropy) < 0.05
     True
     """
     size, n_actions = game.n_states, game.n_actions
-    pilot, *lengths = schedules.blind_epochs(size, n_actions, game.discount, budget)
+    pilot, *lengths = schedules.blind_epochs(size, n_actions, game.discount, budget=budget)
     policy = operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)
     population = initial_population(game, n_agents, rng)
     q, visits = np.zeros((size, n_actions)), np.zeros((size, n_actions))
-    _explore(game, policy, regularizer, population, q, visits, pilot, 1.0, 0.0)  # steps 1 / (visits + 1): mean rewards
+    # with the steps 1 / (visits + 1) and the discount 0, q becomes the mean reward of each pair
+    _explore(game, policy, regularizer, population, q=q, visits=visits, n_updates=pilot, scale=1.0, discount=0.0)
     yield Epoch(pilot, policy, np.nan, visits.copy())
     mean_reward = float((visits * q).sum() / visits.sum())
     mean_entropy = float((visits.sum(axis=1) * regularizer.value(policy)).sum() / visits.sum())
@@ -319,7 +322,10 @@ def blind(
     for length in lengths:
         visits *= 0.5
         before = visits.copy()
-        _explore(game, policy, regularizer, population, q, visits, length, 1.0 / (1.0 - game.discount), game.discount)
+        scale, discount = 1.0 / (1.0 - game.discount), game.discount
+        _explore(
+            game, policy, regularizer, population, q=q, visits=visits, n_updates=length, scale=scale, discount=discount
+        )
         samples += length
         moved = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
         seen = visits - before
@@ -329,7 +335,7 @@ def blind(
         if changes is None:
             changes = change
         else:
-            step_size = schedules.blind_step_size(step_size, change, changes, regularizer.rho)
+            step_size = schedules.blind_step_size(step_size, change, changes, rho=regularizer.rho)
             changes = schedules.MEMORY * changes + change
 
 
@@ -338,6 +344,7 @@ def _explore(
     policy: np.ndarray,
     regularizer: Regularizer,
     population: Population,
+    *,
     q: np.ndarray,
     visits: np.ndarray,
     n_updates: int,
@@ -350,7 +357,7 @@ def _explore(
     """
     share = schedules.EXPLORATION
     behaviour = np.ascontiguousarray((1.0 - share) * policy + share / game.n_actions)
-    population.tagged[1] = exchangeable_kernels.draw(population.stream, behaviour[population.tagged[0]].copy())
+    population.tagged[1] = random_numbers.draw(population.stream, behaviour[population.tagged[0]].copy())
     none = (np.zeros(0, dtype=np.int64), np.zeros((0, *q.shape)))
     moving = (population.stream, population.others, population.tagged)
 
@@ -362,11 +369,12 @@ def _explore(
     if not game.has_features:
         tables_at = function_tables(game, policy, regularizer)
         for _ in range(n_updates):
-            mean_field = population.others.astype(float)
-            mean_field[population.tagged[0]] += 1.0
-            run(*tables_at(mean_field / mean_field.sum()), 1)
+            run(*tables_at(population.mean_field), 1)
         return
-    tables, shared = game_tables(game), policy_tables(game, policy, regularizer, int(population.others.sum()) + 1)
+    tables, shared = (
+        game_tables(game),
+        policy_tables(game, policy, regularizer, n_agents=population.n_agents),
+    )
     for begin, end in simulation.chunks(0, n_updates, simulation.step_entries(shared)):
         run(tables, shared, end - begin)
 
@@ -376,6 +384,7 @@ def independent(
     game: Game,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     schedule: Schedule,
     rng: np.random.Generator,
     start: np.ndarray | None = None,
@@ -418,6 +427,30 @@ def independent(
     Agents
         `Agents.policies()` are the learned policies, shape (N, S, A).
     """
-    return _independent(
-        game, n_agents, regularizer, schedule, rng, start, floor, after_epoch, after_chunk, agents, threads
-    )
+    if agents is None:
+        agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=start)
+    n_steps = schedule.n_updates * (schedule.n_waiting + 1)
+    share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
+    entries = game.n_states * agents.reward.size
+    if game.has_features:
+        entries *= 1 + len(game.transition_features.links)
+    chunk = max(1, simulated.CHUNK // (len(agents.states) + entries))
+    while agents.progress[0] < schedule.n_epochs:
+        if agents.progress[1] == 0:
+            agents.q[:] = schedule.start
+        simulated.advance(
+            game,
+            agents,
+            min(chunk, n_steps - int(agents.progress[1])),
+            n_waiting=schedule.n_waiting,
+            scale=schedule.td_scale,
+            offset=schedule.td_offset,
+            threads=threads,
+        )
+        if agents.progress[1] == n_steps:
+            simulated.finish_epoch(
+                game, agents, regularizer, step_size=schedule.step_size, share=share, floor=floor, threads=threads
+            )
+            after_epoch(int(agents.progress[0]), agents)
+        after_chunk(agents)
+    return agents

@@ -1,9 +1,16 @@
-"""Methods that may ask a simulator for any state, action and population (docs/theory.md, section 17)."""
+"""Learners for the comparison: PMA on one trajectory, and methods with a generative model (docs/theory.md, section 17).
+
+A generative model is a simulator that can be called at any state, action and mean field; one call is one sample. A
+learner is a generator function. It takes a `Task` and its settings, as keyword arguments, and yields after each round
+how many samples it has used and the policy that it has learned; it ends before the round that the budget does not pay
+for. An entry in `METHODS` lets `pma-mfg compare` find it by name.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
@@ -16,21 +23,66 @@ from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative_kernels, schedules
 from pma_mfg.regularizers import Entropy, kind
-from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation import random_numbers
+from pma_mfg.simulation.agents import dense_tables
 from pma_mfg.simulation.exchangeable import CHUNK_SECONDS, ENTRY_SECONDS, initial_population
 
+#: Names this module in error messages.
 SOURCE = "baselines"
 
-#: Steps that simulated agents take towards the stable population of a policy; averaged over the second half.
+#: Steps that simulated agents take towards the stable population of a policy. The second half is averaged.
 POPULATION_STEPS = 20
 
-#: Uniform numbers held at a time.
+#: Most random numbers that are held in memory at a time.
 CHUNK = 2**18
 
+#: What a learner yields: samples used so far, and the policy (S, A) learned from them.
 Learner = Iterator[tuple[int, np.ndarray]]
 
-#: A setting of a method: the names of its arguments and their values.
+#: A setting of a method: the names of its keyword arguments and their values.
 Setting = Mapping[str, float]
+
+#: What is allowed for a number of a setting, in words and as a test.
+Range = tuple[str, Callable[[float], bool]]
+
+_POSITIVE: Range = ("a number > 0", lambda x: x > 0.0)
+_AT_LEAST_ONE: Range = ("a number >= 1", lambda x: x >= 1.0)
+_SHARE: Range = ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0)
+
+#: Names of settings, or method.name where one method differs -> what is allowed; any finite number for other names.
+ALLOWED: dict[str, Range] = {
+    "step_size": _POSITIVE,
+    "online_mirror_descent.step_size": _SHARE,
+    "first": _AT_LEAST_ONE,
+    "growth": _AT_LEAST_ONE,
+    "constant": _POSITIVE,
+    "share": _POSITIVE,
+    "q_exponent": _SHARE,
+    "mean_field_exponent": _SHARE,
+    "exploration": ("a number in [0, 1]", lambda x: 0.0 <= x <= 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every learner is given.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Entropy
+    rng : numpy.random.Generator
+    budget : int
+        Most samples of a run.
+    n_agents : int
+        N of the trajectory that PMA learns on; methods with a generative model ignore it.
+    """
+
+    game: MeanFieldGame
+    regularizer: Entropy
+    rng: np.random.Generator
+    budget: int
+    n_agents: int
 
 
 @accepts(transition="table", reward="table", policy="table")
@@ -38,6 +90,7 @@ def sampled_q(
     transition: Table,
     reward: np.ndarray,
     discount: float,
+    *,
     regularizer: Entropy,
     policy: np.ndarray | None,
     n_sweeps: int,
@@ -104,7 +157,7 @@ def check_entropy(regularizer: Entropy) -> None:
 
 @accepts(inner=True)
 def moved(
-    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
+    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, *, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the empirical mean field of agents drawn from mu and moved once, by n_agents calls of the simulator.
 
@@ -115,7 +168,7 @@ def moved(
 
 @accepts(inner=True)
 def settled(
-    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, n_agents: int, rng: np.random.Generator
+    game: MeanFieldGame, mean_field: np.ndarray, policy: np.ndarray, *, n_agents: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Estimate the stable population of a policy by n_agents `POPULATION_STEPS` calls of the simulator.
 
@@ -154,104 +207,88 @@ def _flat(game: MeanFieldGame) -> np.ndarray:
     return np.full(game.n_states, 1.0 / game.n_states)
 
 
-def pma(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    step_size: float,
-    first: float,
-    growth: float,
-    constant: float,
-) -> Learner:
+def _learned_q(
+    task: Task, mean_field: np.ndarray, policy: np.ndarray | None, n_sweeps: int, constant: float
+) -> np.ndarray:
+    """Return `sampled_q` at a mean field, started from `learning.schedules.td_start`."""
+    game, regularizer = task.game, task.regularizer
+    return sampled_q(
+        *_frozen(game, mean_field),
+        game.discount,
+        regularizer=regularizer,
+        policy=policy,
+        n_sweeps=n_sweeps,
+        constant=constant,
+        start=schedules.td_start(game, regularizer),
+        rng=task.rng,
+    )
+
+
+def pma(task: Task, *, step_size: float, first: float, growth: float, constant: float) -> Learner:
     """Algorithm 2 on one trajectory of N agents, with epochs that grow: n_k S A updates of TD learning in epoch k.
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents
-        As for every learner: the budget is in samples, N is that of PMA, and the others ignore it.
+    task : Task
     step_size : float
         eta in units of 1 / tau.
     first, growth : float
         n_k = ceil(first growth^k), >= 1.
     constant : float
         The TD steps are c / (m + c), c = constant S A / (1 - gamma); no waiting.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
     """
-    population = initial_population(game, n_agents, rng)
+    game, regularizer, rng = task.game, task.regularizer, task.rng
+    population = initial_population(game, task.n_agents, rng)
     policy, samples = operators.uniform_policy(game), 0
     scale = max(1.0, constant * policy.size / (1.0 - game.discount))
     for length in _lengths(first, growth):
         samples += length * policy.size
-        if samples > budget:
+        if samples > task.budget:
             return
-        population.tagged[1] = exchangeable_kernels.draw(population.stream, policy[population.tagged[0]].copy())
-        start = schedules.td_start(game, regularizer)
-        updates = length * policy.size
-        q = learning.ctd(game, policy, n_agents, regularizer, updates, 0, scale, scale, rng, population, start)
+        population.tagged[1] = random_numbers.draw(population.stream, policy[population.tagged[0]].copy())
+        q = learning.ctd(
+            game,
+            policy,
+            task.n_agents,
+            regularizer=regularizer,
+            n_updates=length * policy.size,
+            n_waiting=0,
+            td_scale=scale,
+            td_offset=scale,
+            rng=rng,
+            population=population,
+            start=schedules.td_start(game, regularizer),
+        )
         policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer=regularizer)
         yield samples, policy
 
 
-def gmf_q(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    first: float,
-    growth: float,
-    constant: float,
-    share: float,
-) -> Learner:
+def gmf_q(task: Task, *, first: float, growth: float, constant: float, share: float) -> Learner:
     """GMF-Q of Guo, Hu, Xu and Zhang (2019): Q-learning against mu_k, its softmax, one step of the population.
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents, first, growth
+    task : Task
+    first, growth : float
         As in `pma`; n_k sweeps of Q-learning in round k.
     constant : float
         Of the steps of Q-learning, `sampled_q`.
     share : float
         Agents that are moved, per sample of Q-learning.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
     """
-    mean_field, samples, start = _flat(game), 0, schedules.td_start(game, regularizer)
+    game, mean_field, samples = task.game, _flat(task.game), 0
     pairs = game.base_reward.size
     for length in _lengths(first, growth):
         agents = int(np.ceil(share * length * pairs))
         samples += length * pairs + agents
-        if samples > budget:
+        if samples > task.budget:
             return
-        frozen = _frozen(game, mean_field)
-        q = sampled_q(*frozen, game.discount, regularizer, None, length, constant, start, rng)
-        policy = regularizer.best_response(q)
-        mean_field = moved(game, mean_field, policy, agents, rng)
+        policy = task.regularizer.best_response(_learned_q(task, mean_field, None, length, constant))
+        mean_field = moved(game, mean_field, policy, n_agents=agents, rng=task.rng)
         yield samples, policy
 
 
-def fitted_q(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    first: float,
-    growth: float,
-    share: float,
-) -> Learner:
+def fitted_q(task: Task, *, first: float, growth: float, share: float) -> Learner:
     """Regularized fixed-point Q-learning of Anahtarci, Kariksiz and Saldi (2023): fitted Q on a batch drawn at mu_k.
 
     With tables, fitted Q-iteration is value iteration in the empirical decision process; it costs no samples, and is
@@ -259,78 +296,59 @@ def fitted_q(
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents, first, growth
+    task : Task
+    first, growth : float
         As in `pma`; n_k samples of every pair in round k.
     share : float
         Samples of the population's step, the same number from every state, per sample of the batch.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
     """
-    mean_field, samples = _flat(game), 0
+    game, rng, mean_field, samples = task.game, task.rng, _flat(task.game), 0
     size, n_actions = game.base_reward.shape
     for length in _lengths(first, growth):
         draws = int(np.ceil(share * length * n_actions))
         samples += length * size * n_actions + draws * size
-        if samples > budget:
+        if samples > task.budget:
             return
         transition, reward = _frozen(game, mean_field)
         empirical = _multinomial(length, transition, rng) / length
-        policy = equilibrium.best_response(empirical, reward, game.discount, regularizer=regularizer)
+        policy = equilibrium.best_response(empirical, reward, game.discount, regularizer=task.regularizer)
         rows = _multinomial(draws, operators.policy_kernel(transition, policy), rng) / draws
         mean_field = mean_field @ rows
         yield samples, policy
 
 
-def fictitious_play(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    first: float,
-    growth: float,
-    constant: float,
-    share: float,
-) -> Learner:
+def fictitious_play(task: Task, *, first: float, growth: float, constant: float, share: float) -> Learner:
     """Fictitious play of Perrin et al. (2020), equations (13.2) and (13.3), with learned best responses.
+
+    The policy that is yielded is the averaged one.
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents, first, growth
+    task : Task
+    first, growth : float
         As in `pma`; n_k sweeps of Q-learning in round k.
     constant : float
         As in `gmf_q`.
     share : float
         Calls of the simulator for the population (`settled`), per sample of Q-learning.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
-        The averaged one.
     """
-    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
-    played, latest, samples = operators.uniform_policy(game), _flat(game), 0
+    game, rng = task.game, task.rng
+    pairs, samples = game.base_reward.size, 0
+    played, latest = operators.uniform_policy(game), _flat(game)
     flow: np.ndarray | None = None
     for rounds, length in enumerate(_lengths(first, growth), start=1):
         agents = _settling(share, length * pairs)
         samples += agents * POPULATION_STEPS
         if flow is not None:
             samples += length * pairs
-        if samples > budget:
+        if samples > task.budget:
             return
         if flow is None:  # the population of the first policy, the uniform one
-            latest = settled(game, latest, played, agents, rng)
+            latest = settled(game, latest, played, n_agents=agents, rng=rng)
             flow = latest[:, None] * played
             continue
-        frozen = _frozen(game, flow.sum(axis=1))
-        q = sampled_q(*frozen, game.discount, regularizer, None, length, constant, start, rng)
-        played = regularizer.best_response(q)
-        latest = settled(game, latest, played, agents, rng)
+        played = task.regularizer.best_response(_learned_q(task, flow.sum(axis=1), None, length, constant))
+        latest = settled(game, latest, played, n_agents=agents, rng=rng)
         flow = flow + (latest[:, None] * played - flow) / rounds
         mean_field = flow.sum(axis=1, keepdims=True)
         visited = mean_field > 0.0
@@ -338,47 +356,32 @@ def fictitious_play(
 
 
 def online_mirror_descent(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    step_size: float,
-    first: float,
-    growth: float,
-    constant: float,
-    share: float,
+    task: Task, *, step_size: float, first: float, growth: float, constant: float, share: float
 ) -> Learner:
     """Online mirror descent of Perolat et al. (2022) for the regularized game, equation (13.1), with learned Q.
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents, first, growth
-        As in `pma`; n_k sweeps of policy evaluation in round k.
+    task : Task
     step_size : float
         eta in units of 1 / tau, at most 1.
+    first, growth : float
+        As in `pma`; n_k sweeps of policy evaluation in round k.
     constant, share : float
         As in `fictitious_play`.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
     """
-    check_entropy(regularizer)
-    start, pairs = schedules.td_start(game, regularizer), game.base_reward.size
-    logits, mean_field, samples = np.zeros(game.base_reward.shape), _flat(game), 0
+    check_entropy(task.regularizer)
+    game, pairs, samples = task.game, task.game.base_reward.size, 0
+    logits, mean_field = np.zeros(game.base_reward.shape), _flat(game)
     for length in _lengths(first, growth):
         agents = _settling(share, length * pairs)
         samples += length * pairs + agents * POPULATION_STEPS
-        if samples > budget:
+        if samples > task.budget:
             return
         policy = softmax(logits, axis=1)
-        mean_field = settled(game, mean_field, policy, agents, rng)
-        frozen = _frozen(game, mean_field)
-        q = sampled_q(*frozen, game.discount, regularizer, policy, length, constant, start, rng)
-        logits = (1.0 - step_size) * logits + step_size / regularizer.strength * q
+        mean_field = settled(game, mean_field, policy, n_agents=agents, rng=task.rng)
+        q = _learned_q(task, mean_field, policy, length, constant)
+        logits = (1.0 - step_size) * logits + step_size / task.regularizer.strength * q
         yield samples, softmax(logits, axis=1)
 
 
@@ -388,89 +391,45 @@ def _settling(share: float, samples: int) -> int:
 
 
 def two_timescale(
-    game: MeanFieldGame,
-    regularizer: Entropy,
-    rng: np.random.Generator,
-    budget: int,
-    n_agents: int,
-    *,
-    first: float,
-    growth: float,
-    q_exponent: float,
-    mean_field_exponent: float,
-    exploration: float,
+    task: Task, *, first: float, growth: float, q_exponent: float, mean_field_exponent: float, exploration: float
 ) -> Learner:
     """Two-timescale Q-learning of Angiuli, Fouque and Lauriere (2022): Q fast, mean field slow, one path, one loop.
 
     Parameters
     ----------
-    game, regularizer, rng, budget, n_agents
-        As in `pma`.
+    task : Task
     first, growth : float
-        When the policy is read, as in `pma`; without influence on the path.
+        When the policy is yielded, as in `pma`; without influence on the path.
     q_exponent, mean_field_exponent : float
         In (0, 1]: the steps are (1 + visits of the pair)^-q_exponent and (t + 2)^-mean_field_exponent. The second is to
         be the larger, for a game in place of a control problem.
     exploration : float
-        Probability of a uniform action, in [0, 1]; the policy that is read is the softmax.
-
-    Yields
-    ------
-    samples : int
-    policy : ndarray, shape (S, A)
+        Probability of a uniform action, in [0, 1]; the policy that is yielded is the softmax.
     """
+    game, regularizer, rng = task.game, task.regularizer, task.rng
     check_entropy(regularizer)
-    tables, mean_field, samples = _dense_tables(game), _flat(game), 0
+    tables, mean_field, samples = dense_tables(game, SOURCE), _flat(game), 0
     q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
+    constants = (float(game.discount), float(regularizer.strength), float(exploration))
+    exponents = (float(q_exponent), float(mean_field_exponent))
     # few enough transitions for one call of the kernel that Python soon sees Ctrl-C
     read = game.n_states * (2 + len(game.transition_features.links))
     most = max(1, min(CHUNK // 2, int(CHUNK_SECONDS / (ENTRY_SECONDS * read))))
     for length in _lengths(first, growth):
         target = samples + length * q.size
-        if target > budget:
+        if target > task.budget:
             return
         while samples < target:
             uniforms = rng.random((min(most, target - samples), 2))
             generative_kernels.two_timescale(
-                uniforms,
-                tables,
-                float(game.discount),
-                float(regularizer.strength),
-                float(exploration),
-                float(q_exponent),
-                float(mean_field_exponent),
-                samples,
-                state,
-                mean_field,
-                q,
-                visits,
+                uniforms, tables, *constants, *exponents, samples, state, mean_field, q, visits
             )
             samples += len(uniforms)
         yield samples, regularizer.best_response(q)
 
 
-def _dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
-    """Return a game in the form that `learning.generative_kernels.two_timescale` takes."""
-    game = game.dense(SOURCE)
-    pairs, size = game.base_reward.size, game.n_states
-
-    def features(of: Any) -> tuple[np.ndarray, ...]:
-        floats = (contiguous(array) for array in (of.weights, of.offsets, of.parameters))
-        weights, offsets, parameters = floats
-        return weights, offsets, contiguous(of.links, np.int64), parameters
-
-    return (
-        contiguous(game.base_transition.reshape(pairs, size)),
-        contiguous(game.transition_terms.reshape(-1, pairs, size)),
-        features(game.transition_features),
-        contiguous(game.base_reward.ravel()),
-        contiguous(game.reward_terms.reshape(-1, pairs)),
-        features(game.reward_features),
-    )
-
-
-#: The methods by name; their keyword arguments are what a setting sets.
+#: The methods of the comparison by name.
 METHODS: dict[str, Callable[..., Learner]] = {
     "pma": pma,
     "gmf_q": gmf_q,
@@ -480,14 +439,10 @@ METHODS: dict[str, Callable[..., Learner]] = {
     "two_timescale": two_timescale,
 }
 
-#: Argument of a setting -> what is allowed.
-ALLOWED: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "step_size": ("a number > 0", lambda x: x > 0.0),
-    "first": ("a number >= 1", lambda x: x >= 1.0),
-    "growth": ("a number >= 1", lambda x: x >= 1.0),
-    "constant": ("a number > 0", lambda x: x > 0.0),
-    "share": ("a number > 0", lambda x: x > 0.0),
-    "q_exponent": ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0),
-    "mean_field_exponent": ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0),
-    "exploration": ("a number in [0, 1]", lambda x: 0.0 <= x <= 1.0),
-}
+
+def settings(method: str) -> dict[str, Range]:
+    """Return the names of a method's settings, its keyword-only arguments, and what is allowed for each."""
+    arguments = inspect.signature(METHODS[method]).parameters.values()
+    names = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+    anything: Range = ("a finite number", lambda x: True)
+    return {name: ALLOWED.get(f"{method}.{name}", ALLOWED.get(name, anything)) for name in names}

@@ -1,7 +1,7 @@
 """Compiled inner loops of the methods with a generative model (docs/theory.md, section 17).
 
 A kernel draws nothing itself: it is given uniform numbers, one or two per call of the simulator, so that what was drawn
-can be counted and repeated outside. Other compiled code is in `kernels`; `compilation` says how the cache works.
+can be counted and repeated outside. `compilation` says how kernels are compiled and where they are kept.
 """
 
 from __future__ import annotations
@@ -10,28 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import types
 
-from pma_mfg.compilation import kernel_cache
-
-_f8, _i8, _none = types.float64, types.int64, types.void
-
-_vector, _matrix, _cube = _f8[::1], _f8[:, ::1], _f8[:, :, ::1]
-
-_integers = _i8[::1]
-
-_tuple: Any = types.Tuple  # which numba leaves untyped
-
-# weights (K, S), offsets (K,), links (K,), parameters (K,)
-_features = _tuple((_matrix, _vector, _integers, _vector))
-
-# P0 (S A, S), P_k (K, S A, S), their features; R0 (S A,), R_l (L, S A), their features
-_game = _tuple((_matrix, _cube, _features, _vector, _matrix, _features))
-
+from pma_mfg.compilation import FLOAT, INTEGER, INTEGERS, MATRIX, NONE, VECTOR, kernel_cache
+from pma_mfg.simulation.links import DENSE_GAME, feature_value
+from pma_mfg.simulation.random_numbers import quantile
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(_none(_matrix, _integers, _integers, _vector, _vector, _f8, _matrix, _vector, _f8, _i8, _f8, _matrix))
+    @kernel(FLOAT(VECTOR, FLOAT), inline="always")
+    def soft_maximum(values: Any, tau: Any) -> Any:
+        """Return tau log sum exp(values / tau)."""
+        highest, total = values.max(), 0.0
+        for i in range(len(values)):
+            total += np.exp((values[i] - highest) / tau)
+        return highest + tau * np.log(total)
+
+    @kernel(NONE(MATRIX, INTEGERS, INTEGERS, VECTOR, VECTOR, FLOAT, MATRIX, VECTOR, FLOAT, INTEGER, FLOAT, MATRIX))
     def sweeps(
         uniforms: Any,
         starts: Any,
@@ -61,11 +55,7 @@ with kernel_cache(Path(__file__)) as kernel:
                     for a in range(n_actions):
                         value[s] += policy[s, a] * q[s, a]
                 else:
-                    highest = q[s].max()
-                    total = 0.0
-                    for a in range(n_actions):
-                        total += np.exp((q[s, a] - highest) / tau)
-                    value[s] = highest + tau * np.log(total)
+                    value[s] = soft_maximum(q[s], tau)
             step = scale / (first + m + scale)
             for s in range(size):
                 for a in range(n_actions):
@@ -76,33 +66,7 @@ with kernel_cache(Path(__file__)) as kernel:
                         e += 1
                     q[s, a] += step * (rewards[pair] + discount * value[successors[e]] - q[s, a])
 
-    @kernel(_f8(_features, _i8, _vector))
-    def feature(features: Any, k: Any, mean_field: Any) -> Any:
-        """Return phi_k(mu) = g_k(<w_k, mu> + b_k), the links by their codes in `games.features.LINKS`."""
-        weights, offsets, links, parameters = features
-        x = offsets[k]
-        for s in range(len(mean_field)):
-            x += weights[k, s] * mean_field[s]
-        link, parameter = links[k], parameters[k]
-        if link == 1:
-            x = abs(x)
-        elif link == 2:
-            x = np.log(x + parameter)
-        elif link == 3:
-            x = min(1.0, x)
-        elif link == 4:
-            x = max(0.0, x)
-        elif link == 5:
-            x = max(0.0, x) ** parameter
-        elif link == 6:
-            x = np.log(max(x, parameter))
-        elif link == 7:
-            x = 1.0 / (x + parameter)
-        elif link == 8:
-            x = np.exp(x)
-        return x
-
-    @kernel(_none(_matrix, _game, _f8, _f8, _f8, _f8, _f8, _i8, _integers, _vector, _matrix, _matrix))
+    @kernel(NONE(MATRIX, DENSE_GAME, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, INTEGER, INTEGERS, VECTOR, MATRIX, MATRIX))
     def two_timescale(
         uniforms: Any,
         game: Any,
@@ -135,38 +99,23 @@ with kernel_cache(Path(__file__)) as kernel:
                 total += weights[a]
             for a in range(n_actions):
                 weights[a] = (1.0 - exploration) * weights[a] / total + exploration / n_actions
-            action, u = 0, uniforms[t, 0]
-            while action < n_actions - 1 and u >= weights[action]:
-                u -= weights[action]
-                action += 1
-            pair = s * n_actions + action
-            reward = reward_base[pair]
+            action = quantile(uniforms[t, 0], weights)
+            reward = reward_base[s, action]
             for k in range(len(reward_terms)):
-                if reward_terms[k, pair] != 0.0:
-                    reward += reward_terms[k, pair] * feature(reward_features, k, mean_field)
+                if reward_terms[k, s, action] != 0.0:
+                    reward += reward_terms[k, s, action] * feature_value(reward_features, k, mean_field)
             for y in range(size):
-                row[y] = base[pair, y]
+                row[y] = base[s, action, y]
             for k in range(len(terms)):
-                phi = feature(transition_features, k, mean_field)
+                phi = feature_value(transition_features, k, mean_field)
                 for y in range(size):
-                    row[y] += phi * terms[k, pair, y]
+                    row[y] += phi * terms[k, s, action, y]
             total = 0.0
             for y in range(size):
                 row[y] = max(0.0, row[y])
                 total += row[y]
-            u = uniforms[t, 1] * total
-            last = 0  # what rounding leaves over goes to the last state of positive probability
-            for y in range(size):
-                if row[y] > 0.0:
-                    last = y
-                    if u < row[y]:
-                        break
-                    u -= row[y]
-            y = last
-            highest, total = q[y].max(), 0.0
-            for a in range(n_actions):
-                total += np.exp((q[y, a] - highest) / tau)
-            target = reward + discount * (highest + tau * np.log(total))
+            y = quantile(uniforms[t, 1] * total, row)
+            target = reward + discount * soft_maximum(q[y], tau)
             q[s, action] += (1.0 + visits[s, action]) ** -q_exponent * (target - q[s, action])
             visits[s, action] += 1.0
             share = (first + t + 2.0) ** -mean_field_exponent

@@ -1,6 +1,7 @@
-"""How long to learn, and with which steps: the schedule that the theorem prescribes, and the one with its orders.
+"""Schedules of learning: numbers of epochs, updates and waiting steps, and step sizes (docs/theory.md, section 10).
 
-Docs/theory.md, section 10.
+`practical_schedule` has the theorem's orders in epsilon and tuned constants; the schedule that the theorem prescribes
+is in `theory.prescription`. Functions whose names begin with `blind` are the rules of `learning.algorithms.blind`.
 """
 
 from __future__ import annotations
@@ -16,21 +17,38 @@ from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
 
-#: Blind learning (docs/theory.md, 10.11): updates of the first epoch and of the default budget, in units of the pairs
-#: times 1 / (1 - gamma), by which factor epochs grow, and the share of the learner's actions that are drawn uniformly.
-FIRST_EPOCH, DEFAULT_BUDGET, GROWTH, EXPLORATION = 2.0, 500.0, 1.05, 0.5
+#: Blind learning (docs/theory.md, 10.11): updates of the first epoch, in units of S A / (1 - gamma).
+FIRST_EPOCH = 2.0
 
-#: The first step size and the largest, in units of 1 / rho, the factor of an aligned or a reversed step, and how much
-#: of a change of the policy still counts one epoch later.
-FIRST_STEP, LARGEST_STEP, STEP_FACTOR, MEMORY = 0.1, 1.0, 2.0, 0.9
+#: Blind learning: samples of a run by default, in units of S A / (1 - gamma).
+DEFAULT_BUDGET = 500.0
 
-#: Most TD updates per epoch: counts beyond are not exact as floating-point numbers.
+#: Blind learning: each epoch is longer than the one before by this factor.
+GROWTH = 1.05
+
+#: Blind learning: share of the learner's actions that are drawn uniformly, for exploration.
+EXPLORATION = 0.5
+
+#: Blind learning: the first step size, in units of 1 / rho.
+FIRST_STEP = 0.1
+
+#: Blind learning: the largest step size, in units of 1 / rho.
+LARGEST_STEP = 1.0
+
+#: Blind learning: the step size is multiplied by this if the policy goes on in the same direction, and divided by it if
+#: the policy turns back.
+STEP_FACTOR = 2.0
+
+#: Blind learning: weight of the policy's change of one epoch earlier, in the sum that the present one is compared with.
+MEMORY = 0.9
+
+#: Most TD updates per epoch: larger counts are not exact as floating-point numbers.
 MAX_UPDATES = 10**15
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to learn, and with which steps.
+    """Lengths and step sizes of a run of learning.
 
     Parameters
     ----------
@@ -68,7 +86,7 @@ class Schedule:
                 raise InputError("Schedule", name, value, f"an integer >= {least}")
         if not 0.0 < self.step_size < np.inf:
             raise InputError("Schedule", "step_size", self.step_size, "a finite number > 0")
-        check_td("Schedule", self.td_scale, self.td_offset, self.start)
+        check_td("Schedule", self.td_scale, self.td_offset, start=self.start)
 
     @property
     def n_samples(self) -> int:
@@ -76,7 +94,7 @@ class Schedule:
         return self.n_epochs * self.n_updates * (self.n_waiting + 1)
 
 
-def check_td(source: str, td_scale: float, td_offset: float, start: float) -> None:
+def check_td(source: str, td_scale: float, td_offset: float, *, start: float) -> None:
     """Refuse TD steps c / (m + m_0) that are not in (0, 1], with which estimates could grow for ever, or no start."""
     if not 0.0 < td_scale < np.inf:
         raise InputError(source, "td_scale", td_scale, "a finite number > 0")
@@ -91,6 +109,7 @@ def practical_schedule(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     step_size: float,
     epsilon: float,
     td_constant: float,
@@ -191,7 +210,7 @@ def td_scale(game: Game, policy: np.ndarray) -> float:
     return 1.0 / ((1.0 - game.discount) * least)
 
 
-def blind_epochs(n_states: int, n_actions: int, discount: float, budget: int | None = None) -> list[int]:
+def blind_epochs(n_states: int, n_actions: int, discount: float, *, budget: int | None = None) -> list[int]:
     """Return how many updates each epoch of `learning.algorithms.blind` has, from nothing but the size of the game.
 
     The first is the pilot that only averages rewards, as long as the epoch after it; from there on each epoch is longer
@@ -227,7 +246,7 @@ def blind_epochs(n_states: int, n_actions: int, discount: float, budget: int | N
     return lengths
 
 
-def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, rho: float) -> float:
+def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, *, rho: float) -> float:
     """Return eta of the next epoch from how the policy has moved, equation (10.9).
 
     Parameters

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import types
 from scipy import fft
 
 from pma_mfg.arrays import contiguous
-from pma_mfg.compilation import kernel_cache
+from pma_mfg.compilation import COMPLEX, CUBE, INTEGER_MATRIX, INTEGERS, MATRIX, NONE, VECTOR, kernel_cache
 
 #: Mass of a row that may lie outside its window, per coordinate.
 WINDOW_MASS = 1e-15
@@ -26,16 +25,10 @@ WINDOW_MASS = 1e-15
 #: Products in one call of `add_agents`: some tenths of a second, after which Python sees Ctrl-C.
 PRODUCTS = 2**28
 
-_f8, _i8, _c16, _none = types.float64, types.int64, types.complex128, types.void
-
-_vector, _matrix, _cube = _f8[::1], _f8[:, ::1], _f8[:, :, ::1]
-
-_indices, _table = _i8[::1], _i8[:, ::1]
-
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(_none(_table, _cube, _table, _indices, _indices, _matrix))
+    @kernel(NONE(INTEGER_MATRIX, CUBE, INTEGER_MATRIX, INTEGERS, INTEGERS, MATRIX))
     def add_agents(counts: Any, transitions: Any, below: Any, sizes: Any, columns: Any, out: Any) -> None:
         """Write the law of the counts after one step, agents added one by one, into out, shape (B, D).
 
@@ -63,7 +56,7 @@ with kernel_cache(Path(__file__)) as kernel:
             for d in range(len(columns)):
                 out[b, d] = law[columns[d]]
 
-    @kernel(_none(_table, _cube, _c16[::1], _c16[::1], _c16[:, :, ::1]))
+    @kernel(NONE(INTEGER_MATRIX, CUBE, COMPLEX[::1], COMPLEX[::1], COMPLEX[:, :, ::1]))
     def characteristic(counts: Any, transitions: Any, first: Any, second: Any, out: Any) -> None:
         """Write prod_s (1 + p_s(1) first[i] + p_s(2) second[j])^counts[s] into out, shape (B, I, J).
 
@@ -87,7 +80,7 @@ with kernel_cache(Path(__file__)) as kernel:
                             power >>= 1
                     out[b, i, j] = value
 
-    @kernel(_none(_cube, _matrix, _vector, _table, _matrix))
+    @kernel(NONE(CUBE, MATRIX, VECTOR, INTEGER_MATRIX, MATRIX))
     def gather(grid: Any, means: Any, reach: Any, points: Any, out: Any) -> None:
         """Write the periodic grid's values at the points (D, S) within reach of each row's mean into out, (B, D)."""
         n_states = points.shape[1]

@@ -5,8 +5,8 @@ agent's step: 31 bits for the action, by comparison with the cumulated probabili
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.
 
-A game enters as plain dense arrays (`simulation.agents.dense_tables`). Nothing is shared with it: a kernel calls no
-compiled function of another module.
+A game enters as plain dense arrays (`simulation.agents.dense_tables`). `compilation` says how kernels are compiled and
+where they are kept.
 """
 
 from __future__ import annotations
@@ -19,49 +19,45 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from pma_mfg.compilation import kernel_cache
+from pma_mfg.compilation import CUBE, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
+from pma_mfg.simulation.links import DENSE_GAME, feature_values
+from pma_mfg.simulation.random_numbers import advance
 
-#: Agents per generator: the unit that is never split between threads.
+#: Agents that share one generator and are always moved by the same thread.
 BLOCK = 4096
 
-#: An action's probability is a multiple of 1 / UNITS.
+#: Probabilities of actions are stored as multiples of 1 / UNITS.
 UNITS = 2**31
 
+#: Shares in alias tables are stored as multiples of 1 / _COLUMN_UNITS.
 _COLUMN_UNITS = 2.0**33
 
-#: What `learn_block` does with every agent.
+#: What `learn_block` does with every agent: update Q, record the pair, move the agent. Numbers to be added.
 UPDATE, RECORD, MOVE = 1, 2, 4
 
-#: As in `regularizers`: rows of Q this many times farther from zero than policies can tell are centred.
+#: Rows of Q with |Q| > FAR (tau + 1 / eta) are centred first, to avoid cancellation, as in `regularizers.FAR`; a test
+#: compares the two.
 FAR = 1e6
 
-_16, _17, _19, _23, _33, _41, _45 = (np.uint64(n) for n in (16, 17, 19, 23, 33, 41, 45))
+_16, _33 = np.uint64(16), np.uint64(33)
 
-_0, _1, _AHEAD = np.uint64(0), np.uint64(1), np.uint64(32)
+_0, _1 = np.uint64(0), np.uint64(1)
 
 _LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
 
-_f8, _i8, _u8, _u4, _u2, _none = types.float64, types.int64, types.uint64, types.uint32, types.uint16, types.void
+# agents by which memory is asked for ahead of its use
+_AHEAD = np.uint64(32)
 
-_vector, _matrix, _cube, _tensor = _f8[::1], _f8[:, ::1], _f8[:, :, ::1], _f8[:, :, :, ::1]
+_u4, _u2 = types.uint32, types.uint16
 
-_integers = _i8[::1]
-
-_tuple: Any = types.Tuple  # which numba leaves untyped
-
-# weights (K, S), offsets (K,), links (K,), parameters (K,)
-_features = _tuple((_matrix, _vector, _integers, _vector))
-
-# P0 (S, A, S), P_k (K, S, A, S), their features; R0 (S, A), R_k (L, S, A), their features
-_game = _tuple((_cube, _tensor, _features, _matrix, _cube, _features))
-
-_alias = _u8[:, ::1]
+# alias tables of P(.|s,a,mu), one row of S entries for each pair (S A, S): see `alias_row`
+_alias = UNSIGNED[:, ::1]
 
 # states (N,), pairs (N,), thresholds (N, S, A-1), generators (B, 4)
-_walkers = _tuple((_u2[::1], _u2[::1], _u4[:, :, ::1], _u8[:, ::1]))
+_walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
 
 # Q (N, S, A), h(pi^i(s)) (N, S)
-_learners = _tuple((_cube, _matrix))
+_learners = TUPLE((CUBE, MATRIX))
 
 
 def _prefetch(context: Any, array: Any, index: Any) -> Any:
@@ -84,34 +80,7 @@ prefetch: Any = intrinsic(_prefetch)
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(_none(_vector, _features, _vector))
-    def feature_values(mean_field: Any, features: Any, out: Any) -> None:
-        """Write phi_k(mu) = g_k(<w_k, mu> + b_k) into out, shape (K,); link codes as in `games.features.LINKS`."""
-        weights, offsets, links, parameters = features
-        for k in range(len(links)):
-            x = offsets[k]
-            for z in range(len(mean_field)):
-                x += weights[k, z] * mean_field[z]
-            link = links[k]
-            if link == 1:
-                x = abs(x)
-            elif link == 2:
-                x = np.log(x + parameters[k])
-            elif link == 3:
-                x = min(1.0, x)
-            elif link == 4:
-                x = max(0.0, x)
-            elif link == 5:
-                x = max(0.0, x) ** parameters[k]
-            elif link == 6:
-                x = np.log(max(x, parameters[k]))
-            elif link == 7:
-                x = 1.0 / (x + parameters[k])
-            elif link == 8:
-                x = np.exp(x)
-            out[k] = x
-
-    @kernel(_none(_vector, _u8[::1], _integers))
+    @kernel(NONE(VECTOR, UNSIGNED[::1], INTEGERS))
     def alias_row(probabilities: Any, out: Any, stack: Any) -> None:
         """Write Walker's alias table of a law, shape (S,): in column j, the share of j itself in 2^-33, and its alias.
 
@@ -150,12 +119,12 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(large, size):
             out[stack[i]] = full | np.uint64(stack[i])
 
-    @kernel(_none(_vector, _game, _alias, _matrix))
+    @kernel(NONE(VECTOR, DENSE_GAME, _alias, MATRIX))
     def prepare(mean_field: Any, game: Any, alias: Any, reward: Any) -> None:
         """Write the alias tables of P(.|s,a,mu), shape (S A, S), and R(s,a,mu), shape (S, A)."""
         transition_base, transition_terms, transition_features, reward_base, reward_terms, reward_features = game
         n_states, n_actions = reward.shape
-        phi = np.empty(len(transition_features[2]))
+        phi = np.empty(len(transition_features[4]))
         feature_values(mean_field, transition_features, phi)
         laws = transition_base.copy().reshape(-1)
         for k in range(len(phi)):
@@ -165,7 +134,7 @@ with kernel_cache(Path(__file__)) as kernel:
         stack = np.empty(n_states, dtype=np.int64)
         for pair in range(n_states * n_actions):
             alias_row(laws[pair * n_states : (pair + 1) * n_states], alias[pair], stack)
-        phi = np.empty(len(reward_features[2]))
+        phi = np.empty(len(reward_features[4]))
         feature_values(mean_field, reward_features, phi)
         reward[:] = reward_base
         for k in range(len(phi)):
@@ -173,7 +142,28 @@ with kernel_cache(Path(__file__)) as kernel:
                 for a in range(n_actions):
                     reward[s, a] += phi[k] * reward_terms[k, s, a]
 
-    @kernel(_none(_i8, _walkers, _alias, _integers))
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always")
+    def pair_played(bits: Any, pair: Any, limits: Any, first: Any, n_limits: Any) -> Any:
+        """Return the pair s A + a of the action a that the upper 31 of 64 random bits choose; `pair` is s A.
+
+        The action is the number of thresholds limits[first], ..., limits[first + n_limits - 1] that the bits reach.
+        """
+        level = np.uint32(bits >> _33)
+        for j in range(n_limits):
+            pair += np.uint64(level >= limits[first + j])
+        return pair
+
+    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
+    def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
+        """Return the next state that the lower 33 of 64 random bits choose from the alias table of a pair."""
+        x = (bits & _LOW_33) * n_states
+        entry = table[pair * n_states + (x >> _33)]
+        other = entry & _LOW_16
+        # without a branch, which would be mispredicted half of the time
+        stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
+        return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+
+    @kernel(NONE(INTEGER, _walkers, _alias, INTEGERS))
     def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
         """Move the agents of one block by one step, and add them up by state in counts (S,)."""
         states, _, thresholds, generators = walkers
@@ -184,30 +174,15 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(low, high):
             ahead = min(i + _AHEAD, np.uint64(last))
             prefetch(limits, (ahead * n_states + np.uint64(states[ahead])) * n_limits)
-            x = a0 + a3  # xoshiro256++
-            bits = ((x << _23) | (x >> _41)) + a0
-            x = a1 << _17
-            a2 ^= a0
-            a3 ^= a1
-            a1 ^= a2
-            a0 ^= a3
-            a2 ^= x
-            a3 = (a3 << _45) | (a3 >> _19)
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
-            level, pair, at = np.uint32(bits >> _33), state * (n_limits + _1), (i * n_states + state) * n_limits
-            for j in range(n_limits):
-                pair += np.uint64(level >= limits[at + j])
-            x = (bits & _LOW_33) * n_states
-            entry = table[pair * n_states + (x >> _33)]
-            other = entry & _LOW_16
-            # without a branch, which would be mispredicted half of the time
-            stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
-            states[i] = np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+            pair = pair_played(bits, state * (n_limits + _1), limits, (i * n_states + state) * n_limits, n_limits)
+            states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
 
-    @kernel(_none(_i8, _walkers, _learners, _alias, _matrix, _f8, _f8, _i8, _integers))
+    @kernel(NONE(INTEGER, _walkers, _learners, _alias, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
     def learn_block(
         block: Any,
         walkers: Any,
@@ -239,20 +214,10 @@ with kernel_cache(Path(__file__)) as kernel:
                 prefetch(q, row * n_actions)
                 prefetch(q, ahead * n_states * n_actions + np.uint64(pairs[ahead]))
                 prefetch(entropy, row)
-            x = a0 + a3
-            bits = ((x << _23) | (x >> _41)) + a0
-            x = a1 << _17
-            a2 ^= a0
-            a3 ^= a1
-            a1 ^= a2
-            a0 ^= a3
-            a2 ^= x
-            a3 = (a3 << _45) | (a3 >> _19)
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
             row = i * n_states + state
-            level, pair, at = np.uint32(bits >> _33), state * n_actions, row * n_limits
-            for j in range(n_limits):
-                pair += np.uint64(level >= limits[at + j])
+            pair = pair_played(bits, state * n_actions, limits, row * n_limits, n_limits)
             if what & UPDATE:
                 past = np.uint64(pairs[i])
                 first = i * n_states * n_actions
@@ -261,18 +226,30 @@ with kernel_cache(Path(__file__)) as kernel:
             if what & RECORD:
                 pairs[i] = np.uint16(pair)
             if what & MOVE:
-                x = (bits & _LOW_33) * n_states
-                entry = table[pair * n_states + (x >> _33)]
-                other = entry & _LOW_16
-                # without a branch, which would be mispredicted half of the time
-                stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
-                states[i] = np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+                states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         if what & MOVE:
             for i in range(low, high):
                 counts[np.uint64(states[i])] += 1
 
-    @kernel(_none(_i8, _i8, _i8, _i8, _i8, _i8[:, :, ::1], _walkers, _learners, _game, _matrix, _f8, _i8, _f8, _f8))
+    @kernel(
+        NONE(
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            INTEGER[:, :, ::1],
+            _walkers,
+            _learners,
+            DENSE_GAME,
+            MATRIX,
+            FLOAT,
+            INTEGER,
+            FLOAT,
+            FLOAT,
+        )
+    )
     def run(
         first: Any,
         n_steps: Any,
@@ -318,7 +295,7 @@ with kernel_cache(Path(__file__)) as kernel:
             if what & RECORD:
                 reward[:] = present
 
-    @kernel(_f8(_f8))
+    @kernel(FLOAT(FLOAT))
     def wright_omega(x: Any) -> Any:
         """Solve w + log w = x, by the iteration of Fritsch, Shafer and Crowley (1973), of fourth order."""
         if x < -2.0:
@@ -338,7 +315,43 @@ with kernel_cache(Path(__file__)) as kernel:
                 break
         return w
 
-    @kernel(_none(_i8, _i8, _i8, _u4[:, :, ::1], _learners, _f8, _f8, _f8, types.boolean[:, ::1]))
+    @kernel(NONE(VECTOR, FLOAT, VECTOR))
+    def entropy_maximizer(target: Any, scale: Any, u: Any) -> None:
+        """Write the u of the simplex with u_a / scale + log u_a = target_a - m, for some m, into u, shape (A,)."""
+        n_actions, highest = len(u), -np.inf
+        for a in range(n_actions):
+            highest = max(highest, target[a])
+        multiplier = highest - 1.0 / scale
+        for _ in range(100):
+            excess, slope = -1.0, 0.0
+            for a in range(n_actions):
+                omega = wright_omega(target[a] - multiplier - np.log(scale))
+                u[a] = scale * omega
+                excess += u[a]
+                slope += u[a] / (1.0 + omega)
+            multiplier += max(excess / slope, 0.0)
+            if excess <= 4e-16 * n_actions:
+                break
+
+    @kernel(NONE(VECTOR, VECTOR, VECTOR))
+    def nearest_law(target: Any, ordered: Any, u: Any) -> None:
+        """Write the point of the simplex next to the target into u, shape (A,); ordered (A,) is for work."""
+        n_actions = len(u)
+        for a in range(n_actions):
+            place = a  # sorted by insertion
+            while place > 0 and ordered[place - 1] < target[a]:
+                ordered[place] = ordered[place - 1]
+                place -= 1
+            ordered[place] = target[a]
+        total, threshold = 0.0, 0.0
+        for a in range(n_actions):
+            total += ordered[a]
+            if ordered[a] > (total - 1.0) / (a + 1.0):
+                threshold = (total - 1.0) / (a + 1.0)
+        for a in range(n_actions):
+            u[a] = max(target[a] - threshold, 0.0)
+
+    @kernel(NONE(INTEGER, INTEGER, INTEGER, _u4[:, :, ::1], _learners, FLOAT, FLOAT, FLOAT, types.boolean[:, ::1]))
     def renew(
         first: Any,
         last: Any,
@@ -369,36 +382,13 @@ with kernel_cache(Path(__file__)) as kernel:
                     before = until
                 centre = q[i, s].max() if np.abs(q[i, s]).max() > FAR * (strength + 1.0 / step_size) else 0.0
                 if kind == 0:
-                    highest = -np.inf
                     for a in range(n_actions):
                         target[a] = (q[i, s, a] - centre) / strength + u[a] / scale
-                        highest = max(highest, target[a])
-                    multiplier = highest - 1.0 / scale
-                    for _ in range(100):
-                        excess, slope = -1.0, 0.0
-                        for a in range(n_actions):
-                            omega = wright_omega(target[a] - multiplier - np.log(scale))
-                            u[a] = scale * omega
-                            excess += u[a]
-                            slope += u[a] / (1.0 + omega)
-                        multiplier += max(excess / slope, 0.0)
-                        if excess <= 4e-16 * n_actions:
-                            break
+                    entropy_maximizer(target, scale, u)
                 else:
                     for a in range(n_actions):
                         target[a] = (step_size * (q[i, s, a] - centre) + u[a]) / (1.0 + scale)
-                        place = a  # sorted by insertion
-                        while place > 0 and ordered[place - 1] < target[a]:
-                            ordered[place] = ordered[place - 1]
-                            place -= 1
-                        ordered[place] = target[a]
-                    total, threshold = 0.0, 0.0
-                    for a in range(n_actions):
-                        total += ordered[a]
-                        if ordered[a] > (total - 1.0) / (a + 1.0):
-                            threshold = (total - 1.0) / (a + 1.0)
-                    for a in range(n_actions):
-                        u[a] = max(target[a] - threshold, 0.0)
+                    nearest_law(target, ordered, u)
                 total = u.sum()
                 reached, before, value = 0.0, 0.0, 0.0
                 for a in range(n_actions):

@@ -1,13 +1,14 @@
 """Independent learning (Algorithm 3): N agents, each with a policy and a Q-function of its own, on one trajectory.
 
-Python's side of `simulation.agent_kernels`; statements in docs/theory.md, section 10.8. A step costs some 10 ns per
+What Python calls, and the state of a run; compiled code is in `simulation.agent_kernels`, the loop over epochs in
+`learning.algorithms.independent`, statements in docs/theory.md, section 10.8. A step costs some 10 ns per
 agent, and an agent some 30 S A bytes: a million agents with ten states and five actions fit into 2 GiB.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,19 +23,19 @@ from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels
-from pma_mfg.simulation.exchangeable import check_n_agents
+from pma_mfg.simulation.exchangeable import check_n_agents, feature_tables
 
-#: Steps of agents, and entries of the tables read, in one call of a kernel: some tenths of a second, after which Python
-#: sees Ctrl-C.
+#: Agents that are moved, plus entries of tables that are read, in one call of a kernel. A call takes some tenths of a
+#: second: Python sees Ctrl-C only between two calls.
 CHUNK = 2**25
 
-#: Agents whose policies are expanded at a time.
+#: Agents whose policies are held in memory as floating-point numbers at a time.
 SLICE = 2**15
 
 
 @dataclass
 class Agents:
-    """Where independent learning is: everything that a run needs to go on from here.
+    """State of a run of independent learning: everything that is needed to go on from here.
 
     Parameters
     ----------
@@ -85,6 +86,7 @@ def initial_agents(
     game: Game,
     n_agents: int,
     regularizer: Regularizer,
+    *,
     rng: np.random.Generator,
     start: np.ndarray | None = None,
 ) -> Agents:
@@ -143,31 +145,39 @@ def _cumulated(policies: np.ndarray) -> np.ndarray:
 
 
 def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]:
-    """Return a game at one mean field in the form that `simulation.agent_kernels` take: P, R, and no features."""
-    tables = []
-    for table in (game.transition(mean_field), game.reward(mean_field)):
-        features = np.zeros((0, game.n_states)), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
-        tables += [contiguous(table), np.zeros((0, *table.shape)), features]
-    return tuple(tables)
+    """Return a game at one mean field in the form of `dense_tables`: P, R, and no features."""
+    none = feature_tables(Features.none(game.n_states))
+    transition, reward = contiguous(game.transition(mean_field)), contiguous(game.reward(mean_field))
+    return transition, np.zeros((0, *transition.shape)), none, reward, np.zeros((0, *reward.shape)), none
 
 
-def dense_tables(game: MeanFieldGame) -> tuple[Any, ...]:
-    """Return a game in the form that `simulation.agent_kernels` take.
+def dense_tables(game: MeanFieldGame, source: str = "agents") -> tuple[Any, ...]:
+    """Return a game in the form that kernels take, of the type `simulation.links.DENSE_GAME`.
 
-    P0, P_k, their features, and the same of the reward.
+    Parameters
+    ----------
+    game : MeanFieldGame
+    source : str
+        For messages.
+
+    Returns
+    -------
+    tuple
+        P0, P_k, their features, R0, R_l, their features.
+
+    Raises
+    ------
+    InputError
+        For a sparse game that is too large to be stored dense.
     """
-    game = game.dense("agents")
-
-    def features(of: Features) -> tuple[np.ndarray, ...]:
-        codes = contiguous(of.links, np.int64)
-        return contiguous(of.weights), contiguous(of.offsets), codes, contiguous(of.parameters)
-
-    transition = contiguous(game.base_transition), contiguous(game.transition_terms), features(game.transition_features)
-    return *transition, contiguous(game.base_reward), contiguous(game.reward_terms), features(game.reward_features)
+    game = game.dense(source)
+    transition = contiguous(game.base_transition), contiguous(game.transition_terms)
+    reward = contiguous(game.base_reward), contiguous(game.reward_terms)
+    return *transition, feature_tables(game.transition_features), *reward, feature_tables(game.reward_features)
 
 
 def advance(
-    game: Game, agents: Agents, n_steps: int, n_waiting: int, scale: float, offset: float, threads: int = 1
+    game: Game, agents: Agents, n_steps: int, *, n_waiting: int, scale: float, offset: float, threads: int = 1
 ) -> None:
     """Run some steps of an epoch, in place: the agents move, and learn by TD with the steps scale / (m + offset).
 
@@ -234,6 +244,7 @@ def finish_epoch(
     game: Game,
     agents: Agents,
     regularizer: Regularizer,
+    *,
     step_size: float,
     share: float,
     floor: float | None = None,
@@ -300,37 +311,3 @@ def finish_epoch(
             agents.thresholds[first + i, s] = _cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0
-
-
-def independent(
-    game: Game,
-    n_agents: int,
-    regularizer: Regularizer,
-    schedule: Any,
-    rng: np.random.Generator,
-    start: np.ndarray | None = None,
-    floor: float | None = None,
-    after_epoch: Callable[[int, Agents], None] = lambda epoch, agents: None,
-    after_chunk: Callable[[Agents], None] = lambda agents: None,
-    agents: Agents | None = None,
-    threads: int = 1,
-) -> Agents:
-    """Run `learning.algorithms.independent`, which says what the arguments are."""
-    if agents is None:
-        agents = initial_agents(game, n_agents, regularizer, rng, start)
-    n_steps = schedule.n_updates * (schedule.n_waiting + 1)
-    share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
-    entries = game.n_states * agents.reward.size
-    if game.has_features:
-        entries *= 1 + len(game.transition_features.links)
-    chunk = max(1, CHUNK // (len(agents.states) + entries))
-    while agents.progress[0] < schedule.n_epochs:
-        if agents.progress[1] == 0:
-            agents.q[:] = schedule.start
-        count = min(chunk, n_steps - int(agents.progress[1]))
-        advance(game, agents, count, schedule.n_waiting, schedule.td_scale, schedule.td_offset, threads)
-        if agents.progress[1] == n_steps:
-            finish_epoch(game, agents, regularizer, schedule.step_size, share, floor, threads)
-            after_epoch(int(agents.progress[0]), agents)
-        after_chunk(agents)
-    return agents

@@ -1,4 +1,4 @@
-"""The N-agent game in which all agents hold one policy: Python's side of the compiled kernels.
+"""The N-agent game in which all agents hold one policy: what Python calls, and tables for the compiled kernels.
 
 Docs/theory.md, section 9. A `Population` is the only mutable object of the library: the counts of agents per state and
 the tagged learner's place on a trajectory that is never reset.
@@ -21,21 +21,24 @@ from pma_mfg.games.features import Features, Table, to_dense
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.simulation import exchangeable_kernels
+from pma_mfg.simulation import exchangeable_kernels, random_numbers
 
-#: Populations of at most this many agents per entry of P_pi move agent by agent, if transitions are affine.
+#: If transitions are affine in the mean field, a population moves agent by agent up to this many agents per entry of
+#: P_pi.
 AGENTS_PER_ENTRY = 3.0
 
-#: Fewer, in inverse proportion, if the alias tables have more entries than this (24 bytes each) and leave the cache;
+#: Alias tables with more entries than this, of 24 bytes each, do not fit into the processor's cache: the number above
+#: is then reduced in proportion.
 CACHED_ENTRIES = 2**13
 
-#: and none if they have more than this.
+#: Alias tables with more entries than this are not built.
 ALIAS_ENTRIES = 2 * 10**6
 
-#: Python sees Ctrl-C only between two calls of a kernel: each call is to take about so many seconds,
+#: Seconds that one call of a kernel should take. Python sees Ctrl-C only between two calls.
 CHUNK_SECONDS = 0.25
 
-#: the first of them at most this many for each entry of the tables that a step reads: a rare binomial draw takes it.
+#: Seconds per entry of the tables that a step reads, an upper bound (a binomial draw takes so long): for the first call
+#: of a kernel, before any time is known.
 ENTRY_SECONDS = 1e-7
 
 Tables = tuple[Any, ...]
@@ -73,7 +76,7 @@ def step_entries(shared: Tables) -> int:
 
 @dataclass
 class Population:
-    """Where the N-agent game is on its trajectory.
+    """State of the N-agent game on its trajectory.
 
     Parameters
     ----------
@@ -89,6 +92,18 @@ class Population:
     others: np.ndarray
     tagged: np.ndarray
     stream: np.ndarray
+
+    @property
+    def n_agents(self) -> int:
+        """N, the tagged agent included."""
+        return int(self.others.sum()) + 1
+
+    @property
+    def mean_field(self) -> np.ndarray:
+        """Shares of all agents in each state, the tagged agent included, shape (S,)."""
+        counts = self.others.astype(float)
+        counts[self.tagged[0]] += 1.0
+        return np.asarray(counts / counts.sum())
 
 
 @dataclass(frozen=True)
@@ -136,11 +151,11 @@ def random_stream(rng: np.random.Generator) -> np.ndarray:
     D. Blackman and S. Vigna, Scrambled linear pseudorandom number generators, ACM Trans. Math. Software 47 (2021). The
     period is 2^256 - 1, so that streams started at random do not overlap.
     """
-    return rng.integers(2**64, size=4 * exchangeable_kernels.LANES, dtype=np.uint64)
+    return rng.integers(2**64, size=4 * random_numbers.LANES, dtype=np.uint64)
 
 
 def game_tables(game: MeanFieldGame) -> Tables:
-    """Return a game in the form that the kernels take: what is not zero, whether it is stored sparse or not."""
+    """Return a game in the form that the kernels take: the entries that are not zero, also of dense tables."""
     rows, successors, base, changes = _entries(game)
     starts = np.searchsorted(rows, np.arange(game.n_states * game.n_actions + 1))
     dense, features, entries, values = _terms(changes)
@@ -149,16 +164,16 @@ def game_tables(game: MeanFieldGame) -> Tables:
     rewards = csc_array(game.reward_terms.reshape(game.reward_terms.shape[0], game.base_reward.size))
     return (
         (_integers(starts), _integers(successors), _floats(base), terms, _integers(np.searchsorted(terms[2], starts))),
-        _features(game.transition_features),
+        feature_tables(game.transition_features),
         _floats(game.base_reward.ravel()),
         (_integers(rewards.indptr), _integers(rewards.indices), _floats(rewards.data)),
-        _features(game.reward_features),
+        feature_tables(game.reward_features),
     )
 
 
 @accepts(inner=True)
 def policy_tables(
-    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, n_agents: int | None = None
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, *, n_agents: int | None = None
 ) -> Tables:
     """Return a policy in the form that the kernels take: pi, h(pi(s)), and the transitions averaged over pi.
 
@@ -219,7 +234,7 @@ def function_tables(
     def no_terms(entries: int) -> Tables:
         return np.zeros((0, entries)), _integers([]), _integers([]), _floats([])
 
-    states, none, features = np.arange(size), _integers(np.zeros(pairs + 1)), _features(Features.none(size))
+    states, none, features = np.arange(size), _integers(np.zeros(pairs + 1)), feature_tables(Features.none(size))
     rows = _integers(size * np.arange(pairs + 1)), _integers(np.tile(states, pairs))
     pair_terms, rewards = no_terms(pairs * size), (none, _integers([]), _floats([]))
     slots = _integers(states), _integers(size * np.arange(size + 1)), _integers(np.repeat(states, size))
@@ -256,14 +271,15 @@ def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, T
 
 
 def _terms(changes: Table) -> Tables:
-    """Return the P_k, (K, nnz), dense, or if most of them is zero as (feature, entry, value) one by one."""
+    """Return the P_k, (K, nnz), as one dense array, or as lists of features, entries and values if most are zero."""
     if issparse(changes) or np.count_nonzero(changes) < changes.size / 4:
         single, dense = csr_array(changes).tocoo(), np.zeros((0, changes.shape[1]))
         return dense, _integers(single.row), _integers(single.col), _floats(single.data)
     return _floats(changes), _integers([]), _integers([]), _floats([])
 
 
-def _features(features: Features) -> Tables:
+def feature_tables(features: Features) -> Tables:
+    """Return features in the form that kernels take, of the type `simulation.links.FEATURES`."""
     weights = csr_array(features.weights)
     return (
         _integers(weights.indptr),
@@ -284,7 +300,7 @@ def _integers(array: ArrayLike) -> np.ndarray:
 
 
 def _law(mean_field: np.ndarray) -> np.ndarray:
-    """Return a mean field without what rounding left of a solver, if numpy would refuse to draw from it."""
+    """Return a mean field, without negative entries and with the sum 1 if numpy would refuse to draw from it."""
     if mean_field.min() >= 0.0 and abs(mean_field.sum() - 1.0) <= 1e-12:
         return mean_field
     return np.asarray(np.maximum(mean_field, 0.0) / np.maximum(mean_field, 0.0).sum())
@@ -292,7 +308,7 @@ def _law(mean_field: np.ndarray) -> np.ndarray:
 
 @accepts()
 def initial_population(
-    game: Game, n_agents: int, rng: np.random.Generator, mean_field: np.ndarray | None = None
+    game: Game, n_agents: int, rng: np.random.Generator, *, mean_field: np.ndarray | None = None
 ) -> Population:
     """Draw the states of N agents independently from a mean field; the tagged agent's first action is uniform.
 
@@ -321,6 +337,7 @@ def ergodic_averages(
     game: MeanFieldGame,
     policy: np.ndarray,
     n_agents: int,
+    *,
     n_steps: int,
     rng: np.random.Generator,
     n_burn_in: int,
@@ -352,11 +369,13 @@ def ergodic_averages(
     >>> game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     >>> nash = equilibrium.solve(game, regularizers.Entropy(0.1))
     >>> rng = seeds.generator(0, "example")
-    >>> averages = ergodic_averages(game, nash.policy, 10_000, 1000, rng, 10, nash.mean_field)
+    >>> averages = ergodic_averages(
+    ...     game, nash.policy, 10_000, n_steps=1000, rng=rng, n_burn_in=10, centre=nash.mean_field
+    ... )
     >>> bool(averages.deviation < 0.05)  # of order 1 / sqrt(N)
     True
     """
-    tables, shared = game_tables(game), policy_tables(game, policy, None, check_n_agents(n_agents))
+    tables, shared = game_tables(game), policy_tables(game, policy, None, n_agents=check_n_agents(n_agents))
     counts = rng.multinomial(check_n_agents(n_agents), _law(centre)).astype(np.int64)
     stream, centre = random_stream(rng), _floats(centre)
     families = (game.transition_features, game.reward_features)

@@ -6,317 +6,72 @@ s, mu)) of them move on. A step costs one binomial per state and successor, what
 few agents, or a small population, is moved agent by agent instead, in the same law.
 
 A game enters as plain arrays, grouped in tuples (see `simulation.exchangeable.game_tables`); whatever is zero is left
-out of them. Random numbers come from a stream of our own, 8 interleaved xoshiro256++ generators (see
-`simulation.exchangeable.random_stream`): the state is an array that is carried from call to call, so a run can be
-stopped and gone on with, bit for bit. Other compiled code is in `simulation.agent_kernels` and `populations.lattice`;
-`compilation` says how the cache works.
+out of them. `compilation` says how kernels are compiled and where they are kept.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import types
 
-from pma_mfg.compilation import kernel_cache
+from pma_mfg.compilation import (
+    CUBE,
+    FLOAT,
+    INTEGER,
+    INTEGER_MATRIX,
+    INTEGERS,
+    MATRIX,
+    NONE,
+    TUPLE,
+    VECTOR,
+    kernel_cache,
+)
+from pma_mfg.simulation.binomials import binomials
+from pma_mfg.simulation.links import FEATURES, feature_value, feature_values
+from pma_mfg.simulation.random_numbers import BITS, LANES, STREAM, draw, fill
 
-_f8, _i8, _u8, _none = types.float64, types.int64, types.uint64, types.void
+# what the P_k add to the entries of a table: P_k of all entries (K or 0, entries) if most are not zero; else the
+# features, entries and values of those that are not zero, one by one
+_terms = TUPLE((MATRIX, INTEGERS, INTEGERS, VECTOR))
 
-_vector, _matrix, _cube = _f8[::1], _f8[:, ::1], _f8[:, :, ::1]
+# P0 and P_k by pair s A + a: where the pair's entries start (S A + 1,), successors and P0 of the entries; the P_k;
+# where the pair's part of what the P_k list one by one starts (S A + 1,)
+_pairs = TUPLE((INTEGERS, INTEGERS, VECTOR, _terms, INTEGERS))
 
-_integers, _integer_matrix = _i8[::1], _i8[:, ::1]
+# R_l by pair s A + a: where the pair's entries start (S A + 1,), features, values
+_reward_terms = TUPLE((INTEGERS, INTEGERS, VECTOR))
 
-_stream = _bits = _u8[::1]
+# P0 and P_k, their features; R0 (S A,), R_l, their features
+_game = TUPLE((_pairs, FEATURES, VECTOR, _reward_terms, FEATURES))
 
-_tuple: Any = types.Tuple  # which numba leaves untyped
+# features expanded at a mean field c: phi(c) (K,), grad phi(c) (K, S)
+_expansion = TUPLE((VECTOR, MATRIX))
 
-# entries of feature k: starts[k]..starts[k+1] (K+1,), states, weights; offsets (K,), links (K,), parameters (K,)
-_features = _tuple((_integers, _integers, _vector, _vector, _integers, _vector))
+# P_pi, that is P0 and P_k averaged over pi. Slot j holds the j-th successor of every state that has so many, states in
+# the order of falling numbers of successors: that order (S,), where slots start (D + 1,), successors, P0, P_k
+_slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
 
-# what P_k adds to entries: dense (K or 0, entries); features, entries and values of the rest, one by one
-_terms = _tuple((_matrix, _integers, _integers, _vector))
+# alias tables of P_pi at each vertex of the simplex: where the entries of a state start (S + 1,), successors; the share
+# of a column that its own successor has (V, entries), and by turns the own and the other successor (V, 2 entries)
+_aliases = TUPLE((INTEGERS, INTEGERS, MATRIX, INTEGER_MATRIX))
 
-# pair s A + a: starts (S A + 1,), successors, P0; the terms, and where the pair's single ones start (S A + 1,)
-_pairs = _tuple((_integers, _integers, _vector, _terms, _integers))
+# what all agents share: pi (S, A), h(pi(s)) (S,), P_pi as slots and as alias tables
+_shared = TUPLE((MATRIX, VECTOR, _slots, _aliases))
 
-# pair s A + a: starts (S A + 1,), features, values
-_reward_terms = _tuple((_integers, _integers, _vector))
-
-# transitions, their features; R0 (S A,), R_l, their features
-_game = _tuple((_pairs, _features, _vector, _reward_terms, _features))
-
-# phi(c) (K,), grad phi(c) (K, S): features expanded at a centre c
-_expansion = _tuple((_vector, _matrix))
-
-# states by falling number of successors (S,); starts of the slots (D+1,), successors, P0 and P_k averaged over pi
-_slots = _tuple((_integers, _integers, _integers, _vector, _terms))
-
-# state s: starts (S+1,), successors; alias tables at each vertex: share kept (V, entries), and by turns the entry's own
-# and its other successor (V, 2 entries)
-_aliases = _tuple((_integers, _integers, _matrix, _integer_matrix))
-
-# pi (S, A), h(pi(s)) (S,), the averaged transitions twice
-_shared = _tuple((_matrix, _vector, _slots, _aliases))
-
-# probability of every entry, and of the slots after it (entries,); random bits; agents in the row, drawn (S,)
-_work = _tuple((_vector, _vector, _bits, _vector, _vector))
-
-#: Interleaved generators of a stream. Numbers drawn one at a time come from the first.
-LANES = 8
+# memory for one step: P_pi of every entry, and the sum of P_pi over the slots after it (entries,); random bits; agents
+# not moved yet, and drawn (S,)
+_work = TUPLE((VECTOR, VECTOR, BITS, VECTOR, VECTOR))
 
 #: A row with at most this many agents per successor is moved agent by agent.
 AGENTS_PER_SUCCESSOR = 2.0
 
-#: log k! = (k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2 + the correction, tabulated here.
-_CORRECTIONS = np.array(
-    [math.lgamma(k + 1) - (k + 0.5) * math.log(k + 1) + (k + 1) - 0.5 * math.log(2.0 * math.pi) for k in range(16)]
-)
-
-_RECIPROCALS = np.array([0.0, *(1.0 / k for k in range(1, 111))])
-
-# bits of the double 1.0: with 52 random bits below them, a number in [1, 2)
-_ONE = np.uint64(0x3FF0000000000000)
-
-_12, _17, _19, _23, _41, _45 = (np.uint64(shift) for shift in (12, 17, 19, 23, 41, 45))
-
 
 with kernel_cache(Path(__file__)) as kernel:
-
-    @kernel(_none(_stream, _bits, _i8))
-    def fill(stream: Any, bits: Any, count: Any) -> None:
-        """Fill `bits` with at least `count` random doubles in [1, 2), to be read through a view; up to 7 more."""
-        rounds = (count + LANES - 1) // LANES
-        for lane in range(LANES):
-            a, b, c, d = stream[lane], stream[LANES + lane], stream[2 * LANES + lane], stream[3 * LANES + lane]
-            for i in range(rounds):
-                x = a + d
-                bits[rounds * lane + i] = ((((x << _23) | (x >> _41)) + a) >> _12) | _ONE
-                shifted = b << _17
-                c ^= a
-                d ^= b
-                b ^= c
-                a ^= d
-                c ^= shifted
-                d = (d << _45) | (d >> _19)
-            stream[lane], stream[LANES + lane], stream[2 * LANES + lane], stream[3 * LANES + lane] = a, b, c, d
-
-    @kernel(_f8(_stream))
-    def uniform(stream: Any) -> Any:
-        """Draw a double in [0, 1)."""
-        a, b, c, d = stream[0], stream[LANES], stream[2 * LANES], stream[3 * LANES]
-        x = a + d
-        x = (((x << _23) | (x >> _41)) + a) >> _12
-        shifted = b << _17
-        c ^= a
-        d ^= b
-        stream[LANES] = b ^ c
-        stream[0] = a ^ d
-        stream[2 * LANES] = c ^ shifted
-        stream[3 * LANES] = (d << _45) | (d >> _19)
-        return np.int64(x) * 2.0**-52
-
-    @kernel(_i8(_stream, _vector))
-    def draw(stream: Any, probabilities: Any) -> Any:
-        """Draw an index; what rounding leaves over goes to the last index of positive probability."""
-        u = uniform(stream)
-        last = 0
-        for i in range(len(probabilities)):
-            p = probabilities[i]
-            if p > 0.0:
-                last = i
-                if u < p:
-                    return i
-                u -= p
-        return last
-
-    @kernel(_f8(_i8, _f8, _f8))
-    def linked(link: Any, parameter: Any, x: Any) -> Any:
-        """Return g(x) of a link, by its code in `games.features.LINKS`."""
-        if link == 1:
-            x = abs(x)
-        elif link == 2:
-            x = np.log(x + parameter)
-        elif link == 3:
-            x = min(1.0, x)
-        elif link == 4:
-            x = max(0.0, x)
-        elif link == 5:
-            x = max(0.0, x) ** parameter
-        elif link == 6:
-            x = np.log(max(x, parameter))
-        elif link == 7:
-            x = 1.0 / (x + parameter)
-        elif link == 8:
-            x = np.exp(x)
-        return x
-
-    @kernel(_f8(_features, _i8, _vector))
-    def feature_value(features: Any, k: Any, mean_field: Any) -> Any:
-        """Return phi_k(mu) = g_k(<w_k, mu> + b_k)."""
-        starts, states, weights, offsets, links, parameters = features
-        x = offsets[k]
-        for i in range(starts[k], starts[k + 1]):
-            x += weights[i] * mean_field[states[i]]
-        return linked(links[k], parameters[k], x)
-
-    @kernel(_none(_vector, _features, _vector))
-    def feature_values(mean_field: Any, features: Any, out: Any) -> None:
-        """Write phi_k(mu) into out, shape (K,)."""
-        starts, states, weights, offsets, links, parameters = features
-        for k in range(len(out)):
-            x = offsets[k]
-            for i in range(starts[k], starts[k + 1]):
-                x += weights[i] * mean_field[states[i]]
-            out[k] = x if links[k] == 0 else linked(links[k], parameters[k], x)
-
-    # --- binomials
-
-    @kernel(_f8(_f8))
-    def stirling_correction(k: Any) -> Any:
-        """Return log k! - ((k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2), for k = 0, 1, ..."""
-        if k < 16.0:
-            return _CORRECTIONS[int(k)]
-        x = 1.0 / (k + 1.0)
-        y = x * x
-        return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - y / 1188) * y) * y) * y) * x
-
-    @kernel(_f8(_stream, _f8, _f8, _f8))
-    def binomial_by_inversion(stream: Any, n: Any, p: Any, u: Any) -> Any:
-        """Return the Binomial(n, p) quantile of a uniform u, for n p < 10 and p <= 1/2."""
-        q = 1.0 - p
-        odds = p / q
-        none = np.exp(n * (np.log(q) + ((1.0 - q) - p) / q))  # log1p(-p), of which the libraries' is slow
-        top = min(n, 110.0)
-        while True:
-            probability, k, weight = none, 0, n * odds
-            while u >= probability and k < top:
-                u -= probability
-                k += 1
-                probability *= weight * _RECIPROCALS[k]
-                weight -= odds
-            if u < probability:
-                return float(k)
-            u = uniform(stream)  # beyond the top lies what rounding left over, of probability 1e-15
-
-    @kernel(_f8(_stream, _f8, _f8, _f8, _f8))
-    def binomial_by_rejection(stream: Any, n: Any, p: Any, u: Any, v: Any) -> Any:
-        """Draw from Binomial(n, p), n p >= 10 and p <= 1/2, by transformed rejection, from uniforms u, v on.
-
-        W. Hormann, The generation of binomial random variates, J. Statist. Comput. Simul. 46 (1993), algorithm BTRS,
-        with the bounds of docs/theory.md, section 9.1, before the logarithms of the exact test.
-        """
-        q = 1.0 - p
-        deviation = np.sqrt(n * p * q)
-        b = 1.15 + 2.53 * deviation
-        a = -0.0873 + 0.0248 * b + 0.01 * p
-        centre = n * p + 0.5
-        squeeze = 0.92 - 4.2 / b
-        scale = (2.83 + 5.1 / b) * deviation
-        mode = np.floor((n + 1.0) * p)
-        fraction = (n + 1.0) * p - mode
-        inverse = 1.0 / ((n + 1.0) * p * q)
-        while True:
-            u -= 0.5
-            inside = 0.5 - abs(u)
-            k = np.floor((2.0 * a / inside + b) * u + centre)
-            if inside >= 0.07 and v <= squeeze:
-                return k
-            if 0.0 <= k <= n:
-                height = np.log(v * scale * inside * inside / (a + b * inside * inside))
-                steps = k - mode
-                distance = abs(steps)
-                # log P(k) / P(mode) = sum_i log(1 - y_i) - log(1 + z_i): three orders, and a bound of the rest
-                mean = 0.5 * (distance + 1.0) - (fraction if steps > 0.0 else 1.0 - fraction)
-                spread = (distance * distance - 1.0) / 12.0
-                skew = 1.0 - 2.0 * p if steps > 0.0 else 2.0 * p - 1.0
-                ratio = distance * inverse
-                bend = mean * mean
-                series = -ratio * (
-                    mean
-                    - inverse
-                    * (
-                        0.5 * skew * (bend + spread)
-                        - (1.0 - 3.0 * p * q) / 3.0 * inverse * mean * (bend + 3.0 * spread)
-                    )
-                )
-                reach = (distance + 0.5) * inverse
-                rest = 2 / 15 * (distance + 0.5) * (reach * reach) * (reach * reach)
-                near = ratio <= 0.5
-                if near and height <= series - rest:
-                    return k
-                if not near or height <= series + rest:
-                    # the same from differences that lose no digits at any n
-                    at_mode, other = mode + 1.0, n - mode + 1.0
-                    exact = (
-                        steps * np.log(p / q * other / at_mode)
-                        - (k + 0.5) * np.log1p(steps / at_mode)
-                        - (n - k + 0.5) * np.log1p(-steps / other)
-                        + stirling_correction(mode)
-                        + stirling_correction(n - mode)
-                        - stirling_correction(k)
-                        - stirling_correction(n - k)
-                    )
-                    if height <= exact:
-                        return k
-            u, v = uniform(stream), uniform(stream)
-
-    @kernel(_none(_i8, _i8, _vector, _vector, _vector, _vector, _i8, _vector))
-    def propose(lanes: Any, entry: Any, left: Any, kept: Any, rest: Any, uniforms: Any, first: Any, drawn: Any) -> None:
-        """Write the first proposal of `binomial_by_rejection` where it is accepted at once, as most are, else -1.
-
-        Free of branches and of calls, so that it is compiled to vector instructions.
-        """
-        for i in range(lanes):
-            p, q = kept[entry + i], rest[entry + i]
-            share = min(p, q) / (p + q)
-            mean = left[i] * share
-            b = 1.15 + 2.53 * np.sqrt(mean * (1.0 - share))
-            a = -0.0873 + 0.0248 * b + 0.01 * share
-            u = uniforms[first + i] - 1.5
-            inside = 0.5 - abs(u)
-            k = np.floor((2.0 * a / inside + b) * u + (mean + 0.5))
-            accepted = (mean >= 10.0) & (inside >= 0.07) & (uniforms[first + lanes + i] - 1.0 <= 0.92 - 4.2 / b)
-            drawn[i] = k if accepted else -1.0
-
-    @kernel(_none(_stream, _i8, _i8, _vector, _vector, _vector, _vector, _i8, _vector))
-    def binomials(
-        stream: Any,
-        lanes: Any,
-        entry: Any,
-        left: Any,
-        kept: Any,
-        rest: Any,
-        uniforms: Any,
-        first: Any,
-        drawn: Any,
-    ) -> None:
-        """Draw Binomial(left[i], kept[e] / (kept[e] + rest[e])), e = entry + i, into drawn[i], i = 0..lanes-1.
-
-        Uses the doubles in [1, 2) uniforms[first], ..., uniforms[first + 2 lanes - 1], and the stream where they do not
-        suffice.
-        """
-        propose(lanes, entry, left, kept, rest, uniforms, first, drawn)
-        for i in range(lanes):
-            n, k = left[i], drawn[i]
-            p, q = kept[entry + i], rest[entry + i]
-            if k < 0.0:
-                if n > 0.0:
-                    share = min(p, q) / (p + q)
-                    u = uniforms[first + i] - 1.0
-                    if n * share < 10.0:
-                        k = binomial_by_inversion(stream, n, share, u)
-                    else:
-                        k = binomial_by_rejection(stream, n, share, u, uniforms[first + lanes + i] - 1.0)
-                else:
-                    k = 0.0
-            drawn[i] = n - k if p > q else k
-
     # --- one step
 
-    @kernel(_none(_vector, _terms, _vector, _vector))
+    @kernel(NONE(VECTOR, _terms, VECTOR, VECTOR))
     def probabilities(base: Any, terms: Any, phi: Any, out: Any) -> None:
         """Write P(mu) = P0 + sum_k phi_k(mu) P_k at every entry, at least 0, into out."""
         dense, features, entries, values = terms
@@ -337,7 +92,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for e in range(size):
             out[e] = max(0.0, out[e])
 
-    @kernel(_none(_stream, _vector, _vector, _slots, _work, _vector))
+    @kernel(NONE(STREAM, VECTOR, VECTOR, _slots, _work, VECTOR))
     def move_counts(stream: Any, counts: Any, phi: Any, slots: Any, work: Any, moved: Any) -> None:
         """Draw the counts after one step, moved = sum_s Multinomial(counts[s], P_pi(.|s, mu)).
 
@@ -404,7 +159,7 @@ with kernel_cache(Path(__file__)) as kernel:
             for i in range(lanes, starts[j + 1] - entry):
                 moved[successors[entry + i]] += left[i]
 
-    @kernel(_none(_stream, _vector, _i8, _aliases, _work, _integers, _vector))
+    @kernel(NONE(STREAM, VECTOR, INTEGER, _aliases, _work, INTEGERS, VECTOR))
     def move_agents(stream: Any, counts: Any, tagged: Any, aliases: Any, work: Any, states: Any, moved: Any) -> None:
         """Draw the counts after one step agent by agent, for transitions that are affine in the mean field.
 
@@ -439,7 +194,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 entry = start + slot
                 moved[others[vertex, 2 * entry + np.int64(u - slot >= shares[vertex, entry])]] += 1.0
 
-    @kernel(_none(_integers, _integers, _matrix, _matrix, _integer_matrix))
+    @kernel(NONE(INTEGERS, INTEGERS, MATRIX, MATRIX, INTEGER_MATRIX))
     def build_aliases(starts: Any, successors: Any, transition: Any, shares: Any, others: Any) -> None:
         """Write alias tables of transition (V, entries), row by row: a slot's share, its own and its other successor.
 
@@ -498,7 +253,7 @@ with kernel_cache(Path(__file__)) as kernel:
 
     # --- trajectories
 
-    @kernel(_none(_vector, _features, _expansion, _vector, _vector))
+    @kernel(NONE(VECTOR, FEATURES, _expansion, VECTOR, VECTOR))
     def feature_remainders(mean_field: Any, features: Any, expansion: Any, x: Any, out: Any) -> None:
         """Write phi_k(c + x) - phi_k(c) - <grad phi_k(c), x> into out, shape (K,), mean_field = c + x."""
         values, gradients = expansion
@@ -509,20 +264,20 @@ with kernel_cache(Path(__file__)) as kernel:
                 out[k] -= gradients[k, z] * x[z]
 
     @kernel(
-        _none(
-            _stream,
-            _integers,
+        NONE(
+            STREAM,
+            INTEGERS,
             _game,
             _shared,
-            _i8,
-            _vector,
+            INTEGER,
+            VECTOR,
             _expansion,
             _expansion,
-            _vector,
-            _vector,
-            _matrix,
-            _matrix,
-            _matrix,
+            VECTOR,
+            VECTOR,
+            MATRIX,
+            MATRIX,
+            MATRIX,
         )
     )
     def average(
@@ -583,24 +338,47 @@ with kernel_cache(Path(__file__)) as kernel:
         for s in range(size):
             counts[s] = int(here[s])
 
+    @kernel(INTEGER(STREAM, _pairs, INTEGER, VECTOR, VECTOR))
+    def next_of_pair(stream: Any, pairs: Any, pair: Any, phi: Any, row: Any) -> Any:
+        """Draw the next state of a state-action pair at the features phi; row (S,) is for work."""
+        starts, successors, base, (dense, features, entries, values), term_starts = pairs
+        begin, end = starts[pair], starts[pair + 1]
+        for e in range(end - begin):
+            row[e] = base[begin + e]
+        for k in range(dense.shape[0]):
+            for e in range(end - begin):
+                row[e] += phi[k] * dense[k, begin + e]
+        for i in range(term_starts[pair], term_starts[pair + 1]):
+            row[entries[i] - begin] += phi[features[i]] * values[i]
+        return successors[begin + draw(stream, row[: end - begin])]
+
+    @kernel(FLOAT(_game, INTEGER, VECTOR))
+    def reward_of_pair(game: Any, pair: Any, mean_field: Any) -> Any:
+        """Return R(s, a, mu) of a state-action pair."""
+        base, (starts, which, values), features = game[2], game[3], game[4]
+        reward = base[pair]
+        for i in range(starts[pair], starts[pair + 1]):
+            reward += values[i] * feature_value(features, which[i], mean_field)
+        return reward
+
     @kernel(
-        _none(
-            _stream,
-            _integers,
-            _integers,
+        NONE(
+            STREAM,
+            INTEGERS,
+            INTEGERS,
             _game,
             _shared,
-            _f8,
-            _matrix,
-            _i8,
-            _i8,
-            _i8,
-            _f8,
-            _f8,
-            _integers,
-            _cube,
-            _matrix,
-            _matrix,
+            FLOAT,
+            MATRIX,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            FLOAT,
+            FLOAT,
+            INTEGERS,
+            CUBE,
+            MATRIX,
+            MATRIX,
         )
     )
     def learn(
@@ -634,10 +412,7 @@ with kernel_cache(Path(__file__)) as kernel:
         before this one, which are counted on. With none, both (0, A), the behaviour is the policy.
         """
         by_visits = visits.shape[0] > 0
-        pairs, transition_features, reward_base, reward_terms, reward_features = game
-        pair_starts, pair_successors, pair_base, pair_terms, pair_term_starts = pairs
-        dense, term_features, term_entries, term_values = pair_terms
-        reward_starts, reward_which, reward_values = reward_terms
+        pairs, transition_features = game[0], game[1]
         policy, entropy, slots, aliases = shared
         by_agents = aliases[2].shape[0] > 0
         size, n_actions = policy.shape
@@ -659,15 +434,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 mean_field[state] = (here[state] + 1.0) / n_agents
                 feature_values(mean_field, transition_features, phi)
                 pair = state * n_actions + action
-                begin, end = pair_starts[pair], pair_starts[pair + 1]
-                for e in range(end - begin):
-                    row[e] = pair_base[begin + e]
-                for k in range(dense.shape[0]):
-                    for e in range(end - begin):
-                        row[e] += phi[k] * dense[k, begin + e]
-                for i in range(pair_term_starts[pair], pair_term_starts[pair + 1]):
-                    row[term_entries[i] - begin] += phi[term_features[i]] * term_values[i]
-                next_state = pair_successors[begin + draw(stream, row[: end - begin])]
+                next_state = next_of_pair(stream, pairs, pair, phi, row)
                 next_action = draw(stream, behaviour[next_state] if by_visits else policy[next_state])
                 if by_agents:
                     move_agents(stream, here, state, aliases, work, states, moved)
@@ -675,9 +442,7 @@ with kernel_cache(Path(__file__)) as kernel:
                     move_counts(stream, here, phi, slots, work, moved)
                 here, moved = moved, here
                 if wait == n_waiting:
-                    reward = reward_base[pair]
-                    for i in range(reward_starts[pair], reward_starts[pair + 1]):
-                        reward += reward_values[i] * feature_value(reward_features, reward_which[i], mean_field)
+                    reward = reward_of_pair(game, pair, mean_field)
                     if by_visits:
                         value = entropy[next_state]
                         for a in range(n_actions):

@@ -177,7 +177,13 @@ def row(
         facts["least_visit"] = least
         td_constant = epsilon * float(np.sqrt(n_visits / max(least, prescription.MIN_PROBABILITY)))
         schedule = schedules.practical_schedule(
-            game, entropy, policy, step_size, epsilon, td_constant, waiting_constant
+            game,
+            entropy,
+            policy,
+            step_size=step_size,
+            epsilon=epsilon,
+            td_constant=td_constant,
+            waiting_constant=waiting_constant,
         )
         facts["samples"] = float(schedule.n_samples)
         if schedule.n_samples > max_samples:

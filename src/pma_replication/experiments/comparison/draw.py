@@ -5,6 +5,7 @@ From tables to the numbers drawn, and to the figure.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pandas as pd
@@ -12,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from pma_replication.experiments.comparison.judge import METHODS as LEARNED
+from pma_replication.experiments.comparison.judge import method_title
 from pma_replication.style import COLOURS, DOTTED, by_game, grid_shape, log_log, make_panels, panel_title, styled
 
-#: Methods of `learning.generative.METHODS` and their looks.
+#: Looks of methods. A method that is missing here is drawn dash-dotted, in a colour of its own.
 LEARNERS: dict[str, dict[str, Any]] = {
     "gmf_q": {"color": COLOURS[2], "linestyle": (0, (4, 1.5)), "linewidth": 1.2},
     "fitted_q": {"color": COLOURS[4], "linestyle": (0, (1, 1)), "linewidth": 1.2},
@@ -61,18 +62,21 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = by_game(data)
-    methods = [method for method in LEARNERS if method in set(data["method"])]
-    handles = [Line2D([], [], label=LEARNED[method], **LEARNERS[method]) for method in methods]
+    compared = list(data["method"].unique())
+    others = [method for method in compared if method not in LEARNERS]
+    looks = {method: look for method, look in LEARNERS.items() if method in compared}
+    for method, colour in zip(others, itertools.cycle(COLOURS), strict=False):
+        looks[method] = {"color": colour, "linestyle": "-.", "linewidth": 1.2}
+    handles = [Line2D([], [], label=method_title(method), **look) for method, look in looks.items()]
     title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
     figure, axes = make_panels(len(games), 1.7, 0, title, handles)
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
-        for method in methods:
+        for method, look in looks.items():
             rows = table[table["method"] == method]
             low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
-            colour = LEARNERS[method]["color"]
-            ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
-            ax.plot(rows["samples"], middle, **LEARNERS[method])
+            ax.fill_between(rows["samples"], low, high, color=look["color"], alpha=0.15, linewidth=0.0)
+            ax.plot(rows["samples"], middle, **look)
         log_log(ax, "samples", "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else "")
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))

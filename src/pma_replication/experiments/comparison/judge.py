@@ -13,8 +13,8 @@ import pandas as pd
 from pma_replication import statistics
 from pma_replication.judging import Claim, bootstrap_generator, exactly, three_intervals, titled_table, verdict
 
-#: Methods of `learning.generative.METHODS` in words.
-METHODS = {
+#: Titles of methods in tables and figures. A method that is missing here goes by its name.
+TITLES = {
     "pma": "PMA, one trajectory",
     "gmf_q": "GMF-Q",
     "fitted_q": "fitted Q",
@@ -37,6 +37,16 @@ COMPARISON = (
 )
 
 
+def method_title(method: str) -> str:
+    """Return what a method is called in tables and figures."""
+    return TITLES.get(method, method.replace("_", " "))
+
+
+def ordered(methods: pd.Series) -> list[str]:
+    """Return the methods of a column, each once: those of `TITLES` in their order, then others in the column's."""
+    return sorted(methods.unique(), key=lambda method: list(TITLES).index(method) if method in TITLES else len(TITLES))
+
+
 def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
     """Return the samples that each method needs to each accuracy as text for readers.
 
@@ -50,7 +60,7 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Of str, a row for each game and accuracy; `COMPARISON` says what it means.
     """
-    methods = [method for method in METHODS if method in set(table["method"])]
+    methods = ordered(table["method"])
     found = []
     for (game, unit, accuracy), rows in table.groupby(["game", "unit", "accuracy"], sort=False):
         points = rows.set_index("method")
@@ -59,12 +69,12 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
         for method in methods:
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
             if samples <= FIRST_SAMPLES:
-                cells[METHODS[method]] = "from the start"
+                cells[method_title(method)] = "from the start"
             elif math.isfinite(samples):
-                cells[METHODS[method]] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
+                cells[method_title(method)] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
             else:
                 reached = f"{points['n_reached'][method]} of {points['n_replicates'][method]}"
-                cells[METHODS[method]] = f"not reached ({reached})"
+                cells[method_title(method)] = f"not reached ({reached})"
         cells["PMA / best other"] = f"{ratio:.2g}" if math.isfinite(ratio := over_best(points)[0]) else "–"
         found.append(cells)
     return pd.DataFrame(found)
@@ -115,9 +125,9 @@ def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float)
         others = at["samples"].drop("pma").astype(float)
         text = f"{thousands(needed)} samples" if math.isfinite(needed) else "not reached"
         if math.isfinite(ratio):
-            text += f", {ratio:.2g} times those of {METHODS[best]}"
+            text += f", {ratio:.2g} times those of {method_title(best)}"
         elif math.isfinite(others[best]):
-            text += f"; {METHODS[best]} {thousands(float(others[best]))}"
+            text += f"; {method_title(best)} {thousands(float(others[best]))}"
         else:
             text += "; no other method reaches it"
         told.append(f"{accuracy:g}: {text}")

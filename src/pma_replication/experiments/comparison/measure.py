@@ -5,7 +5,6 @@ From one game to tables (docs/theory.md, section 12).
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,8 @@ import pandas as pd
 from pma_mfg import equilibrium, operators, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning.generative import ALLOWED, METHODS, SOURCE, Learner, Setting, check_entropy
+from pma_mfg.learning import generative
+from pma_mfg.learning.generative import METHODS, SOURCE, Learner, Setting, Task, check_entropy
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
@@ -49,17 +49,14 @@ def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOU
     """
     if method not in METHODS:
         raise InputError(source, "method", method, f"one of {', '.join(METHODS)}")
-    parameters = inspect.signature(METHODS[method]).parameters.values()
-    names = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    names = generative.settings(method)
     if not names:  # a method of the user's, whose settings stand among its other arguments
         allowed = "a method with settings after a * in its arguments"
         raise InputError(source, "method", method, allowed)
     if set(grid) != set(names):
         raise InputError(source, f"{method}: settings", sorted(grid), f"exactly {', '.join(names)}")
     for name, values in grid.items():
-        allowed, holds = ALLOWED.get(name, ("a finite number", np.isfinite))
-        if method == "online_mirror_descent" and name == "step_size":
-            allowed, holds = "a number in (0, 1]", lambda x: 0.0 < x <= 1.0
+        allowed, holds = names[name]
         if len(values) == 0:
             raise InputError(source, f"{method}: {name}", list(values), "at least one value")
         for value in values:
@@ -187,7 +184,7 @@ def compare(
         ) -> tuple[np.ndarray, np.ndarray, float, float]:
             """Return numbers of samples, exploitability after each, samples to the target and the run's cost."""
             rng = seeds.generator(seed, experiment, name, method, _words(setting), replicate)  # noqa: B023
-            learner = METHODS[method](game, regularizer, rng, budget, n_agents, **setting)  # noqa: B023
+            learner = METHODS[method](Task(game, regularizer, rng, budget, n_agents), **setting)  # noqa: B023
             samples = checkpoints(budget, per_decade)
             curve = exploitabilities(learner, game, regularizer, samples) / unit
             after_run()

@@ -79,8 +79,16 @@ def _planned(options: argparse.Namespace, game: Any, found: Any, regularizer: An
     for step_size in options.step_size:
         for epsilon in options.epsilon or []:
             schedules.refuse_divergent(step_size, game, found, regularizer, options.program)
-            settings = (step_size, epsilon, options.td_constant, options.waiting_constant)
-            planned.append((epsilon, practical_schedule(game, regularizer, found.policy, *settings)))
+            schedule = practical_schedule(
+                game,
+                regularizer,
+                found.policy,
+                step_size=step_size,
+                epsilon=epsilon,
+                td_constant=options.td_constant,
+                waiting_constant=options.waiting_constant,
+            )
+            planned.append((epsilon, schedule))
         for updates in options.updates or []:
             if not options.epochs:
                 raise InputError(SOURCE, "--epochs", None, "a number of epochs beside --updates")

@@ -102,7 +102,7 @@ def independent_errors(
         rng = seeds.generator(seed, "independent", sweep, name, *coordinates)
         agents, resumed = resumed, None
         if agents is None:
-            agents = independents.initial_agents(game, runs.n_agents, regularizer, rng)
+            agents = independents.initial_agents(game, runs.n_agents, regularizer, rng=rng)
             rows.append([*work, 0, 0, *_measure_agents(game, regularizer, equilibrium, agents)])
 
         def measure(epoch: int, agents: Agents, work: tuple[int, int] = work, per_epoch: int = per_epoch) -> None:
@@ -118,8 +118,8 @@ def independent_errors(
             game,
             runs.n_agents,
             regularizer,
-            schedule,
-            rng,
+            schedule=schedule,
+            rng=rng,
             floor=floor,
             after_epoch=measure,
             after_chunk=save,

@@ -68,7 +68,9 @@ def finite_population_bias(
     tables = []
     for replicate in range(n_replicates):
         rng = seeds.generator(seed, "bias", name, n_agents, replicate)
-        averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+        averages = simulation.ergodic_averages(
+            game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
+        )
         limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
         tables.append(
             pd.DataFrame(
@@ -227,7 +229,9 @@ def agreement(
         simulated = []
         for replicate in range(n_replicates):
             rng = seeds.generator(seed, "agreement", name, n_agents, replicate)
-            averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+            averages = simulation.ergodic_averages(
+                game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
+            )
             # the plain averages: nothing of the exact solution's identities enters but exchangeability
             process = fluctuations.decision_process(game, averages.transition_features, averages.reward_features)
             q = operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=regularizer)
