@@ -25,18 +25,6 @@ print(json.dumps(sorted(set({OTHERS!r}) & sys.modules.keys())))
 """
 #: What takes longer to import than the exact half of the library, which needs it rarely or never.
 SLOW = ["llvmlite", "numba", "scipy.optimize", "scipy.stats"]
-#: Modules, or single functions, of which some arguments beyond the third may still be given by position.
-POSITIONAL = (
-    "games.functions.returned",
-    "games.grids.displaced",
-    "games.model.Features.build",
-    "interop.pettingzoo.parallel_env",
-    "learning.algorithms",
-    "learning.generative",
-    "learning.schedules",
-    "simulation.agents",
-    "simulation.exchangeable",
-)
 
 
 def test_no_module_of_the_library_loads_what_only_the_replication_needs() -> None:
@@ -115,7 +103,7 @@ def public_functions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, a
 
 
 def test_no_public_function_of_the_library_takes_more_than_three_arguments_by_position() -> None:
-    """Except compiled kernels, since numba takes no keywords there, and what `POSITIONAL` names."""
+    """Except compiled kernels, since numba takes no keywords there."""
     source, found, seen = ROOT / "src/pma_mfg", [], 0
     for path in source.rglob("*.py"):
         module = ".".join(path.relative_to(source).with_suffix("").parts)
@@ -125,4 +113,4 @@ def test_no_public_function_of_the_library_takes_more_than_three_arguments_by_po
             if len(given) - (given[:1] in (["self"], ["cls"])) > 3:
                 found.append(name)
     assert seen > 200
-    assert [name for name in found if not name.startswith(POSITIONAL)] == []
+    assert found == []

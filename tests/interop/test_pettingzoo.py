@@ -46,7 +46,7 @@ def test_passes_the_tests_of_pettingzoo(
     game: MeanFieldGame, observe_mean_field: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def make() -> NAgentGame:
-        return parallel_env(game, 5, 20, observe_mean_field=observe_mean_field)
+        return parallel_env(game, 5, horizon=20, observe_mean_field=observe_mean_field)
 
     parallel_api_test(make(), num_cycles=100)  # beyond the horizon
     parallel_seed_test(make)
@@ -57,7 +57,7 @@ def test_passes_the_tests_of_pettingzoo(
 @pytest.mark.parametrize("observe_mean_field", [False, True])
 def test_episodes_are_a_function_of_the_seed(observe_mean_field: bool) -> None:
     first, again, other = (
-        rollout(parallel_env(CROWD, 6, 30, observe_mean_field=observe_mean_field), seed) for seed in (3, 3, 4)
+        rollout(parallel_env(CROWD, 6, horizon=30, observe_mean_field=observe_mean_field), seed) for seed in (3, 3, 4)
     )
     np.testing.assert_equal(first, again)
     with pytest.raises(AssertionError):
@@ -73,7 +73,7 @@ def test_random_numbers_go_on_without_a_seed_and_start_again_with_one() -> None:
 
 
 def test_rewards_and_observations_are_those_of_the_mean_field_before_and_after_the_move() -> None:
-    environment = parallel_env(CROWD, 7, 50, observe_mean_field=True)
+    environment = parallel_env(CROWD, 7, horizon=50, observe_mean_field=True)
     rng = np.random.default_rng(0)
     observations, _ = environment.reset(seed=2)
     for step in range(50):
@@ -99,7 +99,7 @@ def transformed(mean_field_of, seed: int, n_agents: int = 8, steps: int = 3000) 
     F is the distribution function of the row P(.|s, a, mu), with mu as `mean_field_of` sees the states. Second: a class
     of each move, by state, action and how many agents are in state 0, on which the value does not depend.
     """
-    environment, rng = parallel_env(GAME, n_agents, steps), np.random.default_rng(seed)
+    environment, rng = parallel_env(GAME, n_agents, horizon=steps), np.random.default_rng(seed)
     environment.reset(seed=seed)
     values, classes = np.empty((steps, n_agents)), np.empty((steps, n_agents), dtype=int)
     for step in range(steps):
@@ -151,7 +151,7 @@ def test_a_wrong_mean_field_is_detected(level: Level) -> None:
 
 def environment_runs(n_agents: int, n_runs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return tagged states (runs,) and counts of the others (runs, S) after three steps, all playing one policy."""
-    environment, rng = parallel_env(GAME, n_agents, n_runs * STEPS), np.random.default_rng([seed, n_agents])
+    environment, rng = parallel_env(GAME, n_agents, horizon=n_runs * STEPS), np.random.default_rng([seed, n_agents])
     start = np.concatenate([[TAGGED], np.repeat(np.arange(GAME.n_states), start_of(n_agents))])
     states, counts = np.empty(n_runs, dtype=int), np.empty((n_runs, GAME.n_states), dtype=int)
     environment.reset(seed=seed)

@@ -97,12 +97,12 @@ def _learn_scheduled(options: argparse.Namespace) -> int:
     from pma_mfg.theory import prescription
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     if options.schedule == "theorem":
         game = game.with_features("pma-mfg learn --schedule theorem")
         schedule = prescription.theorem_schedule(game, regularizer, options.step_size, epsilon=options.epsilon)
     else:
-        schedule = schedules.tuned(options, game, found, regularizer)
+        schedule = schedules.tuned(options, game, found, regularizer=regularizer)
     schedules.tell(schedule, game, found)
     if options.dry_run:
         return 0

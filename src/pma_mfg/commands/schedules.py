@@ -11,11 +11,11 @@ from pma_mfg.errors import InputError
 log = logging.getLogger("pma_mfg")
 
 
-def tuned(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) -> Any:
+def tuned(options: argparse.Namespace, game: Any, found: Any, *, regularizer: Any) -> Any:
     """Return the schedule for --epsilon, --step-size, --td-constant and --waiting-constant."""
     from pma_mfg.learning import schedules
 
-    refuse_divergent(options.step_size, game, found, regularizer, options.program)
+    refuse_divergent(options.step_size, game, found, regularizer=regularizer, program=options.program)
     return schedules.practical_schedule(
         game,
         regularizer,
@@ -33,7 +33,7 @@ def tell(schedule: Any, game: Any, found: Any) -> None:
     warn_of_short_epochs(schedule, game, found)
 
 
-def refuse_divergent(step_size: float, game: Any, found: Any, regularizer: Any, program: str) -> None:
+def refuse_divergent(step_size: float, game: Any, found: Any, *, regularizer: Any, program: str) -> None:
     """Refuse a step size at which PMA leaves the equilibrium, and say which would do."""
     from pma_mfg import iterations, jacobian
 

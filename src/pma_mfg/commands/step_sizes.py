@@ -9,7 +9,7 @@ from typing import Any
 log = logging.getLogger("pma_mfg")
 
 
-def choose(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) -> None:
+def choose(options: argparse.Namespace, game: Any, found: Any, *, regularizer: Any) -> None:
     """Replace each step size "auto" by the one with the smallest spectral radius of PMA at the equilibrium."""
     from pma_mfg import iterations
 

@@ -153,6 +153,7 @@ class NAgentGame(ParallelEnv[str, Any, int]):
 def parallel_env(
     game: Game,
     n_agents: int,
+    *,
     horizon: int = 100,
     mean_field: np.ndarray | None = None,
     observe_mean_field: bool = False,

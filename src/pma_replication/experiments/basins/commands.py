@@ -31,7 +31,7 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.basins import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found.policy, inputs.game_name(options), options.step_sizes)
     with output.progress(2 * len(options.step_sizes) + 3, "step sizes and methods") as advance:
         tables = measure.basins(*of, options.starts, options.max_iterations, options.seed, advance)

@@ -30,7 +30,7 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.contraction import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found.policy, inputs.game_name(options))
     runs = (options.step_sizes, options.starts, options.max_iterations, options.seed)
     with output.progress(options.starts * len(options.step_sizes), "runs") as advance:

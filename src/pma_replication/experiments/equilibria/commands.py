@@ -50,6 +50,6 @@ def _assumptions(options: argparse.Namespace) -> None:
     from pma_replication.experiments.equilibria import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     name = inputs.game_name(options)
     outputs.write(options, measure.assumptions_table(game, regularizer, name, options.step_size))

@@ -51,7 +51,7 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.independent import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     replicates = options.replicates * len(options.agents) if len(options.replicates) == 1 else options.replicates
     if len(replicates) != len(options.agents):
         raise InputError(SOURCE, "--replicates", replicates, "one number, or one for each of --agents")
@@ -78,7 +78,7 @@ def _planned(options: argparse.Namespace, game: Any, found: Any, regularizer: An
     planned = []
     for step_size in options.step_size:
         for epsilon in options.epsilon or []:
-            schedules.refuse_divergent(step_size, game, found, regularizer, options.program)
+            schedules.refuse_divergent(step_size, game, found, regularizer=regularizer, program=options.program)
             schedule = practical_schedule(
                 game,
                 regularizer,

@@ -30,7 +30,7 @@ def _survey(options: argparse.Namespace) -> None:
     from pma_replication.experiments.literature import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found, inputs.game_name(options))
     with output.progress(options.starts, "starts") as advance:
         facts, equilibria, states = measure.survey(*of, options.step_size, options.starts, options.seed, advance)

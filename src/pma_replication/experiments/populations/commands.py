@@ -79,7 +79,7 @@ def _limits(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found.policy, inputs.game_name(options))
     outputs.write(options, measure.policy_limits(*of, options.agents, options.step_size))
 
@@ -88,7 +88,7 @@ def _exact(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found.policy, inputs.game_name(options))
     with output.progress(len(options.agents), "populations") as advance:
         table = measure.exact_limits(*of, options.agents, options.step_size, advance)

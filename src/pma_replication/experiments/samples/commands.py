@@ -62,8 +62,8 @@ def _add_learning(to: argparse.ArgumentParser) -> None:
 
 def _tuned(options: argparse.Namespace) -> None:
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    step_sizes.choose(options, game, found, regularizer)
-    schedule = schedules.tuned(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
+    schedule = schedules.tuned(options, game, found, regularizer=regularizer)
     _learn(options, game, found, regularizer, schedule, kind="tuned")
 
 
@@ -71,7 +71,7 @@ def _prescribed(options: argparse.Namespace) -> None:
     from pma_mfg.theory import prescription
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     schedule = prescription.theorem_schedule(game, regularizer, options.step_size, epsilon=options.epsilon)
     _learn(options, game, found, regularizer, schedule, kind="theorem")
 
@@ -106,6 +106,6 @@ def _schedules(options: argparse.Namespace) -> None:
     from pma_replication.experiments.samples import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    step_sizes.choose(options, game, found, regularizer)
+    step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, inputs.game_name(options))
     outputs.write(options, measure.theorem_schedules(*of, options.epsilons, options.step_size))
