@@ -42,6 +42,11 @@ napoleon_google_docstring = False
 log = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
+#: "section 3.7" or "sections 3, 5.2 and 7 to 9"; outside docs/theory only after these words.
+SECTIONS = re.compile(r"[Ss]ections?\s+\d+(?:\.\d+)*(?:(?:,|,?\s+and|\s+to)\s+\d+(?:\.\d+)*)*")
+#: What is left as it is: code, equations, and what links to somewhere already.
+NOT_LINKED = nodes.literal | nodes.literal_block | nodes.reference | nodes.math | nodes.math_block
+SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{SECTIONS.pattern}")
 
 
 def space(width: str) -> str:
@@ -96,6 +101,33 @@ def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\(\.\./figures/(\w+)\.md", r"](\1.md", source[0])
 
 
+def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Make links of the sections of docs/theory that are named in a page; one that does not exist is a warning."""
+    where = {}
+    for written in sorted(app.env.found_docs):
+        if re.match(r"theory/\d", written):
+            for heading in app.env.tocs[written].findall(nodes.reference):
+                if number := re.match(r"\d+(\.\d+)?", heading.astext()):
+                    where[number[0]] = app.builder.get_relative_uri(page, written) + heading["anchorname"]
+    pattern = SECTIONS if page.startswith("theory/") else SECTIONS_ELSEWHERE
+    for text in list(tree.findall(nodes.Text)):
+        if isinstance(text.parent, NOT_LINKED):
+            continue
+        parts: list[nodes.Node] = []
+        end = 0
+        for named in pattern.finditer(text):
+            for number in re.finditer(r"\d+(\.\d+)*", named[0]):
+                if number[0] not in where:
+                    log.warning("docs/theory has no section %s", number[0], location=text.parent)
+                    continue
+                start = named.start() + number.start()
+                link = nodes.reference("", number[0], refuri=where[number[0]], internal=True)
+                parts += [nodes.Text(text[end:start]), link]
+                end = named.start() + number.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(text[end:])])
+
+
 def check_offline(app: Sphinx, exception: Exception | None) -> None:
     """Refuse a page that would load anything from elsewhere; links that a reader may follow are fine."""
     loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")
@@ -110,5 +142,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))
     app.connect("source-read", link_to_pages)
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("doctree-resolved", link_to_sections)
     app.connect("build-finished", check_offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
