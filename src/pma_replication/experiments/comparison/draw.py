@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from pma_replication.experiments.comparison.judge import METHODS as LEARNED
+from pma_replication.experiments.comparison.judge import in_words
 from pma_replication.style import COLOURS, DOTTED, by_game, grid_shape, log_log, make_panels, panel_title, styled
 
 #: Methods of `learning.generative.METHODS` and their looks.
@@ -24,6 +24,9 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "two_timescale": {"color": COLOURS[1], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.2},
     "pma": {"color": "black", "linewidth": 2.2},
 }
+
+#: The look of any other.
+OTHER: dict[str, Any] = {"color": COLOURS[3], "linewidth": 1.2}
 
 #: Exploitability below this is drawn at the edge of the panel.
 SHOWN = 1e-6
@@ -61,8 +64,10 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = by_game(data)
-    methods = [method for method in LEARNERS if method in set(data["method"])]
-    handles = [Line2D([], [], label=LEARNED[method], **LEARNERS[method]) for method in methods]
+    present = set(data["method"])
+    looks = dict.fromkeys(sorted(present - set(LEARNERS)), OTHER) | LEARNERS
+    methods = [method for method in looks if method in present]
+    handles = [Line2D([], [], label=in_words(method), **looks[method]) for method in methods]
     title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
     figure, axes = make_panels(len(games), 1.7, 0, title, handles)
     shown = max(1e-4, float(data["exploitability"].max()))
@@ -70,9 +75,9 @@ def figure(data: pd.DataFrame) -> Figure:
         for method in methods:
             rows = table[table["method"] == method]
             low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
-            colour = LEARNERS[method]["color"]
+            colour = looks[method]["color"]
             ax.fill_between(rows["samples"], low, high, color=colour, alpha=0.15, linewidth=0.0)
-            ax.plot(rows["samples"], middle, **LEARNERS[method])
+            ax.plot(rows["samples"], middle, **looks[method])
         log_log(ax, "samples", "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else "")
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))

@@ -13,7 +13,7 @@ import pandas as pd
 from pma_replication import statistics
 from pma_replication.judging import Claim, bootstrap_generator, exactly, three_intervals, titled_table, verdict
 
-#: Methods of `learning.generative.METHODS` in words.
+#: Methods of `learning.generative.METHODS` in words, in the order of tables; others come last, under their own name.
 METHODS = {
     "pma": "PMA, one trajectory",
     "gmf_q": "GMF-Q",
@@ -37,6 +37,11 @@ COMPARISON = (
 )
 
 
+def in_words(method: str) -> str:
+    """Return the name of a method for readers."""
+    return METHODS.get(method, method.replace("_", " "))
+
+
 def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
     """Return the samples that each method needs to each accuracy as text for readers.
 
@@ -50,7 +55,8 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Of str, a row for each game and accuracy; `COMPARISON` says what it means.
     """
-    methods = [method for method in METHODS if method in set(table["method"])]
+    present = set(table["method"])
+    methods = [method for method in METHODS if method in present] + sorted(present - set(METHODS))
     found = []
     for (game, unit, accuracy), rows in table.groupby(["game", "unit", "accuracy"], sort=False):
         points = rows.set_index("method")
@@ -59,12 +65,12 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
         for method in methods:
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
             if samples <= FIRST_SAMPLES:
-                cells[METHODS[method]] = "from the start"
+                cells[in_words(method)] = "from the start"
             elif math.isfinite(samples):
-                cells[METHODS[method]] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
+                cells[in_words(method)] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
             else:
                 reached = f"{points['n_reached'][method]} of {points['n_replicates'][method]}"
-                cells[METHODS[method]] = f"not reached ({reached})"
+                cells[in_words(method)] = f"not reached ({reached})"
         cells["PMA / best other"] = f"{ratio:.2g}" if math.isfinite(ratio := over_best(points)[0]) else "–"
         found.append(cells)
     return pd.DataFrame(found)
@@ -115,9 +121,9 @@ def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float)
         others = at["samples"].drop("pma").astype(float)
         text = f"{thousands(needed)} samples" if math.isfinite(needed) else "not reached"
         if math.isfinite(ratio):
-            text += f", {ratio:.2g} times those of {METHODS[best]}"
+            text += f", {ratio:.2g} times those of {in_words(best)}"
         elif math.isfinite(others[best]):
-            text += f"; {METHODS[best]} {thousands(float(others[best]))}"
+            text += f"; {in_words(best)} {thousands(float(others[best]))}"
         else:
             text += "; no other method reaches it"
         told.append(f"{accuracy:g}: {text}")
