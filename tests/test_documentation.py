@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
 
 import pma_mfg
 import pma_replication
@@ -315,11 +316,15 @@ def is_known(dotted: str, names: dict[str, object]) -> bool:
 
 def test_modules_functions_and_classes_that_documents_name_exist() -> None:
     names = names_of_our_code()
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    keys = {
+        f"{section}.{key}" for section in settings if isinstance(settings[section], dict) for key in settings[section]
+    }
     files = r"\.(?:py|md|npz|yaml|json|txt|parquet|svg|png)$"
     unknown = []
     for page in documents():
         for dotted in re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)`", page.read_text()):
-            if not re.search(files, dotted) and dotted not in OF_OTHERS and not is_known(dotted, names):
+            if not re.search(files, dotted) and dotted not in OF_OTHERS | keys and not is_known(dotted, names):
                 unknown.append((page.name, dotted))
     assert unknown == []
     assert is_known("theory.lipschitz.Constants.kind", names)
