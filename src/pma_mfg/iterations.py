@@ -32,7 +32,7 @@ LONGEST_PERIOD = 32
 #: A cycle returns to itself up to this share of its own size: a slow spiral does not.
 RECURRENCE = 1e-6
 
-#: Step sizes among which `damping_step_size` chooses, in units of 1 / rho.
+#: Step sizes among which `step_size` chooses, in units of 1 / rho.
 RELATIVE_STEP_SIZES = np.logspace(-2.0, 2.0, 41)
 
 #: Perturbation of the equilibrium from which `basins` starts, and by which factor a run that leaves must exceed it.

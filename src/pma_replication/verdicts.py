@@ -90,8 +90,7 @@ def evaluate(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        The tables `TABLES`, as written by `checks` and `runs.replicates`, all games together. Claims on a table that is
-        not there are left out.
+        The tables `TABLES`, as measured, all games together. Claims on a table that is not there are left out.
     confidence : float
         Of every interval, in (0, 1).
     rate_tolerance : float

@@ -57,7 +57,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `comparison_data`.
+        Of `data`.
 
     Returns
     -------

@@ -90,7 +90,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `dynamics_data`.
+        Of `data`.
 
     Returns
     -------
