@@ -43,6 +43,11 @@ napoleon_google_docstring = False
 log = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
+#: "section 3.7" or "sections 3, 5.2 and 7 to 9"; outside docs/theory only after these words.
+SECTIONS = re.compile(r"[Ss]ections?\s+\d+(?:\.\d+)*(?:(?:,|,?\s+and|\s+to)\s+\d+(?:\.\d+)*)*")
+#: What is left as it is: code, equations, and what links to somewhere already.
+NOT_LINKED = nodes.literal | nodes.literal_block | nodes.reference | nodes.math | nodes.math_block
+SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{SECTIONS.pattern}")
 
 
 def space(width: str) -> str:
@@ -104,6 +109,31 @@ def list_experiments(app: Sphinx, name: str, source: list[str]) -> None:
         modules = [f"{path.parent.name}.{path.stem}" for path in sorted(folder.glob("*/*.py")) if path.stem[0] != "_"]
         for module in (f"{experiments.__name__}.{each}" for each in modules):
             source[0] += f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Make links of the sections of docs/theory that are named in a page; one that does not exist is a warning."""
+    where = {}
+    for written in sorted(app.env.found_docs):
+        if re.match(r"theory/\d", written):
+            for heading in app.env.tocs[written].findall(nodes.reference):
+                if number := re.match(r"\d+(\.\d+)?", heading.astext()):
+                    where[number[0]] = app.builder.get_relative_uri(page, written) + heading["anchorname"]
+    pattern = SECTIONS if page.startswith("theory/") else SECTIONS_ELSEWHERE
+    for text in list(tree.findall(nodes.Text)):
+        if isinstance(text.parent, NOT_LINKED):
+            continue
+        parts: list[nodes.Node] = []
+        end = 0
+        for named in pattern.finditer(text):
+            for number in re.finditer(r"\d+(\.\d+)*", named[0]):
+                if number[0] not in where:
+                    log.warning("docs/theory has no section %s", number[0], location=text.parent)
+                    continue
+                start = named.start() + number.start()
+                link = nodes.reference("", number[0], refuri=where[number[0]], internal=True)
+                parts += [nodes.Text(text[end:start]), link]
+                end = named.start() + number.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(text[end:])])
 
 
 def check_offline(app: Sphinx, exception: Exception | None) -> None:
@@ -121,5 +151,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", link_to_pages)
     app.connect("source-read", list_experiments)
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("doctree-resolved", link_to_sections)
     app.connect("build-finished", check_offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

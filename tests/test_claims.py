@@ -692,6 +692,15 @@ def test_samples_are_compared_with_the_best_other_method() -> None:
     ]
 
 
+def test_a_learner_without_words_is_told_of_by_its_name() -> None:
+    found = {name: table.replace({"method": {"fitted_q": "my_learner"}}) for name, table in tables().items()}
+    record = next(record for record in verdicts.evaluate(found, **TOLERANCES) if record["id"] == "C8")
+    assert "0.01: 900 samples, 3 times those of my learner" in record["how"]
+    rows = comparison_judge.comparison_markdown(found["samples_to_accuracy"]).splitlines()
+    assert "| my learner | PMA / best other |" in rows[-6]
+    assert "| not reached (0 of 16) | 300 [300, 300] | 3 |" in rows[-4]
+
+
 def test_what_is_not_reached_is_said() -> None:
     found = tables(learned=0.02)
     accuracies = found["samples_to_accuracy"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
 
 import pma_mfg
 import pma_replication
@@ -211,3 +212,138 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     assert (installed / "pma_mfg/py.typed").exists()
     words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml", "style.mplstyle"}
     assert {path.name for path in (installed / "pma_replication").iterdir()} >= words
+
+
+# The theory
+
+
+def headings(page: Path) -> list[tuple[int, str]]:
+    return [(len(level), title) for level, title in re.findall(r"^(#+) (.+)$", page.read_text(), re.MULTILINE)]
+
+
+def anchor(title: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def test_the_contents_of_the_theory_list_every_section_of_every_page_in_order() -> None:
+    folder = ROOT / "docs/theory"
+    expected = []
+    for page in sorted(folder.glob("*.md")):
+        if page.name != "index.md":
+            for level, title in headings(page):
+                link = page.name if level == 1 else f"{page.name}#{anchor(title)}"
+                expected.append("  " * (level - 1) + f"- [{title}]({link})")
+    assert len(expected) > 80
+    contents = (folder / "index.md").read_text().split("## Contents\n")[1]
+    assert re.findall(r"^ *- \[.*$", contents, re.MULTILINE) == expected
+
+
+def test_sections_of_the_theory_are_numbered_without_a_gap() -> None:
+    pages = sorted(page for page in (ROOT / "docs/theory").glob("*.md") if page.name != "index.md")
+    for number, page in enumerate(pages, start=1):
+        titles = headings(page)
+        assert page.name.startswith(f"{number:02d}_")
+        assert [title for level, title in titles if level == 1] == [titles[0][1]]
+        assert titles[0][1].startswith(f"{number}. ")
+        sections = [title for level, title in titles if level == 2]
+        assert [title.split()[0] for title in sections] == [f"{number}.{i + 1}" for i in range(len(sections))]
+
+
+#: "docs/theory, section 3.7" and "docs/theory, sections 4, 5.1 and 7 to 9", also where a line ends between the words.
+NAMED = r"docs/theory,\s+(?:#:?\s+)?sections?\s+(?:#:?\s+)?(\d+(?:\.\d+)*(?:(?:,|,? and| to) \d+(?:\.\d+)*)*)"
+
+
+def test_sections_of_the_theory_that_code_and_documents_name_exist() -> None:
+    pages = (ROOT / "docs/theory").glob("*.md")
+    numbers = {re.split(r"\.? ", title)[0] for page in pages for _, title in headings(page)}
+    assert {"1", "3.7", "10.11"} <= numbers
+    named = 0
+    missing = []
+    for folder in ("src", "tests", "docs", "config", "benchmarks", "workflow"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".md", ".jinja", ".yaml", ".smk"}:
+                for found in re.findall(NAMED, path.read_text()):
+                    cited = re.findall(r"\d+(?:\.\d+)*", found)
+                    named += len(cited)
+                    missing += [(path.name, number) for number in cited if number not in numbers]
+    assert missing == []
+    assert named
+
+
+# Names in documents
+
+#: Dotted names in documents that are not ours.
+OF_OTHERS = {"jax.random.binomial", "lax.scan", "pandas.read_parquet"}
+#: Files of a reader's own, in examples.
+OF_READERS = {"mine.py"}
+
+
+def documents() -> list[Path]:
+    return [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+
+
+def names_of_our_code() -> dict[str, object]:
+    """All modules by their names with and without the package's, and the classes in them by theirs alone."""
+    names: dict[str, object] = {"pma_mfg": pma_mfg, "pma_replication": pma_replication}
+    for package in (pma_mfg, pma_replication):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name not in EXTRAS:
+                imported = importlib.import_module(module.name)
+                names[module.name] = names[module.name.split(".", 1)[1]] = imported
+                names |= {name: value for name, value in vars(imported).items() if isinstance(value, type)}
+    return names
+
+
+def is_known(dotted: str, names: dict[str, object]) -> bool:
+    first, *attributes = dotted.split(".")
+    if first not in names:
+        return False
+    found = names[first]
+    while attributes:
+        attribute = attributes.pop(0)
+        if attribute in getattr(found, "__dataclass_fields__", {}):
+            return not attributes
+        if not hasattr(found, attribute):
+            return False
+        found = getattr(found, attribute)
+    return True
+
+
+def test_modules_functions_and_classes_that_documents_name_exist() -> None:
+    names = names_of_our_code()
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    keys = {
+        f"{section}.{key}" for section in settings if isinstance(settings[section], dict) for key in settings[section]
+    }
+    files = r"\.(?:py|md|npz|yaml|json|txt|parquet|svg|png)$"
+    unknown = []
+    for page in documents():
+        for dotted in re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)`", page.read_text()):
+            if not re.search(files, dotted) and dotted not in OF_OTHERS | keys and not is_known(dotted, names):
+                unknown.append((page.name, dotted))
+    assert unknown == []
+    assert is_known("theory.lipschitz.Constants.kind", names)
+    assert not is_known("sweeps.ctd_errors", names)
+
+
+def test_files_that_documents_name_exist() -> None:
+    known = {
+        str(path.relative_to(ROOT))
+        for folder in ("src", "tests", "benchmarks", "config", "docs", "profiles", "workflow", "figures")
+        for path in (ROOT / folder).rglob("*")
+    }
+    missing = []
+    for page in documents():
+        for name in re.findall(
+            r"`([\w/.-]+\.(?:py|smk|jinja)|(?:src|tests|workflow|config|docs|profiles|figures)/[\w/.-]+)`",
+            page.read_text(),
+        ):
+            if name not in OF_READERS and not any(f"/{path}".endswith("/" + name.rstrip("/")) for path in known):
+                missing.append((page.name, name))
+    assert missing == []

@@ -5,8 +5,9 @@ Mirror ascent, mirror descent, best response, fictitious play (docs/theory.md, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,8 +22,6 @@ from pma_mfg.regularizers import Mirror, Regularizer
 Ending = Literal["converged", "cycle", "neither"]
 
 Orbit = Iterator[np.ndarray]
-
-METHODS = ("pma_euclidean", "pma_kl", "online_mirror_descent", "best_response", "fictitious_play")
 
 #: An orbit has settled when this many moves in a row are at most `SETTLED_MOVE` (sup_s of the l1 norm).
 SETTLED_MOVES, SETTLED_MOVE = 10, 1e-10
@@ -83,6 +82,75 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
         flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
 
 
+def _pma_step_size(
+    game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0, *, mirror: Mirror
+) -> tuple[float, float]:
+    """Return the share of the step size in `RELATIVE_STEP_SIZES` / rho with the least spectral radius, and its own."""
+    # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
+    policy = operators.best_response_step(game, policy, regularizer)
+
+    def radius(eta: float) -> float:
+        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer=regularizer, mirror=mirror))
+
+    best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
+    return share * best, radius(share * best)
+
+
+def _mirror_descent_step_size(
+    game: Game, regularizer: Regularizer, policy: np.ndarray, share: float
+) -> tuple[float, float]:
+    """Return eta / (1 + eta rho) for PMA's eta with KL: for the entropy the same iteration (Proposition 13.1)."""
+    best, radius = _pma_step_size(game, regularizer, policy, mirror="kl")
+    return best / (1.0 + best * regularizer.rho), radius if regularizers.kind(regularizer) == "entropy" else np.nan
+
+
+def _best_response_rate(game: Game, regularizer: Regularizer, policy: np.ndarray, share: float) -> tuple[float, float]:
+    """Return an infinite step size, and the spectral radius of the best response's Jacobian."""
+    policy = operators.best_response_step(game, policy, regularizer)
+    return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer=regularizer))
+
+
+def _unknown(game: Game, regularizer: Regularizer, policy: np.ndarray, share: float) -> tuple[float, float]:
+    """Return nan twice: there is no step size, and no rate is predicted."""
+    return np.nan, np.nan
+
+
+@dataclass(frozen=True)
+class Method:
+    """An exact iteration that is compared with the others.
+
+    Parameters
+    ----------
+    words : str
+        Its name for readers, in figures.
+    orbit : callable
+        (game, regularizer, start, step_size=...) -> `Orbit`, whose first policy is the start.
+    step_size : callable
+        (game, regularizer, equilibrium, share) -> the step size that it is run with, and the linear rate predicted for
+        it: what the function `step_size` returns.
+    """
+
+    words: str
+    orbit: Callable[..., Orbit]
+    step_size: Callable[[Game, Regularizer, np.ndarray, float], tuple[float, float]] = _unknown
+
+
+#: All iterations that are compared, by name. Adding one is its function and its line here.
+METHODS: dict[str, Method] = {
+    "pma_euclidean": Method("PMA, Euclidean", pma, partial(_pma_step_size, mirror="euclidean")),
+    "pma_kl": Method("PMA, KL", partial(pma, mirror="kl"), partial(_pma_step_size, mirror="kl")),
+    "online_mirror_descent": Method("online mirror descent", online_mirror_descent, _mirror_descent_step_size),
+    "best_response": Method("best response", lambda *given, step_size: pma(*given, step_size=np.inf), _best_response_rate),
+    "fictitious_play": Method("fictitious play", lambda *given, step_size: fictitious_play(*given)),
+}
+
+
+def _method(name: str) -> Method:
+    if name not in METHODS:
+        raise InputError("iterations", "method", name, f"one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
 @accepts(start="policy")
 def iteration(method: str, game: Game, regularizer: Regularizer, *, start: np.ndarray, step_size: float) -> Orbit:
     """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
@@ -92,18 +160,7 @@ def iteration(method: str, game: Game, regularizer: Regularizer, *, start: np.nd
     InputError
         For another method.
     """
-    match method:
-        case "pma_euclidean":
-            return pma(game, regularizer, start, step_size=step_size)
-        case "pma_kl":
-            return pma(game, regularizer, start, step_size=step_size, mirror="kl")
-        case "online_mirror_descent":
-            return online_mirror_descent(game, regularizer, start, step_size=step_size)
-        case "best_response":
-            return pma(game, regularizer, start, step_size=np.inf)
-        case "fictitious_play":
-            return fictitious_play(game, regularizer, start)
-    raise InputError("dynamics.iteration", "method", method, f"one of {', '.join(METHODS)}")
+    return _method(method).orbit(game, regularizer, start, step_size=step_size)
 
 
 @accepts()
@@ -113,8 +170,7 @@ def step_size(
     """Return the step size of a method, and the linear rate at an equilibrium that the theory predicts for it.
 
     That of PMA minimizes the spectral radius of its exact Jacobian at the equilibrium over `RELATIVE_STEP_SIZES`
-    (docs/theory.md, Propositions 7.3 and 7.4); nothing is tuned to runs. Online mirror descent gets eta / (1 + eta rho)
-    for PMA's eta with KL: for the entropy the same iteration (Proposition 13.1).
+    (docs/theory.md, Propositions 7.3 and 7.4); nothing is tuned to runs.
 
     Parameters
     ----------
@@ -133,23 +189,13 @@ def step_size(
         nan for fictitious play, infinity for the best response.
     rate : float
         nan where none is predicted.
+
+    Raises
+    ------
+    InputError
+        For another method.
     """
-    if method == "fictitious_play":
-        return np.nan, np.nan
-    # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
-    policy = operators.best_response_step(game, policy, regularizer)
-    if method == "best_response":
-        return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer=regularizer))
-    mirror: Mirror = "euclidean" if method == "pma_euclidean" else "kl"
-
-    def radius(eta: float) -> float:
-        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer=regularizer, mirror=mirror))
-
-    best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
-    if method == "online_mirror_descent":
-        same = regularizers.kind(regularizer) == "entropy"
-        return best / (1.0 + best * regularizer.rho), radius(best) if same else np.nan
-    return share * best, radius(share * best)
+    return _method(method).step_size(game, regularizer, policy, share)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ STYLE = Path(__file__).with_suffix(".mplstyle")
 #: Width of a page in inches.
 WIDTH = 7.0
 
-#: Seaborn's colour-blind safe palette without its light colours, in the order that `_game_looks` counts.
+#: Seaborn's colour-blind safe palette without its light colours, in the order that `game_looks` counts.
 COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 1, 9, 7, 3, 0))
 
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")

@@ -22,6 +22,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from pma_replication import registry, statistics, style
+from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
 from pma_replication.experiments.literature import draw as literature_draw
@@ -333,3 +334,12 @@ def test_game_has_one_colour_in_all_figures(drawn_table):
 
     assert colours("samples", "centralized") == colours("populations", "smooth")
     assert len(colours("populations", "smooth") | colours("populations", "kinked")) == 2
+
+
+def test_a_learner_that_no_figure_knows_is_drawn_under_its_own_name(drawn_table):
+    data = drawn_table("comparison").replace({"method": {"gmf_q": "my_learner"}})
+    (legend,) = comparison_draw.figure(data).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert "my learner" in names
+    assert "GMF-Q" not in names
+    assert "fitted Q" in names

@@ -93,7 +93,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `atlas_data`.
+        Of `data`.
 
     Returns
     -------

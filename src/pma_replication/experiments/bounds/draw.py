@@ -47,7 +47,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `bounds_data`.
+        Of `data`.
 
     Returns
     -------

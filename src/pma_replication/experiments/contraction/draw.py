@@ -74,7 +74,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `contraction_data`.
+        Of `data`.
 
     Returns
     -------

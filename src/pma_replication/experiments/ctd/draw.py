@@ -84,7 +84,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `ctd_data`.
+        Of `data`.
 
     Returns
     -------

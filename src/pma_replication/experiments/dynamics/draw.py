@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from pma_mfg.iterations import METHODS as EXACT
 from pma_replication.experiments.dynamics.measure import ACCURACY
 from pma_replication.style import (
     ANCHOR,
@@ -24,16 +25,20 @@ from pma_replication.style import (
     styled,
 )
 
-#: Methods of `iterations.METHODS` in words, and their looks: the explicit step is drawn over the implicit one.
+#: Looks of methods: the explicit step is drawn over the implicit one.
+LOOKS: dict[str, dict[str, Any]] = {
+    "pma_euclidean": {"color": COLOURS[6]},
+    "pma_kl": {"color": COLOURS[0]},
+    "online_mirror_descent": {"color": "0.15", "linestyle": "none", "marker": "+", "markersize": 5.0, "markevery": 3},
+    "best_response": {"color": COLOURS[2]},
+    "fictitious_play": {"color": COLOURS[4]},
+}
+#: Colours of methods without a look of their own.
+SPARE = [colour for i, colour in enumerate(COLOURS) if i not in (0, 2, 4, 6)]
+#: Methods of `iterations.METHODS` in words, and their looks.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "pma_euclidean": ("PMA, Euclidean", {"color": COLOURS[6]}),
-    "pma_kl": ("PMA, KL", {"color": COLOURS[0]}),
-    "online_mirror_descent": (
-        "online mirror descent",
-        {"color": "0.15", "linestyle": "none", "marker": "+", "markersize": 5.0, "markevery": 3},
-    ),
-    "best_response": ("best response", {"color": COLOURS[2]}),
-    "fictitious_play": ("fictitious play", {"color": COLOURS[4]}),
+    name: (method.words, LOOKS.get(name, {"color": SPARE[i % len(SPARE)]}))
+    for i, (name, method) in enumerate(EXACT.items())
 }
 
 
@@ -85,7 +90,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `dynamics_data`.
+        Of `data`.
 
     Returns
     -------

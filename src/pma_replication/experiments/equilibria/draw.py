@@ -37,7 +37,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `equilibria_data`.
+        Of `data`.
 
     Returns
     -------

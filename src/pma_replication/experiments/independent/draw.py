@@ -109,7 +109,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `independent_data`.
+        Of `data`.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `gallery_data`.
+        Of `data`.
 
     Returns
     -------

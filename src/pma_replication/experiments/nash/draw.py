@@ -58,7 +58,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `nash_data`.
+        Of `data`.
 
     Returns
     -------

@@ -89,7 +89,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `orbit_data`.
+        Of `data`.
 
     Returns
     -------

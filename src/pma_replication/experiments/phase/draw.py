@@ -57,7 +57,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `phase_data`.
+        Of `data`.
 
     Returns
     -------

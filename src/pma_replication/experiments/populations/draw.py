@@ -100,7 +100,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `populations_data`.
+        Of `data`.
 
     Returns
     -------

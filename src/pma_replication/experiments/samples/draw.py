@@ -114,7 +114,7 @@ def figure(data: pd.DataFrame) -> Figure:
     Parameters
     ----------
     data : DataFrame
-        Of `samples_data`.
+        Of `data`.
 
     Returns
     -------
