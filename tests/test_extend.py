@@ -39,6 +39,9 @@ def run(commands: str, folder: Path) -> str:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     paths = os.pathsep.join(map(str, (folder / "src", folder)))
     environment = {**os.environ, "PATH": programs, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
+    }  # which the examples' tests do not use, and which load slowly
     shell = ["bash", "-euo", "pipefail", "-c", commands]
     done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,7 +52,6 @@ def copy_code(folder: Path) -> None:
     """Copy the code into a folder, to be changed there. It is done late, since kernels are compiled anew for a copy."""
     if not (folder / "src").exists():
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
 
 
 @pytest.mark.parametrize("title", sections())
