@@ -1,4 +1,4 @@
-"""How far `pma-mfg learn` comes, untuned: the table of docs/theory.md, 10.11.
+"""How far `pma-mfg learn` comes, untuned: the table of docs/theory, section 10.11.
 
     python benchmarks/blind.py config/config.yaml [GAME.py STRENGTH ...] > table.md
 

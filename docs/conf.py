@@ -109,6 +109,8 @@ def list_experiments(app: Sphinx, name: str, source: list[str]) -> None:
         modules = [f"{path.parent.name}.{path.stem}" for path in sorted(folder.glob("*/*.py")) if path.stem[0] != "_"]
         for module in (f"{experiments.__name__}.{each}" for each in modules):
             source[0] += f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+
+
 def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
     """Make links of the sections of docs/theory that are named in a page; one that does not exist is a warning."""
     where = {}

@@ -716,7 +716,7 @@ def test_equilibria_are_equal_if_all_their_arrays_are():
     assert found != "an equilibrium"
 
 
-# --- games in which steps of PMA lead nowhere (docs/theory.md, section 3.7)
+# --- games in which steps of PMA lead nowhere (docs/theory, section 3.7)
 
 
 def corridor(n_states=6, aversion=1.0):
@@ -791,7 +791,7 @@ def test_each_kind_keeps_the_share_that_it_has_at_the_start(regularizer):
         assert found.residuals["fixed_point_large_step"] <= 1e-10
 
 
-#: Games of the census that are not solved, with what the theory knows of the reason (docs/theory.md, section 3.7).
+#: Games of the census that are not solved, with what the theory knows of the reason (docs/theory, section 3.7).
 #: Games 925, 319, 615, 349 and 351 take from 17 to 163 s, all others less than 15 s.
 UNSOLVED = {995}
 

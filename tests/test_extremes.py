@@ -1,4 +1,4 @@
-"""At the ends of every range a right answer or a clear error: never nan, never a warning (docs/theory.md, section 3.6).
+"""At the ends of every range a right answer or a clear error: never nan, never a warning (docs/theory, section 3.6).
 
 Right is what fifty digits say (`high_precision`). A tolerance is EPS times the condition of the answer: slopes over
 rho + 1/eta for a step, 1 / (1 - gamma) for values, 1 / (the share that leaves a state) for a stationary law.

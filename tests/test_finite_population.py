@@ -114,7 +114,7 @@ def test_restricted_lattice_gives_the_limit_of_the_whole_one(
     assert law.lost <= finite_population.LOST_MASS
     monkeypatch.setattr(finite_population, "MEMORY", 0)  # rows are computed at every application
     found = finite_population.learning_limit(game, game.planted.policy, n_agents, regularizer=ENTROPY)
-    # docs/theory.md, 9.6: a few times the mass lost per step, over 1 - L_pop and 1 - gamma
+    # docs/theory, section 9.6: a few times the mass lost per step, over 1 - L_pop and 1 - gamma
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-11)
 
 
@@ -168,7 +168,7 @@ def test_kinked_bias_has_its_constant_in_the_limit() -> None:
         ).max()
         for n in (50, 800)
     ]
-    # docs/theory.md, 9.5: relative corrections of order 1/sqrt(N)
+    # docs/theory, section 9.5: relative corrections of order 1/sqrt(N)
     assert errors[1] < 0.6 * errors[0]
     assert errors[1] < 0.01 * np.abs(constant).max()
     assert np.abs(fluctuations.kinked_bias(pair("planted_smooth"), policy)).max() == 0.0
@@ -187,7 +187,8 @@ def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regul
         abs(finite_population.nash_gap(game, policy, n, regularizer=regularizer) * n**order / constant - 1.0)
         for n in (200, 3200)
     ]
-    # docs/theory.md, 9.8: relative corrections of order 1/sqrt(N) or smaller, 1/4 between the two; the grid has 1e-4
+    # docs/theory, section 9.8: relative corrections of order 1/sqrt(N) or smaller, 1/4 between the two; the grid has
+    # 1e-4
     assert errors[1] < 0.01
     assert errors[1] < 0.4 * errors[0] + 2e-4
 

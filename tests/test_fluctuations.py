@@ -65,7 +65,7 @@ def test_predicted_bias_differs_from_the_exact_chain_by_higher_orders(family: st
         )
         biases.append(float(np.abs(exact - truth).max()))
     slopes = np.diff(np.log(errors)) / np.diff(np.log(sizes))
-    # docs/theory.md, 9.4: the error is of order N^-2 (smooth), N^-3/2 (kinked); 0.3 for the next order at N = 50
+    # docs/theory, section 9.4: the error is of order N^-2 (smooth), N^-3/2 (kinked); 0.3 for the next order at N = 50
     assert (slopes < -order + 0.3).all()
     assert errors[-1] < 0.01 * biases[-1]
 

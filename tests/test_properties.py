@@ -1,4 +1,4 @@
-"""Laws that every operator obeys for every input, checked on drawn games, policies and values (docs/theory.md, 2 to 8).
+"""Laws that every operator obeys for every input, on drawn games, policies and values (docs/theory, sections 2 to 8).
 
 Where no tolerance but rounding is needed its size is stated: a sum of n terms of size m is known to some n EPS m, and a
 maximizer to EPS times the size of its slopes, over rho + 1/eta (`rounding`).

@@ -36,7 +36,7 @@ def test_the_disease_free_equilibrium_is_found_beside_the_epidemic() -> None:
     assert facts["equilibria"].iloc[0] == len(equilibria) == 2
     free = states[states["equilibrium"] == 1]
     np.testing.assert_array_equal(free["mean_field"], [1.0, 0.0])
-    # docs/theory.md, Proposition 14.4
+    # docs/theory, Proposition 14.4
     activity = np.linspace(0.0, 1.0, 5)
     policy = np.exp(activity / 0.5) / np.exp(activity / 0.5).sum()
     np.testing.assert_allclose(free["probability"], policy.max(), rtol=1e-12)
@@ -63,7 +63,7 @@ def test_everybody_may_gather_in_any_cell_and_the_indices_say_that_there_is_more
 
 @pytest.mark.parametrize(("name", "strength"), [("multiple_equilibria", 1.0), ("target_agreement", 0.3)])
 def test_two_places_to_meet_have_three_equilibria_whose_indices_sum_to_one(name: str, strength: float) -> None:
-    # docs/theory.md, Proposition 14.3: the symmetric one and a mirror pair
+    # docs/theory, Proposition 14.3: the symmetric one and a mirror pair
     _, equilibria, _ = listed(name, strength, n_starts=8)
     assert sorted(equilibria["fixed_point_index"]) == [-1.0, 1.0, 1.0]
     np.testing.assert_allclose(*equilibria["radius"].iloc[1:], rtol=1e-6)
@@ -118,7 +118,7 @@ def test_four_rooms_is_solved_by_the_uniform_policy_outside_the_walls(strength: 
     facts, states = surveyed("four_rooms", strength, rows=5, columns=5, n_starts=1)
     walls = benchmarks.four_rooms_walls(5, 5).ravel()
     np.testing.assert_array_equal(states["transient"], walls)
-    # docs/theory.md, Proposition 14.1
+    # docs/theory, Proposition 14.1
     np.testing.assert_allclose(states["mean_field"], np.where(walls, 0.0, 1.0 / (~walls).sum()), rtol=0, atol=1e-12)
     np.testing.assert_allclose(states["probability"][~walls], 0.2, rtol=0, atol=1e-9)
     assert f"{walls.sum()} of 25 states are left for good" in facts["remark"]

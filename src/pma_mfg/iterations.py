@@ -1,6 +1,6 @@
 """Exact iterations of policies.
 
-Mirror ascent, mirror descent, best response, fictitious play (docs/theory.md, section 13).
+Mirror ascent, mirror descent, best response, fictitious play (docs/theory, section 13).
 """
 
 from __future__ import annotations
@@ -140,8 +140,10 @@ METHODS: dict[str, Method] = {
     "pma_euclidean": Method("PMA, Euclidean", pma, partial(_pma_step_size, mirror="euclidean")),
     "pma_kl": Method("PMA, KL", partial(pma, mirror="kl"), partial(_pma_step_size, mirror="kl")),
     "online_mirror_descent": Method("online mirror descent", online_mirror_descent, _mirror_descent_step_size),
-    "best_response": Method("best response", lambda *given, step_size: pma(*given, step_size=np.inf), _best_response_rate),
-    "fictitious_play": Method("fictitious play", lambda *given, step_size: fictitious_play(*given)),
+    "best_response": Method(
+        "best response", lambda *given, step_size: pma(*given, step_size=np.inf), _best_response_rate
+    ),
+    "fictitious_play": Method("fictitious play", lambda *of, step_size: fictitious_play(*of)),
 }
 
 
@@ -170,7 +172,7 @@ def step_size(
     """Return the step size of a method, and the linear rate at an equilibrium that the theory predicts for it.
 
     That of PMA minimizes the spectral radius of its exact Jacobian at the equilibrium over `RELATIVE_STEP_SIZES`
-    (docs/theory.md, Propositions 7.3 and 7.4); nothing is tuned to runs.
+    (docs/theory, Propositions 7.3 and 7.4); nothing is tuned to runs.
 
     Parameters
     ----------

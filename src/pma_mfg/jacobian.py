@@ -1,7 +1,7 @@
 """Derivatives of the operators, exactly: by implicit differentiation on the tangent space of the simplices.
 
-Docs/theory.md, section 4. Cost: one dense solve in S unknowns for each of the S (A - 1) directions, or one Krylov solve
-for a product.
+See docs/theory, section 4. Cost: one dense solve in S unknowns for each of the S (A - 1) directions, or one Krylov
+solve for a product.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def jacobian(
     """Return the Jacobian of Gamma_eta at a policy, in orthonormal coordinates of the tangent space.
 
     Implicit differentiation of the stable population, of the Bellman equation and of the proximal step, where the
-    constraint of U is taken not to bind (docs/theory.md, section 7).
+    constraint of U is taken not to bind (docs/theory, section 7).
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def jacobian_product(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return d pi -> d Gamma_eta, the Jacobian at a policy as a function, for games too large for the matrix.
 
-    One linear system in the mean field and one policy evaluation per product (docs/theory.md, section 7.2).
+    One linear system in the mean field and one policy evaluation per product (docs/theory, section 7.2).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The operators of the theory, one function each (docs/theory.md, section 3). Pure; a policy has shape (S, A).
+"""The operators of the theory, one function each (docs/theory, section 3). Pure; a policy has shape (S, A).
 
 Cost for S states, A actions: one (S, S) solve per policy evaluation, a few per stable population, and the O(S A S) sums
 that build a kernel. Above `solvers.DIRECT_SIZE` states iterations take the place of solves; a sparse game costs its
@@ -351,7 +351,7 @@ def named_classes(classes: list[np.ndarray], shown: int = 6) -> str:
 def _newton_step(
     game: Game, policy: np.ndarray, mean_field: np.ndarray, chain: solvers.Elimination
 ) -> np.ndarray | None:
-    """Newton's step for mu = mu P(mu), which is one towards the law of the chain P(mu) (docs/theory.md, section 3.2).
+    """Newton's step for mu = mu P(mu), which is one towards the law of the chain P(mu) (docs/theory, section 3.2).
 
     With G = mu + D(mu P - mu) that law, D the deviation operator of the chain, and W the flow that each feature moves:
     x = G - mu + D(W y), where y = grad(phi) x are the changes of the features. None where there is no such step.

@@ -1,4 +1,4 @@
-"""Stationary laws by elimination without subtractions (docs/theory.md, 3.2), and iterative solvers for large games.
+"""Stationary laws by subtraction-free elimination (docs/theory, section 3.2), and iterative solvers for large games.
 
 The iterative ones, for fixed points and linear systems known by their action (3.3, 3.4), measure the true residual of
 what they return. Cost: a few dozen applications of the map, and vectors. A residual does not bound the error of a
@@ -46,7 +46,7 @@ Map = Callable[[np.ndarray], np.ndarray]
 
 
 class Elimination:
-    """A Markov chain whose states are eliminated without subtractions (docs/theory.md, section 3.2).
+    """A Markov chain whose states are eliminated without subtractions (docs/theory, section 3.2).
 
     The algorithm of Grassmann, Taksar and Heyman, some states at a time. It reads the off-diagonal entries only, and
     adds, multiplies and divides numbers that are not negative: every entry of the stationary law has a relative error
@@ -192,7 +192,7 @@ def anderson(
     window: int = WINDOW,
     patience: int | None = None,
 ) -> tuple[np.ndarray, list[float]]:
-    """Iterate a map of the simplex to its fixed point with Anderson acceleration (docs/theory.md, section 3.3).
+    """Iterate a map of the simplex to its fixed point with Anderson acceleration (docs/theory, section 3.3).
 
     The last differences of residuals, combined by least squares, extrapolate the next iterate, which is put back on the
     simplex. It is kept only if its residual is at most `ACCEPTED` times the present one; otherwise a plain update is
@@ -264,7 +264,7 @@ def _l1(x: np.ndarray) -> float:
 
 
 def discounted_sum(kernel: Table, discount: float, gain: np.ndarray) -> np.ndarray:
-    """Return V = (I - gamma P)^{-1} g for a stochastic matrix P (docs/theory.md, section 3.4).
+    """Return V = (I - gamma P)^{-1} g for a stochastic matrix P (docs/theory, section 3.4).
 
     By elimination up to `DIRECT_SIZE` states. For more, by BiCGSTAB on the present residual, repeated while that halves
     the residual, and by the contraction V <- g + gamma P V from there on, down to the level of rounding.

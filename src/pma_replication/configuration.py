@@ -286,7 +286,7 @@ def _check_names(
                 game = made.get(name)
                 if game is not None and not game.has_features:
                     allowed = (
-                        f"a game with features, from which bounds can be proved: {game.reason} (docs/theory.md, "
+                        f"a game with features, from which bounds can be proved: {game.reason} (docs/theory, "
                         f"section 1.3); leave {name} out of {section}"
                     )
                     problems.append(InputError(source, f"{section}.games[{i}]", name, allowed))

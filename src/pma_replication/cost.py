@@ -90,7 +90,7 @@ class Units:
         return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size * self.regularizer.rho))
 
     def learning_steps(self, tuned: Settings, epsilon: float) -> float:
-        """Return the environment steps of one run by the practical schedule (docs/theory.md, 10.6)."""
+        """Return the environment steps of one run by the practical schedule (docs/theory, section 10.6)."""
         waiting = math.ceil(tuned["waiting_constant"] * math.log(1.0 / epsilon))
         updates = float(tuned["td_constant"] / epsilon) ** 2
         return float(updates * (1 + waiting)) * self.n_epochs(epsilon, tuned["step_size"])

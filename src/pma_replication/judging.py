@@ -1,4 +1,4 @@
-"""What judges share: a verdict compares an interval with what is expected (docs/theory.md, sections 11 and 12).
+"""What judges share: a verdict compares an interval with what is expected (docs/theory, sections 11 and 12).
 
 Confirmed if the interval lies inside, not confirmed if it lies outside, inconclusive if it straddles the border or
 nothing could be tested.
@@ -95,7 +95,7 @@ def settled(
     order: float,
     corrected: Callable[[np.random.Generator, Callable[[Sequence[float], Sequence[float]], float]], Estimate],
 ) -> str:
-    """Return why a slope is not judged, in words, or nothing: the rule of docs/theory.md, section 11.
+    """Return why a slope is not judged, in words, or nothing: the rule of docs/theory, section 11.
 
     Parameters
     ----------

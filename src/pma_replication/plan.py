@@ -1,7 +1,7 @@
 """Sizes of the experiments that fit one game: what `pma-mfg verify` runs, and what `pma-mfg config` writes.
 
 Every section of a configuration (config/README.md) has a function in its experiment's `sizes.py`, from a game with its
-equilibrium to settings at which the section's claims can be decided within a minute or two (docs/theory.md, section
+equilibrium to settings at which the section's claims can be decided within a minute or two (docs/theory, section
 12.1), or to an `InputError` that says why the game cannot enter it and what would do. Here is what they share. Nothing
 depends on time or load: two calls give the same settings. Their cost is predicted by `pma_replication.cost`.
 """
@@ -159,7 +159,7 @@ class Subject:
         """Return the updates M from which on the error of TD learning is noise, and falls with their root.
 
         At least 5 c, when the steps c / (m + c) are near c / m; and so many that what is left of the start is at most
-        `START_SHARE` of the noise, which bends a slope of -1/2 a little (docs/theory.md, 12.1). The first falls as
+        `START_SHARE` of the noise, which bends a slope of -1/2 a little (docs/theory, section 12.1). The first falls as
         1 / M and the second as 1 / sqrt(M) from where the exact moments end.
         """
         scale, pairs = self.td_scale, self.policy.size
@@ -187,7 +187,7 @@ class Subject:
         allowed = f"at most {most / 60.0:g}; a larger --strength, with which no action is rare"
         if not self.game.has_features:
             why += ", each of which calls Python functions"
-            allowed += ", or functions that are recognized (docs/theory.md, 1.3)"
+            allowed += ", or functions that are recognized (docs/theory, section 1.3)"
         return self.refused(section, why, allowed)
 
     @cached_property
@@ -197,7 +197,8 @@ class Subject:
         The run has four times `settled` updates an epoch, as many epochs as leave a fiftieth of the first distance, and
         two replicates.
         Its mean last error is nearly all noise, which falls with the root of the updates. Of epsilon the start leaves
-        half of its distance, by the practical schedule (docs/theory.md, 10.6); noise gets the rest, and a tenth less.
+        half of its distance, by the practical schedule (docs/theory, section 10.6); noise gets the rest, and a tenth
+        less.
         """
         self.need_learning("learning")
         n_epochs, n_updates = self.n_epochs(0.02), math.ceil(4.0 * self.settled)

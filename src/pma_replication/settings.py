@@ -159,7 +159,7 @@ class Game(Settings):
     `transition(mean_field)` of shape (S, A, S), `reward(mean_field)` of shape (S, A), `state_labels` or `n_states`,
     and `action_labels` and `layout` if you like. It is run. Functions that are affine in the mean field, or curved
     in single shares by a power, a logarithm or kinks, or in one sum of shares by 1/x, exp(x) or kinks, are
-    recognized (docs/theory.md, 1.3) and become arrays once, when the game is made; others are run in every step,
+    recognized (docs/theory, section 1.3) and become arrays once, when the game is made; others are run in every step,
     and may not appear in sections that need features. `pma-mfg validate my_game.py` says what is wrong with a file.
 
     Other files that a Python file reads when it is run or its functions are called, such as tables and modules next

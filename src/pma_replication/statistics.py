@@ -1,4 +1,4 @@
-"""Intervals and slopes of Monte Carlo numbers: bootstrap over replicates, never over time (docs/theory.md, 11)."""
+"""Intervals and slopes of Monte Carlo numbers: bootstrap over replicates, never over time (docs/theory, section 11)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bootstrap(
     """Return a statistic of several groups of replicates with an expanded percentile bootstrap interval.
 
     A plain percentile interval of n replicates is too short, by the factor sqrt((n - 1) / n) and for want of Student's
-    quantile; its percentiles are moved out by both, with n of the smallest group (docs/theory.md, section 11).
+    quantile; its percentiles are moved out by both, with n of the smallest group (docs/theory, section 11).
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def next_order_slope(x: Sequence[float], y: Sequence[float], order: float) -> fl
     """Return the slope of log y against log x that is left beside a next term: y = C x^slope (1 + b x^order + ...).
 
     Least squares of log y = c + slope log x + b x^order; the difference to `log_log_slope` is what the next term does
-    to a slope over this range (docs/theory.md, section 11).
+    to a slope over this range (docs/theory, section 11).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From tables to verdicts: every claim of every experiment, and the table for readers (docs/theory.md, section 12)."""
+"""From tables to verdicts: every claim of every experiment, and the table for readers (docs/theory, section 12)."""
 
 from __future__ import annotations
 

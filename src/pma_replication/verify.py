@@ -1,6 +1,6 @@
 """One claim on one game: what has to be run, at which sizes, judged as in the pipeline.
 
-Each claim of docs/theory.md, section 12, says in the registry in plain words what it says, which steps it needs and
+Each claim of docs/theory, section 12, says in the registry in plain words what it says, which steps it needs and
 which figure shows it; `STEPS` calls the experiments, those of the pipeline, with the sizes of `pma_replication.plan`.
 The judge is `verdicts.evaluate`, with the tolerances `plan.TOLERANCES`.
 """

@@ -342,7 +342,7 @@ def test_devices_are_repaired_the_more_the_worse_they_are():
 @pytest.mark.parametrize("name", ["malware_spread", "cournot_investment"])
 @pytest.mark.parametrize("strength", [0.02, 0.1, 1.0])
 def test_the_answer_to_a_higher_average_is_a_lower_one(name, strength):
-    """At most one equilibrium between two points of the grid: docs/theory.md, section 15.2."""
+    """At most one equilibrium between two points of the grid: docs/theory, section 15.2."""
     game = games.make(name)
     levels = np.arange(game.n_states) / (game.n_states - 1)
     answers = []

@@ -108,7 +108,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
     if not game.has_features:
         output.print(
             "examined at the vertices of the simplex and at random mean fields, which is no proof; the functions are\n"
-            f"not recognized as features (docs/theory.md, 1.3): {game.reason};\n"
+            f"not recognized as features (docs/theory, section 1.3): {game.reason};\n"
             "so no bound is proved and all constants are estimates"
         )
     elif Path(source).suffix == ".py":
@@ -117,7 +117,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
             f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
             "mean fields tried;"
         )
-        output.print("what follows is proved of the game with exactly these features (docs/theory.md, 1.3)")
+        output.print("what follows is proved of the game with exactly these features (docs/theory, section 1.3)")
     for name, constant in report["constants"].items():
         value = "infinite" if constant["value"] is None else f"{constant['value']:.6g}"
         more = "" if len(report["constants"]) > 1 else "; the other constants of so large a game:"

@@ -1,4 +1,4 @@
-"""Exact equilibria and exact exploitability (docs/theory.md, sections 3 and 8).
+"""Exact equilibria and exact exploitability (docs/theory, sections 3 and 8).
 
 A mean field Nash equilibrium (pi, mu) is a stable population mu = Gamma_pop(mu, pi) and a policy pi that is the
 regularized best response to it; equivalently, a fixed point of PMA at every step size. `solve` iterates PMA and

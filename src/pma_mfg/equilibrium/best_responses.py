@@ -1,4 +1,4 @@
-"""Best responses to a frozen mean field, and exploitability (docs/theory.md, section 8).
+"""Best responses to a frozen mean field, and exploitability (docs/theory, section 8).
 
 With mu frozen the game is a decision process (P, R, gamma). Its regularized optimal policy pi* comes from policy
 iteration, pi_{k+1}(s) = argmax_u <Q^{pi_k}(s, .), u> + h(u), which converges quadratically. Exploitability is
@@ -85,7 +85,7 @@ def exploitability(
     """Return max_pi' V(pi', mu_pi) - V(pi, mu_pi), both averaged over s_0 ~ mu_pi, the population frozen at mu_pi.
 
     Exact: the best response comes from policy iteration, and the difference is computed from one-step advantages,
-    V* - V = (I - gamma P_{pi*})^{-1} (T_{pi*} V - V), which loses no digits to cancellation (docs/theory.md, section
+    V* - V = (I - gamma P_{pi*})^{-1} (T_{pi*} V - V), which loses no digits to cancellation (docs/theory, section
     8).
 
     Parameters

@@ -1,4 +1,4 @@
-"""What the theory asks of a game and a policy and these lack (docs/theory.md, section 3.5).
+"""What the theory asks of a game and a policy and these lack (docs/theory, section 3.5).
 
 The paper assumes that mu -> Gamma_pop(mu, pi) is a contraction, so that every policy has one stable population, which
 every start reaches. What is looked at: the constant L_pop < 1, the recurrent classes and transient states of the chain
@@ -27,7 +27,7 @@ DISTINCT_POPULATIONS = 1e-6
 
 @accepts()
 def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
-    """Say which conditions of the theory a game with this policy lacks, in words (docs/theory.md, section 3.5).
+    """Say which conditions of the theory a game with this policy lacks, in words (docs/theory, section 3.5).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Continuation in the strength of the regularizer (docs/theory.md, section 3.7).
+"""Continuation in the strength of the regularizer (docs/theory, section 3.7).
 
 Under a strong regularizer the equilibrium is nearly uniform; it is followed down to the given strength, Newton's method
 at each strength starting from the equilibrium of the last.

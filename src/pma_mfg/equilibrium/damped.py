@@ -1,4 +1,4 @@
-"""Damped joint iteration of policy and population (docs/theory.md, section 3.7).
+"""Damped joint iteration of policy and population (docs/theory, section 3.7).
 
 (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)) for shares beta from large to small, with
 Anderson acceleration: it needs no stable population of any policy on the way, and no derivative.
@@ -42,7 +42,7 @@ def damped_iteration(
 
     (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each
     share beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
-    (docs/theory.md, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
+    (docs/theory, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
     norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
     """
     states, shape = game.n_states, policy.shape

@@ -1,4 +1,4 @@
-"""Newton's method in the policy: Gamma_eta(pi) = pi with the exact Jacobian of Gamma_eta (docs/theory.md, section 3.7).
+"""Newton's method in the policy: Gamma_eta(pi) = pi with the exact Jacobian of Gamma_eta (docs/theory, section 3.7).
 
 A step solves (I - J) x = Gamma_eta(pi) - pi in the tangent space of the simplices, S (A - 1) unknowns: densely up to
 `solvers.DIRECT_SIZE` of them, by GMRES with products above. It is kept if it halves the residual.

@@ -41,7 +41,7 @@ def newton_in_population(
     A share s of a step is kept if the next step, computed with the same matrix, is shorter than 1 - s/2 times this one.
     This test does not depend on the scaling of the equations; the residual would hardly show the error of a chain that
     mixes slowly. A matrix is used again as long as its steps halve. The last digits, also of small entries, come from
-    steps with the stationary law of the chain (docs/theory.md, section 3.7).
+    steps with the stationary law of the chain (docs/theory, section 3.7).
     """
     factors, step = None, np.zeros(0)
     policy, updated, _ = played(game, regularizer, mean_field)
@@ -112,7 +112,7 @@ def from_population(
 
     pi_mu is the regularized best response to mu. Newton's method, of whose steps those that halve the residual are
     kept (after `PATIENCE` steps: the best residual so far); in place of the others the population goes half a step of
-    pi_mu (docs/theory.md, section 14.2). A mean field that belongs to an equilibrium is kept, also where the policy has
+    pi_mu (docs/theory, section 14.2). A mean field that belongs to an equilibrium is kept, also where the policy has
     other stable populations. For games that fit dense.
 
     Parameters

@@ -1,6 +1,6 @@
 """The search for an equilibrium: PMA, Newton's method, continuation and the damped iteration in turn.
 
-An equilibrium is a fixed point of PMA at every step size (docs/theory.md, section 3.7). Cost per Newton step: one
+An equilibrium is a fixed point of PMA at every step size (docs/theory, section 3.7). Cost per Newton step: one
 Jacobian and a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it
 (GMRES). Cost per damped step: one policy evaluation.
 """
@@ -42,7 +42,7 @@ def solve(
     strong regularizer down to the given one. A step that fails, because a policy on the way has no stable population,
     leads nowhere. At last policy and population are moved together, the population in damped steps, which needs no
     stable population of any policy on the way; this comes earlier for a large game, and first for one of functions,
-    since it takes no derivatives (docs/theory.md, section 3.7).
+    since it takes no derivatives (docs/theory, section 3.7).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An equilibrium, and the residuals by which it is checked (docs/theory.md, section 3).
+"""An equilibrium, and the residuals by which it is checked (docs/theory, section 3).
 
 (pi, mu) is a mean field Nash equilibrium if mu = Gamma_pop(mu, pi) and pi is the regularized best response to mu:
 in every state max_u <q(s, .), u> + h(u) is attained by pi(s), q = Gamma_q(pi, mu). Equivalently Gamma_eta(pi) = pi at
@@ -50,7 +50,7 @@ class Equilibrium:
         The fixed-point residual after each of them.
     warnings : list of str
         What the theory asks of the game and this one does not have: a contraction of the population, one recurrent
-        class of states, one stable population (docs/theory.md, section 3.5).
+        class of states, one stable population (docs/theory, section 3.5).
     """
 
     policy: np.ndarray

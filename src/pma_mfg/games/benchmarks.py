@@ -1,4 +1,4 @@
-"""The eight prototypical games of Bench-MFG, exactly defined (docs/theory.md, section 14).
+"""The eight prototypical games of Bench-MFG, exactly defined (docs/theory, section 14).
 
 Source of the collection: L. Magnino, J. Shen, M. Geist, O. Pietquin, M. Lauriere, "Bench-MFG: A Benchmark Suite for
 Learning in Stationary Mean Field Games", arXiv:2602.12517 (2026), whose parameters are the defaults here. Each function

@@ -63,7 +63,7 @@ def affine(
     P(.|s,a,mu) = sum_z mu(z) T(s,a,z,.) and R(s,a,mu) = sum_z mu(z) U(s,a,z) for random tables T and U that
     `_shrink_to_targets` has pulled towards their averages. The game's exact constants (`theory.lipschitz.constants`)
     are at most the targets; one stays below its own where the draw, or what the other targets leave of it, is flatter
-    already (docs/theory.md, section 6).
+    already (docs/theory, section 6).
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def planted_smooth(
     coupling: float | None = None,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
-    """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory.md, section 6.2).
+    """Return a game with a known equilibrium whose reward is affine in the mean field (docs/theory, section 6.2).
 
     R(s,a,mu) = R*(s,a) + sum_z Z(s,a,z) (mu(z) - mu*(z)), transitions affine in the mean field.
 
@@ -156,7 +156,7 @@ def planted_kinked(
     coupling: float | None = None,
     K_mu: float = 0.2,
 ) -> MeanFieldGame:
-    """Return a game with a known equilibrium at which the reward has kinks (docs/theory.md, section 6.2).
+    """Return a game with a known equilibrium at which the reward has kinks (docs/theory, section 6.2).
 
     R(s,a,mu) = R*(s,a) + sum_z W(s,a,z) |mu(z) - mu*(z)|: Lipschitz, and not differentiable at the equilibrium.
 
@@ -196,7 +196,7 @@ def crowd_averse(
     """Return a game in which agents avoid each other: R(s,a,mu) = r(s,a) - coupling * mu(s), P free of the mean field.
 
     The equilibrium is unique if sqrt(S) (1 - gamma) < 1 - gamma delta; monotonicity alone is not enough for stationary
-    populations (docs/theory.md, section 6.3, with a counter-example). A strong coupling with a weak regularizer makes
+    populations (docs/theory, section 6.3, with a counter-example). A strong coupling with a weak regularizer makes
     best-response iteration cycle.
 
     Parameters
@@ -275,7 +275,7 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
     """Return a symmetric game in which action a means "go to state a": agents seek each other, or avoid each other.
 
     P(y|s,a) = (1 - slip) 1{y = a} + slip / S and R(s,a,mu) = attraction * mu(s). The uniform policy is an equilibrium
-    for every regularizer, and the Jacobian of the best response there is known in closed form (docs/theory.md, section
+    for every regularizer, and the Jacobian of the best response there is known in closed form (docs/theory, section
     6.4).
 
     Parameters
@@ -311,7 +311,7 @@ def _shrink_to_targets(table: np.ndarray, state: float, action: float, mean_fiel
     Along each of the first three axes the table x becomes theta x + (1-theta) mean(x). The constant of that axis is
     multiplied by theta, and no other constant grows, since an average of differences is no longer than the longest. The
     three maps commute, so each constant is linear in its own theta given the others: raise the thetas sweep by sweep,
-    then lower them once more, which makes every target an upper bound (docs/theory.md, section 6).
+    then lower them once more, which makes every target an upper bound (docs/theory, section 6).
     """
     targets = (state, action, mean_field)
     thetas = np.ones(3)

@@ -1,6 +1,6 @@
 """Features of the mean field, phi_k(mu) = g_k(<w_k, mu> + b_k), with a link g_k from a short list.
 
-Their values, derivatives, ranges and Lipschitz constants (docs/theory.md, sections 1 and 4); a game is a sum of tables
+Their values, derivatives, ranges and Lipschitz constants (docs/theory, sections 1 and 4); a game is a sum of tables
 weighted by them (`games.model`).
 """
 

@@ -1,4 +1,4 @@
-"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (tables as in docs/theory.md, 1).
+"""Games on disk: one ``.npz`` of plain arrays with a JSON metadata entry (tables as in docs/theory, section 1).
 
 A sparse matrix called x is stored as its parts, x_data, x_indices, x_indptr and x_shape.
 """

@@ -1,4 +1,4 @@
-"""Mean field games given by two Python functions (docs/theory.md, section 1.2).
+"""Mean field games given by two Python functions (docs/theory, section 1.2).
 
 Functions that `recognition` knows become a `MeanFieldGame`; this is for the others. A `FunctionGame` is solved exactly,
 simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing about it is proved,
@@ -34,7 +34,7 @@ from pma_mfg.games.model import DENSE_ENTRIES, MeanFieldGame, repeated
 from pma_mfg.storage import regular_file
 
 #: Step h of the one-sided differences: (6 u)^(1/3) with u = 1.1e-16, where the truncation error h^2 / 3 and the
-#: rounding error 4 u / h balance (docs/theory.md, 1.2).
+#: rounding error 4 u / h balance (docs/theory, section 1.2).
 DIFFERENCE_STEP = 1e-5
 
 #: A game counts as differentiable at mu if the average of the directional derivatives D_z over mu is at most this share
@@ -146,7 +146,7 @@ class FunctionGame:
     def with_features(self, source: str) -> NoReturn:
         """Raise an `InputError` that says why this game will not do for `source`, which needs features."""
         because = self.reason or "no sum of links was recognized in these functions"
-        allowed = f"a game with features: {because} (docs/theory.md, 1.3)"
+        allowed = f"a game with features: {because} (docs/theory, section 1.3)"
         raise InputError(source, "game", Description(self.source), allowed)
 
     def without_rewards(self) -> FunctionGame:
@@ -165,7 +165,7 @@ class FunctionGame:
         """Return the tables at a mean field with their derivatives, by one-sided second-order differences.
 
         With D_z the derivative in the direction e_z - mu, which stays in the simplex, P(mu + x) = P(mu) + sum_z x(z)
-        D_z + O(x^2) for every x that sums to zero; the error is in docs/theory.md, section 1.2. A function that
+        D_z + O(x^2) for every x that sums to zero; the error is in docs/theory, section 1.2. A function that
         `is_constant_near` the mean field has no such terms, and is called three times only.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Games of the wider literature in stationary, discounted form (docs/theory.md, section 15).
+"""Games of the wider literature in stationary, discounted form (docs/theory, section 15).
 
 Each function names its source and says what it adapts. Noise is multiplied out into P; nothing is sampled or rounded.
 """

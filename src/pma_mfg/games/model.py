@@ -1,4 +1,4 @@
-"""A mean field game as data (docs/theory.md, section 1).
+"""A mean field game as data (docs/theory, section 1).
 
 Transitions and rewards are sums of fixed tables weighted by features of the mean field,
 
@@ -8,7 +8,7 @@ with phi_k(mu) = g_k(<w_k, mu> + b_k) and a link g_k from a short list. One comp
 its Lipschitz constants have proofs, and it is saved, hashed and compared like any array.
 
 Tables and weights are dense arrays, or sparse matrices for games with many states and few successors; nothing of size
-S x A x S is then formed (docs/theory.md, section 1.1).
+S x A x S is then formed (docs/theory, section 1.1).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SIZE = f"a number of at most {LARGEST_VALUE:g} in size, so that no sum of produ
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """An equilibrium known in closed form (docs/theory.md, section 6.2).
+    """An equilibrium known in closed form (docs/theory, section 6.2).
 
     Parameters
     ----------
@@ -462,7 +462,7 @@ def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[Inpu
 
 
 def n_lumped_states(n_states: int, n_agents: int) -> int:
-    """Return S C(N + S - 2, S - 1), the states of one agent and the counts of the others (docs/theory.md, section 9.6).
+    """Return S C(N + S - 2, S - 1), the states of one agent and the counts of the others (docs/theory, section 9.6).
 
     Parameters
     ----------

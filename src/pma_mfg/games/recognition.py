@@ -1,4 +1,4 @@
-"""Python functions of the mean field recognized as a `MeanFieldGame` (docs/theory.md, section 1.3).
+"""Python functions of the mean field recognized as a `MeanFieldGame` (docs/theory, section 1.3).
 
 Most users write rewards and transitions that are affine in the mean field, or curved in one share at a time, or in one
 sum of shares. Those are features, found from O(S) evaluations and checked, to rounding, at other mean fields.

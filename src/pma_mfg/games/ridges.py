@@ -1,4 +1,4 @@
-"""Functions of one argument x = <w, mu> + b per entry, recognized as features (docs/theory.md, section 1.3).
+"""Functions of one argument x = <w, mu> + b per entry, recognized as features (docs/theory, section 1.3).
 
 `smooth_ridges` finds 1 / x and exp(x), `bent_ridges` functions with kinks, linear between them, such as
 min(max(x, c), d). Both propose, and `recognition` checks what they propose.
@@ -43,7 +43,7 @@ Proposal = tuple[Features, np.ndarray, np.ndarray]
 def smooth_ridges(
     function: Function, points: np.ndarray, values: np.ndarray, *, entries: np.ndarray
 ) -> Iterator[Proposal]:
-    """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory.md, Lemma 1.2)."""
+    """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory, Lemma 1.2)."""
     from scipy.linalg import null_space  # imported here, as games are made without it
 
     n_states = points.shape[1]
@@ -123,7 +123,7 @@ def _amplitudes(shape: Features, points: np.ndarray, values: np.ndarray, chosen:
 def bent_ridges(
     function: Function, points: np.ndarray, values: np.ndarray, *, entries: np.ndarray
 ) -> Iterator[Proposal]:
-    """Yield features max(0, <w, mu> + b) of entries that are affine between parallel kinks (docs/theory.md, 1.3).
+    """Yield features max(0, <w, mu> + b) of entries that are affine between parallel kinks (docs/theory, section 1.3).
 
     The kinks are crossed on the way from the vertex p where an entry departs most from its tangent in the middle of the
     simplex to the vertex q where it departs most from its tangent at p; affine functions in the middle of neighbouring

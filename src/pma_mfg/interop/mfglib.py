@@ -1,6 +1,6 @@
 """Games as environments of MFGLib: finite horizon, the discount folded into the rewards.
 
-Docs/theory.md, section 16.1. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*, arXiv:2304.08630. It
+See docs/theory, section 16.1. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*, arXiv:2304.08630. It
 computes with PyTorch, on tensors of PyTorch's default type.
 """
 
@@ -24,7 +24,7 @@ def environment(game: Game, horizon: int, mean_field: np.ndarray | None = None) 
     """Return the game of the times 0..T, with rewards gamma^t R, as an environment of MFGLib.
 
     At the stable population of a stationary policy the two libraries' exploitabilities differ by at most
-    gamma^(T+1) sp(R) / (1 - gamma) (docs/theory.md, Proposition 16.1). There is no regularizer: MFGLib's rewards do not
+    gamma^(T+1) sp(R) / (1 - gamma) (docs/theory, Proposition 16.1). There is no regularizer: MFGLib's rewards do not
     depend on the policy. All methods of MFGLib work on it, those by gradients too: first derivatives in the mean field
     are the library's own.
 

@@ -1,6 +1,6 @@
 """The N-agent game as a parallel environment of PettingZoo, for any library of multi-agent reinforcement learning.
 
-Docs/theory.md, section 16.2. PettingZoo: J. Terry et al., *PettingZoo: Gym for multi-agent reinforcement learning*,
+See docs/theory, section 16.2. PettingZoo: J. Terry et al., *PettingZoo: Gym for multi-agent reinforcement learning*,
 NeurIPS 2021.
 """
 
@@ -161,7 +161,7 @@ def parallel_env(
     """Return the N-agent game as a PettingZoo `ParallelEnv`.
 
     At each step agent i in state s earns R(s, a, mu) and moves by P(.|s, a, mu), independently of the others given the
-    present; mu is the empirical mean field of all agents, itself included (docs/theory.md, section 1). The discount is
+    present; mu is the empirical mean field of all agents, itself included (docs/theory, section 1). The discount is
     left to the learner (`game.discount`). Nobody terminates; all are truncated at the horizon.
 
     Parameters

@@ -1,6 +1,6 @@
 """Learning in the N-agent game: conditional TD learning and centralized PMA (Algorithms 1 and 2 of the paper).
 
-One trajectory of the N-agent game, never reset; one tagged learner. Statements and derivations are in docs/theory.md,
+One trajectory of the N-agent game, never reset; one tagged learner. Statements and derivations are in docs/theory,
 section 10; schedules in `schedules`. Samples are environment steps of the trajectory, waiting steps included.
 """
 
@@ -268,9 +268,9 @@ def blind(
     """Run centralized PMA on one trajectory with steps and epochs chosen from what the learner sees alone.
 
     Nothing of the game is used but S, A, gamma and the transitions and rewards of the tagged agent: no equilibrium, no
-    visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory.md, 10.11: the learner
-    explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of all
-    others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta follows the
+    visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory, section 10.11: the
+    learner explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of
+    all others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta follows the
     angle between successive changes of the policy. A state that was not seen in an epoch keeps its policy.
 
     Parameters

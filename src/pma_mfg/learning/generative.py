@@ -1,4 +1,4 @@
-"""Learners for the comparison: PMA on one trajectory, and methods with a generative model (docs/theory.md, section 17).
+"""Learners for the comparison: PMA on one trajectory, and methods with a generative model (docs/theory, section 17).
 
 A generative model is a simulator that can be called at any state, action and mean field; one call is one sample. A
 learner is a generator function. It takes a `Task` and its settings, as keyword arguments, and yields after each round
@@ -173,7 +173,7 @@ def settled(
     """Estimate the stable population of a policy by n_agents `POPULATION_STEPS` calls of the simulator.
 
     Agents drawn from a mean field take so many steps, each at their own empirical mean field, which is averaged over
-    the second half. Counts per state have the exact law (docs/theory.md, section 9.1).
+    the second half. Counts per state have the exact law (docs/theory, section 9.1).
     """
     counts = rng.multinomial(n_agents, mean_field / mean_field.sum())
     total = np.zeros(game.n_states)

@@ -1,4 +1,4 @@
-"""Compiled inner loops of the methods with a generative model (docs/theory.md, section 17).
+"""Compiled inner loops of the methods with a generative model (docs/theory, section 17).
 
 A kernel draws nothing itself: it is given uniform numbers, one or two per call of the simulator, so that what was drawn
 can be counted and repeated outside. `compilation` says how kernels are compiled and where they are kept.

@@ -1,4 +1,4 @@
-"""Schedules of learning: numbers of epochs, updates and waiting steps, and step sizes (docs/theory.md, section 10).
+"""Schedules of learning: numbers of epochs, updates and waiting steps, and step sizes (docs/theory, section 10).
 
 `practical_schedule` has the theorem's orders in epsilon and tuned constants; the schedule that the theorem prescribes
 is in `theory.prescription`. Functions whose names begin with `blind` are the rules of `learning.algorithms.blind`.
@@ -17,7 +17,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
 
-#: Blind learning (docs/theory.md, 10.11): updates of the first epoch, in units of S A / (1 - gamma).
+#: Blind learning (docs/theory, section 10.11): updates of the first epoch, in units of S A / (1 - gamma).
 FIRST_EPOCH = 2.0
 
 #: Blind learning: samples of a run by default, in units of S A / (1 - gamma).
@@ -120,7 +120,7 @@ def practical_schedule(
     K = log(2 / epsilon) / log(1 / r) with r the spectral radius of PMA at the equilibrium, M_td = (td_constant /
     epsilon)^2, M_mix = waiting_constant log(1 / epsilon), c = m_0 = 1 / ((1 - gamma) d) with d the least visit
     probability of a state-action pair at the equilibrium, Q_0 the value of the middle reward with the largest h
-    (docs/theory.md, section 10.6).
+    (docs/theory, section 10.6).
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def td_start(game: Game, regularizer: Regularizer) -> float:
 def td_scale(game: Game, policy: np.ndarray) -> float:
     """Return c = 1 / ((1 - gamma) d), d the least probability of a state-action pair under the policy.
 
-    The steps c / (m + c) then shrink the slowest mode of TD learning at the rate 1/m (docs/theory.md, section 10).
+    The steps c / (m + c) then shrink the slowest mode of TD learning at the rate 1/m (docs/theory, section 10).
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def blind_epochs(n_states: int, n_actions: int, discount: float, *, budget: int 
     """Return how many updates each epoch of `learning.algorithms.blind` has, from nothing but the size of the game.
 
     The first is the pilot that only averages rewards, as long as the epoch after it; from there on each epoch is longer
-    by `GROWTH`, and the last takes what the budget leaves (docs/theory.md, 10.11).
+    by `GROWTH`, and the last takes what the budget leaves (docs/theory, section 10.11).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
 """Many and few agents, exactly.
 
-Fluctuations, lattices, finite populations, moments of TD learning, spread (docs/theory.md, 9).
+Fluctuations, lattices, finite populations, moments of TD learning, spread (docs/theory, section 9).
 """

@@ -1,6 +1,6 @@
 """The N-agent game solved exactly on the lattice of counts: what is learned, and what a deviator gains.
 
-Docs/theory.md, sections 9.6 to 9.8. All agents hold one policy; their counts are a Markov chain on C(N + S - 1, S - 1)
+See docs/theory, sections 9.6 to 9.8. All agents hold one policy; their counts are a Markov chain on C(N + S - 1, S - 1)
 points (`populations.lattice`). Its stationary law gives the limit of TD learning and the fixed point of centralized
 learning; with a deviator who sees everything added, the decision process on S C(N + S - 2, S - 1) states gives the Nash
 gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per application, and a dozen applications.
@@ -96,7 +96,7 @@ def check_size(game: MeanFieldGame, n_agents: int) -> int:
 
 @accepts()
 def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.ndarray:
-    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory.md, 9.6).
+    """Return the states that N agents who all hold a policy leave for good, almost surely (docs/theory, section 9.6).
 
     Found from the patterns of occupied states, without the law: for every point of the lattice of counts, which moves
     are possible there. A state is left for good if from every pattern some moves that are possible at all its points
@@ -188,13 +188,13 @@ def check_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> Non
     if len(lost):
         names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in lost]
         shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
-        allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory.md, 9.6)"
+        allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory, section 9.6)"
         raise InputError(SOURCE, "n_agents", shown, allowed)
 
 
 @accepts()
 def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> StationaryCounts:
-    """Return the stationary law of the counts of N agents who all hold a policy (docs/theory.md, section 9.6).
+    """Return the stationary law of the counts of N agents who all hold a policy (docs/theory, section 9.6).
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     Notes
     -----
     The chain of the counts must have one recurrent class for the limits made of the law to be the only ones
-    (docs/theory.md, section 9.2); that is not checked. With several classes the law found is one of many.
+    (docs/theory, section 9.2); that is not checked. With several classes the law found is one of many.
     """
     game = game.dense(SOURCE)
     n_agents = check_size(game, n_agents)
@@ -266,7 +266,7 @@ def learning_limit(
 ) -> np.ndarray:
     """Return what TD learning of `policy` in the N-agent game converges to, exactly, shape (S, A).
 
-    The Q-function of the averaged decision process (docs/theory.md, sections 9.2 and 9.6).
+    The Q-function of the averaged decision process (docs/theory, sections 9.2 and 9.6).
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def policy_limit(
 ) -> np.ndarray:
     """Return the policy at which centralized learning from N agents settles with unlimited samples, shape (S, A).
 
-    The fixed point of pi -> Gamma_md^eta(q_N(pi), pi) with `learning_limit` (docs/theory.md, section 9.7).
+    The fixed point of pi -> Gamma_md^eta(q_N(pi), pi) with `learning_limit` (docs/theory, section 9.7).
 
     Parameters
     ----------
@@ -355,7 +355,7 @@ def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regul
     """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
 
     R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then
-    has the value that it had, and all actions are equally good against it (docs/theory.md, Proposition 9.5).
+    has the value that it had, and all actions are equally good against it (docs/theory, Proposition 9.5).
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regul
 def nash_gap(
     game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None = None
 ) -> float:
-    """Return what one of N agents gains by leaving a policy that all others keep (docs/theory.md, section 9.8).
+    """Return what one of N agents gains by leaving a policy that all others keep (docs/theory, section 9.8).
 
     The deviator sees its own state and the counts of the others. The gain E[V*(s, n) - V^pi(s, n)], over the stationary
     law of the game in which nobody deviates, is an upper bound on what a deviator gains who sees its own state only.

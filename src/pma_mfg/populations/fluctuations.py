@@ -1,7 +1,7 @@
 """Large populations in closed form: how the empirical mean field fluctuates, and what a learner then learns.
 
-Docs/theory.md, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma of
-a discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a
+See docs/theory, section 9. Around the stable population, sqrt(N) (mu_hat - mu_pi) is Gaussian with the solution Sigma
+of a discrete Lyapunov equation as covariance. Averaging the game's features over that law gives the decision process a
 tagged agent really faces: to o(1/N) when the features are smooth, to O(1/N) when a reward feature |x|, max(0, x) or
 min(1, x) has its kink at mu_pi. Predictions without a free parameter. Cost: one (S, S) Lyapunov equation.
 """
@@ -187,7 +187,7 @@ def measured_q(
 
     Only E[x x^T], x = mu_hat - mu_pi, and the features' remainders of second order are measured; E[x] solves the
     stationarity of Proposition 9.2 (ii). What is measured is as small as the bias itself, so that its relative
-    precision does not depend on N (docs/theory.md, section 9.9).
+    precision does not depend on N (docs/theory, section 9.9).
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def measured_q(
 
 @accepts()
 def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
-    """Return c, the limit of N (q_N - q) where all features are smooth, shape (S, A) (docs/theory.md, section 9.5).
+    """Return c, the limit of N (q_N - q) where all features are smooth, shape (S, A) (docs/theory, section 9.5).
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
 
 @accepts()
 def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
-    """Return the limit of sqrt(N) (q_N - q), shape (S, A): zero without kinks at mu_pi (docs/theory.md, section 9.5).
+    """Return the limit of sqrt(N) (q_N - q), shape (S, A): zero without kinks at mu_pi (docs/theory, section 9.5).
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
 
 @accepts()
 def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
-    """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory.md, 9.8).
+    """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory, section 9.8).
 
     1 / (2 (1 - gamma)) sum_s mu(s) tr(C_s L_s Sigma L_s^T), with L_s the derivative of the deviator's Q in the
     population's displacement and C_s the derivative of the best response in Q.
@@ -352,7 +352,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
 
 @accepts()
 def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> float:
-    """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory.md, section 9.8).
+    """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory, section 9.8).
 
     The population's displacement is then a scalar Gaussian autoregression, here on a grid, and the deviator's problem
     to leading order a decision process on it.

@@ -1,4 +1,4 @@
-"""Averages of a game's features and tables over a Gaussian mean field (docs/theory.md, sections 9.2 and 9.5).
+"""Averages of a game's features and tables over a Gaussian mean field (docs/theory, sections 9.2 and 9.5).
 
 A feature phi(mu) = g(w.mu + b) depends on one number, which is normal if mu is: for the identity and for links with a
 kink E g has a closed form, from E|X| = sigma sqrt(2 / pi) exp(-m^2 / (2 sigma^2)) + m erf(m / (sigma sqrt(2))); for the
@@ -43,7 +43,7 @@ def averaged_features(features: Features, centres: np.ndarray, covariance: np.nd
 def averaged_functions(
     game: FunctionGame, centres: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory.md, 1.2).
+    """Return E P(.|s,.,X) and E R(s,.,X) for X ~ N(centres[s], covariance) to second order (docs/theory, section 1.2).
 
     Along each principal axis v of the covariance f(c) + (f(c + t v) - 2 f(c) + f(c - t v)) / (2 t^2), with t = sqrt(S)
     or less, so that the points stay in the simplex: exact for quadratic f.

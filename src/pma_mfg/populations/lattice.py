@@ -1,6 +1,6 @@
 """Counts of exchangeable agents as points of a lattice, and the exact law of the counts after one step.
 
-Docs/theory.md, section 9.6. n agents in S states have C(n + S - 1, S - 1) counts. They are ordered by the number of
+See docs/theory, section 9.6. n agents in S states have C(n + S - 1, S - 1) counts. They are ordered by the number of
 agents outside state 0, so that the counts of fewer agents, with the rest in state 0, are a prefix. A row of the chain
 is a sum of S independent multinomials: for S <= 3 the product of their characteristic functions on a grid and one
 inverse FFT, within a window outside of which Bernstein's inequality leaves next to nothing; for S >= 4 agents are added

@@ -1,4 +1,4 @@
-"""How far independent learners disagree, predicted without a free parameter (docs/theory.md, section 10.10).
+"""How far independent learners disagree, predicted without a free parameter (docs/theory, section 10.10).
 
 An agent's TD estimate has exact first and second moments when its samples are independent draws of the stationary law.
 Near the equilibrium one agent's change of policy alters neither the mean field nor, to first order, its own Q, so the

@@ -2,7 +2,7 @@
 
 With the population at its stable law, the learner's pair of state and action is a Markov chain and one update is affine
 in Q given two successive pairs: a Markov jump linear system, whose first two moments on each pair obey closed linear
-recursions (docs/theory.md, section 10.7). Nothing is sampled. Cost: O((S A)^4) an update.
+recursions (docs/theory, section 10.7). Nothing is sampled. Cost: O((S A)^4) an update.
 """
 
 from __future__ import annotations

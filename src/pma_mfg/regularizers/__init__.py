@@ -1,4 +1,4 @@
-"""Strongly concave regularizers h of a policy's action distribution (docs/theory.md, section 2).
+"""Strongly concave regularizers h of a policy's action distribution (docs/theory, section 2).
 
 Every method works on the last axis, the actions, and row by row: arrays of shape (..., A) in, (..., A) or (...,) out.
 The two maps of interest are

@@ -1,7 +1,7 @@
 """What the steps of all regularizers share: their checks, accuracy far from zero, and the constraint h(u) >= floor.
 
 Over U = {u : h(u) >= floor} the constraint has a multiplier kappa >= 0 with kappa (h(u) - floor) = 0, so the solution
-is the free one with (1 + kappa) h in place of h (docs/theory.md, section 2.3).
+is the free one with (1 + kappa) h in place of h (docs/theory, section 2.3).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def centred(q: np.ndarray, curvature: float) -> np.ndarray:
     """Return q with the largest entry of each row subtracted where the row is far from zero, shape (..., A).
 
     A step is the same for q plus a constant, but q / rho is rounded next to that constant: by more than 1e-10 where |q|
-    exceeds `FAR` (rho + 1/eta). Other rows are returned bit by bit (docs/theory.md, section 3.6).
+    exceeds `FAR` (rho + 1/eta). Other rows are returned bit by bit (docs/theory, section 3.6).
     """
     far = np.abs(q).max(axis=-1, keepdims=True) > FAR * curvature
     return np.asarray(q - np.where(far, q.max(axis=-1, keepdims=True), 0.0)) if far.any() else q
@@ -58,7 +58,7 @@ def with_floor(
     """Solve row by row under h(u) >= floor, where ``solve(kappa, *rows)`` weighs h by 1 + kappa.
 
     The constraint's multiplier kappa >= 0 is zero where the free solution obeys the floor; elsewhere h(u_kappa)
-    increases with kappa to its maximum, and kappa is the root of h(u_kappa) = floor (docs/theory.md, section 2).
+    increases with kappa to its maximum, and kappa is the root of h(u_kappa) = floor (docs/theory, section 2).
 
     Raises
     ------

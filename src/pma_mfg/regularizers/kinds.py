@@ -2,7 +2,7 @@
 
 For the entropy a step is a softmax or, with the Euclidean mirror map, the root of log u + u / scale = target -
 multiplier, which the Wright omega function gives; for the quadratic it is a projection on the simplex, or that root
-with the KL mirror map (docs/theory.md, section 2).
+with the KL mirror map (docs/theory, section 2).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Entropy:
         """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A).
 
         Euclidean: stationarity reads tau log u + u / eta = q + policy / eta - tau - lambda, which `_log_plus_linear`
-        solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory.md, section 2).
+        solves. KL: the softmax of (eta q + log policy) / (1 + eta tau) (docs/theory, section 2).
         """
         check_step(self, policy, step_size, floor=floor, mirror=mirror)
         q = centred(q, self.strength + 1.0 / step_size)
@@ -183,7 +183,7 @@ class Quadratic:
         """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size, shape (..., A).
 
         Euclidean: the projection of (eta q + policy) / (1 + eta rho) on the simplex. KL: stationarity reads
-        log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory.md, section 2).
+        log u + eta rho u = log policy + eta q - lambda, which `_log_plus_linear` solves (docs/theory, section 2).
         """
         check_step(self, policy, step_size, floor=floor, mirror=mirror)
         q = centred(q, self.strength + 1.0 / step_size)
@@ -232,7 +232,7 @@ def _log_plus_linear(target: np.ndarray, scale: float) -> np.ndarray:
     """Solve log u + u / scale = target - multiplier with sum(u) = 1 over the last axis, shape (..., A).
 
     u = scale omega(target - multiplier - log scale), omega the Wright omega function, and Newton's method in the
-    multiplier (docs/theory.md, Proposition 2.1).
+    multiplier (docs/theory, Proposition 2.1).
     """
     highest = target.max(axis=-1, keepdims=True)
     # At this multiplier the largest entry is 1, so sum(u) >= 1. sum(u) is convex and decreasing in the multiplier:

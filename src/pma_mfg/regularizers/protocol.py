@@ -16,7 +16,7 @@ class Regularizer(Protocol):
     """What the operators need of a regularizer h(u) = sum_a phi(u_a), with one concave function phi for all actions.
 
     So h is largest at the uniform distribution, and its Hessian is diagonal; whatever is computed from a regularizer
-    rests on that, and on `rho`, `span` and `gradient_span` being what they say (docs/theory.md, section 2.5). Besides
+    rests on that, and on `rho`, `span` and `gradient_span` being what they say (docs/theory, section 2.5). Besides
     `Entropy` and `Quadratic` any class with these members will do; `load` takes one from a file.
     """
 

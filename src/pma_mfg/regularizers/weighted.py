@@ -1,4 +1,4 @@
-"""Steps of any regularizer under a floor or at another strength, by weighing it (docs/theory.md, section 2.5).
+"""Steps of any regularizer under a floor or at another strength, by weighing it (docs/theory, section 2.5).
 
 With k h in place of h, argmax_u <u, q> + k h(u) - D(u, policy) / eta is the step of h from q / k at step size k eta:
 a class that knows neither of floors nor of other strengths is asked for nothing else.
@@ -28,7 +28,7 @@ def step(
     """Return argmax_u <u, q> + h(u) - D(u, policy) / step_size over h(u) >= floor, shape (..., A), for any regularizer.
 
     A class of the user's need not know of floors: with k h in place of h its step is that from q / k at step size k eta
-    (docs/theory.md, section 2.5), which is all that a floor takes.
+    (docs/theory, section 2.5), which is all that a floor takes.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def step(
 
 @dataclass(frozen=True)
 class Weighted:
-    """k h for a regularizer h of any kind and k = strength / its strength (docs/theory.md, section 2.5).
+    """k h for a regularizer h of any kind and k = strength / its strength (docs/theory, section 2.5).
 
     Parameters
     ----------

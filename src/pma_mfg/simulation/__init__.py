@@ -1,4 +1,4 @@
 """The N-agent game, simulated in compiled code.
 
-Agents that share a policy, and agents with one each (docs/theory.md, 9).
+Agents that share a policy, and agents with one each (docs/theory, section 9).
 """

@@ -1,6 +1,6 @@
 """Compiled kernels of the N-agent game in which every agent has a policy and a Q-function of its own.
 
-Agents are moved one by one, in blocks with a generator each (docs/theory.md, section 10.8). One 64-bit draw serves an
+Agents are moved one by one, in blocks with a generator each (docs/theory, section 10.8). One 64-bit draw serves an
 agent's step: 31 bits for the action, by comparison with the cumulated probabilities, 33 for the next state, by an alias
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.

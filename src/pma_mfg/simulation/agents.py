@@ -1,7 +1,7 @@
 """Independent learning (Algorithm 3): N agents, each with a policy and a Q-function of its own, on one trajectory.
 
 What Python calls, and the state of a run; compiled code is in `simulation.agent_kernels`, the loop over epochs in
-`learning.algorithms.independent`, statements in docs/theory.md, section 10.8. A step costs some 10 ns per
+`learning.algorithms.independent`, statements in docs/theory, section 10.8. A step costs some 10 ns per
 agent, and an agent some 30 S A bytes: a million agents with ten states and five actions fit into 2 GiB.
 """
 

@@ -1,4 +1,4 @@
-"""Compiled draws from binomial laws, whose cost does not depend on the number of trials (docs/theory.md, 9.1)."""
+"""Compiled draws from binomial laws, whose cost does not depend on the number of trials (docs/theory, section 9.1)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ with kernel_cache(Path(__file__)) as kernel:
         """Draw from Binomial(n, p), n p >= 10 and p <= 1/2, by transformed rejection, from uniforms u, v on.
 
         W. Hormann, The generation of binomial random variates, J. Statist. Comput. Simul. 46 (1993), algorithm BTRS,
-        with the bounds of docs/theory.md, section 9.1, before the logarithms of the exact test.
+        with the bounds of docs/theory, section 9.1, before the logarithms of the exact test.
         """
         q = 1.0 - p
         deviation = np.sqrt(n * p * q)

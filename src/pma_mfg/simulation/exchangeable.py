@@ -1,6 +1,6 @@
 """The N-agent game in which all agents hold one policy: what Python calls, and tables for the compiled kernels.
 
-Docs/theory.md, section 9. A `Population` is the only mutable object of the library: the counts of agents per state and
+See docs/theory, section 9. A `Population` is the only mutable object of the library: the counts of agents per state and
 the tagged learner's place on a trajectory that is never reset.
 """
 
@@ -178,7 +178,7 @@ def policy_tables(
     """Return a policy in the form that the kernels take: pi, h(pi(s)), and the transitions averaged over pi.
 
     With the number of agents, a small population whose transitions are affine in the mean field gets alias tables too,
-    and the kernels then move agent by agent (docs/theory.md, section 9.1).
+    and the kernels then move agent by agent (docs/theory, section 9.1).
     """
     policy, size = _floats(policy), game.n_states
     h = np.zeros(size) if regularizer is None else regularizer.value(policy)

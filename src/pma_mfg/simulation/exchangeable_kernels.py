@@ -1,7 +1,7 @@
 """Compiled kernels of the N-agent game: one step, ergodic averages, and conditional temporal-difference learning.
 
 All agents but one tagged learner hold the same policy and are exchangeable, so their counts per state are a Markov
-chain of their own, with the exact law (docs/theory.md, section 9.1): from a state with n agents, Multinomial(n, P_pi(.|
+chain of their own, with the exact law (docs/theory, section 9.1): from a state with n agents, Multinomial(n, P_pi(.|
 s, mu)) of them move on. A step costs one binomial per state and successor, whatever the number of agents; a row with
 few agents, or a small population, is moved agent by agent instead, in the same law.
 
@@ -295,7 +295,7 @@ with kernel_cache(Path(__file__)) as kernel:
         transition_sums: Any,
         reward_sums: Any,
     ) -> None:
-        """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory.md, section 9).
+        """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory, section 9).
 
         With x = mu - centre: deviation[0] += ||x||_1, mean_field_sum += mu, second_moments += x x^T,
         transition_sums[s, k] += mu(s) times the remainder of phi_k at x, and the same for the reward's features: all

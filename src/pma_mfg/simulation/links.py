@@ -1,4 +1,4 @@
-"""Compiled links and features of a game, phi_k(mu) = g_k(<w_k, mu> + b_k) (docs/theory.md, section 1).
+"""Compiled links and features of a game, phi_k(mu) = g_k(<w_k, mu> + b_k) (docs/theory, section 1).
 
 `simulation.exchangeable.feature_tables` brings the features of a game into the form that is read here.
 """

@@ -1,4 +1,4 @@
-"""What the paper assumes of a game, as computed quantities (docs/theory.md, section 4)."""
+"""What the paper assumes of a game, as computed quantities (docs/theory, section 4)."""
 
 from __future__ import annotations
 

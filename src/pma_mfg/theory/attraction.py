@@ -1,4 +1,4 @@
-"""Certified rates at which PMA reaches a computed equilibrium (docs/theory.md, section 5.4).
+"""Certified rates at which PMA reaches a computed equilibrium (docs/theory, section 5.4).
 
 The distance x to the equilibrium, state by state, obeys a monotone comparison system x_{k+1} <= F(x_k, T(x_k)). Its
 constants are taken at the equilibrium, and terms of second order vanish there: more is certified than by a contraction
@@ -45,7 +45,7 @@ def attraction(
     """Return certified rates at which PMA reaches this equilibrium from every start in the invariant set.
 
     The distance to the equilibrium obeys a monotone comparison system, whose constants are taken at the equilibrium and
-    whose quadratic terms vanish there; it is followed from the size of the set to almost zero (docs/theory.md, Theorem
+    whose quadratic terms vanish there; it is followed from the size of the set to almost zero (docs/theory, Theorem
     5.11). A finite result implies that the equilibrium is the only one.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Certificates that PMA contracts, far sharper than the theory's own bound (docs/theory.md, section 5.3).
+"""Certificates that PMA contracts, far sharper than the theory's own bound (docs/theory, section 5.3).
 
 Three things are gained on `theory.lipschitz.contraction_bound`: a set of policies that PMA never leaves, with the part
 of the simplex that its populations live in (`theory.invariant_sets`); spans in place of sup norms, since a constant
@@ -54,7 +54,7 @@ def certificate(
     mirror: Mirror = "euclidean",
     found: InvariantSet | None = None,
 ) -> Certificate:
-    """Return the sharpest Lipschitz constant that is proven for unconstrained PMA (docs/theory.md, Theorem 5.9).
+    """Return the sharpest Lipschitz constant that is proven for unconstrained PMA (docs/theory, Theorem 5.9).
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def noisy_contraction(
     """Return L, the distance at the start and the weight of noise in the error of PMA with a learned Q.
 
     From the uniform policy, sup_s ||pi_K - pi*||_1 <= L^K start + sum_k L^(K-1-k) noise sup_s ||Q_k(s) - q_k(s)||_2,
-    with q_k the true Q of pi_k (docs/theory.md, section 10.2).
+    with q_k the true Q of pi_k (docs/theory, section 10.2).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Sets of policies that PMA never leaves, with bounds that hold on them (docs/theory.md, sections 5.2 and 10.3).
+"""Sets of policies that PMA never leaves, with bounds that hold on them (docs/theory, sections 5.2 and 10.3).
 
 If sp_a(q(s)) <= G(s) for every policy of a set W, a step of PMA ends in W whenever W is the set of policies that such a
 q can lead to. Two sets depend on each other, the policies and what their q can be; W is found by growing it until it
@@ -98,7 +98,7 @@ class NoisySet:
 
 
 def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror = "euclidean") -> InvariantSet:
-    """Return a set of policies that PMA does not leave, for any step size (docs/theory.md, section 5.2).
+    """Return a set of policies that PMA does not leave, for any step size (docs/theory, section 5.2).
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror 
 
 
 def noisy_set(game: MeanFieldGame, regularizer: Regularizer) -> NoisySet:
-    """Return a set of policies that PMA does not leave although its Q is learned (docs/theory.md, section 10.3).
+    """Return a set of policies that PMA does not leave although its Q is learned (docs/theory, section 10.3).
 
     Euclidean mirror map, entropy, any step size. The set and the range of Q depend on each other: it grows until it
     holds what it makes possible.
@@ -166,7 +166,7 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     """Return p_inf of Assumption 3: pi(a|s) >= p_inf while every Q lies in `theory.lipschitz.q_range`, from uniform on.
 
     The better of an invariant set for sp(q) <= G, which holds the uniform policy, and of a bound on a single step from
-    anywhere (docs/theory.md, section 10.4); with the floor of U or without.
+    anywhere (docs/theory, section 10.4); with the floor of U or without.
 
     Parameters
     ----------

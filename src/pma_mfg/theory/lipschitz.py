@@ -1,6 +1,6 @@
 """Lipschitz constants of a game, the contraction bound of the theory, and the exact Jacobian of PMA.
 
-Sources: docs/theory.md, sections 4 (constants), 5 (the bound) and 7 (the Jacobian, and its products with vectors for
+Sources: docs/theory, sections 4 (constants), 5 (the bound) and 7 (the Jacobian, and its products with vectors for
 games too large for it); sharper bounds are in `theory.certificates`. Every constant says whether it is `exact`, an
 `upper bound`, or an `estimate`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves with S (A - 1)
 right-hand sides.
@@ -40,7 +40,7 @@ Rows = tuple[np.ndarray, np.ndarray, Features]
 
 @dataclass(frozen=True)
 class Constants:
-    """Lipschitz constants of a game in the norms of the theory (docs/theory.md, section 4).
+    """Lipschitz constants of a game in the norms of the theory (docs/theory, section 4).
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class ContractionBound:
-    """The constants on the way to L_Gamma_eta (docs/theory.md, section 5); infinite where a step fails.
+    """The constants on the way to L_Gamma_eta (docs/theory, section 5); infinite where a step fails.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def constants(game: Game) -> Constants:
 
 
 def _seen(game: FunctionGame) -> dict[str, float]:
-    """Return the largest values seen of the constants of a game given by functions (docs/theory.md, section 1.2).
+    """Return the largest values seen of the constants of a game given by functions (docs/theory, section 1.2).
 
     Searched are some mean fields, at each some directions of the derivative, and pairs of rows of which the second is
     the farthest from the first, three times: O(S) evaluations, at so many mean fields as `ESTIMATED` allows.
@@ -234,7 +234,7 @@ def row_distances(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     """Return bounds on the l1 distance between any two rows at one mean field, shape (n, n).
 
     The l1 norm is convex in the features: affine features are put on the vertices, any other feature in the middle of
-    its range, which costs half its range times the norm of its own difference (docs/theory.md, section 4).
+    its range, which costs half its range times the norm of its own difference (docs/theory, section 4).
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def steepness(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     """Return bounds on the l1 change of each row per unit of the mean field's l1 norm, shape (pairs, n).
 
     A difference of mean fields is a combination of (e_z - e_y)/2, and every row is listed for each pair z < y: a convex
-    function of the difference is largest at one of them (docs/theory.md, section 4).
+    function of the difference is largest at one of them (docs/theory, section 4).
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def _steepness_by_state(rows: Rows, vertices: np.ndarray) -> Iterator[np.ndarray
 
 
 def contraction_bound(game: Game, regularizer: Regularizer, step_size: float) -> ContractionBound:
-    """Return L_Gamma_eta and every constant on the way (docs/theory.md, section 5); infinite from estimates.
+    """Return L_Gamma_eta and every constant on the way (docs/theory, section 5); infinite from estimates.
 
     Parameters
     ----------
@@ -338,7 +338,7 @@ def _product(first: float, second: float) -> float:
 
 
 def policy_floor(game: Game, regularizer: Regularizer) -> float:
-    """Return h_max - L_h: an optimal regularized policy lies in U = {u : h(u) >= h_max - L_h} (docs/theory.md, 2).
+    """Return h_max - L_h: an optimal regularized policy lies in U = {u : h(u) >= h_max - L_h} (docs/theory, section 2).
 
     Minus infinity, no floor, for a game given by functions: with an estimate of L_h the set might miss the optimum.
     """
@@ -352,7 +352,7 @@ def mixing(game: MeanFieldGame, least_action: float) -> tuple[int, float]:
     """Return T_mix and delta_mix of Assumption 4: P(state y after T_mix steps | anything) >= delta_mix for every y.
 
     Each step's kernel is, whatever the mean field and the policy with pi(a|s) >= least_action, at least one fixed
-    matrix entry by entry; its powers are bounds (docs/theory.md, section 4).
+    matrix entry by entry; its powers are bounds (docs/theory, section 4).
 
     Parameters
     ----------
@@ -391,7 +391,7 @@ def reward_range(game: Game) -> tuple[float, float]:
 
 
 def q_range(game: MeanFieldGame, regularizer: Regularizer) -> float:
-    """Return G, the length of an interval that holds 0 and every TD target while Q starts at 0 (docs/theory.md, 10).
+    """Return G, the length of an interval with 0 and every TD target while Q starts at 0 (docs/theory, section 10).
 
     Rewards lie in [r, R] and h in [h_min, h_max], so targets stay between (r + gamma h_min) / (1 - gamma) and
     (R + gamma h_max) / (1 - gamma).
@@ -429,7 +429,7 @@ def is_small(game: Game) -> bool:
 
 
 def population_contraction(game: Game) -> tuple[float, Kind]:
-    """Return L_pop and whether it is exact, at a cost that a large game can bear (docs/theory.md, section 4).
+    """Return L_pop and whether it is exact, at a cost that a large game can bear (docs/theory, section 4).
 
     Small games: of `constants`. Large ones: an upper bound. Rows have in common at least sum_y min_{s,a} P(y|s,a), so
     delta is at most 1 minus that (Doeblin), and K_mu at most the sum over features of what each can move.

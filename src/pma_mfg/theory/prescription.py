@@ -1,4 +1,4 @@
-"""The schedule that the theorem prescribes for a game (docs/theory.md, section 10)."""
+"""The schedule that the theorem prescribes for a game (docs/theory, section 10)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     """Return the cheapest schedule that provably reaches E sup_s ||pi_K - pi*||_1 <= epsilon + O(1/sqrt(N)).
 
     For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
-    docs/theory.md, section 10. With L, e_0 and nu of `theory.certificates.noisy_contraction`, the range G of Q and
+    docs/theory, section 10. With L, e_0 and nu of `theory.certificates.noisy_contraction`, the range G of Q and
     sigma, half that of a target given its pair, of `theory.invariant_sets.noisy_set`, the least visit probability d,
     alpha = (1 - gamma) d, theta = 1 - b (1 - gamma) / 2 and free b in (0, 1], x in (0, 1) and K,
 

@@ -1,6 +1,6 @@
 """Adversarial search: how large the Lipschitz ratio of an operator can be made, and the exact norms of its Jacobian.
 
-Docs/theory.md, section 7.3. A point is a tuple of arrays whose rows are distributions: (policy,), or (mean field as
+See docs/theory, section 7.3. A point is a tuple of arrays whose rows are distributions: (policy,), or (mean field as
 one row, policy). The Lipschitz constant of a differentiable map on a convex set is the supremum of its Jacobian's norm
 there, so the search climbs that norm and then takes a pair of points along the direction that attains it. Cost: one
 Jacobian per candidate, S A candidates per sweep.
@@ -78,7 +78,7 @@ def distance(first: np.ndarray, second: np.ndarray, norm: str, *, weights: np.nd
 
 
 def block_norm(blocks: np.ndarray, exponent: int, iterations: int = 30) -> tuple[float, float, np.ndarray]:
-    """Bound the induced norm of x -> max_t ||sum_s B_ts x_s||_p over x with max_s ||x_s||_p <= 1, docs section 7.3.
+    """Bound the induced norm of x -> max_t ||sum_s B_ts x_s||_p over max_s ||x_s||_p <= 1 (docs/theory, section 7.3).
 
     From below by a block power iteration: for a fixed functional v of the image the best x is known in closed form,
     and for a fixed x the best v; neither step lowers the value. From above by the sum over s of the exact norms of
@@ -127,7 +127,7 @@ def block_norm(blocks: np.ndarray, exponent: int, iterations: int = 30) -> tuple
 
 
 def span_norm(blocks: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the norm of x -> max_t sp(sum_s B_ts x_s) over x with max_s sp(x_s) <= 1, exactly, docs section 7.3.
+    """Return the norm of x -> max_t sp(sum_s B_ts x_s) over max_s sp(x_s) <= 1, exactly (docs/theory, section 7.3).
 
     For two entries of an image the best x_s is the indicator of where the difference of their rows is positive.
 

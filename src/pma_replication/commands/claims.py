@@ -33,7 +33,7 @@ def add(commands: arguments.Commands) -> None:
     claims.add_argument("--tables", required=True, nargs="+", help="the tables, by their names in the pipeline")
     claims.add_argument("--confidence", type=arguments.positive, default=0.95, help="of every interval (default 0.95)")
     for option, default in TOLERANCES.items():
-        text = f"see docs/theory.md, section 12 (default {default})"
+        text = f"see docs/theory, section 12 (default {default})"
         claims.add_argument(f"--{option}-tolerance", type=arguments.positive, default=default, help=text)
     claims.add_argument(
         "--own", nargs="*", default=[], metavar="NAME", help="games of your own: words are about them, not the paper"

@@ -1,4 +1,4 @@
-"""What is judged on many generated games: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on many generated games: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FALSE_ALARM = 0.01
 
 
 def atlas_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1b-atlas in one game (docs/theory.md, section 12)."""
+    """Judge C1b-atlas in one game (docs/theory, section 12)."""
     bounds = rows[["paper_bound", "certificate", "attraction"]]
     tested = rows[np.isfinite(bounds.min(axis=1)) & rows["spectral_radius"].notna()]
     loose = []
@@ -36,7 +36,7 @@ def atlas_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cla
 
 
 def atlas_convergence(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1d-atlas in one game (docs/theory.md, section 12)."""
+    """Judge C1d-atlas in one game (docs/theory, section 12)."""
     paper, certificate, attraction = (rows[name] < 1.0 for name in ("paper_bound", "certificate", "attraction"))
     certified = paper | certificate | attraction
     everywhere = (rows["n_starts"] > 0) & (rows["n_converged"] == rows["n_starts"])
@@ -67,7 +67,7 @@ def percent(chosen: pd.Series) -> str:
 
 
 def atlas_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1c-atlas in one game (docs/theory.md, section 12)."""
+    """Judge C1c-atlas in one game (docs/theory, section 12)."""
     fitted = rows[rows["observed_rate"].notna() & (rows["spectral_radius"] < 1.0)]
     excess = fitted["observed_rate"] / fitted["spectral_radius"] - 1.0
     how = f"{len(fitted)} of {len(rows)} games with enough iterates near a differentiable equilibrium"
@@ -88,7 +88,7 @@ def atlas_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
 
 
 def atlas_bias(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C6-atlas in one game (docs/theory.md, section 12)."""
+    """Judge C6-atlas in one game (docs/theory, section 12)."""
     measured = rows[rows["bias_error"] > 0.0]
     estimate, highest = exactly(math.nan), math.inf
     how = f"in none of {len(rows)} games is there a bias to measure"
@@ -118,7 +118,7 @@ def atlas_bias(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
 
 
 def atlas_learning(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C4-atlas in one game (docs/theory.md, section 12)."""
+    """Judge C4-atlas in one game (docs/theory, section 12)."""
     learned = rows[rows["learned_error"].notna()]
     asked = learned[learned["start_error"] > learned["epsilon"]]
     ratios = asked["learned_exploitability"] / asked["start_exploitability"]

@@ -44,7 +44,7 @@ class GameGrid(Settings):
 class Atlas(Section):
     """Many generated games, a row for each.
 
-    `make replicate CONFIG=config/atlas.yaml` (docs/theory.md, section 18). A game is solved, checked, its bias
+    `make replicate CONFIG=config/atlas.yaml` (docs/theory, section 18). A game is solved, checked, its bias
     measured, and learned once. Streams are named by a game's parameters, so that its row does not depend on the
     batches. One job takes `batch_size` games; a killed job loses its own batch only. All games of the first seed
     come before those of the second: more seeds leave the full batches alone.

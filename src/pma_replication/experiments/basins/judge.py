@@ -1,4 +1,4 @@
-"""What is judged on games with several equilibria: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on games with several equilibria: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pma_replication.judging import Claim, exactly
 
 
 def not_held(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C2-coordination in one game (docs/theory.md, section 12)."""
+    """Judge C2-coordination in one game (docs/theory, section 12)."""
     gathering = rows[rows["best_response_lead"] > 1.0]
     by_mirror = gathering.groupby("mirror")["radius"].min()
     smallest = ", ".join(f"{radius:.4g} with {mirror}" for mirror, radius in by_mirror.items())
@@ -30,7 +30,7 @@ def not_held(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def left(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C2-departure in one game (docs/theory.md, section 12)."""
+    """Judge C2-departure in one game (docs/theory, section 12)."""
     gathering = rows[rows["best_response_lead"] > 1.0]
     held = gathering[~gathering["left"].astype(bool)]
     # the distance grows by the radius in the end; before that a start must turn to the mode that grows

@@ -1,4 +1,4 @@
-"""What is judged on how loose the Lipschitz bounds are: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on how loose the Lipschitz bounds are: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pma_replication.statistics import Estimate
 
 
 def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1a in one game (docs/theory.md, section 12)."""
+    """Judge C1a in one game (docs/theory, section 12)."""
     rows = rows[rows["within"] != "W"]
     finite = rows[np.isfinite(rows["bound"])]
     infinite = sorted(set(rows["operator"]) - set(finite["operator"]))
@@ -47,7 +47,7 @@ def largest_norm(rows: pd.DataFrame) -> tuple[Estimate, str]:
 
 
 def jacobian_norm(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1b in one game (docs/theory.md, section 12)."""
+    """Judge C1b in one game (docs/theory, section 12)."""
     estimate, how = largest_norm(rows[(rows["operator"] == "policy_mirror_ascent") & (rows["within"] == "U")])
     return {
         "id": "C1b",
@@ -61,7 +61,7 @@ def jacobian_norm(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def certified_norm(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1b-certificate in one game (docs/theory.md, section 12)."""
+    """Judge C1b-certificate in one game (docs/theory, section 12)."""
     estimate, how = largest_norm(rows[(rows["operator"] == "policy_mirror_ascent") & (rows["within"] == "W")])
     return {
         "id": "C1b-certificate",
@@ -75,7 +75,7 @@ def certified_norm(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
 
 
 def pairs_below_norm(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1b-search in one game (docs/theory.md, section 12)."""
+    """Judge C1b-search in one game (docs/theory, section 12)."""
     gains = rows["largest_ratio"] / rows["random_ratio"]
     return {
         "id": "C1b-search",

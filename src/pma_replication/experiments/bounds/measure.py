@@ -1,4 +1,4 @@
-"""What is measured on how loose the Lipschitz bounds are: from one game to tables (docs/theory.md, section 12)."""
+"""What is measured on how loose the Lipschitz bounds are: from one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def operator_ratios(
 
     First random pairs: half of them close to each other, half far apart; policies reach to the vertices, and lie in the
     set that the bound is one on. Then the Jacobian's norm is climbed from the best of them, and a pair is laid along
-    the direction that attains it (docs/theory.md, section 7.3).
+    the direction that attains it (docs/theory, section 7.3).
 
     Parameters
     ----------

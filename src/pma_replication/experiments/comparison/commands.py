@@ -29,7 +29,7 @@ def add(steps: arguments.Commands) -> None:
         nargs="+",
         required=True,
         metavar="METHOD.ARGUMENT=VALUE,...",
-        help="the settings of each method to tune over (docs/theory.md, section 17)",
+        help="the settings of each method to tune over (docs/theory, section 17)",
     )
     for option, least, default, text in (
         ("budget", 100, 1_000_000, "samples of a run (default 1e6)"),

@@ -26,9 +26,6 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "pma": {"color": "black", "linewidth": 2.2},
 }
 
-#: The look of any other.
-OTHER: dict[str, Any] = {"color": COLOURS[3], "linewidth": 1.2}
-
 #: Exploitability below this is drawn at the edge of the panel.
 SHOWN = 1e-6
 

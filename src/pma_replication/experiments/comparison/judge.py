@@ -1,6 +1,6 @@
 """What is judged on one trajectory against methods with a generative model.
 
-From tables to verdicts (docs/theory.md, section 12).
+From tables to verdicts (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIRST_SAMPLES = 10
 
 COMPARISON = (
     "Samples after which exploitability stays at or below the accuracy to the end of the budget: median of the "
-    "replicates [bootstrap interval of tuning and measuring] (docs/theory.md, section 17.4). Exploitability is "
+    "replicates [bootstrap interval of tuning and measuring] (docs/theory, section 17.4). Exploitability is "
     "regularized. Accuracies are shares of the range of rewards, "
     "which compares games, or plain, in the units of a game's own rewards. PMA learns on one trajectory of N agents, "
     "and one transition of one agent is one sample; the others may call a simulator at any state, action and mean "
@@ -100,7 +100,7 @@ def over_best(points: pd.DataFrame) -> tuple[float, str]:
 
 
 def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C8 in one game (docs/theory.md, section 12)."""
+    """Judge C8 in one game (docs/theory, section 12)."""
     runs, points = rows[rows["replicate"].notna()], rows[rows["unit"] == "range"]
     first, third, last = three_intervals(runs["samples"])
     runs = runs[runs["method"] == "pma"].sort_values("replicate")

@@ -1,6 +1,6 @@
 """What is measured on one trajectory against methods with a generative model.
 
-From one game to tables (docs/theory.md, section 12).
+From one game to tables (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def compare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tune every method on its grid by one rule, and measure exploitability against samples (claim C8).
 
-    The rule (docs/theory.md, section 17.4): a setting costs the mean over runs of `tuning_cost`, the logarithm of the
+    The rule (docs/theory, section 17.4): a setting costs the mean over runs of `tuning_cost`, the logarithm of the
     samples after which exploitability stays below `target`. The `CONTENDERS`, those that cost least in pilot runs, are
     run in full, and a replicate that is reported is one of the setting that costs least in all other replicates: no run
     takes part in its own choice. Exploitability is in units of `reward_range`.
@@ -246,7 +246,7 @@ def samples_to_accuracy(
     """Return the samples after which each method stays below each accuracy: the median replicate, and its interval.
 
     The interval is a bootstrap of tuning and measuring: in every resample the setting is chosen anew, by resampled
-    costs, and the median is that of resampled runs of it (docs/theory.md, section 17.4).
+    costs, and the median is that of resampled runs of it (docs/theory, section 17.4).
     Every accuracy is taken twice: in units of `reward_range`, and plain, in the units of the game's own rewards.
 
     Parameters

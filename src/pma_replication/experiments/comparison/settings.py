@@ -1,4 +1,4 @@
-"""Settings of PMA beside methods with a generative model, tuned by one rule for all (docs/theory.md, section 17.4)."""
+"""Settings of PMA beside methods with a generative model, tuned by one rule for all (docs/theory, section 17.4)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -107,7 +107,7 @@ class Comparison(Section):
     """C8: PMA on one trajectory beside methods with a generative model.
 
     Each method has arguments with a list of values each: the grid of settings, tuned by one rule for all methods
-    (docs/theory.md, section 17.4). Round k has first · growth^k visits of every pair.
+    (docs/theory, section 17.4). Round k has first · growth^k visits of every pair.
     """
 
     needs_features = True

@@ -1,6 +1,6 @@
 """What is judged on how fast exact policy mirror ascent converges.
 
-From tables to verdicts (docs/theory.md, section 12).
+From tables to verdicts (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pma_replication.judging import Claim, exactly
 
 
 def linear_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1c in one game (docs/theory.md, section 12)."""
+    """Judge C1c in one game (docs/theory, section 12)."""
     usable = rows[rows["differentiable"] & rows["observed_rate"].notna() & (rows["spectral_radius"] < 1.0)]
     slowest = usable.groupby("step_size")[["observed_rate", "spectral_radius"]].max()
     errors = (slowest["observed_rate"] / slowest["spectral_radius"] - 1.0).abs()
@@ -35,7 +35,7 @@ def linear_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Clai
 
 
 def certified_convergence(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1d in one game (docs/theory.md, section 12)."""
+    """Judge C1d in one game (docs/theory, section 12)."""
     certified = rows[rows["bound"] < 1.0]
     share = float(certified["converged"].mean()) if len(certified) else math.nan
     late = certified[~certified["converged"]]
@@ -58,7 +58,7 @@ def certified_convergence(rows: pd.DataFrame, tolerance: float, confidence: floa
 
 
 def certified_runs(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1d-certificate in one game (docs/theory.md, section 12)."""
+    """Judge C1d-certificate in one game (docs/theory, section 12)."""
     started = int(rows["n_starts"].sum())
     return {
         "id": "C1d-certificate",

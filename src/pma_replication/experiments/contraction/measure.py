@@ -1,6 +1,6 @@
 """What is measured on how fast exact policy mirror ascent converges.
 
-From one game to tables (docs/theory.md, section 12).
+From one game to tables (docs/theory, section 12).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is judged on the error of temporal-difference learning: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on the error of temporal-difference learning: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROUNDED_BIAS = 1e-11
 
 
 def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C3 in one game (docs/theory.md, section 12)."""
+    """Judge C3 in one game (docs/theory, section 12)."""
     largest = rows[rows["n_agents"] == rows["n_agents"].max()]
     waiting = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
     largest = largest[
@@ -58,7 +58,7 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C3-mixing in one game (docs/theory.md, section 12)."""
+    """Judge C3-mixing in one game (docs/theory, section 12)."""
     last = rows[(rows["n_updates"] == rows["n_updates"].max()) & np.isfinite(rows["n_waiting"])]
     fitted = last[(last["n_waiting"] >= 1) & (last["mixing_bias"] >= ROUNDED_BIAS)]
     rate, bound = float(rows["forgetting_rate"].iloc[0]), float(rows["L_pop"].iloc[0])
@@ -100,7 +100,7 @@ def floor_shares(rows: pd.DataFrame) -> tuple[list[int], list[np.ndarray], list[
 
 
 def floor_reached(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C3-floor in one game (docs/theory.md, section 12)."""
+    """Judge C3-floor in one game (docs/theory, section 12)."""
     rows, moments = rows[rows["replicate"].notna()], rows[rows["replicate"].isna()]
     populations, shares, _ = floor_shares(rows)
     estimate = statistics.mean_interval(shares[0], bootstrap_generator(rows, "C3-floor"), confidence)
@@ -126,7 +126,7 @@ def floor_reached(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C3-floor-rate in one game (docs/theory.md, section 12)."""
+    """Judge C3-floor-rate in one game (docs/theory, section 12)."""
     points = [
         point
         for point in zip(*floor_shares(rows), strict=True)

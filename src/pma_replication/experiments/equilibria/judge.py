@@ -1,4 +1,4 @@
-"""What is judged on equilibria and assumptions: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on equilibria and assumptions: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SYMBOLS = {
 }
 
 ASSUMPTIONS = (
-    "What the theory assumes of a game (docs/theory.md, section 4), for each game of the "
+    "What the theory assumes of a game (docs/theory, section 4), for each game of the "
     "configuration, with step size 1 / strength for p_inf. A bare number is exact; ≤ and ≥ mark proven bounds, ≈ "
     "an estimate. Assumption 1: the six Lipschitz constants are finite. 2: L_pop < 1. 3: p_inf > 0. 4: δ_mix > 0. "
     "A bound that fails its condition shows that the assumption is not proven, not that it is false."

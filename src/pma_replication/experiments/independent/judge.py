@@ -1,4 +1,4 @@
-"""What is judged on learners that share nothing: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on learners that share nothing: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pma_replication.judging import Claim, bootstrap_generator, exactly, replica
 
 
 def independent_samples(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C5 in one game (docs/theory.md, section 12)."""
+    """Judge C5 in one game (docs/theory, section 12)."""
     claim = samples_slope(rows, tolerance, confidence)
     return claim | {
         "id": "C5",
@@ -43,7 +43,7 @@ def final_of(rows: pd.DataFrame, sweep: str) -> pd.DataFrame:
 
 
 def independent_updates(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C5-updates in one game (docs/theory.md, section 12)."""
+    """Judge C5-updates in one game (docs/theory, section 12)."""
     updates, groups = replicate_groups(final_of(rows, "updates"), "n_updates", "error")
     updates, groups = updates[-3:], groups[-3:]  # beyond the start-up of TD learning
     estimate, too_small = exactly(math.nan), ""
@@ -82,7 +82,7 @@ def too_few(rows: pd.DataFrame, n_agents: float, tolerance: float) -> str:
 
 
 def independent_spread(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C5-spread in one game (docs/theory.md, section 12)."""
+    """Judge C5-spread in one game (docs/theory, section 12)."""
     final = final_of(rows, "updates")
     largest = final[final["n_updates"] == final["n_updates"].max()]
     estimate, too_small = exactly(math.nan), ""
@@ -105,7 +105,7 @@ def independent_spread(rows: pd.DataFrame, tolerance: float, confidence: float) 
 
 
 def independent_step(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C5-eta in one game (docs/theory.md, section 12)."""
+    """Judge C5-eta in one game (docs/theory, section 12)."""
     sizes, groups = replicate_groups(final_of(rows, "step_sizes"), "step_size", "spread")
     sizes, groups = sizes[:3], groups[:3]
     estimate, too_small = exactly(math.nan), ""
@@ -130,7 +130,7 @@ def independent_step(rows: pd.DataFrame, tolerance: float, confidence: float) ->
 
 
 def independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C5-worst in one game (docs/theory.md, section 12)."""
+    """Judge C5-worst in one game (docs/theory, section 12)."""
     final = final_of(rows, "populations")
     allowed = final["predicted_deviation"] * np.sqrt(2.0 * np.log(final["n_agents"]))
     final = final.assign(share=(final["worst"] - final["error"]) / allowed)

@@ -1,4 +1,4 @@
-"""What is judged on games from the literature: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on games from the literature: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def games_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 SEVERAL = (
-    "Every equilibrium found (docs/theory.md, section 14.2); the first of a game is that of the table above. Mean "
+    "Every equilibrium found (docs/theory, section 14.2); the first of a game is that of the table above. Mean "
     "field: the states with the largest shares. Starts: how many led to it. Stability under PMA and of the population "
     "while the policy is kept, each by its spectral radius; radii and index (14.3) have – at a kink."
 )
@@ -104,7 +104,7 @@ def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
 
 def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
     """Return `games_cells` and `equilibria_cells` of the same tables as Markdown."""
-    text = "Written by the pipeline (docs/theory.md, section 14; equilibria: gallery.png). "
+    text = "Written by the pipeline (docs/theory, section 14; equilibria: gallery.png). "
     games = titled_table("# Games from the literature", text + GAMES.format("assumptions.md"), games_cells(table))
     several = equilibria_cells(equilibria)
     return games if several.empty else games + "\n" + titled_table("## Where there are several", SEVERAL, several)

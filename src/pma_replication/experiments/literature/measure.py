@@ -1,4 +1,4 @@
-"""What is measured on games from the literature: from one game to tables (docs/theory.md, section 12)."""
+"""What is measured on games from the literature: from one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def survey(
     equilibria : DataFrame
         One row per equilibrium found, `found` first: game, equilibrium (its number), reached (by how many starts),
         residual (the largest), exploitability_unregularized, radius, population_radius (spectral radius of the
-        population's update with the policy kept), fixed_point_index (docs/theory.md, section 14.3), all three nan
+        population's update with the policy kept), fixed_point_index (docs/theory, section 14.3), all three nan
         at a kink, interior (whether every state has a share), followed (whether the stable population that PMA goes by
         is this one), largest (the states with the largest shares, in words).
     states : DataFrame
@@ -244,7 +244,7 @@ def _remarks(game: MeanFieldGame, found: Equilibrium, facts: dict[str, Any], lis
             f"In {(~listed['followed']).sum()} of them the population is another stable one of the policy than that "
             "which PMA goes by."
         )
-    # docs/theory.md, Proposition 14.3: of equilibria inside the simplex, all together
+    # docs/theory, Proposition 14.3: of equilibria inside the simplex, all together
     indices = listed["fixed_point_index"]
     if not indices.isna().any() and listed["interior"].all() and (total := indices.sum()) != 1.0:
         said.append(f"Their indices sum to {total:g}, not 1: there are more.")

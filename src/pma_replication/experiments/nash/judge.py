@@ -1,4 +1,4 @@
-"""What is judged on what one agent among N gains by deviating: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on what one agent among N gains by deviating: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def gap_slope(
 
 
 def gap_bound(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C7 in one game (docs/theory.md, section 12)."""
+    """Judge C7 in one game (docs/theory, section 12)."""
     expected = (-math.inf, -0.5 + tolerance)
     slopes = {variant: gap_slope(rows, variant, expected, tolerance) for variant in ("regularized", "indifferent")}
     each = ", ".join(f"{variant} {slope:.4f}" for variant, (slope, *_) in slopes.items())
@@ -53,7 +53,7 @@ def gap_bound(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C7-order in one game (docs/theory.md, section 12)."""
+    """Judge C7-order in one game (docs/theory, section 12)."""
     expected = (-1.0 - tolerance, -1.0 + tolerance)
     slope, span, too_small = gap_slope(rows, "regularized", expected, tolerance)
     return {
@@ -69,7 +69,7 @@ def gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def gap_tight(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C7-tight in one game (docs/theory.md, section 12)."""
+    """Judge C7-tight in one game (docs/theory, section 12)."""
     expected = (-0.5 - tolerance, -0.5 + tolerance)
     slope, span, too_small = gap_slope(rows, "indifferent", expected, tolerance)
     return {
@@ -86,7 +86,7 @@ def gap_tight(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def gap_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C7-constant in one game (docs/theory.md, section 12)."""
+    """Judge C7-constant in one game (docs/theory, section 12)."""
     largest = rows[(rows["n_agents"] == rows["n_agents"].max()) & rows["predicted"].notna()]
     errors = (largest["gap"] / largest["predicted"] - 1.0).abs()
     too_small = ""

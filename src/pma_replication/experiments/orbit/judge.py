@@ -1,6 +1,6 @@
 """What is judged on best response and mirror ascent while the regularizer weakens.
 
-From tables to verdicts (docs/theory.md, section 12).
+From tables to verdicts (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def share_of(rows: pd.DataFrame, column: str) -> Estimate:
 
 
 def best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C2-failure in one game (docs/theory.md, section 12)."""
+    """Judge C2-failure in one game (docs/theory, section 12)."""
     unstable, region = region_of(rows[rows["method"] == "best_response"])
     periods = ", ".join(map(str, sorted(set(unstable.loc[unstable["ending"] == "cycle", "period"]))))
     elsewhere = rows[(rows["method"] == "best_response") & (rows["best_response_radius"] <= 1.0)]
@@ -72,7 +72,7 @@ def damped_at(rows: pd.DataFrame, share: float) -> Claim:
 
 
 def damped(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C2-cycle in one game (docs/theory.md, section 12)."""
+    """Judge C2-cycle in one game (docs/theory, section 12)."""
     return damped_at(rows, float(rows.loc[rows["method"] != "best_response", "share"].min())) | {
         "id": "C2-cycle",
         "statement": "Where best-response iteration fails, PMA with a moderate step size converges from every start.",
@@ -82,7 +82,7 @@ def damped(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def damped_fastest(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C2-fastest in one game (docs/theory.md, section 12)."""
+    """Judge C2-fastest in one game (docs/theory, section 12)."""
     return damped_at(rows, float(rows.loc[rows["method"] != "best_response", "share"].max())) | {
         "id": "C2-fastest",
         "statement": "So does PMA with the step size that is fastest near the equilibrium.",

@@ -1,6 +1,6 @@
 """What is measured on best response and mirror ascent while the regularizer weakens.
 
-From one game to tables (docs/theory.md, section 12).
+From one game to tables (docs/theory, section 12).
 """
 
 from __future__ import annotations

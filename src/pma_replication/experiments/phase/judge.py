@@ -1,4 +1,4 @@
-"""What is judged on which strengths and step sizes contract: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on which strengths and step sizes contract: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pma_replication.judging import Claim, exactly
 
 
 def certified_radius(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1b-radius in one game (docs/theory.md, section 12)."""
+    """Judge C1b-radius in one game (docs/theory, section 12)."""
     bounds = rows[["paper_bound", "certificate", "attraction"]].min(axis=1)
     ratios = (rows["spectral_radius"] / bounds)[np.isfinite(bounds) & rows["spectral_radius"].notna()]
     return {
@@ -27,7 +27,7 @@ def certified_radius(rows: pd.DataFrame, tolerance: float, confidence: float) ->
 
 
 def regions(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1e in one game (docs/theory.md, section 12)."""
+    """Judge C1e in one game (docs/theory, section 12)."""
     run = rows[rows["returned"].notna()]
     right = (run["returned"] == 1.0) == (run["spectral_radius"] < 1.0)
     counts = ", ".join(f"{len(group)} {region}" for region, group in run.groupby("region"))
@@ -38,7 +38,7 @@ def regions(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     return {
         "id": "C1e",
         "statement": "From nearby, PMA returns to the equilibrium where the spectral radius is below 1, and not above.",
-        "source": "a sharpening of the contraction (Theorem 7.1 of docs/theory.md)",
+        "source": "a sharpening of the contraction (Theorem 7.1 of docs/theory)",
         "quantity": "share of runs that do as the spectral radius says",
         "estimate": exactly(float(right.mean()) if len(run) else math.nan),
         "expected": (1.0 - tolerance, 1.0),
@@ -49,7 +49,7 @@ def regions(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def certified_strengths(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C1f in one game (docs/theory.md, section 12)."""
+    """Judge C1f in one game (docs/theory, section 12)."""
     euclidean = rows[rows["mirror"] == "euclidean"].set_index(["regularizer", "bound"])["smallest_strength"]
     parts, gains = [], []
     for regularizer in sorted(set(rows["regularizer"])):

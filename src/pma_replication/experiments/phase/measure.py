@@ -1,4 +1,4 @@
-"""What is measured on which strengths and step sizes contract: from one game to tables (docs/theory.md, section 12)."""
+"""What is measured on which strengths and step sizes contract: from one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spectral_radii(
 ) -> np.ndarray:
     """Return the spectral radius of PMA's Jacobian at an equilibrium for many step sizes, from one Jacobian.
 
-    By docs/theory.md, Proposition 7.7: J_eta = I - D (I - J_inf) on the directions that keep the support, with D from
+    By docs/theory, Proposition 7.7: J_eta = I - D (I - J_inf) on the directions that keep the support, with D from
     the curvatures; with "kl" an action off the support fades at the rate (7.7).
 
     Parameters
@@ -99,7 +99,7 @@ def phase_diagram(
     seed: int,
     after_strength: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Return where PMA is certified, locally contractive or divergent, over (strength, eta); docs/theory.md, 7.4.
+    """Return where PMA is certified, locally contractive or divergent, over (strength, eta); docs/theory, section 7.4.
 
     For both regularizers and both mirror maps. One equilibrium is followed from large strengths to small ones.
 

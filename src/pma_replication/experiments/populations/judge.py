@@ -1,6 +1,6 @@
 """What is judged on what a finite number of agents does to what is learned.
 
-From tables to verdicts (docs/theory.md, section 12).
+From tables to verdicts (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def is_kinked(rows: pd.DataFrame) -> bool:
 
 
 def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C6-kinked in one game (docs/theory.md, section 12)."""
+    """Judge C6-kinked in one game (docs/theory, section 12)."""
     populations, groups = bias_groups(rows, FLOOR_STANDARD_ERRORS)
     kinked = is_kinked(rows)
     slope = -0.5 if kinked else -1.0
@@ -84,7 +84,7 @@ def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
 
 
 def deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C6-deviation in one game (docs/theory.md, section 12)."""
+    """Judge C6-deviation in one game (docs/theory, section 12)."""
     largest = rows[rows["n_agents"] == rows["n_agents"].max()].drop_duplicates("replicate")
     ratios = (largest["deviation"] / largest["predicted_deviation"]).to_numpy()
     means = rows.assign(ratio=rows["deviation"] / rows["predicted_deviation"]).groupby("n_agents")["ratio"].mean()
@@ -105,7 +105,7 @@ def deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float) 
 
 def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     # the largest N at which the Monte Carlo error leaves room for a verdict: a quarter of the tolerance
-    """Judge C6-constant in one game (docs/theory.md, section 12)."""
+    """Judge C6-constant in one game (docs/theory, section 12)."""
     populations, groups = bias_groups(rows, 4.0 / tolerance)
     estimate, too_small = exactly(math.nan), ""
     expected = (1.0 - tolerance, 1.0 + tolerance)
@@ -132,7 +132,7 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def agreement(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C3-exact in one game (docs/theory.md, section 12)."""
+    """Judge C3-exact in one game (docs/theory, section 12)."""
     scores = ((rows["simulated"] - rows["exact"]) / rows["standard_error"]).abs()
     alarm = sum(2.0 * stdtr(n - 1, -AGREEMENT_STANDARD_ERRORS) for n in rows["n_replicates"])
     return {

@@ -1,6 +1,6 @@
 """What is measured on what a finite number of agents does to what is learned.
 
-From one game to tables (docs/theory.md, section 12).
+From one game to tables (docs/theory, section 12).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def finite_population_bias(
 
     The limit of TD learning is the Q of the averaged decision process. Only second moments are measured, along a
     trajectory of all agents; the mean follows from stationarity, so the relative precision does not depend on N
-    (docs/theory.md, section 9.9).
+    (docs/theory, section 9.9).
 
     Parameters
     ----------

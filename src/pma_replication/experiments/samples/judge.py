@@ -1,4 +1,4 @@
-"""What is judged on how many samples an accuracy costs: from tables to verdicts (docs/theory.md, section 12)."""
+"""What is judged on how many samples an accuracy costs: from tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C4 in one game (docs/theory.md, section 12)."""
+    """Judge C4 in one game (docs/theory, section 12)."""
     final = final_rows(rows)
     epsilons, errors = replicate_groups(final, "epsilon", "error")
     # samples without the log^2 factor K (M_mix + 1), which the claim's O~ hides
@@ -53,7 +53,7 @@ def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C4-accuracy in one game (docs/theory.md, section 12)."""
+    """Judge C4-accuracy in one game (docs/theory, section 12)."""
     epsilons, errors = replicate_groups(final_rows(rows), "epsilon", "error")
     worst = max(range(len(epsilons)), key=lambda i: float(errors[i].mean()) / epsilons[i])
     shares = errors[worst] / epsilons[worst]
@@ -86,7 +86,7 @@ def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def prescribed(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C4-prescribed in one game (docs/theory.md, section 12)."""
+    """Judge C4-prescribed in one game (docs/theory, section 12)."""
     epsilons, errors = replicate_groups(final_rows(rows), "epsilon", "error")
     worst = max(range(len(epsilons)), key=lambda i: float(errors[i].mean()) / epsilons[i])
     samples = final_rows(rows).groupby("epsilon")["samples"].first()
@@ -97,7 +97,7 @@ def prescribed(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
     return {
         "id": "C4-prescribed",
         "statement": "Run exactly as the theorem prescribes, centralized learning has an error of at most epsilon.",
-        "source": "Theorem 4.3 (with the constants of Theorem 10.5 of docs/theory.md)",
+        "source": "Theorem 4.3 (with the constants of Theorem 10.5 of docs/theory)",
         "quantity": "largest mean error / epsilon",
         "estimate": statistics.mean_interval(
             errors[worst] / epsilons[worst], bootstrap_generator(rows, "C4-prescribed"), confidence
@@ -110,7 +110,7 @@ def prescribed(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
 
 
 def conservative(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C4-conservative in one game (docs/theory.md, section 12)."""
+    """Judge C4-conservative in one game (docs/theory, section 12)."""
     final = final_rows(rows)
     tuned, theorem = (final[final["schedule"] == kind] for kind in ("tuned", "theorem"))
     targets, errors = replicate_groups(tuned, "epsilon", "error")
