@@ -204,11 +204,16 @@ def test_a_hard_game_is_solved_under_any_regularizer_by_following_it_from_a_stro
     game = games.make("beach_bar")
     monkeypatch.setattr(damped, "DAMPINGS", ())
     monkeypatch.setattr(search, "CONTINUATION", 0)  # before the first step size
-    found = equilibrium.solve(game, regularizer, max_iterations=20)
+    found = equilibrium.solve(game, regularizer, max_iterations=3)
     assert max(map(abs, found.residuals.values())) < 1e-10
+
+
+def test_the_hard_game_is_not_solved_without_following_it(monkeypatch):
+    """Or nothing would have been tested above."""
+    monkeypatch.setattr(damped, "DAMPINGS", ())
     monkeypatch.setattr(search, "CONTINUATION", -1)  # no attempt has this number
     with pytest.raises(ConvergenceError):
-        equilibrium.solve(game, regularizer, max_iterations=20)
+        equilibrium.solve(games.make("beach_bar"), Sharp(0.05), max_iterations=20)
 
 
 def test_the_entropy_in_disguise_is_followed_to_the_same_equilibrium():
