@@ -8,6 +8,7 @@ for. An entry in `METHODS` lets `pma-mfg compare` find it by name.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ class Task:
     rng: np.random.Generator
     budget: int
     n_agents: int
+
+    @functools.cached_property
+    def start(self) -> float:
+        """Q_0(s,a) of every learner, `learning.schedules.td_start`."""
+        return schedules.td_start(self.game, self.regularizer)
 
 
 @accepts(transition="table", reward="table", policy="table")
@@ -210,7 +216,7 @@ def _flat(game: MeanFieldGame) -> np.ndarray:
 def _learned_q(
     task: Task, mean_field: np.ndarray, policy: np.ndarray | None, n_sweeps: int, constant: float
 ) -> np.ndarray:
-    """Return `sampled_q` at a mean field, started from `learning.schedules.td_start`."""
+    """Return `sampled_q` at a mean field, started from `Task.start`."""
     game, regularizer = task.game, task.regularizer
     return sampled_q(
         *_frozen(game, mean_field),
@@ -219,7 +225,7 @@ def _learned_q(
         policy=policy,
         n_sweeps=n_sweeps,
         constant=constant,
-        start=schedules.td_start(game, regularizer),
+        start=task.start,
         rng=task.rng,
     )
 
@@ -257,7 +263,7 @@ def pma(task: Task, *, step_size: float, first: float, growth: float, constant: 
             td_offset=scale,
             rng=rng,
             population=population,
-            start=schedules.td_start(game, regularizer),
+            start=task.start,
         )
         policy = operators.mirror_ascent_step(q, policy, step_size / regularizer.rho, regularizer=regularizer)
         yield samples, policy
@@ -409,7 +415,7 @@ def two_timescale(
     game, regularizer, rng = task.game, task.regularizer, task.rng
     check_entropy(regularizer)
     tables, mean_field, samples = dense_tables(game, SOURCE), _flat(game), 0
-    q = np.full(game.base_reward.shape, schedules.td_start(game, regularizer))
+    q = np.full(game.base_reward.shape, task.start)
     visits, state = np.zeros(q.shape), np.array([rng.choice(game.n_states)])
     constants = (float(game.discount), float(regularizer.strength), float(exploration))
     exponents = (float(q_exponent), float(mean_field_exponent))

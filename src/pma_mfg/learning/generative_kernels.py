@@ -17,14 +17,6 @@ from pma_mfg.simulation.random_numbers import quantile
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(FLOAT(VECTOR, FLOAT), inline="always")
-    def soft_maximum(values: Any, tau: Any) -> Any:
-        """Return tau log sum exp(values / tau)."""
-        highest, total = values.max(), 0.0
-        for i in range(len(values)):
-            total += np.exp((values[i] - highest) / tau)
-        return highest + tau * np.log(total)
-
     @kernel(NONE(MATRIX, INTEGERS, INTEGERS, VECTOR, VECTOR, FLOAT, MATRIX, VECTOR, FLOAT, INTEGER, FLOAT, MATRIX))
     def sweeps(
         uniforms: Any,
@@ -55,7 +47,11 @@ with kernel_cache(Path(__file__)) as kernel:
                     for a in range(n_actions):
                         value[s] += policy[s, a] * q[s, a]
                 else:
-                    value[s] = soft_maximum(q[s], tau)
+                    highest = q[s].max()
+                    total = 0.0
+                    for a in range(n_actions):
+                        total += np.exp((q[s, a] - highest) / tau)
+                    value[s] = highest + tau * np.log(total)
             step = scale / (first + m + scale)
             for s in range(size):
                 for a in range(n_actions):
@@ -115,7 +111,10 @@ with kernel_cache(Path(__file__)) as kernel:
                 row[y] = max(0.0, row[y])
                 total += row[y]
             y = quantile(uniforms[t, 1] * total, row)
-            target = reward + discount * soft_maximum(q[y], tau)
+            highest, total = q[y].max(), 0.0
+            for a in range(n_actions):
+                total += np.exp((q[y, a] - highest) / tau)
+            target = reward + discount * (highest + tau * np.log(total))
             q[s, action] += (1.0 + visits[s, action]) ** -q_exponent * (target - q[s, action])
             visits[s, action] += 1.0
             share = (first + t + 2.0) ** -mean_field_exponent
