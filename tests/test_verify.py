@@ -51,7 +51,7 @@ def test_what_is_said_of_a_claim_stands_with_the_experiment_whose_judge_gives_it
     for name, experiment in registry.experiments().items():
         judges = ROOT / f"src/pma_replication/experiments/{name}/judge.py"
         text = judges.read_text(encoding="utf-8") if judges.exists() else ""
-        named = set(re.findall(r'"(C\d[\w-]*)"', text))
+        named = {claim for line in re.findall(r'"id": .*', text) for claim in re.findall(r"C\d[\w-]*", line)}
         assert set(experiment.claims) == named
         for claim in experiment.claims.values():
             assert f"def {claim.judge}(" in text
