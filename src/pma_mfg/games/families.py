@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.special import softmax
 
 from pma_mfg.errors import Description, InputError, nearest
-from pma_mfg.games import benchmarks, literature
+from pma_mfg.games import benchmarks, coupled, literature
 from pma_mfg.games.model import DENSE_ENTRIES, LARGEST_VALUE, Features, MeanFieldGame, Planted
 
 #: Integers beyond are refused: they are no longer exact as floating-point numbers.
@@ -277,6 +277,7 @@ _FAMILIES: dict[str, Callable[..., MeanFieldGame]] = {
         planted_kinked,
         crowd_averse,
         coordination,
+        *coupled.FAMILIES,
         *benchmarks.FAMILIES,
         *literature.FAMILIES,
     )
@@ -296,6 +297,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{name: (lambda x: 0 <= x <= 2, "a number in [0, 2]") for name in ("K_mu", "K_s", "K_a")},
     **{name: (lambda x: x >= 0, "a number >= 0") for name in ("L_mu", "L_s", "L_a")},
     **benchmarks.RANGES,
+    **coupled.RANGES,
     **literature.RANGES,
 }
 

@@ -1,0 +1,329 @@
+"""Games with a planted equilibrium at which agents matter to each other as much as asked for.
+
+The spectral radius of the best response's Jacobian at the equilibrium is known in closed form (docs/theory.md, section
+6.5). Games that differ in this radius alone share everything else: equilibrium, values, transitions and rewards there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from pma_mfg.errors import InputError
+from pma_mfg.games.model import LINKS, Features, MeanFieldGame, Planted
+
+#: The ways in which the mean field can act, the signs of the leading eigenvalue, and the links.
+CHANNELS, SIGNS, COUPLING_LINKS = ("rewards", "dynamics"), ("averse", "seeking"), ("identity", "absolute", "power")
+
+#: Concentration of the Dirichlet laws of the states within a group that an action leads to.
+TARGET_CONCENTRATION = 0.5
+
+#: Share of the uniform law in the transitions of an agent that moves. The rest is what actions decide; half and half
+#: gives the dynamics the most room (docs/theory.md, section 6.5).
+UNIFORM_SHARE = 0.5
+
+#: Least probability of a transition at any mean field, as a share of the one at the equilibrium (Assumption 4).
+LEAST_SHARE = 0.1
+
+#: Logits of the planted policy are uniform in plus or minus this.
+LOGIT = 1.0
+
+#: How far the values of the two groups of states are apart where the dynamics carry the coupling, in units of the
+#: strength. Transitions can only matter as far as values differ.
+VALUE_GAP = 80.0
+
+#: Size of the kink of the link `absolute`, in units of the smooth coupling along the leading direction.
+KINK_SHARE = 0.5
+
+#: Exponent of the link `power`.
+EXPONENT = 2.0
+
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "best_response_radius": (lambda x: x >= 0, "a number >= 0"),
+    "channel": (lambda x: x in CHANNELS, f"one of {', '.join(CHANNELS)}"),
+    "sign": (lambda x: x in SIGNS, f"one of {', '.join(SIGNS)}"),
+    "link": (lambda x: x in COUPLING_LINKS, f"one of {', '.join(COUPLING_LINKS)}"),
+    "stay": (lambda x: 0 <= x < 1, "a number in [0, 1)"),
+}
+
+
+def planted_coupled(
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    seed: int,
+    strength: float,
+    best_response_radius: float,
+    channel: str = "rewards",
+    sign: str = "averse",
+    link: str = "identity",
+    stay: float = 0.0,
+) -> MeanFieldGame:
+    """Return a game with a known equilibrium at which agents matter to each other as much as asked for.
+
+    The Jacobian of the best response at the equilibrium has real eigenvalues of one sign, and `best_response_radius`
+    is its spectral radius, in closed form. Games that differ in the radius alone have the same equilibrium, with the
+    same values, transitions and rewards at it (docs/theory.md, section 6.5).
+
+    Parameters
+    ----------
+    n_states, n_actions, discount, seed
+        As in `affine`.
+    strength : float
+        tau > 0, the entropy weight of the planted equilibrium. Rewards are proportional to it, and not in [0, 1].
+    best_response_radius : float
+        rho(J_inf) >= 0. There is a largest possible one with channel "dynamics"; with one state or one action it is 0.
+    channel : str
+        "rewards": a state is worth less (or more) the more agents are in it, and transitions do not depend on the mean
+        field. "dynamics": the more agents are in the first half of the states, the less (or more) an action decides in
+        which half an agent goes on, and rewards do not depend on the mean field.
+    sign : str
+        "averse": the eigenvalues are negative. "seeking": they are positive.
+    link : str
+        "identity": affine in the mean field. "absolute": affine, and a kink at the equilibrium, on both sides of which
+        the radius is the same. "power": squares of shares plus a constant, which is smooth and curved.
+    stay : float
+        Probability in [0, 1) that an agent stays where it is whatever it does. The second eigenvalue of its chain is
+        stay + (1 - stay) times that without.
+
+    Returns
+    -------
+    MeanFieldGame
+        With `planted` set.
+
+    Raises
+    ------
+    InputError
+        If the radius is larger than possible; the largest possible one is said.
+    """
+    draw = _draw(n_states, n_actions, discount, seed, strength, 0.0 if channel == "rewards" else VALUE_GAP, stay)
+    through = _through_rewards if channel == "rewards" else _through_dynamics
+    return through(draw, link, best_response_radius if sign == "seeking" else -best_response_radius)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What games that differ in their coupling alone have in common.
+
+    Parameters
+    ----------
+    discount, strength : float
+        gamma and tau.
+    transition : ndarray, shape (S, A, S)
+        P*, at the equilibrium.
+    policy, mean_field, value : ndarray, shapes (S, A), (S,) and (S,)
+        pi*, mu* and V.
+    group : ndarray, shape (S,)
+        1 for the states of the first group, 0 for those of the second.
+    long_run : ndarray, shape (S, A, S)
+        P* Z with the fundamental matrix Z: where an action leads in the long run, up to a constant.
+    steering : ndarray, shape (S, A, S)
+        F: the same less its mean over pi*.
+    across : ndarray, shape (S, A)
+        A random advantage: its mean over pi* is zero.
+    """
+
+    discount: float
+    strength: float
+    transition: np.ndarray
+    policy: np.ndarray
+    mean_field: np.ndarray
+    value: np.ndarray
+    group: np.ndarray
+    long_run: np.ndarray
+    steering: np.ndarray
+    across: np.ndarray
+
+    def product(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return the mean of x y over the pairs of the equilibrium, (J, K) for x of (S, A, J) and y of (S, A, K)."""
+        weights = self.mean_field[:, None] * self.policy
+        return np.asarray(np.tensordot(weights[..., None] * one, other, axes=([0, 1], [0, 1])))
+
+    def kink(self, along: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+        """Return an advantage orthogonal to `along`, as large as `smooth` up to `KINK_SHARE`; all (S, A, 1)."""
+        across, square = self.across[..., None], self.product(along, along).item()
+        rest = across - self.product(across, along) / square * along if square > 0.0 else across
+        size = self.product(rest, rest).item()
+        return KINK_SHARE * np.sqrt(self.product(smooth, smooth) / size) * rest if size > 0.0 else rest
+
+
+def _draw(
+    n_states: int, n_actions: int, discount: float, seed: int, strength: float, value_gap: float, stay: float
+) -> _Draw:
+    # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
+    from pma_mfg import operators
+
+    rng = np.random.default_rng([seed, 3])
+    group = (np.arange(n_states) < n_states // 2).astype(float)
+    # every other action leads to the first group, the others to the second, each to states of its own
+    targets = rng.gamma(TARGET_CONCENTRATION, size=(n_states, n_actions, n_states))
+    first = (np.arange(n_actions)[:, None] % 2 == 0) & (n_states > 1)
+    targets *= np.where(first, group, 1.0 - group)
+    targets /= targets.sum(axis=2, keepdims=True)
+    moves = UNIFORM_SHARE / n_states + (1.0 - UNIFORM_SHARE) * targets
+    transition = stay * np.eye(n_states)[:, None] + (1.0 - stay) * moves
+    policy = softmax(rng.uniform(-LOGIT, LOGIT, size=(n_states, n_actions)), axis=1)
+    value = strength * (rng.uniform(-1.0, 1.0, size=n_states) + value_gap * (group - 0.5))
+    across = rng.uniform(-1.0, 1.0, size=(n_states, n_actions))
+    frozen = MeanFieldGame(
+        discount=discount,
+        base_transition=transition,
+        base_reward=np.zeros((n_states, n_actions)),
+        transition_terms=np.zeros((0, *transition.shape)),
+        transition_features=Features.none(n_states),
+        reward_terms=np.zeros((0, n_states, n_actions)),
+        reward_features=Features.none(n_states),
+    )
+    mean_field = operators.stable_population(frozen, policy)
+    kernel = operators.policy_kernel(transition, policy)
+    long_run = transition @ np.linalg.inv(np.eye(n_states) - kernel + mean_field)
+    steering = long_run - np.einsum("sa,say->sy", policy, long_run)[:, None]
+    across = across - (policy * across).sum(axis=1, keepdims=True)
+    return _Draw(discount, strength, transition, policy, mean_field, value, group, long_run, steering, across)
+
+
+def _through_rewards(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
+    """Return the game whose rewards depend on the mean field; `eigenvalue` is the leading one of the best response."""
+    n_states, n_actions = draw.policy.shape
+    if min(n_states, n_actions) == 1:
+        if eigenvalue != 0.0:
+            raise _too_large(eigenvalue, 0.0, "with one state or one action nobody can answer to the others")
+        variances, directions = np.ones(n_states), np.eye(n_states)  # of no consequence: the coupling is zero
+    else:
+        variances, directions = np.linalg.eigh(draw.product(draw.steering, draw.steering))
+    scale = eigenvalue * draw.strength / float(variances[-1])
+    terms = np.moveaxis(np.eye(n_states)[:, None] + (1.0 - draw.discount) * draw.long_run, 2, 0)
+    leading = directions[:, [-1]]
+    along = draw.steering @ leading
+    kink = draw.kink(along, along)[None, ..., 0]
+    features, terms = _with_link(link, draw.mean_field, np.eye(n_states), terms, leading.T, kink)
+    return _game(draw, scale, reward=(features, terms))
+
+
+def _through_dynamics(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
+    """Return the game whose transitions depend on the mean field; `eigenvalue` as in `_through_rewards`."""
+    # mass moves from the second group to the first
+    toward = draw.group / max(draw.group.sum(), 1.0) - (1.0 - draw.group) / (1.0 - draw.group).sum()
+    along = draw.steering @ draw.group[:, None]
+    sizes = np.abs(along).max(axis=1, keepdims=True)
+    pattern = along / np.where(sizes > 0.0, sizes, 1.0)  # the same room is taken in every state
+    per_unit = draw.discount * float(toward @ draw.value) * draw.product(along, pattern).item() / draw.strength
+    kink = draw.kink(along, pattern)
+    weights = draw.group[None]
+    features, terms = _with_link(
+        link, draw.mean_field, weights, (pattern * toward)[None], weights, (kink * toward)[None]
+    )
+    if eigenvalue == 0.0:
+        return _game(draw, 0.0, transition=(features, terms))
+    side = np.sign(eigenvalue)
+    scale = abs(eigenvalue) / per_unit if per_unit > 0.0 else np.inf
+    if not _possible(draw, features, side * terms, scale):
+        largest = per_unit * _largest_scale(draw, features, side * terms) if per_unit > 0.0 else 0.0
+        raise _too_large(
+            eigenvalue, largest, "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
+        )
+    return _game(draw, scale, transition=(features, side * terms))
+
+
+def _with_link(
+    link: str, mean_field: np.ndarray, weights: np.ndarray, terms: np.ndarray, along: np.ndarray, kink: np.ndarray
+) -> tuple[Features, np.ndarray]:
+    """Return features phi and tables T for which sum_k (phi_k - phi_k(mu*)) T_k is the coupling with a link.
+
+    Without the kink its derivative at mu* is sum_k <weights_k, d mu> terms_k whatever the link.
+
+    Parameters
+    ----------
+    link : str
+    mean_field : ndarray, shape (S,)
+        mu*.
+    weights : ndarray, shape (K, S)
+    terms : ndarray, shape (K, ...)
+    along : ndarray, shape (1, S)
+        The direction that has the kink, if the link has one.
+    kink : ndarray, shape (1, ...)
+        What |<along, mu - mu*>| is multiplied by.
+
+    Returns
+    -------
+    Features
+    terms : ndarray, shape (K, ...), or (K + 1, ...) with a kink
+    """
+    if link == "power":
+        offsets = weights.max(axis=1)  # arguments between this and twice this: far from the link's kink at 0
+        features = Features.build(weights, offsets, "power", EXPONENT)
+        slopes = EXPONENT * features.arguments(mean_field) ** (EXPONENT - 1.0)
+        return features, terms / slopes.reshape(-1, *[1] * (terms.ndim - 1))
+    if link == "absolute":
+        weights, terms = np.vstack([weights, along]), np.concatenate([terms, kink])
+    features = Features.build(weights, -(mean_field @ weights.T))
+    if link == "absolute":
+        features.links[-1] = LINKS.index("absolute")
+    return features, terms
+
+
+def _game(
+    draw: _Draw,
+    scale: float,
+    reward: tuple[Features, np.ndarray] | None = None,
+    transition: tuple[Features, np.ndarray] | None = None,
+) -> MeanFieldGame:
+    """Return the game with a coupling, times `scale`, in its rewards or its transitions; it vanishes at mu*."""
+    none = Features.none(len(draw.mean_field))
+    moves, transition_terms = transition or (none, np.zeros((0, *draw.transition.shape)))
+    pays, reward_terms = reward or (none, np.zeros((0, *draw.policy.shape)))
+    transition_terms, reward_terms = scale * transition_terms, scale * reward_terms
+    at_equilibrium = draw.strength * np.log(draw.policy) + draw.value[:, None]
+    at_equilibrium = at_equilibrium - draw.discount * draw.transition @ draw.value
+    return MeanFieldGame(
+        discount=draw.discount,
+        base_transition=draw.transition - np.tensordot(moves.values(draw.mean_field), transition_terms, axes=1),
+        base_reward=at_equilibrium - np.tensordot(pays.values(draw.mean_field), reward_terms, axes=1),
+        transition_terms=transition_terms,
+        transition_features=moves,
+        reward_terms=reward_terms,
+        reward_features=pays,
+        planted=Planted(draw.policy, draw.mean_field, draw.strength),
+    )
+
+
+def _possible(draw: _Draw, features: Features, terms: np.ndarray, scale: float) -> bool:
+    """Return whether transitions with the coupling `terms` times `scale` leave every state visited, and L_pop < 1."""
+    from pma_mfg.theory import lipschitz  # to the right of games, as operators are
+
+    if scale > _room(draw, features, terms):
+        return False
+    return lipschitz.population_contraction(_game(draw, scale, transition=(features, terms)))[0] < 1.0
+
+
+def _room(draw: _Draw, features: Features, terms: np.ndarray) -> float:
+    """Return the largest multiple of `terms` that leaves `LEAST_SHARE` of every transition at every mean field."""
+    low, high = (end - features.values(draw.mean_field) for end in features.ranges())
+    least = np.tensordot(low, np.maximum(terms, 0.0), axes=1) + np.tensordot(high, np.minimum(terms, 0.0), axes=1)
+    with np.errstate(divide="ignore"):
+        multiples = (1.0 - LEAST_SHARE) * draw.transition / np.maximum(-least, 0.0)
+    return float(multiples.min())
+
+
+def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
+    """Return the largest scale that is possible, from below: L_pop is convex in it, and less than 1 without."""
+    low, high = 0.0, _room(draw, features, terms)
+    if _possible(draw, features, terms, high):
+        return high
+    while high - low > 1e-9 * high:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _possible(draw, features, terms, middle) else (low, middle)
+    return low
+
+
+def _too_large(eigenvalue: float, largest: float, why: str) -> InputError:
+    allowed = f"a number from 0 to {np.floor(largest * 1e6) / 1e6:.6f}, the largest possible: {why}"
+    return InputError("games.make", "best_response_radius", abs(eigenvalue), allowed)
+
+
+FAMILIES = (planted_coupled,)
