@@ -77,7 +77,7 @@ def planted_coupled(
     strength : float
         tau > 0, the entropy weight of the planted equilibrium. Rewards are proportional to it, and not in [0, 1].
     best_response_radius : float
-        rho(J_inf) >= 0. There is a largest possible one with channel "dynamics"; with one state or one action it is 0.
+        r(J_inf) >= 0. There is a largest possible one with channel "dynamics"; with one state or one action it is 0.
     channel : str
         "rewards": a state is worth less (or more) the more agents are in it, and transitions do not depend on the mean
         field. "dynamics": the more agents are in the first half of the states, the less (or more) an action decides in
@@ -220,14 +220,14 @@ def _through_dynamics(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGam
     )
     if eigenvalue == 0.0:
         return _game(draw, 0.0, transition=(features, terms))
-    side = np.sign(eigenvalue)
-    scale = abs(eigenvalue) / per_unit if per_unit > 0.0 else np.inf
-    if not _possible(draw, features, side * terms, scale):
-        largest = per_unit * _largest_scale(draw, features, side * terms) if per_unit > 0.0 else 0.0
-        raise _too_large(
-            eigenvalue, largest, "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
-        )
-    return _game(draw, scale, transition=(features, side * terms))
+    terms = np.sign(eigenvalue) * terms
+    why = "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
+    if per_unit == 0.0:
+        raise _too_large(eigenvalue, 0.0, why)
+    scale = abs(eigenvalue) / per_unit
+    if not _possible(draw, features, terms, scale):
+        raise _too_large(eigenvalue, per_unit * _largest_scale(draw, features, terms), why)
+    return _game(draw, scale, transition=(features, terms))
 
 
 def _with_link(
