@@ -189,20 +189,18 @@ def _draw(
 
 def _through_rewards(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
     """Return the game whose rewards depend on the mean field; `eigenvalue` is the leading one of the best response."""
-    n_states, n_actions = draw.policy.shape
-    if min(n_states, n_actions) == 1:
-        if eigenvalue != 0.0:
-            raise _too_large(eigenvalue, 0.0, "with one state or one action nobody can answer to the others")
-        variances, directions = np.ones(n_states), np.eye(n_states)  # of no consequence: the coupling is zero
-    else:
-        variances, directions = np.linalg.eigh(draw.product(draw.steering, draw.steering))
-    scale = eigenvalue * draw.strength / float(variances[-1])
-    terms = np.moveaxis(np.eye(n_states)[:, None] + (1.0 - draw.discount) * draw.long_run, 2, 0)
+    each = np.eye(len(draw.mean_field))
+    variances, directions = np.linalg.eigh(draw.product(draw.steering, draw.steering))
     leading = directions[:, [-1]]
     along = draw.steering @ leading
+    terms = np.moveaxis(each[:, None] + (1.0 - draw.discount) * draw.long_run, 2, 0)
     kink = draw.kink(along, along)[None, ..., 0]
-    features, terms = _with_link(link, draw.mean_field, np.eye(n_states), terms, leading.T, kink)
-    return _game(draw, scale, reward=(features, terms))
+    features, terms = _with_link(link, draw.mean_field, each, terms, leading.T, kink)
+    if eigenvalue == 0.0:
+        return _game(draw, 0.0, reward=(features, terms))
+    if min(draw.policy.shape) == 1:
+        raise _too_large(eigenvalue, 0.0, "with one state or one action there is no answer to the others")
+    return _game(draw, eigenvalue * draw.strength / float(variances[-1]), reward=(features, terms))
 
 
 def _through_dynamics(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
@@ -220,12 +218,12 @@ def _through_dynamics(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGam
     )
     if eigenvalue == 0.0:
         return _game(draw, 0.0, transition=(features, terms))
-    terms = np.sign(eigenvalue) * terms
-    why = "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
     if per_unit == 0.0:
-        raise _too_large(eigenvalue, 0.0, why)
+        raise _too_large(eigenvalue, 0.0, "with one state, one action or discount 0 transitions do not matter")
+    terms = np.sign(eigenvalue) * terms
     scale = abs(eigenvalue) / per_unit
     if not _possible(draw, features, terms, scale):
+        why = "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
         raise _too_large(eigenvalue, per_unit * _largest_scale(draw, features, terms), why)
     return _game(draw, scale, transition=(features, terms))
 
