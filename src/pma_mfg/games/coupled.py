@@ -1,13 +1,13 @@
 """Games with a planted equilibrium at which agents matter to each other as much as asked for.
 
 The spectral radius of the best response's Jacobian at the equilibrium is known in closed form (docs/theory.md, section
-6.5). Games that differ in this radius alone share everything else: equilibrium, values, transitions and rewards there.
+6.5). Games that differ in this radius alone have the same equilibrium and the same transitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,16 @@ TARGET_CONCENTRATION = 0.5
 #: gives the dynamics the most room (docs/theory.md, section 6.5).
 UNIFORM_SHARE = 0.5
 
-#: Least probability of a transition at any mean field, as a share of the one at the equilibrium (Assumption 4).
-LEAST_SHARE = 0.1
+#: Least share of every transition at the equilibrium that remains at every mean field, and the share of what L_pop
+#: lacks to 1 that the dynamics may use up (Assumptions 4 and 2).
+LEAST_SHARE, LARGEST_USE = 0.1, 0.9
 
 #: Logits of the planted policy are uniform in plus or minus this.
 LOGIT = 1.0
 
-#: How far the values of the two groups of states are apart where the dynamics carry the coupling, in units of the
-#: strength. Transitions can only matter as far as values differ.
-VALUE_GAP = 80.0
+#: How far the values of the two groups of states are apart at most, in units of the strength. Transitions matter only
+#: as far as values differ, and TD learning pays for the difference with noise.
+LARGEST_GAP = 80.0
 
 #: Size of the kink of the link `absolute`, in units of the smooth coupling along the leading direction.
 KINK_SHARE = 0.5
@@ -67,8 +68,8 @@ def planted_coupled(
     """Return a game with a known equilibrium at which agents matter to each other as much as asked for.
 
     The Jacobian of the best response at the equilibrium has real eigenvalues of one sign, and `best_response_radius`
-    is its spectral radius, in closed form. Games that differ in the radius alone have the same equilibrium, with the
-    same values, transitions and rewards at it (docs/theory.md, section 6.5).
+    is its spectral radius, in closed form. Games that differ in the radius alone have the same equilibrium and the same
+    transitions (docs/theory.md, section 6.5).
 
     Parameters
     ----------
@@ -80,8 +81,9 @@ def planted_coupled(
         r(J_inf) >= 0. There is a largest possible one with channel "dynamics"; with one state or one action it is 0.
     channel : str
         "rewards": a state is worth less (or more) the more agents are in it, and transitions do not depend on the mean
-        field. "dynamics": the more agents are in the first half of the states, the less (or more) an action decides in
-        which half an agent goes on, and rewards do not depend on the mean field.
+        field. "dynamics": the more agents are in the first half of the states, the less an action decides in which half
+        an agent goes on. This half is worth more (or less) than the other, and the more so the larger the radius;
+        rewards do not depend on the mean field.
     sign : str
         "averse": the eigenvalues are negative. "seeking": they are positive.
     link : str
@@ -101,7 +103,7 @@ def planted_coupled(
     InputError
         If the radius is larger than possible; the largest possible one is said.
     """
-    draw = _draw(n_states, n_actions, discount, seed, strength, 0.0 if channel == "rewards" else VALUE_GAP, stay)
+    draw = _draw(n_states, n_actions, discount, seed, strength, stay)
     through = _through_rewards if channel == "rewards" else _through_dynamics
     return through(draw, link, best_response_radius if sign == "seeking" else -best_response_radius)
 
@@ -152,9 +154,7 @@ class _Draw:
         return KINK_SHARE * np.sqrt(self.product(smooth, smooth) / size) * rest if size > 0.0 else rest
 
 
-def _draw(
-    n_states: int, n_actions: int, discount: float, seed: int, strength: float, value_gap: float, stay: float
-) -> _Draw:
+def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: float, stay: float) -> _Draw:
     # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
     from pma_mfg import operators
 
@@ -168,7 +168,7 @@ def _draw(
     moves = UNIFORM_SHARE / n_states + (1.0 - UNIFORM_SHARE) * targets
     transition = stay * np.eye(n_states)[:, None] + (1.0 - stay) * moves
     policy = softmax(rng.uniform(-LOGIT, LOGIT, size=(n_states, n_actions)), axis=1)
-    value = strength * (rng.uniform(-1.0, 1.0, size=n_states) + value_gap * (group - 0.5))
+    value = strength * rng.uniform(-1.0, 1.0, size=n_states)
     across = rng.uniform(-1.0, 1.0, size=(n_states, n_actions))
     frozen = MeanFieldGame(
         discount=discount,
@@ -199,33 +199,30 @@ def _through_rewards(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame
     if eigenvalue == 0.0:
         return _game(draw, 0.0, reward=(features, terms))
     if min(draw.policy.shape) == 1:
-        raise _too_large(eigenvalue, 0.0, "with one state or one action there is no answer to the others")
+        raise _too_large(eigenvalue, 0.0, "with one state or one action")
     return _game(draw, eigenvalue * draw.strength / float(variances[-1]), reward=(features, terms))
 
 
 def _through_dynamics(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
     """Return the game whose transitions depend on the mean field; `eigenvalue` as in `_through_rewards`."""
-    # mass moves from the second group to the first
-    toward = draw.group / max(draw.group.sum(), 1.0) - (1.0 - draw.group) / (1.0 - draw.group).sum()
+    # mass moves from the first group to the second
+    toward = (1.0 - draw.group) / (1.0 - draw.group).sum() - draw.group / max(draw.group.sum(), 1.0)
     along = draw.steering @ draw.group[:, None]
     sizes = np.abs(along).max(axis=1, keepdims=True)
     pattern = along / np.where(sizes > 0.0, sizes, 1.0)  # the same room is taken in every state
-    per_unit = draw.discount * float(toward @ draw.value) * draw.product(along, pattern).item() / draw.strength
-    kink = draw.kink(along, pattern)
-    weights = draw.group[None]
-    features, terms = _with_link(
-        link, draw.mean_field, weights, (pattern * toward)[None], weights, (kink * toward)[None]
-    )
-    if eigenvalue == 0.0:
-        return _game(draw, 0.0, transition=(features, terms))
-    if per_unit == 0.0:
-        raise _too_large(eigenvalue, 0.0, "with one state, one action or discount 0 transitions do not matter")
-    terms = np.sign(eigenvalue) * terms
-    scale = abs(eigenvalue) / per_unit
-    if not _possible(draw, features, terms, scale):
-        why = "transitions are to be probabilities at every mean field, and L_pop < 1 (Assumption 2)"
-        raise _too_large(eigenvalue, per_unit * _largest_scale(draw, features, terms), why)
-    return _game(draw, scale, transition=(features, terms))
+    weights, kink = draw.group[None], draw.kink(along, pattern)
+    tables = ((table * toward)[None] for table in (pattern, kink))
+    features, terms = _with_link(link, draw.mean_field, weights, next(tables), weights, next(tables))
+    scale = _largest_scale(draw, features, terms)
+    per_gap = draw.discount * scale * draw.product(along, pattern).item()
+    if abs(eigenvalue) > per_gap * LARGEST_GAP:
+        why = (
+            f"with values {LARGEST_GAP:g} strengths apart, L_pop < 1 and transitions that are probabilities everywhere"
+        )
+        raise _too_large(eigenvalue, per_gap * LARGEST_GAP, why)
+    gap = -eigenvalue / per_gap if eigenvalue else 0.0
+    value = draw.value + (draw.strength * gap + float(toward @ draw.value)) * (draw.group - 0.5)
+    return _game(replace(draw, value=value), scale, transition=(features, terms))
 
 
 def _with_link(
@@ -290,37 +287,27 @@ def _game(
     )
 
 
-def _possible(draw: _Draw, features: Features, terms: np.ndarray, scale: float) -> bool:
-    """Return whether transitions with the coupling `terms` times `scale` leave every state visited, and L_pop < 1."""
-    from pma_mfg.theory import lipschitz  # to the right of games, as operators are
+def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
+    """Return by how much the transitions' coupling is multiplied: as large as `LEAST_SHARE` and `LARGEST_USE` allow.
 
-    if scale > _room(draw, features, terms):
-        return False
-    return lipschitz.population_contraction(_game(draw, scale, transition=(features, terms)))[0] < 1.0
-
-
-def _room(draw: _Draw, features: Features, terms: np.ndarray) -> float:
-    """Return the largest multiple of `terms` that leaves `LEAST_SHARE` of every transition at every mean field."""
+    Each feature enters by its range and its Lipschitz constant, as in the bounds on the game's own constants.
+    """
     low, high = (end - features.values(draw.mean_field) for end in features.ranges())
     least = np.tensordot(low, np.maximum(terms, 0.0), axes=1) + np.tensordot(high, np.minimum(terms, 0.0), axes=1)
+    if not least.any():  # nothing depends on the mean field
+        return 0.0
     with np.errstate(divide="ignore"):
-        multiples = (1.0 - LEAST_SHARE) * draw.transition / np.maximum(-least, 0.0)
-    return float(multiples.min())
-
-
-def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
-    """Return the largest scale that is possible, from below: L_pop is convex in it, and less than 1 without."""
-    low, high = 0.0, _room(draw, features, terms)
-    if _possible(draw, features, terms, high):
-        return high
-    while high - low > 1e-9 * high:
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if _possible(draw, features, terms, middle) else (low, middle)
-    return low
+        room = float(((1.0 - LEAST_SHARE) * draw.transition / np.maximum(-least, 0.0)).min())
+    rows = draw.transition.reshape(-1, draw.transition.shape[2])
+    delta = 0.5 * max(float(np.abs(rows - row).sum(axis=1).max()) for row in rows)
+    norms = np.abs(terms).sum(axis=3).max(axis=(1, 2))
+    steepness = 0.5 * features.link_lipschitz() * np.ptp(features.weights, axis=1)
+    added = float(norms @ (steepness + np.maximum(high, -low)))  # to K_mu, and to delta
+    return min(room, LARGEST_USE * (1.0 - delta) / added)
 
 
 def _too_large(eigenvalue: float, largest: float, why: str) -> InputError:
-    allowed = f"a number from 0 to {np.floor(largest * 1e6) / 1e6:.6f}, the largest possible: {why}"
+    allowed = f"a number from 0 to {np.floor(largest * 1e6) / 1e6:.6f}, the largest possible {why}"
     return InputError("games.make", "best_response_radius", abs(eigenvalue), allowed)
 
 
