@@ -35,7 +35,7 @@ LOGIT = 1.0
 
 #: How far the values of the two groups of states are apart at most, in units of the strength. Transitions matter only
 #: as far as values differ, and TD learning pays for the difference with noise.
-LARGEST_GAP = 80.0
+LARGEST_GAP = 90.0
 
 #: Size of the kink of the link `absolute`, in units of the smooth coupling along the leading direction.
 KINK_SHARE = 0.5
