@@ -118,6 +118,8 @@ class _Draw:
         gamma and tau.
     transition : ndarray, shape (S, A, S)
         P*, at the equilibrium.
+    delta : float
+        Bound on the Dobrushin coefficient of P*, attained where nobody stays.
     policy, mean_field, value : ndarray, shapes (S, A), (S,) and (S,)
         pi*, mu* and V.
     group : ndarray, shape (S,)
@@ -133,6 +135,7 @@ class _Draw:
     discount: float
     strength: float
     transition: np.ndarray
+    delta: float
     policy: np.ndarray
     mean_field: np.ndarray
     value: np.ndarray
@@ -182,9 +185,19 @@ def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: f
     mean_field = operators.stable_population(frozen, policy)
     kernel = operators.policy_kernel(transition, policy)
     long_run = transition @ np.linalg.inv(np.eye(n_states) - kernel + mean_field)
-    steering = long_run - np.einsum("sa,say->sy", policy, long_run)[:, None]
-    across = across - (policy * across).sum(axis=1, keepdims=True)
-    return _Draw(discount, strength, transition, policy, mean_field, value, group, long_run, steering, across)
+    return _Draw(
+        discount=discount,
+        strength=strength,
+        transition=transition,
+        delta=stay + (1.0 - stay) * (1.0 - UNIFORM_SHARE),
+        policy=policy,
+        mean_field=mean_field,
+        value=value,
+        group=group,
+        long_run=long_run,
+        steering=long_run - np.einsum("sa,say->sy", policy, long_run)[:, None],
+        across=across - (policy * across).sum(axis=1, keepdims=True),
+    )
 
 
 def _through_rewards(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
@@ -298,12 +311,10 @@ def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
         return 0.0
     with np.errstate(divide="ignore"):
         room = float(((1.0 - LEAST_SHARE) * draw.transition / np.maximum(-least, 0.0)).min())
-    rows = draw.transition.reshape(-1, draw.transition.shape[2])
-    delta = 0.5 * max(float(np.abs(rows - row).sum(axis=1).max()) for row in rows)
     norms = np.abs(terms).sum(axis=3).max(axis=(1, 2))
     steepness = 0.5 * features.link_lipschitz() * np.ptp(features.weights, axis=1)
     added = float(norms @ (steepness + np.maximum(high, -low)))  # to K_mu, and to delta
-    return min(room, LARGEST_USE * (1.0 - delta) / added)
+    return min(room, LARGEST_USE * (1.0 - draw.delta) / added)
 
 
 def _too_large(eigenvalue: float, largest: float, why: str) -> InputError:
