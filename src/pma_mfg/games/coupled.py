@@ -26,9 +26,9 @@ TARGET_CONCENTRATION = 0.5
 #: gives the dynamics the most room (docs/theory.md, section 6.5).
 UNIFORM_SHARE = 0.5
 
-#: Least share of every transition at the equilibrium that remains at every mean field, and the share of what L_pop
-#: lacks to 1 that the dynamics may use up (Assumptions 4 and 2).
-LEAST_SHARE, LARGEST_USE = 0.1, 0.9
+#: Share of what L_pop lacks to 1 without a mean field that the dynamics may use up (Assumption 2). At least a tenth of
+#: every transition's probability at the equilibrium then remains at every mean field (Assumption 4).
+LARGEST_USE = 0.9
 
 #: Logits of the planted policy are uniform in plus or minus this.
 LOGIT = 1.0
@@ -301,20 +301,12 @@ def _game(
 
 
 def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
-    """Return by how much the transitions' coupling is multiplied: as large as `LEAST_SHARE` and `LARGEST_USE` allow.
-
-    Each feature enters by its range and its Lipschitz constant, as in the bounds on the game's own constants.
-    """
+    """Return by how much the transitions' coupling is multiplied, so much that `LARGEST_USE` is used up (6.6)."""
     low, high = (end - features.values(draw.mean_field) for end in features.ranges())
-    least = np.tensordot(low, np.maximum(terms, 0.0), axes=1) + np.tensordot(high, np.minimum(terms, 0.0), axes=1)
-    if not least.any():  # nothing depends on the mean field
-        return 0.0
-    with np.errstate(divide="ignore"):
-        room = float(((1.0 - LEAST_SHARE) * draw.transition / np.maximum(-least, 0.0)).min())
-    norms = np.abs(terms).sum(axis=3).max(axis=(1, 2))
-    steepness = 0.5 * features.link_lipschitz() * np.ptp(features.weights, axis=1)
-    added = float(norms @ (steepness + np.maximum(high, -low)))  # to K_mu, and to delta
-    return min(room, LARGEST_USE * (1.0 - draw.delta) / added)
+    steepness = 0.5 * features.link_lipschitz() * np.ptp(features.weights, axis=1)  # adds to K_mu
+    farthest = np.maximum(high, -low)  # adds to delta
+    added = float(np.abs(terms).sum(axis=3).max(axis=(1, 2)) @ (steepness + farthest))
+    return LARGEST_USE * (1.0 - draw.delta) / added if added > 0.0 else 0.0
 
 
 def _too_large(eigenvalue: float, largest: float, why: str) -> InputError:
