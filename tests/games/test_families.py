@@ -11,7 +11,7 @@ from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games,
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks, literature, registry
+from pma_mfg.games import benchmarks, coupled, literature, registry
 from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -170,7 +170,7 @@ def test_the_same_parameters_give_bitwise_the_same_game_and_another_seed_another
 
 def test_every_family_is_listed_and_tested():
     generated = set(FAMILY_PARAMETERS | SYMMETRIC_PARAMETERS)
-    papers = (benchmarks.__name__, literature.__name__)
+    papers = (benchmarks.__name__, coupled.__name__, literature.__name__)
     tested = {name for name, found in registry.FAMILIES.items() if found.function.__module__ in papers}
     assert games.families() == sorted(generated | tested)
     assert generated < set(all_games())
@@ -377,10 +377,21 @@ BASES: dict[str, dict[str, object]] = {
         for kind in ("smooth", "kinked")
     },
     "coordination": {"n_states": 3, "discount": 0.8, "attraction": 1.0},
+    "planted_coupled": {
+        "n_states": 4,
+        "n_actions": 3,
+        "discount": 0.8,
+        "seed": 1,
+        "strength": 0.1,
+        "best_response_radius": 0.5,
+    },
     "garnet": {"n_states": 6},
 }
 #: Other values, of those that cannot be found by halving and adding one.
-OTHERS = {"interaction": "cyclic", "n_successors": 2, "bar": 0, "coupling": 0.05, "n_targets": 1}
+OTHERS = {
+    **{"interaction": "cyclic", "n_successors": 2, "bar": 0, "coupling": 0.05, "n_targets": 1},
+    **{"channel": "dynamics", "sign": "seeking", "link": "absolute"},
+}
 
 
 def every_parameter() -> list[tuple[str, str]]:

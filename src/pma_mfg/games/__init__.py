@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # these modules enter their games in the registry
-from pma_mfg.games import benchmarks, literature  # noqa: F401
+from pma_mfg.games import benchmarks, coupled, literature  # noqa: F401
 from pma_mfg.games import families as _families  # noqa: F401
 from pma_mfg.games.features import LINKS, Features
 from pma_mfg.games.files import from_functions, load, save
