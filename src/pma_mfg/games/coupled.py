@@ -1,6 +1,6 @@
 """Games with a planted equilibrium at which agents matter to each other as much as asked for.
 
-The spectral radius of the best response's Jacobian at the equilibrium is known in closed form (docs/theory.md, section
+The spectral radius of the best response's Jacobian at the equilibrium is known in closed form (docs/theory, section
 6.5). Games that differ in this radius alone have the same equilibrium and the same transitions.
 """
 
@@ -23,7 +23,7 @@ CHANNELS, SIGNS, COUPLING_LINKS = ("rewards", "dynamics"), ("averse", "seeking")
 TARGET_CONCENTRATION = 0.5
 
 #: Share of the uniform law in the transitions of an agent that moves. The rest is what actions decide; half and half
-#: gives the dynamics the most room (docs/theory.md, section 6.5).
+#: gives the dynamics the most room (docs/theory, section 6.5).
 UNIFORM_SHARE = 0.5
 
 #: Share of what L_pop lacks to 1 without a mean field that the dynamics may use up (Assumption 2). At least a tenth of
@@ -69,7 +69,7 @@ def planted_coupled(
 
     The Jacobian of the best response at the equilibrium has real eigenvalues of one sign, and `best_response_radius`
     is its spectral radius, in closed form. Games that differ in the radius alone have the same equilibrium and the same
-    transitions (docs/theory.md, section 6.5).
+    transitions (docs/theory, section 6.5).
 
     Parameters
     ----------
