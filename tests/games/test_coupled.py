@@ -132,11 +132,11 @@ def test_at_a_kink_the_differences_on_both_sides_have_the_leading_eigenvalue_tha
 def test_the_jacobian_has_the_radius_and_the_planted_equilibrium_is_one(kind, changes):
     game = coupled_game(**(kind | changes))
     planted, regularizer = game.planted, Entropy(game.planted.strength)
-    found = np.linalg.eigvals(jacobian.jacobian(game, planted.policy, np.inf, regularizer))
+    found = np.linalg.eigvals(jacobian.jacobian(game, planted.policy, np.inf, regularizer=regularizer))
     radius = game.parameters["best_response_radius"]
     # rounding, times the condition of the eigenvalues
     assert is_led_by(found, radius if kind["sign"] == "seeking" else -radius, 1e-8)
-    residuals = equilibrium.residuals(game, planted.policy, planted.mean_field, regularizer)
+    residuals = equilibrium.residuals(game, planted.policy, planted.mean_field, regularizer=regularizer)
     # of values up to 40 strengths over 1 - discount
     assert max(abs(residual) for residual in residuals.values()) < 1e-12
 
@@ -195,7 +195,7 @@ def test_a_crowd_in_the_first_half_weakens_what_actions_decide_and_this_half_is_
     spread, spread_before = (0.5 * (x[:, 0] + x[:, 2]) - x[:, 1] for x in (leads, before))
     assert (spread < spread_before).all()
     np.testing.assert_allclose((policy * (leads - before)).sum(axis=1), 0.0, rtol=0, atol=1e-15)
-    value = operators.state_values(game, policy, mean_field, Entropy(TAU))
+    value = operators.state_values(game, policy, mean_field, regularizer=Entropy(TAU))
     assert (
         (value[:2].mean() - value[2:].mean() > 1.0) if sign == "averse" else (value[2:].mean() - value[:2].mean() > 1.0)
     )
@@ -231,7 +231,7 @@ def test_an_agent_that_stays_mixes_more_slowly_as_told(channel, stay):
 
 
 def ends_at_the_equilibrium(game, step_size, start):
-    orbit = iterations.pma(game, Entropy(TAU), start, step_size)
+    orbit = iterations.pma(game, Entropy(TAU), start, step_size=step_size)
     last = next(itertools.islice(orbit, 150, None))
     return operators.policy_distance(last, game.planted.policy) < 1e-6
 
@@ -307,7 +307,9 @@ def test_where_nobody_can_answer_the_only_radius_is_zero(changes, channel):
     changes = {"channel": channel} | changes
     assert largest_possible(**changes) == 0.0
     game = coupled_game(**changes, best_response_radius=0)
-    assert jacobian.spectral_radius(jacobian.jacobian(game, game.planted.policy, np.inf, Entropy(TAU))) < 1e-12
+    assert (
+        jacobian.spectral_radius(jacobian.jacobian(game, game.planted.policy, np.inf, regularizer=Entropy(TAU))) < 1e-12
+    )
 
 
 @pytest.mark.parametrize(
