@@ -31,14 +31,24 @@ ENTROPY = Entropy(0.3)
 NAMES = {*arrays.KINDS, "reference"}
 #: Pieces of larger computations, which take whatever is a table for them.
 INSIDE = {
+    "equilibrium.best_responses.regularizer_size",
+    "equilibrium.damped.damped_iteration",
+    "equilibrium.newton_in_policy.fixed_point_residual",
+    "equilibrium.newton_in_policy.newton",
+    "equilibrium.newton_in_population.newton_in_population",
+    "equilibrium.newton_in_population.played",
+    "equilibrium.newton_in_population.separate_parts",
+    "equilibrium.solution.finished",
     "games.functions.differences",
     "games.functions.is_constant_near",
     "games.functions.returned",
     "operators.policy_chain",
     "operators.population_error",
     "operators.relative_distance",
-    "regularizers.step",
+    "regularizers.floors.check_step",
+    "regularizers.weighted.step",
     "simulation.agents.frozen_tables",
+    "theory.certificates.farthest_in",
     "theory.search.policy_mirror_ascent",
     "theory.search.random_policy",
     "theory.search.stable_population",
@@ -176,7 +186,7 @@ WRONG = {
 @pytest.mark.parametrize("name", DECORATED)
 def test_what_is_no_policy_or_mean_field_is_refused_with_the_row_before_anything_else(name):
     function, place = DECORATED[name], name.rpartition("pma_mfg.")[2].split(".")
-    source = ".".join(place[-2:])
+    source = f"equilibrium.{place[-1]}" if "equilibrium" in place else ".".join(place[-2:])
     for parameter, kind in function.accepts.items():
         if kind in ("policy", "policies"):
             for wrong, message in WRONG.values():

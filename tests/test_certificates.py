@@ -12,7 +12,7 @@ from scipy.special import expit
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 GAMES = {
     "affine": family_game("affine"),
@@ -36,7 +36,7 @@ STEPS = (0.3, 3.0, np.inf)  # in units of 1 / rho
 
 @cache
 def invariant(name, regularizer, mirror):
-    return certificates.invariant_set(GAMES[name], regularizer, mirror)
+    return invariant_sets.invariant_set(GAMES[name], regularizer, mirror)
 
 
 def policies_in(found, regularizer, mirror, game, seed, count=12):
@@ -51,7 +51,7 @@ def policies_in(found, regularizer, mirror, game, seed, count=12):
             policy = np.exp(x - x.max(axis=1, keepdims=True))
         else:
             spread = [
-                certificates._spread_out(*bounds, actions) for bounds in zip(found.least, found.most, strict=True)
+                invariant_sets._spread_out(*bounds, actions) for bounds in zip(found.least, found.most, strict=True)
             ]
             policy = np.array([rng.permutation(row) for row in spread])
             inside = np.minimum(1.0, found.difference / np.maximum(np.ptp(policy, axis=1), 1e-300))
@@ -94,9 +94,9 @@ def test_policies_of_the_set_have_the_stated_values_and_stay_in_it(name, regular
 
 def set_of_one_state(span, regularizer, n_actions, mirror):
     """Return the set that steps with sp(q) <= span keep, and a game of its shape."""
-    bounds = certificates._policy_set(np.array([span]), regularizer, n_actions, mirror)
+    bounds = invariant_sets.policy_set(np.array([span]), regularizer, n_actions, mirror)
     zero = np.zeros(1)
-    found = certificates.InvariantSet(*bounds, np.array([span]), zero, zero, 0.0, zero, 0.0, 0.0, zero, 0.0)
+    found = invariant_sets.InvariantSet(*bounds, np.array([span]), zero, zero, 0.0, zero, 0.0, 0.0, zero, 0.0)
     return found, frozen_game(np.ones((1, n_actions, 1)), np.zeros((1, n_actions)), 0.0)
 
 
@@ -141,7 +141,7 @@ def test_no_distribution_within_the_bounds_has_a_lower_value(seed, n_actions, ro
     u = rng.dirichlet(np.full(n_actions, rng.choice([0.05, 0.5, 2.0])), size=300)
     u = u[(u.min(axis=1) >= least) & (u.max(axis=1) <= most) & (np.ptp(u, axis=1) <= difference)]
     for regularizer in (Entropy(1.0), Quadratic(1.0)):
-        lowest = certificates._lowest(regularizer, least, most, difference, n_actions)
+        lowest = invariant_sets._lowest(regularizer, least, most, difference, n_actions)
         assert (regularizer.value(u) >= lowest - 1e-12).all()
 
 
@@ -191,7 +191,7 @@ def test_one_step_is_lipschitz_in_every_norm_used(kind, mirror, seed, n_actions,
     q[1] = q[0] + rng.choice([1.0, 1e-3]) * (q[1] - q[0])
     u, v = (regularizer.proximal_step(*x, step, mirror=mirror) for x in ((q[0], first), (q[1], second)))
     change = np.ptp(q[0] - q[1], axis=1)
-    for norm, bound in certificates._steps(found, regularizer, step, mirror, n_actions).items():
+    for norm, bound in certificates.steps(found, regularizer, step, mirror, n_actions).items():
         before, after = (np.atleast_1d(distances(norm, 1.0, regularizer, *pair)) for pair in ((first, second), (u, v)))
         assert (after <= bound(before, change) + 1e-10).all(), norm
 
@@ -305,7 +305,7 @@ def change_of_q(game, first, second):
 def test_a_game_attains_the_bound_on_how_values_move_q(slip, discount):
     """Policies that fight the reward lose it all when they give in: gap, delta, discount and steering at once."""
     game = two_rooms(slip, discount, [[0, 1], [0, 1], [0, 0]])
-    found = certificates.invariant_set(game, Entropy(1.0), "kl")
+    found = invariant_sets.invariant_set(game, Entropy(1.0), "kl")
     np.testing.assert_allclose(found.gap[:2], 2.0, rtol=1e-9)
     first, second = pair_near_corners(found, [1, 1, 1])
     first[2] = second[2] = 0.5
@@ -319,7 +319,7 @@ def test_a_game_attains_the_bound_on_how_populations_move_q(steering):
     rows = np.array([[1 + steering, 1 - steering], [1 - steering, 1 + steering]]) / 2
     own = (np.array([[[0, 1.0], [0, 0]]]), Features.build([[1.0, 0.0]]))
     game = small_game(np.stack([rows, rows]), [[0, 0], [1, 0]], 0.0, reward_change=own)
-    found = certificates.invariant_set(game, Entropy(1.0), "kl")
+    found = invariant_sets.invariant_set(game, Entropy(1.0), "kl")
     corner = np.array([expit(found.q_span[0]), expit(-found.q_span[1])])
     # equal l1 moves in both states, in one direction
     first, second = (np.stack([p, 1 - p], axis=1) for p in (corner, corner - NEAR * np.array([1.0, 1.0])))
@@ -334,13 +334,13 @@ def test_a_game_attains_the_bound_on_the_loss_around_an_equilibrium():
     regularizer = Entropy(1.0)
     uniform = operators.uniform_policy(game)
     np.testing.assert_allclose(equilibrium.solve(game, regularizer).policy, uniform, rtol=0, atol=1e-12)
-    found = certificates.invariant_set(game, regularizer, "kl")
+    found = invariant_sets.invariant_set(game, regularizer, "kl")
     policy = uniform.copy()
     policy[0] = expit(0.05), expit(-0.05)
     assert found.q_span[0] > 0.1
     for norm, distance in (("log-span", 0.05), ("l2", np.linalg.norm(policy[0] - 0.5)), ("l1", np.ptp(policy[0]))):
         mirror = "kl" if norm == "log-span" else "euclidean"
-        compared = certificates._comparison(game, regularizer, found, uniform, mirror)
+        compared = attraction._comparison(game, regularizer, found, uniform, mirror)
         for change in compared[norm][1:]:
             bound = change(np.array([distance, 0.0, 0.0]))[2]
             if norm == "log-span":
@@ -370,8 +370,8 @@ def test_a_game_almost_attains_the_bound_on_populations_around_an_equilibrium():
     own = (np.array([[[0, 1.0], [0, 0]]]), Features.build([[1.0, 0.0]], -0.5))
     game = small_game(np.stack([rows, rows]), np.zeros((2, 2)), 0.0, reward_change=own)
     uniform = operators.uniform_policy(game)
-    found = certificates.invariant_set(game, Entropy(1.0), "kl")
-    free = certificates._comparison(game, Entropy(1.0), found, uniform, "kl")["log-span"][2]
+    found = invariant_sets.invariant_set(game, Entropy(1.0), "kl")
+    free = attraction._comparison(game, Entropy(1.0), found, uniform, "kl")["log-span"][2]
     policy = np.stack([expit([0.01, 0.01]), expit([-0.01, -0.01])], axis=1)
     bound = free(np.array([0.01, 0.01]))[0]
     # L_pop, some 0.05 here, is the set's and not the equilibrium's
@@ -408,7 +408,7 @@ def test_games_with_several_equilibria_are_not_certified(name, mirror):
     for step in STEPS:
         assert certificates.certificate(game, regularizer, step, mirror).L_gamma >= 1
     policy = operators.uniform_policy(game)
-    assert (certificates.attraction(game, regularizer, STEPS, policy, mirror) == np.inf).all()
+    assert (attraction.attraction(game, regularizer, STEPS, policy, mirror) == np.inf).all()
     assert not lipschitz.contraction_bound(game, regularizer, 1.0).L_gamma < 1
 
 
@@ -418,20 +418,20 @@ def test_attraction_ends_where_one_state_cannot_steer_and_the_other_does_not_con
     own = (np.array([[[0, 0], [0, 20.0]]]), Features.build([[0.0, 1.0]]))
     game = small_game(base, [[0, 1], [0, -10]], 0.5, reward_change=own)
     solution = equilibrium.solve(game, Entropy(1.0)).policy
-    assert (certificates.attraction(game, Entropy(1.0), [1.0], solution, mirror) == np.inf).all()
+    assert (attraction.attraction(game, Entropy(1.0), [1.0], solution, mirror) == np.inf).all()
 
 
 @pytest.mark.parametrize("mirror", ["euclidean", "kl"])
 def test_a_game_without_rewards_is_attracted_to_the_uniform_policy(mirror):
     game = small_game(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.5)
-    rates = certificates.attraction(game, Entropy(1.0), STEPS, operators.uniform_policy(game), mirror)
+    rates = attraction.attraction(game, Entropy(1.0), STEPS, operators.uniform_policy(game), mirror)
     for step, rate in zip(STEPS, rates, strict=True):
         assert 0 <= rate <= certificates.certificate(game, Entropy(1.0), step, mirror).L_gamma + 1e-6
 
 
 @pytest.mark.parametrize("span", [1.0, 20.0, 36.6, 100.0, 600.0])
 def test_the_least_probability_of_two_actions_keeps_its_digits(span):
-    least, most, _ = certificates._policy_set(np.array([span]), Entropy(1.0), 2, "euclidean")
+    least, most, _ = invariant_sets.policy_set(np.array([span]), Entropy(1.0), 2, "euclidean")
     assert least[0] == pytest.approx(np.exp(-span) / (1 + np.exp(-span)), rel=1e-11)
     assert least[0] <= np.exp(-span) / (1 + np.exp(-span))
     assert most[0] == pytest.approx(1 / (1 + np.exp(-span)), rel=1e-15)
@@ -443,15 +443,15 @@ def test_the_distance_to_an_almost_deterministic_equilibrium_is_not_cut_short():
     regularizer = Entropy(1e-3)
     solution = operators.best_response_step(game, operators.uniform_policy(game), regularizer)
     assert solution.min() == 0
-    found = certificates.invariant_set(game, regularizer, "kl")
-    start = certificates._comparison(game, regularizer, found, solution, "kl")["log-span"][0]
+    found = invariant_sets.invariant_set(game, regularizer, "kl")
+    start = attraction._comparison(game, regularizer, found, solution, "kl")["log-span"][0]
     assert start == pytest.approx(2.0, rel=1e-9)
 
 
 def test_a_game_without_a_choice_contracts_at_once():
     game = family_game("affine", n_actions=1)
     assert certificates.certificate(game, Entropy(1.0), 1.0).L_gamma == 0
-    assert certificates.attraction(game, Entropy(1.0), [1.0], operators.uniform_policy(game)) == [0]
+    assert attraction.attraction(game, Entropy(1.0), [1.0], operators.uniform_policy(game)) == [0]
 
 
 # --- attraction to a computed equilibrium
@@ -466,12 +466,12 @@ def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated
         regularizer = Entropy(strength)
         solution = equilibrium.solve(game, regularizer).policy
         etas = [step / strength for step in STEPS]
-        for eta, rate in zip(etas, certificates.attraction(game, regularizer, etas, solution, mirror), strict=True):
+        for eta, rate in zip(etas, attraction.attraction(game, regularizer, etas, solution, mirror), strict=True):
             if rate < 1:
                 finite += 1
                 radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, eta, regularizer, mirror))
                 assert radius <= rate + 1e-9
-                found = certificates.invariant_set(game, regularizer, mirror)
+                found = invariant_sets.invariant_set(game, regularizer, mirror)
                 for policy in policies_in(found, regularizer, mirror, game, seed=5, count=2):
                     left = 300
                     while left and operators.policy_distance(policy, solution) > 1e-10:
@@ -485,7 +485,7 @@ def test_attraction_is_finite_only_where_pma_converges_and_no_slower_than_stated
 def test_attraction_of_a_quadratic_game_holds_on_the_boundary_too(regularizer):
     game = GAMES["affine"]
     solution = equilibrium.solve(game, regularizer).policy
-    (rate,) = certificates.attraction(game, regularizer, [1.0 / regularizer.rho], solution)
+    (rate,) = attraction.attraction(game, regularizer, [1.0 / regularizer.rho], solution)
     radius = jacobian.spectral_radius(jacobian.jacobian(game, solution, 1.0 / regularizer.rho, regularizer))
     assert radius <= rate
 
@@ -496,7 +496,7 @@ def test_a_computed_equilibrium_certifies_more(name):
 
     def attracted(strength):
         solution = equilibrium.solve(game, Entropy(strength)).policy
-        return certificates.attraction(game, Entropy(strength), [1.0 / strength], solution, "kl")[0] < 1
+        return attraction.attraction(game, Entropy(strength), [1.0 / strength], solution, "kl")[0] < 1
 
     strengths = np.geomspace(0.02, 2.0, 15)
     ours = [s for s in strengths if certificates.certificate(game, Entropy(s), 1.0 / s, "kl").L_gamma < 1]
@@ -511,7 +511,7 @@ def test_a_computed_equilibrium_certifies_more(name):
 def test_learning_keeps_every_action_at_the_stated_probability(seed, step):
     game, regularizer = family_game("affine", discount=0.3), Entropy(0.8)
     rng = np.random.default_rng(seed)
-    least = certificates.least_probability(game, regularizer, step)
+    least = invariant_sets.least_probability(game, regularizer, step)
     span = lipschitz.q_range(game, regularizer)
     policy = operators.uniform_policy(game)
     assert 0 < least < 1 / game.n_actions
@@ -558,7 +558,7 @@ NEARLY_TRIVIAL = {"discount": 0.5, "K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 
 @pytest.mark.parametrize(("n_actions", "strength"), [(2, 0.05), (3, 0.1), (4, 1.0)])
 def test_no_estimate_in_the_range_leads_out_of_the_noisy_set(n_actions, strength):
     game, regularizer = family_game("affine", n_actions=n_actions, **NEARLY_TRIVIAL), Entropy(strength)
-    found, rng = certificates.noisy_set(game, regularizer), np.random.default_rng(0)
+    found, rng = invariant_sets.noisy_set(game, regularizer), np.random.default_rng(0)
     least, most = found.policies.least[0], found.policies.most[0]
     h_max = regularizer.value(np.full(n_actions, 1.0 / n_actions))
     rewards = [game.reward(vertex) for vertex in np.eye(game.n_states)]  # affine: extreme at the vertices
@@ -579,7 +579,7 @@ def test_no_estimate_in_the_range_leads_out_of_the_noisy_set(n_actions, strength
 
 def test_stable_populations_of_the_noisy_set_are_above_its_floor():
     game, regularizer = family_game("affine", n_actions=2, **NEARLY_TRIVIAL), Entropy(0.05)
-    found, rng = certificates.noisy_set(game, regularizer).policies, np.random.default_rng(0)
+    found, rng = invariant_sets.noisy_set(game, regularizer).policies, np.random.default_rng(0)
     lowest = np.ones(game.n_states)
     for _ in range(100):
         extreme = np.where(rng.random((game.n_states, 1)) < 0.5, [[0.0, 1.0]], [[1.0, 0.0]])
@@ -594,7 +594,7 @@ def test_stable_populations_of_the_noisy_set_are_above_its_floor():
 @pytest.mark.parametrize("n_actions", [2, 3])
 def test_noise_moves_pma_no_further_than_stated(n_actions, relative_step):
     game, regularizer = family_game("affine", n_actions=n_actions, **NEARLY_TRIVIAL), Entropy(0.1)
-    noisy, rng, size = certificates.noisy_set(game, regularizer), np.random.default_rng(0), 0.01
+    noisy, rng, size = invariant_sets.noisy_set(game, regularizer), np.random.default_rng(0), 0.01
     step = relative_step / regularizer.strength
     rate, start, weight = certificates.noisy_contraction(game, regularizer, step, noisy)
     assert rate < 1.0

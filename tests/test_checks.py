@@ -9,7 +9,7 @@ from tests.references import family_game, frozen_game
 from pma_mfg import equilibrium, games, jacobian, operators, regularizers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.theory import certificates, lipschitz, search
+from pma_mfg.theory import invariant_sets, lipschitz, search
 from pma_replication.experiments.bounds import measure as bounds_measure
 from pma_replication.experiments.contraction import measure as contraction_measure
 from pma_replication.experiments.equilibria import measure as equilibria_measure
@@ -72,7 +72,7 @@ def test_random_policies_lie_in_the_invariant_set():
     assert inside(operators.uniform_policy(game)).all()
     drawn = [search.random_policy(game, rng, inside) for _ in range(20)]
     assert all(inside(policy).all() for policy in drawn)
-    bounds = certificates.invariant_set(game, regularizer)
+    bounds = invariant_sets.invariant_set(game, regularizer)
     assert max(np.ptp(policy, axis=1).max() for policy in drawn) > 0.99 * bounds.difference.max()  # to its edge
 
 
@@ -218,6 +218,6 @@ def test_assumptions_are_the_constants_with_their_kinds(family):
     for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop", "L_h"):
         assert table["value"][name] == getattr(constants, name)
         assert table["kind"][name] == constants.kind[name]
-    p_inf = certificates.least_probability(game, Entropy(0.5), 2.0)
+    p_inf = invariant_sets.least_probability(game, Entropy(0.5), 2.0)
     assert (table["value"]["p_inf"], table["kind"]["p_inf"]) == (p_inf, "lower bound")
     assert (table["value"]["T_mix"], table["value"]["delta_mix"]) == lipschitz.mixing(game, p_inf)

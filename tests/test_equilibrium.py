@@ -20,6 +20,7 @@ from tests.references import (
 )
 
 from pma_mfg import equilibrium, games, operators, solvers
+from pma_mfg.equilibrium import continuation, damped, search, solution
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -124,14 +125,14 @@ def test_a_best_response_that_cycles_does_not_stop_the_solver():
 
 
 def test_an_unsolved_game_is_reported_with_its_history(monkeypatch):
-    monkeypatch.setattr(equilibrium, "CONTINUATION", -1)  # no attempt has this number
-    monkeypatch.setattr(equilibrium, "DAMPINGS", ())
+    monkeypatch.setattr(search, "CONTINUATION", -1)  # no attempt has this number
+    monkeypatch.setattr(damped, "DAMPINGS", ())
     game = family_game("crowd_averse", coupling=8.0)
     with pytest.raises(ConvergenceError, match=r"no equilibrium found with Entropy.*tolerance") as caught:
         equilibrium.solve(game, Entropy(0.05), max_iterations=1)
     history = caught.value.history
     # the start, one PMA step for each step size, and perhaps Newton steps
-    assert len(history) >= 1 + len(equilibrium.SOLVER_STEP_SIZES)
+    assert len(history) >= 1 + len(search.SOLVER_STEP_SIZES)
     assert min(history) > 1e-12
     assert f"{history[-1]:.2e}" in str(caught.value)
 
@@ -140,8 +141,8 @@ def test_an_equilibrium_that_no_step_size_reaches_is_followed_from_a_stronger_re
     game, regularizer = games.make("beach_bar"), Entropy(0.1)
     found = equilibrium.solve(game, regularizer)
     assert max(map(abs, found.residuals.values())) < 1e-10
-    monkeypatch.setattr(equilibrium, "CONTINUATION", -1)
-    monkeypatch.setattr(equilibrium, "DAMPINGS", ())
+    monkeypatch.setattr(search, "CONTINUATION", -1)
+    monkeypatch.setattr(damped, "DAMPINGS", ())
     with pytest.raises(ConvergenceError):
         equilibrium.solve(game, regularizer)
 
@@ -469,9 +470,9 @@ def test_a_population_of_an_equilibrium_that_pma_leaves_is_kept_and_found_from_n
     np.testing.assert_allclose(found.mean_field, uniform, rtol=0, atol=1e-12)  # residual 1e-13 over a slope of some 10
     assert 1 < found.iterations < 8  # Newton's method squares an error of 1e-2
     assert found.iterations == len(found.history) - 1
-    for solution in (kept, found):
-        assert max(map(abs, solution.residuals.values())) < 1e-12
-        np.testing.assert_allclose(solution.policy, 1 / 3, rtol=0, atol=1e-12)
+    for result in (kept, found):
+        assert max(map(abs, result.residuals.values())) < 1e-12
+        np.testing.assert_allclose(result.policy, 1 / 3, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)], ids=str)
@@ -551,7 +552,7 @@ def test_each_residual_is_what_its_name_says():
         "bellman": (best - value).max(),
         "exploitability": mean_field @ gap,
     }
-    for name, multiple in zip(("small", "large"), equilibrium.RESIDUAL_STEP_SIZES, strict=True):
+    for name, multiple in zip(("small", "large"), solution.RESIDUAL_STEP_SIZES, strict=True):
         moved = regularizer.proximal_step(q, policy, multiple / 0.2)
         expected[f"fixed_point_{name}_step"] = np.abs(moved - policy).sum(axis=1).max()
     # rounding of values up to 10, over the strength, and amplified by 1 / (1 - 0.9)
@@ -616,7 +617,7 @@ def test_exploitability_is_averaged_over_a_given_stable_population():
 
 
 def test_an_unsolved_game_says_whether_rounding_is_why(monkeypatch):
-    monkeypatch.setattr(equilibrium, "CONTINUATION", -1)  # no attempt has this number
+    monkeypatch.setattr(search, "CONTINUATION", -1)  # no attempt has this number
     game = family_game("crowd_averse", coupling=8.0)
     for strength, rounding in ((1e-7, True), (0.05, False)):
         with pytest.raises(ConvergenceError) as caught:
@@ -655,13 +656,13 @@ def test_a_branch_is_followed_in_smaller_steps_where_halves_are_too_large(monkey
         reached.append(regularizer.strength)
         return policy, 0.0
 
-    monkeypatch.setattr(equilibrium, "_newton", newton)
-    np.testing.assert_array_equal(equilibrium._continued(game, target), operators.uniform_policy(game))
+    monkeypatch.setattr(continuation, "newton", newton)
+    np.testing.assert_array_equal(continuation._continued(game, target), operators.uniform_policy(game))
     assert len(reached) > 4
     assert reached[-1] == target.strength
     # where even a few percent are too far there is no way
-    monkeypatch.setattr(equilibrium, "_newton", lambda game, policy, *rest: (policy, 1.0))
-    assert equilibrium._continued(game, target) is None
+    monkeypatch.setattr(continuation, "newton", lambda game, policy, *rest: (policy, 1.0))
+    assert continuation._continued(game, target) is None
 
 
 def test_other_populations_are_looked_for_from_the_same_starts_every_time(monkeypatch):
@@ -759,8 +760,8 @@ def test_a_step_that_fails_leads_nowhere_and_ends_nothing(monkeypatch):
 
 
 def test_an_error_says_what_was_tried_and_how_far_each_came(monkeypatch):
-    monkeypatch.setattr(equilibrium, "DAMPINGS", ())
-    monkeypatch.setattr(equilibrium, "SOLVER_STEP_SIZES", (30.0,))
+    monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(search, "SOLVER_STEP_SIZES", (30.0,))
     with pytest.raises(ConvergenceError) as caught:
         equilibrium.solve(corridor(), Entropy(0.1))
     words = str(caught.value)

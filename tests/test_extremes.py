@@ -14,16 +14,17 @@ from mpmath import mpf
 from tests import high_precision
 from tests.references import curved_game, family_game, frozen_game, random_policy
 
-from pma_mfg import equilibrium, jacobian, operators, regularizers, solvers
+from pma_mfg import equilibrium, jacobian, operators, solvers
+from pma_mfg.equilibrium import solution
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import finite_population, fluctuations
-from pma_mfg.regularizers import Entropy, Quadratic
+from pma_mfg.regularizers import Entropy, Quadratic, floors
 from pma_mfg.simulation import agent_kernels, agents
 from pma_mfg.simulation import exchangeable as simulation
-from pma_mfg.theory import certificates, lipschitz, prescription
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription
 
 EPS = float(np.finfo(float).eps)
 KINDS = {"entropy": Entropy, "quadratic": Quadratic}
@@ -77,9 +78,9 @@ def on_the_simplex(u):
 
 
 def step_tolerance(strength, q, step_size=np.inf):
-    """Return 8 units in the last place of the slopes over rho + 1/eta; those of q count up to `regularizers.FAR`."""
+    """Return 8 units in the last place of the slopes over rho + 1/eta; those of q count up to `floors.FAR`."""
     inverse = 1.0 / step_size
-    return 8 * EPS * (2.0 + min(regularizers.FAR, np.abs(q).max() / (strength + inverse)))
+    return 8 * EPS * (2.0 + min(floors.FAR, np.abs(q).max() / (strength + inverse)))
 
 
 def step_errors(kind, mirror, strengths, step_sizes):
@@ -167,7 +168,7 @@ def test_compiled_steps_at_extremes_are_the_maximizers(kind, strength):
 
 
 def test_compiled_and_plain_steps_centre_the_same_rows():
-    assert agent_kernels.FAR == regularizers.FAR
+    assert agent_kernels.FAR == floors.FAR
 
 
 @kinds
@@ -373,7 +374,7 @@ def solved(name, size, discount, regularizer):
     assert on_the_simplex(found.mean_field)
     assert np.isfinite(list(found.residuals.values())).all()
     moved, gap = certified(game, found, regularizer)
-    tolerance = max(1e-12, min(equilibrium.COARSEST, 64 * EPS * np.abs(found.q).max() / regularizer.rho))
+    tolerance = max(1e-12, min(solution.COARSEST, 64 * EPS * np.abs(found.q).max() / regularizer.rho))
     # a policy that is off by r in l1 loses r times the span of the slopes, and values are known to EPS, at every step
     slopes = float(np.ptp(found.q, axis=1).max()) + strength_of_values(regularizer, game)
     loss = 4 * tolerance * slopes + 64 * EPS * (np.abs(found.q).max() + strength_of_values(regularizer, game))
@@ -477,12 +478,12 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
         case = (size, strength)
         uniform = operators.uniform_policy(game)
         for mirror in MIRRORS:
-            found = certificates.invariant_set(game, regularizer, mirror)
+            found = invariant_sets.invariant_set(game, regularizer, mirror)
             assert not any(np.isnan(value).any() for value in vars(found).values()), case
             best = regularizer.best_response(
                 operators.q_values(game, uniform, np.full(game.n_states, 1.0 / game.n_states))
             )
-            for rate in certificates.attraction(game, regularizer, [1e-8, 1e8, np.inf], best, mirror, found):
+            for rate in attraction.attraction(game, regularizer, [1e-8, 1e8, np.inf], best, mirror, found):
                 assert 0.0 <= rate < 1.0 or rate == np.inf, case
             for step_size in (1e-8, 1e8):
                 assert certificates.certificate(game, regularizer, step_size, mirror, found).L_gamma >= 0.0, case
@@ -490,7 +491,7 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             assert not any(
                 np.isnan(value) for value in vars(lipschitz.contraction_bound(game, regularizer, step_size)).values()
             )
-            least = certificates.least_probability(game, regularizer, step_size)
+            least = invariant_sets.least_probability(game, regularizer, step_size)
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
                 words = "schedules.theorem_schedule: "
@@ -507,7 +508,7 @@ def test_bounds_are_raised_by_more_than_their_rounding(discount):
         transition = np.stack([1.0 - off, off], axis=2)
         transition[1] = transition[1, :, ::-1]
         game = frozen_game(transition, rng.uniform(size=(2, 2)), discount)
-        found = certificates._facts(game, Entropy(1.0), (np.zeros(2), np.ones(2), np.ones(2)), np.zeros(2))
+        found = invariant_sets._facts(game, Entropy(1.0), (np.zeros(2), np.ones(2), np.ones(2)), np.zeros(2))
         rows = [[mpf(float(p)) for p in row] for row in transition.reshape(4, 2)]
         reward = [mpf(float(r)) for r in game.base_reward.ravel()]
         with mpmath.workdps(50):

@@ -9,13 +9,14 @@ from tests.references import family_game
 
 from pma_mfg import equilibrium, games, iterations, jacobian, operators, regularizers
 from pma_mfg.cli import main
+from pma_mfg.equilibrium import continuation
 from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic, Weighted
 from pma_mfg.simulation import agents
-from pma_mfg.theory import certificates, lipschitz, prescription, search
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription, search
 from pma_replication.experiments.comparison import measure as comparison_measure
 from pma_replication.experiments.literature import measure as literature_measure
 
@@ -40,7 +41,7 @@ def random_rows(seed=0, actions=3, rows=4):
 def test_no_certificate_is_below_the_spectral_radius_or_any_ratio(own, strength, actions):
     game = games.make("planted_smooth", n_states=3, n_actions=actions, discount=0.5, seed=1, strength=0.1)
     regularizer = own(strength)
-    found = certificates.invariant_set(game, regularizer)
+    found = invariant_sets.invariant_set(game, regularizer)
     nash = equilibrium.solve(game, regularizer).policy
     inside = search.in_invariant_set(game, regularizer, "euclidean")
     assert inside(nash).all()
@@ -52,7 +53,7 @@ def test_no_certificate_is_below_the_spectral_radius_or_any_ratio(own, strength,
     for step_size in (1.0 / regularizer.rho, 10.0 / regularizer.rho):
         radius = jacobian.spectral_radius(jacobian.jacobian(game, nash, step_size, regularizer))
         best = certificates.certificate(game, regularizer, step_size, found=found)
-        attracted = certificates.attraction(game, regularizer, [step_size], nash, found=found)[0]
+        attracted = attraction.attraction(game, regularizer, [step_size], nash, found=found)[0]
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
         assert radius <= min(best.L_gamma, attracted, bound) * (1.0 + 1e-9)
         for pair in pairs:
@@ -69,7 +70,7 @@ def test_certificates_of_strong_regularizers_of_any_bounded_kind_are_finite():
         regularizer = own(1000.0)
         assert certificates.certificate(PLANTED, regularizer, 1.0 / regularizer.rho).L_gamma < 1.0
         nash = equilibrium.solve(PLANTED, regularizer).policy
-        assert certificates.attraction(PLANTED, regularizer, [1.0 / regularizer.rho], nash)[0] < 1.0
+        assert attraction.attraction(PLANTED, regularizer, [1.0 / regularizer.rho], nash)[0] < 1.0
     barrier = Barrier(1000.0)
     assert certificates.certificate(PLANTED, barrier, 1.0 / barrier.rho).L_gamma < 1.0
 
@@ -91,13 +92,13 @@ def test_an_unbounded_span_or_gradient_certifies_nothing_and_warns_of_nothing(ow
 
     assert certificates.certificate(PLANTED, Steep(0.5), 1.0).L_gamma == np.inf
     assert lipschitz.contraction_bound(PLANTED, Steep(0.5), 1.0).L_gamma == np.inf
-    assert certificates.least_probability(PLANTED, Steep(0.5), 1.0) == 0.0
+    assert invariant_sets.least_probability(PLANTED, Steep(0.5), 1.0) == 0.0
 
 
 @own
 def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
     regularizer, rng = own(1.0), np.random.default_rng(0)
-    noisy = certificates.noisy_set(PLANTED, Entropy(1.0))
+    noisy = invariant_sets.noisy_set(PLANTED, Entropy(1.0))
     frozen = PLANTED.transition(np.full(3, 1 / 3)), PLANTED.reward(np.full(3, 1 / 3)), 0.5
     settings = {"first": 1.0, "growth": 1.0, "constant": 1.0, "share": 1.0, "step_size": 1.0}
     two = {"first": 1.0, "growth": 1.0, "q_exponent": 1.0, "mean_field_exponent": 1.0, "exploration": 0.1}
@@ -216,14 +217,14 @@ def test_any_regularizer_is_solved_and_followed_from_a_strong_one(own):
     regularizer = own(0.3)
     found = equilibrium.solve(game, regularizer)
     assert max(map(abs, found.residuals.values())) < 1e-9
-    followed = equilibrium._continued(game, regularizer)
+    followed = continuation._continued(game, regularizer)
     assert followed is not None
     assert operators.policy_distance(followed, found.policy) < 1e-6
 
 
 def test_the_entropy_in_disguise_is_followed_to_the_same_equilibrium():
     game = family_game("crowd_averse", n_states=3, n_actions=2)
-    own, same = (equilibrium._continued(game, h) for h in (Sharp(0.1), Entropy(0.2)))
+    own, same = (continuation._continued(game, h) for h in (Sharp(0.1), Entropy(0.2)))
     assert operators.policy_distance(own, same) < 1e-8
 
 

@@ -83,7 +83,7 @@ def rounding(h, q, step_size, policy=None):
     """Return what a unit in the last place of the slopes does to a maximizer, times a small constant.
 
     The slopes are q + policy / eta, or q + log(policy) / eta for the KL divergence; q counts by at most
-    `regularizers.FAR`, since rows further from zero are centred.
+    `regularizers.floors.FAR`, since rows further from zero are centred.
     """
     inverse = 1.0 / step_size
     size = 1.0 if policy is None else 1.0 + float(np.abs(np.log(np.maximum(policy, 1e-300))).max())

@@ -11,7 +11,7 @@ from pma_mfg.learning import schedules
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.theory import certificates, lipschitz, prescription
+from pma_mfg.theory import certificates, invariant_sets, lipschitz, prescription
 
 PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
 CERTIFIED = family_game(
@@ -56,7 +56,7 @@ def test_the_schedules_td_learning_is_as_accurate_as_the_proof_says(strength, ep
     """Exactly, with infinitely many agents, for policies at the edge of the set that learning keeps."""
     regularizer = Entropy(strength)
     schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 10.0 / strength, epsilon)
-    noisy = certificates.noisy_set(CERTIFIED, regularizer)
+    noisy = invariant_sets.noisy_set(CERTIFIED, regularizer)
     rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, 10.0 / strength, noisy)
     power = rate**schedule.n_epochs
     accuracy = (epsilon - power * start) * (1 - rate) / (noise * (1 - power))
@@ -82,7 +82,7 @@ def test_learning_as_prescribed_is_as_accurate_as_prescribed(level):
     regularizer, epsilon = Entropy(0.1), 0.2
     schedule = prescription.theorem_schedule(CERTIFIED, regularizer, 100.0, epsilon)
     target = equilibrium.solve(CERTIFIED, regularizer).policy
-    least = certificates.noisy_set(CERTIFIED, regularizer).policies.least[0]
+    least = invariant_sets.noisy_set(CERTIFIED, regularizer).policies.least[0]
     corners = [least + (1 - 2 * least) * np.eye(2)[list(actions)] for actions in np.ndindex(2, 2, 2)]
     start = max(corners, key=lambda policy: operators.policy_distance(policy, target))
     distances = []
@@ -138,7 +138,7 @@ def test_an_accuracy_that_is_not_positive_has_no_schedule_of_the_theorem(epsilon
 def test_the_theorems_schedule_suffices_and_none_that_suffices_is_much_cheaper(strength, epsilon):
     regularizer, step_size, size = Entropy(strength), 10.0 / strength, 6
     found = prescription.theorem_schedule(CERTIFIED, regularizer, step_size, epsilon)
-    noisy = certificates.noisy_set(CERTIFIED, regularizer)
+    noisy = invariant_sets.noisy_set(CERTIFIED, regularizer)
     rate, start, noise = certificates.noisy_contraction(CERTIFIED, regularizer, step_size, noisy)
     q_range, L_pop = noisy.high - noisy.low, lipschitz.constants(CERTIFIED).L_pop
     alpha = 0.5 * (noisy.policies.least_mean_field * noisy.policies.least).min()
@@ -189,7 +189,7 @@ def test_the_theorems_schedule_says_which_assumption_fails(monkeypatch):
 
 def test_one_action_has_the_middle_of_the_range_of_q_as_its_start():
     game = family_game("affine", n_states=3, n_actions=1, discount=0.5, K_mu=0.1, K_s=0.3, K_a=0.0, L_mu=0.01, L_a=0.0)
-    noisy = certificates.noisy_set(game, Entropy(1.0))
+    noisy = invariant_sets.noisy_set(game, Entropy(1.0))
     assert noisy.low != -noisy.high
     assert prescription.theorem_schedule(game, Entropy(1.0), 1.0, 0.1).start == 0.5 * (noisy.low + noisy.high)
 

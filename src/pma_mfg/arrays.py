@@ -145,7 +145,10 @@ def accepts(*, inner: bool = False, **kinds: str) -> Callable[[Function], Functi
         known = {name: kind for name, kind in KINDS.items() if name in parameters} | kinds
         places = [(parameters.index(name), name, kind) for name, kind in known.items()]
         game_at = parameters.index("game") if "game" in parameters else None
-        source, ndarray = f"{function.__module__.rpartition('.')[2]}.{function.__name__}", np.ndarray
+        modules = function.__module__.split(".")
+        # users call what the modules of `equilibrium` define by the package's name
+        module = "equilibrium" if "equilibrium" in modules else modules[-1]
+        source, ndarray = f"{module}.{function.__name__}", np.ndarray
 
         @functools.wraps(function)
         def wrapper(*arguments: Any, **keywords: Any) -> Any:

@@ -34,21 +34,38 @@ TESTS = {
         "tests/test_solvers.py::test_sparse_tables_change_no_operator",
         "tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
-    "regularizers": [
-        "tests/test_regularizers.py",
-        "tests/test_extremes.py::test_best_responses_at_extremes_are_the_maximizers",
-        "tests/test_extremes.py::test_derivatives_and_spans_at_extremes_are_numbers_or_infinite",
-        "tests/test_extremes.py::test_steps_under_a_floor_at_extremes_are_the_constrained_maximizers",
-    ],
+    **{
+        f"regularizers/{module}": [
+            "tests/test_regularizers.py",
+            "tests/test_own_regularizers.py",
+            "tests/test_extremes.py::test_best_responses_at_extremes_are_the_maximizers",
+            "tests/test_extremes.py::test_derivatives_and_spans_at_extremes_are_numbers_or_infinite",
+            "tests/test_extremes.py::test_steps_under_a_floor_at_extremes_are_the_constrained_maximizers",
+        ]
+        for module in ("files", "floors", "kinds", "weighted")
+    },
     "solvers": [
         "tests/test_solvers.py",
         "--deselect=tests/test_solvers.py::test_sparse_tables_change_no_operator",
         "--deselect=tests/test_solvers.py::test_products_with_the_jacobian_are_those_of_the_matrix",
     ],
-    "equilibrium": [
-        "tests/test_equilibrium.py",
-        "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
-    ],
+    **{
+        f"equilibrium/{module}": [
+            "tests/test_equilibrium.py",
+            "tests/test_extremes.py::test_ties_next_to_the_regularizer_end_policy_iteration",
+        ]
+        for module in (
+            "best_responses",
+            "conditions",
+            "continuation",
+            "damped",
+            "files",
+            "newton_in_policy",
+            "newton_in_population",
+            "search",
+            "solution",
+        )
+    },
     "learning/schedules": ["tests/test_schedules.py"],
     "learning/algorithms": [
         "tests/test_learning.py",
@@ -277,6 +294,7 @@ def main() -> None:
     survivors = sorted(name for name, verdict in verdicts.items() if verdict in ALIVE)
     differences = [mutmut.get_diff_for_mutant(name, path=mutmut.find_mutant(name).path) for name in survivors]
     text = "\n".join(f"# {name}\n{difference}" for name, difference in zip(survivors, differences, strict=True))
+    Path(f"{module}.diff").parent.mkdir(exist_ok=True)
     Path(f"{module}.diff").write_text(text, encoding="utf-8")
     print(f"the survivors: results/mutation/{module}.diff")
 

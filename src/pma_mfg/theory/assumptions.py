@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import invariant_sets, lipschitz
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def assumptions(game: Game, regularizer: Regularizer, step_size: float) -> list[
     c = lipschitz.constants(game)
     p_inf, T_mix, delta_mix = 0.0, 1, 0.0  # what is known of a game given by functions
     if not isinstance(game, FunctionGame):
-        p_inf = certificates.least_probability(game, regularizer, step_size)
+        p_inf = invariant_sets.least_probability(game, regularizer, step_size)
         T_mix, delta_mix = lipschitz.mixing(game, p_inf)
     known = "estimate" if isinstance(game, FunctionGame) else "exact"
     of_constants = [

@@ -8,7 +8,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer, kind
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import certificates, invariant_sets, lipschitz
 
 #: Least action probability that `theorem_schedule` can turn into a number of samples.
 MIN_PROBABILITY = 1e-44
@@ -27,7 +27,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
 
     For `centralized` from the uniform policy, without a floor. Every constant is the game's own, the derivation
     docs/theory.md, section 10. With L, e_0 and nu of `theory.certificates.noisy_contraction`, the range G of Q and
-    sigma, half that of a target given its pair, of `theory.certificates.noisy_set`, the least visit probability d,
+    sigma, half that of a target given its pair, of `theory.invariant_sets.noisy_set`, the least visit probability d,
     alpha = (1 - gamma) d, theta = 1 - b (1 - gamma) / 2 and free b in (0, 1], x in (0, 1) and K,
 
         epsilon_q = (epsilon - L^K e_0) (1 - L) / (nu (1 - L^K)),     c = 1 / (theta alpha),     m_0 = c / b,
@@ -67,7 +67,7 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
         )
     if not c.L_pop < 1.0:
         raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
-    noisy = certificates.noisy_set(game, regularizer)
+    noisy = invariant_sets.noisy_set(game, regularizer)
     contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy)
     if not contraction < 1.0:
         raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")

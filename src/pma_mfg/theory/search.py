@@ -16,7 +16,7 @@ from pma_mfg import jacobian, operators, regularizers
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer
-from pma_mfg.theory import certificates
+from pma_mfg.theory import invariant_sets
 
 Point = tuple[np.ndarray, ...]
 
@@ -313,10 +313,10 @@ def rows_above(regularizer: Regularizer, floor: float, rows: np.ndarray) -> np.n
 
 def in_invariant_set(game: MeanFieldGame, regularizer: Regularizer, mirror: Mirror) -> Inside:
     """Return the membership of rows in the certificate's invariant set W."""
-    return in_set(certificates.invariant_set(game, regularizer, mirror), regularizer, mirror)
+    return in_set(invariant_sets.invariant_set(game, regularizer, mirror), regularizer, mirror)
 
 
-def in_set(bounds: certificates.InvariantSet, regularizer: Regularizer, mirror: Mirror) -> Inside:
+def in_set(bounds: invariant_sets.InvariantSet, regularizer: Regularizer, mirror: Mirror) -> Inside:
     """Return the test whether rows of a policy lie in an invariant set."""
     within_logarithms = mirror == "kl" and regularizers.kind(regularizer) == "entropy"
 

@@ -13,7 +13,7 @@ from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Entropy
-from pma_mfg.theory import certificates, lipschitz, prescription
+from pma_mfg.theory import certificates, invariant_sets, lipschitz, prescription
 from pma_replication.experiments.contraction import measure as contraction_measure
 from pma_replication.experiments.phase import measure as phase_measure
 from pma_replication.experiments.populations import measure as populations_measure
@@ -112,7 +112,7 @@ def row(
             return otherwise
 
     c, missing = lipschitz.constants(game), float("nan")
-    found = certificates.invariant_set(game, entropy)
+    found = invariant_sets.invariant_set(game, entropy)
     facts: dict[str, Any] = {
         "game": name,
         "member": member,

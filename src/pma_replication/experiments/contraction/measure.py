@@ -15,7 +15,7 @@ from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 from pma_mfg.theory.search import in_set, random_policy, rows_above
 
 #: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
@@ -118,7 +118,7 @@ def certified_convergence(
     n_starts: int,
     max_iterations: int,
     seed: int,
-    found: Mapping[Mirror, certificates.InvariantSet] | None = None,
+    found: Mapping[Mirror, invariant_sets.InvariantSet] | None = None,
 ) -> pd.DataFrame:
     """Run exact PMA, without a floor, from starts in the certificates' invariant set wherever one is below 1.
 
@@ -150,12 +150,12 @@ def certified_convergence(
     if isinstance(game, FunctionGame):
         return pd.DataFrame(rows, columns=columns)
     if found is None:
-        found = {mirror: certificates.invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
+        found = {mirror: invariant_sets.invariant_set(game, regularizer, mirror) for mirror in MIRRORS}
     for mirror, bounds in found.items():
         inside = in_set(bounds, regularizer, mirror)
         rng = seeds.generator(seed, "certified_convergence", name, mirror)
         starts = [operators.uniform_policy(game), *(random_policy(game, rng, inside) for _ in range(n_starts - 1))]
-        rates = certificates.attraction(game, regularizer, step_sizes, equilibrium, mirror, bounds)
+        rates = attraction.attraction(game, regularizer, step_sizes, equilibrium, mirror, bounds)
         for eta, rate in zip(step_sizes, rates, strict=True):
             certificate = certificates.certificate(game, regularizer, eta, mirror, bounds)
             certified = starts if min(certificate.L_gamma, rate) < 1.0 else []

@@ -13,7 +13,7 @@ from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import invariant_sets, lipschitz
 from pma_replication.experiments.phase import measure as phase_measure
 
 #: Equilibria further apart than this, in mean field (l1) or policy (sup_s l1), are different: far above what is left.
@@ -194,7 +194,7 @@ def _constants(game: MeanFieldGame, regularizer: Regularizer, step_size: float) 
     found = lipschitz.constants(game)
     for name in CONSTANTS:
         values |= {name: getattr(found, name), f"{name}_kind": found.kind[name]}
-    p_inf = certificates.least_probability(game, regularizer, step_size)
+    p_inf = invariant_sets.least_probability(game, regularizer, step_size)
     T_mix, delta_mix = lipschitz.mixing(game, p_inf)
     return values | {"p_inf": p_inf, "T_mix": float(T_mix), "delta_mix": delta_mix}
 

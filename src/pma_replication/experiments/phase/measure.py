@@ -14,7 +14,7 @@ from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 REGULARIZERS = ("entropy", "quadratic")
 
@@ -151,14 +151,14 @@ def phase_diagram(
                 }
             theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
             for mirror in MIRRORS:
-                found_set = certificates.invariant_set(game, regularizer, mirror)
-                attraction = np.full(len(steps), np.inf)
+                found_set = invariant_sets.invariant_set(game, regularizer, mirror)
+                attracted = np.full(len(steps), np.inf)
                 if (kind, strength) in solved:
-                    attraction = certificates.attraction(
+                    attracted = attraction.attraction(
                         game, regularizer, steps, solved[kind, strength], mirror, found_set
                     )
                 for i, (relative, eta) in enumerate(zip(relative_step_sizes, steps, strict=True)):
-                    radius, rate = float(radii[mirror][i]), float(attraction[i])
+                    radius, rate = float(radii[mirror][i]), float(attracted[i])
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
                     certified = certificates.certificate(game, regularizer, eta, mirror, found_set).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
@@ -245,16 +245,17 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
         eta = relative_step_size / strength
         return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror).L_gamma < 1.0
 
-    def attraction(kind: str, mirror: Mirror, strength: float) -> bool:
+    def attracts(kind: str, mirror: Mirror, strength: float) -> bool:
         regularizer, eta = regularizers.make(kind, strength), relative_step_size / strength
         try:
             found = equilibrium.solve(game, regularizer, max_iterations=500)
         except ConvergenceError:
             return False
-        return bool(certificates.attraction(game, regularizer, [eta], found.policy, mirror)[0] < 1.0)
+        return bool(attraction.attraction(game, regularizer, [eta], found.policy, mirror)[0] < 1.0)
 
     bounds: list[tuple[str, Mirror, Callable[[str, Mirror, float], bool]]] = [("paper", "euclidean", paper)]
-    bounds += [(f.__name__, mirror, f) for f in (certificate, attraction) for mirror in MIRRORS]
+    named = {"certificate": certificate, "attraction": attracts}
+    bounds += [(name, mirror, holds) for name, holds in named.items() for mirror in MIRRORS]
     rows: list[tuple[object, ...]] = []
     for kind in REGULARIZERS:
         for bound, mirror, certifies in bounds:

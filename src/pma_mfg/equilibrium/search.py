@@ -1,0 +1,141 @@
+"""The search for an equilibrium: PMA, Newton's method, continuation and the damped iteration in turn.
+
+An equilibrium is a fixed point of PMA at every step size (docs/theory.md, section 3.7). Cost per Newton step: one
+Jacobian and a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it
+(GMRES). Cost per damped step: one policy evaluation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pma_mfg import operators, solvers
+from pma_mfg.arrays import accepts
+from pma_mfg.equilibrium.continuation import branch
+from pma_mfg.equilibrium.damped import DAMPED_STEPS, damped_iteration
+from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
+from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
+from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.functions import FunctionGame, Game
+from pma_mfg.regularizers import Regularizer
+
+#: Step sizes that `solve` tries in turn, in units of 1 / rho: large ones are fast, small ones damp a cycle.
+SOLVER_STEP_SIZES = (30.0, 3.0, 0.5, 0.1, 0.02)
+
+#: Before the attempt of this number `solve` follows the equilibrium from a strong regularizer down to the given one,
+CONTINUATION = 2
+
+
+@accepts(start="policy")
+def solve(
+    game: Game,
+    regularizer: Regularizer,
+    start: np.ndarray | None = None,
+    tolerance: float = 1e-12,
+    max_iterations: int = 2000,
+) -> Equilibrium:
+    """Find a mean field Nash equilibrium of the regularized game.
+
+    PMA at each of a few step sizes, from large to small, with Newton's method tried along the way; a Newton step is
+    kept only if it halves the fixed-point residual. Where large steps lead nowhere, the equilibrium is followed from a
+    strong regularizer down to the given one. A step that fails, because a policy on the way has no stable population,
+    leads nowhere. At last policy and population are moved together, the population in damped steps, which needs no
+    stable population of any policy on the way; this comes earlier for a large game, and first for one of functions,
+    since it takes no derivatives (docs/theory.md, section 3.7).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    start : ndarray, shape (S, A), optional
+        Uniform by default. Which equilibrium is found may depend on it when there are several.
+    tolerance : float
+        On sup_s ||Gamma_eta(pi)(s) - pi(s)||_1 at eta = 1 / rho; raised to the rounding error of q / rho if that is
+        more, up to 1e-7.
+    max_iterations : int
+        PMA steps per step size.
+
+    Returns
+    -------
+    Equilibrium
+
+    Raises
+    ------
+    ConvergenceError
+        With the history of residuals, if none of these leads to an equilibrium: what was tried, how far it came, and
+        what is known of the reason.
+
+    Examples
+    --------
+    >>> from pma_mfg import games
+    >>> from pma_mfg.regularizers import Entropy
+    >>> game = games.make("planted_smooth", n_states=4, n_actions=3, discount=0.9, seed=0, strength=0.1)
+    >>> found = solve(game, Entropy(0.1))
+    >>> bool(abs(found.policy - game.planted.policy).max() < 1e-10)
+    True
+    """
+    measure = 1.0 / regularizer.rho
+    policy = operators.uniform_policy(game) if start is None else start
+    reasons: list[str] = []
+    try:
+        mean_field = operators.stable_population(game, policy)
+    except ConvergenceError as error:
+        mean_field = np.full(game.n_states, 1.0 / game.n_states)
+        reasons.append(f"the policy of the start has no stable population that was found ({error.message})")
+    rounding = policy_rounding(operators.q_values(game, policy, mean_field, regularizer), regularizer)
+    tolerance = max(tolerance, min(rounding, COARSEST))
+    best_policy, best_residual = policy, fixed_point_residual(game, policy, measure, regularizer)
+    history, joint = [best_residual], np.inf
+    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
+    # derivatives of functions are dear, and PMA takes them; products with those of a large game are
+    joint_attempt = len(SOLVER_STEP_SIZES)
+    if isinstance(game, FunctionGame):
+        joint_attempt = 0
+    elif policy.size > solvers.DIRECT_SIZE:
+        joint_attempt = CONTINUATION
+    for attempt, multiple in enumerate((*SOLVER_STEP_SIZES, None)):
+        policy = best_policy
+        if attempt == joint_attempt and history[-1] > tolerance:
+            steps = min(DAMPED_STEPS, max_iterations)
+            found = damped_iteration(game, regularizer, policy, mean_field, tolerance, steps, history)
+            if isinstance(found, Equilibrium):
+                return found
+            joint = found
+            history.append(best_residual)
+        if multiple is None:
+            break
+        if attempt == CONTINUATION and (followed := branch(game, regularizer)) is not None:
+            policy = followed
+        for iteration in range(max_iterations):
+            if history[-1] <= tolerance:
+                return finished(game, policy, regularizer, history)
+            if iteration % 10 == 0:
+                policy, residual = newton(game, policy, measure, regularizer, tolerance, history)
+                if residual <= tolerance:
+                    return finished(game, policy, regularizer, history)
+            try:
+                policy = operators.policy_mirror_ascent(game, policy, multiple / regularizer.rho, regularizer)
+            except FAILURES:
+                break
+            history.append(fixed_point_residual(game, policy, measure, regularizer))
+            if history[-1] < best_residual:
+                best_policy, best_residual = policy, history[-1]
+            if not history[-1] < np.inf:
+                break  # the step leads to a policy without a population: a smaller one may not
+            if iteration >= patience and history[-1] > 0.5 * history[-patience]:
+                break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+    raise ConvergenceError(
+        f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
+        f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method, from the start and "
+        f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped "
+        f"iteration of policy and population with Newton's method at {joint:.2e}, tolerance {tolerance:g}"
+        f"{_too_weak(rounding)}{''.join(f'; {reason}' for reason in reasons)}",
+        history,
+    )
+
+
+def _too_weak(rounding: float) -> str:
+    """Return words on why no solution may be found, if that is rounding."""
+    if rounding <= COARSEST:
+        return ""
+    return f"; rewards are so large, or the regularizer so weak, that policies are known to {rounding:.1g} only"
