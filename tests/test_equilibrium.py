@@ -830,6 +830,7 @@ def test_a_step_that_fails_leads_nowhere_and_ends_nothing(monkeypatch):
 
 def test_an_error_says_what_was_tried_and_how_far_each_came(monkeypatch):
     monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(flow, "FLOW_STEPS", 0)
     monkeypatch.setattr(search, "SOLVER_STEP_SIZES", (30.0,))
     with pytest.raises(ConvergenceError) as caught:
         equilibrium.solve(corridor(), Entropy(0.1))

@@ -545,7 +545,7 @@ def _check_sizes(
     source: str, sections: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]], problems: list[InputError]
 ) -> None:
     """Note what an experiment is too large for, as far as it can be told before the games are solved."""
-    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
+    for section in sorted({"exact", "agreement", "nash", "bias"} & sections.keys()):
         for i, n_agents in enumerate(sections[section]["populations"]):
             sizes = {
                 name: n_lumped_states(shapes[name][0], n_agents)
@@ -581,11 +581,11 @@ _EXPONENT = " (YAML takes 1e-3 for a text; it reads 0.001, 1.0e-3 and 1000)"
 def _check_visited(
     source: str, sections: Mapping[str, Any], made: Mapping[str, games.Game], problems: list[InputError]
 ) -> None:
-    """Note games in which N agents leave states for good, where exact limits for N agents are asked for.
+    """Note games in which N agents leave states for good, where limits of learning for N agents are asked for.
 
     For policies that take every action; of others, and of larger populations, the jobs say so themselves.
     """
-    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
+    for section in sorted({"exact", "agreement", "nash", "bias"} & sections.keys()):
         from pma_mfg import operators
         from pma_mfg.populations import finite_population  # which imports the compiler
 

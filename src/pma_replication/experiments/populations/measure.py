@@ -59,6 +59,11 @@ def finite_population_bias(
     DataFrame
         Columns game, n_agents, replicate, state, action, q_error (signed), predicted_q_error (large-N closed form),
         deviation (E ||mu_hat - mu_pi||_1 of the replicate), predicted_deviation (large-N closed form).
+
+    Raises
+    ------
+    InputError
+        If a trajectory leaves a state for good: there TD learning has no limit.
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer)
@@ -69,6 +74,8 @@ def finite_population_bias(
     for replicate in range(n_replicates):
         rng = seeds.generator(seed, "bias", name, n_agents, replicate)
         averages = simulation.ergodic_averages(game, policy, n_agents, n_steps, rng, n_steps // 10, mean_field)
+        if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
+            raise finite_population.unvisited(game, n_agents, lost)
         limit = fluctuations.measured_q(game, policy, regularizer, averages)
         tables.append(
             pd.DataFrame(
