@@ -19,8 +19,8 @@ from tests.references import (
     sparse_copy,
 )
 
-from pma_mfg import equilibrium, games, operators, solvers
-from pma_mfg.equilibrium import continuation, damped, search, solution
+from pma_mfg import equilibrium, games, jacobian, operators, solvers
+from pma_mfg.equilibrium import continuation, damped, flow, search, solution
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -131,7 +131,7 @@ def test_an_unsolved_game_is_reported_with_its_history(monkeypatch):
     with pytest.raises(ConvergenceError, match=r"no equilibrium found with Entropy.*tolerance") as caught:
         equilibrium.solve(game, Entropy(0.05), max_iterations=1)
     history = caught.value.history
-    # the start, one PMA step for each step size, and perhaps Newton steps
+    # the start, one PMA step for each step size, and perhaps Newton and implicit steps
     assert len(history) >= 1 + len(search.SOLVER_STEP_SIZES)
     assert min(history) > 1e-12
     assert f"{history[-1]:.2e}" in str(caught.value)
@@ -143,6 +143,7 @@ def test_an_equilibrium_that_no_step_size_reaches_is_followed_from_a_stronger_re
     assert max(map(abs, found.residuals.values())) < 1e-10
     monkeypatch.setattr(search, "CONTINUATION", -1)
     monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(search, "_by_flow", lambda *_: (None, np.inf))
     with pytest.raises(ConvergenceError):
         equilibrium.solve(game, regularizer)
 
@@ -747,6 +748,74 @@ def test_certain_moves_with_a_strong_aversion_to_crowds_are_solved(strength, as_
     assert max(found.residuals[name] for name in ("fixed_point_small_step", "fixed_point_large_step")) <= 10 * rounding
 
 
+def building(rooms=2):
+    """Return two floors of rooms, 10 better below, with one way between them, up at one end and down at the other."""
+    at = np.arange(2 * rooms)
+    transition = np.zeros((2 * rooms, 3, 2 * rooms))
+    for floor, x in np.ndindex(2, rooms):
+        stairs = x == (rooms - 1 if floor == 0 else 0)
+        to = [max(x - 1, 0), min(x + 1, rooms - 1), x]
+        floors = [floor, floor, 1 - floor if stairs else floor]
+        transition[floor * rooms + x, [0, 1, 2], np.array(floors) * rooms + to] = 1.0
+    terms = np.zeros((2 * rooms, 2 * rooms, 3))
+    terms[at, at] = -1.0
+    return replace(
+        frozen_game(transition, np.where(at < rooms, 10.0, 0.0)[:, None] * np.ones(3), 0.9),
+        reward_terms=terms,
+        reward_features=Features.build(np.eye(2 * rooms), 1e-20, "log", 0.0),
+    )
+
+
+@pytest.mark.parametrize("strength", [3.0, 0.5])
+def test_an_almost_empty_floor_that_a_quadratic_policy_has_almost_given_up_is_solved(strength):
+    found = equilibrium.solve(building(), Quadratic(strength))
+    assert found.mean_field.min() < 1e-4
+    assert found.residuals["stationarity"] <= 1e-14
+    assert max(found.residuals[name] for name in ("fixed_point_small_step", "fixed_point_large_step")) <= 1e-11
+    assert abs(found.residuals["exploitability"]) <= 1e-11
+
+
+def test_implicit_steps_reach_what_explicit_ones_cannot():
+    game, regularizer, history = building(), Quadratic(1.0), []
+    end, gap = flow.implicit_flow(game, regularizer, np.full(4, 0.25), flow.FLOW_STEPS, history)
+    assert gap <= 1e-13
+    assert len(history) <= flow.FLOW_STEPS
+    policy = equilibrium.best_response(game.transition(end), game.reward(end), game.discount, regularizer)
+    slopes = np.linalg.eigvals(jacobian.best_response_derivative(game, end, policy, regularizer)).real
+    assert slopes.min() < 1.0 - 2.0 / min(damped.DAMPINGS)  # where the smallest share of a step is too large
+
+
+def test_newtons_method_is_not_repeated_from_a_policy_from_which_it_led_nowhere(monkeypatch):
+    tried = []
+
+    def newton(game, policy, *rest):
+        tried.append(policy.tobytes())
+        return policy, 1.0
+
+    monkeypatch.setattr(search, "newton", newton)
+    monkeypatch.setattr(search, "branch", lambda *_: None)
+    monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(search, "_by_flow", lambda *_: (None, np.inf))
+    with pytest.raises(ConvergenceError):
+        equilibrium.solve(corridor(), Entropy(0.1), max_iterations=1)
+    assert len(tried) == len(set(tried)) > 0
+
+
+def test_a_large_game_is_moved_jointly_after_the_first_step_size(monkeypatch):
+    sizes, ascent = [], operators.policy_mirror_ascent
+
+    def spy(game, policy, step_size, regularizer):
+        sizes.append(step_size)
+        return ascent(game, policy, step_size, regularizer)
+
+    monkeypatch.setattr(operators, "policy_mirror_ascent", spy)
+    monkeypatch.setattr(search, "newton", lambda game, policy, *rest: (policy, 1.0))
+    monkeypatch.setattr(solvers, "DIRECT_SIZE", 10)
+    found = equilibrium.solve(corridor(), Entropy(0.5))
+    assert found.residuals["fixed_point_small_step"] <= 1e-11
+    assert set(sizes) <= {step / 0.5 for step in (1.0, 30.0)}  # that of the residual and the first
+
+
 def test_a_step_that_fails_leads_nowhere_and_ends_nothing(monkeypatch):
     game, regularizer = family_game("planted_smooth", strength=0.2), Entropy(0.2)
     expected = equilibrium.solve(game, regularizer)
@@ -761,12 +830,14 @@ def test_a_step_that_fails_leads_nowhere_and_ends_nothing(monkeypatch):
 
 def test_an_error_says_what_was_tried_and_how_far_each_came(monkeypatch):
     monkeypatch.setattr(damped, "DAMPINGS", ())
+    monkeypatch.setattr(flow, "FLOW_STEPS", 0)
     monkeypatch.setattr(search, "SOLVER_STEP_SIZES", (30.0,))
     with pytest.raises(ConvergenceError) as caught:
         equilibrium.solve(corridor(), Entropy(0.1))
     words = str(caught.value)
     assert "PMA at step sizes 300 and Newton's method, from the start and from" in words
     assert "the damped iteration of policy and population with Newton's method at" in words
+    assert "implicit steps of the population at" in words
 
 
 @pytest.mark.parametrize("regularizer", [Entropy(0.1), Quadratic(0.1)], ids=str)

@@ -24,6 +24,7 @@ from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.populations import finite_population, fluctuations, lattice
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import exchangeable as simulation
+from pma_replication.experiments.populations import measure as populations_measure
 
 ENTROPY = Entropy(0.1)
 #: Families, curved links and numbers of states, at sizes where all joint states can be visited.
@@ -353,6 +354,34 @@ def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_age
     for limit in (finite_population.learning_limit, finite_population.nash_gap):
         with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 1 in the long run"):
             limit(game, policy, n_agents, regularizer=ENTROPY)
+
+
+def test_more_states_than_patterns_are_examined_for_are_told_by_the_law_itself() -> None:
+    # the disease of `infection` in one of eleven places, the other ten of which are alike
+    n_states = finite_population.PATTERN_STATES + 1
+    base = np.full((n_states, 1, n_states), 1.0 / (n_states - 1))
+    base[:, :, -1] = 0.0
+    base[-1] = [*np.full(n_states - 1, 0.3 / (n_states - 1)), 0.7]
+    terms = np.zeros((1, n_states, 1, n_states))
+    terms[0, :-1, 0] = [*np.full(n_states - 1, -0.8 / (n_states - 1)), 0.8]
+    game = MeanFieldGame(
+        discount=0.9,
+        base_transition=base,
+        base_reward=np.zeros((n_states, 1)),
+        transition_terms=terms,
+        transition_features=games.Features.build(np.eye(n_states)[[-1]], [0.0]),
+        reward_terms=np.zeros((0, n_states, 1)),
+        reward_features=games.Features.none(n_states),
+    )
+    policy = np.ones((n_states, 1))
+    for n_agents in (2, 4):
+        with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 10 in the long run"):
+            finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+
+
+def test_the_simulated_bias_of_a_disease_that_dies_out_is_refused() -> None:
+    with pytest.raises(InputError, match="n_agents: got 4, of whom none is in state 1 in the long run"):
+        populations_measure.finite_population_bias(infection(), ENTROPY, np.ones((2, 1)), "infection", 4, 2000, 1, 0)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -528,3 +528,25 @@ def test_the_error_of_an_iterated_population_is_told_from_how_slowly_the_chain_m
     for form in (kernel, csr_array(kernel)):
         # 0.01 off in both entries: the residual is 4 rate times that
         assert operators.population_error(form, np.array([0.74, 0.26])) == pytest.approx(0.02, rel=1e-6)
+
+
+def test_a_population_that_rounding_of_its_own_chain_decides_is_refused_with_the_distance():
+    # nobody enters the full place, and an action that is hardly ever taken leaves it: 1e-20 is lost next to 1 - 0.5 / c
+    transition = np.zeros((2, 2, 2))
+    transition[0, :, 1], transition[1, 0, 1], transition[1, 1, 0] = 1.0, 1.0, 1.0
+    terms = np.zeros((1, 2, 2, 2))
+    terms[0, 0] = [1.0, -1.0]
+    game = MeanFieldGame(
+        discount=0.9,
+        base_transition=transition,
+        base_reward=np.zeros((2, 2)),
+        transition_terms=terms,
+        transition_features=Features.build([[0.0, 2.0]], link="minimum"),
+        reward_terms=np.zeros((0, 2, 2)),
+        reward_features=Features.none(2),
+    )
+    policy = np.array([[0.5, 0.5], [1.0, 1e-20]])
+    with pytest.raises(
+        ConvergenceError, match=r"l1 residual .*, but 1 \(l1\) from the stationary law of its own chain"
+    ):
+        operators.stable_population(game, policy)

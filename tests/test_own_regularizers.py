@@ -180,9 +180,43 @@ def test_a_floor_holds_for_a_class_that_knows_none(own, step_size):
 
 
 def test_a_mirror_map_that_the_class_does_not_know_is_refused():
-    q, policy = random_rows()
-    with pytest.raises(InputError, match="mirror: got 'kl', expected euclidean: Tsallis"):
+    class Euclidean(Tsallis):
+        def proximal_step(self, q, policy, step_size):
+            return super().proximal_step(q, policy, step_size)
+
+    q, policy = np.zeros((2, 3)), np.full((2, 3), 1 / 3)
+    with pytest.raises(InputError, match=r"got 'kl', expected euclidean: .*raises AssertionError with mirror='kl"):
         operators.mirror_ascent_step(q, policy, 1.0, regularizer=Tsallis(1.0), mirror="kl")
+    with pytest.raises(
+        InputError, match=r"got 'kl', expected euclidean: Euclidean.proximal_step takes no other mirror"
+    ):
+        operators.mirror_ascent_step(q, policy, 1.0, regularizer=Euclidean(1.0), mirror="kl")
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "words"),
+    [
+        (lambda q: q + np.ones(2) + "1", TypeError, "ufunc"),
+        (lambda q: np.linalg.inv(q * 0.0), np.linalg.LinAlgError, "Singular"),
+        (lambda q: {}["weights"], KeyError, "weights"),
+    ],
+)
+def test_a_fault_in_the_code_of_a_proximal_step_is_not_taken_for_a_refused_mirror_map(fault, raised, words):
+    class Faulty(Tsallis):
+        def proximal_step(self, q, policy, step_size, *, floor=None, mirror="euclidean"):
+            return fault(q)
+
+    with pytest.raises(raised, match=words):
+        operators.mirror_ascent_step(np.zeros((2, 2)), np.full((2, 2), 0.5), 1.0, regularizer=Faulty(1.0), mirror="kl")
+
+
+def test_an_assertion_of_a_proximal_step_is_repeated_in_its_own_words():
+    class Faulty(Tsallis):
+        def proximal_step(self, q, policy, step_size, *, floor=None, mirror="euclidean"):
+            raise AssertionError("q is negative")
+
+    with pytest.raises(InputError, match="raises AssertionError: q is negative with mirror='kl'"):
+        operators.mirror_ascent_step(np.zeros((2, 2)), np.full((2, 2), 0.5), 1.0, regularizer=Faulty(1.0), mirror="kl")
 
 
 # --- solving, learning

@@ -281,6 +281,11 @@ def _no_stable_population(
         visited.append(mean_field)
     distances = np.abs(np.array(visited[-13:-1])[::-1] - mean_field).sum(axis=1)
     found = f"l1 residual {min(history):.1e} at best, tolerance {STATIONARITY_TOLERANCE:g}"
+    if min(history) <= STATIONARITY_TOLERANCE:
+        found = (
+            f"l1 residual {min(history):.1e}, but {history[-1]:.2g} (l1) from the stationary law of its own chain, "
+            "which rounding decides"
+        )
     if distances[0] > 1e-6 and distances.min() <= 1e-6:
         period = 1 + int(np.argmax(distances <= 1e-6))
         found += f"; plain updates cycle with period {period}, each moving {distances[0]:.2g}"

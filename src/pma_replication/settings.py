@@ -9,7 +9,7 @@ games that large?) is a section's `check`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
@@ -286,23 +286,33 @@ class ExactPopulations(Section):
             if large := [name for name, size in sizes.items() if size > MOST_LUMPED_STATES]:
                 told = f"{n_agents}, with which {large[0]} has {sizes[large[0]]:.12g} states of an agent and the others"
                 refuse(f"populations[{i}]", Description(told), f"at most {MOST_LUMPED_STATES} of them")
-        n_agents = min(self.populations)
-        for name, n_states in shapes.items():
-            game = chosen[name].game
-            if not isinstance(game, games.MeanFieldGame) or n_lumped_states(n_states, n_agents) > MOST_LUMPED_STATES:
-                continue
-            # which import the compiler
-            from pma_mfg import operators
-            from pma_mfg.populations import finite_population
-
-            try:  # policies that take every action; of others, and of larger populations, the jobs say so themselves
-                finite_population.check_visited(game, operators.uniform_policy(game), n_agents)
-            except InputError as left:
-                where = f"populations[{self.populations.index(n_agents)}]"
-                refuse(where, Description(f"{left.value} of {name}"), left.allowed)
+        check_visited(self.games, self.populations, chosen, refuse)
 
 
 # --- what a section's check may use
+
+
+def check_visited(
+    names: Sequence[str], populations: Sequence[int], chosen: Mapping[str, Chosen], refuse: Refuse
+) -> None:
+    """Refuse games in which N agents leave states for good, where limits of learning for N agents are asked for.
+
+    For policies that take every action; of others, and of larger populations, the jobs say so themselves.
+    """
+    n_agents = min(populations)
+    for name in names:
+        game = chosen[name].game if name in chosen else None
+        if not isinstance(game, games.MeanFieldGame) or n_lumped_states(game.n_states, n_agents) > MOST_LUMPED_STATES:
+            continue
+        # which import the compiler
+        from pma_mfg import operators
+        from pma_mfg.populations import finite_population
+
+        try:
+            finite_population.check_visited(game, operators.uniform_policy(game), n_agents)
+        except InputError as left:
+            where = f"populations[{populations.index(n_agents)}]"
+            refuse(where, Description(f"{left.value} of {name}"), left.allowed)
 
 
 @contextmanager

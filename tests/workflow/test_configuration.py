@@ -51,6 +51,13 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "one agent": (lambda c: c["bias"].update(populations=[1, 10, 100]), ("bias.populations[0]", "1", ">= 2")),
     "one agent in TD": (lambda c: c["ctd"].update(populations=[10, 1]), ("ctd.populations[1]", "1", ">= 2")),
     "no agents to deviate": (lambda c: c["nash"].update(populations=[]), ("nash.populations", "entries")),
+    "the bias of an epidemic that dies out": (
+        lambda c: (
+            c["games"].update(epidemic={**c["games"]["smooth"], "family": "sis_epidemic", "parameters": {}}),
+            c["bias"].update(games=["epidemic"], populations=[10, 100, 1000]),
+        ),
+        ("bias.populations[0]", "10, of whom none is in state", "of epidemic", "states that are all visited for ever"),
+    ),
     "unknown game in the agreement": (lambda c: c["agreement"].update(games=["x"]), ("agreement.games[0]", "'x'")),
     "unknown family": (
         lambda c: c["games"]["smooth"].update(family="planted"),

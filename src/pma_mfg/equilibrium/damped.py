@@ -27,6 +27,9 @@ DAMPED_PATIENCE = (30, 120)
 #: Number of previous steps that Anderson acceleration uses.
 DAMPED_WINDOW = 10
 
+#: Residual of a pair of policy and population below which it is examined whether it is an equilibrium.
+NEARLY = 1e-9
+
 
 def damped_iteration(
     game: Game,
@@ -37,13 +40,14 @@ def damped_iteration(
     tolerance: float,
     max_iterations: int,
     history: list[float],
-) -> Equilibrium | float:
-    """Move policy and population together, the population in damped steps; return the equilibrium or a residual.
+) -> Equilibrium | tuple[float, str]:
+    """Move policy and population together, the population in damped steps; return the equilibrium, or how far it came.
 
     (pi, mu) <- (br(Gamma_q(pi, mu)), (1 - beta) mu + beta Gamma_pop(mu, pi)), with Anderson acceleration, for each
     share beta of `DAMPINGS` from the best pair so far; after the first and the last Newton's method in the mean field
     (docs/theory, section 3.7). No stable population is computed on the way. The residual is the larger of the l1
-    norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by.
+    norm of Gamma_pop(mu, pi) - mu and of sup_s the l1 norm of what pi misses its best response by. With it comes why a
+    pair of small residual is no equilibrium, or "".
     """
     states, shape = game.n_states, policy.shape
 
@@ -73,7 +77,7 @@ def damped_iteration(
         (mean_field, policy), (updated, best) = parts(x), responses(x)
         return max(float(np.abs(updated - mean_field).sum()), operators.policy_distance(best, policy))
 
-    x = np.concatenate([mean_field, policy.ravel()])
+    x, why = np.concatenate([mean_field, policy.ravel()]), ""
     reached = residual(x)
     for beta in DAMPINGS if max_iterations > 0 else ():
 
@@ -97,36 +101,45 @@ def damped_iteration(
         history.extend(gaps[1:])
         if (now := residual(candidate)) < reached:
             x, reached = candidate, now
-        found = _checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history) if reached <= 1e-9 else None
-        if found is not None:
-            return found
+        if reached <= NEARLY:
+            found = checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history)
+            if isinstance(found, Equilibrium):
+                return found
+            why = (
+                f"the policy of the pair at {reached:.2e} has no stable population that can be told ({found})"
+                if found
+                else ""
+            )
         if beta in (DAMPINGS[0], DAMPINGS[-1]) and game.has_derivatives():
             for near in (parts(x)[0], mean_field):
                 near = newton_in_population(game, regularizer, near, history=history)
                 response = played(game, regularizer, near)[0]
-                if (found := _checked(game, regularizer, response, near, tolerance, history)) is not None:
+                found = checked(game, regularizer, response, near, tolerance, history)
+                if isinstance(found, Equilibrium):
                     return found
-    return reached
+    return reached, why
 
 
-def _checked(
+def checked(
     game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
     mean_field: np.ndarray,
     tolerance: float,
     history: list[float],
-) -> Equilibrium | None:
-    """Return the equilibrium of a policy that is best against its stable population, else None.
+) -> Equilibrium | str:
+    """Return the equilibrium of a policy that is best against its stable population, else why it has none, or "".
 
     That is the one from the uniform start, or the one next to the mean field given.
     """
+    why = ""
     for start in (None, mean_field):
         try:
             stable = operators.stable_population(game, policy, start=start)
-        except FAILURES:
+        except FAILURES as error:
+            why = getattr(error, "message", str(error))
             continue
         best = regularizer.best_response(operators.q_values(game, policy, stable, regularizer=regularizer))
         if operators.policy_distance(best, policy) <= tolerance:
             return finished(game, policy, regularizer, history=history, mean_field=stable)
-    return None
+    return why

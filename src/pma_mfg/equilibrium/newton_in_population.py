@@ -49,7 +49,7 @@ def newton_in_population(
         fresh = factors is None
         if factors is None:
             derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-            factors = lu_factor(np.eye(game.n_states) - _within_classes(derivative, game, mean_field, policy))
+            factors = lu_factor(np.eye(game.n_states) - within_classes(derivative, game, mean_field, policy))
             step = lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
         if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
@@ -71,11 +71,11 @@ def newton_in_population(
         mean_field, (policy, updated, _), step = candidate, trial, left
         factors = factors if kept else None
         history.append(float(np.abs(updated - mean_field).sum()))
-    return _newton_in_law(game, regularizer, mean_field)
+    return newton_in_law(game, regularizer, mean_field)
 
 
-def _newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
-    """Return a mean field after Newton steps for the equation that it is the stationary law of its best response.
+def newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> np.ndarray:
+    """Make the last of Newton's steps towards a mean field that is the stationary law of its best response.
 
     With G that law, D the deviation operator of the chain and K what mu does to the flow, x = G - mu + D(K x): the
     same step, but from a gap that is known to rounding of each entry. Steps are made as long as they halve that gap.
@@ -136,7 +136,7 @@ def from_population(
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
         derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-        derivative = _within_classes(derivative, game, mean_field, policy)
+        derivative = within_classes(derivative, game, mean_field, policy)
         try:
             step = np.linalg.solve(np.eye(game.n_states) - derivative, updated - mean_field)
         except np.linalg.LinAlgError:
@@ -160,7 +160,7 @@ def from_population(
     return finished(game, policy, regularizer, history=history, mean_field=mean_field)
 
 
-def _within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2).
 
     Transient states count with the class of the part of the game that they are in, if that has one class only.

@@ -1,4 +1,4 @@
-"""The search for an equilibrium: PMA, Newton's method, continuation and the damped iteration in turn.
+"""The search for an equilibrium: PMA, Newton's method, continuation, the damped iteration and the flow in turn.
 
 An equilibrium is a fixed point of PMA at every step size (docs/theory, section 3.7). Cost per Newton step: one
 Jacobian and a dense system in S (A - 1) unknowns; above `solvers.DIRECT_SIZE` unknowns some ten products with it
@@ -12,8 +12,10 @@ import numpy as np
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.equilibrium.continuation import branch
-from pma_mfg.equilibrium.damped import DAMPED_STEPS, damped_iteration
+from pma_mfg.equilibrium.damped import DAMPED_STEPS, NEARLY, checked, damped_iteration
+from pma_mfg.equilibrium.flow import implicit_flow
 from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
+from pma_mfg.equilibrium.newton_in_population import played
 from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
@@ -42,7 +44,8 @@ def solve(
     strong regularizer down to the given one. A step that fails, because a policy on the way has no stable population,
     leads nowhere. At last policy and population are moved together, the population in damped steps, which needs no
     stable population of any policy on the way; this comes earlier for a large game, and first for one of functions,
-    since it takes no derivatives (docs/theory, section 3.7).
+    since it takes no derivatives. What is left is tried by implicit steps of the population (docs/theory, section
+    3.7).
 
     Parameters
     ----------
@@ -93,7 +96,8 @@ def solve(
     if not game.has_features:
         joint_attempt = 0
     elif policy.size > solvers.DIRECT_SIZE:
-        joint_attempt = CONTINUATION
+        joint_attempt = 1
+    stuck: np.ndarray | None = None  # the last policy from which Newton's method led nowhere
     for attempt, multiple in enumerate((*SOLVER_STEP_SIZES, None)):
         policy = best_policy
         if attempt == joint_attempt and history[-1] > tolerance:
@@ -109,7 +113,8 @@ def solve(
             )
             if isinstance(found, Equilibrium):
                 return found
-            joint = found
+            joint, why = found
+            reasons += [why] if why else []
             history.append(best_residual)
         if multiple is None:
             break
@@ -118,7 +123,8 @@ def solve(
         for iteration in range(max_iterations):
             if history[-1] <= tolerance:
                 return finished(game, policy, regularizer, history=history)
-            if iteration % 10 == 0:
+            if iteration % 10 == 0 and policy is not stuck:
+                stuck = policy
                 policy, residual = newton(
                     game, policy, measure, regularizer=regularizer, tolerance=tolerance, history=history
                 )
@@ -137,14 +143,46 @@ def solve(
                 break  # the step leads to a policy without a population: a smaller one may not
             if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+    last, flow = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
+    if last is not None:
+        return last
+    history.append(best_residual)
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
         f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method, from the start and "
         f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped "
-        f"iteration of policy and population with Newton's method at {joint:.2e}, tolerance {tolerance:g}"
+        f"iteration of policy and population with Newton's method at {joint:.2e}, implicit steps of the population at "
+        f"{flow:.2e}, tolerance {tolerance:g}"
         f"{_too_weak(rounding)}{''.join(f'; {reason}' for reason in reasons)}",
         history,
     )
+
+
+def _by_flow(
+    game: Game,
+    regularizer: Regularizer,
+    mean_field: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    history: list[float],
+) -> tuple[Equilibrium | None, float]:
+    """Return the equilibrium at the end of the flow of the population, if there is one, and the gap at that end."""
+    gap = np.inf
+    if max_iterations == 0 or not game.has_derivatives():
+        return None, gap
+    try:
+        end, gap = implicit_flow(game, regularizer, mean_field, max_iterations, history)
+        policy = played(game, regularizer, end)[0]
+    except FAILURES:
+        return None, gap
+    found = checked(game, regularizer, policy, end, tolerance, history)
+    if isinstance(found, Equilibrium) or gap > NEARLY:
+        return (found if isinstance(found, Equilibrium) else None), gap
+    # small probabilities, which small masses depend on, are known better than a best response is
+    policy, residual = newton(
+        game, policy, 1.0 / regularizer.rho, regularizer=regularizer, tolerance=tolerance, history=history
+    )
+    return (finished(game, policy, regularizer, history=history) if residual <= tolerance else None), gap
 
 
 def _too_weak(rounding: float) -> str:

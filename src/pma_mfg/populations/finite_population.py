@@ -54,6 +54,11 @@ ROUNDING = 1e-13
 class StationaryCounts:
     """The stationary law of the counts of N agents who hold one policy.
 
+    What is promised is a small residual, not a small error: the l1 norm of law P - law is at most ten times `RESIDUAL`,
+    and up to `LOST_MASS` per step leaves the points kept. The error may be 1 / (1 - |lambda_2|) times their sum, with
+    lambda_2 the second largest eigenvalue of the chain of counts: of agents who move on their own that of the chain of
+    one, of agents between two conventions one next to 1. Entries below that sum are rounding.
+
     Parameters
     ----------
     counts : ndarray of int, shape (D, S)
@@ -102,7 +107,7 @@ def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.
     are possible there. A state is left for good if from every pattern some moves that are possible at all its points
     lead to a pattern from which, whatever moves, the state is never reached again. Transitions below
     `operators.UNREACHABLE` do not count. Where transitions depend on the mean field and there are more than
-    `PATTERN_STATES` states nothing is found: patterns are 2^S.
+    `PATTERN_STATES` states nothing is found: patterns are 2^S. There `learning_limit` finds them from the law itself.
 
     Parameters
     ----------
@@ -186,10 +191,15 @@ def check_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> Non
     """
     lost = never_visited(game, policy, n_agents)
     if len(lost):
-        names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in lost]
-        shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
-        allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory, section 9.6)"
-        raise InputError(SOURCE, "n_agents", shown, allowed)
+        raise unvisited(game, n_agents, lost)
+
+
+def unvisited(game: MeanFieldGame, n_agents: int, states: np.ndarray) -> InputError:
+    """Return the error of states in which none of N agents is in the long run."""
+    names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in states]
+    shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
+    allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory, section 9.6)"
+    return InputError(SOURCE, "n_agents", shown, allowed)
 
 
 @accepts()
@@ -283,7 +293,8 @@ def learning_limit(
     Raises
     ------
     InputError, ConvergenceError
-        As `stationary_counts`.
+        As `stationary_counts`. Also if the law gives some state a share below `LOST_MASS`, which may be none: what
+        other agents do while one is there is not known then.
     """
     return _limit_of(game.dense(SOURCE), policy, stationary_counts(game, policy, n_agents), regularizer)
 
@@ -291,6 +302,9 @@ def learning_limit(
 def _limit_of(
     game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts, regularizer: Regularizer | None
 ) -> np.ndarray:
+    shares = law.probabilities @ law.mean_fields
+    if (lost := np.flatnonzero(~(shares > LOST_MASS))).size:
+        raise unvisited(game, int(law.counts[0].sum()), lost)
     features = (game.transition_features, game.reward_features)
     averages = [law.given_state(of.values(law.mean_fields)) for of in features]
     process = fluctuations.decision_process(game, *averages)

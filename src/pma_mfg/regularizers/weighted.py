@@ -7,6 +7,7 @@ a class that knows neither of floors nor of other strengths is asked for nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def step(
     Raises
     ------
     InputError
-        For a floor that no distribution reaches, another mirror map, or one that the class does not know.
+        For a floor that no distribution reaches, another mirror map, or one that the class does not take or refuses.
+        What else a class of the user's own raises is not caught.
     """
     if kind(regularizer) is not None:
         if step_size == np.inf:
@@ -56,14 +58,20 @@ def step(
         return with_floor(lambda kappa, q: regularizer.best_response(q / (1.0 + kappa)), regularizer, floor, q)
     check_step(regularizer, policy, step_size, floor=floor, mirror=mirror)
 
+    called = f"{type(regularizer).__name__}.proximal_step"
+    taken = signature(regularizer.proximal_step).parameters.values()
+    if mirror != "euclidean" and not any(p.name == "mirror" or p.kind is Parameter.VAR_KEYWORD for p in taken):
+        raise InputError("proximal_step", "mirror", mirror, f"euclidean: {called} takes no other mirror map")
+
     def weighted(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
         k = 1.0 + kappa
         if mirror == "euclidean":
             return regularizer.proximal_step(q / k, policy, k * step_size)
         try:
             return regularizer.proximal_step(q / k, policy, k * step_size, mirror=mirror)
-        except (AssertionError, NotImplementedError, TypeError) as error:
-            allowed = f"euclidean: {type(regularizer).__name__}.proximal_step does not know another mirror map"
+        except (AssertionError, NotImplementedError) as error:  # a class may say so that it knows no such map
+            raised = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
+            allowed = f"euclidean: {called} raises {raised} with mirror={mirror!r}"
             raise InputError("proximal_step", "mirror", mirror, allowed) from error
 
     return with_floor(weighted, regularizer, floor, q, policy)

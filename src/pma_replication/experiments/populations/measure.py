@@ -59,6 +59,11 @@ def finite_population_bias(
     DataFrame
         Columns game, n_agents, replicate, state, action, q_error (signed), predicted_q_error (large-N closed form),
         deviation (E ||mu_hat - mu_pi||_1 of the replicate), predicted_deviation (large-N closed form).
+
+    Raises
+    ------
+    InputError
+        If a trajectory leaves a state for good: there TD learning has no limit.
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
@@ -71,6 +76,8 @@ def finite_population_bias(
         averages = simulation.ergodic_averages(
             game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
         )
+        if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
+            raise finite_population.unvisited(game, n_agents, lost)
         limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
         tables.append(
             pd.DataFrame(

@@ -1,11 +1,13 @@
 """Settings of what finitely many agents do: to learning, to the population, and exactly."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from pma_replication.settings import (
     Agents,
+    Chosen,
     Distinct,
     ExactPopulations,
     Fraction,
@@ -13,10 +15,12 @@ from pma_replication.settings import (
     NonNegative,
     Populations,
     Positive,
+    Refuse,
     Replicates,
     Section,
     Steps,
     TdConstant,
+    check_visited,
     key,
 )
 
@@ -42,6 +46,10 @@ class Bias(Section):
     populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, one job each")
     n_steps: Steps = key("averaged steps per replicate")
     n_replicates: Replicates = key("independent runs per point")
+
+    def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
+        """Refuse games in which the fewest agents leave states for good: there learning has no limit."""
+        check_visited(self.games, self.populations, chosen, refuse)
 
 
 class Exact(ExactPopulations):
