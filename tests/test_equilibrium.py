@@ -777,11 +777,11 @@ def test_an_almost_empty_floor_that_a_quadratic_policy_has_almost_given_up_is_so
 
 def test_implicit_steps_reach_what_explicit_ones_cannot():
     game, regularizer, history = building(), Quadratic(1.0), []
-    end, gap = flow.implicit_flow(game, regularizer, np.full(4, 0.25), flow.FLOW_STEPS, history)
+    end, gap = flow.implicit_flow(game, regularizer, np.full(4, 0.25), max_iterations=flow.FLOW_STEPS, history=history)
     assert gap <= 1e-13
     assert len(history) <= flow.FLOW_STEPS
-    policy = equilibrium.best_response(game.transition(end), game.reward(end), game.discount, regularizer)
-    slopes = np.linalg.eigvals(jacobian.best_response_derivative(game, end, policy, regularizer)).real
+    policy = equilibrium.best_response(game.transition(end), game.reward(end), game.discount, regularizer=regularizer)
+    slopes = np.linalg.eigvals(jacobian.best_response_derivative(game, end, policy, regularizer=regularizer)).real
     assert slopes.min() < 1.0 - 2.0 / min(damped.DAMPINGS)  # where the smallest share of a step is too large
 
 

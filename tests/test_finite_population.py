@@ -376,7 +376,7 @@ def test_more_states_than_patterns_are_examined_for_are_told_by_the_law_itself()
     policy = np.ones((n_states, 1))
     for n_agents in (2, 4):
         with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 10 in the long run"):
-            finite_population.learning_limit(game, policy, n_agents, ENTROPY)
+            finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)
 
 
 def test_the_simulated_bias_of_a_disease_that_dies_out_is_refused() -> None:

@@ -102,7 +102,9 @@ def damped_iteration(
         if (now := residual(candidate)) < reached:
             x, reached = candidate, now
         if reached <= NEARLY:
-            found = checked(game, regularizer, parts(x)[1], parts(x)[0], tolerance, history)
+            found = checked(
+                game, regularizer, parts(x)[1], mean_field=parts(x)[0], tolerance=tolerance, history=history
+            )
             if isinstance(found, Equilibrium):
                 return found
             why = (
@@ -114,7 +116,7 @@ def damped_iteration(
             for near in (parts(x)[0], mean_field):
                 near = newton_in_population(game, regularizer, near, history=history)
                 response = played(game, regularizer, near)[0]
-                found = checked(game, regularizer, response, near, tolerance, history)
+                found = checked(game, regularizer, response, mean_field=near, tolerance=tolerance, history=history)
                 if isinstance(found, Equilibrium):
                     return found
     return reached, why

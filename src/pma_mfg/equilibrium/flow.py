@@ -41,7 +41,7 @@ def implicit_flow(
         if operators.relative_distance(mean_field, updated) <= operators.UNSETTLED:
             break
         derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-        derivative = within_classes(derivative, game, mean_field, policy)
+        derivative = within_classes(derivative, game, mean_field, policy=policy)
         while time >= shortest:
             change = np.linalg.solve((1.0 + 1.0 / time) * np.eye(game.n_states) - derivative, gap)
             candidate = np.maximum(mean_field + change, KEPT_SHARE * mean_field)

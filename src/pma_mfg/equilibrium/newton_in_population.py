@@ -49,7 +49,7 @@ def newton_in_population(
         fresh = factors is None
         if factors is None:
             derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-            factors = lu_factor(np.eye(game.n_states) - within_classes(derivative, game, mean_field, policy))
+            factors = lu_factor(np.eye(game.n_states) - within_classes(derivative, game, mean_field, policy=policy))
             step = lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
         if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
@@ -136,7 +136,7 @@ def from_population(
     history = [float(np.abs(updated - mean_field).sum())]
     while history[-1] > tolerance and len(history) <= max_iterations:
         derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-        derivative = within_classes(derivative, game, mean_field, policy)
+        derivative = within_classes(derivative, game, mean_field, policy=policy)
         try:
             step = np.linalg.solve(np.eye(game.n_states) - derivative, updated - mean_field)
         except np.linalg.LinAlgError:

@@ -171,11 +171,11 @@ def _by_flow(
     if max_iterations == 0 or not game.has_derivatives():
         return None, gap
     try:
-        end, gap = implicit_flow(game, regularizer, mean_field, max_iterations, history)
+        end, gap = implicit_flow(game, regularizer, mean_field, max_iterations=max_iterations, history=history)
         policy = played(game, regularizer, end)[0]
     except FAILURES:
         return None, gap
-    found = checked(game, regularizer, policy, end, tolerance, history)
+    found = checked(game, regularizer, policy, mean_field=end, tolerance=tolerance, history=history)
     if isinstance(found, Equilibrium) or gap > NEARLY:
         return (found if isinstance(found, Equilibrium) else None), gap
     # small probabilities, which small masses depend on, are known better than a best response is
