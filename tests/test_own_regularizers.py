@@ -331,10 +331,10 @@ def test_commands_take_a_class_from_a_file_and_find_it_again_from_the_equilibriu
     assert main(["validate", "game.npz", "--strength", "1", "--regularizer", "own.py:Tsallis"]) == 0
     Path("own.py").rename("moved.py")
     capsys.readouterr()
-    assert cli.main(["literature", "survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]) == 2
+    moved = ["literature", "survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]
+    assert cli.main(moved) == 2
     assert "own.py: file: got nothing, expected an existing Python file" in capsys.readouterr().err
-    moved = ["survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]
-    assert main([*moved, "--regularizer", "moved.py:Tsallis"]) == 0
+    assert cli.main([*moved, "--regularizer", "moved.py:Tsallis"]) == 0
 
 
 @pytest.mark.parametrize(
