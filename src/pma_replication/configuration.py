@@ -545,7 +545,7 @@ def _check_sizes(
     source: str, sections: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]], problems: list[InputError]
 ) -> None:
     """Note what an experiment is too large for, as far as it can be told before the games are solved."""
-    for section in sorted({"exact", "agreement", "nash", "bias"} & sections.keys()):
+    for section in sorted({"exact", "agreement", "nash"} & sections.keys()):
         for i, n_agents in enumerate(sections[section]["populations"]):
             sizes = {
                 name: n_lumped_states(shapes[name][0], n_agents)

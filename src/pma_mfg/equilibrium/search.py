@@ -130,9 +130,9 @@ def solve(
                 break  # the step leads to a policy without a population: a smaller one may not
             if iteration >= patience and history[-1] > 0.5 * history[-patience]:
                 break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
-    found, flow = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
-    if found is not None:
-        return found
+    solved, flow = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
+    if solved is not None:
+        return solved
     history.append(best_residual)
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
