@@ -90,6 +90,7 @@ def settled(
     rows: pd.DataFrame,
     claim: str,
     estimate: Estimate,
+    *,
     expected: tuple[float, float],
     tolerance: float,
     order: float,

@@ -209,7 +209,15 @@ class Subject:
         lengths = (n_epochs, n_updates, 1)
         schedule = schedules.Schedule(*lengths, self.step_size, self.td_scale, self.td_scale, first)
         table = samples_measure.learning_errors(
-            self.game, self.regularizer, self.policy, "pilot", MANY_AGENTS, 0.5, schedule, 2, 0
+            self.game,
+            self.regularizer,
+            self.policy,
+            name="pilot",
+            n_agents=MANY_AGENTS,
+            epsilon=0.5,
+            schedule=schedule,
+            n_replicates=2,
+            seed=0,
         )
         error = float(table.loc[table["epoch"] == n_epochs, "error"].mean())
         start = float(table.loc[table["epoch"] == 0, "error"].mean())

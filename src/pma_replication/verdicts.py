@@ -18,6 +18,7 @@ def evaluate(
     tables: Tables,
     confidence: float,
     rate_tolerance: float,
+    *,
     slope_tolerance: float,
     samples_slope_tolerance: float,
     constant_tolerance: float,

@@ -22,6 +22,7 @@ def operator_ratios(
     game: Game,
     regularizer: Regularizer,
     name: str,
+    *,
     step_sizes: Sequence[float],
     n_pairs: int,
     n_ascents: int,
@@ -169,7 +170,7 @@ def operator_ratios(
             eta,
             bound,
             partial(policy_pair, inside=above),
-            partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, None),
+            partial(_pma_ratio, game, regularizer, eta, mirror="euclidean", norm="l2", weights=equal),
             partial(
                 search.policy_mirror_ascent,
                 game,
@@ -181,18 +182,34 @@ def operator_ratios(
             ),
             within="U",
             inside=above,
-            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
+            ratio_of_random=partial(
+                _pma_ratio,
+                game,
+                regularizer,
+                eta,
+                mirror="euclidean",
+                norm="l2",
+                weights=equal,
+                floor=floor,
+            ),
         )
         for mirror in invariant:
             game = game.with_features("checks.operator_ratios")
             certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
-            measure = (certificate.norm, certificate.weights)
             examine(
                 "policy_mirror_ascent",
                 eta,
                 certificate.L_gamma,
                 partial(policy_pair, inside=invariant[mirror]),
-                partial(_pma_ratio, game, regularizer, eta, mirror, *measure, None),
+                partial(
+                    _pma_ratio,
+                    game,
+                    regularizer,
+                    eta,
+                    mirror=mirror,
+                    norm=certificate.norm,
+                    weights=certificate.weights,
+                ),
                 partial(
                     search.policy_mirror_ascent,
                     game,
@@ -265,12 +282,13 @@ def _pma_ratio(
     game: Game,
     regularizer: Regularizer,
     eta: float,
+    first: Point,
+    second: Point,
+    *,
     mirror: Mirror,
     norm: str,
     weights: np.ndarray,
-    floor: float | None,
-    first: Point,
-    second: Point,
+    floor: float | None = None,
 ) -> float:
     """Return the ratio of PMA for a pair of policies, in a norm of `theory.search.distance`."""
     moved, other = (

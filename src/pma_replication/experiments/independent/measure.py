@@ -49,6 +49,7 @@ def independent_errors(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     sweep: str,
     settings: Sequence[IndependentRuns],

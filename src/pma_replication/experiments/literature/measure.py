@@ -35,6 +35,7 @@ def survey(
     game: MeanFieldGame,
     regularizer: Regularizer,
     found: Equilibrium,
+    *,
     name: str,
     step_size: float,
     n_starts: int,
@@ -159,7 +160,7 @@ def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibri
     radius = best_response_radius = population_radius = index = np.nan
     if game.differentiable_at(mean_field):
         radius, best_response_radius = phase_measure.spectral_radii(
-            game, policy, regularizer, [step_size, np.inf], mean_field=mean_field
+            game, policy, regularizer, step_sizes=[step_size, np.inf], mean_field=mean_field
         )
         tangent = jacobian.tangent_basis(game.n_states)
         flow = tangent @ operators.population_jacobian(game, mean_field, policy) @ tangent.T
