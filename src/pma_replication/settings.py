@@ -21,7 +21,7 @@ from pma_mfg.errors import Description, InputError, InputErrors, nearest
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.learning import schedules
 
-#: Numbers beyond, and below its inverse, are refused, so that quotients and squares of the others are finite.
+#: Numbers above this or below its inverse are refused, so that quotients and squares of all others are finite.
 LARGEST_NUMBER = 1e20
 
 #: Called with a field, its value and what is allowed there, for each problem.

@@ -10,7 +10,7 @@ from scipy.special import ndtr, stdtrit
 
 from pma_mfg.errors import Description, InputError
 
-#: Bootstrap resamples: the interval's ends are then known to some percent of its width.
+#: Number of bootstrap resamples; the ends of the interval are then accurate to some percent of its width.
 RESAMPLES = 2000
 
 

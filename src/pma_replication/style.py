@@ -43,15 +43,15 @@ MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 #: Line styles of the first seven games of a figure, of the next seven, and so on.
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1)))
 
-#: Names of games and labels get at most so many inches in a legend.
+#: Largest width in inches of a game's name or of a label in a legend.
 NAME_WIDTH = 1.5
 
 DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 
 DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
-#: Distances to an equilibrium below this are rounding, and not drawn; a predicted line goes through the point nearest
-#: to the second number.
+#: Distances to an equilibrium below the first number are rounding errors and not drawn; a predicted line goes through
+#: the measured point nearest to the second number.
 ROUNDED_DISTANCE, ANCHOR = 1e-11, 1e-6
 
 FITTED = "fitted slope [95 % interval]"

@@ -14,7 +14,7 @@ from pma_replication.commands import reading
 
 log = logging.getLogger("pma_mfg")
 
-#: Tables that are shown to readers, beside those that claims are judged by.
+#: Tables on the pages for readers that no claim is judged by.
 SHOWN = ("assumptions", "zoo", "zoo_equilibria")
 
 #: Tolerance -> its default.

@@ -19,13 +19,13 @@ from pma_replication.experiments.phase import measure as phase_measure
 from pma_replication.experiments.populations import measure as populations_measure
 from pma_replication.experiments.samples import measure as samples_measure
 
-#: PMA steps at each of its step sizes in which the solver has to find the equilibrium.
+#: Most PMA steps of the equilibrium solver at each of its step sizes.
 SOLVER_ITERATIONS = 500
 
-#: A predicted bias below this is rounding of Q: there is nothing to measure.
+#: Predicted bias below which no measured one is compared with it: it is a rounding error of Q.
 NO_BIAS = 1e-12
 
-#: Constants of a game that its row tells.
+#: Lipschitz constants of a game that its row reports.
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
 
 
@@ -63,7 +63,7 @@ def row(
     max_samples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return everything about one game with the entropy.
+    """Return the row of one game under the entropy: its constants and bounds, and what PMA does in it.
 
     Parameters
     ----------

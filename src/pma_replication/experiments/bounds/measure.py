@@ -14,7 +14,7 @@ from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import certificates, lipschitz, search
 from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
 
-#: Sweeps of coordinate ascent from each start; it stops before when sweeps gain nothing.
+#: Largest number of sweeps of coordinate ascent from each start; it stops earlier when a sweep gains nothing.
 SWEEPS = 8
 
 

@@ -26,7 +26,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "pma": {"color": "black", "linewidth": 2.2},
 }
 
-#: Exploitability below this is drawn at the edge of the panel.
+#: Smallest exploitability that is drawn; smaller ones appear at the edge of the panel.
 SHOWN = 1e-6
 
 

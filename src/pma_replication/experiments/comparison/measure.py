@@ -22,7 +22,8 @@ from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 from pma_replication import statistics
 
-#: Settings of a method that are run in full: the best of the pilot runs, for another run of these may swap them.
+#: Number of settings of each method that are run in full: the best of the pilot runs, since other runs may order these
+#: differently.
 CONTENDERS = 2
 
 

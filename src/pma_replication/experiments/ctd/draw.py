@@ -27,7 +27,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: A white line or letter on any colour.
+#: Outline that makes a white line or letter readable on any colour.
 _OUTLINED = [withStroke(linewidth=2.5, foreground="0.25")]
 
 

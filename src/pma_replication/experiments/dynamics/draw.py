@@ -25,7 +25,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: Looks of methods: the explicit step is drawn over the implicit one.
+#: Looks of methods; the explicit step is drawn on top of the implicit one.
 LOOKS: dict[str, dict[str, Any]] = {
     "pma_euclidean": {"color": COLOURS[6]},
     "pma_kl": {"color": COLOURS[0]},

@@ -29,13 +29,13 @@ from pma_mfg.iterations import (
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory.search import random_policy
 
-#: The regularized exploitability at which a method has arrived.
+#: Regularized exploitability at which a method counts as converged.
 ACCURACY = 1e-8
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `run` saw.
+    """What `run` records of one iteration.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def start_policy(game: Game, name: str, start: int, *, seed: int) -> np.ndarray:
     return random_policy(game, seeds.generator(seed, "dynamics", name, start))
 
 
-#: Of the first start, iterations whose populations `compare` reports, besides the last `LONGEST_PERIOD`.
+#: Number of iterations from the first start whose populations `compare` reports, besides the last `LONGEST_PERIOD`.
 SHOWN = 60
 
 

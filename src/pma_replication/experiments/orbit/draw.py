@@ -23,7 +23,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: Iterations of a population's path that are drawn.
+#: Number of iterations of a population's path that are drawn.
 PATH = 30
 
 

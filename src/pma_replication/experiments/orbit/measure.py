@@ -17,7 +17,8 @@ from pma_mfg.iterations import LONGEST_PERIOD, iteration, step_size
 from pma_mfg.regularizers import Regularizer
 from pma_replication.experiments.dynamics.measure import population_rows, run, start_policy
 
-#: The distance below which a settled policy is the equilibrium: it moves by `SETTLED_MOVE`, at a rate below 0.99.
+#: Distance to the equilibrium below which a settled policy counts as equal to it: it still moves by `SETTLED_MOVE`, at
+#: a rate below 0.99.
 ARRIVED = 1e-8
 
 

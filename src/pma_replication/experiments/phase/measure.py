@@ -18,7 +18,7 @@ from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 REGULARIZERS = ("entropy", "quadratic")
 
-#: PMA is tested from nearby starts where the spectral radius is below the first or above the second number.
+#: PMA is run from nearby starts only where the spectral radius is below the first or above the second number.
 PROBED_RADII = (0.95, 1.05)
 
 #: Size of the disturbance of an equilibrium that PMA is to undo: relative to each probability, and mass moved to
