@@ -314,10 +314,9 @@ def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         independent_measure.IndependentRuns(50, SCHEDULE, 1),
     ]
 
-    def measure(*more):
-        return independent_measure.independent_errors(
-            PLANTED, Entropy(0.3), PLANTED.planted.policy, "planted", "alone", settings, 0, *more
-        )
+    def measure(**more):
+        policy, of = PLANTED.planted.policy, {"name": "planted", "sweep": "alone", "settings": settings, "seed": 0}
+        return independent_measure.independent_errors(PLANTED, Entropy(0.3), policy, **of, **more)
 
     whole = measure()
     assert len(whole) == 3 * (SCHEDULE.n_epochs + 1)
@@ -329,9 +328,9 @@ def test_a_killed_sweep_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            measure(stop, Checkpoint(tmp_path / "out", {}))
+            measure(after_epoch=stop, checkpoint=Checkpoint(tmp_path / "out", {}))
         done = []
-        found = measure(lambda done=done: done.append(1), Checkpoint(tmp_path / "out", {}))
+        found = measure(after_epoch=lambda done=done: done.append(1), checkpoint=Checkpoint(tmp_path / "out", {}))
         assert found.equals(whole)
         assert len(done) == 9 - last + 1  # what was finished is not run again
         Checkpoint(tmp_path / "out", {}).discard()

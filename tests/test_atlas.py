@@ -87,7 +87,7 @@ def test_a_game_that_is_not_solved_is_a_row_that_says_so(monkeypatch: pytest.Mon
 
 
 def test_a_schedule_that_is_too_long_is_not_run(rows: pd.DataFrame) -> None:
-    row = atlas_measure.row(*GARNET, **{**SETTINGS, "max_samples": 10})
+    row = atlas_measure.row(*GARNET[:3], strength=GARNET[3], **{**SETTINGS, "max_samples": 10})
     assert row["samples"] == rows["samples"].iloc[1] > 10
     assert np.isnan(row["learned_error"])
     assert "samples, more than 10" in row["remark"]

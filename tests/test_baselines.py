@@ -299,7 +299,7 @@ def test_exploitability_is_that_of_the_last_policy_until_then():
     game = planted()
     uniform, other = operators.uniform_policy(game), game.planted.policy
     found = comparison_measure.exploitabilities(
-        iter([(20, other), (70, uniform)]), game, REGULARIZER, np.array([10, 20, 69, 70])
+        iter([(20, other), (70, uniform)]), game, REGULARIZER, samples=np.array([10, 20, 69, 70])
     )
     at_start = equilibrium.exploitability(game, uniform, REGULARIZER)
     np.testing.assert_allclose(found, [at_start, found[1], found[1], at_start], rtol=1e-12)
@@ -353,7 +353,7 @@ def compared(seed, **changes):
     }
     settings = {"n_agents": 100, "budget": 2000, "pilot_budget": 1000, "per_decade": 3, "target": 0.003} | changes
     return comparison_measure.compare(
-        planted(), REGULARIZER, "g", grids, n_pilots=2, n_replicates=3, seed=seed, **settings
+        planted(), REGULARIZER, "g", grids=grids, n_pilots=2, n_replicates=3, seed=seed, **settings
     )
 
 
@@ -382,7 +382,18 @@ def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
 def test_the_settings_that_cost_least_in_the_pilot_runs_are_run_in_full(target):
     grids = {"fitted_q": {"first": [2, 10], "growth": [1.0, 1.5], "share": [1.0]}}
     comparison, tuning = comparison_measure.compare(
-        planted(), REGULARIZER, "g", grids, 100, 2000, 1000, 3, target, 2, 2, 1
+        planted(),
+        REGULARIZER,
+        "g",
+        grids=grids,
+        n_agents=100,
+        budget=2000,
+        pilot_budget=1000,
+        per_decade=3,
+        target=target,
+        n_pilots=2,
+        n_replicates=2,
+        seed=1,
     )
     assert np.isinf(tuning["samples_to_target"]).all() == (target < 1e-6)
     costs = np.log(tuning["final_exploitability" if target < 1e-6 else "samples_to_target"])
@@ -394,7 +405,9 @@ def test_the_settings_that_cost_least_in_the_pilot_runs_are_run_in_full(target):
 def test_the_cost_of_a_run_does_not_jump_where_it_just_misses_the_target():
     samples, errors = [10, 100, 1000], [1.0, 0.5]
     below, above = (
-        comparison_measure.tuning_cost(statistics.samples_to_stay(0.1, samples, [*errors, last]), last, 0.1, 1000)
+        comparison_measure.tuning_cost(
+            statistics.samples_to_stay(0.1, samples, [*errors, last]), last, 0.1, budget=1000
+        )
         for last in (0.1 * (1.0 - 1e-9), 0.1 * (1.0 + 1e-9))
     )
     assert below < np.log(1000) < above < below + 1e-7
@@ -505,7 +518,20 @@ def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, mon
 
 def test_games_and_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"regularizer.*the entropy"):
-        comparison_measure.compare(planted(), Quadratic(0.1), "g", {}, 10, 1000, 1000, 2, 0.1, 1, 1, 0)
+        comparison_measure.compare(
+            planted(),
+            Quadratic(0.1),
+            "g",
+            grids={},
+            n_agents=10,
+            budget=1000,
+            pilot_budget=1000,
+            per_decade=2,
+            target=0.1,
+            n_pilots=1,
+            n_replicates=1,
+            seed=0,
+        )
     with pytest.raises(InputError, match="budget: got 50, expected an integer >= 100"):
         compared(1, budget=50)
     for method, grid, message in (
@@ -539,11 +565,24 @@ def test_seeds_of_replicates_do_not_depend_on_the_order_of_methods():
     game = planted()
     task = generative.Task(game, REGULARIZER, rng, 2000, 100)
     run = generative.fitted_q(task, first=10, growth=1.5, share=1.0)
-    expected = comparison_measure.exploitabilities(run, game, REGULARIZER, samples) / comparison_measure.reward_range(
-        game
-    )
+    expected = comparison_measure.exploitabilities(
+        run, game, REGULARIZER, samples=samples
+    ) / comparison_measure.reward_range(game)
     grids = {"fitted_q": {"first": [10], "growth": [1.5], "share": [1.0]}}
-    table = comparison_measure.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 1, 3)[0]
+    table = comparison_measure.compare(
+        game,
+        REGULARIZER,
+        "g",
+        grids=grids,
+        n_agents=100,
+        budget=2000,
+        pilot_budget=1000,
+        per_decade=3,
+        target=0.05,
+        n_pilots=1,
+        n_replicates=1,
+        seed=3,
+    )[0]
     np.testing.assert_array_equal(table["exploitability"], expected)
 
 
@@ -562,7 +601,20 @@ def test_a_learner_of_one_s_own_is_compared_by_name(monkeypatch):
     game = planted()
     grids = {name: {key: [value] for key, value in SETTINGS[name].items()} for name in ("fitted_q", "pma")}
     grids = {"stays_uniform": {"first": [10], "patience": [0.0]}, **grids}
-    table = comparison_measure.compare(game, REGULARIZER, "g", grids, 100, 2000, 1000, 3, 0.05, 1, 2, 3)[0]
+    table = comparison_measure.compare(
+        game,
+        REGULARIZER,
+        "g",
+        grids=grids,
+        n_agents=100,
+        budget=2000,
+        pilot_budget=1000,
+        per_decade=3,
+        target=0.05,
+        n_pilots=1,
+        n_replicates=2,
+        seed=3,
+    )[0]
     flat = table.loc[table["method"] == "stays_uniform", "exploitability"]
     unit = comparison_measure.reward_range(game)
     assert flat.to_numpy() == pytest.approx(

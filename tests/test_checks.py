@@ -21,7 +21,9 @@ CERTIFIED |= {"K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 0.01, "L_s": 0.02, "L
 
 @pytest.fixture(scope="module")
 def ratios():
-    return bounds_measure.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [2.0], 100, 1, 0)
+    return bounds_measure.operator_ratios(
+        family_game("affine"), Entropy(0.5), "affine", step_sizes=[2.0], n_pairs=100, n_ascents=1, seed=0
+    )
 
 
 def test_ascent_beats_random_pairs_and_no_pair_beats_the_norm_it_found(ratios):
@@ -40,7 +42,13 @@ def test_search_finds_the_known_constant_of_a_game_without_mean_field():
     rng = np.random.default_rng(4)
     transition = rng.dirichlet(np.full(4, 0.5), size=(4, 3))
     table = bounds_measure.operator_ratios(
-        frozen_game(transition, rng.uniform(size=(4, 3)), 0.5), Quadratic(1.0), "frozen", [1.0], 20, 1, 0
+        frozen_game(transition, rng.uniform(size=(4, 3)), 0.5),
+        Quadratic(1.0),
+        "frozen",
+        step_sizes=[1.0],
+        n_pairs=20,
+        n_ascents=1,
+        seed=0,
     ).set_index("operator")
     pairs = itertools.combinations(range(4), 2)
     # two states, and the action that a policy takes in each
@@ -56,7 +64,9 @@ def test_search_finds_the_known_constant_of_a_game_without_mean_field():
 
 @pytest.mark.parametrize("eta", [0.1, 1.0, 30.0])
 def test_the_entropys_step_is_steepest_between_two_equal_actions(eta):
-    table = bounds_measure.operator_ratios(family_game("affine"), Entropy(0.5), "affine", [eta], 20, 0, 0)
+    table = bounds_measure.operator_ratios(
+        family_game("affine"), Entropy(0.5), "affine", step_sizes=[eta], n_pairs=20, n_ascents=0, seed=0
+    )
     row = table.set_index("operator").loc["mirror_ascent_step"]
     # -h'' = tau / u is at least 2 tau on directions that sum to zero, attained at u = (1/2, 1/2, 0)
     known = (1 + 0.5 * eta) / (1 + 2 * 0.5 * eta)
@@ -84,7 +94,7 @@ def test_radii_from_one_jacobian_are_those_of_the_jacobian_at_each_step_size(fam
     q = equilibrium.solve(game, regularizer).q
     policy = regularizer.best_response(q)
     steps = [relative / regularizer.rho for relative in (0.01, 0.3, 2.0, 50.0)]
-    radii = phase_measure.spectral_radii(game, policy, regularizer, steps, mirror)
+    radii = phase_measure.spectral_radii(game, policy, regularizer, step_sizes=steps, mirror=mirror)
     # with KL an action without mass is the limit of one with little
     at = policy if mirror == "euclidean" else np.maximum(policy, 1e-13) / np.maximum(policy, 1e-13).sum(axis=1)[:, None]
     for eta, radius in zip(steps, radii, strict=True):
@@ -104,7 +114,9 @@ CROWD = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 3, "coupling": 
 @pytest.fixture(scope="module")
 def crowd_phase():
     game = games.make("crowd_averse", **CROWD)
-    return game, phase_measure.phase_diagram(game, "crowd", [0.03, 0.3, 3.0], [0.05, 1.0, 100.0], 2, 0)
+    return game, phase_measure.phase_diagram(
+        game, "crowd", [0.03, 0.3, 3.0], relative_step_sizes=[0.05, 1.0, 100.0], n_probes=2, seed=0
+    )
 
 
 def test_phase_diagram_has_a_row_for_every_point_and_names_its_region(crowd_phase):
@@ -156,7 +168,9 @@ def test_a_strength_without_equilibrium_is_shown_as_unsolved(monkeypatch):
         return solve(game, regularizer, start, **options)
 
     monkeypatch.setattr(equilibrium, "solve", failing)
-    table = phase_measure.phase_diagram(family_game("crowd_averse"), "cycling", [0.5, 2.0], [1.0], 1, 0)
+    table = phase_measure.phase_diagram(
+        family_game("crowd_averse"), "cycling", [0.5, 2.0], relative_step_sizes=[1.0], n_probes=1, seed=0
+    )
     weak = table[table["strength"] == 0.5]
     assert set(weak["region"]) == {"unsolved"}
     assert weak[["spectral_radius", "returned"]].isna().all(axis=None)
@@ -165,7 +179,9 @@ def test_a_strength_without_equilibrium_is_shown_as_unsolved(monkeypatch):
 
 def test_a_kink_at_the_equilibrium_has_no_radius():
     game = family_game("planted_kinked")
-    table = phase_measure.phase_diagram(game, "kinked", [game.planted.strength], [1.0], 1, 0)
+    table = phase_measure.phase_diagram(
+        game, "kinked", [game.planted.strength], relative_step_sizes=[1.0], n_probes=1, seed=0
+    )
     entropy = table[table["regularizer"] == "entropy"]
     assert not entropy["differentiable"].any()
     # a certified attraction needs no derivative
@@ -201,19 +217,23 @@ def test_the_bound_is_one_at_the_smallest_certified_strength():
 def test_certified_runs_start_where_something_is_certified_and_converge_there():
     game, regularizer = games.make("affine", **CERTIFIED), Entropy(1.0)
     solution = equilibrium.solve(game, regularizer).policy
-    table = contraction_measure.certified_convergence(game, regularizer, solution, "certified", [0.5, 5.0], 3, 500, 0)
+    table = contraction_measure.certified_convergence(
+        game, regularizer, solution, name="certified", step_sizes=[0.5, 5.0], n_starts=3, max_iterations=500, seed=0
+    )
     assert set(table["mirror"]) == set(regularizers.MIRRORS)
     assert (table["n_starts"] == np.where(table[["certificate", "attraction"]].min(axis=1) < 1, 3, 0)).all()
     assert (table["n_converged"] == table["n_starts"]).all()
     assert table["n_starts"].sum() > 0
-    hurried = contraction_measure.certified_convergence(game, regularizer, solution, "certified", [0.5], 3, 1, 0)
+    hurried = contraction_measure.certified_convergence(
+        game, regularizer, solution, name="certified", step_sizes=[0.5], n_starts=3, max_iterations=1, seed=0
+    )
     assert hurried["n_converged"].sum() < hurried["n_starts"].sum()
 
 
 @pytest.mark.parametrize("family", ["affine", "planted_kinked"])
 def test_assumptions_are_the_constants_with_their_kinds(family):
     game = family_game(family)
-    table = equilibria_measure.assumptions_table(game, Entropy(0.5), "game", 2.0).set_index("quantity")
+    table = equilibria_measure.assumptions_table(game, Entropy(0.5), "game", step_size=2.0).set_index("quantity")
     constants = lipschitz.constants(game)
     for name in ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop", "L_h"):
         assert table["value"][name] == getattr(constants, name)

@@ -178,7 +178,9 @@ def test_a_run_reports_exact_measures_and_only_the_iterations_time():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.3)
     found = equilibrium.solve(game, regularizer).policy
     start = random_policy(game, 0)
-    seen = dynamics_measure.run(iterations.pma(game, regularizer, start, step_size=5.0), game, regularizer, found, 500)
+    seen = dynamics_measure.run(
+        iterations.pma(game, regularizer, start, step_size=5.0), game, regularizer, reference=found, max_iterations=500
+    )
     assert (seen.outcome.ending, seen.outcome.period, seen.outcome.amplitude) == ("converged", 1, 0.0)
     assert seen.history["iteration"].iloc[-1] == seen.iterations < 100
     for k, policy in enumerate(islice(iterations.pma(game, regularizer, start, step_size=5.0), 5)):
@@ -193,7 +195,11 @@ def test_a_cycling_best_response_is_reported_with_the_width_of_its_cycle():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
     seen = dynamics_measure.run(
-        iterations.pma(game, regularizer, random_policy(game, 0), step_size=np.inf), game, regularizer, found, 500
+        iterations.pma(game, regularizer, random_policy(game, 0), step_size=np.inf),
+        game,
+        regularizer,
+        reference=found,
+        max_iterations=500,
     )
     assert (seen.outcome.ending, seen.outcome.period) == ("cycle", 2)
     ends = [operators.stable_population(game, policy) for policy in seen.policies[-2:]]
@@ -245,7 +251,7 @@ def test_methods_without_a_step_size_say_so():
 def test_methods_are_compared_from_the_same_starts():
     game, regularizer = games.make("crowd_averse", **CROWD), Entropy(0.1)
     found = equilibrium.solve(game, regularizer).policy
-    tables = dynamics_measure.compare(game, regularizer, found, "crowd", 2, 150, 0)
+    tables = dynamics_measure.compare(game, regularizer, found, name="crowd", n_starts=2, max_iterations=150, seed=0)
     first = tables["histories"].query("iteration == 0").pivot_table(index="start", columns="method", values="distance")
     assert (first.max(axis=1) - first.min(axis=1) < 1e-12).all()
     assert first[first.columns[0]].nunique() == 2
@@ -257,7 +263,7 @@ def test_methods_are_compared_from_the_same_starts():
         assert (outcomes.loc[method, "iterations_to_accuracy"] < 100).all()
     orbits = tables["orbits"]
     assert (orbits.groupby(["method", "part", "iteration"])["mean_field"].sum() - 1).abs().max() < 1e-12
-    again = dynamics_measure.compare(game, regularizer, found, "crowd", 2, 150, 0)
+    again = dynamics_measure.compare(game, regularizer, found, name="crowd", n_starts=2, max_iterations=150, seed=0)
     for name in ("histories", "outcomes", "orbits"):
         pd.testing.assert_frame_equal(tables[name], again[name], check_exact=True)
     assert (tables["seconds"]["seconds"] > 0).all()
@@ -267,7 +273,9 @@ def test_damping_finds_the_strength_below_which_only_pma_converges():
     game = games.make("coordination", n_states=2, discount=0.9, attraction=-1.0, slip=0.1)
     critical = 0.9 * 0.9**2 / 2  # the closed form: lambda = -1
     strengths = [1.3 * critical, 0.7 * critical]
-    table, attractors = orbit_measure.damping(game, Entropy(1.0), "aversion", strengths, [0.5, 1.0], 3, 400, 0)
+    table, attractors = orbit_measure.damping(
+        game, Entropy(1.0), "aversion", strengths=strengths, shares=[0.5, 1.0], n_starts=3, max_iterations=400, seed=0
+    )
     radii = table.groupby("strength")["best_response_radius"].first()
     assert radii[strengths[0]] == pytest.approx(1 / 1.3, rel=1e-9)
     assert radii[strengths[1]] == pytest.approx(1 / 0.7, rel=1e-9)
@@ -281,7 +289,9 @@ def test_damping_finds_the_strength_below_which_only_pma_converges():
 def test_basins_leave_the_symmetric_equilibrium_of_a_coordination_game_for_the_gathering_ones():
     game, regularizer = games.make("coordination", n_states=3, discount=0.9, attraction=1.0), Entropy(0.1)
     uniform = operators.uniform_policy(game)
-    tables = basins_measure.basins(game, regularizer, uniform, "gather", [1.0, 100.0], 4, 500, 0)
+    tables = basins_measure.basins(
+        game, regularizer, uniform, name="gather", step_sizes=[1.0, 100.0], n_starts=4, max_iterations=500, seed=0
+    )
     departures = tables["departures"]
     lead = 0.9 * 0.9**2 / (0.1 * 3)
     assert departures["best_response_lead"].to_numpy() == pytest.approx(lead, rel=1e-9)
@@ -301,6 +311,15 @@ def test_basins_leave_the_symmetric_equilibrium_of_a_coordination_game_for_the_g
 
 def test_basins_keep_an_equilibrium_that_attracts():
     game, regularizer = games.make("coordination", n_states=3, discount=0.9, attraction=1.0), Entropy(0.5)
-    tables = basins_measure.basins(game, regularizer, operators.uniform_policy(game), "gather", [1.0], 2, 300, 0)
+    tables = basins_measure.basins(
+        game,
+        regularizer,
+        operators.uniform_policy(game),
+        name="gather",
+        step_sizes=[1.0],
+        n_starts=2,
+        max_iterations=300,
+        seed=0,
+    )
     assert not tables["departures"]["left"].any()
     assert set(tables["basins"]["equilibrium"]) == {0}

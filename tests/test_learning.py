@@ -478,13 +478,32 @@ def test_sweeps_that_are_killed_give_bitwise_the_same_tables():
         started.append(storage)
         policy = PLANTED.planted.policy
         return ctd_measure.ctd_errors(
-            PLANTED, Entropy(0.3), policy, "x", 50, [900, 2500], [0], [3], 1, checkpoint=storage
+            PLANTED,
+            Entropy(0.3),
+            policy,
+            name="x",
+            n_agents=50,
+            n_updates=[900, 2500],
+            n_waiting=[0],
+            n_replicates=[3],
+            seed=1,
+            checkpoint=storage,
         )[0]
 
     def learn(storage):
         policy = PLANTED.planted.policy
-        fixed = (PLANTED, Entropy(0.3), policy, "x", 50, 0.3, schedule, 2, 1)
-        return samples_measure.learning_errors(*fixed, checkpoint=storage)
+        return samples_measure.learning_errors(
+            PLANTED,
+            Entropy(0.3),
+            policy,
+            name="x",
+            n_agents=50,
+            epsilon=0.3,
+            schedule=schedule,
+            n_replicates=2,
+            seed=1,
+            checkpoint=storage,
+        )
 
     for run in (ctd, learn):
         whole = run(None)

@@ -115,7 +115,20 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
         ),
         lambda: next(generative.online_mirror_descent(task, **settings)),
         lambda: next(generative.two_timescale(task, **two)),
-        lambda: comparison_measure.compare(PLANTED, regularizer, "x", {}, 2, 100, 100, 1, 0.1, 1, 1, 0),
+        lambda: comparison_measure.compare(
+            PLANTED,
+            regularizer,
+            "x",
+            grids={},
+            n_agents=2,
+            budget=100,
+            pilot_budget=100,
+            per_decade=1,
+            target=0.1,
+            n_pilots=1,
+            n_replicates=1,
+            seed=0,
+        ),
     ):
         with pytest.raises(InputError, match=r"regularizer: .*expected the entropy"):
             refused()
@@ -304,7 +317,7 @@ def test_an_equilibrium_under_a_class_from_a_file_is_saved_and_loaded(name, tmp_
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED)
     with pytest.raises(InputError, match="residuals: got"):
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED, regularizers.load(f"{FILE}:{name}", 5.0))
-    facts = literature_measure.survey(PLANTED, regularizer, found, "x", 1.0, 0, 0)[0]
+    facts = literature_measure.survey(PLANTED, regularizer, found, name="x", step_size=1.0, n_starts=0, seed=0)[0]
     assert facts["regularizer"].tolist() == [f"{FILE}:{name}"]
 
 

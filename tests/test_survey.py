@@ -18,7 +18,7 @@ def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -
     game, regularizer = games.make(name, **parameters), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
     facts, equilibria, states = literature_measure.survey(
-        game, regularizer, found, name, 1.0 / strength, n_starts, seed=0
+        game, regularizer, found, name=name, step_size=1.0 / strength, n_starts=n_starts, seed=0
     )
     assert len(facts) == 1
     assert len(states) == game.n_states * len(equilibria)
@@ -28,7 +28,9 @@ def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -
 def listed(name: str, strength: float, n_starts: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     game, regularizer = games.make(name), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    return literature_measure.survey(game, regularizer, found, name, 1.0 / strength, n_starts, seed=0)
+    return literature_measure.survey(
+        game, regularizer, found, name=name, step_size=1.0 / strength, n_starts=n_starts, seed=0
+    )
 
 
 def test_the_disease_free_equilibrium_is_found_beside_the_epidemic() -> None:
@@ -129,7 +131,9 @@ def test_a_game_that_meets_every_assumption_has_no_complaint_about_them() -> Non
     game = games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1, **bounds)
     regularizer = Entropy(1.0)
     found = equilibrium.solve(game, regularizer)
-    facts, _, _ = literature_measure.survey(game, regularizer, found, "certified", 1.0, 2, seed=0)
+    facts, _, _ = literature_measure.survey(
+        game, regularizer, found, name="certified", step_size=1.0, n_starts=2, seed=0
+    )
     assert facts["assumptions"].iloc[0] == "1, 2, 3, 4"
     assert facts["remark"].iloc[0] == ""
     assert facts["K_mu"].iloc[0] == lipschitz.constants(game).K_mu

@@ -113,7 +113,7 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
         def advance(name: str = name) -> None:
             ticks[name] = ticks.get(name, 0) + 1
 
-        made = verify.run({name: sizes}, strong if name == "prescribed" else small, 0, advance)
+        made = verify.run({name: sizes}, strong if name == "prescribed" else small, 0, advance=advance)
         assert ticks.get(name, 0) == step.ticks(sizes), name
         for table, rows in made.items():
             assert table not in tables or list(tables[table].columns) == list(rows.columns)

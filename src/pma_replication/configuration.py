@@ -102,7 +102,7 @@ def check(content: Any, source: str) -> frozenset[str]:
     return functions
 
 
-def described(settings: Mapping[str, Any], game: str, source: str, field: str = "games") -> Any:
+def described(settings: Mapping[str, Any], game: str, source: str, *, field: str = "games") -> Any:
     """Return what a configuration says of a game, as such or in one of its sections.
 
     Parameters
@@ -249,7 +249,7 @@ def _make_games(
         if loaded:
             with _noted(problems):
                 made[name] = _load_game(source, name, game, content.get("results"))
-        elif (found := make_game(game["family"], game["parameters"], refuse, f"games.{name}")) is not None:
+        elif (found := make_game(game["family"], game["parameters"], refuse, place=f"games.{name}")) is not None:
             made[name] = found
     return made
 

@@ -63,7 +63,7 @@ def settings(
     return made, left_out
 
 
-def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, units: Mapping[str, cost.Units]) -> str:
+def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, *, units: Mapping[str, cost.Units]) -> str:
     """Return a configuration as YAML with comments: what each section is, its time, and why others are missing.
 
     Parameters

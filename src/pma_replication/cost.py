@@ -134,23 +134,23 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
             equilibrium.solve(game, regularizer)
 
     return Units(
-        game.n_states,
-        game.n_actions,
-        steps(plan.MANY_AGENTS),
-        steps(10),
-        _seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
-        _seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
-        _seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
-        _seconds(solve),
-        _seconds(
+        n_states=game.n_states,
+        n_actions=game.n_actions,
+        step=steps(plan.MANY_AGENTS),
+        step_of_few=steps(10),
+        pma=_seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
+        jacobian=_seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
+        exploitability=_seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
+        solution=_seconds(solve),
+        update=_seconds(
             lambda: td_moments.moments(
                 game, policy, regularizer, n_updates=[100], n_waiting=1, td_scale=scale, td_offset=scale
             )
         )
         / 100,
-        policy,
-        game,
-        regularizer,
+        policy=policy,
+        game=game,
+        regularizer=regularizer,
     )
 
 

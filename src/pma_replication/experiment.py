@@ -9,7 +9,7 @@ from typing import Any
 
 Settings = Mapping[str, Any]
 
-#: A ratio may exceed its bound by rounding: differences of some 1e-6 carry ten digits.
+#: Relative rounding error by which a ratio may exceed its bound: differences of some 1e-6 carry ten digits.
 RATIO_ROUNDING = 1e-9
 
 

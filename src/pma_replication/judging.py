@@ -75,7 +75,7 @@ def exactly(value: float) -> Estimate:
 
 
 def bootstrap_generator(rows: pd.DataFrame, claim: str) -> np.random.Generator:
-    """Bootstrap draws depend on the claim and the game only."""
+    """Return the generator of the bootstrap, whose draws depend on the claim and the game only."""
     return seeds.generator(0, "claims", claim, str(rows["game"].iloc[0]))
 
 
@@ -90,6 +90,7 @@ def settled(
     rows: pd.DataFrame,
     claim: str,
     estimate: Estimate,
+    *,
     expected: tuple[float, float],
     tolerance: float,
     order: float,

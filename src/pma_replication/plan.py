@@ -40,25 +40,28 @@ TOLERANCES = {
     "independent_tolerance": 0.2,
 }
 
-#: A population that stands for infinitely many agents: what it adds is below all noise.
+#: Number of agents that stands for infinitely many: the bias that it leaves is below the noise of every run.
 MANY_AGENTS = 10**6
 
-#: States of the exact N-agent game that take seconds; `MOST_LUMPED_STATES` take minutes.
+#: Most states of an exact N-agent game that is put into a configuration: it takes seconds, and one of
+#: `MOST_LUMPED_STATES` states takes minutes.
 LUMPED_STATES = 20_000
 
-#: Populations that the exact N-agent game is tried at.
+#: Numbers of agents of which the exact N-agent game is solved, as far as `LUMPED_STATES` allows.
 LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 5000)
 
 #: Seconds on the reference machine that a section may take, and the pilot run of learning.
 BUDGET, PILOT_BUDGET = 90.0, 10.0
 
-#: Seconds of a step of a game given by functions on the reference machine: two calls of Python.
+#: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
 
-#: Updates of the exact moments of TD learning times the square of the pairs: seconds.
+#: Most updates of the exact moments of TD learning, times the square of the number of state-action pairs: seconds of
+#: work.
 MOMENTS = 400_000
 
-#: What is left of the start of TD learning, in units of its noise, at the least M_td that a slope is fitted to.
+#: Error that TD learning still has from its start, in units of its noise, at the smallest M_td that a slope is fitted
+#: to.
 START_SHARE = 0.5
 
 #: Factor between two accuracies of learning, and how many there are.
@@ -209,7 +212,15 @@ class Subject:
         lengths = (n_epochs, n_updates, 1)
         schedule = schedules.Schedule(*lengths, self.step_size, self.td_scale, self.td_scale, first)
         table = samples_measure.learning_errors(
-            self.game, self.regularizer, self.policy, "pilot", MANY_AGENTS, 0.5, schedule, 2, 0
+            self.game,
+            self.regularizer,
+            self.policy,
+            name="pilot",
+            n_agents=MANY_AGENTS,
+            epsilon=0.5,
+            schedule=schedule,
+            n_replicates=2,
+            seed=0,
         )
         error = float(table.loc[table["epoch"] == n_epochs, "error"].mean())
         start = float(table.loc[table["epoch"] == 0, "error"].mean())

@@ -380,7 +380,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
     return plots
 
 
-#: Figures that are also there to hover over.
+#: Figures that the report also shows as interactive plots -> the function that makes these.
 _PLOTS = {"populations": _population_plots, "phase": _phase_plots}
 
 

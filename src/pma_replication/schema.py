@@ -21,7 +21,7 @@ START, END = (f"<!-- keys: {which}, written by python -m pma_replication.schema 
 
 
 class _Generate(GenerateJsonSchema):
-    """Without titles made of the keys, and without the null of keys that may be left out."""
+    """A JSON schema without titles made of the keys, and without the null of keys that may be left out."""
 
     schema_dialect = "https://json-schema.org/draft/2020-12/schema"
 

@@ -21,7 +21,7 @@ from pma_mfg.errors import Description, InputError, InputErrors, nearest
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.learning import schedules
 
-#: Numbers beyond, and below its inverse, are refused, so that quotients and squares of the others are finite.
+#: Numbers above this or below its inverse are refused, so that quotients and squares of all others are finite.
 LARGEST_NUMBER = 1e20
 
 #: Called with a field, its value and what is allowed there, for each problem.
@@ -286,14 +286,14 @@ class ExactPopulations(Section):
             if large := [name for name, size in sizes.items() if size > MOST_LUMPED_STATES]:
                 told = f"{n_agents}, with which {large[0]} has {sizes[large[0]]:.12g} states of an agent and the others"
                 refuse(f"populations[{i}]", Description(told), f"at most {MOST_LUMPED_STATES} of them")
-        check_visited(self.games, self.populations, chosen, refuse)
+        check_visited(self.games, self.populations, chosen, refuse=refuse)
 
 
 # --- what a section's check may use
 
 
 def check_visited(
-    names: Sequence[str], populations: Sequence[int], chosen: Mapping[str, Chosen], refuse: Refuse
+    names: Sequence[str], populations: Sequence[int], chosen: Mapping[str, Chosen], *, refuse: Refuse
 ) -> None:
     """Refuse games in which N agents leave states for good, where limits of learning for N agents are asked for.
 
@@ -325,7 +325,7 @@ def noted(refuse: Refuse, place: str) -> Iterator[None]:
             refuse(f"{place}: {one.field}", one.value, one.allowed)
 
 
-def check_parameters(family: str, parameters: Mapping[str, Any], refuse: Refuse, place: str) -> bool:
+def check_parameters(family: str, parameters: Mapping[str, Any], refuse: Refuse, *, place: str) -> bool:
     """Note every parameter that a family does not accept, and return whether there is none.
 
     `games.check_parameters` stops at the first.
@@ -360,9 +360,9 @@ def check_parameters(family: str, parameters: Mapping[str, Any], refuse: Refuse,
     return sound
 
 
-def make_game(family: str, parameters: Mapping[str, Any], refuse: Refuse, place: str) -> games.MeanFieldGame | None:
+def make_game(family: str, parameters: Mapping[str, Any], refuse: Refuse, *, place: str) -> games.MeanFieldGame | None:
     """Return the game of a family, or note what only its tables show, or what the family does not accept."""
-    if check_parameters(family, parameters, refuse, place):
+    if check_parameters(family, parameters, refuse, place=place):
         with noted(refuse, place):
             return games.make(family, **parameters)
     return None

@@ -10,7 +10,7 @@ from scipy.special import ndtr, stdtrit
 
 from pma_mfg.errors import Description, InputError
 
-#: Bootstrap resamples: the interval's ends are then known to some percent of its width.
+#: Number of bootstrap resamples; the ends of the interval are then accurate to some percent of its width.
 RESAMPLES = 2000
 
 
@@ -32,6 +32,7 @@ def bootstrap(
     groups: Sequence[np.ndarray],
     statistic: Callable[[Sequence[np.ndarray]], float],
     rng: np.random.Generator,
+    *,
     confidence: float = 0.95,
 ) -> Estimate:
     """Return a statistic of several groups of replicates with an expanded percentile bootstrap interval.
@@ -75,7 +76,9 @@ def bootstrap(
 
 def mean_interval(values: np.ndarray, rng: np.random.Generator, confidence: float = 0.95) -> Estimate:
     """Return the mean over replicates, shape (replicates,), with its bootstrap interval."""
-    return bootstrap([np.asarray(values, dtype=float)], lambda groups: float(groups[0].mean()), rng, confidence)
+    return bootstrap(
+        [np.asarray(values, dtype=float)], lambda groups: float(groups[0].mean()), rng, confidence=confidence
+    )
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
@@ -130,6 +133,7 @@ def slope_interval(
     x: Sequence[float],
     groups: Sequence[np.ndarray],
     rng: np.random.Generator,
+    *,
     confidence: float = 0.95,
     summary: Callable[[np.ndarray], float] = lambda group: float(np.mean(group)),
     paired: bool = False,
@@ -157,9 +161,9 @@ def slope_interval(
     if paired:
         runs = np.stack(groups, axis=1)
         return bootstrap(
-            [runs], lambda drawn: slope(x, [summary(drawn[0][:, i]) for i in range(len(x))]), rng, confidence
+            [runs], lambda drawn: slope(x, [summary(drawn[0][:, i]) for i in range(len(x))]), rng, confidence=confidence
         )
-    return bootstrap(groups, lambda drawn: slope(x, [summary(group) for group in drawn]), rng, confidence)
+    return bootstrap(groups, lambda drawn: slope(x, [summary(group) for group in drawn]), rng, confidence=confidence)
 
 
 def samples_to_reach(target: float, samples: Sequence[float], errors: Sequence[float]) -> float:

@@ -43,15 +43,15 @@ MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 #: Line styles of the first seven games of a figure, of the next seven, and so on.
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1)))
 
-#: Names of games and labels get at most so many inches in a legend.
+#: Largest width in inches of a game's name or of a label in a legend.
 NAME_WIDTH = 1.5
 
 DOTTED: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1, 1.2))}
 
 DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
-#: Distances to an equilibrium below this are rounding, and not drawn; a predicted line goes through the point nearest
-#: to the second number.
+#: Distances to an equilibrium below the first number are rounding errors and not drawn; a predicted line goes through
+#: the measured point nearest to the second number.
 ROUNDED_DISTANCE, ANCHOR = 1e-11, 1e-6
 
 FITTED = "fitted slope [95 % interval]"
@@ -96,6 +96,7 @@ def measured_points(
     panel: str,
     game: str,
     x: Sequence[float],
+    *,
     groups: Sequence[np.ndarray],
     label: str = "",
     fit: bool = True,
@@ -105,7 +106,7 @@ def measured_points(
     """Return points with intervals over replicates, and with their fitted slope if there are two of them or more."""
     rng = seeds.generator(0, "figure", panel, game, label)
     estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng) for group in groups]
-    points = line_table(panel, game, "measured", x, [estimate.value for estimate in estimates])
+    points = line_table(panel, game, "measured", x=x, value=[estimate.value for estimate in estimates])
     points["low"], points["high"] = [e.low for e in estimates], [e.high for e in estimates]
     fitted = statistics.slope_interval(x, groups, rng, summary=summary, paired=paired) if fit and len(x) > 1 else None
     return with_slope(points, fitted)
@@ -117,7 +118,7 @@ def with_slope(points: pd.DataFrame, slope: statistics.Estimate | None) -> pd.Da
     return points.assign(slope=value, slope_low=low, slope_high=high)
 
 
-def line_table(panel: str, game: str, series: str, x: Iterable[float], value: Iterable[float]) -> pd.DataFrame:
+def line_table(panel: str, game: str, series: str, *, x: Iterable[float], value: Iterable[float]) -> pd.DataFrame:
     """Return the vertices of a line as rows of the module's table."""
     columns = {"x": np.array(list(x), dtype=float), "value": np.array(list(value), dtype=float)}
     nothing = dict.fromkeys(["low", "high", "slope", "slope_low", "slope_high"], np.nan)
@@ -142,6 +143,7 @@ def make_panels(
     n: int,
     height: float,
     n_lines: int,
+    *,
     title: str | None = None,
     handles: Sequence[Line2D | tuple[Line2D, ...]] = (),
     sharey: bool = False,
@@ -195,7 +197,7 @@ def short_heading(title: str, n_columns: int) -> str:
     return title if n_columns > 1 else textwrap.fill(title, 45)
 
 
-def panel_title(ax: Axes, i: int, text: str, game: str = "") -> None:
+def panel_title(ax: Axes, i: int, text: str, *, game: str = "") -> None:
     """Label a panel with its letter and say what it shows; `text` may have a place {} for the name of a game."""
     figure = cast(Figure, ax.get_figure())
     inches = ax.get_position().width * figure.get_figwidth() + 0.03
@@ -209,7 +211,7 @@ def panel_letter(i: int) -> str:
     return (panel_letter(i // 26 - 1) if i >= 26 else "") + chr(ord("a") + i % 26)
 
 
-def add_legend(ax: Axes, title: str | None, more: Sequence[Line2D] = (), ncols: int = 1) -> None:
+def add_legend(ax: Axes, title: str | None, more: Sequence[Line2D] = (), *, ncols: int = 1) -> None:
     """Put the legend below the axis label, where it covers nothing."""
     figure = cast(Figure, ax.get_figure())
     below = ax.transAxes + ScaledTranslation(-0.45, -0.44, figure.dpi_scale_trans)
@@ -231,7 +233,9 @@ def draw_line(ax: Axes, table: pd.DataFrame, series: str, **look: Any) -> None:
     ax.plot(rows["x"], rows["value"], **look)
 
 
-def draw_points(ax: Axes, table: pd.DataFrame, series: str, label: str, horizontal: bool = False, **look: Any) -> None:
+def draw_points(
+    ax: Axes, table: pd.DataFrame, series: str, *, label: str, horizontal: bool = False, **look: Any
+) -> None:
     """Draw one series as markers with intervals, hollow unless the look says otherwise, its slope in the legend."""
     rows = table[table["series"] == series]
     bars, centres = (ax.hlines, rows["value"]) if horizontal else (ax.vlines, rows["x"])

@@ -14,7 +14,7 @@ from pma_mfg.errors import Description, InputError, is_plain, nearest
 #: Where something is: the keys and numbers of entries that lead to it.
 Place = tuple[Any, ...]
 
-#: What pydantic wants -> the word for it, which is that of JSON schemas and so of editors.
+#: Type in an error of pydantic -> its name in a JSON schema, which editors show.
 TYPES = {
     "int_type": "integer",
     "float_type": "number",

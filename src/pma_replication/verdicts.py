@@ -18,6 +18,7 @@ def evaluate(
     tables: Tables,
     confidence: float,
     rate_tolerance: float,
+    *,
     slope_tolerance: float,
     samples_slope_tolerance: float,
     constant_tolerance: float,
@@ -105,7 +106,7 @@ def _floor_and_moments(tables: Tables) -> pd.DataFrame:
     return pd.concat([floor, moments], ignore_index=True)
 
 
-#: Tables that a judge reads together -> what makes one of them.
+#: Tables that a judge reads together -> the function that joins them.
 _JOINED: dict[tuple[str, ...], Callable[[Tables], pd.DataFrame | None]] = {
     ("epsilon", "prescribed"): _both_schedules,
     ("comparison", "samples_to_accuracy"): _ends_and_accuracies,

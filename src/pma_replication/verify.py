@@ -68,15 +68,30 @@ def _steps_of(subject: Subject, settings: Settings) -> list[float]:
 
 
 def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.name, _steps_of(subject, settings))
-    return {"ratios": bounds_measure.operator_ratios(*of, settings["n_pairs"], settings["n_ascents"], seed, advance)}
+    ratios = bounds_measure.operator_ratios(
+        subject.game,
+        subject.regularizer,
+        subject.name,
+        step_sizes=_steps_of(subject, settings),
+        n_pairs=settings["n_pairs"],
+        n_ascents=settings["n_ascents"],
+        seed=seed,
+        after_operator=advance,
+    )
+    return {"ratios": ratios}
 
 
 def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name, _steps_of(subject, settings))
-    runs = (settings["n_starts"], settings["max_iterations"], seed)
-    iterates, rates = contraction_measure.pma_convergence(*of, *runs, advance)
-    certified = contraction_measure.certified_convergence(*of, *runs)
+    of = (subject.game, subject.regularizer, subject.policy)
+    runs: dict[str, Any] = {
+        "name": subject.name,
+        "step_sizes": _steps_of(subject, settings),
+        "n_starts": settings["n_starts"],
+        "max_iterations": settings["max_iterations"],
+        "seed": seed,
+    }
+    iterates, rates = contraction_measure.pma_convergence(*of, **runs, after_run=advance)
+    certified = contraction_measure.certified_convergence(*of, **runs)
     advance()
     return {"iterates": iterates, "rates": rates, "certified": certified}
 
@@ -84,7 +99,15 @@ def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advan
 def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game = subject.game.with_features(subject.name)
     strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
-    found = phase_measure.phase_diagram(game, subject.name, strengths, step_sizes, settings["n_probes"], seed, advance)
+    found = phase_measure.phase_diagram(
+        game,
+        subject.name,
+        strengths,
+        relative_step_sizes=step_sizes,
+        n_probes=settings["n_probes"],
+        seed=seed,
+        after_strength=advance,
+    )
     return {"phase": found}
 
 
@@ -93,29 +116,67 @@ def _strengths(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 
 def _dynamics(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
-    return dynamics_measure.compare(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    return dynamics_measure.compare(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
 
 
 def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.name, settings["strengths"], settings["step_shares"])
-    table, attractors = orbit_measure.damping(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    table, attractors = orbit_measure.damping(
+        subject.game,
+        subject.regularizer,
+        subject.name,
+        strengths=settings["strengths"],
+        shares=settings["step_shares"],
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
     return {"damping": table, "attractors": attractors}
 
 
 def _basins(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name, _steps_of(subject, settings))
-    return basins_measure.basins(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    return basins_measure.basins(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        step_sizes=_steps_of(subject, settings),
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
 
 
 def _ctd(subject: Subject, settings: Settings, populations: list[int], seed: int, advance: Advance) -> Tables:
     """Return the error of TD learning; all M_mix in the largest population, the first in the others."""
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
     found = []
     for n_agents in populations:
         waiting = settings["n_waiting"][: None if n_agents == max(settings["populations"]) else 1]
         replicates = [settings["n_replicates"], *[settings["other_replicates"]] * (len(waiting) - 1)]
-        found.append(ctd_measure.ctd_errors(*of, n_agents, settings["n_updates"], waiting, replicates, seed, advance))
+        found.append(
+            ctd_measure.ctd_errors(
+                subject.game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=n_agents,
+                n_updates=settings["n_updates"],
+                n_waiting=waiting,
+                n_replicates=replicates,
+                seed=seed,
+                after_replicate=advance,
+            )
+        )
     return {
         name: pd.concat(tables, ignore_index=True)
         for name, tables in zip(("ctd", "ctd_floor"), zip(*found, strict=True), strict=True)
@@ -131,8 +192,16 @@ def _ctd_few(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 
 
 def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
-    return {"moments": ctd_measure.ctd_moments(*of, settings["exact_updates"], settings["exact_waiting"], advance)}
+    moments = ctd_measure.ctd_moments(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        n_updates=settings["exact_updates"],
+        n_waiting=settings["exact_waiting"],
+        after_waiting=advance,
+    )
+    return {"moments": moments}
 
 
 def _every(n: int, advance: Advance) -> Callable[[], None]:
@@ -148,14 +217,22 @@ def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: floa
 
 
 def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of, tuned = (subject.game, subject.regularizer, subject.policy, subject.name), settings["games"]
-    tables = []
+    tuned, tables = settings["games"], []
     for epsilon in tuned["epsilons"]:
         schedule = _tuned(subject, tuned, epsilon, tuned["step_size"])
-        n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
-        after_epoch = _every(schedule.n_epochs, advance)
         tables.append(
-            samples_measure.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed, after_epoch)
+            samples_measure.learning_errors(
+                subject.game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=settings["n_agents"],
+                epsilon=epsilon,
+                schedule=schedule,
+                n_replicates=settings["n_replicates"],
+                seed=seed,
+                after_epoch=_every(schedule.n_epochs, advance),
+            )
         )
     return {"epsilon": pd.concat(tables, ignore_index=True)}
 
@@ -165,36 +242,84 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     tables = []
     for epsilon in settings["games"]:
         schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
-        of = (game, subject.regularizer, subject.policy, subject.name, settings["n_agents"], epsilon, schedule)
-        after_epoch = _every(schedule.n_epochs, advance)
-        tables.append(samples_measure.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))
-    told = samples_measure.theorem_schedules(game, subject.regularizer, subject.name, settings["epsilons"], step_size)
+        tables.append(
+            samples_measure.learning_errors(
+                game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=settings["n_agents"],
+                epsilon=epsilon,
+                schedule=schedule,
+                n_replicates=settings["n_replicates"],
+                seed=seed,
+                after_epoch=_every(schedule.n_epochs, advance),
+                kind="theorem",
+            )
+        )
+    told = samples_measure.theorem_schedules(
+        game, subject.regularizer, subject.name, epsilons=settings["epsilons"], step_size=step_size
+    )
     return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
 
 
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
-    tables = [populations_measure.finite_population_bias(*of, n_agents, *runs) for n_agents in settings["populations"]]
+    game = subject.game.with_features(SOURCE)
+    tables = [
+        populations_measure.finite_population_bias(
+            game,
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            n_agents=n_agents,
+            n_steps=settings["n_steps"],
+            n_replicates=settings["n_replicates"],
+            seed=seed,
+            after_replicate=advance,
+        )
+        for n_agents in settings["populations"]
+    ]
     return {"bias": pd.concat(tables, ignore_index=True)}
 
 
 def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    return {"exact": populations_measure.exact_limits(*of, settings["populations"], settings["step_size"], advance)}
+    exact = populations_measure.exact_limits(
+        subject.game.with_features(SOURCE),
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        populations=settings["populations"],
+        step_size=settings["step_size"],
+        after_population=advance,
+    )
+    return {"exact": exact}
 
 
 def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
-    return {
-        "agreement": populations_measure.agreement(*of, settings["populations"], n_steps, n_replicates, seed, advance)
-    }
+    agreement = populations_measure.agreement(
+        subject.game.with_features(SOURCE),
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        populations=settings["populations"],
+        n_steps=settings["n_steps"],
+        n_replicates=settings["n_replicates"],
+        seed=seed,
+        after_population=advance,
+    )
+    return {"agreement": agreement}
 
 
 def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    return {"nash": nash_measure.nash_gaps(*of, settings["populations"], advance)}
+    gaps = nash_measure.nash_gaps(
+        subject.game.with_features(SOURCE),
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        populations=settings["populations"],
+        after_population=advance,
+    )
+    return {"nash": gaps}
 
 
 def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tables]:
@@ -221,13 +346,22 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
             planned = [
                 (epsilon, _tuned(subject, settings, epsilon, settings["step_size"])) for epsilon in settings["epsilons"]
             ]
-        of, found = (subject.game, subject.regularizer, subject.policy, subject.name), []
+        found = []
         for epsilon, schedule in planned:
             runs = [
                 independent_measure.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents
             ]
             found.append(
-                independent_measure.independent_errors(*of, sweep, runs, seed, _every(schedule.n_epochs, advance))
+                independent_measure.independent_errors(
+                    subject.game,
+                    subject.regularizer,
+                    subject.policy,
+                    name=subject.name,
+                    sweep=sweep,
+                    settings=runs,
+                    seed=seed,
+                    after_epoch=_every(schedule.n_epochs, advance),
+                )
             )
         table = pd.concat(found, ignore_index=True)
         if sweep == "epsilons":
@@ -242,16 +376,16 @@ def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advanc
         subject.game.with_features(SOURCE),
         subject.regularizer,
         subject.name,
-        settings["methods"],
-        settings["n_agents"],
-        settings["budget"],
-        settings["pilot_budget"],
-        settings["per_decade"],
-        settings["target"],
-        settings["n_pilots"],
-        settings["n_replicates"],
-        seed,
-        advance,
+        grids=settings["methods"],
+        n_agents=settings["n_agents"],
+        budget=settings["budget"],
+        pilot_budget=settings["pilot_budget"],
+        per_decade=settings["per_decade"],
+        target=settings["target"],
+        n_pilots=settings["n_pilots"],
+        n_replicates=settings["n_replicates"],
+        seed=seed,
+        after_run=advance,
     )
     accuracies = comparison_measure.samples_to_accuracy(
         comparison, settings["accuracies"], plan.TOLERANCES["confidence"]
@@ -372,7 +506,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
 
 
 def run(
-    chosen: Mapping[str, Settings], subject: Subject, seed: int, advance: Callable[[], None] = lambda: None
+    chosen: Mapping[str, Settings], subject: Subject, seed: int, *, advance: Callable[[], None] = lambda: None
 ) -> Tables:
     """Run steps and return their tables, by their names in the pipeline.
 

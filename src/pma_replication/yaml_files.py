@@ -1,4 +1,4 @@
-"""YAML that means what it says: plain values, each key once, no number that is read otherwise than it looks.
+"""Strict reading of YAML: plain values, each key once, no number that is read otherwise than it looks.
 
 PyYAML reads `010` as 8 and `1:30` as 90, keeps the last of two equal keys, and multiplies aliases without end; all of
 this is refused with the line or the key (docs/input.md).
@@ -16,10 +16,10 @@ import yaml
 from pma_mfg.errors import Description, InputError
 from pma_mfg.storage import regular_file
 
-#: Bytes of a file that are read; the longest configuration that is shipped has 8 thousand.
+#: Largest size of a file in bytes; the longest configuration that is shipped has 8 thousand.
 LARGEST = 10**6
 
-#: Values in a file, each counted as often as aliases repeat it.
+#: Largest number of values in a file; each is counted as often as aliases repeat it.
 MOST_VALUES = 10**5
 
 

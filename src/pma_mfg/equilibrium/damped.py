@@ -126,6 +126,7 @@ def checked(
     game: Game,
     regularizer: Regularizer,
     policy: np.ndarray,
+    *,
     mean_field: np.ndarray,
     tolerance: float,
     history: list[float],

@@ -25,7 +25,7 @@ FLOW_ERRORS = (0.5, 0.2)
 
 
 def implicit_flow(
-    game: Game, regularizer: Regularizer, mean_field: np.ndarray, max_iterations: int, history: list[float]
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, *, max_iterations: int, history: list[float]
 ) -> tuple[np.ndarray, float]:
     """Follow the flow in implicit Euler steps, which grow as long as they are accurate; return its end and the gap.
 

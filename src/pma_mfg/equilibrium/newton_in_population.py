@@ -160,7 +160,7 @@ def from_population(
     return finished(game, policy, regularizer, history=history, mean_field=mean_field)
 
 
-def within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def within_classes(derivative: np.ndarray, game: Game, mean_field: np.ndarray, *, policy: np.ndarray) -> np.ndarray:
     """Return a Jacobian of the population without what it adds to the mass of each recurrent class (section 3.2).
 
     Transient states count with the class of the part of the game that they are in, if that has one class only.

@@ -14,7 +14,7 @@ from pma_replication.commands import reading
 
 log = logging.getLogger("pma_mfg")
 
-#: Tables that are shown to readers, beside those that claims are judged by.
+#: Tables on the pages for readers that no claim is judged by.
 SHOWN = ("assumptions", "zoo", "zoo_equilibria")
 
 #: Tolerance -> its default.
@@ -59,11 +59,11 @@ def _claims(options: argparse.Namespace) -> None:
             tables,
             options.confidence,
             options.rate_tolerance,
-            options.slope_tolerance,
-            options.samples_slope_tolerance,
-            options.constant_tolerance,
-            options.independent_tolerance,
-            options.own,
+            slope_tolerance=options.slope_tolerance,
+            samples_slope_tolerance=options.samples_slope_tolerance,
+            constant_tolerance=options.constant_tolerance,
+            independent_tolerance=options.independent_tolerance,
+            own=options.own,
         )
     storage.write_json(options.out, records)
     if options.out_markdown:

@@ -77,7 +77,7 @@ def _verify(options: argparse.Namespace) -> int:
     seconds = sum(cost.step_seconds(step, sizes, units) for step, sizes in chosen.items())
     log.info("%s on %s: %s of processor time (predicted)", claim, name, cost.in_words(seconds))
     with output.progress(sum(verify.STEPS[step].ticks(sizes) for step, sizes in chosen.items()), claim) as advance:
-        tables = verify.run(chosen, subject, options.seed, advance)
+        tables = verify.run(chosen, subject, options.seed, advance=advance)
     record = verify.judge(claim, tables)
     if options.folder:
         for table, rows in tables.items():
@@ -151,7 +151,7 @@ def _config(options: argparse.Namespace) -> None:
         for of, entry in made["games"].items()
     }
     strength = f"--strength {subject.regularizer.strength:g} --regularizer {subject.kind}"
-    text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", units)
+    text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", units=units)
     for section, reason in left_out.items():
         log.info("%s is left out: %s", section, reason)
     total = sum(cost.predicted(made, units).values())

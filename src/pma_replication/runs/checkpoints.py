@@ -14,10 +14,11 @@ import numpy as np
 from pma_mfg.errors import InputError
 from pma_mfg.storage import read_arrays, write_arrays
 
-#: Seconds between two checkpoints of a run: a killed job loses less than a minute, saving costs nothing that counts.
+#: Seconds between two checkpoints of a run: a killed job loses less than a minute, and saving takes a negligible share
+#: of the time.
 CHECKPOINT_SECONDS = 20.0
 
-#: Both packages: a run goes on only from a state that the very same code has saved.
+#: Folder of both packages: a run is resumed only from a state that exactly this code has saved.
 LIBRARY = Path(__file__).parents[2]
 
 

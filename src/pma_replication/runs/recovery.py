@@ -21,7 +21,7 @@ from typing import Any
 from pma_mfg import storage
 from pma_replication.runs import damage
 
-#: The time of a file that is out of date: older than all that it was made from.
+#: Modification time that is given to a file that is out of date: earlier than that of all files it is made from.
 OUT_OF_DATE = 1.0
 
 

@@ -65,23 +65,25 @@ def data(atlas: pd.DataFrame) -> pd.DataFrame:
     shares["contracts"] = (atlas["spectral_radius"] < 1.0)[atlas["differentiable"]]
     for series, holds in shares.items():
         share = holds.groupby(atlas["strength"]).mean()
-        parts.append(line_table("shares", "", series, share.index, share))
+        parts.append(line_table("shares", "", series, x=share.index, value=share))
     for game, rows in by_game(atlas):
         smooth = rows[rows["spectral_radius"].notna()]
         seen = smooth[smooth["observed_rate"].notna()]
-        parts.append(line_table("rate", game, "measured", seen["spectral_radius"], seen["observed_rate"]))
-        parts += [line_table("bound", game, bound, smooth["spectral_radius"], smooth[bound]) for bound in ATLAS_BOUNDS]
+        parts.append(line_table("rate", game, "measured", x=seen["spectral_radius"], value=seen["observed_rate"]))
+        parts += [
+            line_table("bound", game, bound, x=smooth["spectral_radius"], value=smooth[bound]) for bound in ATLAS_BOUNDS
+        ]
         known = rows[rows["bias_error"] > 0.0]
         half = known["bias_error"] * stdtrit(known["n_replicates"] - 1.0, 0.975)
-        points = line_table("bias", game, "measured", known["predicted_bias"], known["bias_ratio"])
+        points = line_table("bias", game, "measured", x=known["predicted_bias"], value=known["bias_ratio"])
         points["low"], points["high"] = ((known["bias_ratio"] + sign * half).to_numpy() for sign in (-1.0, 1.0))
         parts.append(points)
         learned = rows[rows["learned_error"].notna()]
-        parts.append(line_table("learning", game, "measured", learned["strength"], learned["learned_error"]))
+        parts.append(line_table("learning", game, "measured", x=learned["strength"], value=learned["learned_error"]))
         gain = learned["learned_exploitability"] / learned["start_exploitability"]
-        parts.append(line_table("gain", game, "measured", learned["start_error"], gain))
+        parts.append(line_table("gain", game, "measured", x=learned["start_error"], value=gain))
     ends, target = [atlas["strength"].min(), atlas["strength"].max()], float(atlas["epsilon"].iloc[0])
-    parts.append(line_table("learning", "", "target", ends, [target, target]))
+    parts.append(line_table("learning", "", "target", x=ends, value=[target, target]))
     data: pd.DataFrame = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return data.drop(columns=["slope", "slope_low", "slope_high"])
 
@@ -104,7 +106,7 @@ def figure(data: pd.DataFrame) -> Figure:
     small: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
     grids = [Line2D([], [], color=colours[g], marker=markers[g], label=plain_name(g), **small) for g in colours]
     title = "Many generated games: a marker is a game, a colour a grid of them"
-    figure, axes = make_panels(6, 1.9, max(5, 1 + len(grids)), title)
+    figure, axes = make_panels(6, 1.9, max(5, 1 + len(grids)), title=title)
 
     def scattered(ax: Axes, rows: pd.DataFrame) -> None:
         for game, points in by_game(rows[rows["series"] == "measured"]):

@@ -19,13 +19,13 @@ from pma_replication.experiments.phase import measure as phase_measure
 from pma_replication.experiments.populations import measure as populations_measure
 from pma_replication.experiments.samples import measure as samples_measure
 
-#: PMA steps at each of its step sizes in which the solver has to find the equilibrium.
+#: Most PMA steps of the equilibrium solver at each of its step sizes.
 SOLVER_ITERATIONS = 500
 
-#: A predicted bias below this is rounding of Q: there is nothing to measure.
+#: Predicted bias below which no measured one is compared with it: it is a rounding error of Q.
 NO_BIAS = 1e-12
 
-#: Constants of a game that its row tells.
+#: Lipschitz constants of a game that its row reports.
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
 
 
@@ -49,8 +49,8 @@ def row(
     name: str,
     family: str,
     parameters: Mapping[str, Any],
-    strength: float,
     *,
+    strength: float,
     relative_step_size: float,
     n_starts: int,
     max_iterations: int,
@@ -63,7 +63,7 @@ def row(
     max_samples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return everything about one game with the entropy.
+    """Return the row of one game under the entropy: its constants and bounds, and what PMA does in it.
 
     Parameters
     ----------
@@ -148,12 +148,19 @@ def row(
     facts |= {"start_exploitability": missing, "learned_exploitability": missing}
 
     def radii() -> dict[str, Any]:
-        values = phase_measure.spectral_radii(game, policy, entropy, [step_size, np.inf])
+        values = phase_measure.spectral_radii(game, policy, entropy, step_sizes=[step_size, np.inf])
         return {"spectral_radius": float(values[0]), "best_response_radius": float(values[1])}
 
+    starts: dict[str, Any] = {
+        "name": member,
+        "step_sizes": [step_size],
+        "n_starts": n_starts,
+        "max_iterations": max_iterations,
+        "seed": seed,
+    }
+
     def runs() -> dict[str, Any]:
-        starts = (n_starts, max_iterations, seed)
-        _, rates = contraction_measure.pma_convergence(game, entropy, policy, member, [step_size], *starts)
+        _, rates = contraction_measure.pma_convergence(game, entropy, policy, **starts)
         return {
             "n_starts": len(rates),
             "n_converged": int(rates["converged"].sum()),
@@ -161,16 +168,22 @@ def row(
         }
 
     def certified() -> dict[str, Any]:
-        starts = (n_starts, max_iterations, seed)
-        table = contraction_measure.certified_convergence(
-            game, entropy, policy, member, [step_size], *starts, {"euclidean": found}
-        )
+        table = contraction_measure.certified_convergence(game, entropy, policy, found={"euclidean": found}, **starts)
         names = {"attraction": "attraction", "n_starts": "n_certified", "n_converged": "n_certified_converged"}
         return {new: table[old].iloc[0].item() for old, new in names.items()}
 
     def bias() -> dict[str, Any]:
-        arguments = (game, entropy, policy, member, n_agents, n_steps, n_replicates, seed)
-        return _bias(game, nash[0].mean_field, populations_measure.finite_population_bias(*arguments))
+        measured = populations_measure.finite_population_bias(
+            game,
+            entropy,
+            policy,
+            name=member,
+            n_agents=n_agents,
+            n_steps=n_steps,
+            n_replicates=n_replicates,
+            seed=seed,
+        )
+        return _bias(game, nash[0].mean_field, measured)
 
     def learned() -> dict[str, Any]:
         least = float((nash[0].mean_field[:, None] * policy).min())
@@ -189,7 +202,17 @@ def row(
         if schedule.n_samples > max_samples:
             remarks.append(f"learning: {schedule.n_samples:.2g} samples, more than {max_samples:.2g}")
             return {}
-        table = samples_measure.learning_errors(game, entropy, policy, member, n_agents, epsilon, schedule, 1, seed)
+        table = samples_measure.learning_errors(
+            game,
+            entropy,
+            policy,
+            name=member,
+            n_agents=n_agents,
+            epsilon=epsilon,
+            schedule=schedule,
+            n_replicates=1,
+            seed=seed,
+        )
         return {
             f"{when}_{column}": float(table[column].iloc[epoch])
             for when, epoch in (("start", 0), ("learned", -1))
@@ -250,7 +273,7 @@ def table(
         One row per game, in the order given.
     """
     rows = []
-    for member in members:
-        rows.append(row(*member, **settings))
+    for name, family, parameters, strength in members:
+        rows.append(row(name, family, parameters, strength=strength, **settings))
         after_game()
     return pd.DataFrame(rows)

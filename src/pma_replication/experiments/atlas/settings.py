@@ -78,7 +78,7 @@ class Atlas(Section):
                 for parameters in members(grid.model_dump(), seed):
                     if grid.family in games.families() and "strength" not in games.describe(grid.family)["parameters"]:
                         del parameters["strength"]
-                    (make_game if drawn else check_parameters)(grid.family, parameters, refuse, place)
+                    (make_game if drawn else check_parameters)(grid.family, parameters, refuse, place=place)
 
 
 def members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:

@@ -32,8 +32,17 @@ def _measure(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, found.policy, inputs.game_name(options), options.step_sizes)
     with output.progress(2 * len(options.step_sizes) + 3, "step sizes and methods") as advance:
-        tables = measure.basins(*of, options.starts, options.max_iterations, options.seed, advance)
+        tables = measure.basins(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            step_sizes=options.step_sizes,
+            n_starts=options.starts,
+            max_iterations=options.max_iterations,
+            seed=options.seed,
+            after_run=advance,
+        )
     for table in tables:
         outputs.write_to(getattr(options, f"out_{table}"), tables[table])

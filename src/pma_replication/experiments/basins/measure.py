@@ -22,6 +22,7 @@ def basins(
     game: Game,
     regularizer: Regularizer,
     reference: np.ndarray,
+    *,
     name: str,
     step_sizes: Sequence[float],
     n_starts: int,
@@ -65,7 +66,7 @@ def basins(
         for eta in step_sizes:
             matrix = jacobian.jacobian(game, reference, eta, regularizer=regularizer, mirror=mirror)
             for start in range(n_starts):
-                other = start_policy(game, name, start, seed)
+                other = start_policy(game, name, start, seed=seed)
                 policy = (1.0 - PERTURBATION) * reference + PERTURBATION * other
                 far = DEPARTURE * operators.policy_distance(policy, reference)
                 path = islice(pma(game, regularizer, policy, step_size=eta, mirror=mirror), max_iterations + 1)
@@ -80,8 +81,12 @@ def basins(
     for method in ("pma_euclidean", "pma_kl", "best_response"):
         eta = np.inf if method == "best_response" else 1.0 / regularizer.rho
         for start in range(n_starts):
-            orbit = iteration(method, game, regularizer, start=start_policy(game, name, start, seed), step_size=eta)
-            seen = run(orbit, game, regularizer, reference, max_iterations, measured=lambda k: False)
+            orbit = iteration(
+                method, game, regularizer, start=start_policy(game, name, start, seed=seed), step_size=eta
+            )
+            seen = run(
+                orbit, game, regularizer, reference=reference, max_iterations=max_iterations, measured=lambda k: False
+            )
             index = -1
             if seen.outcome.ending == "converged":
                 distances = pairwise_distances(np.array(found), seen.policies[-1:])

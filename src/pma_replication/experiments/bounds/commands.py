@@ -39,10 +39,10 @@ def _measure(options: argparse.Namespace) -> None:
             game,
             regularizer,
             inputs.game_name(options),
-            options.step_sizes,
-            options.pairs,
-            options.ascents,
-            options.seed,
-            advance,
+            step_sizes=options.step_sizes,
+            n_pairs=options.pairs,
+            n_ascents=options.ascents,
+            seed=options.seed,
+            after_operator=advance,
         )
     outputs.write(options, table)

@@ -14,14 +14,21 @@ from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import certificates, lipschitz, search
 from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
 
-#: Sweeps of coordinate ascent from each start; it stops before when sweeps gain nothing.
+#: Largest number of sweeps of coordinate ascent from each start; it stops earlier when a sweep gains nothing.
 SWEEPS = 8
+
+#: Columns of `operator_ratios`.
+COLUMNS = [
+    *("game", "operator", "mirror", "within", "step_size", "n_pairs"),
+    *("random_ratio", "largest_ratio", "jacobian_norm", "jacobian_upper", "bound", "kind"),
+]
 
 
 def operator_ratios(
     game: Game,
     regularizer: Regularizer,
     name: str,
+    *,
     step_sizes: Sequence[float],
     n_pairs: int,
     n_ascents: int,
@@ -85,16 +92,8 @@ def operator_ratios(
         rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
         pairs = [random_pair(rng) for _ in range(n_pairs)]
         ratios = [(ratio_of_random or ratio)(*pair) for pair in pairs]
-        starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in pairs[0][0])]
-        for i in np.argsort(ratios)[::-1][:n_ascents]:
-            # somewhere on the segment of a pair the norm of the Jacobian is at least the pair's ratio
-            first, second = pairs[i]
-            segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
-            starts.append(max(segment, key=lambda point: norm(point)[0]))
-        climbed = [search.ascend(lambda point: norm(point)[0], start, inside, n_sweeps=SWEEPS) for start in starts]
-        highest, point = max(climbed, key=lambda result: result[0])
-        _, upper, direction = norm(point)
-        pair = search.pair_along(point, direction, inside)
+        best = [pairs[i] for i in np.argsort(ratios)[::-1][:n_ascents]]
+        highest, upper, pair = _climbed(pairs[0][0], best, norm, inside=inside, between=between)
         largest = max(*ratios, ratio(*pair) if pair else 0.0)
         settings = (name, operator, mirror, within, step_size, n_pairs)
         rows.append((*settings, max(ratios), largest, highest, upper, bound, kind))
@@ -169,7 +168,7 @@ def operator_ratios(
             eta,
             bound,
             partial(policy_pair, inside=above),
-            partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, None),
+            partial(_pma_ratio, game, regularizer, eta, mirror="euclidean", norm="l2", weights=equal),
             partial(
                 search.policy_mirror_ascent,
                 game,
@@ -181,18 +180,34 @@ def operator_ratios(
             ),
             within="U",
             inside=above,
-            ratio_of_random=partial(_pma_ratio, game, regularizer, eta, "euclidean", "l2", equal, floor),
+            ratio_of_random=partial(
+                _pma_ratio,
+                game,
+                regularizer,
+                eta,
+                mirror="euclidean",
+                norm="l2",
+                weights=equal,
+                floor=floor,
+            ),
         )
         for mirror in invariant:
             game = game.with_features("checks.operator_ratios")
             certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
-            measure = (certificate.norm, certificate.weights)
             examine(
                 "policy_mirror_ascent",
                 eta,
                 certificate.L_gamma,
                 partial(policy_pair, inside=invariant[mirror]),
-                partial(_pma_ratio, game, regularizer, eta, mirror, *measure, None),
+                partial(
+                    _pma_ratio,
+                    game,
+                    regularizer,
+                    eta,
+                    mirror=mirror,
+                    norm=certificate.norm,
+                    weights=certificate.weights,
+                ),
                 partial(
                     search.policy_mirror_ascent,
                     game,
@@ -208,23 +223,30 @@ def operator_ratios(
                 kind=certificate.kind,
                 between=search.between_logarithms if certificate.norm == "log-span" else search.between,
             )
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "game",
-            "operator",
-            "mirror",
-            "within",
-            "step_size",
-            "n_pairs",
-            "random_ratio",
-            "largest_ratio",
-            "jacobian_norm",
-            "jacobian_upper",
-            "bound",
-            "kind",
-        ],
-    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _climbed(
+    shape: Point,
+    pairs: Sequence[tuple[Point, Point]],
+    norm: Callable[[Point], search.Norm],
+    *,
+    inside: Inside,
+    between: Callable[[Point, Point, float], Point],
+) -> tuple[float, float, tuple[Point, Point] | None]:
+    """Return the largest norm of the Jacobian found, its upper bound there, and a pair along the direction of it.
+
+    Climbs from the uniform point of this shape, and from the highest of five points between the two of each pair:
+    somewhere on their segment the norm of the Jacobian is at least the pair's ratio.
+    """
+    starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in shape)]
+    for first, second in pairs:
+        segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        starts.append(max(segment, key=lambda point: norm(point)[0]))
+    climbed = [search.ascend(lambda point: norm(point)[0], start, inside, n_sweeps=SWEEPS) for start in starts]
+    highest, point = max(climbed, key=lambda result: result[0])
+    _, upper, direction = norm(point)
+    return highest, upper, search.pair_along(point, direction, inside)
 
 
 def _mirror_step_ratios(
@@ -265,12 +287,13 @@ def _pma_ratio(
     game: Game,
     regularizer: Regularizer,
     eta: float,
+    first: Point,
+    second: Point,
+    *,
     mirror: Mirror,
     norm: str,
     weights: np.ndarray,
-    floor: float | None,
-    first: Point,
-    second: Point,
+    floor: float | None = None,
 ) -> float:
     """Return the ratio of PMA for a pair of policies, in a norm of `theory.search.distance`."""
     moved, other = (

@@ -26,7 +26,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "pma": {"color": "black", "linewidth": 2.2},
 }
 
-#: Exploitability below this is drawn at the edge of the panel.
+#: Smallest exploitability that is drawn; smaller ones appear at the edge of the panel.
 SHOWN = 1e-6
 
 
@@ -69,7 +69,7 @@ def figure(data: pd.DataFrame) -> Figure:
         looks[method] = {"color": colour, "linestyle": "-.", "linewidth": 1.2}
     handles = [Line2D([], [], label=method_title(method), **look) for method, look in looks.items()]
     title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
-    figure, axes = make_panels(len(games), 1.7, 0, title, handles)
+    figure, axes = make_panels(len(games), 1.7, 0, title=title, handles=handles)
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         for method, look in looks.items():
@@ -81,5 +81,5 @@ def figure(data: pd.DataFrame) -> Figure:
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))
         ax.axhline(0.01, **DOTTED)
-        panel_title(ax, i, "{}", game)
+        panel_title(ax, i, "{}", game=game)
     return figure

@@ -22,7 +22,8 @@ from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 from pma_replication import statistics
 
-#: Settings of a method that are run in full: the best of the pilot runs, for another run of these may swap them.
+#: Number of settings of each method that are run in full: the best of the pilot runs, since other runs may order these
+#: differently.
 CONTENDERS = 2
 
 
@@ -71,7 +72,7 @@ def checkpoints(budget: int, per_decade: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(10.0, budget, count)).astype(np.int64))
 
 
-def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy, samples: np.ndarray) -> np.ndarray:
+def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy, *, samples: np.ndarray) -> np.ndarray:
     """Return the exact exploitability of what a learner has after each number of samples.
 
     That is E_h of its last policy yielded by then, of the uniform one before any; the population frozen at the policy's
@@ -116,6 +117,7 @@ def compare(
     game: MeanFieldGame,
     regularizer: Any,
     name: str,
+    *,
     grids: Mapping[str, Mapping[str, Sequence[float]]],
     n_agents: int,
     budget: int,
@@ -186,10 +188,10 @@ def compare(
             rng = seeds.generator(seed, experiment, name, method, _words(setting), replicate)  # noqa: B023
             learner = METHODS[method](Task(game, regularizer, rng, budget, n_agents), **setting)  # noqa: B023
             samples = checkpoints(budget, per_decade)
-            curve = exploitabilities(learner, game, regularizer, samples) / unit
+            curve = exploitabilities(learner, game, regularizer, samples=samples) / unit
             after_run()
             reached = statistics.samples_to_stay(target, list(samples), list(curve))
-            return samples, curve, reached, tuning_cost(reached, curve[-1], target, budget)
+            return samples, curve, reached, tuning_cost(reached, curve[-1], target, budget=budget)
 
         tuned = [[run(setting, "comparison pilot", k, pilot_budget) for k in range(n_pilots)] for setting in tried]
         costs = np.array([[cost for *_, cost in of_setting] for of_setting in tuned])
@@ -210,7 +212,7 @@ def compare(
     return comparison.assign(reward_range=unit), tuning
 
 
-def tuning_cost(reached: float, final: float, target: float, budget: int) -> float:
+def tuning_cost(reached: float, final: float, target: float, *, budget: int) -> float:
     """Return the logarithm of the samples that a run needs to the target.
 
     Beyond the budget it is as if the last error fell on in proportion to 1 / samples, so that the cost is a continuous
@@ -283,7 +285,7 @@ def samples_to_accuracy(
             # rates, since quantiles interpolate between numbers, and not with infinity
             rates = [1.0 / of for of in stays]
             groups = [*rates, *costs] if len(rates) > 1 else rates
-            rate = statistics.bootstrap(groups, _tuned_median, rng, confidence)
+            rate = statistics.bootstrap(groups, _tuned_median, rng, confidence=confidence)
             with np.errstate(divide="ignore"):
                 middle, low, high = 1.0 / np.array([_slower_median(1.0 / reported), rate.high, rate.low])
             n_reached = int(np.isfinite(reported).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from pma_mfg.commands import arguments, inputs, output, step_sizes
 from pma_replication.runs import outputs
@@ -31,11 +32,17 @@ def _measure(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
-    runs = (options.step_sizes, options.starts, options.max_iterations, options.seed)
+    of = (game, regularizer, found.policy)
+    runs: dict[str, Any] = {
+        "name": inputs.game_name(options),
+        "step_sizes": options.step_sizes,
+        "n_starts": options.starts,
+        "max_iterations": options.max_iterations,
+        "seed": options.seed,
+    }
     with output.progress(options.starts * len(options.step_sizes), "runs") as advance:
-        iterates, rates = measure.pma_convergence(*of, *runs, advance)
+        iterates, rates = measure.pma_convergence(*of, **runs, after_run=advance)
     outputs.write_to(options.out_iterates, iterates)
     outputs.write_to(options.out_rates, rates)
     if options.out_certified:
-        outputs.write_to(options.out_certified, measure.certified_convergence(*of, *runs))
+        outputs.write_to(options.out_certified, measure.certified_convergence(*of, **runs))

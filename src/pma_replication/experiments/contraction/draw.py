@@ -87,7 +87,7 @@ def figure(data: pd.DataFrame) -> Figure:
         Line2D([], [], label=r"predicted by the spectral radius $r(D\Gamma_\eta(\pi^*))$", **DASHED),
     ]
     title = "Policy mirror ascent: distance to the equilibrium, measured and predicted"
-    figure, axes = make_panels(len(games), 1.5, 1 + n_sizes, title, handles, sharey=True)
+    figure, axes = make_panels(len(games), 1.5, 1 + n_sizes, title=title, handles=handles, sharey=True)
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         colours = ordered_colours(table["step_size"])
         for eta, rows in table.groupby("step_size"):
@@ -103,7 +103,7 @@ def figure(data: pd.DataFrame) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
         if i % grid_shape(len(games))[1] == 0:
             ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        panel_title(ax, i, "{}", game)
+        panel_title(ax, i, "{}", game=game)
         kink = table["rate"].isna().all()
         add_legend(ax, r"kink at $\mu^*$: no prediction" if kink else "predicted rate per iteration")
     return figure

@@ -18,11 +18,11 @@ from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 from pma_mfg.theory.search import in_set, random_policy, rows_above
 
-#: Distances between which an iterate counts for the fitted rate: close enough to be linear, far above rounding.
+#: Range of distances to the equilibrium that the rate is fitted to: small enough to be linear, far above rounding.
 RATE_WINDOW = (1e-11, 1e-6)
 
-#: With fewer iterates than this in the window no rate is fitted: where the distance oscillates around its decay by a
-#: factor of 1.4, n iterates pin the rate down to about log(1.4) / n, which is to be below 2 %.
+#: Fewest iterates in the window for a rate to be fitted. Where the distance oscillates around its decay by a factor of
+#: 1.4, n iterates determine the rate up to about log(1.4) / n, which is to be below 2 %.
 RATE_ITERATES = 20
 
 #: A run has converged when the distance to the equilibrium is below this (rounding is some 1e-14).
@@ -34,6 +34,7 @@ def pma_convergence(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     step_sizes: Sequence[float],
     n_starts: int,
@@ -113,6 +114,7 @@ def certified_convergence(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     step_sizes: Sequence[float],
     n_starts: int,

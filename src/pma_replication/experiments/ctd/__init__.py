@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pma_replication.experiment import Claim, Experiment, table
 
-#: Relative, on the exponent of the mixing bias: a complex pair of eigenvalues makes it swing about its line, and faster
-#: modes are still seen at small M_mix.
+#: Relative tolerance on the exponent of the mixing bias: a complex pair of eigenvalues makes the bias oscillate around
+#: its line, and faster modes still contribute at small M_mix.
 MIXING_TOLERANCE = 0.1
 
 EXPERIMENT = Experiment(

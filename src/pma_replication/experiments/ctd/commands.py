@@ -54,14 +54,14 @@ def _errors(options: argparse.Namespace) -> None:
                 game,
                 regularizer,
                 found.policy,
-                inputs.game_name(options),
-                options.agents,
-                options.updates,
-                options.waiting,
-                replicates,
-                options.seed,
-                advance,
-                checkpoint,
+                name=inputs.game_name(options),
+                n_agents=options.agents,
+                n_updates=options.updates,
+                n_waiting=options.waiting,
+                n_replicates=replicates,
+                seed=options.seed,
+                after_replicate=advance,
+                checkpoint=checkpoint,
             )
         outputs.write(options, table)
         outputs.write_to(options.out_floor, floor)
@@ -71,7 +71,14 @@ def _moments(options: argparse.Namespace) -> None:
     from pma_replication.experiments.ctd import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
     with output.progress(1 + len(options.waiting), "waiting times") as advance:
-        table = measure.ctd_moments(*of, options.updates, options.waiting, advance)
+        table = measure.ctd_moments(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            n_updates=options.updates,
+            n_waiting=options.waiting,
+            after_waiting=advance,
+        )
     outputs.write(options, table)

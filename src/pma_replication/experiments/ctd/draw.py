@@ -27,7 +27,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: A white line or letter on any colour.
+#: Outline that makes a white line or letter readable on any colour.
 _OUTLINED = [withStroke(linewidth=2.5, foreground="0.25")]
 
 
@@ -69,10 +69,10 @@ def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
         last = exact[exact["n_updates"] == exact["n_updates"].max()]
         last = last[last["mixing_bias"] > ROUNDED_BIAS].sort_values("n_waiting")
         x, bias = last["n_waiting"].to_numpy(float), last["mixing_bias"].to_numpy()
-        parts.append(line_table("mixing", game, "exact", x, bias))
+        parts.append(line_table("mixing", game, "exact", x=x, value=bias))
         centre = float(np.exp(np.mean(np.log(bias) - x * np.log(last["forgetting_rate"]))))
-        parts.append(line_table("mixing", game, "eigenvalue", x, centre * last["forgetting_rate"] ** x))
-        parts.append(line_table("mixing", game, "bound", x, bias[0] * last["L_pop"] ** (x - x[0])))
+        parts.append(line_table("mixing", game, "eigenvalue", x=x, value=centre * last["forgetting_rate"] ** x))
+        parts.append(line_table("mixing", game, "bound", x=x, value=bias[0] * last["L_pop"] ** (x - x[0])))
     columns = ["panel", "game", "series", "x", "y", "value"]
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
@@ -104,7 +104,7 @@ def figure(data: pd.DataFrame) -> Figure:
         axes = [figure.add_axes(place) for place in places]
         for j, (panel, label) in enumerate(labels.items()):
             _surface(axes[j], table[table["panel"] == panel], norm, label)
-            panel_title(axes[j], 3 * i + j, "{}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"), game)
+            panel_title(axes[j], 3 * i + j, "{}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"), game=game)
         ax, rows = axes[2], table[table["panel"] == "mixing"]
         draw_line(ax, rows, "bound", **DASHED)
         draw_line(ax, rows, "eigenvalue", **DOTTED)
@@ -116,7 +116,7 @@ def figure(data: pd.DataFrame) -> Figure:
         )
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ax.yaxis.set_minor_formatter(NullFormatter())
-        panel_title(ax, 3 * i + 2, "{}: bias of waiting", game)
+        panel_title(ax, 3 * i + 2, "{}: bias of waiting", game=game)
     bar = figure.add_axes((0.62 / size[0], 0.62 / size[1], 3.86 / size[0], 0.12 / size[1]))
     figure.colorbar(ScalarMappable(norm), cax=bar, orientation="horizontal")
     bar.set_xlabel("measured root mean square error of an entry of $Q$")

@@ -34,7 +34,9 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         (largest["n_waiting"] == waiting) & (FITTED_FACTOR * largest["n_updates"] >= largest["n_updates"].max())
     ]
     updates, errors = replicate_groups(largest, "n_updates", "error")
-    slope = statistics.slope_interval(updates, errors, bootstrap_generator(rows, "C3"), confidence, paired=True)
+    slope = statistics.slope_interval(
+        updates, errors, bootstrap_generator(rows, "C3"), confidence=confidence, paired=True
+    )
     expected = (-0.5 - tolerance, -0.5 + tolerance)
     return {
         "id": "C3",
@@ -49,10 +51,12 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
             rows,
             "C3",
             slope,
-            expected,
-            tolerance,
-            -0.5,
-            lambda rng, f: statistics.slope_interval(updates, errors, rng, confidence, paired=True, slope=f),
+            expected=expected,
+            tolerance=tolerance,
+            order=-0.5,
+            corrected=lambda rng, f: statistics.slope_interval(
+                updates, errors, rng, confidence=confidence, paired=True, slope=f
+            ),
         ),
     }
 
@@ -137,7 +141,7 @@ def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         predicted = statistics.log_log_slope(populations, [point[2] for point in points])
         groups = [share * norm for _, share, norm in points]
         rng = bootstrap_generator(rows, "C3-floor-rate")
-        slope = statistics.slope_interval(populations, groups, rng, confidence)
+        slope = statistics.slope_interval(populations, groups, rng, confidence=confidence)
         estimate = Estimate(slope.value - predicted, slope.low - predicted, slope.high - predicted)
     return {
         "id": "C3-floor-rate",

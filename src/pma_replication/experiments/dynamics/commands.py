@@ -30,8 +30,16 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.dynamics import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
     with output.progress(options.starts * len(iterations.METHODS), "runs") as advance:
-        tables = measure.compare(*of, options.starts, options.max_iterations, options.seed, advance)
+        tables = measure.compare(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            n_starts=options.starts,
+            max_iterations=options.max_iterations,
+            seed=options.seed,
+            after_run=advance,
+        )
     for table in tables:
         outputs.write_to(getattr(options, f"out_{table}"), tables[table])

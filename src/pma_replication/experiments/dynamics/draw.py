@@ -25,7 +25,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: Looks of methods: the explicit step is drawn over the implicit one.
+#: Looks of methods; the explicit step is drawn on top of the implicit one.
 LOOKS: dict[str, dict[str, Any]] = {
     "pma_euclidean": {"color": COLOURS[6]},
     "pma_kl": {"color": COLOURS[0]},
@@ -102,7 +102,7 @@ def figure(data: pd.DataFrame) -> Figure:
         Line2D([], [], label="predicted: spectral radius of PMA, $k^{-1}$ of fictitious play", **DASHED),
     ]
     title = "Exact methods, each at the step size that the Jacobian gives it"
-    figure, axes = make_panels(len(games), 1.9, 1 + len(METHODS), title, handles, sharey=True)
+    figure, axes = make_panels(len(games), 1.9, 1 + len(METHODS), title=title, handles=handles, sharey=True)
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         measured = table[table["series"] == "measured"]
         for method, (words, look) in METHODS.items():
@@ -122,6 +122,6 @@ def figure(data: pd.DataFrame) -> Figure:
             axis.set_minor_formatter(NullFormatter())
         if i % grid_shape(len(games))[1] == 0:
             ax.set_ylabel(r"$\mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        panel_title(ax, i, "{}", game)
+        panel_title(ax, i, "{}", game=game)
         add_legend(ax, rf"iterations to $\mathcal{{E}}_h \leq 10^{{{np.log10(ACCURACY):.0f}}}$")
     return figure

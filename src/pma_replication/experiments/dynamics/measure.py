@@ -29,13 +29,13 @@ from pma_mfg.iterations import (
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory.search import random_policy
 
-#: The regularized exploitability at which a method has arrived.
+#: Regularized exploitability at which a method counts as converged.
 ACCURACY = 1e-8
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `run` saw.
+    """What `run` records of one iteration.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ def run(
     orbit: Orbit,
     game: Game,
     regularizer: Regularizer,
+    *,
     reference: np.ndarray,
     max_iterations: int,
     measured: Callable[[int], bool] = two_digits,
@@ -111,12 +112,12 @@ def run(
     return Run(history, Outcome(ends, period, amplitude(populations)), policies, k)
 
 
-def start_policy(game: Game, name: str, start: int, seed: int) -> np.ndarray:
+def start_policy(game: Game, name: str, start: int, *, seed: int) -> np.ndarray:
     """Draw an initial policy: flat or close to a deterministic one; not the uniform one, which a symmetry may keep."""
     return random_policy(game, seeds.generator(seed, "dynamics", name, start))
 
 
-#: Of the first start, iterations whose populations `compare` reports, besides the last `LONGEST_PERIOD`.
+#: Number of iterations from the first start whose populations `compare` reports, besides the last `LONGEST_PERIOD`.
 SHOWN = 60
 
 
@@ -125,6 +126,7 @@ def compare(
     game: Game,
     regularizer: Regularizer,
     reference: np.ndarray,
+    *,
     name: str,
     n_starts: int,
     max_iterations: int,
@@ -159,17 +161,17 @@ def compare(
         the one that differs from run to run.
     """
     histories, outcomes, orbits, seconds = [], [], [], []
-    orbits.append(population_rows(game, reference[None], [0], name, "", "equilibrium"))
+    orbits.append(population_rows(game, reference[None], [0], name=name, method="", part="equilibrium"))
     for method in METHODS:
         eta, rate = step_size(method, game, regularizer, policy=reference)
         for start in range(n_starts):
-            initial = start_policy(game, name, start, seed)
+            initial = start_policy(game, name, start, seed=seed)
             seen = run(
                 iteration(method, game, regularizer, start=initial, step_size=eta),
                 game,
                 regularizer,
-                reference,
-                max_iterations,
+                reference=reference,
+                max_iterations=max_iterations,
             )
             labels = {"game": name, "method": method, "start": start}
             histories.append(seen.history.drop(columns="seconds").assign(game=name, method=method, start=start))
@@ -189,8 +191,8 @@ def compare(
                 path = list(islice(iteration(method, game, regularizer, start=initial, step_size=eta), SHOWN + 1))
                 tail = seen.policies[-LONGEST_PERIOD:]
                 numbers = range(seen.iterations - len(tail) + 1, seen.iterations + 1)
-                orbits.append(population_rows(game, path, range(SHOWN + 1), name, method, "path"))
-                orbits.append(population_rows(game, tail, numbers, name, method, "tail"))
+                orbits.append(population_rows(game, path, range(SHOWN + 1), name=name, method=method, part="path"))
+                orbits.append(population_rows(game, tail, numbers, name=name, method=method, part="tail"))
             after_run()
     order = ["game", "method", "start", "iteration", "exploitability", "distance"]
     return {
@@ -205,6 +207,7 @@ def population_rows(
     game: Game,
     policies: Sequence[np.ndarray] | np.ndarray,
     numbers: Sequence[int] | range,
+    *,
     name: str,
     method: str,
     part: str,

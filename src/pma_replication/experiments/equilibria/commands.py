@@ -52,4 +52,4 @@ def _assumptions(options: argparse.Namespace) -> None:
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
     name = inputs.game_name(options)
-    outputs.write(options, measure.assumptions_table(game, regularizer, name, options.step_size))
+    outputs.write(options, measure.assumptions_table(game, regularizer, name, step_size=options.step_size))

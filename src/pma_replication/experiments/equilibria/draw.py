@@ -67,7 +67,7 @@ def figure(data: pd.DataFrame) -> Figure:
         if column == 0:
             top.set_ylabel(r"$\mu^*(s)$")
             bottom.set_ylabel("action $a$")
-        panel_title(top, i, "{}", game)
+        panel_title(top, i, "{}", game=game)
     figure.colorbar(mesh, ax=figure.axes, label=r"$\pi^*(a\,|\,s)$", shrink=0.8 / n_rows, aspect=20)
     figure.suptitle(short_heading("Equilibria: mean field (bars) and policy (colours)", n_columns))
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes

@@ -38,7 +38,7 @@ def table(equilibrium: Equilibrium, name: str) -> pd.DataFrame:
     )
 
 
-def assumptions_table(game: Game, regularizer: Regularizer, name: str, step_size: float) -> pd.DataFrame:
+def assumptions_table(game: Game, regularizer: Regularizer, name: str, *, step_size: float) -> pd.DataFrame:
     """Return the quantities that the paper assumes of a game as a tidy table.
 
     Parameters

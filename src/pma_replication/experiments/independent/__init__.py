@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pma_replication.experiment import Claim, Experiment, table
 
-#: What is varied, the rest being as configured.
+#: Sweeps of independent learning, by the setting that is varied; the others are as configured.
 SWEEPS = ("populations", "updates", "step_sizes")
 
 EXPERIMENT = Experiment(

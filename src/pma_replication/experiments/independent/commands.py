@@ -62,10 +62,19 @@ def _measure(options: argparse.Namespace) -> None:
         for epsilon, schedule in planned
     ]
     total = sum(setting.n_replicates * setting.schedule.n_epochs for setting in runs)
-    of = (game, regularizer, found.policy, inputs.game_name(options), options.sweep)
     with outputs.checkpoint(options) as checkpoint:
         with output.progress(total, "epochs") as advance:
-            table = measure.independent_errors(*of, runs, options.seed, advance, checkpoint)
+            table = measure.independent_errors(
+                game,
+                regularizer,
+                found.policy,
+                name=inputs.game_name(options),
+                sweep=options.sweep,
+                settings=runs,
+                seed=options.seed,
+                after_epoch=advance,
+                checkpoint=checkpoint,
+            )
         outputs.write(options, table)
         if options.out_learning:
             outputs.write_to(options.out_learning, measure.independent_learning_errors(table))

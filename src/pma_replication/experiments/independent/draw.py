@@ -58,33 +58,37 @@ def data(independent: pd.DataFrame) -> pd.DataFrame:
             for size in sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]}):
                 rows = runs["populations"].query("n_agents == @size and epoch > 0")
                 means = rows.groupby("samples")[["median", "low", "high", "worst"]].mean()
-                typical = line_table("history", game, "measured", means.index, means["median"])
+                typical = line_table("history", game, "measured", x=means.index, value=means["median"])
                 typical["low"], typical["high"] = means["low"].to_numpy(), means["high"].to_numpy()
-                worst = line_table("history", game, "worst", means.index, means["worst"])
+                worst = line_table("history", game, "worst", x=means.index, value=means["worst"])
                 parts += [part.assign(setting=float(size)) for part in (typical, worst)]
             parts += _final_points(game, "populations", "n_agents", final["populations"])
             first = final["populations"].drop_duplicates("n_agents").sort_values("n_agents")
             limit = first["predicted_spread"] + first["predicted_deviation"] * np.sqrt(2.0 * np.log(first["n_agents"]))
-            parts.append(line_table("populations", game, "theory", first["n_agents"], first["predicted_spread"]))
-            parts.append(line_table("populations", game, "theory worst", first["n_agents"], limit))
+            parts.append(
+                line_table("populations", game, "theory", x=first["n_agents"], value=first["predicted_spread"])
+            )
+            parts.append(line_table("populations", game, "theory worst", x=first["n_agents"], value=limit))
         if "updates" in runs:
             parts += _final_points(game, "updates", "n_updates", final["updates"], 3)
             first = final["updates"].drop_duplicates("n_updates").sort_values("n_updates")
-            parts.append(line_table("updates", game, "theory", first["n_updates"], first["predicted_spread"]))
+            parts.append(line_table("updates", game, "theory", x=first["n_updates"], value=first["predicted_spread"]))
         if "step_sizes" in runs:
             for size, rows in runs["step_sizes"].groupby("step_size"):
                 path = rows[rows["epoch"] > 0].groupby("epoch")[["spread"]].mean()
-                parts.append(line_table("spread", game, "measured", path.index, path["spread"]).assign(setting=size))
+                parts.append(
+                    line_table("spread", game, "measured", x=path.index, value=path["spread"]).assign(setting=size)
+                )
                 ends = [path.index[-1] / 2, path.index[-1]]
                 level = [rows["predicted_spread"].iloc[0]] * 2
-                parts.append(line_table("spread", game, "predicted", ends, level).assign(setting=size))
+                parts.append(line_table("spread", game, "predicted", x=ends, value=level).assign(setting=size))
             x, groups = grouped(final["step_sizes"], "step_size", "spread")
-            points = measured_points("step", game, x, groups, fit=False)
+            points = measured_points("step", game, x, groups=groups, fit=False)
             if len(x) >= 3:
                 rng = seeds.generator(0, "figure", "step", game)
                 points = with_slope(points, statistics.slope_interval(x[:3], groups[:3], rng))
             first = final["step_sizes"].drop_duplicates("step_size").sort_values("step_size")
-            parts += [points, line_table("step", game, "theory", first["step_size"], first["predicted_spread"])]
+            parts += [points, line_table("step", game, "theory", x=first["step_size"], value=first["predicted_spread"])]
     data: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return data if "setting" in data else data.assign(setting=np.nan)
 
@@ -94,7 +98,7 @@ def _final_points(game: str, panel: str, by: str, final: pd.DataFrame, fitted: i
     parts = []
     for series, column in (("measured", "error"), ("measured worst", "worst"), ("measured centre", "centre_error")):
         x, groups = grouped(final, by, column)
-        points = measured_points(panel, game, x, groups, column, fit=False).assign(series=series)
+        points = measured_points(panel, game, x, groups=groups, label=column, fit=False).assign(series=series)
         if column == "error" and fitted and len(x) >= fitted:
             rng = seeds.generator(0, "figure", panel, game)
             points = with_slope(points, statistics.slope_interval(x[-fitted:], groups[-fitted:], rng))
@@ -146,9 +150,9 @@ def figure(data: pd.DataFrame) -> Figure:
             draw_line(ax, table, "theory", **DOTTED)
             draw_line(ax, table, "theory worst", **{**DASHED, "color": "0.35"})
             look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
-            draw_points(ax, table, "measured", "mean: " if panel == "updates" else "mean of agents", **look)
-            draw_points(ax, table, "measured worst", "worst agent", **{**look, "marker": "_"})
-            draw_points(ax, table, "measured centre", "mean policy", **{**look, "marker": "x"})
+            draw_points(ax, table, "measured", label="mean: " if panel == "updates" else "mean of agents", **look)
+            draw_points(ax, table, "measured worst", label="worst agent", **{**look, "marker": "_"})
+            draw_points(ax, table, "measured centre", label="mean policy", **{**look, "marker": "x"})
         log_log(ax, xlabel, distance)
         panel_title(ax, i, title)
         lines = [Line2D([], [], label="predicted noise of an agent", **DOTTED)]
@@ -163,12 +167,12 @@ def figure(data: pd.DataFrame) -> Figure:
         draw_line(ax, curve, "predicted", **{**DOTTED, "color": looks[size]})
     log_log(ax, "epoch $k$", apart)
     panel_title(ax, 3, "disagreement")
-    add_legend(ax, None, [Line2D([], [], label="predicted end", **DOTTED)], 2)
+    add_legend(ax, None, [Line2D([], [], label="predicted end", **DOTTED)], ncols=2)
 
     ax = axes[4]
     for game, table in by_game(panels["step"]):
         draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
-        draw_points(ax, table, "measured", "", color=colours[game], marker=markers[game])
+        draw_points(ax, table, "measured", label="", color=colours[game], marker=markers[game])
     log_log(ax, r"step size $\eta$", apart)
     panel_title(ax, 4, "disagreement and steps")
     add_legend(ax, FITTED, [Line2D([], [], color="0.3", label="predicted, no free parameter")])

@@ -49,15 +49,17 @@ def independent_updates(rows: pd.DataFrame, tolerance: float, confidence: float)
     estimate, too_small = exactly(math.nan), ""
     expected = (-0.5 - tolerance, -0.5 + tolerance)
     if len(updates) == 3:
-        estimate = statistics.slope_interval(updates, groups, bootstrap_generator(rows, "C5-updates"), confidence)
+        estimate = statistics.slope_interval(
+            updates, groups, bootstrap_generator(rows, "C5-updates"), confidence=confidence
+        )
         too_small = settled(
             rows,
             "C5-updates",
             estimate,
-            expected,
-            tolerance,
-            -0.5,
-            lambda rng, f: statistics.slope_interval(updates, groups, rng, confidence, slope=f),
+            expected=expected,
+            tolerance=tolerance,
+            order=-0.5,
+            corrected=lambda rng, f: statistics.slope_interval(updates, groups, rng, confidence=confidence, slope=f),
         )
     return {
         "id": "C5-updates",
@@ -111,7 +113,7 @@ def independent_step(rows: pd.DataFrame, tolerance: float, confidence: float) ->
     estimate, too_small = exactly(math.nan), ""
     expected = (0.5 - tolerance, 0.5 + tolerance)
     if len(sizes) == 3:
-        estimate = statistics.slope_interval(sizes, groups, bootstrap_generator(rows, "C5-eta"), confidence)
+        estimate = statistics.slope_interval(sizes, groups, bootstrap_generator(rows, "C5-eta"), confidence=confidence)
         predicted = final_of(rows, "step_sizes").groupby("step_size")["predicted_spread"].mean().loc[sizes]
         limit = statistics.log_log_slope(sizes, list(predicted))
         refuted = verdict((estimate.low, estimate.high), expected) == "not confirmed"

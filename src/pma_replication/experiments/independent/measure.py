@@ -21,7 +21,7 @@ from pma_mfg.simulation.agents import Agents
 from pma_mfg.theory import lipschitz
 from pma_replication.runs.checkpoints import Checkpoint
 
-#: What `independent_errors` measures after every epoch.
+#: Columns that `independent_errors` measures after every epoch.
 _INDEPENDENT = ("error", "median", "low", "high", "worst", "spread", "centre_error", "exploitability")
 
 
@@ -49,6 +49,7 @@ def independent_errors(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     sweep: str,
     settings: Sequence[IndependentRuns],

@@ -31,9 +31,17 @@ def _survey(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, found, inputs.game_name(options))
     with output.progress(options.starts, "starts") as advance:
-        facts, equilibria, states = measure.survey(*of, options.step_size, options.starts, options.seed, advance)
+        facts, equilibria, states = measure.survey(
+            game,
+            regularizer,
+            found,
+            name=inputs.game_name(options),
+            step_size=options.step_size,
+            n_starts=options.starts,
+            seed=options.seed,
+            after_start=advance,
+        )
     outputs.write(options, facts)
     outputs.write_to(options.out_equilibria, equilibria)
     outputs.write_to(options.out_states, states)

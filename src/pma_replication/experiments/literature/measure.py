@@ -16,16 +16,18 @@ from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import invariant_sets, lipschitz
 from pma_replication.experiments.phase import measure as phase_measure
 
-#: Equilibria further apart than this, in mean field (l1) or policy (sup_s l1), are different: far above what is left.
+#: Distance in mean field (l1) or policy (sup_s l1) above which two equilibria count as different; the solver's error is
+#: far smaller.
 DISTINCT = 1e-6
 
 #: Concentration of the symmetric Dirichlet law that starts are drawn from: below 1, most of the mass is on few states.
 START_CONCENTRATION = 0.2
 
-#: States of an equilibrium that its row in the table names: those with the largest shares.
+#: Number of states that the row of an equilibrium names: those with the largest shares.
 NAMED_STATES = 3
 
-#: Actions whose probabilities differ by less are equally likely: rounding leaves less, after division by the strength.
+#: Actions whose probabilities differ by less count as equally likely; rounding errors are smaller, also after division
+#: by the strength.
 TIE = 1e-9
 
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
@@ -35,6 +37,7 @@ def survey(
     game: MeanFieldGame,
     regularizer: Regularizer,
     found: Equilibrium,
+    *,
     name: str,
     step_size: float,
     n_starts: int,
@@ -159,7 +162,7 @@ def _equilibrium(game: MeanFieldGame, regularizer: Regularizer, found: Equilibri
     radius = best_response_radius = population_radius = index = np.nan
     if game.differentiable_at(mean_field):
         radius, best_response_radius = phase_measure.spectral_radii(
-            game, policy, regularizer, [step_size, np.inf], mean_field=mean_field
+            game, policy, regularizer, step_sizes=[step_size, np.inf], mean_field=mean_field
         )
         tangent = jacobian.tangent_basis(game.n_states)
         flow = tangent @ operators.population_jacobian(game, mean_field, policy) @ tangent.T

@@ -26,7 +26,13 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.nash import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
     with output.progress(len(options.agents), "populations") as advance:
-        table = measure.nash_gaps(*of, options.agents, advance)
+        table = measure.nash_gaps(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            populations=options.agents,
+            after_population=advance,
+        )
     outputs.write(options, table)

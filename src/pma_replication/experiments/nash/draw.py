@@ -41,13 +41,15 @@ def data(nash: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for panel, rows in nash.groupby("variant"):
         for game, table in by_game(rows.sort_values("n_agents")):
-            parts.append(line_table(str(panel), game, "measured", table["n_agents"], table["gap"]))
+            parts.append(line_table(str(panel), game, "measured", x=table["n_agents"], value=table["gap"]))
             known = table[table["predicted"].notna()]
-            parts.append(line_table(str(panel), game, "theory", known["n_agents"], known["predicted"]))
+            parts.append(line_table(str(panel), game, "theory", x=known["n_agents"], value=known["predicted"]))
         ends = np.array([rows["n_agents"].min(), rows["n_agents"].max()], dtype=float)
         height = 2.5 * rows.loc[rows["n_agents"] == ends[0], "gap"].max()
         for exponent in (-0.5, -1.0):
-            parts.append(line_table(str(panel), "", f"slope {exponent:g}", ends, height * (ends / ends[0]) ** exponent))
+            parts.append(
+                line_table(str(panel), "", f"slope {exponent:g}", x=ends, value=height * (ends / ends[0]) ** exponent)
+            )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -72,7 +74,7 @@ def figure(data: pd.DataFrame) -> Figure:
     ]
     dashed = {**DASHED, "color": "0.35"}
     titles = {"regularized": "with a regularizer", "indifferent": "without, where all actions are equally good"}
-    figure, axes = make_panels(2, 2.3, len(games) + 2, None, handles)
+    figure, axes = make_panels(2, 2.3, len(games) + 2, title=None, handles=handles)
     for i, (ax, (panel, title)) in enumerate(zip(axes, titles.items(), strict=False)):
         rows = data[data["panel"] == panel]
         for game, table in by_game(rows[rows["game"] != ""]):

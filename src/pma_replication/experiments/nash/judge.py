@@ -21,7 +21,7 @@ def gaps_of(rows: pd.DataFrame, variant: str) -> tuple[list[float], list[float]]
 
 
 def gap_slope(
-    rows: pd.DataFrame, variant: str, expected: tuple[float, float], tolerance: float
+    rows: pd.DataFrame, variant: str, expected: tuple[float, float], *, tolerance: float
 ) -> tuple[float, str, str]:
     """Return the slope of the exact Nash gap in one variant against N, the range, and why it is not judged."""
     populations, gaps = gaps_of(rows, variant)
@@ -30,7 +30,13 @@ def gap_slope(
     slope = statistics.log_log_slope(populations, gaps)
     # the next term is smaller by the size of the fluctuations, 1 / sqrt(N), or by more
     too_small = settled(
-        rows, "C7", exactly(slope), expected, tolerance, -0.5, lambda _, f: exactly(f(populations, gaps))
+        rows,
+        "C7",
+        exactly(slope),
+        expected=expected,
+        tolerance=tolerance,
+        order=-0.5,
+        corrected=lambda _, f: exactly(f(populations, gaps)),
     )
     return slope, f"{len(populations)} N from {populations[0]:g} to {populations[-1]:g}", too_small
 
@@ -38,7 +44,9 @@ def gap_slope(
 def gap_bound(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C7 in one game (docs/theory, section 12)."""
     expected = (-math.inf, -0.5 + tolerance)
-    slopes = {variant: gap_slope(rows, variant, expected, tolerance) for variant in ("regularized", "indifferent")}
+    slopes = {
+        variant: gap_slope(rows, variant, expected, tolerance=tolerance) for variant in ("regularized", "indifferent")
+    }
     each = ", ".join(f"{variant} {slope:.4f}" for variant, (slope, *_) in slopes.items())
     return {
         "id": "C7",
@@ -55,7 +63,7 @@ def gap_bound(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 def gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C7-order in one game (docs/theory, section 12)."""
     expected = (-1.0 - tolerance, -1.0 + tolerance)
-    slope, span, too_small = gap_slope(rows, "regularized", expected, tolerance)
+    slope, span, too_small = gap_slope(rows, "regularized", expected, tolerance=tolerance)
     return {
         "id": "C7-order",
         "statement": "With a regularizer even a deviator who sees all counts gains O(1/N) only: the bound is loose.",
@@ -71,7 +79,7 @@ def gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 def gap_tight(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C7-tight in one game (docs/theory, section 12)."""
     expected = (-0.5 - tolerance, -0.5 + tolerance)
-    slope, span, too_small = gap_slope(rows, "indifferent", expected, tolerance)
+    slope, span, too_small = gap_slope(rows, "indifferent", expected, tolerance=tolerance)
     return {
         "id": "C7-tight",
         "statement": "Without a regularizer, where all actions are equally good, the gain is of order 1/sqrt(N), for a "

@@ -22,6 +22,7 @@ def nash_gaps(
     game: MeanFieldGame,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     populations: Sequence[int],
     after_population: Callable[[], None] = lambda: None,

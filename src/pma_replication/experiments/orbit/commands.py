@@ -37,9 +37,18 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.orbit import measure
 
     game, _, regularizer = inputs.game_and_equilibrium(options)
-    of = (game, regularizer, inputs.game_name(options), options.strengths, options.step_shares)
     runs = options.starts * len(options.strengths) * (1 + 2 * len(options.step_shares))
     with output.progress(runs, "runs") as advance:
-        table, attractors = measure.damping(*of, options.starts, options.max_iterations, options.seed, advance)
+        table, attractors = measure.damping(
+            game,
+            regularizer,
+            inputs.game_name(options),
+            strengths=options.strengths,
+            shares=options.step_shares,
+            n_starts=options.starts,
+            max_iterations=options.max_iterations,
+            seed=options.seed,
+            after_run=advance,
+        )
     outputs.write(options, table)
     outputs.write_to(options.out_attractors, attractors)

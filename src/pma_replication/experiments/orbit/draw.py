@@ -23,7 +23,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: Iterations of a population's path that are drawn.
+#: Number of iterations of a population's path that are drawn.
 PATH = 30
 
 
@@ -56,25 +56,27 @@ def data(orbits: pd.DataFrame, attractors: pd.DataFrame) -> pd.DataFrame:
         path = rows[(rows["part"] == "path") & (rows["state"] == first)]
         for method in ("best_response", "pma_euclidean"):
             seen = path[(path["method"] == method) & (path["iteration"] <= PATH)]
-            parts.append(line_table("path", game, "measured", seen["iteration"], seen["mean_field"]))
+            parts.append(line_table("path", game, "measured", x=seen["iteration"], value=seen["mean_field"]))
             parts[-1] = parts[-1].assign(method=method, state=first)
             of_method = rows[(rows["method"] == method)]
             shown = of_method[of_method["part"] == ("tail" if method == "best_response" else "path")]
             plane = shown.pivot_table(index="iteration", columns="state", values="mean_field")
-            parts.append(line_table("plane", game, "measured", plane[first], plane[second]))
+            parts.append(line_table("plane", game, "measured", x=plane[first], value=plane[second]))
             parts[-1] = parts[-1].assign(method=method, state=second)
         lines = [
-            line_table("path", game, "theory", [0.0, float(PATH)], [fixed[first]] * 2).assign(state=first),
-            line_table("plane", game, "theory", [fixed[first]], [fixed[second]]).assign(state=second),
+            line_table("path", game, "theory", x=[0.0, float(PATH)], value=[fixed[first]] * 2).assign(state=first),
+            line_table("plane", game, "theory", x=[fixed[first]], value=[fixed[second]]).assign(state=second),
         ]
         ends = attractors[(attractors["game"] == game) & (attractors["state"] == first)]
         ends = ends.sort_values(["strength", "iteration"], kind="stable")
         tail, still = (ends[ends["part"] == part] for part in ("tail", "equilibrium"))
         if len(ends):
-            bifurcation = line_table("attractor", game, "measured", tail["strength"], tail["mean_field"])
+            bifurcation = line_table("attractor", game, "measured", x=tail["strength"], value=tail["mean_field"])
             parts.append(bifurcation.assign(method="best_response", state=first))
             lines.append(
-                line_table("attractor", game, "theory", still["strength"], still["mean_field"]).assign(state=first)
+                line_table("attractor", game, "theory", x=still["strength"], value=still["mean_field"]).assign(
+                    state=first
+                )
             )
         parts += [line.assign(method="") for line in lines]
     columns = ["panel", "game", "series", "method", "state", "x", "value"]
@@ -107,7 +109,7 @@ def figure(data: pd.DataFrame) -> Figure:
     title = "The population under best response and under PMA" + (
         f": {plain_name(games[0][0])}" if len(games) == 1 else ""
     )
-    figure, axes = make_panels(3 * len(games), 1.9, 0, title, handles)
+    figure, axes = make_panels(3 * len(games), 1.9, 0, title=title, handles=handles)
     for row, (game, table) in enumerate(games):
         prefix = "{}: " if len(games) > 1 else ""
         first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
@@ -126,7 +128,7 @@ def figure(data: pd.DataFrame) -> Figure:
             (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
         ):
             ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
-            panel_title(ax, axes.index(ax), title, game)
+            panel_title(ax, axes.index(ax), title, game=game)
         axes[3 * row + 2].set_xscale("log")
         label_decades(axes[3 * row + 2].xaxis)
     return figure

@@ -17,7 +17,8 @@ from pma_mfg.iterations import LONGEST_PERIOD, iteration, step_size
 from pma_mfg.regularizers import Regularizer
 from pma_replication.experiments.dynamics.measure import population_rows, run, start_policy
 
-#: The distance below which a settled policy is the equilibrium: it moves by `SETTLED_MOVE`, at a rate below 0.99.
+#: Distance to the equilibrium below which a settled policy counts as equal to it: it still moves by `SETTLED_MOVE`, at
+#: a rate below 0.99.
 ARRIVED = 1e-8
 
 
@@ -25,6 +26,7 @@ def damping(
     game: Game,
     regularizer: Regularizer,
     name: str,
+    *,
     strengths: Sequence[float],
     shares: Sequence[float],
     n_starts: int,
@@ -70,13 +72,13 @@ def damping(
             policy = equilibrium.solve(game, h, policy).policy
         except ConvergenceError:
             policy = equilibrium.solve(game, h).policy
-        parts = [population_rows(game, policy[None], [0], name, "", "equilibrium")]
+        parts = [population_rows(game, policy[None], [0], name=name, method="", part="equilibrium")]
         radius = step_size("best_response", game, h, policy=policy)[1]
         for method, share in [("best_response", 1.0), *((f"pma_{m}", x) for m in ("euclidean", "kl") for x in shares)]:
             eta, rate = step_size(method, game, h, policy=policy, share=share)
             for start in range(n_starts):
-                orbit = iteration(method, game, h, start=start_policy(game, name, start, seed), step_size=eta)
-                seen = run(orbit, game, h, policy, max_iterations, measured=lambda k: False)
+                orbit = iteration(method, game, h, start=start_policy(game, name, start, seed=seed), step_size=eta)
+                seen = run(orbit, game, h, reference=policy, max_iterations=max_iterations, measured=lambda k: False)
                 distance = float(seen.history["distance"].iloc[-1])
                 arrived = seen.outcome.ending == "converged" and distance <= ARRIVED
                 rows.append(
@@ -88,7 +90,7 @@ def damping(
                 if method == "best_response" and start == 0:
                     tail = seen.policies[-LONGEST_PERIOD:] if seen.outcome.period == 0 else seen.policies
                     tail = tail[-seen.outcome.period :] if seen.outcome.period else tail
-                    parts.append(population_rows(game, tail, range(len(tail)), name, method, "tail"))
+                    parts.append(population_rows(game, tail, range(len(tail)), name=name, method=method, part="tail"))
                 after_run()
         attractors.append(pd.concat(parts).assign(strength=strength))
     order = ["game", "strength", "method", "part", "iteration", "state", "mean_field"]

@@ -11,7 +11,7 @@ from pma_mfg.errors import ConvergenceError
 from pma_replication.experiments.orbit.measure import ARRIVED
 from pma_replication.plan import Settings, Subject, rounded
 
-#: Of the step size that is fastest near the equilibrium, in `damping`.
+#: Step sizes in `damping`, as shares of the one that is fastest near the equilibrium.
 STEP_SHARES = (0.3, 1.0)
 
 

@@ -43,7 +43,15 @@ def _measure(options: argparse.Namespace) -> None:
     game, name = inputs.load_game(options.game).with_features(SOURCE), inputs.game_name(options)
     strengths, step_sizes = (_grid(*grid) for grid in (options.strengths, options.relative_step_sizes))
     with output.progress(2 * len(strengths), "strengths") as advance:
-        table = measure.phase_diagram(game, name, strengths, step_sizes, options.probes, options.seed, advance)
+        table = measure.phase_diagram(
+            game,
+            name,
+            strengths,
+            relative_step_sizes=step_sizes,
+            n_probes=options.probes,
+            seed=options.seed,
+            after_strength=advance,
+        )
     outputs.write_to(options.out, table)
     outputs.write_to(options.out_strengths, measure.certified_strengths(game, name))
 

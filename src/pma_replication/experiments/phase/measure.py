@@ -18,7 +18,7 @@ from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 REGULARIZERS = ("entropy", "quadratic")
 
-#: PMA is tested from nearby starts where the spectral radius is below the first or above the second number.
+#: PMA is run from nearby starts only where the spectral radius is below the first or above the second number.
 PROBED_RADII = (0.95, 1.05)
 
 #: Size of the disturbance of an equilibrium that PMA is to undo: relative to each probability, and mass moved to
@@ -31,6 +31,7 @@ def spectral_radii(
     game: Game,
     policy: np.ndarray,
     regularizer: Regularizer,
+    *,
     step_sizes: Sequence[float],
     mirror: Mirror = "euclidean",
     mean_field: np.ndarray | None = None,
@@ -94,6 +95,7 @@ def phase_diagram(
     game: MeanFieldGame,
     name: str,
     strengths: Sequence[float],
+    *,
     relative_step_sizes: Sequence[float],
     n_probes: int,
     seed: int,
@@ -146,7 +148,7 @@ def phase_diagram(
                 start = solved[kind, strength] = found.policy
                 differentiable = game.differentiable_at(found.mean_field)
                 radii = {
-                    mirror: spectral_radii(game, found.policy, regularizer, steps, mirror)
+                    mirror: spectral_radii(game, found.policy, regularizer, step_sizes=steps, mirror=mirror)
                     if differentiable
                     else np.full(len(steps), np.nan)
                     for mirror in MIRRORS
@@ -164,7 +166,7 @@ def phase_diagram(
                     paper = (1.0 + eta * theta) / (1.0 + relative) if mirror == "euclidean" else np.inf
                     certified = certificates.certificate(game, regularizer, eta, mirror=mirror, found=found_set).L_gamma
                     missing = "unsolved" if (kind, strength) not in solved else "kink"
-                    region = region_of_point(certified, rate, radius, missing)
+                    region = region_of_point(certified, rate, radius, missing=missing)
                     point = (kind, mirror, strength, relative, differentiable)
                     rows.append((*point, radius, paper, certified, rate, region))
             after_strength()
@@ -184,7 +186,7 @@ def phase_diagram(
     return table
 
 
-def region_of_point(certificate: float, attraction: float, radius: float, missing: str) -> str:
+def region_of_point(certificate: float, attraction: float, radius: float, *, missing: str) -> str:
     """Return the strongest statement that holds; `missing` where there is no spectral radius."""
     if certificate < 1.0:
         return "certified"

@@ -68,10 +68,18 @@ def _bias(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
-    runs = (options.agents, options.steps, options.replicates, options.seed)
     with output.progress(options.replicates, "replicates") as advance:
-        table = measure.finite_population_bias(*of, *runs, advance)
+        table = measure.finite_population_bias(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            n_agents=options.agents,
+            n_steps=options.steps,
+            n_replicates=options.replicates,
+            seed=options.seed,
+            after_replicate=advance,
+        )
     outputs.write(options, table)
 
 
@@ -80,8 +88,15 @@ def _limits(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
-    outputs.write(options, measure.policy_limits(*of, options.agents, options.step_size))
+    table = measure.policy_limits(
+        game,
+        regularizer,
+        found.policy,
+        name=inputs.game_name(options),
+        populations=options.agents,
+        step_size=options.step_size,
+    )
+    outputs.write(options, table)
 
 
 def _exact(options: argparse.Namespace) -> None:
@@ -89,9 +104,16 @@ def _exact(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
     with output.progress(len(options.agents), "populations") as advance:
-        table = measure.exact_limits(*of, options.agents, options.step_size, advance)
+        table = measure.exact_limits(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            populations=options.agents,
+            step_size=options.step_size,
+            after_population=advance,
+        )
     outputs.write(options, table)
 
 
@@ -99,8 +121,16 @@ def _agreement(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    of = (game, regularizer, found.policy, inputs.game_name(options))
-    runs = (options.agents, options.steps, options.replicates, options.seed)
     with output.progress(len(options.agents), "populations") as advance:
-        table = measure.agreement(*of, *runs, advance)
+        table = measure.agreement(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            populations=options.agents,
+            n_steps=options.steps,
+            n_replicates=options.replicates,
+            seed=options.seed,
+            after_population=advance,
+        )
     outputs.write(options, table)

@@ -56,40 +56,42 @@ def data(bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limi
     parts = []
     for game, table in by_game(bias):
         x, groups = grouped(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
-        parts.append(measured_points("deviation", game, x, groups))
+        parts.append(measured_points("deviation", game, x, groups=groups))
         predicted = table.groupby("n_agents")["predicted_deviation"].first()
         small = exact[exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < x[0]]  # where the lines of the closed forms begin
         line = [*below["n_agents"], *x]
-        parts.append(line_table("deviation", game, "exact", small["n_agents"], small["deviation"]))
-        parts.append(line_table("deviation", game, "theory", line, [*below["predicted_deviation"], *predicted]))
+        parts.append(line_table("deviation", game, "exact", x=small["n_agents"], value=small["deviation"]))
+        parts.append(line_table("deviation", game, "theory", x=line, value=[*below["predicted_deviation"], *predicted]))
         matrices = [
             at_n.pivot_table(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
             for _, at_n in table.groupby("n_agents")
         ]
-        parts.append(measured_points("bias", game, x, matrices, summary=lambda q: float(np.abs(q.mean(axis=0)).max())))
+        parts.append(
+            measured_points("bias", game, x, groups=matrices, summary=lambda q: float(np.abs(q.mean(axis=0)).max()))
+        )
         largest = table["predicted_q_error"].abs().groupby(table["n_agents"]).max()
-        parts.append(line_table("bias", game, "exact", small["n_agents"], small["q_error"]))
-        parts.append(line_table("bias", game, "theory", line, [*below["predicted_q_error"], *largest]))
+        parts.append(line_table("bias", game, "exact", x=small["n_agents"], value=small["q_error"]))
+        parts.append(line_table("bias", game, "theory", x=line, value=[*below["predicted_q_error"], *largest]))
     measured = pd.concat(parts)
     measured = measured[(measured["panel"] == "bias") & (measured["series"] == "measured")]
     ends = np.array([measured["x"].min(), measured["x"].max()])
     for exponent in (-0.5, -1.0):  # above the data and from one point, to compare slopes by eye
         height = 2.0 * measured.loc[measured["x"] == ends[0], "value"].max()
-        parts.append(line_table("bias", "", f"slope {exponent:g}", ends, height * (ends / ends[0]) ** exponent))
+        parts.append(line_table("bias", "", f"slope {exponent:g}", x=ends, value=height * (ends / ends[0]) ** exponent))
     for game, table in by_game(population):
         x, groups = grouped(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
-        parts.append(measured_points("policy", game, x, groups, fit=False))
+        parts.append(measured_points("policy", game, x, groups=groups, fit=False))
         limit = limits[limits["game"] == game].sort_values("n_agents")
         small = exact[exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < limit["n_agents"].min()]
-        parts.append(line_table("policy", game, "exact", small["n_agents"], small["policy_error"]))
+        parts.append(line_table("policy", game, "exact", x=small["n_agents"], value=small["policy_error"]))
         places = [*below["n_agents"], *limit["n_agents"]]
         errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
-        parts.append(line_table("policy", game, "theory", places, errors))
+        parts.append(line_table("policy", game, "theory", x=places, value=errors))
     ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
     for target in sorted(population["epsilon"].unique()):
-        parts.append(line_table("policy", "", "noise", ends, [target, target]))
+        parts.append(line_table("policy", "", "noise", x=ends, value=[target, target]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,14 +122,14 @@ def figure(data: pd.DataFrame) -> Figure:
         "policy": ("error of the learned policy", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"),
     }
     titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
-    figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, None, handles)
+    figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, title=None, handles=handles)
     for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
         rows = data[data["panel"] == panel]
         for game, table in by_game(rows[rows["game"] != ""]):
             draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
             label = f"{plain_name(game, 0.6)}: " if panel != "policy" else plain_name(game)
             draw_line(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
-            draw_points(ax, table, "measured", label, color=colours[game], marker=markers[game])
+            draw_points(ax, table, "measured", label=label, color=colours[game], marker=markers[game])
         references = []
         if panel == "bias":
             for exponent, name, look in (("-0.5", "-1/2", DOTTED), ("-1", "-1", dashed)):

@@ -59,15 +59,17 @@ def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
     expected = (slope - tolerance, slope + tolerance)
     if len(populations) >= 3:
         rng = bootstrap_generator(rows, "C6-slope")
-        estimate = statistics.slope_interval(populations, groups, rng, confidence, largest_mean)
+        estimate = statistics.slope_interval(populations, groups, rng, confidence=confidence, summary=largest_mean)
         too_small = settled(
             rows,
             "C6-slope",
             estimate,
-            expected,
-            tolerance,
-            slope,  # smooth: c / N + O(1 / N^2); kinked: c / sqrt(N) + O(1 / N)
-            lambda rng, f: statistics.slope_interval(populations, groups, rng, confidence, largest_mean, slope=f),
+            expected=expected,
+            tolerance=tolerance,
+            order=slope,  # smooth: c / N + O(1 / N^2); kinked: c / sqrt(N) + O(1 / N)
+            corrected=lambda rng, f: statistics.slope_interval(
+                populations, groups, rng, confidence=confidence, summary=largest_mean, slope=f
+            ),
         )
     order = "1/sqrt(N) when R has a kink at the equilibrium" if kinked else "1/N when R and P are smooth"
     return {
@@ -113,7 +115,9 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         limits = rows["predicted_q_error"].abs().groupby(rows["n_agents"]).max()
         predicted = float(limits[populations[-1]])
         rng = bootstrap_generator(rows, "C6-constant")
-        estimate = statistics.bootstrap(groups[-1:], lambda drawn: largest_mean(drawn[0]) / predicted, rng, confidence)
+        estimate = statistics.bootstrap(
+            groups[-1:], lambda drawn: largest_mean(drawn[0]) / predicted, rng, confidence=confidence
+        )
         if verdict((estimate.low, estimate.high), expected) == "not confirmed":
             ratios = [largest_mean(group) / float(limits[n]) for n, group in zip(populations, groups, strict=True)]
             too_small = few_agents(populations, ratios, tolerance)

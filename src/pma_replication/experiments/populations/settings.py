@@ -49,7 +49,7 @@ class Bias(Section):
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse games in which the fewest agents leave states for good: there learning has no limit."""
-        check_visited(self.games, self.populations, chosen, refuse)
+        check_visited(self.games, self.populations, chosen, refuse=refuse)
 
 
 class Exact(ExactPopulations):

@@ -89,15 +89,15 @@ def _learn(options: argparse.Namespace, game: Any, found: Any, regularizer: Any,
                 game,
                 regularizer,
                 found.policy,
-                inputs.game_name(options),
-                options.agents,
-                options.epsilon,
-                schedule,
-                options.replicates,
-                options.seed,
-                advance,
-                kind,
-                checkpoint,
+                name=inputs.game_name(options),
+                n_agents=options.agents,
+                epsilon=options.epsilon,
+                schedule=schedule,
+                n_replicates=options.replicates,
+                seed=options.seed,
+                after_epoch=advance,
+                kind=kind,
+                checkpoint=checkpoint,
             )
         outputs.write(options, table)
 
@@ -107,5 +107,6 @@ def _schedules(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    of = (game, regularizer, inputs.game_name(options))
-    outputs.write(options, measure.theorem_schedules(*of, options.epsilons, options.step_size))
+    name = inputs.game_name(options)
+    table = measure.theorem_schedules(game, regularizer, name, epsilons=options.epsilons, step_size=options.step_size)
+    outputs.write(options, table)

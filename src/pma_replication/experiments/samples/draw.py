@@ -65,8 +65,12 @@ def data(
         tuned = table[(table["schedule"] == "tuned") & (table["algorithm"] == "centralized")]
         for target, curve in tuned[tuned["epoch"] > 0].groupby(tuned["epsilon"].astype(float)):
             x, groups = grouped(largest_population(curve), "samples", "error")
-            parts.append(measured_points("learning", game, x, groups, str(target), fit=False).assign(epsilon=target))
-            parts.append(line_table("learning", game, "target", [x[0], x[-1]], [target, target]).assign(epsilon=target))
+            parts.append(
+                measured_points("learning", game, x, groups=groups, label=str(target), fit=False).assign(epsilon=target)
+            )
+            parts.append(
+                line_table("learning", game, "target", x=[x[0], x[-1]], value=[target, target]).assign(epsilon=target)
+            )
         for (algorithm, kind), rows in table.groupby(["algorithm", "schedule"]):
             rows = largest_population(rows)
             final = rows[rows["epoch"] == rows["n_epochs"]]
@@ -80,7 +84,7 @@ def data(
                 parts += [cost, _through_centre("cost", game, "theory", cost["x"], cost["value"], 2.0)]
         known = schedules[schedules["game"] == game].sort_values("epsilon")
         if len(known):
-            parts.append(line_table("cost", game, "theorem", 1.0 / known["epsilon"], known["samples"]))
+            parts.append(line_table("cost", game, "theorem", x=1.0 / known["epsilon"], value=known["samples"]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -92,7 +96,7 @@ def _cost(game: str, series: str, samples: np.ndarray, groups: Sequence[np.ndarr
         return statistics.log_log_slope([1.0 / group.mean() for group in drawn], [float(n) for n in samples])
 
     errors = [statistics.mean_interval(group, rng) for group in groups]
-    points = line_table("cost", game, series, [1.0 / e.value for e in errors], samples)
+    points = line_table("cost", game, series, x=[1.0 / e.value for e in errors], value=samples)
     points["low"], points["high"] = [1.0 / e.high for e in errors], [1.0 / e.low for e in errors]
     return with_slope(points, statistics.bootstrap(groups, slope, rng) if len(groups) > 1 else None)
 
@@ -104,7 +108,7 @@ def _through_centre(
     x = np.array(list(x))
     ends = np.array([x.min(), x.max()])
     centre_x, centre_y = (np.exp(np.log(list(points)).mean()) for points in (x, value))
-    return line_table(panel, game, series, ends, centre_y * (ends / centre_x) ** exponent)
+    return line_table(panel, game, series, x=ends, value=centre_y * (ends / centre_x) ** exponent)
 
 
 @styled
@@ -136,8 +140,8 @@ def figure(data: pd.DataFrame) -> Figure:
             draw_line(ax, rows, "measured", color=colour, marker=".", label=label)
             draw_line(ax, rows, "target", **{**DOTTED, "color": colour})
         log_log(ax, "samples (environment steps)", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        panel_title(ax, i, "learning, {}", game)
-        add_legend(ax, "centralized, tuned for", [Line2D([], [], label=r"target $\varepsilon$", **DOTTED)], 2)
+        panel_title(ax, i, "learning, {}", game=game)
+        add_legend(ax, "centralized, tuned for", [Line2D([], [], label=r"target $\varepsilon$", **DOTTED)], ncols=2)
 
     for i, (ax, (game, table)) in enumerate(zip(axes[len(learning) :], cost, strict=True), start=len(learning)):
         draw_line(ax, table, "theory", **DOTTED)
@@ -152,10 +156,10 @@ def figure(data: pd.DataFrame) -> Figure:
             label = "as prescribed" if kind == "theorem" else f"{algorithm}, tuned"
             label = r"$\div\, K(M_{\mathrm{mix}}{+}1)$" if per_update else label
             look = {"color": "black" if kind == "theorem" else colours[game], "marker": marker, "markerfacecolor": face}
-            draw_points(ax, table, name, f"{label}: ", horizontal=True, **look)
+            draw_points(ax, table, name, label=f"{label}: ", horizontal=True, **look)
         xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
         log_log(ax, xlabel, "samples (environment steps)")
         ax.xaxis.labelpad = 1.0  # powers of ten are tall, and the legend is close
-        panel_title(ax, i, "cost, {}", game)
+        panel_title(ax, i, "cost, {}", game=game)
         add_legend(ax, FITTED, more)
     return figure

@@ -29,7 +29,7 @@ def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
     def slope(groups: Any, of: Callable[..., float] = statistics.log_log_slope) -> float:
         return of([1.0 / float(np.mean(group)) for group in groups], samples)
 
-    estimate = statistics.bootstrap(errors, slope, bootstrap_generator(rows, "C4"), confidence)
+    estimate = statistics.bootstrap(errors, slope, bootstrap_generator(rows, "C4"), confidence=confidence)
     expected = (0.0, 2.0 + tolerance)
     return {
         "id": "C4",
@@ -42,10 +42,10 @@ def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
             rows,
             "C4",
             estimate,
-            expected,
-            tolerance,
-            -1.0,
-            lambda rng, f: statistics.bootstrap(errors, partial(slope, of=f), rng, confidence),
+            expected=expected,
+            tolerance=tolerance,
+            order=-1.0,
+            corrected=lambda rng, f: statistics.bootstrap(errors, partial(slope, of=f), rng, confidence=confidence),
         ),
         "how": f"{len(errors[0])} replicates at each of {len(epsilons)} accuracies from {max(epsilons)} to "
         f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, tuned constants; at slope 2 the bound is tight",
@@ -69,7 +69,7 @@ def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         growth = exactly(math.nan)
         if len(epsilons) > 1:
             growth = statistics.slope_interval(
-                inverse, groups, bootstrap_generator(rows, "C4-accuracy growth"), confidence
+                inverse, groups, bootstrap_generator(rows, "C4-accuracy growth"), confidence=confidence
             )
         if not growth.low > 0.0:
             too_small = "the tuned constants are, for error / epsilon does not grow as epsilon falls"
@@ -129,7 +129,9 @@ def conservative(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cla
         "statement": "The theorem's constants ask for more samples than are needed.",
         "source": "Theorem 4.3 (the price of a proof)",
         "quantity": "samples that the theorem prescribes / samples at which the tuned rule has the mean error epsilon",
-        "estimate": statistics.bootstrap(errors, factor, bootstrap_generator(rows, "C4-conservative"), confidence),
+        "estimate": statistics.bootstrap(
+            errors, factor, bootstrap_generator(rows, "C4-conservative"), confidence=confidence
+        ),
         "expected": (1.0 - tolerance, math.inf),
         "how": f"epsilon = {epsilon:g}, {prescribed:.3g} samples; the tuned rule's samples on the line through "
         f"{len(targets)} accuracies; for the error that the prescribed runs had, {achieved:.3g}, the factor is "

@@ -21,7 +21,7 @@ from pma_replication.runs.replicates import State, each_replicate
 
 
 def theorem_schedules(
-    game: MeanFieldGame, regularizer: Regularizer, name: str, epsilons: Sequence[float], step_size: float
+    game: MeanFieldGame, regularizer: Regularizer, name: str, *, epsilons: Sequence[float], step_size: float
 ) -> pd.DataFrame:
     """Return what the theorem prescribes for each accuracy (claim C4-prescribed).
 
@@ -52,6 +52,7 @@ def learning_errors(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
+    *,
     name: str,
     n_agents: int,
     epsilon: float,

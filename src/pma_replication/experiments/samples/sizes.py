@@ -16,7 +16,7 @@ from pma_replication.plan import (
     step_seconds,
 )
 
-#: eta of the theorem's schedule in units of 1 / strength, and its runs.
+#: Step size of the theorem's schedule in units of 1 / strength, and the number of its runs.
 PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
 
 
