@@ -11,7 +11,7 @@ import yaml
 
 from pma_mfg import games, regularizers
 from pma_mfg.errors import ConvergenceError
-from pma_replication import configuration, cost, verify
+from pma_replication import configuration, cost, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,13 +27,10 @@ def units() -> cost.Units:
 
 def test_every_section_and_every_step_has_a_predicted_time(units: cost.Units) -> None:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    assert set(cost.PARTS) == set(configuration.SECTIONS) - {"atlas"}
-    assert set(verify.STEPS) <= set(cost.STEPS)
-    assert {step: section for section, (steps, _) in cost.PARTS.items() for step in steps}.items() >= {
-        name: step.section for name, step in verify.STEPS.items()
-    }.items()
+    sections = set(configuration.SECTIONS) - {"atlas"}
+    assert {step.section for step in plan.steps().values()} == set(plan.sections()) == sections
     found = cost.predicted(settings, dict.fromkeys(settings["games"], units))
-    assert set(found) == {*cost.PARTS, "rest"}
+    assert set(found) == {*sections, "rest"}
     assert all(np.isfinite(seconds) and seconds > 0.0 for seconds in found.values())
 
 
@@ -47,8 +44,8 @@ def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units:
         **settings,
         "games": settings["games"] if isinstance(settings["games"], list) else settings["games"]["roads"],
     }
-    step = cost.PARTS[section][0][0]
-    once, twice = (cost.step_seconds(step, {**one, key: count * one[key]}, units) for count in (1, 2))
+    step = next(step for step in plan.steps().values() if step.section == section)
+    once, twice = (step.seconds(units, {**one, key: count * one[key]}) for count in (1, 2))
     # a part of the time does not depend on the runs: exact solutions, the second waiting time
     assert 1.5 * once < twice <= 2.0 * once * (1 + 1e-9)
 
@@ -56,7 +53,8 @@ def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units:
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
     slower = cost.Units(**{**vars(units), "step": 10 * units.step, "step_of_few": 10 * units.step})
     settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["bias"]
-    assert cost.step_seconds("bias", settings, slower) == pytest.approx(10 * cost.step_seconds("bias", settings, units))
+    seconds = plan.steps()["bias"].seconds
+    assert seconds(slower, settings) == pytest.approx(10 * seconds(units, settings))
 
 
 def test_the_time_of_a_run_is_announced_and_what_cannot_be_predicted_stops_nothing(

@@ -63,10 +63,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_figure_and_no_other_has_words_with_claims_that_exist() -> None:
-    assert set(report.WORDS["figures"]) == set(registry.figures())
+    assert set(report.FIGURES) == set(registry.figures())
     folder = Path(judging.__file__).with_name("experiments")
     text = "".join(path.read_text() for path in folder.rglob("judge.py"))
-    for words in report.WORDS["figures"].values():
+    for words in report.FIGURES.values():
         assert {"title", "axes", "see", "refuted", "claims"} <= set(words)
         assert all(f'"id": "{name}"' in text or f'"{name}"' in text for name in words["claims"])
 

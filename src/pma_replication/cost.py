@@ -3,8 +3,8 @@
 A section of a configuration is a number of operations of a few kinds: steps of the N-agent game, PMA iterations,
 Jacobians, solutions. `Units` times each of them on the game at hand, in a second or so, which covers how a step grows
 with the states (benchmarks/scaling.md), functions in Python, and the machine. The numbers of operations follow from the
-settings; where an iteration stops by itself they are those of typical games. How well it predicts is in
-docs/performance.md.
+settings, as each experiment's `steps.py` says; where an iteration stops by itself they are those of typical games. How
+well it predicts is in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,8 @@ from pma_mfg.games.model import n_lumped_states
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import prescription
 from pma_replication import plan, registry
 from pma_replication.configuration import studied, tables
-from pma_replication.experiments.independent.sizes import AGENT_SECONDS, independent_steps
 
 Settings = Mapping[str, Any]
 
@@ -170,7 +167,8 @@ def _seconds(run: Callable[[], object]) -> float:
     return passed / count
 
 
-def _learning(units: Units, tuned: Settings, epsilons: list[float], n_replicates: int) -> float:
+def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], n_replicates: int) -> float:
+    """Return the seconds of centralized learning to some accuracies by the practical schedule."""
     runs = 0.0
     for epsilon in epsilons:
         measured = units.exploitability * (1.0 + units.n_epochs(epsilon, tuned["step_size"]))
@@ -178,131 +176,17 @@ def _learning(units: Units, tuned: Settings, epsilons: list[float], n_replicates
     return n_replicates * runs
 
 
-def _ctd(units: Units, settings: Settings, populations: list[int]) -> float:
-    first, *others = (waiting + 1 for waiting in settings["n_waiting"])
-    per_population = first * settings["n_replicates"] * settings["n_updates"][-1]
-    seconds = sum(per_population * units.step_of(n) + _lattice(units.n_states, n) for n in populations)
-    if max(settings["populations"]) in populations:
-        seconds += sum(others) * settings["other_replicates"] * settings["n_updates"][-1] * units.step
-    return float(seconds)
-
-
-def _lattice(n_states: int, n_agents: int) -> float:
+def exact_seconds(n_states: int, n_agents: int) -> float:
     """Return the seconds of one exact solution of the N-agent game; 0 where it is too large to be tried."""
     size = n_lumped_states(n_states, n_agents)
     # 9.9 thousand states, 10 successors each: a second (benchmarks/scaling.md)
     return 1.0 * (size / 9900) ** 1.5 if size <= 200_000 else 0.0
 
 
-def _independent(sweep: str, units: Units, settings: Settings) -> float:
-    steps = independent_steps(settings, lambda epsilon: units.learning_steps(settings, epsilon))[sweep]
-    agents = settings["n_agents"]
-    if sweep == "populations":
-        agents = np.average(settings["populations"], weights=settings["population_replicates"])
-    per_step = units.step + agents * AGENT_SECONDS * (units.n_states / 10) ** 0.5
-    return float(steps * per_step) + 5.0 * units.update * 100
-
-
-def _prescribed(units: Units, settings: Settings) -> float:
-    chosen = settings["games"]
-    epsilons = chosen if isinstance(chosen, list) else [epsilon for of_game in chosen.values() for epsilon in of_game]
-    step_size, steps = settings["relative_step_size"] / units.regularizer.strength, 0.0
-    game = units.game.with_features("cost")
-    for epsilon in epsilons:
-        try:
-            steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon=epsilon).n_samples
-        except InputError:
-            continue
-    return float(settings["n_replicates"]) * steps * units.step + 0.3 * len(settings["epsilons"])
-
-
-def _comparison(units: Units, settings: Settings) -> float:
-    tried = sum(math.prod(len(values) for values in grid.values()) for grid in settings["methods"].values())
-    pilots = tried * settings["n_pilots"]
-    reported = len(settings["methods"]) * settings["n_replicates"]
-    samples: float = pilots * settings["pilot_budget"] + reported * settings["budget"]
-    measured: float = (pilots + reported) * (1 + settings["per_decade"] * math.log10(settings["budget"] / 10))
-    return samples * 0.3 * units.step + measured * (units.exploitability + units.pma)
-
-
-#: Step of `verify.STEPS`, or a part of a section that only the pipeline runs -> processor seconds, from its section's
-#: settings.
-STEPS: dict[str, Callable[[Units, Settings], float]] = {
-    # ascents: 8 sweeps of S A norms each, of 3 operators and 3 for each step size; and random pairs
-    "operators": lambda u, s: (
-        (3 + 3 * len(s["relative_step_sizes"]))
-        * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
-    ),
-    "convergence": lambda u, s: (
-        s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
-    ),
-    "phase": lambda u, s: (
-        2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["relative_step_sizes"]["count"]) * u.jacobian)
-    ),
-    "strengths": lambda u, s: 200 * (u.solution + 4 * u.jacobian),
-    "dynamics": lambda u, s: s["n_starts"] * (s["max_iterations"] * 1.5 * (u.pma + u.exploitability)) + 60 * u.jacobian,
-    "damping": lambda u, s: (
-        len(s["strengths"])
-        * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
-    ),
-    "basins": lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
-    "ctd_many": lambda u, s: _ctd(u, s, [max(s["populations"])]),
-    "ctd_few": lambda u, s: _ctd(u, s, sorted(s["populations"])[:-1]),
-    "moments": lambda u, s: (1 + len(s["exact_waiting"])) * s["exact_updates"][-1] * u.update,
-    "epsilon": lambda u, s: sum(
-        _learning(u, tuned, tuned["epsilons"], s["n_replicates"])
-        for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
-    ),
-    "prescribed": _prescribed,
-    "population": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
-    "bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
-    "exact": lambda u, s: 20 * sum(_lattice(u.n_states, n) for n in s["populations"]),
-    "agreement": lambda u, s: sum(
-        1.1 * s["n_replicates"] * s["n_steps"] * 1.2 * u.step_of(n) + _lattice(u.n_states, n) for n in s["populations"]
-    ),
-    "nash": lambda u, s: 2 * sum(_lattice(u.n_states, n) for n in s["populations"]),
-    **{
-        f"independent_{sweep}": partial(_independent, sweep)
-        for sweep in ("updates", "step_sizes", "populations", "epsilons")
-    },
-    "comparison": _comparison,
-    "zoo": lambda u, s: (s["n_starts"] + 1) * 3 * u.solution + 20 * u.jacobian,
-}
-
-#: Section -> its steps and its jobs for one game.
-PARTS: dict[str, tuple[tuple[str, ...], Callable[[Settings], int]]] = {
-    "operator_checks": (("operators",), lambda s: 1),
-    "convergence": (("convergence",), lambda s: 1),
-    "phase": (("phase", "strengths"), lambda s: 1),
-    "dynamics": (("dynamics",), lambda s: 1),
-    "damping": (("damping",), lambda s: 1),
-    "basins": (("basins",), lambda s: 1),
-    "ctd": (("ctd_many", "ctd_few", "moments"), lambda s: 1 + len(s["populations"])),
-    "epsilon_sweep": (("epsilon",), lambda s: 4),
-    "prescribed": (("prescribed",), lambda s: 3),
-    "population_sweep": (("population",), lambda s: 1 + len(s["populations"])),
-    "bias": (("bias",), lambda s: len(s["populations"])),
-    "exact": (("exact",), lambda s: 1),
-    "agreement": (("agreement",), lambda s: 1),
-    "nash": (("nash",), lambda s: 1),
-    "independent": (
-        ("independent_updates", "independent_step_sizes", "independent_populations", "independent_epsilons"),
-        lambda s: 4,
-    ),
-    "comparison": (("comparison",), lambda s: 1),
-    "zoo": (("zoo",), lambda s: 1),
-}
-
-
-def step_seconds(step: str, settings: Settings, units: Units) -> float:
-    """Return the predicted processor seconds of a step of `verify.STEPS` in one process that is running."""
-    return float(STEPS[step](units, settings))
-
-
-def section_seconds(section: str, settings: Settings, units: Units) -> float:
+def section_seconds(section: str, settings: plan.Settings, units: Units) -> float:
     """Return the predicted processor seconds of a section for one game, its jobs' start included."""
-    steps, jobs = PARTS[section]
-    return float(sum(STEPS[step](units, settings) for step in steps) + JOB * jobs(settings))
+    steps = [step for step in plan.steps().values() if step.section == section]
+    return float(sum(step.seconds(units, settings) + JOB * step.jobs(settings) for step in steps))
 
 
 def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float]:
@@ -320,7 +204,7 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     dict of str to float
     """
     found = {}
-    for section in PARTS:
+    for section in plan.sections():
         if chosen := settings.get(section):
             of_games = chosen["games"]
             found[section] = sum(section_seconds(section, _of_game(chosen, game), units[game]) for game in of_games)
@@ -331,10 +215,10 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     return found
 
 
-def _of_game(chosen: Settings, game: str) -> Settings:
+def _of_game(chosen: Settings, game: str) -> plan.Settings:
     """Return the settings of a section for one of its games."""
     games = chosen["games"]
-    return {**chosen, "games": games[game]} if isinstance(games, dict) else chosen
+    return {**chosen, "games": games[game] if isinstance(games, dict) else games}
 
 
 def measure_all(settings: Settings) -> dict[str, Units]:

@@ -3,7 +3,8 @@
 Every section of a configuration (config/README.md) has a function in its experiment's `sizes.py`, from a game with its
 equilibrium to settings at which the section's claims can be decided within a minute or two (docs/theory, section
 12.1), or to an `InputError` that says why the game cannot enter it and what would do. Here is what they share. Nothing
-depends on time or load: two calls give the same settings. Their cost is predicted by `pma_replication.cost`.
+depends on time or load: two calls give the same settings. `STEPS` in an experiment's `steps.py` says how the parts of
+its sections are run on one game, and what they cost, which `pma_replication.cost` predicts.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pma_mfg import iterations, jacobian, operators
 from pma_mfg.errors import ConvergenceError, Description, InputError
@@ -27,7 +29,14 @@ from pma_mfg.theory import lipschitz
 from pma_replication import experiments
 from pma_replication.experiments.samples import measure as samples_measure
 
+if TYPE_CHECKING:
+    from pma_replication.cost import Units
+
 Settings = dict[str, Any]
+
+Tables = dict[str, pd.DataFrame]
+
+Advance = Callable[..., None]
 
 #: Arguments of `verdicts.evaluate`, and the section `claims` of a configuration. Wider than those of the full
 #: replication, in which runs of an hour narrow the intervals.
@@ -115,6 +124,10 @@ class Subject:
         except np.linalg.LinAlgError:
             why, allowed = "states that never reach each other", "one from each of which the others are reached"
             raise self.refused("population", why, f"{allowed}: else the stable population is not unique") from None
+
+    def step_sizes(self, settings: Settings) -> list[float]:
+        """Return the absolute step sizes of a section: they are configured in units of 1 / rho."""
+        return [relative / self.regularizer.rho for relative in settings["relative_step_sizes"]]
 
     def refused(self, section: str, why: str, allowed: str) -> InputError:
         """Return the error that says why a section is left out, and what would do."""
@@ -251,6 +264,32 @@ class Subject:
             raise self.refused(section, why, f"at most {LUMPED_STATES:,}: a game with fewer states")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A part of a section of the configuration: how it is run on one game, and what it costs.
+
+    Parameters
+    ----------
+    section : str
+        Whose settings it takes.
+    seconds : callable
+        From `cost.Units` and settings to predicted processor seconds in one process that is running.
+    run : callable, optional
+        From a subject, settings, the root seed and ``advance`` to tables, by their names in the pipeline; None for what
+        only the pipeline runs.
+    ticks : callable
+        From settings to how often `run` calls ``advance``.
+    jobs : callable
+        From settings to the jobs that it is in the pipeline; by default one.
+    """
+
+    section: str
+    seconds: Callable[[Units, Settings], float]
+    run: Callable[[Subject, Settings, int, Advance], Tables] | None = None
+    ticks: Callable[[Settings], int] = lambda settings: 0
+    jobs: Callable[[Settings], int] = lambda settings: 1
+
+
 #: M_mix is this times log(1 / epsilon).
 WAITING_CONSTANT = 0.2
 
@@ -270,6 +309,12 @@ def spread_over(values: list[int], count: int) -> list[int]:
 def sections() -> dict[str, Callable[[Subject], Settings]]:
     """Return what makes the settings of each section; the section `atlas` makes its own games and is not among them."""
     return experiments.joined("sizes", "SIZES")
+
+
+@cache
+def steps() -> dict[str, Step]:
+    """Return the parts of all sections by their names, from each experiment's `steps.py`."""
+    return experiments.joined("steps", "STEPS")
 
 
 def settings(section: str, subject: Subject) -> Settings:

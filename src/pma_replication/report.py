@@ -1,9 +1,9 @@
 """One HTML page that shows a whole replication, and opens offline: the answer, claims, figures, data, how it was made.
 
-It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml, the layout
-in report.html. Snakemake's own report would open offline too, but it has no front page with claims and verdicts, shows
-nothing without JavaScript, and keeps every figure behind clicks; so this page is written here, and the rules carry no
-captions.
+It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml and in each
+experiment's words.yaml, the layout in report.html. Snakemake's own report would open offline too, but it has no front
+page with claims and verdicts, shows nothing without JavaScript, and keeps every figure behind clicks; so this page is
+written here, and the rules carry no captions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from plotly.offline import get_plotlyjs
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, judging, registry, style
+from pma_replication import configuration, experiments, judging, registry, style
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -35,6 +35,27 @@ from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.runs import tables as parquet
 
 WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+
+
+def _figures() -> dict[str, dict[str, Any]]:
+    """Return the words of the figures, of each experiment's words.yaml, in the order in which they are shown.
+
+    The claims of a figure are those that name it, where it does not name others.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path in Path(str(experiments.__file__)).parent.glob("*/words.yaml"):
+        found |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims = registry.claims().items()
+    first, last = WORDS["first"], WORDS["last"]
+    between = [name for name in registry.figures() if name in found and name not in (*first, *last)]
+    return {
+        name: {"claims": [claim for claim, of in claims if of.figure == name], **found[name]}
+        for name in (*first, *between, *last)
+    }
+
+
+#: Figure -> its title, axes, what to see, what would refute, and claims.
+FIGURES = _figures()
 
 VERDICTS = ("confirmed", "not confirmed", "inconclusive")
 
@@ -68,7 +89,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     results, figures = Path(settings["results"]), Path(settings["figures"])
     records = storage.read_json(results / "claims.json")
     tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
-    shown = [name for name in WORDS["figures"] if name in registry.drawn(tables)]
+    shown = [name for name in FIGURES if name in registry.drawn(tables)]
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -86,8 +107,8 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
         figures=[
             {
                 "name": name,
-                **WORDS["figures"][name],
-                "claims": [claim for claim in WORDS["figures"][name]["claims"] if claim in _by(records, "id")],
+                **FIGURES[name],
+                "claims": [claim for claim in FIGURES[name]["claims"] if claim in _by(records, "id")],
                 "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
                 "tables": registry.figures()[name],
                 "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
@@ -228,7 +249,7 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             "quantity": first["quantity"],
             "measured": low if low == high else f"{low} to {high}",
             "expected": "; ".join(ranges) if len(ranges) < 3 else "differs by game",
-            "figures": [figure for figure in shown if name in WORDS["figures"][figure]["claims"]],
+            "figures": [figure for figure in shown if name in FIGURES[figure]["claims"]],
             "tables": first["tables"],
             "code": first["code"],
             "games": [
@@ -244,7 +265,9 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             ],
         }
         groups.setdefault(name[:2], []).append(claim)
-    return [{"id": name, "title": WORDS["groups"].get(name, name), "claims": rows} for name, rows in groups.items()]
+    titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
+    titles |= WORDS["groups"]
+    return [{"id": name, "title": titles.get(name, name), "claims": rows} for name, rows in groups.items()]
 
 
 def _number(value: float | None) -> str:

@@ -1,443 +1,32 @@
 """One claim on one game: what has to be run, at which sizes, judged as in the pipeline.
 
 Each claim of docs/theory, section 12, says in the registry in plain words what it says, which steps it needs and
-which figure shows it; `STEPS` calls the experiments, those of the pipeline, with the sizes of `pma_replication.plan`.
+which figure shows it; the steps call the experiments, those of the pipeline, with the sizes of `pma_replication.plan`.
 The judge is `verdicts.evaluate`, with the tolerances `plan.TOLERANCES`.
 """
 
 from __future__ import annotations
 
 import difflib
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from pma_mfg import equilibrium, games, iterations, regularizers
+from pma_mfg import equilibrium, games, regularizers
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning import schedules
-from pma_mfg.theory import prescription
 from pma_replication import cost, plan, registry, verdicts
-from pma_replication.experiments.basins import measure as basins_measure
-from pma_replication.experiments.bounds import measure as bounds_measure
-from pma_replication.experiments.comparison import measure as comparison_measure
-from pma_replication.experiments.contraction import measure as contraction_measure
-from pma_replication.experiments.ctd import measure as ctd_measure
-from pma_replication.experiments.dynamics import measure as dynamics_measure
-from pma_replication.experiments.independent import measure as independent_measure
-from pma_replication.experiments.nash import measure as nash_measure
-from pma_replication.experiments.orbit import measure as orbit_measure
 from pma_replication.experiments.phase import measure as phase_measure
-from pma_replication.experiments.populations import measure as populations_measure
-from pma_replication.experiments.samples import measure as samples_measure
 from pma_replication.experiments.samples.sizes import prescribed_strength
-from pma_replication.plan import Settings, Subject
-
-Tables = dict[str, pd.DataFrame]
-
-Advance = Callable[..., None]
+from pma_replication.plan import Settings, Subject, Tables
 
 SOURCE = "pma-mfg verify"
 
 
-@dataclass(frozen=True)
-class Step:
-    """A part of a section of the configuration.
-
-    Parameters
-    ----------
-    section : str
-        Whose settings it takes.
-    ticks : callable
-        From settings to how often `run` calls ``advance``.
-    run : callable
-        From a subject, settings, the root seed and ``advance`` to tables, by their names in the pipeline.
-    """
-
-    section: str
-    ticks: Callable[[Settings], int]
-    run: Callable[[Subject, Settings, int, Advance], Tables]
-
-
-def _steps_of(subject: Subject, settings: Settings) -> list[float]:
-    return [relative / subject.regularizer.rho for relative in settings["relative_step_sizes"]]
-
-
-def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    ratios = bounds_measure.operator_ratios(
-        subject.game,
-        subject.regularizer,
-        subject.name,
-        step_sizes=_steps_of(subject, settings),
-        n_pairs=settings["n_pairs"],
-        n_ascents=settings["n_ascents"],
-        seed=seed,
-        after_operator=advance,
-    )
-    return {"ratios": ratios}
-
-
-def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy)
-    runs: dict[str, Any] = {
-        "name": subject.name,
-        "step_sizes": _steps_of(subject, settings),
-        "n_starts": settings["n_starts"],
-        "max_iterations": settings["max_iterations"],
-        "seed": seed,
-    }
-    iterates, rates = contraction_measure.pma_convergence(*of, **runs, after_run=advance)
-    certified = contraction_measure.certified_convergence(*of, **runs)
-    advance()
-    return {"iterates": iterates, "rates": rates, "certified": certified}
-
-
-def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game = subject.game.with_features(subject.name)
-    strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
-    found = phase_measure.phase_diagram(
-        game,
-        subject.name,
-        strengths,
-        relative_step_sizes=step_sizes,
-        n_probes=settings["n_probes"],
-        seed=seed,
-        after_strength=advance,
-    )
-    return {"phase": found}
-
-
-def _strengths(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return {"certified_strengths": phase_measure.certified_strengths(subject.game.with_features(SOURCE), subject.name)}
-
-
-def _dynamics(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return dynamics_measure.compare(
-        subject.game,
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        n_starts=settings["n_starts"],
-        max_iterations=settings["max_iterations"],
-        seed=seed,
-        after_run=advance,
-    )
-
-
-def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    table, attractors = orbit_measure.damping(
-        subject.game,
-        subject.regularizer,
-        subject.name,
-        strengths=settings["strengths"],
-        shares=settings["step_shares"],
-        n_starts=settings["n_starts"],
-        max_iterations=settings["max_iterations"],
-        seed=seed,
-        after_run=advance,
-    )
-    return {"damping": table, "attractors": attractors}
-
-
-def _basins(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return basins_measure.basins(
-        subject.game,
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        step_sizes=_steps_of(subject, settings),
-        n_starts=settings["n_starts"],
-        max_iterations=settings["max_iterations"],
-        seed=seed,
-        after_run=advance,
-    )
-
-
-def _ctd(subject: Subject, settings: Settings, populations: list[int], seed: int, advance: Advance) -> Tables:
-    """Return the error of TD learning; all M_mix in the largest population, the first in the others."""
-    found = []
-    for n_agents in populations:
-        waiting = settings["n_waiting"][: None if n_agents == max(settings["populations"]) else 1]
-        replicates = [settings["n_replicates"], *[settings["other_replicates"]] * (len(waiting) - 1)]
-        found.append(
-            ctd_measure.ctd_errors(
-                subject.game,
-                subject.regularizer,
-                subject.policy,
-                name=subject.name,
-                n_agents=n_agents,
-                n_updates=settings["n_updates"],
-                n_waiting=waiting,
-                n_replicates=replicates,
-                seed=seed,
-                after_replicate=advance,
-            )
-        )
-    return {
-        name: pd.concat(tables, ignore_index=True)
-        for name, tables in zip(("ctd", "ctd_floor"), zip(*found, strict=True), strict=True)
-    }
-
-
-def _ctd_many(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return _ctd(subject, settings, [max(settings["populations"])], seed, advance)
-
-
-def _ctd_few(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    return _ctd(subject, settings, sorted(settings["populations"])[:-1], seed, advance)
-
-
-def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    moments = ctd_measure.ctd_moments(
-        subject.game,
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        n_updates=settings["exact_updates"],
-        n_waiting=settings["exact_waiting"],
-        after_waiting=advance,
-    )
-    return {"moments": moments}
-
-
-def _every(n: int, advance: Advance) -> Callable[[], None]:
-    """Return what calls `advance` once in n calls: after each run of n epochs."""
-    calls = itertools.count(1)
-    return lambda: advance() if next(calls) % n == 0 else None
-
-
-def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
-    constants = {name: settings[name] for name in ("td_constant", "waiting_constant")}
-    of = (subject.game, subject.regularizer, subject.policy)
-    return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
-
-
-def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    tuned, tables = settings["games"], []
-    for epsilon in tuned["epsilons"]:
-        schedule = _tuned(subject, tuned, epsilon, tuned["step_size"])
-        tables.append(
-            samples_measure.learning_errors(
-                subject.game,
-                subject.regularizer,
-                subject.policy,
-                name=subject.name,
-                n_agents=settings["n_agents"],
-                epsilon=epsilon,
-                schedule=schedule,
-                n_replicates=settings["n_replicates"],
-                seed=seed,
-                after_epoch=_every(schedule.n_epochs, advance),
-            )
-        )
-    return {"epsilon": pd.concat(tables, ignore_index=True)}
-
-
-def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game, step_size = subject.game.with_features(SOURCE), settings["relative_step_size"] / subject.regularizer.rho
-    tables = []
-    for epsilon in settings["games"]:
-        schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
-        tables.append(
-            samples_measure.learning_errors(
-                game,
-                subject.regularizer,
-                subject.policy,
-                name=subject.name,
-                n_agents=settings["n_agents"],
-                epsilon=epsilon,
-                schedule=schedule,
-                n_replicates=settings["n_replicates"],
-                seed=seed,
-                after_epoch=_every(schedule.n_epochs, advance),
-                kind="theorem",
-            )
-        )
-    told = samples_measure.theorem_schedules(
-        game, subject.regularizer, subject.name, epsilons=settings["epsilons"], step_size=step_size
-    )
-    return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
-
-
-def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game = subject.game.with_features(SOURCE)
-    tables = [
-        populations_measure.finite_population_bias(
-            game,
-            subject.regularizer,
-            subject.policy,
-            name=subject.name,
-            n_agents=n_agents,
-            n_steps=settings["n_steps"],
-            n_replicates=settings["n_replicates"],
-            seed=seed,
-            after_replicate=advance,
-        )
-        for n_agents in settings["populations"]
-    ]
-    return {"bias": pd.concat(tables, ignore_index=True)}
-
-
-def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    exact = populations_measure.exact_limits(
-        subject.game.with_features(SOURCE),
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        populations=settings["populations"],
-        step_size=settings["step_size"],
-        after_population=advance,
-    )
-    return {"exact": exact}
-
-
-def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    agreement = populations_measure.agreement(
-        subject.game.with_features(SOURCE),
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        populations=settings["populations"],
-        n_steps=settings["n_steps"],
-        n_replicates=settings["n_replicates"],
-        seed=seed,
-        after_population=advance,
-    )
-    return {"agreement": agreement}
-
-
-def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    gaps = nash_measure.nash_gaps(
-        subject.game.with_features(SOURCE),
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        populations=settings["populations"],
-        after_population=advance,
-    )
-    return {"nash": gaps}
-
-
-def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tables]:
-    """Return what runs one sweep of independent learning: what it varies, and the rest as configured."""
-
-    def run(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-        count = settings["n_replicates"]
-        agents = [(settings["n_agents"], count)]
-        updates, step_sizes, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
-        if sweep == "populations":
-            agents = list(zip(settings["populations"], settings["population_replicates"], strict=True))
-        elif sweep == "updates":
-            updates = settings["updates"]
-        elif sweep == "step_sizes":
-            step_sizes, n_epochs = settings["step_sizes"], settings["step_epochs"]
-        scale = schedules.td_scale(subject.game, subject.policy)
-        start = schedules.td_start(subject.game, subject.regularizer)
-        planned = [
-            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], step_size, scale, scale, start))
-            for step_size in step_sizes
-            for n in updates
-        ]
-        if sweep == "epsilons":
-            planned = [
-                (epsilon, _tuned(subject, settings, epsilon, settings["step_size"])) for epsilon in settings["epsilons"]
-            ]
-        found = []
-        for epsilon, schedule in planned:
-            runs = [
-                independent_measure.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents
-            ]
-            found.append(
-                independent_measure.independent_errors(
-                    subject.game,
-                    subject.regularizer,
-                    subject.policy,
-                    name=subject.name,
-                    sweep=sweep,
-                    settings=runs,
-                    seed=seed,
-                    after_epoch=_every(schedule.n_epochs, advance),
-                )
-            )
-        table = pd.concat(found, ignore_index=True)
-        if sweep == "epsilons":
-            return {"independent_epsilon": independent_measure.independent_learning_errors(table)}
-        return {"independent": table}
-
-    return run
-
-
-def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    comparison, tuning = comparison_measure.compare(
-        subject.game.with_features(SOURCE),
-        subject.regularizer,
-        subject.name,
-        grids=settings["methods"],
-        n_agents=settings["n_agents"],
-        budget=settings["budget"],
-        pilot_budget=settings["pilot_budget"],
-        per_decade=settings["per_decade"],
-        target=settings["target"],
-        n_pilots=settings["n_pilots"],
-        n_replicates=settings["n_replicates"],
-        seed=seed,
-        after_run=advance,
-    )
-    accuracies = comparison_measure.samples_to_accuracy(
-        comparison, settings["accuracies"], plan.TOLERANCES["confidence"]
-    )
-    return {"comparison": comparison, "tuning": tuning, "samples_to_accuracy": accuracies}
-
-
-def _comparison_runs(settings: Settings) -> int:
-    tried = sum(len(comparison_measure.settings(method, grid)) for method, grid in settings["methods"].items())
-    return int(tried * settings["n_pilots"] + len(settings["methods"]) * settings["n_replicates"])
-
-
-def _count(key: str) -> Callable[[Settings], int]:
-    return lambda settings: len(settings[key])
-
-
-STEPS = {
-    "operators": Step("operator_checks", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _operators),
-    "convergence": Step("convergence", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _convergence),
-    "phase": Step("phase", lambda s: 2 * int(s["strengths"]["count"]), _phase),
-    "strengths": Step("phase", lambda s: 0, _strengths),
-    "dynamics": Step("dynamics", lambda s: s["n_starts"] * len(iterations.METHODS), _dynamics),
-    "damping": Step(
-        "damping",
-        lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
-        _damping,
-    ),
-    "basins": Step("basins", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
-    "ctd_many": Step(
-        "ctd",
-        lambda s: s["n_replicates"] + s["other_replicates"] * (len(s["n_waiting"]) - 1),
-        _ctd_many,
-    ),
-    "ctd_few": Step("ctd", lambda s: s["n_replicates"] * (len(s["populations"]) - 1), _ctd_few),
-    "moments": Step("ctd", lambda s: 1 + len(s["exact_waiting"]), _moments),
-    "epsilon": Step("epsilon_sweep", lambda s: len(s["games"]["epsilons"]) * s["n_replicates"], _epsilon),
-    "prescribed": Step("prescribed", lambda s: len(s["games"]) * s["n_replicates"], _prescribed),
-    "bias": Step("bias", lambda s: len(s["populations"]) * s["n_replicates"], _bias),
-    "exact": Step("exact", _count("populations"), _exact),
-    "agreement": Step("agreement", _count("populations"), _agreement),
-    "nash": Step("nash", _count("populations"), _nash),
-    **{
-        f"independent_{sweep}": Step("independent", ticks, _independent(sweep))
-        for sweep, ticks in {
-            "updates": lambda s: len(s["updates"]) * s["n_replicates"],
-            "step_sizes": lambda s: len(s["step_sizes"]) * s["n_replicates"],
-            "populations": lambda s: sum(s["population_replicates"]),
-            "epsilons": lambda s: len(s["epsilons"]) * s["n_replicates"],
-        }.items()
-    },
-    "comparison": Step("comparison", _comparison_runs, _comparison),
-}
+#: What is run on one game, by the names that claims call it.
+STEPS = {name: step for name, step in plan.steps().items() if step.run is not None}
 
 #: The claims on one game, by their names.
 CLAIMS = {name: claim for name, claim in registry.claims().items() if claim.steps}
@@ -506,7 +95,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
 
 
 def run(
-    chosen: Mapping[str, Settings], subject: Subject, seed: int, *, advance: Callable[[], None] = lambda: None
+    chosen: Mapping[str, Settings], subject: Subject, seed: int, advance: Callable[[], None] = lambda: None
 ) -> Tables:
     """Run steps and return their tables, by their names in the pipeline.
 
@@ -526,7 +115,9 @@ def run(
     """
     parts: dict[str, list[pd.DataFrame]] = {}
     for name, sizes in chosen.items():
-        for table, rows in STEPS[name].run(subject, sizes, seed, lambda *_: advance()).items():
+        make = STEPS[name].run
+        assert make is not None  # else it is not in STEPS
+        for table, rows in make(subject, sizes, seed, lambda *_: advance()).items():
             parts.setdefault(table, []).append(rows)
     return {table: pd.concat(rows, ignore_index=True) if len(rows) > 1 else rows[0] for table, rows in parts.items()}
 
@@ -565,9 +156,7 @@ def listing(subject: Subject, units: cost.Units) -> list[dict[str, Any]]:
         the claim can be tested).
     """
     chosen, left_out = plan.all_settings(subject)
-    seconds = {
-        name: cost.step_seconds(name, chosen[s.section], units) for name, s in STEPS.items() if s.section in chosen
-    }
+    seconds = {name: s.seconds(units, chosen[s.section]) for name, s in STEPS.items() if s.section in chosen}
     rows = []
     for name, claim in CLAIMS.items():
         missing = [STEPS[step].section for step in claim.steps if STEPS[step].section in left_out]

@@ -74,7 +74,7 @@ def _verify(options: argparse.Namespace) -> int:
     subject = _subject(options, name)
     chosen = verify.settings(verify.steps(claim, bool(options.plot)), subject)
     units = cost.measure(subject.game, subject.regularizer, subject.policy)
-    seconds = sum(cost.step_seconds(step, sizes, units) for step, sizes in chosen.items())
+    seconds = sum(verify.STEPS[step].seconds(units, sizes) for step, sizes in chosen.items())
     log.info("%s on %s: %s of processor time (predicted)", claim, name, cost.in_words(seconds))
     with output.progress(sum(verify.STEPS[step].ticks(sizes) for step, sizes in chosen.items()), claim) as advance:
         tables = verify.run(chosen, subject, options.seed, advance=advance)

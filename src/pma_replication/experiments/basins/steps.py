@@ -1,0 +1,21 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: games with several equilibria."""
+
+from __future__ import annotations
+
+from pma_replication.experiments.basins import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _basins(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.game, subject.regularizer, subject.policy, subject.name, subject.step_sizes(settings))
+    return measure.basins(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+
+
+STEPS = {
+    "basins": Step(
+        section="basins",
+        ticks=lambda s: 2 * len(s["relative_step_sizes"]) + 3,
+        run=_basins,
+        seconds=lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
+    ),
+}

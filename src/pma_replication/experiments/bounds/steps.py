@@ -1,0 +1,24 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: the search for pairs that beat a Lipschitz bound."""
+
+from __future__ import annotations
+
+from pma_replication.experiments.bounds import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.game, subject.regularizer, subject.name, subject.step_sizes(settings))
+    return {"ratios": measure.operator_ratios(*of, settings["n_pairs"], settings["n_ascents"], seed, advance)}
+
+
+STEPS = {
+    "operators": Step(
+        section="operator_checks",
+        ticks=lambda s: 3 + 4 * len(s["relative_step_sizes"]),
+        run=_operators,
+        seconds=lambda u, s: (
+            (3 + 3 * len(s["relative_step_sizes"]))
+            * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
+        ),
+    ),
+}

@@ -1,0 +1,49 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: PMA beside methods with a generative model."""
+
+from __future__ import annotations
+
+import math
+
+from pma_replication import plan
+from pma_replication.cost import Units
+from pma_replication.experiments.comparison import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    comparison, tuning = measure.compare(
+        subject.need_features("comparison"),
+        subject.regularizer,
+        subject.name,
+        settings["methods"],
+        settings["n_agents"],
+        settings["budget"],
+        settings["pilot_budget"],
+        settings["per_decade"],
+        settings["target"],
+        settings["n_pilots"],
+        settings["n_replicates"],
+        seed,
+        advance,
+    )
+    accuracies = measure.samples_to_accuracy(comparison, settings["accuracies"], plan.TOLERANCES["confidence"])
+    return {"comparison": comparison, "tuning": tuning, "samples_to_accuracy": accuracies}
+
+
+def _comparison_runs(settings: Settings) -> int:
+    tried = sum(len(measure.settings(method, grid)) for method, grid in settings["methods"].items())
+    return int(tried * settings["n_pilots"] + len(settings["methods"]) * settings["n_replicates"])
+
+
+def _seconds(units: Units, settings: Settings) -> float:
+    tried = sum(math.prod(len(values) for values in grid.values()) for grid in settings["methods"].values())
+    pilots = tried * settings["n_pilots"]
+    reported = len(settings["methods"]) * settings["n_replicates"]
+    samples: float = pilots * settings["pilot_budget"] + reported * settings["budget"]
+    measured: float = (pilots + reported) * (1 + settings["per_decade"] * math.log10(settings["budget"] / 10))
+    return samples * 0.3 * units.step + measured * (units.exploitability + units.pma)
+
+
+STEPS = {
+    "comparison": Step(section="comparison", ticks=_comparison_runs, run=_comparison, seconds=_seconds),
+}

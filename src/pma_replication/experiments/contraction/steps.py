@@ -1,0 +1,27 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: exact PMA from several starts."""
+
+from __future__ import annotations
+
+from pma_replication.experiments.contraction import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.game, subject.regularizer, subject.policy, subject.name, subject.step_sizes(settings))
+    runs = (settings["n_starts"], settings["max_iterations"], seed)
+    iterates, rates = measure.pma_convergence(*of, *runs, advance)
+    certified = measure.certified_convergence(*of, *runs)
+    advance()
+    return {"iterates": iterates, "rates": rates, "certified": certified}
+
+
+STEPS = {
+    "convergence": Step(
+        section="convergence",
+        ticks=lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]),
+        run=_convergence,
+        seconds=lambda u, s: (
+            s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
+        ),
+    ),
+}

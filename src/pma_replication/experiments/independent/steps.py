@@ -1,0 +1,90 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: independent learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg.learning import schedules
+from pma_replication.cost import Units
+from pma_replication.experiments.independent import measure
+from pma_replication.experiments.independent.sizes import AGENT_SECONDS, independent_steps
+from pma_replication.experiments.samples.steps import every, tuned_schedule
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tables]:
+    """Return what runs one sweep of independent learning: what it varies, and the rest as configured."""
+
+    def run(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+        count = settings["n_replicates"]
+        agents = [(settings["n_agents"], count)]
+        updates, step_sizes, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
+        if sweep == "populations":
+            agents = list(zip(settings["populations"], settings["population_replicates"], strict=True))
+        elif sweep == "updates":
+            updates = settings["updates"]
+        elif sweep == "step_sizes":
+            step_sizes, n_epochs = settings["step_sizes"], settings["step_epochs"]
+        scale = schedules.td_scale(subject.game, subject.policy)
+        start = schedules.td_start(subject.game, subject.regularizer)
+        planned = [
+            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], step_size, scale, scale, start))
+            for step_size in step_sizes
+            for n in updates
+        ]
+        if sweep == "epsilons":
+            planned = [
+                (epsilon, tuned_schedule(subject, settings, epsilon, settings["step_size"]))
+                for epsilon in settings["epsilons"]
+            ]
+        of, found = (subject.game, subject.regularizer, subject.policy, subject.name), []
+        for epsilon, schedule in planned:
+            runs = [measure.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents]
+            found.append(measure.independent_errors(*of, sweep, runs, seed, every(schedule.n_epochs, advance)))
+        table = pd.concat(found, ignore_index=True)
+        if sweep == "epsilons":
+            return {"independent_epsilon": measure.independent_learning_errors(table)}
+        return {"independent": table}
+
+    return run
+
+
+def _seconds(sweep: str, units: Units, settings: Settings) -> float:
+    steps = independent_steps(settings, lambda epsilon: units.learning_steps(settings, epsilon))[sweep]
+    agents = settings["n_agents"]
+    if sweep == "populations":
+        agents = np.average(settings["populations"], weights=settings["population_replicates"])
+    per_step = units.step + agents * AGENT_SECONDS * (units.n_states / 10) ** 0.5
+    return float(steps * per_step) + 5.0 * units.update * 100
+
+
+STEPS = {
+    "independent_updates": Step(
+        section="independent",
+        ticks=lambda s: len(s["updates"]) * s["n_replicates"],
+        run=_independent("updates"),
+        seconds=partial(_seconds, "updates"),
+    ),
+    "independent_step_sizes": Step(
+        section="independent",
+        ticks=lambda s: len(s["step_sizes"]) * s["n_replicates"],
+        run=_independent("step_sizes"),
+        seconds=partial(_seconds, "step_sizes"),
+    ),
+    "independent_populations": Step(
+        section="independent",
+        ticks=lambda s: sum(s["population_replicates"]),
+        run=_independent("populations"),
+        seconds=partial(_seconds, "populations"),
+    ),
+    "independent_epsilons": Step(
+        section="independent",
+        ticks=lambda s: len(s["epsilons"]) * s["n_replicates"],
+        run=_independent("epsilons"),
+        seconds=partial(_seconds, "epsilons"),
+    ),
+}

@@ -1,0 +1,22 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: what a deviator gains."""
+
+from __future__ import annotations
+
+from pma_replication.cost import exact_seconds
+from pma_replication.experiments.nash import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.need_features("nash"), subject.regularizer, subject.policy, subject.name)
+    return {"nash": measure.nash_gaps(*of, settings["populations"], advance)}
+
+
+STEPS = {
+    "nash": Step(
+        section="nash",
+        ticks=lambda s: len(s["populations"]),
+        run=_nash,
+        seconds=lambda u, s: 2 * sum(exact_seconds(u.n_states, n) for n in s["populations"]),
+    ),
+}

@@ -1,0 +1,25 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: best response and PMA as the regularizer weakens."""
+
+from __future__ import annotations
+
+from pma_replication.experiments.orbit import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.game, subject.regularizer, subject.name, settings["strengths"], settings["step_shares"])
+    table, attractors = measure.damping(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    return {"damping": table, "attractors": attractors}
+
+
+STEPS = {
+    "damping": Step(
+        section="damping",
+        ticks=lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
+        run=_damping,
+        seconds=lambda u, s: (
+            len(s["strengths"])
+            * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
+        ),
+    ),
+}

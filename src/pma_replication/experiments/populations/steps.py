@@ -1,0 +1,59 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: what finitely many agents do."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pma_replication.cost import exact_seconds, learning_seconds
+from pma_replication.experiments.populations import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.need_features("bias"), subject.regularizer, subject.policy, subject.name)
+    runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
+    tables = [measure.finite_population_bias(*of, n_agents, *runs) for n_agents in settings["populations"]]
+    return {"bias": pd.concat(tables, ignore_index=True)}
+
+
+def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.need_features("exact"), subject.regularizer, subject.policy, subject.name)
+    return {"exact": measure.exact_limits(*of, settings["populations"], settings["step_size"], advance)}
+
+
+def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of = (subject.need_features("agreement"), subject.regularizer, subject.policy, subject.name)
+    n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
+    return {"agreement": measure.agreement(*of, settings["populations"], n_steps, n_replicates, seed, advance)}
+
+
+STEPS = {
+    # only the pipeline runs it
+    "population": Step(
+        section="population_sweep",
+        seconds=lambda u, s: len(s["populations"]) * learning_seconds(u, s, [s["epsilon"]], s["n_replicates"]),
+        jobs=lambda s: 1 + len(s["populations"]),
+    ),
+    "bias": Step(
+        section="bias",
+        ticks=lambda s: len(s["populations"]) * s["n_replicates"],
+        run=_bias,
+        seconds=lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
+        jobs=lambda s: len(s["populations"]),
+    ),
+    "exact": Step(
+        section="exact",
+        ticks=lambda s: len(s["populations"]),
+        run=_exact,
+        seconds=lambda u, s: 20 * sum(exact_seconds(u.n_states, n) for n in s["populations"]),
+    ),
+    "agreement": Step(
+        section="agreement",
+        ticks=lambda s: len(s["populations"]),
+        run=_agreement,
+        seconds=lambda u, s: sum(
+            1.1 * s["n_replicates"] * s["n_steps"] * 1.2 * u.step_of(n) + exact_seconds(u.n_states, n)
+            for n in s["populations"]
+        ),
+    ),
+}

@@ -1,0 +1,85 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: centralized learning over the accuracy."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pandas as pd
+
+from pma_mfg.errors import InputError
+from pma_mfg.learning import schedules
+from pma_mfg.theory import prescription
+from pma_replication.cost import Units, learning_seconds
+from pma_replication.experiments.samples import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def every(n: int, advance: Advance) -> Callable[[], None]:
+    """Return what calls `advance` once in n calls: after each run of n epochs."""
+    calls = itertools.count(1)
+    return lambda: advance() if next(calls) % n == 0 else None
+
+
+def tuned_schedule(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
+    """Return the practical schedule with the constants of a section."""
+    constants = {name: settings[name] for name in ("td_constant", "waiting_constant")}
+    of = (subject.game, subject.regularizer, subject.policy)
+    return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
+
+
+def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    of, tuned = (subject.game, subject.regularizer, subject.policy, subject.name), settings["games"]
+    tables = []
+    for epsilon in tuned["epsilons"]:
+        schedule = tuned_schedule(subject, tuned, epsilon, tuned["step_size"])
+        n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
+        after_epoch = every(schedule.n_epochs, advance)
+        tables.append(measure.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed, after_epoch))
+    return {"epsilon": pd.concat(tables, ignore_index=True)}
+
+
+def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    game, step_size = subject.need_features("prescribed"), settings["relative_step_size"] / subject.regularizer.rho
+    tables = []
+    for epsilon in settings["games"]:
+        schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
+        of = (game, subject.regularizer, subject.policy, subject.name, settings["n_agents"], epsilon, schedule)
+        after_epoch = every(schedule.n_epochs, advance)
+        tables.append(measure.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))
+    told = measure.theorem_schedules(game, subject.regularizer, subject.name, settings["epsilons"], step_size)
+    return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
+
+
+def _prescribed_seconds(units: Units, settings: Settings) -> float:
+    chosen = settings["games"]
+    epsilons = chosen if isinstance(chosen, list) else [epsilon for of_game in chosen.values() for epsilon in of_game]
+    step_size, steps = settings["relative_step_size"] / units.regularizer.strength, 0.0
+    game = units.game.with_features("cost")
+    for epsilon in epsilons:
+        try:
+            steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon=epsilon).n_samples
+        except InputError:
+            continue
+    return float(settings["n_replicates"]) * steps * units.step + 0.3 * len(settings["epsilons"])
+
+
+STEPS = {
+    "epsilon": Step(
+        section="epsilon_sweep",
+        ticks=lambda s: len(s["games"]["epsilons"]) * s["n_replicates"],
+        run=_epsilon,
+        seconds=lambda u, s: sum(
+            learning_seconds(u, tuned, tuned["epsilons"], s["n_replicates"])
+            for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
+        ),
+        jobs=lambda s: 4,
+    ),
+    "prescribed": Step(
+        section="prescribed",
+        ticks=lambda s: len(s["games"]) * s["n_replicates"],
+        run=_prescribed,
+        seconds=_prescribed_seconds,
+        jobs=lambda s: 3,
+    ),
+}
