@@ -7,8 +7,17 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _basins(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name, subject.step_sizes(settings))
-    return measure.basins(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    return measure.basins(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        step_sizes=subject.step_sizes(settings),
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
 
 
 STEPS = {

@@ -7,8 +7,18 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.name, subject.step_sizes(settings))
-    return {"ratios": measure.operator_ratios(*of, settings["n_pairs"], settings["n_ascents"], seed, advance)}
+    return {
+        "ratios": measure.operator_ratios(
+            subject.game,
+            subject.regularizer,
+            subject.name,
+            step_sizes=subject.step_sizes(settings),
+            n_pairs=settings["n_pairs"],
+            n_ascents=settings["n_ascents"],
+            seed=seed,
+            after_operator=advance,
+        )
+    }
 
 
 STEPS = {

@@ -7,10 +7,27 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name, subject.step_sizes(settings))
-    runs = (settings["n_starts"], settings["max_iterations"], seed)
-    iterates, rates = measure.pma_convergence(*of, *runs, advance)
-    certified = measure.certified_convergence(*of, *runs)
+    iterates, rates = measure.pma_convergence(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        step_sizes=subject.step_sizes(settings),
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
+    certified = measure.certified_convergence(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        step_sizes=subject.step_sizes(settings),
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+    )
     advance()
     return {"iterates": iterates, "rates": rates, "certified": certified}
 

@@ -11,12 +11,24 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 def _ctd(subject: Subject, settings: Settings, populations: list[int], seed: int, advance: Advance) -> Tables:
     """Return the error of TD learning; all M_mix in the largest population, the first in the others."""
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
     found = []
     for n_agents in populations:
         waiting = settings["n_waiting"][: None if n_agents == max(settings["populations"]) else 1]
         replicates = [settings["n_replicates"], *[settings["other_replicates"]] * (len(waiting) - 1)]
-        found.append(measure.ctd_errors(*of, n_agents, settings["n_updates"], waiting, replicates, seed, advance))
+        found.append(
+            measure.ctd_errors(
+                subject.game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=n_agents,
+                n_updates=settings["n_updates"],
+                n_waiting=waiting,
+                n_replicates=replicates,
+                seed=seed,
+                after_replicate=advance,
+            )
+        )
     return {
         name: pd.concat(tables, ignore_index=True)
         for name, tables in zip(("ctd", "ctd_floor"), zip(*found, strict=True), strict=True)
@@ -32,8 +44,17 @@ def _ctd_few(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 
 
 def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
-    return {"moments": measure.ctd_moments(*of, settings["exact_updates"], settings["exact_waiting"], advance)}
+    return {
+        "moments": measure.ctd_moments(
+            subject.game,
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            n_updates=settings["exact_updates"],
+            n_waiting=settings["exact_waiting"],
+            after_waiting=advance,
+        )
+    }
 
 
 def _seconds(units: Units, settings: Settings, populations: list[int]) -> float:

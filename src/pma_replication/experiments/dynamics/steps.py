@@ -8,8 +8,16 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _dynamics(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.policy, subject.name)
-    return measure.compare(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    return measure.compare(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
 
 
 STEPS = {

@@ -38,13 +38,24 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
         ]
         if sweep == "epsilons":
             planned = [
-                (epsilon, tuned_schedule(subject, settings, epsilon, settings["step_size"]))
+                (epsilon, tuned_schedule(subject, settings, epsilon, step_size=settings["step_size"]))
                 for epsilon in settings["epsilons"]
             ]
-        of, found = (subject.game, subject.regularizer, subject.policy, subject.name), []
+        found = []
         for epsilon, schedule in planned:
             runs = [measure.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents]
-            found.append(measure.independent_errors(*of, sweep, runs, seed, every(schedule.n_epochs, advance)))
+            found.append(
+                measure.independent_errors(
+                    subject.game,
+                    subject.regularizer,
+                    subject.policy,
+                    name=subject.name,
+                    sweep=sweep,
+                    settings=runs,
+                    seed=seed,
+                    after_epoch=every(schedule.n_epochs, advance),
+                )
+            )
         table = pd.concat(found, ignore_index=True)
         if sweep == "epsilons":
             return {"independent_epsilon": measure.independent_learning_errors(table)}

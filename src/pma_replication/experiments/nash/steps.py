@@ -8,8 +8,16 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.need_features("nash"), subject.regularizer, subject.policy, subject.name)
-    return {"nash": measure.nash_gaps(*of, settings["populations"], advance)}
+    return {
+        "nash": measure.nash_gaps(
+            subject.need_features("nash"),
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            populations=settings["populations"],
+            after_population=advance,
+        )
+    }
 
 
 STEPS = {

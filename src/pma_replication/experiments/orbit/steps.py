@@ -7,8 +7,17 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.game, subject.regularizer, subject.name, settings["strengths"], settings["step_shares"])
-    table, attractors = measure.damping(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
+    table, attractors = measure.damping(
+        subject.game,
+        subject.regularizer,
+        subject.name,
+        strengths=settings["strengths"],
+        shares=settings["step_shares"],
+        n_starts=settings["n_starts"],
+        max_iterations=settings["max_iterations"],
+        seed=seed,
+        after_run=advance,
+    )
     return {"damping": table, "attractors": attractors}
 
 

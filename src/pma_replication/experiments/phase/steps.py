@@ -10,7 +10,15 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game = subject.game.with_features(subject.name)
     strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
-    found = measure.phase_diagram(game, subject.name, strengths, step_sizes, settings["n_probes"], seed, advance)
+    found = measure.phase_diagram(
+        game,
+        subject.name,
+        strengths,
+        relative_step_sizes=step_sizes,
+        n_probes=settings["n_probes"],
+        seed=seed,
+        after_strength=advance,
+    )
     return {"phase": found}
 
 

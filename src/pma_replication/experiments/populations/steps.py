@@ -10,28 +10,61 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.need_features("bias"), subject.regularizer, subject.policy, subject.name)
-    runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
-    tables = [measure.finite_population_bias(*of, n_agents, *runs) for n_agents in settings["populations"]]
+    tables = [
+        measure.finite_population_bias(
+            subject.need_features("bias"),
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            n_agents=n_agents,
+            n_steps=settings["n_steps"],
+            n_replicates=settings["n_replicates"],
+            seed=seed,
+            after_replicate=advance,
+        )
+        for n_agents in settings["populations"]
+    ]
     return {"bias": pd.concat(tables, ignore_index=True)}
 
 
 def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.need_features("exact"), subject.regularizer, subject.policy, subject.name)
-    return {"exact": measure.exact_limits(*of, settings["populations"], settings["step_size"], advance)}
+    return {
+        "exact": measure.exact_limits(
+            subject.need_features("exact"),
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            populations=settings["populations"],
+            step_size=settings["step_size"],
+            after_population=advance,
+        )
+    }
 
 
 def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of = (subject.need_features("agreement"), subject.regularizer, subject.policy, subject.name)
     n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
-    return {"agreement": measure.agreement(*of, settings["populations"], n_steps, n_replicates, seed, advance)}
+    return {
+        "agreement": measure.agreement(
+            subject.need_features("agreement"),
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            populations=settings["populations"],
+            n_steps=n_steps,
+            n_replicates=n_replicates,
+            seed=seed,
+            after_population=advance,
+        )
+    }
 
 
 STEPS = {
     # only the pipeline runs it
     "population": Step(
         section="population_sweep",
-        seconds=lambda u, s: len(s["populations"]) * learning_seconds(u, s, [s["epsilon"]], s["n_replicates"]),
+        seconds=lambda u, s: (
+            len(s["populations"]) * learning_seconds(u, s, [s["epsilon"]], n_replicates=s["n_replicates"])
+        ),
         jobs=lambda s: 1 + len(s["populations"]),
     ),
     "bias": Step(

@@ -29,13 +29,26 @@ def tuned_schedule(subject: Subject, settings: Settings, epsilon: float, step_si
 
 
 def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    of, tuned = (subject.game, subject.regularizer, subject.policy, subject.name), settings["games"]
+    tuned = settings["games"]
     tables = []
     for epsilon in tuned["epsilons"]:
-        schedule = tuned_schedule(subject, tuned, epsilon, tuned["step_size"])
+        schedule = tuned_schedule(subject, tuned, epsilon, step_size=tuned["step_size"])
         n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
         after_epoch = every(schedule.n_epochs, advance)
-        tables.append(measure.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed, after_epoch))
+        tables.append(
+            measure.learning_errors(
+                subject.game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=n_agents,
+                epsilon=epsilon,
+                schedule=schedule,
+                n_replicates=n_replicates,
+                seed=seed,
+                after_epoch=after_epoch,
+            )
+        )
     return {"epsilon": pd.concat(tables, ignore_index=True)}
 
 
@@ -44,10 +57,25 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     tables = []
     for epsilon in settings["games"]:
         schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
-        of = (game, subject.regularizer, subject.policy, subject.name, settings["n_agents"], epsilon, schedule)
         after_epoch = every(schedule.n_epochs, advance)
-        tables.append(measure.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))
-    told = measure.theorem_schedules(game, subject.regularizer, subject.name, settings["epsilons"], step_size)
+        tables.append(
+            measure.learning_errors(
+                game,
+                subject.regularizer,
+                subject.policy,
+                name=subject.name,
+                n_agents=settings["n_agents"],
+                epsilon=epsilon,
+                schedule=schedule,
+                n_replicates=settings["n_replicates"],
+                seed=seed,
+                after_epoch=after_epoch,
+                kind="theorem",
+            )
+        )
+    told = measure.theorem_schedules(
+        game, subject.regularizer, subject.name, epsilons=settings["epsilons"], step_size=step_size
+    )
     return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
 
 
@@ -70,7 +98,7 @@ STEPS = {
         ticks=lambda s: len(s["games"]["epsilons"]) * s["n_replicates"],
         run=_epsilon,
         seconds=lambda u, s: sum(
-            learning_seconds(u, tuned, tuned["epsilons"], s["n_replicates"])
+            learning_seconds(u, tuned, tuned["epsilons"], n_replicates=s["n_replicates"])
             for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
         ),
         jobs=lambda s: 4,
