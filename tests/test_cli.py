@@ -78,7 +78,7 @@ STEPS = {
     "populations exact": "--agents 2 5 --step-size 5 --out {out}",
     "populations agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
     "nash measure": "--agents 2 5 --out {out}",
-    "literature survey": "--starts 1 --step-size 5 --out {out} --out-equilibria {out}2 --out-states {out}3",
+    "literature measure": "--starts 1 --step-size 5 --out {out} --out-equilibria {out}2 --out-states {out}3",
     "independent measure": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
     "comparison measure": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1"
     " fitted_q.first=10 fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"

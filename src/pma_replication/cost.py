@@ -229,11 +229,11 @@ def _comparison(units: Units, settings: Settings) -> float:
 #: settings.
 STEPS: dict[str, Callable[[Units, Settings], float]] = {
     # ascents: 8 sweeps of S A norms each, of 3 operators and 3 for each step size; and random pairs
-    "operators": lambda u, s: (
+    "bounds": lambda u, s: (
         (3 + 3 * len(s["relative_step_sizes"]))
         * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
     ),
-    "convergence": lambda u, s: (
+    "contraction": lambda u, s: (
         s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
     ),
     "phase": lambda u, s: (
@@ -241,23 +241,23 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
     ),
     "strengths": lambda u, s: 200 * (u.solution + 4 * u.jacobian),
     "dynamics": lambda u, s: s["n_starts"] * (s["max_iterations"] * 1.5 * (u.pma + u.exploitability)) + 60 * u.jacobian,
-    "damping": lambda u, s: (
+    "orbit": lambda u, s: (
         len(s["strengths"])
         * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
     ),
     "basins": lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
     "ctd_many": lambda u, s: _ctd(u, s, [max(s["populations"])]),
     "ctd_few": lambda u, s: _ctd(u, s, sorted(s["populations"])[:-1]),
-    "moments": lambda u, s: (1 + len(s["exact_waiting"])) * s["exact_updates"][-1] * u.update,
-    "epsilon": lambda u, s: sum(
+    "ctd_moments": lambda u, s: (1 + len(s["exact_waiting"])) * s["exact_updates"][-1] * u.update,
+    "samples_tuned": lambda u, s: sum(
         _learning(u, tuned, tuned["epsilons"], s["n_replicates"])
         for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
     ),
-    "prescribed": _prescribed,
-    "population": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
-    "bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
-    "exact": lambda u, s: 20 * sum(_lattice(u.n_states, n) for n in s["populations"]),
-    "agreement": lambda u, s: sum(
+    "samples_prescribed": _prescribed,
+    "populations_learned": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
+    "populations_bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
+    "populations_exact": lambda u, s: 20 * sum(_lattice(u.n_states, n) for n in s["populations"]),
+    "populations_agreement": lambda u, s: sum(
         1.1 * s["n_replicates"] * s["n_steps"] * 1.2 * u.step_of(n) + _lattice(u.n_states, n) for n in s["populations"]
     ),
     "nash": lambda u, s: 2 * sum(_lattice(u.n_states, n) for n in s["populations"]),
@@ -266,31 +266,31 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
         for sweep in ("updates", "step_sizes", "populations", "epsilons")
     },
     "comparison": _comparison,
-    "zoo": lambda u, s: (s["n_starts"] + 1) * 3 * u.solution + 20 * u.jacobian,
+    "literature": lambda u, s: (s["n_starts"] + 1) * 3 * u.solution + 20 * u.jacobian,
 }
 
 #: Section -> its steps and its jobs for one game.
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Settings], int]]] = {
-    "operator_checks": (("operators",), lambda s: 1),
-    "convergence": (("convergence",), lambda s: 1),
+    "bounds": (("bounds",), lambda s: 1),
+    "contraction": (("contraction",), lambda s: 1),
     "phase": (("phase", "strengths"), lambda s: 1),
     "dynamics": (("dynamics",), lambda s: 1),
-    "damping": (("damping",), lambda s: 1),
+    "orbit": (("orbit",), lambda s: 1),
     "basins": (("basins",), lambda s: 1),
-    "ctd": (("ctd_many", "ctd_few", "moments"), lambda s: 1 + len(s["populations"])),
-    "epsilon_sweep": (("epsilon",), lambda s: 4),
-    "prescribed": (("prescribed",), lambda s: 3),
-    "population_sweep": (("population",), lambda s: 1 + len(s["populations"])),
-    "bias": (("bias",), lambda s: len(s["populations"])),
-    "exact": (("exact",), lambda s: 1),
-    "agreement": (("agreement",), lambda s: 1),
+    "ctd": (("ctd_many", "ctd_few", "ctd_moments"), lambda s: 1 + len(s["populations"])),
+    "samples_tuned": (("samples_tuned",), lambda s: 4),
+    "samples_prescribed": (("samples_prescribed",), lambda s: 3),
+    "populations_learned": (("populations_learned",), lambda s: 1 + len(s["populations"])),
+    "populations_bias": (("populations_bias",), lambda s: len(s["populations"])),
+    "populations_exact": (("populations_exact",), lambda s: 1),
+    "populations_agreement": (("populations_agreement",), lambda s: 1),
     "nash": (("nash",), lambda s: 1),
     "independent": (
         ("independent_updates", "independent_step_sizes", "independent_populations", "independent_epsilons"),
         lambda s: 4,
     ),
     "comparison": (("comparison",), lambda s: 1),
-    "zoo": (("zoo",), lambda s: 1),
+    "literature": (("literature",), lambda s: 1),
 }
 
 

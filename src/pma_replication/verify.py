@@ -67,12 +67,12 @@ def _steps_of(subject: Subject, settings: Settings) -> list[float]:
     return [relative / subject.regularizer.rho for relative in settings["relative_step_sizes"]]
 
 
-def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _bounds(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game, subject.regularizer, subject.name, _steps_of(subject, settings))
-    return {"ratios": bounds_measure.operator_ratios(*of, settings["n_pairs"], settings["n_ascents"], seed, advance)}
+    return {"bounds": bounds_measure.operator_ratios(*of, settings["n_pairs"], settings["n_ascents"], seed, advance)}
 
 
-def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _contraction(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game, subject.regularizer, subject.policy, subject.name, _steps_of(subject, settings))
     runs = (settings["n_starts"], settings["max_iterations"], seed)
     iterates, rates = contraction_measure.pma_convergence(*of, *runs, advance)
@@ -97,7 +97,7 @@ def _dynamics(subject: Subject, settings: Settings, seed: int, advance: Advance)
     return dynamics_measure.compare(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
 
 
-def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _orbit(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game, subject.regularizer, subject.name, settings["strengths"], settings["step_shares"])
     table, attractors = orbit_measure.damping(*of, settings["n_starts"], settings["max_iterations"], seed, advance)
     return {"damping": table, "attractors": attractors}
@@ -130,7 +130,7 @@ def _ctd_few(subject: Subject, settings: Settings, seed: int, advance: Advance) 
     return _ctd(subject, settings, sorted(settings["populations"])[:-1], seed, advance)
 
 
-def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _ctd_moments(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game, subject.regularizer, subject.policy, subject.name)
     return {"moments": ctd_measure.ctd_moments(*of, settings["exact_updates"], settings["exact_waiting"], advance)}
 
@@ -147,7 +147,7 @@ def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: floa
     return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
 
 
-def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _samples_tuned(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of, tuned = (subject.game, subject.regularizer, subject.policy, subject.name), settings["games"]
     tables = []
     for epsilon in tuned["epsilons"]:
@@ -157,10 +157,10 @@ def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) 
         tables.append(
             samples_measure.learning_errors(*of, n_agents, epsilon, schedule, n_replicates, seed, after_epoch)
         )
-    return {"epsilon": pd.concat(tables, ignore_index=True)}
+    return {"samples_tuned": pd.concat(tables, ignore_index=True)}
 
 
-def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _samples_prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game, step_size = subject.game.with_features(SOURCE), settings["relative_step_size"] / subject.regularizer.rho
     tables = []
     for epsilon in settings["games"]:
@@ -169,26 +169,32 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
         after_epoch = _every(schedule.n_epochs, advance)
         tables.append(samples_measure.learning_errors(*of, settings["n_replicates"], seed, after_epoch, "theorem"))
     told = samples_measure.theorem_schedules(game, subject.regularizer, subject.name, settings["epsilons"], step_size)
-    return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
+    return {"samples_prescribed": pd.concat(tables, ignore_index=True), "samples_schedules": told}
 
 
-def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _populations_bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
     tables = [populations_measure.finite_population_bias(*of, n_agents, *runs) for n_agents in settings["populations"]]
-    return {"bias": pd.concat(tables, ignore_index=True)}
+    return {"populations_bias": pd.concat(tables, ignore_index=True)}
 
 
-def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _populations_exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    return {"exact": populations_measure.exact_limits(*of, settings["populations"], settings["step_size"], advance)}
+    return {
+        "populations_exact": populations_measure.exact_limits(
+            *of, settings["populations"], settings["step_size"], advance
+        )
+    }
 
 
-def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _populations_agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
     return {
-        "agreement": populations_measure.agreement(*of, settings["populations"], n_steps, n_replicates, seed, advance)
+        "populations_agreement": populations_measure.agreement(
+            *of, settings["populations"], n_steps, n_replicates, seed, advance
+        )
     }
 
 
@@ -269,15 +275,15 @@ def _count(key: str) -> Callable[[Settings], int]:
 
 
 STEPS = {
-    "operators": Step("operator_checks", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _operators),
-    "convergence": Step("convergence", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _convergence),
+    "bounds": Step("bounds", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _bounds),
+    "contraction": Step("contraction", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _contraction),
     "phase": Step("phase", lambda s: 2 * int(s["strengths"]["count"]), _phase),
     "strengths": Step("phase", lambda s: 0, _strengths),
     "dynamics": Step("dynamics", lambda s: s["n_starts"] * len(iterations.METHODS), _dynamics),
-    "damping": Step(
-        "damping",
+    "orbit": Step(
+        "orbit",
         lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
-        _damping,
+        _orbit,
     ),
     "basins": Step("basins", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
     "ctd_many": Step(
@@ -286,12 +292,16 @@ STEPS = {
         _ctd_many,
     ),
     "ctd_few": Step("ctd", lambda s: s["n_replicates"] * (len(s["populations"]) - 1), _ctd_few),
-    "moments": Step("ctd", lambda s: 1 + len(s["exact_waiting"]), _moments),
-    "epsilon": Step("epsilon_sweep", lambda s: len(s["games"]["epsilons"]) * s["n_replicates"], _epsilon),
-    "prescribed": Step("prescribed", lambda s: len(s["games"]) * s["n_replicates"], _prescribed),
-    "bias": Step("bias", lambda s: len(s["populations"]) * s["n_replicates"], _bias),
-    "exact": Step("exact", _count("populations"), _exact),
-    "agreement": Step("agreement", _count("populations"), _agreement),
+    "ctd_moments": Step("ctd", lambda s: 1 + len(s["exact_waiting"]), _ctd_moments),
+    "samples_tuned": Step("samples_tuned", lambda s: len(s["games"]["epsilons"]) * s["n_replicates"], _samples_tuned),
+    "samples_prescribed": Step(
+        "samples_prescribed", lambda s: len(s["games"]) * s["n_replicates"], _samples_prescribed
+    ),
+    "populations_bias": Step(
+        "populations_bias", lambda s: len(s["populations"]) * s["n_replicates"], _populations_bias
+    ),
+    "populations_exact": Step("populations_exact", _count("populations"), _populations_exact),
+    "populations_agreement": Step("populations_agreement", _count("populations"), _populations_agreement),
     "nash": Step("nash", _count("populations"), _nash),
     **{
         f"independent_{sweep}": Step("independent", ticks, _independent(sweep))
@@ -364,7 +374,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
         try:
             sections[section] = plan.settings(section, subject)
         except InputError as refused:
-            if section != "prescribed" or (strength := prescribed_strength(subject)) is None:
+            if section != "samples_prescribed" or (strength := prescribed_strength(subject)) is None:
                 raise
             allowed = f"{refused.allowed}; --strength {strength:g} would do"
             raise InputError(refused.source, refused.field, refused.value, allowed) from None
@@ -518,9 +528,9 @@ def picture(claim: str, tables: Mapping[str, pd.DataFrame]) -> Any:
 
 #: Columns of tables that figures look at even where there is no row.
 _COLUMNS = {
-    "schedules": ("epsilon",),
-    "population": ("n_agents", "epsilon"),
-    "exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
+    "samples_schedules": ("epsilon",),
+    "populations_learned": ("n_agents", "epsilon"),
+    "populations_exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
 }
 
 

@@ -1,13 +1,13 @@
-rule atlas:
+rule atlas_measure:
     input:
         library("pma_replication.experiments.atlas.commands"),
         kernels=f"{RESULTS}/kernels.txt",
     output:
         f"{RESULTS}/points/atlas/{{batch}}.parquet",
     log:
-        f"{RESULTS}/logs/atlas/{{batch}}.log",
+        f"{RESULTS}/logs/atlas_measure/{{batch}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/atlas/{{batch}}.tsv"
+        f"{RESULTS}/benchmarks/atlas_measure/{{batch}}.tsv"
     conda:
         "../../environment.yml"
     params:

@@ -104,7 +104,7 @@ def step_sizes(section):
 
 def prescribed_step_size(wildcards):
     """The absolute step size of the theorem's schedule for a job's game."""
-    return config["prescribed"]["relative_step_size"] / described(wildcards)["strength"]
+    return config["samples_prescribed"]["relative_step_size"] / described(wildcards)["strength"]
 
 
 def independent_settings(wildcards):

@@ -3,7 +3,7 @@
 from pma_replication.settings import Count, Games, Natural, Positives, Section, key
 
 
-class OperatorChecks(Section):
+class Bounds(Section):
     """C1a, C1b: whether any pair of policies beats a Lipschitz bound of the theory."""
 
     games: Games
@@ -12,4 +12,4 @@ class OperatorChecks(Section):
     n_ascents: Natural = key("random pairs from which the Jacobian's norm is climbed, beside the uniform policy")
 
 
-SECTIONS = {"operator_checks": OperatorChecks}
+SECTIONS = {"bounds": Bounds}

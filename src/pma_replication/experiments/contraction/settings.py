@@ -3,7 +3,7 @@
 from pma_replication.settings import Count, Games, Positives, Section, key
 
 
-class Convergence(Section):
+class Contraction(Section):
     """C1c, C1d: exact PMA from several starts, and the rate that its Jacobian predicts."""
 
     games: Games
@@ -14,4 +14,4 @@ class Convergence(Section):
     max_iterations: Count = key("PMA iterations per run")
 
 
-SECTIONS = {"convergence": Convergence}
+SECTIONS = {"contraction": Contraction}

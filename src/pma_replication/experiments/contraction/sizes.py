@@ -8,7 +8,7 @@ from pma_mfg import iterations
 from pma_replication.plan import Settings, Subject, rounded
 
 
-def _convergence(subject: Subject) -> Settings:
+def _contraction(subject: Subject) -> Settings:
     """Return step sizes at which PMA takes tens of iterations, so that a rate can be fitted, in halves."""
     rho = subject.regularizer.rho
     best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, policy=subject.policy)
@@ -21,4 +21,4 @@ def _convergence(subject: Subject) -> Settings:
     }
 
 
-SIZES = {"convergence": _convergence}
+SIZES = {"contraction": _contraction}

@@ -1,4 +1,4 @@
-"""The step of the experiment: `pma-replicate literature survey`."""
+"""The step of the experiment: `pma-replicate literature measure`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pma_replication.runs import outputs
 def add(steps: arguments.Commands) -> None:
     """Add the step."""
     step = steps.on_equilibrium(
-        "survey",
-        _survey,
+        "measure",
+        _measure,
         "say what the theory knows of a game: constants, assumptions, equilibria",
         group="steps",
         examples=("game.npz --strength 0.1 --step-size 10 --starts 1",),
@@ -26,14 +26,14 @@ def add(steps: arguments.Commands) -> None:
     outputs.add_table(step, "--out-states", "of the equilibria found, state by state", required=False)
 
 
-def _survey(options: argparse.Namespace) -> None:
+def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.literature import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
     of = (game, regularizer, found, inputs.game_name(options))
     with output.progress(options.starts, "starts") as advance:
-        facts, equilibria, states = measure.survey(*of, options.step_size, options.starts, options.seed, advance)
+        facts, equilibria, states = measure.table(*of, options.step_size, options.starts, options.seed, advance)
     outputs.write(options, facts)
     outputs.write_to(options.out_equilibria, equilibria)
     outputs.write_to(options.out_states, states)

@@ -25,7 +25,7 @@ from pma_replication.settings import (
 )
 
 
-class PopulationSweep(Section):
+class PopulationsLearned(Section):
     """C6, a figure: learning with few agents and with many."""
 
     games: Games
@@ -37,7 +37,7 @@ class PopulationSweep(Section):
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
 
-class Bias(Section):
+class PopulationsBias(Section):
     """C6: what finitely many agents do to the population and to Q."""
 
     needs_features = True
@@ -52,7 +52,7 @@ class Bias(Section):
         check_visited(self.games, self.populations, chosen, refuse)
 
 
-class Exact(ExactPopulations):
+class PopulationsExact(ExactPopulations):
     """C6, a figure: the N-agent game solved exactly."""
 
     needs_features = True
@@ -62,7 +62,7 @@ class Exact(ExactPopulations):
     )
 
 
-class Agreement(ExactPopulations):
+class PopulationsAgreement(ExactPopulations):
     """C3-exact: the simulator against the exact N-agent game."""
 
     needs_features = True
@@ -71,4 +71,9 @@ class Agreement(ExactPopulations):
     n_replicates: Replicates = key("independent runs per point")
 
 
-SECTIONS = {"population_sweep": PopulationSweep, "bias": Bias, "exact": Exact, "agreement": Agreement}
+SECTIONS = {
+    "populations_learned": PopulationsLearned,
+    "populations_bias": PopulationsBias,
+    "populations_exact": PopulationsExact,
+    "populations_agreement": PopulationsAgreement,
+}

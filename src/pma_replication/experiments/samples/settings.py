@@ -34,7 +34,7 @@ class Tuned(Settings):
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
 
-class EpsilonSweep(Section):
+class SamplesTuned(Section):
     """C4: how many samples an accuracy costs, agents sharing one policy."""
 
     games: Annotated[dict[str, Tuned], Field(min_length=1)] = key("for each game what learning takes")
@@ -42,7 +42,7 @@ class EpsilonSweep(Section):
     n_replicates: Replicates = key("independent runs per point")
 
 
-class Prescribed(Section):
+class SamplesPrescribed(Section):
     """C4-prescribed: learning with the theorem's own constants."""
 
     needs_features = True
@@ -65,4 +65,4 @@ class Prescribed(Section):
                     prescription.theorem_schedule(game, regularizer, step_size, epsilon=min(epsilons + self.epsilons))
 
 
-SECTIONS = {"epsilon_sweep": EpsilonSweep, "prescribed": Prescribed}
+SECTIONS = {"samples_tuned": SamplesTuned, "samples_prescribed": SamplesPrescribed}
