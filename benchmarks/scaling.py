@@ -25,6 +25,7 @@ import pandas as pd
 import yaml
 
 from pma_mfg import equilibrium, games, jacobian, seeds
+from pma_mfg.commands import step_sizes
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
@@ -263,7 +264,7 @@ class Case:
             self.game,
             self.regularizer,
             self.policy,
-            step_size=tuned["step_size"],
+            step_size=step_sizes.absolute(tuned["step_size"], self.regularizer),
             epsilon=epsilon,
             td_constant=tuned["td_constant"],
             waiting_constant=tuned["waiting_constant"],
@@ -311,7 +312,7 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
     for name in settings["samples_prescribed"]["games"]:
         case = Case.of(settings, name)
         step = case.shared_step(settings["samples_prescribed"]["n_agents"])
-        eta = settings["samples_prescribed"]["relative_step_size"] / case.regularizer.rho
+        eta = step_sizes.absolute(settings["samples_prescribed"]["step_size"], case.regularizer)
 
         def theorem(epsilon: float, case: Case = case, eta: float = eta) -> Schedule:
             return prescription.theorem_schedule(case.game, case.regularizer, eta, epsilon=epsilon)

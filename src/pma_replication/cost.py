@@ -21,6 +21,7 @@ import numpy as np
 
 from pma_mfg import equilibrium, games, jacobian, operators, regularizers, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import n_lumped_states
@@ -79,15 +80,15 @@ class Units:
         """Return the seconds of a step of so many agents."""
         return self.step_of_few if n_agents <= 100 else self.step
 
-    def decay(self, relative_step_size: float) -> float:
+    def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
-        eta = relative_step_size / self.regularizer.rho
+        eta = step_sizes.absolute(step_size, self.regularizer)
         radius = jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
         return -math.log(min(max(radius, 1e-6), 0.99))
 
     def n_epochs(self, epsilon: float, step_size: float) -> float:
         """Return K of the practical schedule."""
-        return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size * self.regularizer.rho))
+        return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size))
 
     def learning_steps(self, tuned: Settings, epsilon: float) -> float:
         """Return the environment steps of one run by the practical schedule (docs/theory, section 10.6)."""
@@ -206,7 +207,7 @@ def _independent(sweep: str, units: Units, settings: Settings) -> float:
 def _prescribed(units: Units, settings: Settings) -> float:
     chosen = settings["games"]
     epsilons = chosen if isinstance(chosen, list) else [epsilon for of_game in chosen.values() for epsilon in of_game]
-    step_size, steps = settings["relative_step_size"] / units.regularizer.strength, 0.0
+    step_size, steps = step_sizes.absolute(settings["step_size"], units.regularizer), 0.0
     game = units.game.with_features("cost")
     for epsilon in epsilons:
         try:
@@ -230,22 +231,20 @@ def _comparison(units: Units, settings: Settings) -> float:
 STEPS: dict[str, Callable[[Units, Settings], float]] = {
     # ascents: 8 sweeps of S A norms each, of 3 operators and 3 for each step size; and random pairs
     "bounds": lambda u, s: (
-        (3 + 3 * len(s["relative_step_sizes"]))
+        (3 + 3 * len(s["step_sizes"]))
         * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
     ),
     "contraction": lambda u, s: (
-        s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
+        s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["step_sizes"])
     ),
-    "phase": lambda u, s: (
-        2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["relative_step_sizes"]["count"]) * u.jacobian)
-    ),
+    "phase": lambda u, s: 2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["step_sizes"]["count"]) * u.jacobian),
     "strengths": lambda u, s: 200 * (u.solution + 4 * u.jacobian),
     "dynamics": lambda u, s: s["n_starts"] * (s["max_iterations"] * 1.5 * (u.pma + u.exploitability)) + 60 * u.jacobian,
     "orbit": lambda u, s: (
         len(s["strengths"])
         * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
     ),
-    "basins": lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
+    "basins": lambda u, s: 2 * len(s["step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
     "ctd_many": lambda u, s: _ctd(u, s, [max(s["populations"])]),
     "ctd_few": lambda u, s: _ctd(u, s, sorted(s["populations"])[:-1]),
     "ctd_moments": lambda u, s: (1 + len(s["exact_waiting"])) * s["exact_updates"][-1] * u.update,

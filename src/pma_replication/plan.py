@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pma_mfg import iterations, jacobian, operators
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
@@ -125,10 +126,15 @@ class Subject:
             raise self.refused(section, "Python functions", refused.allowed) from None
 
     @cached_property
-    def step_size(self) -> float:
-        """Return eta of learning: 1 / rho, or three tenths of the locally fastest one if that is smaller."""
+    def relative_step_size(self) -> float:
+        """Return eta of learning in units of 1 / rho: 1, or three tenths of the locally fastest if that is smaller."""
         best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, policy=self.policy, share=0.3)
-        return rounded(min(1.0 / self.regularizer.rho, best), 3)
+        return rounded(min(1.0, best * self.regularizer.rho), 3)
+
+    @property
+    def step_size(self) -> float:
+        """Return eta of learning."""
+        return step_sizes.absolute(self.relative_step_size, self.regularizer)
 
     @cached_property
     def rate(self) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pma_mfg import equilibrium, games, iterations, regularizers
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
@@ -64,7 +65,7 @@ class Step:
 
 
 def _steps_of(subject: Subject, settings: Settings) -> list[float]:
-    return [relative / subject.regularizer.rho for relative in settings["relative_step_sizes"]]
+    return [step_sizes.absolute(step_size, subject.regularizer) for step_size in settings["step_sizes"]]
 
 
 def _bounds(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -83,8 +84,8 @@ def _contraction(subject: Subject, settings: Settings, seed: int, advance: Advan
 
 def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game = subject.game.with_features(subject.name)
-    strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
-    found = phase_measure.phase_diagram(game, subject.name, strengths, step_sizes, settings["n_probes"], seed, advance)
+    strengths, steps = (plan.grid(settings[axis]) for axis in ("strengths", "step_sizes"))
+    found = phase_measure.phase_diagram(game, subject.name, strengths, steps, settings["n_probes"], seed, advance)
     return {"phase": found}
 
 
@@ -141,8 +142,9 @@ def _every(n: int, advance: Advance) -> Callable[[], None]:
     return lambda: advance() if next(calls) % n == 0 else None
 
 
-def _tuned(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
+def _tuned(subject: Subject, settings: Settings, epsilon: float) -> schedules.Schedule:
     constants = {name: settings[name] for name in ("td_constant", "waiting_constant")}
+    step_size = step_sizes.absolute(settings["step_size"], subject.regularizer)
     of = (subject.game, subject.regularizer, subject.policy)
     return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
 
@@ -151,7 +153,7 @@ def _samples_tuned(subject: Subject, settings: Settings, seed: int, advance: Adv
     of, tuned = (subject.game, subject.regularizer, subject.policy, subject.name), settings["games"]
     tables = []
     for epsilon in tuned["epsilons"]:
-        schedule = _tuned(subject, tuned, epsilon, tuned["step_size"])
+        schedule = _tuned(subject, tuned, epsilon)
         n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
         after_epoch = _every(schedule.n_epochs, advance)
         tables.append(
@@ -161,7 +163,8 @@ def _samples_tuned(subject: Subject, settings: Settings, seed: int, advance: Adv
 
 
 def _samples_prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game, step_size = subject.game.with_features(SOURCE), settings["relative_step_size"] / subject.regularizer.rho
+    game = subject.game.with_features(SOURCE)
+    step_size = step_sizes.absolute(settings["step_size"], subject.regularizer)
     tables = []
     for epsilon in settings["games"]:
         schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
@@ -180,12 +183,9 @@ def _populations_bias(subject: Subject, settings: Settings, seed: int, advance: 
 
 
 def _populations_exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    eta = step_sizes.absolute(settings["step_size"], subject.regularizer)
     of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
-    return {
-        "populations_exact": populations_measure.exact_limits(
-            *of, settings["populations"], settings["step_size"], advance
-        )
-    }
+    return {"populations_exact": populations_measure.exact_limits(*of, settings["populations"], eta, advance)}
 
 
 def _populations_agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -209,24 +209,22 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
     def run(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
         count = settings["n_replicates"]
         agents = [(settings["n_agents"], count)]
-        updates, step_sizes, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
+        updates, etas, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
         if sweep == "populations":
             agents = list(zip(settings["populations"], settings["population_replicates"], strict=True))
         elif sweep == "updates":
             updates = settings["updates"]
         elif sweep == "step_sizes":
-            step_sizes, n_epochs = settings["step_sizes"], settings["step_epochs"]
+            etas, n_epochs = settings["step_sizes"], settings["step_epochs"]
         scale = schedules.td_scale(subject.game, subject.policy)
         start = schedules.td_start(subject.game, subject.regularizer)
         planned = [
-            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], step_size, scale, scale, start))
-            for step_size in step_sizes
+            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], eta, scale, scale, start))
+            for eta in (step_sizes.absolute(one, subject.regularizer) for one in etas)
             for n in updates
         ]
         if sweep == "epsilons":
-            planned = [
-                (epsilon, _tuned(subject, settings, epsilon, settings["step_size"])) for epsilon in settings["epsilons"]
-            ]
+            planned = [(epsilon, _tuned(subject, settings, epsilon)) for epsilon in settings["epsilons"]]
         of, found = (subject.game, subject.regularizer, subject.policy, subject.name), []
         for epsilon, schedule in planned:
             runs = [
@@ -275,8 +273,8 @@ def _count(key: str) -> Callable[[Settings], int]:
 
 
 STEPS = {
-    "bounds": Step("bounds", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _bounds),
-    "contraction": Step("contraction", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _contraction),
+    "bounds": Step("bounds", lambda s: 3 + 4 * len(s["step_sizes"]), _bounds),
+    "contraction": Step("contraction", lambda s: 1 + s["n_starts"] * len(s["step_sizes"]), _contraction),
     "phase": Step("phase", lambda s: 2 * int(s["strengths"]["count"]), _phase),
     "strengths": Step("phase", lambda s: 0, _strengths),
     "dynamics": Step("dynamics", lambda s: s["n_starts"] * len(iterations.METHODS), _dynamics),
@@ -285,7 +283,7 @@ STEPS = {
         lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
         _orbit,
     ),
-    "basins": Step("basins", lambda s: 2 * len(s["relative_step_sizes"]) + 3, _basins),
+    "basins": Step("basins", lambda s: 2 * len(s["step_sizes"]) + 3, _basins),
     "ctd_many": Step(
         "ctd",
         lambda s: s["n_replicates"] + s["other_replicates"] * (len(s["n_waiting"]) - 1),

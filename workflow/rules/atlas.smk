@@ -13,7 +13,7 @@ rule atlas_measure:
     params:
         # the games themselves: another grid reruns only the batches that it changes
         games=lambda wildcards: ATLAS[int(wildcards.batch)],
-        relative_step_size=config["atlas"]["relative_step_size"],
+        step_size=config["atlas"]["step_size"],
         n_starts=config["atlas"]["n_starts"],
         max_iterations=config["atlas"]["max_iterations"],
         n_agents=config["atlas"]["n_agents"],
@@ -27,7 +27,7 @@ rule atlas_measure:
     message:
         "Examine batch {wildcards.batch} of the atlas"
     shell:
-        "pma-replicate atlas measure {params.games:q} --relative-step-size {params.relative_step_size}"
+        "pma-replicate atlas measure {params.games:q} --step-size {params.step_size}"
         " --starts {params.n_starts}"
         " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"

@@ -72,7 +72,7 @@ rule basins_measure:
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("basins"),
+        step_sizes=config["basins"]["step_sizes"],
         n_starts=config["basins"]["n_starts"],
         max_iterations=config["basins"]["max_iterations"],
         seed=SEED,

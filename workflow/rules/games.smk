@@ -65,7 +65,7 @@ rule literature_measure:
         "../../environment.yml"
     params:
         n_starts=config["literature"]["n_starts"],
-        step_size=lambda wildcards: config["literature"]["relative_step_size"] / described(wildcards)["strength"],
+        step_size=config["literature"]["step_size"],
         seed=SEED,
     message:
         "Survey {wildcards.game}"

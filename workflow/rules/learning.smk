@@ -116,7 +116,7 @@ rule samples_schedules:
         "../../environment.yml"
     params:
         epsilons=config["samples_prescribed"]["epsilons"],
-        step_size=prescribed_step_size,
+        step_size=config["samples_prescribed"]["step_size"],
     message:
         "Compute what the theorem prescribes in {wildcards.game}"
     shell:
@@ -141,7 +141,7 @@ rule samples_prescribed:
     params:
         n_agents=config["samples_prescribed"]["n_agents"],
         n_replicates=config["samples_prescribed"]["n_replicates"],
-        step_size=prescribed_step_size,
+        step_size=config["samples_prescribed"]["step_size"],
         seed=SEED,
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon} as the theorem prescribes"

@@ -12,7 +12,7 @@ rule bounds_measure:
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("bounds"),
+        step_sizes=config["bounds"]["step_sizes"],
         n_pairs=config["bounds"]["n_pairs"],
         n_ascents=config["bounds"]["n_ascents"],
         seed=SEED,
@@ -40,7 +40,7 @@ rule contraction_measure:
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("contraction"),
+        step_sizes=config["contraction"]["step_sizes"],
         n_starts=config["contraction"]["n_starts"],
         max_iterations=config["contraction"]["max_iterations"],
         seed=SEED,
@@ -68,14 +68,14 @@ rule phase_measure:
         "../../environment.yml"
     params:
         strengths=list(config["phase"]["strengths"][end] for end in ("low", "high", "count")),
-        step_sizes=list(config["phase"]["relative_step_sizes"][end] for end in ("low", "high", "count")),
+        step_sizes=list(config["phase"]["step_sizes"][end] for end in ("low", "high", "count")),
         n_probes=config["phase"]["n_probes"],
         seed=SEED,
     message:
         "Map where PMA contracts in {wildcards.game}"
     shell:
         "pma-replicate phase measure {input.game:q} --strengths {params.strengths}"
-        " --relative-step-sizes {params.step_sizes}"
+        " --step-sizes {params.step_sizes}"
         " --probes {params.n_probes} --seed {params.seed} --out {output.phase:q} --out-strengths {output.strengths:q}"
         " --log {log:q}"
 
@@ -93,10 +93,8 @@ rule equilibria_assumptions:
         f"{RESULTS}/benchmarks/equilibria_assumptions/{{game}}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        step_size=lambda wildcards: 1.0 / described(wildcards)["strength"],
     message:
         "Compute what the theory assumes of {wildcards.game}"
     shell:
-        "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size {params.step_size}"
+        "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size 1"
         " --out {output:q} --log {log:q}"

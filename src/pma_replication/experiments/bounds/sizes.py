@@ -6,7 +6,7 @@ from pma_replication.plan import Settings, Subject
 
 
 def _bounds(subject: Subject) -> Settings:
-    return {"relative_step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
+    return {"step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
 
 
 SIZES = {"bounds": _bounds}

@@ -15,7 +15,7 @@ def add(steps: arguments.Commands) -> None:
         _measure,
         "say what the theory knows of a game: constants, assumptions, equilibria",
         group="steps",
-        examples=("game.npz --strength 0.1 --step-size 10 --starts 1",),
+        examples=("game.npz --strength 0.1 --step-size 1 --starts 1",),
     )
     step.add_argument(
         "--starts", type=arguments.integer(0), default=4, help="of the search for other equilibria (default 4)"

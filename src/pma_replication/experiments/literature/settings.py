@@ -15,7 +15,7 @@ class Literature(Section):
     n_starts: Natural = key(
         "populations that the search for other equilibria starts from, half of them on a single state"
     )
-    relative_step_size: Positive = key("η of PMA in the table", "1/strength")
+    step_size: Positive = key("η of PMA in the table", "1/ρ")
 
 
 SECTIONS = {"literature": Literature}

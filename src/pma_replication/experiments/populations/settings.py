@@ -32,7 +32,7 @@ class PopulationsLearned(Section):
     populations: Populations = key("numbers of agents, one job each")
     epsilon: Fraction = key("the accuracy that every run's schedule is for: the floor of the sampling error")
     n_replicates: Replicates = key("independent runs per point")
-    step_size: Positive = key("η of centralized learning, absolute", "1/reward")
+    step_size: Positive = key("η of centralized learning", "1/ρ")
     td_constant: TdConstant = key("M_td = (td_constant / ε)²")
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
@@ -57,9 +57,7 @@ class PopulationsExact(ExactPopulations):
 
     needs_features = True
 
-    step_size: Positive = key(
-        "η of the exact iteration to the policy's limit, which does not depend on it; absolute", "1/reward"
-    )
+    step_size: Positive = key("η of the exact iteration to the policy's limit, which does not depend on it", "1/ρ")
 
 
 class PopulationsAgreement(ExactPopulations):

@@ -16,7 +16,7 @@ def _learned(subject: Subject) -> Settings:
         "populations": [10, 30, 100, 1000, 10_000],
         "epsilon": epsilon,
         "n_replicates": n_replicates,
-        "step_size": subject.step_size,
+        "step_size": subject.relative_step_size,
         "td_constant": subject.td_constant,
         "waiting_constant": WAITING_CONSTANT,
     }
@@ -39,7 +39,7 @@ def _exact(subject: Subject) -> Settings:
     # the limit of the policy takes tens of solutions
     small = [n for n in subject.populations if n_lumped_states(subject.game.n_states, n) <= LUMPED_STATES // 10]
     chosen = spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
-    return {"populations": chosen, "step_size": subject.step_size}
+    return {"populations": chosen, "step_size": subject.relative_step_size}
 
 
 def _agreement(subject: Subject) -> Settings:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pma_mfg import games, regularizers
+from pma_mfg.commands import step_sizes
 from pma_mfg.theory import prescription
 from pma_replication.settings import (
     Agents,
@@ -29,7 +30,7 @@ class Tuned(Settings):
     """What learning of one game takes."""
 
     epsilons: Annotated[Distinct[Fraction], Field(min_length=3)] = key("accuracies ε, one job each")
-    step_size: Positive = key("η of centralized learning, absolute", "1/reward")
+    step_size: Positive = key("η of centralized learning", "1/ρ")
     td_constant: TdConstant = key("M_td = (td_constant / ε)²")
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
@@ -53,14 +54,14 @@ class SamplesPrescribed(Section):
     n_agents: Agents = key("N")
     epsilons: Annotated[Distinct[Fraction], Field(min_length=2)] = key("accuracies for which its samples are computed")
     n_replicates: Replicates = key("independent runs per point")
-    relative_step_size: Positive = key("η of the theorem's schedule", "1/strength")
+    step_size: Positive = key("η of the theorem's schedule", "1/ρ")
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse games for which the theorem prescribes nothing."""
         for name, epsilons in self.games.items():
             if name in chosen and isinstance(game := chosen[name].game, games.MeanFieldGame):
                 regularizer = regularizers.make(chosen[name].regularizer, chosen[name].strength)
-                step_size = self.relative_step_size / regularizer.strength
+                step_size = step_sizes.absolute(self.step_size, regularizer)
                 with noted(refuse, f"games.{name}"):
                     prescription.theorem_schedule(game, regularizer, step_size, epsilon=min(epsilons + self.epsilons))
 

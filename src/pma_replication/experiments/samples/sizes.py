@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pma_mfg import equilibrium, operators, regularizers
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.theory import prescription
 from pma_replication.plan import (
@@ -16,7 +17,7 @@ from pma_replication.plan import (
     step_seconds,
 )
 
-#: eta of the theorem's schedule in units of 1 / strength, and its runs.
+#: eta of the theorem's schedule in units of 1 / rho, and its runs.
 PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
 
 
@@ -29,7 +30,7 @@ def _tuned(subject: Subject) -> Settings:
     return {
         "games": {
             "epsilons": accuracies,
-            "step_size": subject.step_size,
+            "step_size": subject.relative_step_size,
             "td_constant": subject.td_constant,
             "waiting_constant": WAITING_CONSTANT,
         },
@@ -41,7 +42,7 @@ def _tuned(subject: Subject) -> Settings:
 def _prescribed(subject: Subject) -> Settings:
     """Return accuracies for which the theorem's own schedule is short enough to be run."""
     game = subject.need_features("samples_prescribed")
-    step_size = PRESCRIBED_STEP / subject.regularizer.strength
+    step_size = step_sizes.absolute(PRESCRIBED_STEP, subject.regularizer)
     most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
     chosen: list[float] = []
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
@@ -64,7 +65,7 @@ def _prescribed(subject: Subject) -> Settings:
         "n_agents": 10**9,
         "epsilons": sorted({*chosen, rounded(chosen[-1] / 2, 2), rounded(chosen[-1] / 5, 2)}, reverse=True),
         "n_replicates": PRESCRIBED_REPLICATES,
-        "relative_step_size": PRESCRIBED_STEP,
+        "step_size": PRESCRIBED_STEP,
     }
 
 
