@@ -87,7 +87,7 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         chosen["n_updates"] = 20
     if section == "phase":
         grid = {"low": 0.1, "high": 1e4, "count": 2}
-        chosen |= {"strengths": grid, "relative_step_sizes": grid}
+        chosen |= {"strengths": grid, "step_sizes": grid}
     if section == "orbit":
         chosen["strengths"] = sizes["strengths"][:2]
     if section == "samples_tuned":
@@ -103,10 +103,10 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
     ticks: dict[str, int] = {}
     for name, step in verify.STEPS.items():
         if step.section == "basins":
-            sizes: Settings = {"relative_step_sizes": [1.0], "n_starts": 1, "max_iterations": 20}
+            sizes: Settings = {"step_sizes": [1.0], "n_starts": 1, "max_iterations": 20}
         elif step.section == "samples_prescribed":
             sizes = {"games": [0.4], "n_agents": 100, "epsilons": [0.4, 0.3]}
-            sizes |= {"n_replicates": 2, "relative_step_size": 10.0}
+            sizes |= {"n_replicates": 2, "step_size": 10.0}
         else:
             sizes = shrunk(step.section, plan.settings(step.section, small))
 

@@ -255,7 +255,7 @@ COMMANDS = (
     "pma-replicate samples tuned game.npz nash.npz --agents 10 --epsilon 0.2 --step-size 5",
     "pma-mfg learn game.npz nash.npz --agents 10 --budget 10",
     "pma-mfg nash-gap game.npz nash.npz --agents 1000000000",
-    "pma-replicate phase measure game.npz --strengths 1 2 1e9 --relative-step-sizes 1 1 1 --out x --out-strengths y",
+    "pma-replicate phase measure game.npz --strengths 1 2 1e9 --step-sizes 1 1 1 --out x --out-strengths y",
     "pma-replicate comparison measure game.npz nash.npz --agents 10 --grid pma.step_size=nan",
     "pma-replicate claims --tables game.npz --out x.json",
     "pma-replicate findings mine.yaml --figures . --out x.md",
