@@ -25,6 +25,7 @@ import pandas as pd
 import yaml
 
 from pma_mfg import equilibrium, games, jacobian, seeds
+from pma_mfg.commands import step_sizes
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
@@ -139,42 +140,42 @@ def lattice(n_states: int = 3, n_actions: int = 3, n_agents: int = 20) -> Run:
 OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]] = {
     "1000 steps of the N-agent game, shared policy": (
         trajectory_step,
-        "ctd, learn_epsilon, learn_population, prescribed, bias, compare",
+        "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**4, 10**6, 10**8, 10**10)},
     ),
     "a step of N independent learners": (
         independent_step,
-        "independent, independent_epsilon",
+        "independent_measure, independent_epsilons",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**3, 10**4, 10**5, 10**6)},
     ),
     "learning to accuracy ε, shared policy, S = 5": (
         learning_run,
-        "learn_epsilon, learn_population, prescribed",
+        "samples_tuned, populations_learned, samples_prescribed",
         {"inverse_epsilon": (4, 8, 16, 32)},
     ),
     "learning to accuracy ε, 1000 independent learners, S = 5": (
         independent_run,
-        "independent_epsilon",
+        "independent_epsilons",
         {"inverse_epsilon": (4, 8, 16)},
     ),
     "an equilibrium": (
         solve,
-        "solve, converge, dynamics, damping, basins, zoo",
+        "equilibria_solve, contraction_measure, dynamics_measure, orbit_measure, basins_measure, literature_measure",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "a Jacobian of PMA": (
         jacobians,
-        "check_operators, phase, assumptions, schedules, atlas",
+        "bounds_measure, phase_measure, equilibria_assumptions, samples_schedules, atlas_measure",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "100 updates of the exact moments": (
         moments_update,
-        "moments",
+        "ctd_moments",
         {"n_states": (4, 6, 9), "n_actions": (2, 3, 5)},
     ),
     "the N-agent game solved exactly, S = 3": (
         lattice,
-        "exact, agreement, limits, nash",
+        "populations_exact, populations_agreement, populations_limits, nash_measure",
         {"n_actions": (2, 4, 8), "n_agents": (10, 20, 40, 80)},
     ),
 }
@@ -263,7 +264,7 @@ class Case:
             self.game,
             self.regularizer,
             self.policy,
-            step_size=tuned["step_size"],
+            step_size=step_sizes.absolute(tuned["step_size"], self.regularizer),
             epsilon=epsilon,
             td_constant=tuned["td_constant"],
             waiting_constant=tuned["waiting_constant"],
@@ -290,7 +291,7 @@ class Case:
 
 def large_runs(settings: dict[str, Any]) -> list[str]:
     """Return the costs of small epsilon and of many independent learners, as tables."""
-    sweep, many = settings["epsilon_sweep"], settings["independent"]
+    tuned_runs, many = settings["samples_tuned"], settings["independent"]
     lines = [
         "| learning to accuracy ε, one run | ε | samples | exponent in 1/ε at this ε | core-hours |",
         "|---|---|---|---|---|",
@@ -304,14 +305,14 @@ def large_runs(settings: dict[str, Any]) -> list[str]:
                 f"{hours(samples * step)} |"
             )
 
-    for name, tuned in sweep["games"].items():
+    for name, tuned in tuned_runs["games"].items():
         case = Case.of(settings, name)
-        step = case.shared_step(sweep["n_agents"])
+        step = case.shared_step(tuned_runs["n_agents"])
         rows(name, lambda epsilon, case=case, tuned=tuned: case.practical(tuned, epsilon), step, "tuned schedule")
-    for name in settings["prescribed"]["games"]:
+    for name in settings["samples_prescribed"]["games"]:
         case = Case.of(settings, name)
-        step = case.shared_step(settings["prescribed"]["n_agents"])
-        eta = settings["prescribed"]["relative_step_size"] / case.regularizer.rho
+        step = case.shared_step(settings["samples_prescribed"]["n_agents"])
+        eta = step_sizes.absolute(settings["samples_prescribed"]["step_size"], case.regularizer)
 
         def theorem(epsilon: float, case: Case = case, eta: float = eta) -> Schedule:
             return prescription.theorem_schedule(case.game, case.regularizer, eta, epsilon=epsilon)

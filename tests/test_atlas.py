@@ -110,7 +110,7 @@ def test_batches_hold_every_game_once_whatever_their_size_and_more_seeds_leave_f
 
 
 def test_the_command_takes_games_as_the_batches_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = ["--relative-step-size", "0.3", "--max-iterations", "200", "--steps", "200", "--replicates", "4"]
+    settings = ["--step-size", "0.3", "--max-iterations", "200", "--steps", "200", "--replicates", "4"]
     settings += ["--epsilon", "0.2", "--visits", "20", "--max-samples", "1e5"]
     settings += ["--out", str(tmp_path / "rows.parquet")]
     name, family, parameters, strength = GARNET

@@ -270,7 +270,7 @@ def test_an_explicit_schedule_warns_of_short_epochs_and_judges_the_distance(game
     steps = ["--step-size", "auto", "--td-constant"]
     assert cli.main(["learn", str(game_file), *explicit, *steps, "9"]) == 1
     said = capsys.readouterr().err
-    assert re.search(r"step size auto: eta = \S+ \(spectral radius of PMA at the equilibrium: 0\.41", said)
+    assert re.search(r"step size auto: \S+ / rho = \S+ \(spectral radius of PMA at the equilibrium: 0\.41", said)
     assert re.search(r"warning: M_td = 100 updates per epoch are fewer than c = \S+ of the steps", said)
     assert re.search(r"missed epsilon = 0\.9: distance to the equilibrium \S+; exploitability \(regularized\)", said)
     # the pipeline's command measures: the same run, and 0
@@ -286,7 +286,9 @@ def test_a_step_size_that_is_refused_comes_with_one_that_would_do(game_file, cap
     arguments = ["learn", str(game_file), "--strength", "0.1", "--agents", "100", "--epsilon", "0.5", "--dry-run"]
     assert cli.main([*arguments, "--step-size", "1000"]) == 2
     said = capsys.readouterr().err
-    would = re.search(r"--step-size: got 1000\.0, expected one at which PMA contracts .*, such as (\S+) \(0\.5", said)
+    would = re.search(
+        r"--step-size: got 1000, expected one at which PMA contracts .*, such as (\S+) \(in units of 1/rho; 0\.5", said
+    )
     assert would, said
     assert cli.main([*arguments, "--step-size", would[1]]) == 0
 
@@ -299,11 +301,13 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
         arguments = ["--strength", "0.1", "--agents", "100", "--step-size", chosen, "--out", out]
         assert replication_cli.main(["populations", "limits", str(game_file), *arguments]) == 0
         if name == "auto":
-            [chosen] = re.findall(r"step size auto: eta = (\S+) \(spectral radius", capsys.readouterr().err)
+            [chosen] = re.findall(r"step size auto: (\S+) / rho = \S+ \(spectral radius", capsys.readouterr().err)
         tables.append(parquet.read_table(out))
     nash = equilibrium.solve(COUPLED, Entropy(0.1)).policy
     radii = [
-        jacobian.spectral_radius(jacobian.jacobian(COUPLED, nash, factor * float(chosen), regularizer=Entropy(0.1)))
+        jacobian.spectral_radius(
+            jacobian.jacobian(COUPLED, nash, factor * float(chosen) / 0.1, regularizer=Entropy(0.1))
+        )
         for factor in (1.0, 0.7, 1.4)
     ]
     assert radii[0] < min(1.0, *radii[1:])

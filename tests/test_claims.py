@@ -353,7 +353,7 @@ def tables(
         "atlas": atlas,
         "independent": independent,
         "independent_epsilon": independent_epsilon,
-        "ratios": ratios,
+        "bounds": ratios,
         "rates": rates,
         "damping": damping,
         "departures": departures,
@@ -363,10 +363,10 @@ def tables(
         "ctd": ctd,
         "ctd_floor": ctd_floor,
         "moments": moments,
-        "epsilon": epsilon,
-        "prescribed": prescribed,
-        "bias": bias,
-        "agreement": agreement,
+        "samples_tuned": epsilon,
+        "samples_prescribed": prescribed,
+        "populations_bias": bias,
+        "populations_agreement": agreement,
         "nash": nash,
         "comparison": comparison,
         "samples_to_accuracy": accuracies,
@@ -447,13 +447,13 @@ def bent(found: dict[str, pd.DataFrame], claim: str) -> dict[str, pd.DataFrame]:
     """Multiply what a claim is judged on by a next order, so large that the range does not show the limit."""
     table, column, x, factor = {
         "C3": ("ctd", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
-        "C4": ("epsilon", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
+        "C4": ("samples_tuned", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
         "C5": ("independent_epsilon", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
         "C5-updates": ("independent", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
-        "C6-kinked": ("bias", "q_error", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
-        "C6-smooth": ("bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 / x),
-        "C6-constant": ("bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
-        "C6-deviation": ("bias", "deviation", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
+        "C6-kinked": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C6-smooth": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 / x),
+        "C6-constant": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
+        "C6-deviation": ("populations_bias", "deviation", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
         "C7-order": ("nash", "gap", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
         "C7-tight": ("nash", "gap", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
         "C7-constant": ("nash", "gap", "n_agents", lambda x: 1.0 + 200.0 * x**-0.5),
@@ -505,7 +505,7 @@ def test_a_slope_that_lies_right_only_because_it_bends_is_not_confirmed() -> Non
 def test_one_population_size_neither_refutes_a_constant_of_many() -> None:
     found = tables(gap_factor=1.03, deviation_factor=0.9, bias_factor=1.1)
     found["nash"] = found["nash"].query("n_agents == 10_000")
-    found["bias"] = found["bias"].query("n_agents == 1000 or n_agents == 100")
+    found["populations_bias"] = found["populations_bias"].query("n_agents == 1000 or n_agents == 100")
     records = judged(found)
     assert records["C7-constant"]["verdict"] == "inconclusive"
     assert "one N" in records["C7-constant"]["how"]
@@ -556,9 +556,9 @@ def test_step_sizes_at_which_the_prediction_has_another_slope_refute_nothing() -
 
 def test_constants_that_are_too_small_do_not_refute_an_order() -> None:
     found = tables()
-    found["epsilon"]["error"] *= 4.0  # twice epsilon at every accuracy
+    found["samples_tuned"]["error"] *= 4.0  # twice epsilon at every accuracy
     assert judged(found)["C4-accuracy"]["verdict"] == "inconclusive"
-    found["epsilon"]["error"] *= (0.3 / found["epsilon"]["epsilon"]) ** 0.2
+    found["samples_tuned"]["error"] *= (0.3 / found["samples_tuned"]["epsilon"]) ** 0.2
     assert judged(found)["C4-accuracy"]["verdict"] == "not confirmed"
 
 
@@ -598,12 +598,13 @@ def test_a_gain_without_a_prediction_or_with_too_few_populations_is_inconclusive
 def test_claims_on_a_table_that_is_not_there_are_left_out() -> None:
     whole = tables()
     everything = {record["id"] for record in verdicts.evaluate(whole, **TOLERANCES)}
-    without = {name: table for name, table in whole.items() if name not in ("prescribed", "bias")}
+    without = {name: table for name, table in whole.items() if name not in ("samples_prescribed", "populations_bias")}
     rest = {record["id"] for record in verdicts.evaluate(without, **TOLERANCES)}
     assert everything - rest == {"C4-prescribed", "C4-conservative", "C6-kinked", "C6-deviation", "C6-constant"}
-    assert {record["id"] for record in verdicts.evaluate({"agreement": whole["agreement"]}, **TOLERANCES)} == {
-        "C3-exact"
-    }
+    assert {
+        record["id"]
+        for record in verdicts.evaluate({"populations_agreement": whole["populations_agreement"]}, **TOLERANCES)
+    } == {"C3-exact"}
     assert verdicts.markdown(verdicts.evaluate({}, **TOLERANCES)).startswith("# Verdicts")
 
 
@@ -613,7 +614,7 @@ def test_nothing_tested_is_inconclusive_not_confirmed() -> None:
     found["rates"]["differentiable"] = False
     found["damping"]["best_response_radius"] = 0.9
     found["departures"]["best_response_lead"] = 0.9
-    found["ratios"]["bound"] = np.inf
+    found["bounds"]["bound"] = np.inf
     found["comparison"].loc[found["comparison"]["samples"] == 100, "exploitability"] = 1e-3
     found["certified"] = found["certified"].iloc[1:]
     found["phase"] = found["phase"].iloc[3:]
@@ -641,7 +642,7 @@ def test_one_run_that_misses_is_seen_and_the_region_is_reported() -> None:
 
 def test_a_norm_that_is_known_only_up_to_the_bound_is_inconclusive() -> None:
     found = tables()
-    found["ratios"].loc[found["ratios"]["within"] == "W", "jacobian_upper"] = 0.81
+    found["bounds"].loc[found["bounds"]["within"] == "W", "jacobian_upper"] = 0.81
     record = next(r for r in verdicts.evaluate(found, **TOLERANCES) if r["id"] == "C1b-certificate")
     assert record["verdict"] == "inconclusive"
 
@@ -660,8 +661,8 @@ def test_readers_table_of_assumptions_marks_bounds_and_what_is_shown() -> None:
 
 def test_bias_below_its_monte_carlo_floor_is_left_out_of_the_slope() -> None:
     found = tables(bias_slope=-1.0)
-    noise = np.where(found["bias"]["replicate"] % 2, 0.1, -0.1)  # whose mean is zero, without a draw
-    found["bias"]["q_error"] += np.where(found["bias"]["n_agents"] == 1000, noise, 0.0)
+    noise = np.where(found["populations_bias"]["replicate"] % 2, 0.1, -0.1)  # whose mean is zero, without a draw
+    found["populations_bias"]["q_error"] += np.where(found["populations_bias"]["n_agents"] == 1000, noise, 0.0)
     record = next(r for r in verdicts.evaluate(found, **TOLERANCES) if r["id"] == "C6-smooth")
     assert "2 of 3" in record["how"]
     assert record["verdict"] == "inconclusive"  # two points are no line

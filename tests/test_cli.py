@@ -60,26 +60,26 @@ def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
 
 
 STEPS = {
-    "bounds measure": "--step-sizes 1 --pairs 5 --out {out}",
-    "contraction measure": "--step-sizes 1 5 --starts 2 --out-iterates {out} --out-rates {out}2",
+    "bounds measure": "--step-sizes 0.1 --pairs 5 --out {out}",
+    "contraction measure": "--step-sizes 0.1 0.5 --starts 2 --out-iterates {out} --out-rates {out}2",
     "dynamics measure": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {out}2 --out-orbits {out}3"
     " --out-seconds {out}4",
     "orbit measure": "--strengths 0.1 1 --step-shares 0.5 1 --starts 1 --max-iterations 20"
     " --out {out} --out-attractors {out}2",
-    "basins measure": "--step-sizes 1 --starts 1 --max-iterations 20 --out-departures {out}"
+    "basins measure": "--step-sizes 0.1 --starts 1 --max-iterations 20 --out-departures {out}"
     " --out-basins {out}2 --out-several {out}3",
-    "equilibria assumptions": "--step-size 5 --out {out}",
+    "equilibria assumptions": "--step-size 0.5 --out {out}",
     "ctd errors": "--agents 1e6 --updates 10 20 30 --waiting 1 0 --replicates 2 --other-replicates 1 --out {out}"
     " --out-floor {out}2",
     "ctd moments": "--updates 10 20 --waiting 0 1 --out {out}",
-    "samples tuned": "--agents 100 --epsilon 0.3 --step-size 5 --replicates 2 --out {out}",
+    "samples tuned": "--agents 100 --epsilon 0.3 --step-size 0.5 --replicates 2 --out {out}",
     "populations bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
-    "populations limits": "--agents 10 100 --step-size 5 --out {out}",
-    "populations exact": "--agents 2 5 --step-size 5 --out {out}",
+    "populations limits": "--agents 10 100 --step-size 0.5 --out {out}",
+    "populations exact": "--agents 2 5 --step-size 0.5 --out {out}",
     "populations agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
     "nash measure": "--agents 2 5 --out {out}",
-    "literature survey": "--starts 1 --step-size 5 --out {out} --out-equilibria {out}2 --out-states {out}3",
-    "independent measure": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 5 --replicates 2 --out {out}",
+    "literature measure": "--starts 1 --step-size 0.5 --out {out} --out-equilibria {out}2 --out-states {out}3",
+    "independent measure": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 0.5 --replicates 2 --out {out}",
     "comparison measure": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1"
     " fitted_q.first=10 fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"
     " --out-tuning {out}2 --out-accuracies {out}3",
@@ -108,7 +108,7 @@ def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Pa
 
 def test_phase_writes_the_plane_and_the_smallest_certified_strengths(solved: Path, tmp_path: Path) -> None:
     out, strengths = tmp_path / "phase.parquet", tmp_path / "strengths.parquet"
-    grids = ["--strengths", "0.1", "10", "3", "--relative-step-sizes", "1", "1", "1"]
+    grids = ["--strengths", "0.1", "10", "3", "--step-sizes", "1", "1", "1"]
     outs = ["--out", str(out), "--out-strengths", str(strengths)]
     assert replicate.main(["phase", "measure", str(solved / "planted.npz"), *grids, "--probes", "0", *outs]) == 0
     table = parquet.read_table(out)
@@ -478,7 +478,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
     game, nash = str(solved / "planted.npz"), str(solved / "nash.npz")
     for command, arguments in (
         ("ctd errors", "--agents 50 --updates 900 2500 --replicates 3"),
-        ("samples tuned", "--agents 50 --epsilon 0.3 --step-size 5 --replicates 2"),
+        ("samples tuned", "--agents 50 --epsilon 0.3 --step-size 0.5 --replicates 2"),
     ):
         whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
         assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(whole)]) == 0

@@ -36,7 +36,12 @@ def test_every_section_and_every_step_has_a_predicted_time(units: cost.Units) ->
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [("ctd", "n_replicates"), ("bias", "n_steps"), ("epsilon_sweep", "n_replicates"), ("agreement", "n_steps")],
+    [
+        ("ctd", "n_replicates"),
+        ("populations_bias", "n_steps"),
+        ("samples_tuned", "n_replicates"),
+        ("populations_agreement", "n_steps"),
+    ],
 )
 def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units: cost.Units) -> None:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "config/example.yaml").read_text())[section]
@@ -52,8 +57,8 @@ def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units:
 
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
     slower = cost.Units(**{**vars(units), "step": 10 * units.step, "step_of_few": 10 * units.step})
-    settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["bias"]
-    seconds = plan.steps()["bias"].seconds
+    settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["populations_bias"]
+    seconds = plan.steps()["populations_bias"].seconds
     assert seconds(slower, settings) == pytest.approx(10 * seconds(units, settings))
 
 
@@ -61,7 +66,7 @@ def test_the_time_of_a_run_is_announced_and_what_cannot_be_predicted_stops_nothi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "config/example.yaml").read_text())
-    chosen = {"games": {"roads": settings["games"]["roads"]}, "zoo": settings["zoo"]}
+    chosen = {"games": {"roads": settings["games"]["roads"]}, "literature": settings["literature"]}
     chosen["games"]["roads"]["file"] = str(ROOT / "config/example_game.py")
     line = cost.announcement(chosen, 2)
     assert " on 2 cores, if nothing is done yet (predicted: " in line

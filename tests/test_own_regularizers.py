@@ -317,7 +317,7 @@ def test_an_equilibrium_under_a_class_from_a_file_is_saved_and_loaded(name, tmp_
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED)
     with pytest.raises(InputError, match="residuals: got"):
         equilibrium.load(tmp_path / "equilibrium.npz", PLANTED, regularizers.load(f"{FILE}:{name}", 5.0))
-    facts = literature_measure.survey(PLANTED, regularizer, found, name="x", step_size=1.0, n_starts=0, seed=0)[0]
+    facts = literature_measure.table(PLANTED, regularizer, found, name="x", step_size=1.0, n_starts=0, seed=0)[0]
     assert facts["regularizer"].tolist() == [f"{FILE}:{name}"]
 
 
@@ -344,7 +344,7 @@ def test_commands_take_a_class_from_a_file_and_find_it_again_from_the_equilibriu
     assert main(["validate", "game.npz", "--strength", "1", "--regularizer", "own.py:Tsallis"]) == 0
     Path("own.py").rename("moved.py")
     capsys.readouterr()
-    moved = ["literature", "survey", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]
+    moved = ["literature", "measure", "game.npz", "equilibrium.npz", "--step-size", "1", "--starts", "0"]
     assert cli.main(moved) == 2
     assert "own.py: file: got nothing, expected an existing Python file" in capsys.readouterr().err
     assert cli.main([*moved, "--regularizer", "moved.py:Tsallis"]) == 0

@@ -64,13 +64,13 @@ def changed(section: str, key: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (SMOKE | {"zoo": None}, "zoo: got None, expected a value of type object"),
+        (SMOKE | {"literature": None}, "literature: got None, expected a value of type object"),
         (changed("comparison", "methods", {"pma": SMOKE["comparison"]["methods"]["pma"]}), "at least one other method"),
         (changed("nash", "populations", [2, 3]), "nash.populations: got [2, 3], expected at least 3 entries"),
-        (changed("zoo", 1, 2), "zoo: got 1, expected keys that are texts"),
-        (changed("zoo", "n_starts", True), "zoo.n_starts: got True, expected a value of type integer"),
-        (changed("zoo", "games", ["a", "a"]), "zoo.games: got ['a', 'a'], expected entries that differ"),
-        (changed("zoo", "n_starts", 10**15 + 1), "expected an integer of at most 1000000000000000 in size"),
+        (changed("literature", 1, 2), "literature: got 1, expected keys that are texts"),
+        (changed("literature", "n_starts", True), "literature.n_starts: got True, expected a value of type integer"),
+        (changed("literature", "games", ["a", "a"]), "literature.games: got ['a', 'a'], expected entries that differ"),
+        (changed("literature", "n_starts", 10**15 + 1), "expected an integer of at most 1000000000000000 in size"),
         (
             changed("atlas", "grids", {"g": SMOKE["atlas"]["grids"]["garnet"] | {"parameters": {"a": [float("nan")]}}}),
             "atlas.grids.g.parameters.a[0]: got nan, expected a finite number",

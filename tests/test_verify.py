@@ -87,10 +87,10 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         chosen["n_updates"] = 20
     if section == "phase":
         grid = {"low": 0.1, "high": 1e4, "count": 2}
-        chosen |= {"strengths": grid, "relative_step_sizes": grid}
-    if section == "damping":
+        chosen |= {"strengths": grid, "step_sizes": grid}
+    if section == "orbit":
         chosen["strengths"] = sizes["strengths"][:2]
-    if section == "epsilon_sweep":
+    if section == "samples_tuned":
         chosen["games"] = sizes["games"] | {"epsilons": [0.5, 0.4, 0.3], "td_constant": 1.0}
     if section == "comparison":
         chosen["methods"] = {m: {k: v[:1] for k, v in sizes["methods"][m].items()} for m in ("pma", "fitted_q")}
@@ -103,17 +103,17 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
     ticks: dict[str, int] = {}
     for name, step in verify.STEPS.items():
         if step.section == "basins":
-            sizes: Settings = {"relative_step_sizes": [1.0], "n_starts": 1, "max_iterations": 20}
-        elif step.section == "prescribed":
+            sizes: Settings = {"step_sizes": [1.0], "n_starts": 1, "max_iterations": 20}
+        elif step.section == "samples_prescribed":
             sizes = {"games": [0.4], "n_agents": 100, "epsilons": [0.4, 0.3]}
-            sizes |= {"n_replicates": 2, "relative_step_size": 10.0}
+            sizes |= {"n_replicates": 2, "step_size": 10.0}
         else:
             sizes = shrunk(step.section, plan.settings(step.section, small))
 
         def advance(name: str = name) -> None:
             ticks[name] = ticks.get(name, 0) + 1
 
-        made = verify.run({name: sizes}, strong if name == "prescribed" else small, 0, advance=advance)
+        made = verify.run({name: sizes}, strong if name == "samples_prescribed" else small, 0, advance=advance)
         assert ticks.get(name, 0) == step.ticks(sizes), name
         for table, rows in made.items():
             assert table not in tables or list(tables[table].columns) == list(rows.columns)
@@ -135,7 +135,7 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
 def test_two_calls_choose_the_same_sizes(small: Subject) -> None:
     chosen, left_out = plan.all_settings(small)
     assert (chosen, left_out) == plan.all_settings(subject())
-    assert set(left_out) == {"basins", "prescribed"}
+    assert set(left_out) == {"basins", "samples_prescribed"}
     assert "with several equilibria" in left_out["basins"]
     assert set(chosen) | set(left_out) | {"atlas"} == set(configuration.SECTIONS)
 
@@ -165,7 +165,7 @@ def test_a_written_configuration_is_one_that_the_pipeline_accepts(
         assert "(predicted: " in said.out.splitlines()[-1]
         assert ("nash" in missing) == (name == "own")
         if command:
-            assert {"comparison", "prescribed"} <= missing
+            assert {"comparison", "samples_prescribed"} <= missing
 
 
 def test_a_game_whose_states_never_meet_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,4 +223,4 @@ def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(
 def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "prescribed_strength", lambda subject: 12.5)
     with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
-        verify.settings(["prescribed"], subject())
+        verify.settings(["samples_prescribed"], subject())

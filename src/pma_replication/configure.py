@@ -27,7 +27,7 @@ def settings(
     """Return a configuration for one game, and for each section left out the reason.
 
     Where the theorem prescribes nothing that can be run, a copy of the game with a stronger regularizer enters
-    `prescribed` if there is one.
+    `samples_prescribed` if there is one.
 
     Parameters
     ----------
@@ -51,13 +51,15 @@ def settings(
         "games": {name: {**described, **regularized}},
     }
     sections = {section: plan.with_game(section, sizes, name) for section, sizes in chosen.items()}
-    if "prescribed" in left_out and (strength := prescribed_strength(subject)) is not None:
+    if "samples_prescribed" in left_out and (strength := prescribed_strength(subject)) is not None:
         regularizer = regularizers.make(subject.kind, strength)
         found = equilibrium.solve(subject.game, regularizer)
         strong = Subject(subject.game, regularizer, subject.kind, f"{name}_strong", found.policy)
         made["games"][strong.name] = {**described, **regularized, "strength": strength}
-        sections["prescribed"] = plan.with_game("prescribed", plan.settings("prescribed", strong), strong.name)
-        del left_out["prescribed"]
+        sections["samples_prescribed"] = plan.with_game(
+            "samples_prescribed", plan.settings("samples_prescribed", strong), strong.name
+        )
+        del left_out["samples_prescribed"]
     made |= {section: sections[section] for section in plan.sections() if section in sections}
     made["claims"] = dict(plan.TOLERANCES)
     return made, left_out

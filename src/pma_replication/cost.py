@@ -20,6 +20,7 @@ import numpy as np
 
 from pma_mfg import equilibrium, games, jacobian, operators, regularizers, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import n_lumped_states
@@ -76,15 +77,15 @@ class Units:
         """Return the seconds of a step of so many agents."""
         return self.step_of_few if n_agents <= 100 else self.step
 
-    def decay(self, relative_step_size: float) -> float:
+    def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
-        eta = relative_step_size / self.regularizer.rho
+        eta = step_sizes.absolute(step_size, self.regularizer)
         radius = jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
         return -math.log(min(max(radius, 1e-6), 0.99))
 
     def n_epochs(self, epsilon: float, step_size: float) -> float:
         """Return K of the practical schedule."""
-        return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size * self.regularizer.rho))
+        return max(1.0, math.log(2.0 / epsilon) / self.decay(step_size))
 
     def learning_steps(self, tuned: Settings, epsilon: float) -> float:
         """Return the environment steps of one run by the practical schedule (docs/theory, section 10.6)."""

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import iterations, jacobian, operators
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
@@ -127,7 +128,7 @@ class Subject:
 
     def step_sizes(self, settings: Settings) -> list[float]:
         """Return the absolute step sizes of a section: they are configured in units of 1 / rho."""
-        return [relative / self.regularizer.rho for relative in settings["relative_step_sizes"]]
+        return [step_sizes.absolute(step_size, self.regularizer) for step_size in settings["step_sizes"]]
 
     def refused(self, section: str, why: str, allowed: str) -> InputError:
         """Return the error that says why a section is left out, and what would do."""
@@ -141,10 +142,15 @@ class Subject:
             raise self.refused(section, "Python functions", refused.allowed) from None
 
     @cached_property
-    def step_size(self) -> float:
-        """Return eta of learning: 1 / rho, or three tenths of the locally fastest one if that is smaller."""
+    def relative_step_size(self) -> float:
+        """Return eta of learning in units of 1 / rho: 1, or three tenths of the locally fastest if that is smaller."""
         best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, policy=self.policy, share=0.3)
-        return rounded(min(1.0 / self.regularizer.rho, best), 3)
+        return rounded(min(1.0, best * self.regularizer.rho), 3)
+
+    @property
+    def step_size(self) -> float:
+        """Return eta of learning."""
+        return step_sizes.absolute(self.relative_step_size, self.regularizer)
 
     @cached_property
     def rate(self) -> float:

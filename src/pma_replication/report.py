@@ -120,8 +120,8 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             name: {"text": text.replace("*", ""), "rows": _cells(make(tables[name]))}
             for name, text, make in (
                 ("assumptions", equilibria_judge.ASSUMPTIONS, equilibria_judge.assumptions_cells),
-                ("zoo", literature_judge.GAMES.format("the table of assumptions"), literature_judge.games_cells),
-                ("zoo_equilibria", literature_judge.SEVERAL, literature_judge.equilibria_cells),
+                ("literature", literature_judge.GAMES.format("the table of assumptions"), literature_judge.games_cells),
+                ("literature_equilibria", literature_judge.SEVERAL, literature_judge.equilibria_cells),
                 ("samples_to_accuracy", comparison_judge.COMPARISON, comparison_judge.comparison_cells),
             )
             if name in tables

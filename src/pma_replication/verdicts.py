@@ -84,9 +84,9 @@ def _read(tables: Tables, names: tuple[str, ...]) -> pd.DataFrame | None:
 
 def _both_schedules(tables: Tables) -> pd.DataFrame | None:
     """Return the runs of the games that are learned with a tuned schedule and with the theorem's."""
-    if "prescribed" not in tables:
+    if "samples_prescribed" not in tables:
         return None
-    runs = pd.concat([tables["epsilon"], tables["prescribed"]], ignore_index=True)
+    runs = pd.concat([tables["samples_tuned"], tables["samples_prescribed"]], ignore_index=True)
     both = runs.groupby("game")["schedule"].nunique() == 2
     return runs[runs["game"].isin(both.index[both])]
 
@@ -108,7 +108,7 @@ def _floor_and_moments(tables: Tables) -> pd.DataFrame:
 
 #: Tables that a judge reads together -> the function that joins them.
 _JOINED: dict[tuple[str, ...], Callable[[Tables], pd.DataFrame | None]] = {
-    ("epsilon", "prescribed"): _both_schedules,
+    ("samples_tuned", "samples_prescribed"): _both_schedules,
     ("comparison", "samples_to_accuracy"): _ends_and_accuracies,
     ("ctd_floor", "moments"): _floor_and_moments,
 }

@@ -87,7 +87,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
         try:
             sections[section] = plan.settings(section, subject)
         except InputError as refused:
-            if section != "prescribed" or (strength := prescribed_strength(subject)) is None:
+            if section != "samples_prescribed" or (strength := prescribed_strength(subject)) is None:
                 raise
             allowed = f"{refused.allowed}; --strength {strength:g} would do"
             raise InputError(refused.source, refused.field, refused.value, allowed) from None
@@ -241,9 +241,9 @@ def picture(claim: str, tables: Mapping[str, pd.DataFrame]) -> Any:
 
 #: Columns of tables that figures look at even where there is no row.
 _COLUMNS = {
-    "schedules": ("epsilon",),
-    "population": ("n_agents", "epsilon"),
-    "exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
+    "samples_schedules": ("epsilon",),
+    "populations_learned": ("n_agents", "epsilon"),
+    "populations_exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
 }
 
 

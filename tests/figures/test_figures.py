@@ -231,9 +231,11 @@ def test_long_names_of_games_run_into_nothing(figure, drawn_table):
     assert "…" in text or figure == "independent"  # which names no game
 
 
-def gallery_with(states, actions, drawn_table, n_states=5):
-    """The gallery of a game without a layout, with these labels."""
-    data = drawn_table("gallery").query("game == 'smooth' and equilibrium == 0").head(n_states).reset_index(drop=True)
+def equilibria_with(states, actions, drawn_table, n_states=5):
+    """Equilibria of a game without a layout, with these labels."""
+    data = (
+        drawn_table("literature").query("game == 'smooth' and equilibrium == 0").head(n_states).reset_index(drop=True)
+    )
     labels = [states[i % len(states)] for i in range(len(data))]
     words = [actions[i % len(actions)] for i in range(len(data))]
     numbers = [i % len(actions) for i in range(len(data))]
@@ -252,7 +254,7 @@ def gallery_with(states, actions, drawn_table, n_states=5):
     ids=["Japanese", "Arabic", "Hebrew", "letters that the font has"],
 )
 def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, actions, shown, drawn_table, caplog):
-    data = gallery_with(states, actions, drawn_table)
+    data = equilibria_with(states, actions, drawn_table)
     drawing = literature_draw.figure(data[data["game"] == "one"])
     drawing.draw_without_rendering()  # a glyph that is missing would be a warning, which is an error here
     texts = {text.get_text() for text in drawing.findobj(matplotlib.text.Text)}
@@ -275,7 +277,7 @@ def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, ac
     ],
 )
 def test_long_labels_run_into_nothing(states, actions, drawn_table):
-    drawing = literature_draw.figure(gallery_with(states, actions, drawn_table))
+    drawing = literature_draw.figure(equilibria_with(states, actions, drawn_table))
     covers_nothing(drawing)
     assert overlaps([ax.title.get_window_extent() for ax in drawing.axes if ax.title.get_text()]) == []
     for ax in drawing.axes:

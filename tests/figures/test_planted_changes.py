@@ -94,7 +94,7 @@ def measured(figure, data):
         return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
     if figure == "comparison":
         return np.flatnonzero(data["method"] == "pma")
-    if figure == "gallery":
+    if figure == "literature":
         return np.flatnonzero(data["value"] > 0.05)
     if figure == "bounds":
         return np.flatnonzero(np.isfinite(data["value"]))

@@ -60,7 +60,7 @@ CONFIGURATIONS: dict[str, bytes] = {
     "a number that YAML reads in base 60": changed("strength: 1.0", "strength: 1:30"),
     "a number with a leading zero": changed("seed: 1\nr", "seed: 08\nr"),
     "a name that YAML takes for a truth value": SMALL.encode()
-    + b"zoo: {games: [on], n_starts: 1, relative_step_size: 1.0}\n",
+    + b"literature: {games: [on], n_starts: 1, step_size: 1.0}\n",
     "a whole number with a point": changed("seed: 1\nr", "seed: 1.0\nr"),
     "not a number": changed("strength: 1.0", "strength: .nan"),
     "infinity": changed("strength: 1.0", "strength: .inf"),
@@ -93,7 +93,7 @@ CONFIGURATIONS: dict[str, bytes] = {
     "a negative seed": changed("seed: 1}", "seed: -1}"),
     "a discount of one": changed("discount: 0.5", "discount: 1"),
     "an experiment on a game that is not there": SMALL.encode()
-    + b"zoo: {games: [b], n_starts: 1, relative_step_size: 1.0}\n",
+    + b"literature: {games: [b], n_starts: 1, step_size: 1.0}\n",
     "a population too large for exact numbers": SMALL.encode() + b"nash: {games: [a], populations: [2, 10, 200000]}\n",
     "several problems": (
         b"seed: 010\nresults: results/x\nfigures: results/x\nsead: 1\ngames:\n"
@@ -101,12 +101,12 @@ CONFIGURATIONS: dict[str, bytes] = {
         b"  b: {family: crowd_averse, parameters: {n_state: 2, discount: 1, n_actions: 2, seed: 1},"
         b" regularizer: entropy, strength: 1}\n"
         b"  c: {file: own.npz, regularizer: entropy, strength: 1}\n"
-        b"zoo: {games: [crowd, a], n_starts: 1, relative_step_size: 1e-3}\n"
+        b"literature: {games: [crowd, a], n_starts: 1, step_size: 1e-3}\n"
     ),
     "more samples of the theorem than can be counted": changed(GAME, CERTIFIED)
-    + b"prescribed: {games: {a: [1.e-9]}, n_agents: 9, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
+    + b"samples_prescribed: {games: {a: [1.e-9]}, n_agents: 9, epsilons: [0.1, 0.3], n_replicates: 2, step_size: 1}\n",
     "a game that the theorem does not cover": changed("strength: 1.0", "strength: 0.001")
-    + b"prescribed: {games: {a: [0.1]}, n_agents: 10, epsilons: [0.1, 0.3], n_replicates: 2, relative_step_size: 1}\n",
+    + b"samples_prescribed: {games: {a: [0.1]}, n_agents: 10, epsilons: [0.1, 0.3], n_replicates: 2, step_size: 1}\n",
 }
 
 ARRAYS: dict[str, Any] = {
@@ -255,7 +255,7 @@ COMMANDS = (
     "pma-replicate samples tuned game.npz nash.npz --agents 10 --epsilon 0.2 --step-size 5",
     "pma-mfg learn game.npz nash.npz --agents 10 --budget 10",
     "pma-mfg nash-gap game.npz nash.npz --agents 1000000000",
-    "pma-replicate phase measure game.npz --strengths 1 2 1e9 --relative-step-sizes 1 1 1 --out x --out-strengths y",
+    "pma-replicate phase measure game.npz --strengths 1 2 1e9 --step-sizes 1 1 1 --out x --out-strengths y",
     "pma-replicate comparison measure game.npz nash.npz --agents 10 --grid pma.step_size=nan",
     "pma-replicate claims --tables game.npz --out x.json",
     "pma-replicate findings mine.yaml --figures . --out x.md",

@@ -79,7 +79,7 @@ def test_exploitability_is_that_of_mfglib(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("family", sorted(set(games.families()) - set(NAMED)))
-def test_exploitability_is_that_of_mfglib_in_the_zoo(family: str) -> None:
+def test_exploitability_is_that_of_mfglib_in_games_of_the_literature(family: str) -> None:
     game = games.make(family)
     policy = random_policy(game, 0, 1.0)
     try:

@@ -48,17 +48,28 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "negative discount": (lambda c: parameters(c).update(discount=-0.1), ("discount", "-0.1", "[0, 1)")),
     "strength zero": (lambda c: c["games"]["smooth"].update(strength=0), ("games.smooth.strength", "0", "> 0")),
     "negative planted strength": (lambda c: parameters(c).update(strength=-1.0), ("strength", "-1.0", "> 0")),
-    "one agent": (lambda c: c["bias"].update(populations=[1, 10, 100]), ("bias.populations[0]", "1", ">= 2")),
+    "one agent": (
+        lambda c: c["populations_bias"].update(populations=[1, 10, 100]),
+        ("populations_bias.populations[0]", "1", ">= 2"),
+    ),
     "one agent in TD": (lambda c: c["ctd"].update(populations=[10, 1]), ("ctd.populations[1]", "1", ">= 2")),
     "no agents to deviate": (lambda c: c["nash"].update(populations=[]), ("nash.populations", "entries")),
     "the bias of an epidemic that dies out": (
         lambda c: (
             c["games"].update(epidemic={**c["games"]["smooth"], "family": "sis_epidemic", "parameters": {}}),
-            c["bias"].update(games=["epidemic"], populations=[10, 100, 1000]),
+            c["populations_bias"].update(games=["epidemic"], populations=[10, 100, 1000]),
         ),
-        ("bias.populations[0]", "10, of whom none is in state", "of epidemic", "states that are all visited for ever"),
+        (
+            "populations_bias.populations[0]",
+            "10, of whom none is in state",
+            "of epidemic",
+            "states that are all visited for ever",
+        ),
     ),
-    "unknown game in the agreement": (lambda c: c["agreement"].update(games=["x"]), ("agreement.games[0]", "'x'")),
+    "unknown game in the agreement": (
+        lambda c: c["populations_agreement"].update(games=["x"]),
+        ("populations_agreement.games[0]", "'x'"),
+    ),
     "unknown family": (
         lambda c: c["games"]["smooth"].update(family="planted"),
         ("family", "planted", "planted_smooth"),
@@ -77,14 +88,14 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("basins.games[0]", "coordination"),
     ),
     "strength zero in damping": (
-        lambda c: c["damping"].update(strengths=[1.0, 0]),
-        ("damping.strengths[1]", "0", "> 0"),
+        lambda c: c["orbit"].update(strengths=[1.0, 0]),
+        ("orbit.strengths[1]", "0", "> 0"),
     ),
     "no iterations": (lambda c: c["dynamics"].update(max_iterations=0), ("dynamics.max_iterations", "0", ">= 1")),
     "name that is a path": (lambda c: c["games"].update({"../x": c["games"]["smooth"]}), ("games", "../x", "letters")),
     "family and file": (lambda c: c["games"]["smooth"].update(file="x.npz"), ("games.smooth", "either family", "file")),
     "accuracy above one": (
-        lambda c: c["epsilon_sweep"]["games"]["smooth"].update(epsilons=[0.1, 0.2, 1.5]),
+        lambda c: c["samples_tuned"]["games"]["smooth"].update(epsilons=[0.1, 0.2, 1.5]),
         ("epsilons[2]", "1.5", "< 1"),
     ),
     "grid upside down": (
@@ -98,12 +109,12 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("ctd.exact_updates", "increasing"),
     ),
     "unknown game to prescribe for": (
-        lambda c: c["prescribed"].update(games={"smoth": [0.1]}),
-        ("prescribed.games[0]", "smoth", "smooth"),
+        lambda c: c["samples_prescribed"].update(games={"smoth": [0.1]}),
+        ("samples_prescribed.games[0]", "smoth", "smooth"),
     ),
     "prescription without accuracy": (
-        lambda c: c["prescribed"].update(games={"smooth": []}),
-        ("prescribed.games.smooth", "[]", "at least 1"),
+        lambda c: c["samples_prescribed"].update(games={"smooth": []}),
+        ("samples_prescribed.games.smooth", "[]", "at least 1"),
     ),
     "neither a game nor an atlas": (
         lambda c: (c.clear(), c.update(seed=0, results="r", figures="f", games={})),
@@ -126,16 +137,16 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("atlas.grids.garnet.parameters.discount", "0.5", "array"),
     ),
     "a population that is too large for the exact chain": (
-        lambda c: c["exact"].update(games=["smooth"], populations=[2, 3, 10_000]),
-        ("exact.populations[2]", "10000, with which smooth has 150015000 states", "at most 200000"),
+        lambda c: c["populations_exact"].update(games=["smooth"], populations=[2, 3, 10_000]),
+        ("populations_exact.populations[2]", "10000, with which smooth has 150015000 states", "at most 200000"),
     ),
     "a deviator among too many": (
         lambda c: c["nash"]["populations"].append(100_001),
         ("nash.populations", "100001, with which pair_", "200002 states", "at most 200000"),
     ),
     "a comparison of simulated and exact numbers among too many": (
-        lambda c: c["agreement"]["populations"].append(10**15),
-        ("agreement.populations", "1000000000000000, with which", "at most 200000"),
+        lambda c: c["populations_agreement"]["populations"].append(10**15),
+        ("populations_agreement.populations", "1000000000000000, with which", "at most 200000"),
     ),
     "a comparison with another regularizer": (
         lambda c: c["games"][c["comparison"]["games"][0]].update(regularizer="quadratic"),
@@ -145,31 +156,37 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["independent"]["population_replicates"].append(2),
         ("independent.population_replicates", "one number for each of the populations"),
     ),
-    "an accuracy of one": (lambda c: c["population_sweep"].update(epsilon=1), ("population_sweep.epsilon", "1", "< 1")),
+    "an accuracy of one": (
+        lambda c: c["populations_learned"].update(epsilon=1),
+        ("populations_learned.epsilon", "1", "< 1"),
+    ),
     "too many independent learners": (
         lambda c: c["independent"].update(n_agents=10**7 + 1),
         ("independent.n_agents", "10000001", "a number <= 10000000"),
     ),
-    "a population twice": (lambda c: c["bias"].update(populations=[2, 10, 10]), ("bias.populations", "differ")),
+    "a population twice": (
+        lambda c: c["populations_bias"].update(populations=[2, 10, 10]),
+        ("populations_bias.populations", "differ"),
+    ),
     "too many pairs for independent learning": (
         lambda c: (c["games"].update(large=LARGE), c["independent"].update(games=["large"])),
         ("independent.games[0]", "large, 10000 states and 7 actions", "at most 65536 pairs"),
     ),
     "more updates than can be counted": (
-        lambda c: next(iter(c["epsilon_sweep"]["games"].values())).update(td_constant=1e8),
-        ("epsilon_sweep.games.", "td_constant", "100000000.0 for epsilon 0.", "1e+15 updates"),
+        lambda c: next(iter(c["samples_tuned"]["games"].values())).update(td_constant=1e8),
+        ("samples_tuned.games.", "td_constant", "100000000.0 for epsilon 0.", "1e+15 updates"),
     ),
     "more updates than can be counted, among independent learners": (
         lambda c: c["independent"].update(td_constant=1e8),
         ("independent.td_constant", "100000000.0 for epsilon 0.", "1e+15 updates"),
     ),
     "a game that the theorem does not cover": (
-        lambda c: c["prescribed"]["games"].update(kinked=[0.1, 0.3]),
-        ("prescribed.games.kinked", "affine features"),
+        lambda c: c["samples_prescribed"]["games"].update(kinked=[0.1, 0.3]),
+        ("samples_prescribed.games.kinked", "affine features"),
     ),
     "a game that is not certified to contract": (
         lambda c: c["games"]["certified"].update(strength=1e-3),
-        ("prescribed.games.certified", "L_Gamma_eta", "a bound < 1", "not certified"),
+        ("samples_prescribed.games.certified", "L_Gamma_eta", "a bound < 1", "not certified"),
     ),
     "no games in a batch of the atlas": (lambda c: c["atlas"].update(batch_size=0), ("atlas.batch_size", "0", ">= 1")),
     "not a mapping": (lambda c: c.clear(), ("(top level)", "no key seed")),
@@ -389,7 +406,7 @@ def test_one_game_and_one_experiment_run_to_their_tables_figures_and_claims_alon
 ) -> None:
     content = {key: SMOKE[key] for key in ("seed", "results", "figures")}
     content["games"] = {"certified": SMOKE["games"]["certified"]}
-    content["convergence"] = {**SMOKE["convergence"], "games": ["certified"], "n_starts": 1}
+    content["contraction"] = {**SMOKE["contraction"], "games": ["certified"], "n_starts": 1}
     (fresh_copy / "mine.yaml").write_text(yaml.safe_dump(content))
     done = run(fresh_copy, "workflow/run.py", "mine.yaml")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -35,7 +35,7 @@ games:
     file: own.npz
     regularizer: entropy
     strength: 1.0
-operator_checks: {games: [own], relative_step_sizes: [1.0], n_pairs: 2, n_ascents: 0}
+bounds: {games: [own], step_sizes: [1.0], n_pairs: 2, n_ascents: 0}
 """
 RESULTS = "results/tiny"
 #: Figures, which take the longest, are drawn in the long test, and kernels compiled.

@@ -106,11 +106,11 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
     assert all((smoke / RESULTS / "figures" / name).stat().st_size > 10_000 for name in drawn)
 
 
-def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
-    timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
-    steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
-    learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
-    assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo", "atlas"} <= timed
+def test_every_rule_has_its_times_in_benchmark_files_named_after_it(smoke: Path) -> None:
+    files = (smoke / RESULTS / "benchmarks").rglob("*.tsv")
+    timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0].removesuffix(".tsv") for path in files}
+    sources = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    assert timed == set(re.findall(r"^rule (\w+):", sources, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe
 def numbers_of_more_replicates(figure: str, smoke: Path, run: Run) -> pd.DataFrame:
     """Return the numbers behind a figure from a run with `MORE` times the replicates."""
     content, changes = yaml.safe_load((smoke / CONFIG).read_text()), {}
-    for section in ("bias", "epsilon_sweep", "prescribed", "population_sweep", "independent"):
+    for section in ("populations_bias", "samples_tuned", "samples_prescribed", "populations_learned", "independent"):
         assert content[section]["n_replicates"] == REPLICATES
         changes[section] = content[section] | {"n_replicates": MORE * REPLICATES}
     tables = [f"tables/{name}.parquet" for name in registry.figures()[figure]]
@@ -219,7 +219,7 @@ def test_a_changed_number_behind_a_figure_is_noticed(smoke: Path) -> None:
 
 
 def test_a_killed_run_resumes_on_one_core_to_bitwise_the_same_results(smoke: Path, without: Run, run: Run) -> None:
-    removed = ["bias", "epsilon", "rates", "histories", "damping"]
+    removed = ["populations_bias", "samples_tuned", "rates", "histories", "damping"]
     folder = without(removed)
     points = folder / RESULTS / "points"
 

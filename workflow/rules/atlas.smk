@@ -1,19 +1,19 @@
-rule atlas:
+rule atlas_measure:
     input:
         library("pma_replication.experiments.atlas.commands"),
         kernels=f"{RESULTS}/kernels.txt",
     output:
         f"{RESULTS}/points/atlas/{{batch}}.parquet",
     log:
-        f"{RESULTS}/logs/atlas/{{batch}}.log",
+        f"{RESULTS}/logs/atlas_measure/{{batch}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/atlas/{{batch}}.tsv"
+        f"{RESULTS}/benchmarks/atlas_measure/{{batch}}.tsv"
     conda:
         "../../environment.yml"
     params:
         # the games themselves: another grid reruns only the batches that it changes
         games=lambda wildcards: ATLAS[int(wildcards.batch)],
-        relative_step_size=config["atlas"]["relative_step_size"],
+        step_size=config["atlas"]["step_size"],
         n_starts=config["atlas"]["n_starts"],
         max_iterations=config["atlas"]["max_iterations"],
         n_agents=config["atlas"]["n_agents"],
@@ -27,7 +27,7 @@ rule atlas:
     message:
         "Examine batch {wildcards.batch} of the atlas"
     shell:
-        "pma-replicate atlas measure {params.games:q} --relative-step-size {params.relative_step_size}"
+        "pma-replicate atlas measure {params.games:q} --step-size {params.step_size}"
         " --starts {params.n_starts}"
         " --max-iterations {params.max_iterations} --agents {params.n_agents} --steps {params.n_steps}"
         " --replicates {params.n_replicates} --epsilon {params.epsilon} --visits {params.n_visits}"

@@ -95,18 +95,6 @@ def game_arguments(wildcards):
     return shlex.join([game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))])
 
 
-def step_sizes(section):
-    """The absolute step sizes of a section for a job's game: they are configured in units of 1 / rho."""
-    return lambda wildcards: [
-        relative / described(wildcards)["strength"] for relative in config[section]["relative_step_sizes"]
-    ]
-
-
-def prescribed_step_size(wildcards):
-    """The absolute step size of the theorem's schedule for a job's game."""
-    return config["prescribed"]["relative_step_size"] / described(wildcards)["strength"]
-
-
 def independent_settings(wildcards):
     """The options of one sweep of independent learning: what the sweep varies, and the rest as configured."""
     section = config["independent"]

@@ -1,4 +1,4 @@
-rule compare:
+rule comparison_measure:
     input:
         library("pma_replication.experiments.comparison.commands"),
         kernels=f"{RESULTS}/kernels.txt",
@@ -9,9 +9,9 @@ rule compare:
         tuning=f"{RESULTS}/points/tuning/{{game}}.parquet",
         accuracies=f"{RESULTS}/points/samples_to_accuracy/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/compare/{{game}}.log",
+        f"{RESULTS}/logs/comparison_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/compare/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/comparison_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:

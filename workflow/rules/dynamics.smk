@@ -1,4 +1,4 @@
-rule dynamics:
+rule dynamics_measure:
     input:
         library("pma_replication.experiments.dynamics.commands"),
         game=made_game,
@@ -10,9 +10,9 @@ rule dynamics:
         # seconds differ from run to run: no table of the results
         seconds=f"{RESULTS}/benchmarks/seconds/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/dynamics/{{game}}.log",
+        f"{RESULTS}/logs/dynamics_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/dynamics/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/dynamics_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -28,7 +28,7 @@ rule dynamics:
         " --log {log:q}"
 
 
-rule damping:
+rule orbit_measure:
     input:
         library("pma_replication.experiments.orbit.commands"),
         game=made_game,
@@ -37,16 +37,16 @@ rule damping:
         damping=f"{RESULTS}/points/damping/{{game}}.parquet",
         attractors=f"{RESULTS}/points/attractors/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/damping/{{game}}.log",
+        f"{RESULTS}/logs/orbit_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/damping/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/orbit_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        strengths=config["damping"]["strengths"],
-        step_shares=config["damping"]["step_shares"],
-        n_starts=config["damping"]["n_starts"],
-        max_iterations=config["damping"]["max_iterations"],
+        strengths=config["orbit"]["strengths"],
+        step_shares=config["orbit"]["step_shares"],
+        n_starts=config["orbit"]["n_starts"],
+        max_iterations=config["orbit"]["max_iterations"],
         seed=SEED,
     message:
         "Weaken the regularizer of {wildcards.game}"
@@ -56,7 +56,7 @@ rule damping:
         " --seed {params.seed} --out {output.damping:q} --out-attractors {output.attractors:q} --log {log:q}"
 
 
-rule basins:
+rule basins_measure:
     input:
         library("pma_replication.experiments.basins.commands"),
         game=made_game,
@@ -66,13 +66,13 @@ rule basins:
         basins=f"{RESULTS}/points/basins/{{game}}.parquet",
         several=f"{RESULTS}/points/several/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/basins/{{game}}.log",
+        f"{RESULTS}/logs/basins_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/basins/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/basins_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("basins"),
+        step_sizes=config["basins"]["step_sizes"],
         n_starts=config["basins"]["n_starts"],
         max_iterations=config["basins"]["max_iterations"],
         seed=SEED,

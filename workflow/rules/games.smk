@@ -25,7 +25,7 @@ use rule game as game_functions with:
         "Check the functions of the game {wildcards.game}"
 
 
-rule solve:
+rule equilibria_solve:
     input:
         library("pma_replication.experiments.equilibria.commands"),
         game=made_game,
@@ -33,9 +33,9 @@ rule solve:
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
         table=f"{RESULTS}/points/equilibria/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/solve/{{game}}.log",
+        f"{RESULTS}/logs/equilibria_solve/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/solve/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/equilibria_solve/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -48,29 +48,29 @@ rule solve:
         " --out {output.equilibrium:q} --out-table {output.table:q} --log {log:q}"
 
 
-rule zoo:
+rule literature_measure:
     input:
         library("pma_replication.experiments.literature.commands"),
         game=f"{RESULTS}/games/{{game}}.npz",
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        facts=f"{RESULTS}/points/zoo/{{game}}.parquet",
-        equilibria=f"{RESULTS}/points/zoo_equilibria/{{game}}.parquet",
-        states=f"{RESULTS}/points/zoo_states/{{game}}.parquet",
+        facts=f"{RESULTS}/points/literature/{{game}}.parquet",
+        equilibria=f"{RESULTS}/points/literature_equilibria/{{game}}.parquet",
+        states=f"{RESULTS}/points/literature_states/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/zoo/{{game}}.log",
+        f"{RESULTS}/logs/literature_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/zoo/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/literature_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        n_starts=config["zoo"]["n_starts"],
-        step_size=lambda wildcards: config["zoo"]["relative_step_size"] / described(wildcards)["strength"],
+        n_starts=config["literature"]["n_starts"],
+        step_size=config["literature"]["step_size"],
         seed=SEED,
     message:
         "Survey {wildcards.game}"
     shell:
-        "pma-replicate literature survey {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
+        "pma-replicate literature measure {input.game:q} {input.equilibrium:q} --starts {params.n_starts}"
         " --step-size {params.step_size}"
         " --seed {params.seed} --out {output.facts:q} --out-equilibria {output.equilibria:q}"
         " --out-states {output.states:q} --log {log:q}"

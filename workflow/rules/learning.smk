@@ -15,7 +15,7 @@ rule warm_up:
         "pma-replicate warm-up --out {output:q} --log {log:q}"
 
 
-rule ctd:
+rule ctd_errors:
     input:
         library("pma_replication.experiments.ctd.commands"),
         kernels=f"{RESULTS}/kernels.txt",
@@ -25,9 +25,9 @@ rule ctd:
         errors=f"{RESULTS}/points/ctd/{{game}}_{{n_agents}}.parquet",
         floor=f"{RESULTS}/points/ctd_floor/{{game}}_{{n_agents}}.parquet",
     log:
-        f"{RESULTS}/logs/ctd/{{game}}_{{n_agents}}.log",
+        f"{RESULTS}/logs/ctd_errors/{{game}}_{{n_agents}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ctd/{{game}}_{{n_agents}}.tsv"
+        f"{RESULTS}/benchmarks/ctd_errors/{{game}}_{{n_agents}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -48,7 +48,7 @@ rule ctd:
         " --seed {params.seed} --out {output.errors:q} --out-floor {output.floor:q} --log {log:q}"
 
 
-rule moments:
+rule ctd_moments:
     input:
         library("pma_replication.experiments.ctd.commands"),
         game=made_game,
@@ -56,9 +56,9 @@ rule moments:
     output:
         f"{RESULTS}/points/moments/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/moments/{{game}}.log",
+        f"{RESULTS}/logs/ctd_moments/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/moments/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/ctd_moments/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -72,24 +72,24 @@ rule moments:
         " --out {output:q} --log {log:q}"
 
 
-rule learn_epsilon:
+rule samples_tuned:
     input:
         library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/epsilon/{{game}}_{{epsilon}}.parquet",
+        f"{RESULTS}/points/samples_tuned/{{game}}_{{epsilon}}.parquet",
     log:
-        f"{RESULTS}/logs/epsilon/{{game}}_{{epsilon}}.log",
+        f"{RESULTS}/logs/samples_tuned/{{game}}_{{epsilon}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/epsilon/{{game}}_{{epsilon}}.tsv"
+        f"{RESULTS}/benchmarks/samples_tuned/{{game}}_{{epsilon}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        n_agents=config["epsilon_sweep"]["n_agents"],
-        n_replicates=config["epsilon_sweep"]["n_replicates"],
-        tuned=lambda wildcards: described(wildcards, "epsilon_sweep"),
+        n_agents=config["samples_tuned"]["n_agents"],
+        n_replicates=config["samples_tuned"]["n_replicates"],
+        tuned=lambda wildcards: described(wildcards, "samples_tuned"),
         seed=SEED,
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon}"
@@ -101,22 +101,22 @@ rule learn_epsilon:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule schedules:
+rule samples_schedules:
     input:
         library("pma_replication.experiments.samples.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/schedules/{{game}}.parquet",
+        f"{RESULTS}/points/samples_schedules/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/schedules/{{game}}.log",
+        f"{RESULTS}/logs/samples_schedules/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/schedules/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/samples_schedules/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        epsilons=config["prescribed"]["epsilons"],
-        step_size=prescribed_step_size,
+        epsilons=config["samples_prescribed"]["epsilons"],
+        step_size=config["samples_prescribed"]["step_size"],
     message:
         "Compute what the theorem prescribes in {wildcards.game}"
     shell:
@@ -124,24 +124,24 @@ rule schedules:
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
-rule prescribed:
+rule samples_prescribed:
     input:
         library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/prescribed/{{game}}_{{epsilon}}.parquet",
+        f"{RESULTS}/points/samples_prescribed/{{game}}_{{epsilon}}.parquet",
     log:
-        f"{RESULTS}/logs/prescribed/{{game}}_{{epsilon}}.log",
+        f"{RESULTS}/logs/samples_prescribed/{{game}}_{{epsilon}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/prescribed/{{game}}_{{epsilon}}.tsv"
+        f"{RESULTS}/benchmarks/samples_prescribed/{{game}}_{{epsilon}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        n_agents=config["prescribed"]["n_agents"],
-        n_replicates=config["prescribed"]["n_replicates"],
-        step_size=prescribed_step_size,
+        n_agents=config["samples_prescribed"]["n_agents"],
+        n_replicates=config["samples_prescribed"]["n_replicates"],
+        step_size=config["samples_prescribed"]["step_size"],
         seed=SEED,
     message:
         "Learn in {wildcards.game} to accuracy {wildcards.epsilon} as the theorem prescribes"
@@ -151,26 +151,26 @@ rule prescribed:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule learn_population:
+rule populations_learned:
     input:
         library("pma_replication.experiments.samples.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/population/{{game}}_{{n_agents}}.parquet",
+        f"{RESULTS}/points/populations_learned/{{game}}_{{n_agents}}.parquet",
     log:
-        f"{RESULTS}/logs/population/{{game}}_{{n_agents}}.log",
+        f"{RESULTS}/logs/populations_learned/{{game}}_{{n_agents}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/population/{{game}}_{{n_agents}}.tsv"
+        f"{RESULTS}/benchmarks/populations_learned/{{game}}_{{n_agents}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        epsilon=config["population_sweep"]["epsilon"],
-        n_replicates=config["population_sweep"]["n_replicates"],
-        step_size=config["population_sweep"]["step_size"],
-        td_constant=config["population_sweep"]["td_constant"],
-        waiting_constant=config["population_sweep"]["waiting_constant"],
+        epsilon=config["populations_learned"]["epsilon"],
+        n_replicates=config["populations_learned"]["n_replicates"],
+        step_size=config["populations_learned"]["step_size"],
+        td_constant=config["populations_learned"]["td_constant"],
+        waiting_constant=config["populations_learned"]["waiting_constant"],
         seed=SEED,
     message:
         "Learn in {wildcards.game} with {wildcards.n_agents} agents"
@@ -182,23 +182,23 @@ rule learn_population:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule bias:
+rule populations_bias:
     input:
         library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/bias/{{game}}_{{n_agents}}.parquet",
+        f"{RESULTS}/points/populations_bias/{{game}}_{{n_agents}}.parquet",
     log:
-        f"{RESULTS}/logs/bias/{{game}}_{{n_agents}}.log",
+        f"{RESULTS}/logs/populations_bias/{{game}}_{{n_agents}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/bias/{{game}}_{{n_agents}}.tsv"
+        f"{RESULTS}/benchmarks/populations_bias/{{game}}_{{n_agents}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        n_steps=config["bias"]["n_steps"],
-        n_replicates=config["bias"]["n_replicates"],
+        n_steps=config["populations_bias"]["n_steps"],
+        n_replicates=config["populations_bias"]["n_replicates"],
         seed=SEED,
     message:
         "Average {wildcards.game} with {wildcards.n_agents} agents"
@@ -208,23 +208,23 @@ rule bias:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule limits:
+rule populations_limits:
     input:
         library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/limits/{{game}}.parquet",
+        f"{RESULTS}/points/populations_limits/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/limits/{{game}}.log",
+        f"{RESULTS}/logs/populations_limits/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/limits/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/populations_limits/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        populations=config["population_sweep"]["populations"],
-        step_size=config["population_sweep"]["step_size"],
+        populations=config["populations_learned"]["populations"],
+        step_size=config["populations_learned"]["step_size"],
     message:
         "Predict where learning in {wildcards.game} ends"
     shell:
@@ -232,23 +232,23 @@ rule limits:
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
-rule exact:
+rule populations_exact:
     input:
         library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/exact/{{game}}.parquet",
+        f"{RESULTS}/points/populations_exact/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/exact/{{game}}.log",
+        f"{RESULTS}/logs/populations_exact/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/exact/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/populations_exact/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        populations=config["exact"]["populations"],
-        step_size=config["exact"]["step_size"],
+        populations=config["populations_exact"]["populations"],
+        step_size=config["populations_exact"]["step_size"],
     message:
         "Solve the N-agent game of {wildcards.game} exactly"
     shell:
@@ -256,24 +256,24 @@ rule exact:
         " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
-rule agreement:
+rule populations_agreement:
     input:
         library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/agreement/{{game}}.parquet",
+        f"{RESULTS}/points/populations_agreement/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/agreement/{{game}}.log",
+        f"{RESULTS}/logs/populations_agreement/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/agreement/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/populations_agreement/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        populations=config["agreement"]["populations"],
-        n_steps=config["agreement"]["n_steps"],
-        n_replicates=config["agreement"]["n_replicates"],
+        populations=config["populations_agreement"]["populations"],
+        n_steps=config["populations_agreement"]["n_steps"],
+        n_replicates=config["populations_agreement"]["n_replicates"],
         seed=SEED,
     message:
         "Compare the simulation of {wildcards.game} with the exact limit"
@@ -283,7 +283,7 @@ rule agreement:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule nash:
+rule nash_measure:
     input:
         library("pma_replication.experiments.nash.commands"),
         kernels=f"{RESULTS}/kernels.txt",
@@ -292,9 +292,9 @@ rule nash:
     output:
         f"{RESULTS}/points/nash/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/nash/{{game}}.log",
+        f"{RESULTS}/logs/nash_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/nash/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/nash_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -306,7 +306,7 @@ rule nash:
         " --out {output:q} --log {log:q}"
 
 
-rule independent:
+rule independent_measure:
     input:
         library("pma_replication.experiments.independent.commands"),
         kernels=f"{RESULTS}/kernels.txt",
@@ -315,9 +315,9 @@ rule independent:
     output:
         f"{RESULTS}/points/independent/{{game}}_{{sweep}}.parquet",
     log:
-        f"{RESULTS}/logs/independent/{{game}}_{{sweep}}.log",
+        f"{RESULTS}/logs/independent_measure/{{game}}_{{sweep}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/independent/{{game}}_{{sweep}}.tsv"
+        f"{RESULTS}/benchmarks/independent_measure/{{game}}_{{sweep}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -331,19 +331,19 @@ rule independent:
         " --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule independent_epsilon:
+rule independent_epsilons:
     input:
         library("pma_replication.experiments.independent.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        agents=f"{RESULTS}/points/independent_agents/{{game}}.parquet",
+        agents=f"{RESULTS}/points/independent/{{game}}_epsilons.parquet",
         learning=f"{RESULTS}/points/independent_epsilon/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/independent_epsilon/{{game}}.log",
+        f"{RESULTS}/logs/independent_epsilons/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/independent_epsilon/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/independent_epsilons/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:

@@ -1,20 +1,20 @@
-rule check_operators:
+rule bounds_measure:
     input:
         library("pma_replication.experiments.bounds.commands"),
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/ratios/{{game}}.parquet",
+        f"{RESULTS}/points/bounds/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/check/{{game}}.log",
+        f"{RESULTS}/logs/bounds_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/check/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/bounds_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("operator_checks"),
-        n_pairs=config["operator_checks"]["n_pairs"],
-        n_ascents=config["operator_checks"]["n_ascents"],
+        step_sizes=config["bounds"]["step_sizes"],
+        n_pairs=config["bounds"]["n_pairs"],
+        n_ascents=config["bounds"]["n_ascents"],
         seed=SEED,
     message:
         "Search {wildcards.game} for pairs that beat a Lipschitz bound"
@@ -24,7 +24,7 @@ rule check_operators:
         " --ascents {params.n_ascents} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
-rule converge:
+rule contraction_measure:
     input:
         library("pma_replication.experiments.contraction.commands"),
         game=made_game,
@@ -34,15 +34,15 @@ rule converge:
         rates=f"{RESULTS}/points/rates/{{game}}.parquet",
         certified=f"{RESULTS}/points/certified/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/converge/{{game}}.log",
+        f"{RESULTS}/logs/contraction_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/converge/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/contraction_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        step_sizes=step_sizes("convergence"),
-        n_starts=config["convergence"]["n_starts"],
-        max_iterations=config["convergence"]["max_iterations"],
+        step_sizes=config["contraction"]["step_sizes"],
+        n_starts=config["contraction"]["n_starts"],
+        max_iterations=config["contraction"]["max_iterations"],
         seed=SEED,
     message:
         "Run exact PMA on {wildcards.game} from several starts"
@@ -53,34 +53,34 @@ rule converge:
         " --log {log:q}"
 
 
-rule phase:
+rule phase_measure:
     input:
         library("pma_replication.experiments.phase.commands"),
         game=made_game,
     output:
         phase=f"{RESULTS}/points/phase/{{game}}.parquet",
-        strengths=f"{RESULTS}/points/strengths/{{game}}.parquet",
+        strengths=f"{RESULTS}/points/certified_strengths/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/phase/{{game}}.log",
+        f"{RESULTS}/logs/phase_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/phase/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/phase_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
         strengths=list(config["phase"]["strengths"][end] for end in ("low", "high", "count")),
-        step_sizes=list(config["phase"]["relative_step_sizes"][end] for end in ("low", "high", "count")),
+        step_sizes=list(config["phase"]["step_sizes"][end] for end in ("low", "high", "count")),
         n_probes=config["phase"]["n_probes"],
         seed=SEED,
     message:
         "Map where PMA contracts in {wildcards.game}"
     shell:
         "pma-replicate phase measure {input.game:q} --strengths {params.strengths}"
-        " --relative-step-sizes {params.step_sizes}"
+        " --step-sizes {params.step_sizes}"
         " --probes {params.n_probes} --seed {params.seed} --out {output.phase:q} --out-strengths {output.strengths:q}"
         " --log {log:q}"
 
 
-rule assumptions:
+rule equilibria_assumptions:
     input:
         library("pma_replication.experiments.equilibria.commands"),
         game=made_game,
@@ -88,15 +88,13 @@ rule assumptions:
     output:
         f"{RESULTS}/points/assumptions/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/assumptions/{{game}}.log",
+        f"{RESULTS}/logs/equilibria_assumptions/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/assumptions/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/equilibria_assumptions/{{game}}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        step_size=lambda wildcards: 1.0 / described(wildcards)["strength"],
     message:
         "Compute what the theory assumes of {wildcards.game}"
     shell:
-        "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size {params.step_size}"
+        "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size 1"
         " --out {output:q} --log {log:q}"

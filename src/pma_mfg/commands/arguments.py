@@ -18,7 +18,7 @@ Run = Callable[[argparse.Namespace], int | None]
 
 REGULARIZER = "entropy (the default), quadratic, or FILE.py:CLASS, a class of your own in a file (which is run)"
 
-ETA = "eta, or auto: the one with the smallest spectral radius at the equilibrium"
+ETA = "eta in units of 1 / rho, or auto: the one with the smallest spectral radius at the equilibrium"
 
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
@@ -206,7 +206,7 @@ def positive(text: str) -> float:
 
 
 def step(text: str) -> float | str:
-    """Return a step size: a number > 0, or "auto"."""
+    """Return a step size in units of 1 / rho: a number > 0, or "auto"."""
     return text if text == "auto" else positive(text)
 
 

@@ -50,7 +50,7 @@ def add(commands: arguments.Commands) -> None:
         help="auto: steps and epochs from what the learner sees alone; tuned: with the constants below; theorem: with "
         "the theorem's for this game (default: auto, or tuned if one of the next four options is given)",
     )
-    learn.add_argument("--step-size", type=arguments.step, help=f"{arguments.ETA} (default 5)")
+    learn.add_argument("--step-size", type=arguments.step, help=f"{arguments.ETA} (default 0.5)")
     learn.add_argument("--td-constant", type=arguments.positive, help="M_td = (this / epsilon)^2 (default 7)")
     learn.add_argument("--waiting-constant", type=arguments.positive, help="M_mix = this log(1/epsilon) (default 0.5)")
     learn.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
@@ -84,7 +84,7 @@ def _learn(options: argparse.Namespace) -> int:
         if (value is not None) != needed:
             allowed = "an accuracy" if needed else "nothing, unless --schedule auto"
             raise InputError(source, option, value, f"{allowed} (--schedule {schedule})")
-    defaults = {"step_size": 5.0, "td_constant": 7.0, "waiting_constant": 0.5, "replicates": 16}
+    defaults = {"step_size": 0.5, "td_constant": 7.0, "waiting_constant": 0.5, "replicates": 16}
     for name, default in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, default)

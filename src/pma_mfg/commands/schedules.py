@@ -6,7 +6,7 @@ import argparse
 import logging
 from typing import Any
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 
 log = logging.getLogger("pma_mfg")
 
@@ -34,16 +34,18 @@ def tell(schedule: Any, game: Any, found: Any) -> None:
 
 
 def refuse_divergent(step_size: float, game: Any, found: Any, *, regularizer: Any, program: str) -> None:
-    """Refuse a step size at which PMA leaves the equilibrium, and say which would do."""
+    """Refuse an absolute step size at which PMA leaves the equilibrium, and say which would do."""
     from pma_mfg import iterations, jacobian
 
     radius = jacobian.spectral_radius(jacobian.jacobian(game, found.policy, step_size, regularizer=regularizer))
     if radius < 1.0:
         return
     best, least = iterations.step_size("pma_euclidean", game, regularizer, policy=found.policy)
-    would = f"such as {best:.4g} ({least:.4g})" if least < 1.0 else f"which not even {best:.4g} is ({least:.4g})"
+    rho = regularizer.rho  # the option is in units of 1 / rho
+    would = f"{best * rho:.4g} (in units of 1/rho; {least:.4g})"
+    would = f"such as {would}" if least < 1.0 else f"which not even {would} is"
     allowed = f"one at which PMA contracts (spectral radius < 1, here {radius:.4g}), {would}"
-    raise InputError(program, "--step-size", step_size, allowed)
+    raise InputError(program, "--step-size", Description(f"{step_size * rho:.6g}"), allowed)
 
 
 def warn_of_short_epochs(schedule: Any, game: Any, found: Any) -> None:

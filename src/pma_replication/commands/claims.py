@@ -15,7 +15,7 @@ from pma_replication.commands import reading
 log = logging.getLogger("pma_mfg")
 
 #: Tables on the pages for readers that no claim is judged by.
-SHOWN = ("assumptions", "zoo", "zoo_equilibria")
+SHOWN = ("assumptions", "literature", "literature_equilibria")
 
 #: Tolerance -> its default.
 TOLERANCES = {"rate": 0.02, "slope": 0.05, "samples-slope": 0.2, "constant": 0.02, "independent": 0.1}
@@ -92,9 +92,11 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
         if "assumptions" in tables:
             pages[options.out_assumptions] = equilibria_judge.assumptions_markdown(tables["assumptions"])
     if options.out_games:
-        pages[options.out_games] = "No games are surveyed in this configuration.\n"
-        if "zoo" in tables:
-            if "zoo_equilibria" not in tables:
-                raise InputError("pma-replicate claims", "--tables", list(tables), "also zoo_equilibria.parquet")
-            pages[options.out_games] = literature_judge.games_markdown(tables["zoo"], tables["zoo_equilibria"])
+        pages[options.out_games] = "This configuration has no games from the literature.\n"
+        if "literature" in tables:
+            if "literature_equilibria" not in tables:
+                raise InputError("pma-replicate claims", "--tables", list(tables), "also literature_equilibria.parquet")
+            pages[options.out_games] = literature_judge.games_markdown(
+                tables["literature"], tables["literature_equilibria"]
+            )
     return pages

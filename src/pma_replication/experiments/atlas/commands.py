@@ -40,7 +40,7 @@ def add(steps: arguments.Commands) -> None:
         help="a game: what its row is called, its family, its parameters, and the strength of the entropy",
     )
     step.add_argument(
-        "--relative-step-size", type=arguments.positive, default=0.15, help="eta in units of 1 / strength"
+        "--step-size", dest="relative_step_size", type=arguments.positive, default=0.15, help="eta in units of 1 / rho"
     )
     for option, (least, default, text) in COUNTS.items():
         step.add_argument(

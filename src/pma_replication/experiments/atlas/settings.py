@@ -51,7 +51,7 @@ class Atlas(Section):
     """
 
     batch_size: Count = key("games per job; 40 take about half a minute")
-    relative_step_size: Positive = key("η of PMA and of learning", "1/strength")
+    step_size: Positive = key("η of PMA and of learning", "1/ρ")
     n_starts: Count = key("starts of exact PMA, the uniform policy first")
     max_iterations: Count = key("iterations from each start")
     n_agents: Agents = key("N of the bias and of learning")

@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
             tables=("departures",),
             steps=("basins",),
             figure="orbit",
-            more=("dynamics", "damping"),
+            more=("dynamics", "orbit"),
         ),
         "C2-departure": Claim(
             words="there PMA leaves it from every start nearby (several equilibria needed)",
@@ -28,7 +28,7 @@ EXPERIMENT = Experiment(
             tables=("departures",),
             steps=("basins",),
             figure="orbit",
-            more=("dynamics", "damping"),
+            more=("dynamics", "orbit"),
         ),
     },
 )

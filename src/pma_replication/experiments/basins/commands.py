@@ -16,7 +16,7 @@ def add(steps: arguments.Commands) -> None:
         "find whether a step size holds PMA, and where it goes",
         group="steps",
         examples=(
-            "game.npz equilibrium.npz --step-sizes 1 10 --starts 1 --out-departures departures.parquet"
+            "game.npz equilibrium.npz --step-sizes 0.1 1 --starts 1 --out-departures departures.parquet"
             " --out-basins basins.parquet --out-several several.parquet",
         ),
     )

@@ -15,7 +15,7 @@ def _basins(subject: Subject) -> Settings:
     if not lead > 1.0:
         why = f"no eigenvalue of the best response above {max(lead, 0.0):.3g} at this equilibrium"
         raise subject.refused("basins", why, "one above 1: a game in which agents gather, with several equilibria")
-    return {"relative_step_sizes": [0.01, 0.1, 1.0, 10.0, 100.0], "n_starts": 8, "max_iterations": 3000}
+    return {"step_sizes": [0.01, 0.1, 1.0, 10.0, 100.0], "n_starts": 8, "max_iterations": 3000}
 
 
 SIZES = {"basins": _basins}

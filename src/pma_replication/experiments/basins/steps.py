@@ -23,8 +23,8 @@ def _basins(subject: Subject, settings: Settings, seed: int, advance: Advance) -
 STEPS = {
     "basins": Step(
         section="basins",
-        ticks=lambda s: 2 * len(s["relative_step_sizes"]) + 3,
+        ticks=lambda s: 2 * len(s["step_sizes"]) + 3,
         run=_basins,
-        seconds=lambda u, s: 2 * len(s["relative_step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
+        seconds=lambda u, s: 2 * len(s["step_sizes"]) * s["n_starts"] * 0.2 * s["max_iterations"] * u.pma,
     ),
 }

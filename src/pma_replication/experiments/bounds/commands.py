@@ -21,8 +21,8 @@ def add(steps: arguments.Commands) -> None:
         "--step-sizes",
         type=arguments.step,
         nargs="+",
-        default=[1.0, 10.0],
-        help=f"{arguments.ETA} (default 1 and 10)",
+        default=[0.1, 1.0],
+        help=f"{arguments.ETA} (default 0.1 and 1)",
     )
     step.add_argument("--pairs", type=arguments.integer(1), default=100, help="random pairs per operator (default 100)")
     step.add_argument("--ascents", type=arguments.integer(0), default=2, help="pairs to climb from (default 2)")

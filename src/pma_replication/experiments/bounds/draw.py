@@ -13,12 +13,12 @@ from matplotlib.ticker import NullLocator
 from pma_replication.style import DASHED, DOTTED, by_game, game_looks, make_panels, panel_title, plain_name, styled
 
 
-def data(ratios: pd.DataFrame) -> pd.DataFrame:
+def data(bounds: pd.DataFrame) -> pd.DataFrame:
     """Return the bounds on PMA's Lipschitz constant beside the largest norm of its Jacobian found (claim C1b).
 
     Parameters
     ----------
-    ratios : DataFrame
+    bounds : DataFrame
         Of `experiments.bounds.measure.operator_ratios`, for one or more games.
 
     Returns
@@ -31,7 +31,7 @@ def data(ratios: pd.DataFrame) -> pd.DataFrame:
         ("W", "euclidean"): "certificate",
         ("W", "kl"): "certificate, KL",
     }
-    rows = ratios[ratios["operator"] == "policy_mirror_ascent"]
+    rows = bounds[bounds["operator"] == "policy_mirror_ascent"]
     panel = [panels[key] for key in zip(rows["within"], rows["mirror"], strict=True)]
     data = rows.assign(panel=panel, x=rows["jacobian_norm"], value=rows["bound"])
     order = ["panel", "game", "step_size"]

@@ -3,13 +3,13 @@
 from pma_replication.settings import Count, Games, Natural, Positives, Section, key
 
 
-class OperatorChecks(Section):
+class Bounds(Section):
     """C1a, C1b: whether any pair of policies beats a Lipschitz bound of the theory."""
 
     games: Games
-    relative_step_sizes: Positives = key("step sizes η of the mirror ascent step", "1/τ")
+    step_sizes: Positives = key("step sizes η of the mirror ascent step", "1/ρ")
     n_pairs: Count = key("random pairs searched per operator and step size")
     n_ascents: Natural = key("random pairs from which the Jacobian's norm is climbed, beside the uniform policy")
 
 
-SECTIONS = {"operator_checks": OperatorChecks}
+SECTIONS = {"bounds": Bounds}

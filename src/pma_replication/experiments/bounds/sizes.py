@@ -5,8 +5,8 @@ from __future__ import annotations
 from pma_replication.plan import Settings, Subject
 
 
-def _operator_checks(subject: Subject) -> Settings:
-    return {"relative_step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
+def _bounds(subject: Subject) -> Settings:
+    return {"step_sizes": [1.0], "n_pairs": 100, "n_ascents": 1}
 
 
-SIZES = {"operator_checks": _operator_checks}
+SIZES = {"bounds": _bounds}

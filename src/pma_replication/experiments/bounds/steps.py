@@ -6,9 +6,9 @@ from pma_replication.experiments.bounds import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
-def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _bounds(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     return {
-        "ratios": measure.operator_ratios(
+        "bounds": measure.operator_ratios(
             subject.game,
             subject.regularizer,
             subject.name,
@@ -22,12 +22,12 @@ def _operators(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 
 STEPS = {
-    "operators": Step(
-        section="operator_checks",
-        ticks=lambda s: 3 + 4 * len(s["relative_step_sizes"]),
-        run=_operators,
+    "bounds": Step(
+        section="bounds",
+        ticks=lambda s: 3 + 4 * len(s["step_sizes"]),
+        run=_bounds,
         seconds=lambda u, s: (
-            (3 + 3 * len(s["relative_step_sizes"]))
+            (3 + 3 * len(s["step_sizes"]))
             * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
         ),
     ),

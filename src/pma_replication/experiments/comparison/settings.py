@@ -43,7 +43,7 @@ Calls = Annotated[Positives, Field(description="calls of the simulator that move
 class Pma(Settings):
     """PMA on one trajectory."""
 
-    step_size: Positives = key("η", "1/τ")
+    step_size: Positives = key("η", "1/ρ")
     first: First
     growth: Growth
     constant: Constant
@@ -69,7 +69,7 @@ class FittedQ(Settings):
 class MirrorDescent(Generative):
     """Online mirror descent."""
 
-    step_size: Annotated[Distinct[Share], Field(min_length=1)] = key("η", "1/τ")
+    step_size: Annotated[Distinct[Share], Field(min_length=1)] = key("η", "1/ρ")
 
 
 class TwoTimescale(Settings):

@@ -8,17 +8,17 @@ from pma_mfg import iterations
 from pma_replication.plan import Settings, Subject, rounded
 
 
-def _convergence(subject: Subject) -> Settings:
+def _contraction(subject: Subject) -> Settings:
     """Return step sizes at which PMA takes tens of iterations, so that a rate can be fitted, in halves."""
     rho = subject.regularizer.rho
     best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, policy=subject.policy)
     largest = min(0.2, 0.3 * best * rho)
     return {
-        "relative_step_sizes": [rounded(largest * share, 2) for share in (0.25, 0.5, 1.0)],
+        "step_sizes": [rounded(largest * share, 2) for share in (0.25, 0.5, 1.0)],
         "n_starts": 6,
         # the slowest of the three falls by twelve decades at 1 / (1 + relative) without any coupling; twice that
         "max_iterations": math.ceil(2.0 * 12.0 * math.log(10.0) / math.log1p(0.25 * largest)),
     }
 
 
-SIZES = {"convergence": _convergence}
+SIZES = {"contraction": _contraction}

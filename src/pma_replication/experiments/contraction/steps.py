@@ -6,7 +6,7 @@ from pma_replication.experiments.contraction import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
-def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _contraction(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     iterates, rates = measure.pma_convergence(
         subject.game,
         subject.regularizer,
@@ -33,12 +33,12 @@ def _convergence(subject: Subject, settings: Settings, seed: int, advance: Advan
 
 
 STEPS = {
-    "convergence": Step(
-        section="convergence",
-        ticks=lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]),
-        run=_convergence,
+    "contraction": Step(
+        section="contraction",
+        ticks=lambda s: 1 + s["n_starts"] * len(s["step_sizes"]),
+        run=_contraction,
         seconds=lambda u, s: (
-            s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["relative_step_sizes"])
+            s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["step_sizes"])
         ),
     ),
 }

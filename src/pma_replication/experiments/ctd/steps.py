@@ -80,7 +80,7 @@ STEPS = {
         seconds=lambda u, s: _seconds(u, s, sorted(s["populations"])[:-1]),
         jobs=lambda s: len(s["populations"]) - 1,
     ),
-    "moments": Step(
+    "ctd_moments": Step(
         section="ctd",
         ticks=lambda s: 1 + len(s["exact_waiting"]),
         run=_moments,

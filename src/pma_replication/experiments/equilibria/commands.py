@@ -29,7 +29,7 @@ def add(steps: arguments.Commands) -> None:
         "compute what the paper assumes of a game",
         group="steps",
         seeded=False,
-        examples=("game.npz --strength 0.1 --step-size 10",),
+        examples=("game.npz --strength 0.1 --step-size 1",),
     )
     assumptions.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
     outputs.add_out(assumptions)

@@ -11,7 +11,7 @@ EXPERIMENT = Experiment(
     title="learners that share nothing",
     place=9,
     tables={
-        "independent": table("independent", "independent/{game}_{sweep}", "independent_agents/{game}", sweep=SWEEPS),
+        "independent": table("independent", "independent/{game}_{sweep}", "independent/{game}_epsilons", sweep=SWEEPS),
         "independent_epsilon": table("independent", "independent_epsilon/{game}"),
     },
     figures={"independent": ("independent",)},

@@ -19,7 +19,7 @@ def add(steps: arguments.Commands) -> None:
         _measure,
         "run independent learning (Algorithm 3), agent by agent",
         group="steps",
-        examples=("game.npz --strength 0.1 --agents 100 --step-size 5 --epochs 5 --updates 500 --replicates 2",),
+        examples=("game.npz --strength 0.1 --agents 100 --step-size 0.5 --epochs 5 --updates 500 --replicates 2",),
     )
     arguments.add_agents(step, nargs="+")
     step.add_argument("--step-size", type=arguments.step, nargs="+", required=True, help=arguments.ETA)

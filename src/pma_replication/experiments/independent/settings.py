@@ -36,7 +36,7 @@ class Independent(Section):
     """C5: every agent learns alone."""
 
     games: Games
-    step_size: Positive = key("η of every run that does not vary it, absolute", "1/reward")
+    step_size: Positive = key("η of every run that does not vary it", "1/ρ")
     n_waiting: Natural = key("M_mix of every run that does not vary it")
     n_epochs: Count = key("K of every run that does not vary it")
     n_updates: Count = key("M_td of every run that does not vary it")
@@ -50,7 +50,7 @@ class Independent(Section):
     n_replicates: Replicates = key("independent runs per point of these sweeps")
     updates: Annotated[Distinct[Count], Field(min_length=3)] = key("M_td; the slope is fitted to the three largest")
     step_sizes: Annotated[Distinct[Positive], Field(min_length=3)] = key(
-        "η, absolute; the slope is fitted to the three smallest", "1/reward"
+        "η; the slope is fitted to the three smallest", "1/ρ"
     )
     step_epochs: Count = key("K of the runs over η")
     epsilons: Annotated[Distinct[Fraction], Field(min_length=3)] = key("accuracies ε")

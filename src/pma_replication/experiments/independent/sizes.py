@@ -8,7 +8,7 @@ from typing import Any
 
 from pma_mfg import operators
 from pma_mfg.games.model import MOST_PAIRS
-from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, rounded, step_seconds
+from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, step_seconds
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
 #: root of the states (benchmarks/scaling.md).
@@ -29,7 +29,7 @@ def _independent(subject: Subject) -> Settings:
     updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
     relative = (0.05, 0.1, 0.2)
     settings = {
-        "step_size": subject.step_size,
+        "step_size": subject.relative_step_size,
         "n_waiting": 0,
         "n_epochs": n_epochs,
         "n_updates": math.ceil(2.0 * first),
@@ -39,7 +39,7 @@ def _independent(subject: Subject) -> Settings:
         "n_agents": 4000,
         "n_replicates": 3,
         "updates": updates,
-        "step_sizes": [rounded(x / subject.regularizer.rho, 3) for x in relative],
+        "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
         "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
         "epsilons": accuracies,

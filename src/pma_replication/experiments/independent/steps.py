@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from pma_mfg.commands import step_sizes
 from pma_mfg.learning import schedules
 from pma_replication.cost import Units
 from pma_replication.experiments.independent import measure
@@ -22,25 +23,22 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
     def run(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
         count = settings["n_replicates"]
         agents = [(settings["n_agents"], count)]
-        updates, step_sizes, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
+        updates, etas, n_epochs = [settings["n_updates"]], [settings["step_size"]], settings["n_epochs"]
         if sweep == "populations":
             agents = list(zip(settings["populations"], settings["population_replicates"], strict=True))
         elif sweep == "updates":
             updates = settings["updates"]
         elif sweep == "step_sizes":
-            step_sizes, n_epochs = settings["step_sizes"], settings["step_epochs"]
+            etas, n_epochs = settings["step_sizes"], settings["step_epochs"]
         scale = schedules.td_scale(subject.game, subject.policy)
         start = schedules.td_start(subject.game, subject.regularizer)
         planned = [
-            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], step_size, scale, scale, start))
-            for step_size in step_sizes
+            (float("nan"), schedules.Schedule(n_epochs, n, settings["n_waiting"], eta, scale, scale, start))
+            for eta in (step_sizes.absolute(one, subject.regularizer) for one in etas)
             for n in updates
         ]
         if sweep == "epsilons":
-            planned = [
-                (epsilon, tuned_schedule(subject, settings, epsilon, step_size=settings["step_size"]))
-                for epsilon in settings["epsilons"]
-            ]
+            planned = [(epsilon, tuned_schedule(subject, settings, epsilon)) for epsilon in settings["epsilons"]]
         found = []
         for epsilon, schedule in planned:
             runs = [measure.IndependentRuns(n, schedule, n_replicates, epsilon) for n, n_replicates in agents]

@@ -8,9 +8,9 @@ EXPERIMENT = Experiment(
     title="games from the literature",
     place=13,
     tables={
-        "zoo": table("zoo", "zoo/{game}"),
-        "zoo_equilibria": table("zoo", "zoo_equilibria/{game}"),
-        "zoo_states": table("zoo", "zoo_states/{game}"),
+        "literature": table("literature", "literature/{game}"),
+        "literature_equilibria": table("literature", "literature_equilibria/{game}"),
+        "literature_states": table("literature", "literature_states/{game}"),
     },
-    figures={"gallery": ("zoo", "zoo_states")},
+    figures={"literature": ("literature", "literature_states")},
 )

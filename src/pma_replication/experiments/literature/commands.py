@@ -1,4 +1,4 @@
-"""The step of the experiment: `pma-replicate literature survey`."""
+"""The step of the experiment: `pma-replicate literature measure`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pma_replication.runs import outputs
 def add(steps: arguments.Commands) -> None:
     """Add the step."""
     step = steps.on_equilibrium(
-        "survey",
-        _survey,
+        "measure",
+        _measure,
         "say what the theory knows of a game: constants, assumptions, equilibria",
         group="steps",
-        examples=("game.npz --strength 0.1 --step-size 10 --starts 1",),
+        examples=("game.npz --strength 0.1 --step-size 1 --starts 1",),
     )
     step.add_argument(
         "--starts", type=arguments.integer(0), default=4, help="of the search for other equilibria (default 4)"
@@ -26,13 +26,13 @@ def add(steps: arguments.Commands) -> None:
     outputs.add_table(step, "--out-states", "of the equilibria found, state by state", required=False)
 
 
-def _survey(options: argparse.Namespace) -> None:
+def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.literature import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
     with output.progress(options.starts, "starts") as advance:
-        facts, equilibria, states = measure.survey(
+        facts, equilibria, states = measure.table(
             game,
             regularizer,
             found,

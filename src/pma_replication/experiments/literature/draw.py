@@ -27,13 +27,13 @@ from pma_replication.style import (
 )
 
 
-def data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
+def data(literature: pd.DataFrame, literature_states: pd.DataFrame) -> pd.DataFrame:
     """Return the equilibrium populations and the most likely action of each game from the literature.
 
     Parameters
     ----------
-    zoo, zoo_states : DataFrame
-        Of `experiments.literature.measure.survey`, for one or more games.
+    literature, literature_states : DataFrame
+        Of `experiments.literature.measure.table`, for one or more games.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def data(zoo: pd.DataFrame, zoo_states: pd.DataFrame) -> pd.DataFrame:
         Columns game, states, actions, strength, equilibrium (its number), state, label, column, row (place; nan without
         a layout), value (the mean field), action, action_number, probability (of it), transient.
     """
-    data = zoo_states.merge(zoo[["game", "states", "actions", "strength"]], on="game")
+    data = literature_states.merge(literature[["game", "states", "actions", "strength"]], on="game")
     data = data.rename(columns={"mean_field": "value"})
     order = ["game", "states", "actions", "strength", "equilibrium", "state", "label", "column", "row", "value"]
     data = data[[*order, "action", "action_number", "probability", "transient"]]

@@ -24,7 +24,7 @@ def games_cells(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Of `experiments.literature.measure.survey`, all games together.
+        Of `experiments.literature.measure.table`, all games together.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     equilibria : DataFrame
-        Of `experiments.literature.measure.survey`, all games together.
+        Of `experiments.literature.measure.table`, all games together.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
 
 def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
     """Return `games_cells` and `equilibria_cells` of the same tables as Markdown."""
-    text = "Written by the pipeline (docs/theory, section 14; equilibria: gallery.png). "
+    text = "Written by the pipeline (docs/theory, section 14; equilibria: literature.png). "
     games = titled_table("# Games from the literature", text + GAMES.format("assumptions.md"), games_cells(table))
     several = equilibria_cells(equilibria)
     return games if several.empty else games + "\n" + titled_table("## Where there are several", SEVERAL, several)

@@ -33,7 +33,7 @@ TIE = 1e-9
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
 
 
-def survey(
+def table(
     game: MeanFieldGame,
     regularizer: Regularizer,
     found: Equilibrium,

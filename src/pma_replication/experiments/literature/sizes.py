@@ -5,9 +5,9 @@ from __future__ import annotations
 from pma_replication.plan import Settings, Subject
 
 
-def _zoo(subject: Subject) -> Settings:
-    subject.need_features("zoo")
-    return {"n_starts": 4, "relative_step_size": 1.0}
+def _literature(subject: Subject) -> Settings:
+    subject.need_features("literature")
+    return {"n_starts": 4, "step_size": 1.0}
 
 
-SIZES = {"zoo": _zoo}
+SIZES = {"literature": _literature}

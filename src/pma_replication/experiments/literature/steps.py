@@ -6,5 +6,7 @@ from pma_replication.plan import Step
 
 STEPS = {
     # only the pipeline runs it
-    "zoo": Step(section="zoo", seconds=lambda u, s: (s["n_starts"] + 1) * 3 * u.solution + 20 * u.jacobian),
+    "literature": Step(
+        section="literature", seconds=lambda u, s: (s["n_starts"] + 1) * 3 * u.solution + 20 * u.jacobian
+    ),
 }

@@ -3,7 +3,7 @@
 from pma_replication.settings import Count, Games, Positives, Section, key
 
 
-class Damping(Section):
+class Orbit(Section):
     """C2: where best response fails as the regularizer weakens, and PMA does not."""
 
     games: Games
@@ -16,4 +16,4 @@ class Damping(Section):
     max_iterations: Count = key("iterations of a run that neither settles nor cycles; 64 are needed to see a cycle")
 
 
-SECTIONS = {"damping": Damping}
+SECTIONS = {"orbit": Orbit}

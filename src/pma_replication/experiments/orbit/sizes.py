@@ -11,11 +11,11 @@ from pma_mfg.errors import ConvergenceError
 from pma_replication.experiments.orbit.measure import ARRIVED
 from pma_replication.plan import Settings, Subject, rounded
 
-#: Step sizes in `damping`, as shares of the one that is fastest near the equilibrium.
+#: Step sizes in the section `orbit`, as shares of the one that is fastest near the equilibrium.
 STEP_SHARES = (0.3, 1.0)
 
 
-def _damping(subject: Subject) -> Settings:
+def _orbit(subject: Subject) -> Settings:
     """Return strengths from ten times the game's own down, as far as equilibria are found and PMA reaches them in time.
 
     Near an equilibrium the cautious step needs log(accuracy) / log(radius) iterations; all runs get three times that of
@@ -40,7 +40,7 @@ def _damping(subject: Subject) -> Settings:
         strengths, longest = [*strengths, strength], max(longest, needed)
     if not strengths:
         why = "no equilibrium that PMA reaches at ten times this strength"
-        raise subject.refused("damping", why, "one to start from; a larger --strength")
+        raise subject.refused("orbit", why, "one to start from; a larger --strength")
     return {
         "strengths": strengths,
         "step_shares": list(STEP_SHARES),
@@ -49,4 +49,4 @@ def _damping(subject: Subject) -> Settings:
     }
 
 
-SIZES = {"damping": _damping}
+SIZES = {"orbit": _orbit}

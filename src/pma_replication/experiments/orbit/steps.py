@@ -6,7 +6,7 @@ from pma_replication.experiments.orbit import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
-def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _orbit(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     table, attractors = measure.damping(
         subject.game,
         subject.regularizer,
@@ -22,10 +22,10 @@ def _damping(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 
 
 STEPS = {
-    "damping": Step(
-        section="damping",
+    "orbit": Step(
+        section="orbit",
         ticks=lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
-        run=_damping,
+        run=_orbit,
         seconds=lambda u, s: (
             len(s["strengths"])
             * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)

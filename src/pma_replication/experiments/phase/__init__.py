@@ -9,7 +9,7 @@ EXPERIMENT = Experiment(
     place=3,
     tables={
         "phase": table("phase", "phase/{game}"),
-        "certified_strengths": table("phase", "strengths/{game}"),
+        "certified_strengths": table("phase", "certified_strengths/{game}"),
     },
     figures={"phase": ("phase",)},
     claims={

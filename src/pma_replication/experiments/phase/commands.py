@@ -20,7 +20,7 @@ def add(steps: arguments.Commands) -> None:
         "map where PMA is certified, locally contractive or divergent",
         group="steps",
         examples=(
-            "game.npz --strengths 0.1 10 3 --relative-step-sizes 0.1 10 3 --probes 1 --out phase.parquet"
+            "game.npz --strengths 0.1 10 3 --step-sizes 0.1 10 3 --probes 1 --out phase.parquet"
             " --out-strengths certified_strengths.parquet",
         ),
     )
@@ -28,7 +28,7 @@ def add(steps: arguments.Commands) -> None:
     step.add_argument("--name", help="the game's name in tables and seeds (default: the file's name)")
     grid: dict[str, Any] = {"type": arguments.positive, "nargs": 3, "metavar": ("LOW", "HIGH", "COUNT")}
     step.add_argument("--strengths", required=True, help="weights of the regularizer, a logarithmic grid", **grid)
-    step.add_argument("--relative-step-sizes", required=True, help="eta times the strength, a logarithmic grid", **grid)
+    step.add_argument("--step-sizes", required=True, help="eta in units of 1 / rho, a logarithmic grid", **grid)
     step.add_argument(
         "--probes", type=arguments.integer(0), default=2, help="points per region where PMA is run (default 2)"
     )
@@ -41,7 +41,7 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.phase import measure
 
     game, name = inputs.load_game(options.game).with_features(SOURCE), inputs.game_name(options)
-    strengths, step_sizes = (_grid(*grid) for grid in (options.strengths, options.relative_step_sizes))
+    strengths, step_sizes = (_grid(*grid) for grid in (options.strengths, options.step_sizes))
     with output.progress(2 * len(strengths), "strengths") as advance:
         table = measure.phase_diagram(
             game,

@@ -10,7 +10,7 @@ class Phase(Section):
 
     games: Games
     strengths: Grid = key("weights of both regularizers", "reward")
-    relative_step_sizes: Grid = key("step sizes η", "1/strength")
+    step_sizes: Grid = key("step sizes η", "1/ρ")
     n_probes: Natural = key("points of each region, regularizer and mirror map where PMA itself is run from nearby")
 
 

@@ -10,7 +10,7 @@ def _phase(subject: Subject) -> Settings:
     strength = subject.regularizer.rho
     return {
         "strengths": {"low": rounded(0.1 * strength, 2), "high": rounded(1e4 * strength, 2), "count": 11},
-        "relative_step_sizes": {"low": 0.01, "high": 100, "count": 7},
+        "step_sizes": {"low": 0.01, "high": 100, "count": 7},
         "n_probes": 4,
     }
 

@@ -9,7 +9,7 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 def _phase(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game = subject.game.with_features(subject.name)
-    strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "relative_step_sizes"))
+    strengths, step_sizes = (plan.grid(settings[axis]) for axis in ("strengths", "step_sizes"))
     found = measure.phase_diagram(
         game,
         subject.name,
@@ -32,7 +32,7 @@ STEPS = {
         ticks=lambda s: 2 * int(s["strengths"]["count"]),
         run=_phase,
         seconds=lambda u, s: (
-            2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["relative_step_sizes"]["count"]) * u.jacobian)
+            2 * s["strengths"]["count"] * (u.solution + 12 * (2 + s["step_sizes"]["count"]) * u.jacobian)
         ),
     ),
     "strengths": Step(

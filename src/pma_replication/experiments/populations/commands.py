@@ -28,7 +28,7 @@ def add(steps: arguments.Commands) -> None:
         "predict where learning from N agents ends, for large N",
         group="steps",
         seeded=False,
-        examples=("game.npz --strength 0.1 --agents 10 100 1000 --step-size 5",),
+        examples=("game.npz --strength 0.1 --agents 10 100 1000 --step-size 0.5",),
     )
     arguments.add_agents(limits, nargs="+")
     limits.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
@@ -46,8 +46,8 @@ def add(steps: arguments.Commands) -> None:
     exact.add_argument(
         "--step-size",
         type=arguments.step,
-        default=1.0,
-        help=f"of the iteration to the policy's limit: {arguments.ETA} (default 1)",
+        default=0.5,
+        help=f"of the iteration to the policy's limit: {arguments.ETA} (default 0.5)",
     )
     outputs.add_out(exact)
 

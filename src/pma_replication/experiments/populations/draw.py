@@ -31,18 +31,23 @@ from pma_replication.style import (
 )
 
 
-def data(bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+def data(
+    populations_bias: pd.DataFrame,
+    populations_exact: pd.DataFrame,
+    populations_learned: pd.DataFrame,
+    populations_limits: pd.DataFrame,
+) -> pd.DataFrame:
     """Return what a finite population does to the mean field, to Q and to the learned policy (claim C6).
 
     Parameters
     ----------
-    bias : DataFrame
+    populations_bias : DataFrame
         Of `experiments.populations.measure.finite_population_bias` at several N.
-    exact : DataFrame
+    populations_exact : DataFrame
         Of `experiments.populations.measure.exact_limits`, small N.
-    population : DataFrame
+    populations_learned : DataFrame
         Of `experiments.samples.measure.learning_errors` at several N and one epsilon for each game.
-    limits : DataFrame
+    populations_limits : DataFrame
         Of `experiments.populations.measure.policy_limits`.
 
     Returns
@@ -54,11 +59,11 @@ def data(bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limi
         -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
     """
     parts = []
-    for game, table in by_game(bias):
+    for game, table in by_game(populations_bias):
         x, groups = grouped(table.drop_duplicates(["n_agents", "replicate"]), "n_agents", "deviation")
         parts.append(measured_points("deviation", game, x, groups=groups))
         predicted = table.groupby("n_agents")["predicted_deviation"].first()
-        small = exact[exact["game"] == game].sort_values("n_agents")
+        small = populations_exact[populations_exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < x[0]]  # where the lines of the closed forms begin
         line = [*below["n_agents"], *x]
         parts.append(line_table("deviation", game, "exact", x=small["n_agents"], value=small["deviation"]))
@@ -79,18 +84,18 @@ def data(bias: pd.DataFrame, exact: pd.DataFrame, population: pd.DataFrame, limi
     for exponent in (-0.5, -1.0):  # above the data and from one point, to compare slopes by eye
         height = 2.0 * measured.loc[measured["x"] == ends[0], "value"].max()
         parts.append(line_table("bias", "", f"slope {exponent:g}", x=ends, value=height * (ends / ends[0]) ** exponent))
-    for game, table in by_game(population):
+    for game, table in by_game(populations_learned):
         x, groups = grouped(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
         parts.append(measured_points("policy", game, x, groups=groups, fit=False))
-        limit = limits[limits["game"] == game].sort_values("n_agents")
-        small = exact[exact["game"] == game].sort_values("n_agents")
+        limit = populations_limits[populations_limits["game"] == game].sort_values("n_agents")
+        small = populations_exact[populations_exact["game"] == game].sort_values("n_agents")
         below = small[small["n_agents"] < limit["n_agents"].min()]
         parts.append(line_table("policy", game, "exact", x=small["n_agents"], value=small["policy_error"]))
         places = [*below["n_agents"], *limit["n_agents"]]
         errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
         parts.append(line_table("policy", game, "theory", x=places, value=errors))
-    ends = np.array([population["n_agents"].min(), population["n_agents"].max()])
-    for target in sorted(population["epsilon"].unique()):
+    ends = np.array([populations_learned["n_agents"].min(), populations_learned["n_agents"].max()])
+    for target in sorted(populations_learned["epsilon"].unique()):
         parts.append(line_table("policy", "", "noise", x=ends, value=[target, target]))
     return pd.concat(parts, ignore_index=True)
 

@@ -25,19 +25,19 @@ from pma_replication.settings import (
 )
 
 
-class PopulationSweep(Section):
+class PopulationsLearned(Section):
     """C6, a figure: learning with few agents and with many."""
 
     games: Games
     populations: Populations = key("numbers of agents, one job each")
     epsilon: Fraction = key("the accuracy that every run's schedule is for: the floor of the sampling error")
     n_replicates: Replicates = key("independent runs per point")
-    step_size: Positive = key("η of centralized learning, absolute", "1/reward")
+    step_size: Positive = key("η of centralized learning", "1/ρ")
     td_constant: TdConstant = key("M_td = (td_constant / ε)²")
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
 
-class Bias(Section):
+class PopulationsBias(Section):
     """C6: what finitely many agents do to the population and to Q."""
 
     needs_features = True
@@ -52,17 +52,15 @@ class Bias(Section):
         check_visited(self.games, self.populations, chosen, refuse=refuse)
 
 
-class Exact(ExactPopulations):
+class PopulationsExact(ExactPopulations):
     """C6, a figure: the N-agent game solved exactly."""
 
     needs_features = True
 
-    step_size: Positive = key(
-        "η of the exact iteration to the policy's limit, which does not depend on it; absolute", "1/reward"
-    )
+    step_size: Positive = key("η of the exact iteration to the policy's limit, which does not depend on it", "1/ρ")
 
 
-class Agreement(ExactPopulations):
+class PopulationsAgreement(ExactPopulations):
     """C3-exact: the simulator against the exact N-agent game."""
 
     needs_features = True
@@ -71,4 +69,9 @@ class Agreement(ExactPopulations):
     n_replicates: Replicates = key("independent runs per point")
 
 
-SECTIONS = {"population_sweep": PopulationSweep, "bias": Bias, "exact": Exact, "agreement": Agreement}
+SECTIONS = {
+    "populations_learned": PopulationsLearned,
+    "populations_bias": PopulationsBias,
+    "populations_exact": PopulationsExact,
+    "populations_agreement": PopulationsAgreement,
+}

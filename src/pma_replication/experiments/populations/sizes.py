@@ -6,44 +6,44 @@ from pma_mfg.games.model import n_lumped_states
 from pma_replication.plan import BUDGET, LUMPED_STATES, WAITING_CONSTANT, Settings, Subject, spread_over, step_seconds
 
 
-def _population_sweep(subject: Subject) -> Settings:
-    subject.need_learning("population_sweep")
+def _learned(subject: Subject) -> Settings:
+    subject.need_learning("populations_learned")
     epsilon = subject.accuracies(2)[1]
     seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
     if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_rare("population_sweep", 4.0 * seconds)
+        raise subject.too_rare("populations_learned", 4.0 * seconds)
     return {
         "populations": [10, 30, 100, 1000, 10_000],
         "epsilon": epsilon,
         "n_replicates": n_replicates,
-        "step_size": subject.step_size,
+        "step_size": subject.relative_step_size,
         "td_constant": subject.td_constant,
         "waiting_constant": WAITING_CONSTANT,
     }
 
 
 def _bias(subject: Subject) -> Settings:
-    subject.need_features("bias")
+    subject.need_features("populations_bias")
     populations = [100, 1000, 10_000, 100_000, 10**6, 10**8]
     n_steps = int(min(1e5, 0.5 * BUDGET / (1.1 * 16 * len(populations) * step_seconds(subject.game))))
     if n_steps < 5000:
         seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
         why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
-        raise subject.refused("bias", why, "at most one minute; a game with fewer states")
+        raise subject.refused("populations_bias", why, "at most one minute; a game with fewer states")
     return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
 
 
 def _exact(subject: Subject) -> Settings:
-    subject.need_populations("exact")
-    subject.need_learning("exact")
+    subject.need_populations("populations_exact")
+    subject.need_learning("populations_exact")
     # the limit of the policy takes tens of solutions
     small = [n for n in subject.populations if n_lumped_states(subject.game.n_states, n) <= LUMPED_STATES // 10]
     chosen = spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
-    return {"populations": chosen, "step_size": subject.step_size}
+    return {"populations": chosen, "step_size": subject.relative_step_size}
 
 
 def _agreement(subject: Subject) -> Settings:
-    subject.need_populations("agreement")
+    subject.need_populations("populations_agreement")
     populations = spread_over([n for n in subject.populations if n <= 20], 4)
     n_steps = int(min(2e4, 0.5 * BUDGET / (1.1 * 32 * len(populations) * step_seconds(subject.game))))
     return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 32}
@@ -55,4 +55,9 @@ def _round_down(value: float) -> int:
     return int(value) // power * power
 
 
-SIZES = {"population_sweep": _population_sweep, "bias": _bias, "exact": _exact, "agreement": _agreement}
+SIZES = {
+    "populations_learned": _learned,
+    "populations_bias": _bias,
+    "populations_exact": _exact,
+    "populations_agreement": _agreement,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pma_mfg.commands import step_sizes
 from pma_replication.cost import exact_seconds, learning_seconds
 from pma_replication.experiments.populations import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
@@ -12,7 +13,7 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     tables = [
         measure.finite_population_bias(
-            subject.need_features("bias"),
+            subject.need_features("populations_bias"),
             subject.regularizer,
             subject.policy,
             name=subject.name,
@@ -24,18 +25,19 @@ def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> 
         )
         for n_agents in settings["populations"]
     ]
-    return {"bias": pd.concat(tables, ignore_index=True)}
+    return {"populations_bias": pd.concat(tables, ignore_index=True)}
 
 
 def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    step_size = step_sizes.absolute(settings["step_size"], subject.regularizer)
     return {
-        "exact": measure.exact_limits(
-            subject.need_features("exact"),
+        "populations_exact": measure.exact_limits(
+            subject.need_features("populations_exact"),
             subject.regularizer,
             subject.policy,
             name=subject.name,
             populations=settings["populations"],
-            step_size=settings["step_size"],
+            step_size=step_size,
             after_population=advance,
         )
     }
@@ -44,8 +46,8 @@ def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) ->
 def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     n_steps, n_replicates = settings["n_steps"], settings["n_replicates"]
     return {
-        "agreement": measure.agreement(
-            subject.need_features("agreement"),
+        "populations_agreement": measure.agreement(
+            subject.need_features("populations_agreement"),
             subject.regularizer,
             subject.policy,
             name=subject.name,
@@ -60,28 +62,28 @@ def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 STEPS = {
     # only the pipeline runs it
-    "population": Step(
-        section="population_sweep",
+    "populations_learned": Step(
+        section="populations_learned",
         seconds=lambda u, s: (
             len(s["populations"]) * learning_seconds(u, s, [s["epsilon"]], n_replicates=s["n_replicates"])
         ),
         jobs=lambda s: 1 + len(s["populations"]),
     ),
-    "bias": Step(
-        section="bias",
+    "populations_bias": Step(
+        section="populations_bias",
         ticks=lambda s: len(s["populations"]) * s["n_replicates"],
         run=_bias,
         seconds=lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
         jobs=lambda s: len(s["populations"]),
     ),
-    "exact": Step(
-        section="exact",
+    "populations_exact": Step(
+        section="populations_exact",
         ticks=lambda s: len(s["populations"]),
         run=_exact,
         seconds=lambda u, s: 20 * sum(exact_seconds(u.n_states, n) for n in s["populations"]),
     ),
-    "agreement": Step(
-        section="agreement",
+    "populations_agreement": Step(
+        section="populations_agreement",
         ticks=lambda s: len(s["populations"]),
         run=_agreement,
         seconds=lambda u, s: sum(

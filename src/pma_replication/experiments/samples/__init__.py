@@ -6,52 +6,52 @@ from pma_replication.experiment import Claim, Experiment, Settings, Table, table
 
 
 def _tuned(settings: Settings) -> list[str]:
-    games = settings["epsilon_sweep"]["games"]
-    return [f"epsilon/{game}_{epsilon}" for game, tuned in games.items() for epsilon in tuned["epsilons"]]
+    games = settings["samples_tuned"]["games"]
+    return [f"samples_tuned/{game}_{epsilon}" for game, tuned in games.items() for epsilon in tuned["epsilons"]]
 
 
 def _prescribed(settings: Settings) -> list[str]:
-    games = settings["prescribed"]["games"]
-    return [f"prescribed/{game}_{epsilon}" for game, epsilons in games.items() for epsilon in epsilons]
+    games = settings["samples_prescribed"]["games"]
+    return [f"samples_prescribed/{game}_{epsilon}" for game, epsilons in games.items() for epsilon in epsilons]
 
 
 EXPERIMENT = Experiment(
     title="how many samples an accuracy costs",
     place=8,
     tables={
-        "epsilon": Table("epsilon_sweep", _tuned),
-        "schedules": table("prescribed", "schedules/{game}"),
-        "prescribed": Table("prescribed", _prescribed),
+        "samples_tuned": Table("samples_tuned", _tuned),
+        "samples_schedules": table("samples_prescribed", "samples_schedules/{game}"),
+        "samples_prescribed": Table("samples_prescribed", _prescribed),
     },
-    figures={"samples": ("schedules", "epsilon", "prescribed", "independent_epsilon")},
+    figures={"samples": ("samples_schedules", "samples_tuned", "samples_prescribed", "independent_epsilon")},
     claims={
         "C4": Claim(
             words="half the error costs learning at most four times the samples (and logarithms)",
             judge="samples_slope",
-            tables=("epsilon",),
+            tables=("samples_tuned",),
             tolerance="samples_slope_tolerance",
-            steps=("epsilon",),
+            steps=("samples_tuned",),
             figure="samples",
         ),
         "C4-accuracy": Claim(
             words="learning ends within the accuracy that it was tuned for",
             judge="accuracy",
-            tables=("epsilon",),
-            steps=("epsilon",),
+            tables=("samples_tuned",),
+            steps=("samples_tuned",),
             figure="samples",
         ),
         "C4-prescribed": Claim(
             words="run exactly as the theorem prescribes, learning ends within its accuracy",
             judge="prescribed",
-            tables=("prescribed",),
-            steps=("prescribed",),
+            tables=("samples_prescribed",),
+            steps=("samples_prescribed",),
             figure="samples",
         ),
         "C4-conservative": Claim(
             words="the theorem asks for more samples than are needed",
             judge="conservative",
-            tables=("epsilon", "prescribed"),
-            steps=("epsilon", "prescribed"),
+            tables=("samples_tuned", "samples_prescribed"),
+            steps=("samples_tuned", "samples_prescribed"),
             figure="samples",
         ),
     },

@@ -54,7 +54,7 @@ def add(steps: arguments.Commands) -> None:
 def _add_learning(to: argparse.ArgumentParser) -> None:
     arguments.add_agents(to)
     to.add_argument("--epsilon", type=arguments.positive, required=True, help="accuracy that the schedule is for")
-    to.add_argument("--step-size", type=arguments.step, default=5.0, help=f"{arguments.ETA} (default 5)")
+    to.add_argument("--step-size", type=arguments.step, default=0.5, help=f"{arguments.ETA} (default 0.5)")
     to.add_argument("--dry-run", action="store_true", help="print the schedule and its samples, and stop")
     arguments.add_replicates(to)
     outputs.add_out(to)

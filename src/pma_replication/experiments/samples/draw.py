@@ -34,18 +34,21 @@ from pma_replication.style import (
 
 
 def data(
-    schedules: pd.DataFrame, epsilon: pd.DataFrame, prescribed: pd.DataFrame, independent_epsilon: pd.DataFrame
+    samples_schedules: pd.DataFrame,
+    samples_tuned: pd.DataFrame,
+    samples_prescribed: pd.DataFrame,
+    independent_epsilon: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return the error of learning against samples, and the samples that an accuracy costs (claim C4).
 
     Parameters
     ----------
-    schedules : DataFrame
+    samples_schedules : DataFrame
         Of `experiments.samples.measure.theorem_schedules`.
-    epsilon : DataFrame
+    samples_tuned : DataFrame
         Of `experiments.samples.measure.learning_errors` at one or more epsilon, with tuned schedules; the largest
         population of each game is used.
-    prescribed : DataFrame
+    samples_prescribed : DataFrame
         The same with the theorem's schedules.
     independent_epsilon : DataFrame
         Of `experiments.independent.measure.independent_learning_errors`: the same of independent learners, the mean
@@ -59,7 +62,7 @@ def data(
         "measured <algorithm> <schedule>"; centralized and tuned also "per update" (divided by K (M_mix + 1)), with a
         line of slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
     """
-    runs = pd.concat([epsilon, prescribed, independent_epsilon], ignore_index=True)
+    runs = pd.concat([samples_tuned, samples_prescribed, independent_epsilon], ignore_index=True)
     parts = []
     for game, table in by_game(runs):
         tuned = table[(table["schedule"] == "tuned") & (table["algorithm"] == "centralized")]
@@ -82,7 +85,7 @@ def data(
                 per_update = schedule["samples"] / (schedule["n_epochs"] * (schedule["n_waiting"] + 1))
                 cost = _cost(game, f"{name} per update", per_update.to_numpy(float), groups).assign(epsilon=targets)
                 parts += [cost, _through_centre("cost", game, "theory", cost["x"], cost["value"], 2.0)]
-        known = schedules[schedules["game"] == game].sort_values("epsilon")
+        known = samples_schedules[samples_schedules["game"] == game].sort_values("epsilon")
         if len(known):
             parts.append(line_table("cost", game, "theorem", x=1.0 / known["epsilon"], value=known["samples"]))
     return pd.concat(parts, ignore_index=True)

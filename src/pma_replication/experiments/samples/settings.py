@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pma_mfg import games, regularizers
+from pma_mfg.commands import step_sizes
 from pma_mfg.theory import prescription
 from pma_replication.settings import (
     Agents,
@@ -29,12 +30,12 @@ class Tuned(Settings):
     """What learning of one game takes."""
 
     epsilons: Annotated[Distinct[Fraction], Field(min_length=3)] = key("accuracies ε, one job each")
-    step_size: Positive = key("η of centralized learning, absolute", "1/reward")
+    step_size: Positive = key("η of centralized learning", "1/ρ")
     td_constant: TdConstant = key("M_td = (td_constant / ε)²")
     waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
 
 
-class EpsilonSweep(Section):
+class SamplesTuned(Section):
     """C4: how many samples an accuracy costs, agents sharing one policy."""
 
     games: Annotated[dict[str, Tuned], Field(min_length=1)] = key("for each game what learning takes")
@@ -42,7 +43,7 @@ class EpsilonSweep(Section):
     n_replicates: Replicates = key("independent runs per point")
 
 
-class Prescribed(Section):
+class SamplesPrescribed(Section):
     """C4-prescribed: learning with the theorem's own constants."""
 
     needs_features = True
@@ -53,16 +54,16 @@ class Prescribed(Section):
     n_agents: Agents = key("N")
     epsilons: Annotated[Distinct[Fraction], Field(min_length=2)] = key("accuracies for which its samples are computed")
     n_replicates: Replicates = key("independent runs per point")
-    relative_step_size: Positive = key("η of the theorem's schedule", "1/strength")
+    step_size: Positive = key("η of the theorem's schedule", "1/ρ")
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse games for which the theorem prescribes nothing."""
         for name, epsilons in self.games.items():
             if name in chosen and isinstance(game := chosen[name].game, games.MeanFieldGame):
                 regularizer = regularizers.make(chosen[name].regularizer, chosen[name].strength)
-                step_size = self.relative_step_size / regularizer.strength
+                step_size = step_sizes.absolute(self.step_size, regularizer)
                 with noted(refuse, f"games.{name}"):
                     prescription.theorem_schedule(game, regularizer, step_size, epsilon=min(epsilons + self.epsilons))
 
 
-SECTIONS = {"epsilon_sweep": EpsilonSweep, "prescribed": Prescribed}
+SECTIONS = {"samples_tuned": SamplesTuned, "samples_prescribed": SamplesPrescribed}

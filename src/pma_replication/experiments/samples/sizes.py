@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pma_mfg import equilibrium, operators, regularizers
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.theory import prescription
 from pma_replication.plan import (
@@ -16,20 +17,20 @@ from pma_replication.plan import (
     step_seconds,
 )
 
-#: Step size of the theorem's schedule in units of 1 / strength, and the number of its runs.
+#: Step size of the theorem's schedule in units of 1 / rho, and the number of its runs.
 PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
 
 
-def _epsilon_sweep(subject: Subject) -> Settings:
-    subject.need_learning("epsilon_sweep")
+def _tuned(subject: Subject) -> Settings:
+    subject.need_learning("samples_tuned")
     accuracies = subject.accuracies(N_ACCURACIES)
     seconds = sum(map(subject.learning_steps, accuracies)) * step_seconds(subject.game)
     if (n_replicates := int(min(48.0, BUDGET / seconds))) < 8:
-        raise subject.too_rare("epsilon_sweep", 8.0 * seconds)
+        raise subject.too_rare("samples_tuned", 8.0 * seconds)
     return {
         "games": {
             "epsilons": accuracies,
-            "step_size": subject.step_size,
+            "step_size": subject.relative_step_size,
             "td_constant": subject.td_constant,
             "waiting_constant": WAITING_CONSTANT,
         },
@@ -40,8 +41,8 @@ def _epsilon_sweep(subject: Subject) -> Settings:
 
 def _prescribed(subject: Subject) -> Settings:
     """Return accuracies for which the theorem's own schedule is short enough to be run."""
-    game = subject.need_features("prescribed")
-    step_size = PRESCRIBED_STEP / subject.regularizer.strength
+    game = subject.need_features("samples_prescribed")
+    step_size = step_sizes.absolute(PRESCRIBED_STEP, subject.regularizer)
     most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
     chosen: list[float] = []
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
@@ -51,11 +52,11 @@ def _prescribed(subject: Subject) -> Settings:
             schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
         except InputError as refused:
             told = f"{refused.field} {refused.value}"
-            raise subject.refused("prescribed", told, refused.allowed) from None
+            raise subject.refused("samples_prescribed", told, refused.allowed) from None
         if schedule.n_samples > most:
             why = f"{schedule.n_samples:.2g} samples that the theorem asks for at epsilon = {epsilon:g}"
             if not chosen:
-                raise subject.refused("prescribed", why, f"at most {most:.2g} in a minute; a larger --strength")
+                raise subject.refused("samples_prescribed", why, f"at most {most:.2g} in a minute; a larger --strength")
             break
         most -= schedule.n_samples
         chosen.append(epsilon)
@@ -64,12 +65,12 @@ def _prescribed(subject: Subject) -> Settings:
         "n_agents": 10**9,
         "epsilons": sorted({*chosen, rounded(chosen[-1] / 2, 2), rounded(chosen[-1] / 5, 2)}, reverse=True),
         "n_replicates": PRESCRIBED_REPLICATES,
-        "relative_step_size": PRESCRIBED_STEP,
+        "step_size": PRESCRIBED_STEP,
     }
 
 
 def prescribed_strength(subject: Subject) -> float | None:
-    """Return the least of the strengths 4, 16, 64, ... times the game's at which `prescribed` can be run, if any."""
+    """Return the least of 4, 16, 64, ... times the game's strength at which `samples_prescribed` can be run, if any."""
     for power in range(1, 8):
         strength = rounded(subject.regularizer.strength * 4.0**power, 2)
         regularizer = regularizers.load(subject.kind, strength)
@@ -82,4 +83,4 @@ def prescribed_strength(subject: Subject) -> float | None:
     return None
 
 
-SIZES = {"epsilon_sweep": _epsilon_sweep, "prescribed": _prescribed}
+SIZES = {"samples_tuned": _tuned, "samples_prescribed": _prescribed}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import InputError
 from pma_mfg.learning import schedules
 from pma_mfg.theory import prescription
@@ -21,18 +22,19 @@ def every(n: int, advance: Advance) -> Callable[[], None]:
     return lambda: advance() if next(calls) % n == 0 else None
 
 
-def tuned_schedule(subject: Subject, settings: Settings, epsilon: float, step_size: float) -> schedules.Schedule:
+def tuned_schedule(subject: Subject, settings: Settings, epsilon: float) -> schedules.Schedule:
     """Return the practical schedule with the constants of a section."""
     constants = {name: settings[name] for name in ("td_constant", "waiting_constant")}
+    step_size = step_sizes.absolute(settings["step_size"], subject.regularizer)
     of = (subject.game, subject.regularizer, subject.policy)
     return schedules.practical_schedule(*of, step_size=step_size, epsilon=epsilon, **constants)
 
 
-def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+def _tuned(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     tuned = settings["games"]
     tables = []
     for epsilon in tuned["epsilons"]:
-        schedule = tuned_schedule(subject, tuned, epsilon, step_size=tuned["step_size"])
+        schedule = tuned_schedule(subject, tuned, epsilon)
         n_agents, n_replicates = settings["n_agents"], settings["n_replicates"]
         after_epoch = every(schedule.n_epochs, advance)
         tables.append(
@@ -49,11 +51,12 @@ def _epsilon(subject: Subject, settings: Settings, seed: int, advance: Advance) 
                 after_epoch=after_epoch,
             )
         )
-    return {"epsilon": pd.concat(tables, ignore_index=True)}
+    return {"samples_tuned": pd.concat(tables, ignore_index=True)}
 
 
 def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    game, step_size = subject.need_features("prescribed"), settings["relative_step_size"] / subject.regularizer.rho
+    game = subject.need_features("samples_prescribed")
+    step_size = step_sizes.absolute(settings["step_size"], subject.regularizer)
     tables = []
     for epsilon in settings["games"]:
         schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
@@ -76,13 +79,13 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     told = measure.theorem_schedules(
         game, subject.regularizer, subject.name, epsilons=settings["epsilons"], step_size=step_size
     )
-    return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
+    return {"samples_prescribed": pd.concat(tables, ignore_index=True), "samples_schedules": told}
 
 
 def _prescribed_seconds(units: Units, settings: Settings) -> float:
     chosen = settings["games"]
     epsilons = chosen if isinstance(chosen, list) else [epsilon for of_game in chosen.values() for epsilon in of_game]
-    step_size, steps = settings["relative_step_size"] / units.regularizer.strength, 0.0
+    step_size, steps = step_sizes.absolute(settings["step_size"], units.regularizer), 0.0
     game = units.game.with_features("cost")
     for epsilon in epsilons:
         try:
@@ -93,18 +96,18 @@ def _prescribed_seconds(units: Units, settings: Settings) -> float:
 
 
 STEPS = {
-    "epsilon": Step(
-        section="epsilon_sweep",
+    "samples_tuned": Step(
+        section="samples_tuned",
         ticks=lambda s: len(s["games"]["epsilons"]) * s["n_replicates"],
-        run=_epsilon,
+        run=_tuned,
         seconds=lambda u, s: sum(
             learning_seconds(u, tuned, tuned["epsilons"], n_replicates=s["n_replicates"])
             for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
         ),
         jobs=lambda s: 4,
     ),
-    "prescribed": Step(
-        section="prescribed",
+    "samples_prescribed": Step(
+        section="samples_prescribed",
         ticks=lambda s: len(s["games"]) * s["n_replicates"],
         run=_prescribed,
         seconds=_prescribed_seconds,

@@ -14,10 +14,12 @@ from pma_replication.experiments.literature import judge as literature_judge
 from pma_replication.experiments.literature import measure as literature_measure
 
 
-def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -> tuple[pd.Series, pd.DataFrame]:
+def facts_and_states(
+    name: str, strength: float, n_starts: int = 2, **parameters: int
+) -> tuple[pd.Series, pd.DataFrame]:
     game, regularizer = games.make(name, **parameters), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    facts, equilibria, states = literature_measure.survey(
+    facts, equilibria, states = literature_measure.table(
         game, regularizer, found, name=name, step_size=1.0 / strength, n_starts=n_starts, seed=0
     )
     assert len(facts) == 1
@@ -28,7 +30,7 @@ def surveyed(name: str, strength: float, n_starts: int = 2, **parameters: int) -
 def listed(name: str, strength: float, n_starts: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     game, regularizer = games.make(name), Entropy(strength)
     found = equilibrium.solve(game, regularizer)
-    return literature_measure.survey(
+    return literature_measure.table(
         game, regularizer, found, name=name, step_size=1.0 / strength, n_starts=n_starts, seed=0
     )
 
@@ -92,7 +94,7 @@ def test_the_derivative_of_the_best_responses_population_is_that_of_differences(
 
 
 def test_deterministic_transitions_break_assumption_two() -> None:
-    facts, states = surveyed("rock_paper_scissors", 0.5)
+    facts, states = facts_and_states("rock_paper_scissors", 0.5)
     assert facts["L_pop"] == 1.0
     assert facts["L_pop_kind"] == "exact"
     assert "2" not in facts["assumptions"].split(", ")
@@ -102,7 +104,7 @@ def test_deterministic_transitions_break_assumption_two() -> None:
 
 
 def test_a_decision_process_has_one_equilibrium_and_a_constant_best_response() -> None:
-    facts, states = surveyed("no_interaction", 0.2, n_starts=4)
+    facts, states = facts_and_states("no_interaction", 0.2, n_starts=4)
     assert (facts["equilibria"], facts["settled"], facts["starts"]) == (1, 5, 5)
     assert facts["best_response_radius"] < 1e-9  # the Jacobian is zero up to rounding
     assert list(states["action"])[:6] == ["right"] * 6
@@ -110,14 +112,14 @@ def test_a_decision_process_has_one_equilibrium_and_a_constant_best_response() -
 
 
 def test_several_equilibria_are_found_and_said() -> None:
-    facts, _ = surveyed("multiple_equilibria", 1.0, n_starts=4)
+    facts, _ = facts_and_states("multiple_equilibria", 1.0, n_starts=4)
     assert facts["equilibria"] > 1
     assert f"At least {facts['equilibria']} equilibria" in facts["remark"]
 
 
 @pytest.mark.parametrize("strength", [5.0, 50.0])
 def test_four_rooms_is_solved_by_the_uniform_policy_outside_the_walls(strength: float) -> None:
-    facts, states = surveyed("four_rooms", strength, rows=5, columns=5, n_starts=1)
+    facts, states = facts_and_states("four_rooms", strength, rows=5, columns=5, n_starts=1)
     walls = benchmarks.four_rooms_walls(5, 5).ravel()
     np.testing.assert_array_equal(states["transient"], walls)
     # docs/theory, Proposition 14.1
@@ -131,7 +133,7 @@ def test_a_game_that_meets_every_assumption_has_no_complaint_about_them() -> Non
     game = games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1, **bounds)
     regularizer = Entropy(1.0)
     found = equilibrium.solve(game, regularizer)
-    facts, _, _ = literature_measure.survey(
+    facts, _, _ = literature_measure.table(
         game, regularizer, found, name="certified", step_size=1.0, n_starts=2, seed=0
     )
     assert facts["assumptions"].iloc[0] == "1, 2, 3, 4"
