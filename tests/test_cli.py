@@ -106,6 +106,15 @@ def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Pa
     assert not list(tmp_path.glob(".*"))  # no temporary file is left
 
 
+def test_step_sizes_are_given_in_units_of_one_over_rho_and_written_as_the_library_takes_them(
+    solved: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bounds.parquet"
+    files = f"{solved / 'planted.npz'} {solved / 'nash.npz'}"  # rho is 0.1
+    assert run(f"pma-replicate bounds measure {files} --step-sizes 0.02 1 --pairs 1 --ascents 0 --out {out}") == 0
+    assert set(parquet.read_table(out)["step_size"].dropna()) == {0.2, 10.0}
+
+
 def test_phase_writes_the_plane_and_the_smallest_certified_strengths(solved: Path, tmp_path: Path) -> None:
     out, strengths = tmp_path / "phase.parquet", tmp_path / "strengths.parquet"
     grids = ["--strengths", "0.1", "10", "3", "--step-sizes", "1", "1", "1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from pma_mfg.errors import InputError
-from pma_replication import configuration, schema
+from pma_replication import configuration, registry, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
@@ -41,6 +42,19 @@ def test_every_key_is_explained() -> None:
         assert model["description"], name
         for key, rules in model["properties"].items():
             assert "$ref" in rules or rules.get("description"), f"{name}.{key}"
+
+
+def test_every_step_size_has_one_name_and_one_unit() -> None:
+    rows = re.findall(r"^\| `([\w.*]+)` \|.*\| ([^|]*) \|$", schema.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    units = {(key.rpartition(".")[2], unit) for key, unit in rows if "step_size" in key}
+    assert units == {("step_size", "1/ρ"), ("step_sizes", "1/ρ")}
+
+
+def test_sections_and_figures_have_the_names_of_their_experiments() -> None:
+    for name, experiment in registry.experiments().items():
+        assert set(experiment.figures) <= {name}
+        sections = {table.section for table in experiment.tables.values()} - {None, name}
+        assert all(str(section).startswith(f"{name}_") for section in sections)
 
 
 def test_settings_load_neither_compiler_nor_tables_nor_figures() -> None:
