@@ -1,6 +1,6 @@
 """The worked examples of docs/extend.md, done as it says, in a copy of the project.
 
-A block is what its first line says: "# FILE.py" is that file, "+++ FILE" are lines to add to it, and blocks of shell
+A block is what its first line says: "# FILE" is that file, "+++ FILE" are lines to add to it, and blocks of shell
 commands are run, each of which must succeed.
 """
 
@@ -39,9 +39,9 @@ def run(commands: str, folder: Path) -> str:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     paths = os.pathsep.join(map(str, (folder / "src", folder)))
     environment = {**os.environ, "PATH": programs, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
-    }  # which the examples' tests do not use, and which load slowly
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins load slowly, and the examples' tests use none
+    if (folder / "src").exists():
+        environment |= {"NUMBA_DISABLE_JIT": "1"}  # to compile kernels anew, for another place, takes half a minute
     shell = ["bash", "-euo", "pipefail", "-c", commands]
     done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,29 +49,41 @@ def run(commands: str, folder: Path) -> str:
 
 
 def copy_code(folder: Path) -> None:
-    """Copy the code into a folder, to be changed there. It is done late, since kernels are compiled anew for a copy."""
+    """Copy the project into a folder, to be changed there. It is done late: kernels are not compiled in a copy.
+
+    Neither the tests nor their options: those of the examples need none of them.
+    """
     if not (folder / "src").exists():
-        shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for name in ("src", "config", "docs", "workflow"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for name in ("Snakefile", "environment.yml"):
+            shutil.copy(ROOT / name, folder)
+
+
+def named_file(folder: Path, text: str) -> Path:
+    """Return the path of the file that the first line of a block names."""
+    found = re.match(r"(?:# |\+\+\+ )([\w/.]+)\n", text)
+    assert found is not None, text
+    path = folder / found[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @pytest.mark.parametrize("title", sections())
 def test_an_addition_does_what_the_documentation_says(title: str, tmp_path: Path) -> None:
     page = sections()
     for language, text in (block for blocks in page.values() for block in blocks):
-        if language == "python":
-            assert re.match(r"# [\w/]+\.py\n", text)
-            path = tmp_path / text.split("\n")[0][2:]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        if language == "python" and not text.startswith("# src/"):  # a file of one section may be used in another
+            named_file(tmp_path, text).write_text(text)
     assert "sh" in [language for language, _ in page[title]]
     for language, text in page[title]:
         if language == "diff":
-            first, lines = text.split("\n", 1)
-            assert first.startswith("+++ src/")
             copy_code(tmp_path)
-            path = tmp_path / first[4:]
-            path.write_text(add(path.read_text(), lines))
-        elif language != "python":
+            path = named_file(tmp_path, text)
+            path.write_text(add(path.read_text(), text.split("\n", 1)[1]))
+        elif language in ("python", "yaml"):
+            named_file(tmp_path, text).write_text(text)
+        else:
             assert language == "sh"
             run(text, tmp_path)
 

@@ -71,7 +71,7 @@ class Claim:
     tolerance : str or float
         A setting of `claims`, or a number.
     steps : tuple of str
-        Of `verify.STEPS`, that make what it reads of one game; none for a claim on many games.
+        Of `steps.py`, that make what it reads of one game; none for a claim on many games.
     figure : str
         That shows it.
     more : tuple of str

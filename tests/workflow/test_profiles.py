@@ -14,7 +14,7 @@ def test_what_the_profile_groups_or_gives_resources_is_a_rule_and_no_local_one()
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     snakefile = (ROOT / "Snakefile").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    rules = set(re.findall(r"^rule (\w+):", sources, re.MULTILINE))
+    rules = set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)\b", sources, re.MULTILINE))
     block = re.search(r"^localrules:\n((?:    \w+,\n)+)", snakefile, re.MULTILINE)
     assert block is not None
     places = [set(re.findall(r"\w+", block[1])), set(profile["groups"]), set(profile["set-resources"])]

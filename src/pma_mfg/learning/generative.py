@@ -3,7 +3,7 @@
 A generative model is a simulator that can be called at any state, action and mean field; one call is one sample. A
 learner is a generator function. It takes a `Task` and its settings, as keyword arguments, and yields after each round
 how many samples it has used and the policy that it has learned; it ends before the round that the budget does not pay
-for. An entry in `METHODS` lets `pma-mfg compare` find it by name.
+for. An entry in `METHODS` lets `pma-replicate comparison measure` find it by name.
 """
 
 from __future__ import annotations
