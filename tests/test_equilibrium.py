@@ -762,7 +762,7 @@ def building(rooms=2):
     return replace(
         frozen_game(transition, np.where(at < rooms, 10.0, 0.0)[:, None] * np.ones(3), 0.9),
         reward_terms=terms,
-        reward_features=Features.build(np.eye(2 * rooms), 1e-20, "log", 0.0),
+        reward_features=Features.build(np.eye(2 * rooms), 1e-20, "log"),
     )
 
 

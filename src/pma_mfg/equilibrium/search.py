@@ -78,7 +78,6 @@ def solve(
     >>> bool(abs(found.policy - game.planted.policy).max() < 1e-10)
     True
     """
-    measure = 1.0 / regularizer.rho
     policy = operators.uniform_policy(game) if start is None else start
     reasons: list[str] = []
     try:
@@ -88,9 +87,8 @@ def solve(
         reasons.append(f"the policy of the start has no stable population that was found ({error.message})")
     rounding = policy_rounding(operators.q_values(game, policy, mean_field, regularizer=regularizer), regularizer)
     tolerance = max(tolerance, min(rounding, COARSEST))
-    best_policy, best_residual = policy, fixed_point_residual(game, policy, measure, regularizer=regularizer)
-    history, joint = [best_residual], np.inf
-    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
+    best = policy, fixed_point_residual(game, policy, 1.0 / regularizer.rho, regularizer=regularizer)
+    history, joint = [best[1]], np.inf
     # derivatives of functions are dear, and PMA takes them; products with those of a large game are
     joint_attempt = len(SOLVER_STEP_SIZES)
     if not game.has_features:
@@ -99,7 +97,7 @@ def solve(
         joint_attempt = 1
     stuck: np.ndarray | None = None  # the last policy from which Newton's method led nowhere
     for attempt, multiple in enumerate((*SOLVER_STEP_SIZES, None)):
-        policy = best_policy
+        policy = best[0]
         if attempt == joint_attempt and history[-1] > tolerance:
             steps = min(DAMPED_STEPS, max_iterations)
             found = damped_iteration(
@@ -115,47 +113,80 @@ def solve(
                 return found
             joint, why = found
             reasons += [why] if why else []
-            history.append(best_residual)
+            history.append(best[1])
         if multiple is None:
             break
         if attempt == CONTINUATION and (followed := branch(game, regularizer)) is not None:
             policy = followed
-        for iteration in range(max_iterations):
-            if history[-1] <= tolerance:
-                return finished(game, policy, regularizer, history=history)
-            if iteration % 10 == 0 and policy is not stuck:
-                stuck = policy
-                policy, residual = newton(
-                    game, policy, measure, regularizer=regularizer, tolerance=tolerance, history=history
-                )
-                if residual <= tolerance:
-                    return finished(game, policy, regularizer, history=history)
-            try:
-                policy = operators.policy_mirror_ascent(
-                    game, policy, multiple / regularizer.rho, regularizer=regularizer
-                )
-            except FAILURES:
-                break
-            history.append(fixed_point_residual(game, policy, measure, regularizer=regularizer))
-            if history[-1] < best_residual:
-                best_policy, best_residual = policy, history[-1]
-            if not history[-1] < np.inf:
-                break  # the step leads to a policy without a population: a smaller one may not
-            if iteration >= patience and history[-1] > 0.5 * history[-patience]:
-                break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+        reached, best, stuck = _pma_and_newton(
+            game,
+            regularizer,
+            policy,
+            step_size=multiple / regularizer.rho,
+            best=best,
+            stuck=stuck,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            history=history,
+        )
+        if reached is not None:
+            return reached
     last, flow = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
     if last is not None:
         return last
-    history.append(best_residual)
+    history.append(best[1])
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
         f"{', '.join(f'{m / regularizer.rho:g}' for m in SOLVER_STEP_SIZES)} and Newton's method, from the start and "
-        f"from the equilibrium of a stronger regularizer, stopped at residual {best_residual:.2e}, the damped "
+        f"from the equilibrium of a stronger regularizer, stopped at residual {best[1]:.2e}, the damped "
         f"iteration of policy and population with Newton's method at {joint:.2e}, implicit steps of the population at "
         f"{flow:.2e}, tolerance {tolerance:g}"
         f"{_too_weak(rounding)}{''.join(f'; {reason}' for reason in reasons)}",
         history,
     )
+
+
+def _pma_and_newton(
+    game: Game,
+    regularizer: Regularizer,
+    policy: np.ndarray,
+    *,
+    step_size: float,
+    best: tuple[np.ndarray, float],
+    stuck: np.ndarray | None,
+    tolerance: float,
+    max_iterations: int,
+    history: list[float],
+) -> tuple[Equilibrium | None, tuple[np.ndarray, float], np.ndarray | None]:
+    """Take PMA steps of one size, and before every tenth try Newton's method.
+
+    Returns the equilibrium if it is found, the policy of the smallest residual so far with that residual, and the last
+    policy from which Newton's method led nowhere.
+    """
+    measure = 1.0 / regularizer.rho
+    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
+    for iteration in range(max_iterations):
+        if history[-1] <= tolerance:
+            return finished(game, policy, regularizer, history=history), best, stuck
+        if iteration % 10 == 0 and policy is not stuck:
+            stuck = policy
+            policy, residual = newton(
+                game, policy, measure, regularizer=regularizer, tolerance=tolerance, history=history
+            )
+            if residual <= tolerance:
+                return finished(game, policy, regularizer, history=history), best, stuck
+        try:
+            policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer)
+        except FAILURES:
+            break
+        history.append(fixed_point_residual(game, policy, measure, regularizer=regularizer))
+        if history[-1] < best[1]:
+            best = policy, history[-1]
+        if not history[-1] < np.inf:
+            break  # the step leads to a policy without a population: a smaller one may not
+        if iteration >= patience and history[-1] > 0.5 * history[-patience]:
+            break  # a cycle, or a rate too slow to wait for: a smaller step damps the first
+    return None, best, stuck
 
 
 def _by_flow(
