@@ -32,12 +32,16 @@ NAMES = {*arrays.KINDS, "reference"}
 #: Pieces of larger computations, which take whatever is a table for them.
 INSIDE = {
     "equilibrium.best_responses.regularizer_size",
+    "equilibrium.damped.checked",
     "equilibrium.damped.damped_iteration",
+    "equilibrium.flow.implicit_flow",
     "equilibrium.newton_in_policy.fixed_point_residual",
     "equilibrium.newton_in_policy.newton",
+    "equilibrium.newton_in_population.newton_in_law",
     "equilibrium.newton_in_population.newton_in_population",
     "equilibrium.newton_in_population.played",
     "equilibrium.newton_in_population.separate_parts",
+    "equilibrium.newton_in_population.within_classes",
     "equilibrium.solution.finished",
     "games.functions.differences",
     "games.functions.is_constant_near",

@@ -131,7 +131,7 @@ def test_the_sizes_of_a_sweep_take_turns() -> None:
 def test_every_rule_that_computes_belongs_to_a_measured_operation() -> None:
     bench = load(SCALING)
     source = "".join(path.read_text() for path in (SCALING.parents[1] / "workflow/rules").glob("*.smk"))
-    rules = set(re.findall(r"^rule (\w+):", source, re.MULTILINE))
+    rules = set(re.findall(r"^(?:rule|use rule \w+ as) (\w+)\b", source, re.MULTILINE))
     told = {rule for _, names, _ in bench["OPERATIONS"].values() for rule in names.split(", ")}
     assert told <= rules
     assert rules - told == {"game", "game_functions", "warm_up", "table", "claims", "findings", "figure"}

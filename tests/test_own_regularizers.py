@@ -9,7 +9,7 @@ from tests.references import family_game
 
 from pma_mfg import equilibrium, games, iterations, jacobian, operators, regularizers
 from pma_mfg.cli import main
-from pma_mfg.equilibrium import continuation, damped, search
+from pma_mfg.equilibrium import continuation, damped, flow, search
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative
@@ -259,6 +259,7 @@ def test_the_hard_game_is_not_solved_without_following_it(monkeypatch):
     """Or nothing would have been tested above."""
     monkeypatch.setattr(damped, "DAMPINGS", ())
     monkeypatch.setattr(search, "CONTINUATION", -1)  # no attempt has this number
+    monkeypatch.setattr(flow, "FLOW_STEPS", 0)
     with pytest.raises(ConvergenceError):
         equilibrium.solve(games.make("beach_bar"), Sharp(0.05), max_iterations=20)
 

@@ -168,7 +168,7 @@ def _seconds(run: Callable[[], object]) -> float:
     return passed / count
 
 
-def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], n_replicates: int) -> float:
+def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], *, n_replicates: int) -> float:
     """Return the seconds of centralized learning to some accuracies by the practical schedule."""
     runs = 0.0
     for epsilon in epsilons:

@@ -95,7 +95,7 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
 
 
 def run(
-    chosen: Mapping[str, Settings], subject: Subject, seed: int, advance: Callable[[], None] = lambda: None
+    chosen: Mapping[str, Settings], subject: Subject, seed: int, *, advance: Callable[[], None] = lambda: None
 ) -> Tables:
     """Run steps and return their tables, by their names in the pipeline.
 

@@ -247,7 +247,7 @@ COMMANDS = (
     "pma-mfg solve mine.yaml --strength 1",
     "pma-mfg solve game.npz --strength 1 --out game.npz",
     "pma-replicate equilibria solve game.npz --strength 1 --out x --out-table ./x",
-    "pma-mfg solve sis_epidemic --strength 1e-12",
+    "pma-mfg solve beach_bar --strength 1e-9",
     "pma-mfg solve game.npz --strength 1 --regularizer nosuch.py:Mine",
     "pma-replicate bounds measure game.npz",
     "pma-replicate populations bias game.npz game.npz --agents 10",

@@ -189,7 +189,7 @@ def test_initial_states_have_the_given_law(level: Level) -> None:
 
 
 def test_a_sparse_game_is_played_bitwise_like_its_dense_copy() -> None:
-    dense, sparse = (rollout(parallel_env(game, 6, 30), seed=1) for game in (CROWD, sparse_copy(CROWD)))
+    dense, sparse = (rollout(parallel_env(game, 6, horizon=30), seed=1) for game in (CROWD, sparse_copy(CROWD)))
     assert [step[0] for step in dense] == [step[0] for step in sparse]
 
 
@@ -197,13 +197,13 @@ def test_a_game_given_by_functions_is_played_bitwise_like_the_same_tables() -> N
     wrapped = FunctionGame(
         CROWD.discount, CROWD.transition, CROWD.reward, n_states=CROWD.n_states, n_actions=CROWD.n_actions
     )
-    tables, functions = (rollout(parallel_env(game, 6, 30), seed=1) for game in (CROWD, wrapped))
+    tables, functions = (rollout(parallel_env(game, 6, horizon=30), seed=1) for game in (CROWD, wrapped))
     np.testing.assert_equal(tables, functions)
 
 
 def test_nobody_enters_a_state_of_probability_zero() -> None:
     game = family_game("coordination", slip=0.0)
-    environment = parallel_env(game, 50, 40)
+    environment = parallel_env(game, 50, horizon=40)
     environment.reset(seed=0)
     transition = game.transition(environment.mean_field())
     rng = np.random.default_rng(0)

@@ -31,8 +31,10 @@ def test_a_measuring_step_depends_on_what_it_measures_and_on_its_arguments_alone
     assert {f"{folder}/commands.py", f"{folder}/measure.py"} <= set(files)
     assert "src/pma_mfg/commands/arguments.py" in files
     # neither the programs nor what is said, judged or drawn of the experiments
-    others = {"cli.py", "command_line.py", "registry.py", "experiment.py", "configuration.py", "judge.py", "draw.py"}
-    assert others.isdisjoint(Path(file).name for file in files)
+    others = {"pma_mfg/cli.py", "pma_mfg/command_line.py"}
+    others |= {f"pma_replication/{name}.py" for name in ("cli", "registry", "experiment", "configuration")}
+    assert {f"src/{other}" for other in others}.isdisjoint(files)
+    assert {"judge.py", "draw.py"}.isdisjoint(Path(file).name for file in files)
     assert not [file for file in files if "experiments" in file and file.endswith("__init__.py")]
 
 

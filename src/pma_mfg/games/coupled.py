@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import softmax
 
 from pma_mfg.errors import InputError
 from pma_mfg.games.features import LINKS, Features
@@ -159,6 +158,8 @@ class _Draw:
 
 def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: float, stay: float) -> _Draw:
     # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
+    from scipy.special import softmax
+
     from pma_mfg import operators
 
     rng = np.random.default_rng([seed, 3])
