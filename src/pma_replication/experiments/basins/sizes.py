@@ -9,7 +9,7 @@ from pma_replication.plan import Settings, Subject
 
 
 def _basins(subject: Subject) -> Settings:
-    """Return the sweep of step sizes, for a game whose best response has an eigenvalue above 1."""
+    """Return step sizes over four decades, for a game whose best response has an eigenvalue above 1."""
     matrix = jacobian.jacobian(subject.game, subject.policy, np.inf, regularizer=subject.regularizer)
     lead = float(np.linalg.eigvals(matrix).real.max(initial=-np.inf))
     if not lead > 1.0:

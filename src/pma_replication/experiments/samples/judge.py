@@ -81,7 +81,7 @@ def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "estimate": estimate,
         "expected": expected,
         "too_small": too_small,
-        "how": f"worst accuracy of the sweep, epsilon = {epsilons[worst]}; tuned constants, not the theorem's",
+        "how": f"worst of the accuracies, epsilon = {epsilons[worst]}; tuned constants, not the theorem's",
     }
 
 
