@@ -70,7 +70,7 @@ def described(wildcards, section=None):
     """What the configuration, or a section, says of a job's game; of a game that is not there, one line."""
     settings, field = (config[section]["games"], f"{section}.games") if section else (config["games"], "games")
     try:
-        return configuration.described(settings, wildcards.game, " + ".join(CONFIGURED), field)
+        return configuration.described(settings, wildcards.game, " + ".join(CONFIGURED), field=field)
     except InputError as error:
         # no exception: Snakemake would show the place in its own code, and not the message alone
         sys.exit(f"error: {error}")
