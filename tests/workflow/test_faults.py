@@ -86,7 +86,7 @@ def results(folder: Path, name: str = RESULTS) -> dict[str, bytes]:
 def spoil(folder: Path) -> dict[str, bytes]:
     """Remove some results, from a point to the verdicts, and return what was there before."""
     before = results(folder)
-    for name in ("points/ratios/own.parquet", "tables/ratios.parquet", "claims.json"):
+    for name in ("points/bounds/own.parquet", "tables/bounds.parquet", "claims.json"):
         (folder / RESULTS / name).unlink()
     return before
 
@@ -320,21 +320,21 @@ def test_what_is_damaged_or_changed_by_hand_is_named_and_computed_again(finished
     equilibrium.write_bytes(equilibrium.read_bytes()[:-100])
     verdicts = finished / RESULTS / "claims.json"
     verdicts.write_text(verdicts.read_text().replace('"confirmed"', '"not confirmed"'))
-    flattered = parquet.read_table(points / "ratios/own.parquet")
+    flattered = parquet.read_table(points / "bounds/own.parquet")
     flattered.loc[0, "largest_ratio"] += 1e-9
-    parquet.write_table(points / "ratios/own.parquet", flattered)  # with a right hash
+    parquet.write_table(points / "bounds/own.parquet", flattered)  # with a right hash
     page = finished / RESULTS / "figures/verdicts.md"
     page.write_text(page.read_text().replace("confirmed", "refuted"))
     done = run_in(finished, *COMMAND)
     assert done.returncode == 0, done.stderr[-3000:]
-    changed = [table, game, equilibrium, verdicts, points / "ratios/own.parquet", page]
+    changed = [table, game, equilibrium, verdicts, points / "bounds/own.parquet", page]
     named = re.findall(r"^computed again: (\S+): ", done.stdout, re.MULTILINE)
     assert sorted(named) == sorted(map(str, changed))
     assert results(finished) == expected
 
 
 def test_a_step_refuses_a_damaged_file_by_name_and_says_how_to_mend_it(finished: Path) -> None:
-    table = finished / RESULTS / "points/ratios/own.parquet"
+    table = finished / RESULTS / "points/bounds/own.parquet"
     flip(table)
     done = run_in(finished, "-m", "pma_replication.cli", "collect", str(table), "--out", "joined.parquet")
     assert done.returncode == 2

@@ -305,7 +305,7 @@ def test_an_edit_of_what_is_measured_reruns_that_experiment_and_what_reads_it(sm
 
 
 def test_a_lost_point_is_recomputed_bitwise_by_its_name_and_nothing_else_is(smoke: Path, run: Run) -> None:
-    point = smoke / RESULTS / "points/bias/kinked_100.parquet"
+    point = smoke / RESULTS / "points/populations_bias/kinked_100.parquet"
     before = point.read_bytes()
     point.unlink()
     done = run(smoke, "-m", "snakemake", str(point.relative_to(smoke)), "--configfile", CONFIG)
