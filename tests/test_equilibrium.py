@@ -788,7 +788,7 @@ def test_implicit_steps_reach_what_explicit_ones_cannot():
 def test_newtons_method_is_not_repeated_from_a_policy_from_which_it_led_nowhere(monkeypatch):
     tried = []
 
-    def newton(game, policy, *rest):
+    def newton(game, policy, *_, **__):
         tried.append(policy.tobytes())
         return policy, 1.0
 
@@ -804,12 +804,12 @@ def test_newtons_method_is_not_repeated_from_a_policy_from_which_it_led_nowhere(
 def test_a_large_game_is_moved_jointly_after_the_first_step_size(monkeypatch):
     sizes, ascent = [], operators.policy_mirror_ascent
 
-    def spy(game, policy, step_size, regularizer):
+    def spy(game, policy, step_size, **others):
         sizes.append(step_size)
-        return ascent(game, policy, step_size, regularizer)
+        return ascent(game, policy, step_size, **others)
 
     monkeypatch.setattr(operators, "policy_mirror_ascent", spy)
-    monkeypatch.setattr(search, "newton", lambda game, policy, *rest: (policy, 1.0))
+    monkeypatch.setattr(search, "newton", lambda game, policy, *_, **__: (policy, 1.0))
     monkeypatch.setattr(solvers, "DIRECT_SIZE", 10)
     found = equilibrium.solve(corridor(), Entropy(0.5))
     assert found.residuals["fixed_point_small_step"] <= 1e-11

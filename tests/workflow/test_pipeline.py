@@ -259,11 +259,11 @@ def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) ->
     done = run(smoke, "-m", "snakemake", "--configfile", "changed.yaml", "--dry-run")
     jobs = messages(done.stdout + done.stderr)
     assert {"Make the game kinked", "Solve kinked exactly", "Learn in kinked with 10 agents"} <= jobs
-    assert {"Turn the tables into verdicts", "Draw the figure populations", "Join the table bias"} <= jobs
+    assert {"Turn the tables into verdicts", "Draw the figure populations", "Join the table populations_bias"} <= jobs
     of_games = [job for job in jobs if not job.startswith("Join the table")]  # one of them is called certified too
     assert not [job for job in of_games if "smooth" in job or "certified" in job]
     # tables and figures that hold no kinked game stay as they are
-    assert not jobs & {"Join the table ctd", "Join the table epsilon", "Draw the figure samples"}
+    assert not jobs & {"Join the table ctd", "Join the table samples_tuned", "Draw the figure samples"}
 
 
 @pytest.mark.parametrize(
