@@ -275,7 +275,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on_undisturbed
     first = held(finished, *COMMAND)
     again, by_hand = [
         run_in(finished, *command)
-        for command in (COMMAND, ["-m", "snakemake", "--configfile", "tiny.yaml", "--forcerun", "solve"])
+        for command in (COMMAND, ["-m", "snakemake", "--configfile", "tiny.yaml", "--forcerun", "equilibria_solve"])
     ]
     (finished / "hold").unlink()
     refused = f"another run (process {first.process.pid}) is going on here; wait for it, or stop it"
