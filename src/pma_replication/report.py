@@ -478,7 +478,7 @@ def read_graph(dot: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
     labels = dict(re.findall(r'^\s*(\d+)\s*\[label = "(\w+)', dot, re.MULTILINE))
     edges = re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)
     if not labels:
-        raise InputError("pma-mfg report", "--rulegraph", dot, "what `snakemake --rulegraph` prints")
+        raise InputError("pma-replicate report", "--rulegraph", dot, "what `snakemake --rulegraph` prints")
     return labels, edges
 
 

@@ -93,7 +93,7 @@ def members(grid: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
 
 
 def batches(settings: Mapping[str, Any]) -> list[list[str]]:
-    """Return the games of the atlas as `pma-mfg atlas` takes them, in batches; none without an atlas.
+    """Return the games of the atlas as `pma-replicate atlas measure` takes them, in batches; none without an atlas.
 
     All games of a first seed come before those of a second: with more seeds all full batches stay as they are.
 
