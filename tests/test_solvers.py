@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy
 from scipy.sparse import block_diag, csr_array
 from tests.references import all_games, congested_ring, family_game, left_eigenvector, random_policy, sparse_copy
 
@@ -145,7 +146,9 @@ def test_the_discounted_sum_is_that_of_elimination(discount, laziness, sparse, i
 
 
 def test_where_the_krylov_method_fails_the_contraction_takes_over(iterative, monkeypatch):
-    monkeypatch.setattr(solvers, "bicgstab", lambda system, right_side, **options: (np.full_like(right_side, 1e3), 1))
+    monkeypatch.setattr(
+        scipy.sparse.linalg, "bicgstab", lambda system, right_side, **options: (np.full_like(right_side, 1e3), 1)
+    )
     kernel, gain = random_kernel(30, 0), np.random.default_rng(0).normal(size=30)
     found = solvers.discounted_sum(kernel, 0.9, gain)
     expected = np.linalg.solve(np.eye(30) - 0.9 * kernel, gain)
@@ -380,7 +383,7 @@ def test_below_its_tolerance_anderson_goes_on_while_residuals_halve(tolerance):
 
 
 def test_a_gain_that_is_the_same_in_every_state_needs_no_krylov_step(iterative, monkeypatch):
-    monkeypatch.setattr(solvers, "bicgstab", None)  # not to be called
+    monkeypatch.setattr(scipy.sparse.linalg, "bicgstab", None)  # not to be called
     found = solvers.discounted_sum(random_kernel(40, 0), 0.9, np.full(40, 0.3))
     np.testing.assert_allclose(found, 3.0, rtol=1e-14)  # rounding of a sum of 40 terms
 
@@ -391,7 +394,7 @@ def test_up_to_the_direct_size_a_system_is_eliminated_and_above_it_solved_by_pro
     for size, direct in ((39, False), (40, True)):
         monkeypatch.setattr(solvers, "DIRECT_SIZE", size)
         with monkeypatch.context() as patched:
-            patched.setattr(*((solvers, "bicgstab", None) if direct else (np.linalg, "solve", None)))
+            patched.setattr(*((scipy.sparse.linalg, "bicgstab", None) if direct else (np.linalg, "solve", None)))
             np.testing.assert_allclose(solvers.discounted_sum(kernel, 0.9, gain), expected, rtol=0, atol=1e-13)
 
 
@@ -486,13 +489,15 @@ def test_a_residual_of_zero_meets_a_tolerance_of_zero():
 
 
 def test_no_gain_has_no_value(iterative, monkeypatch):
-    monkeypatch.setattr(solvers, "bicgstab", None)  # not to be called
+    monkeypatch.setattr(scipy.sparse.linalg, "bicgstab", None)  # not to be called
     np.testing.assert_array_equal(solvers.discounted_sum(random_kernel(40, 0), 0.9, np.zeros(40)), 0.0)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_where_the_krylov_method_gains_nothing_the_contraction_takes_over(scale, iterative, monkeypatch):
-    monkeypatch.setattr(solvers, "bicgstab", lambda system, right_side, **options: (np.zeros_like(right_side), 1))
+    monkeypatch.setattr(
+        scipy.sparse.linalg, "bicgstab", lambda system, right_side, **options: (np.zeros_like(right_side), 1)
+    )
     kernel, gain = random_kernel(30, 0), scale * np.random.default_rng(0).normal(size=30)
     found = solvers.discounted_sum(kernel, 0.9, gain)
     expected = np.linalg.solve(np.eye(30) - 0.9 * kernel, gain)
@@ -503,7 +508,7 @@ def test_where_the_krylov_method_gains_nothing_the_contraction_takes_over(scale,
 def test_a_system_is_solved_up_to_ten_times_its_tolerance(residual, refused, monkeypatch):
     tolerance = 2.0**-20  # so that no number is rounded
     monkeypatch.setattr(
-        solvers, "gmres", lambda system, right_side, **options: (right_side * (1 + residual * tolerance),)
+        scipy.sparse.linalg, "gmres", lambda system, right_side, **options: (right_side * (1 + residual * tolerance),)
     )
     if refused:
         with pytest.raises(ConvergenceError, match="krylov_solve"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import helmert
+import scipy
 
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
@@ -233,7 +233,7 @@ def jacobian_product(
 
 def tangent_basis(n_actions: int) -> np.ndarray:
     """Return orthonormal rows that span the directions summing to zero, shape (A-1, A)."""
-    return np.asarray(helmert(n_actions)) if n_actions > 1 else np.zeros((0, 1))
+    return np.asarray(scipy.linalg.helmert(n_actions)) if n_actions > 1 else np.zeros((0, 1))
 
 
 def spectral_radius(matrix: np.ndarray) -> float:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, bicgstab, gmres
 
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.features import Table, to_dense
@@ -165,7 +164,7 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
     count : int
     """
     graph = csr_array(edges)
-    count, label = connected_components(graph, directed=True, connection="strong")
+    count, label = scipy.sparse.csgraph.connected_components(graph, directed=True, connection="strong")
     source = np.repeat(label, np.diff(graph.indptr))
     closed = np.ones(count, dtype=bool)
     closed[source[source != label[graph.indices]]] = False
@@ -303,7 +302,7 @@ def discounted_sum(kernel: Table, discount: float, gain: np.ndarray) -> np.ndarr
         if krylov:
             # in a unit of its own: SciPy takes small products of residuals for a breakdown
             unit = 2.0 ** np.floor(np.log2(history[-1]))
-            step = unit * bicgstab(system, residual / unit, rtol=1e-10, atol=0.0, maxiter=200)[0]
+            step = unit * scipy.sparse.linalg.bicgstab(system, residual / unit, rtol=1e-10, atol=0.0, maxiter=200)[0]
         candidate_residual = residual_of(value + step)
         reached = float(np.abs(candidate_residual).max())
         if krylov and not reached <= 0.5 * history[-1]:
@@ -343,7 +342,7 @@ def krylov_solve(apply: Map, right_side: np.ndarray, tolerance: float, *, max_it
     if scale == 0.0:
         return np.zeros_like(right_side)
     restart = min(50, max_iterations)
-    solution = gmres(
+    solution = scipy.sparse.linalg.gmres(
         _operator(apply, len(right_side)),
         right_side,
         rtol=tolerance,
@@ -357,5 +356,5 @@ def krylov_solve(apply: Map, right_side: np.ndarray, tolerance: float, *, max_it
     return np.asarray(solution)
 
 
-def _operator(apply: Map, size: int) -> LinearOperator:
-    return LinearOperator((size, size), matvec=apply, dtype=np.float64)
+def _operator(apply: Map, size: int) -> scipy.sparse.linalg.LinearOperator:
+    return scipy.sparse.linalg.LinearOperator((size, size), matvec=apply, dtype=np.float64)

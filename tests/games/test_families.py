@@ -11,7 +11,7 @@ from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games,
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks, coupled, literature, registry
+from pma_mfg.games import benchmarks, coupled, families, literature, registry
 from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -421,6 +421,17 @@ def test_no_parameter_is_without_effect(family, name):
     else:
         other = 0.5 * value if value else 0.5
     assert stored(games.make(family, **base)) != stored(games.make(family, **(base | {name: other})))
+
+
+@pytest.mark.parametrize("strength", [0.03, 0.3, 30.0])
+def test_no_bit_of_a_planted_game_depends_on_the_populations_that_need_not_be_computed(strength, monkeypatch):
+    parameters = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 0, "strength": strength}
+    quick = games.make("planted_smooth", **parameters)
+    monkeypatch.setattr(families, "ROUNDING", np.inf)  # the population of every scale is computed
+    full = games.make("planted_smooth", **parameters)
+    np.testing.assert_array_equal(quick.base_reward, full.base_reward)
+    np.testing.assert_array_equal(quick.planted.policy, full.planted.policy)
+    np.testing.assert_array_equal(quick.planted.mean_field, full.planted.mean_field)
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "planted_kinked"])

@@ -7,7 +7,7 @@ to it through the best response and the chain itself. Parts of a game between wh
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
+import scipy
 
 from pma_mfg import jacobian, operators, solvers
 from pma_mfg.arrays import accepts
@@ -49,8 +49,9 @@ def newton_in_population(
         fresh = factors is None
         if factors is None:
             derivative = jacobian.best_response_derivative(game, mean_field, policy, regularizer=regularizer)
-            factors = lu_factor(np.eye(game.n_states) - within_classes(derivative, game, mean_field, policy=policy))
-            step = lu_solve(factors, updated - mean_field)
+            within = within_classes(derivative, game, mean_field, policy=policy)
+            factors = scipy.linalg.lu_factor(np.eye(game.n_states) - within)
+            step = scipy.linalg.lu_solve(factors, updated - mean_field)
         size, share = float(np.abs(step).sum()), 1.0
         if not NEWTON_FORCING * operators.UNSETTLED < size < np.inf:
             break
@@ -58,7 +59,7 @@ def newton_in_population(
             candidate = np.maximum(mean_field + share * step, KEPT_SHARE * mean_field)
             candidate /= candidate.sum()
             trial = played(game, regularizer, candidate)
-            left = lu_solve(factors, trial[1] - candidate)
+            left = scipy.linalg.lu_solve(factors, trial[1] - candidate)
             if float(np.abs(left).sum()) <= (1.0 - 0.5 * share) * size:
                 break
             share *= 0.5

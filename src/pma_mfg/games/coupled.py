@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 
 from pma_mfg.errors import InputError
 from pma_mfg.games.features import LINKS, Features
@@ -158,8 +159,6 @@ class _Draw:
 
 def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: float, stay: float) -> _Draw:
     # Imported here: operators are to the right of games, and only planting an equilibrium needs a stable population.
-    from scipy.special import softmax
-
     from pma_mfg import operators
 
     rng = np.random.default_rng([seed, 3])
@@ -171,7 +170,7 @@ def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: f
     targets /= targets.sum(axis=2, keepdims=True)
     moves = UNIFORM_SHARE / n_states + (1.0 - UNIFORM_SHARE) * targets
     transition = stay * np.eye(n_states)[:, None] + (1.0 - stay) * moves
-    policy = softmax(rng.uniform(-LOGIT, LOGIT, size=(n_states, n_actions)), axis=1)
+    policy = scipy.special.softmax(rng.uniform(-LOGIT, LOGIT, size=(n_states, n_actions)), axis=1)
     value = strength * rng.uniform(-1.0, 1.0, size=n_states)
     across = rng.uniform(-1.0, 1.0, size=(n_states, n_actions))
     frozen = MeanFieldGame(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from scipy.sparse import csr_array, eye_array
 
 from pma_mfg.errors import InputError
@@ -20,7 +21,7 @@ from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, 
 #: a row's probability is on a few states, so that rows differ much.
 ROW_CONCENTRATION = 0.5
 
-#: A coupling may exceed the largest possible one by this share, which is rounding.
+#: Relative size of what counts as rounding when planted games are made.
 ROUNDING = 1e-12
 
 #: Weight of the uniform distribution in the transition rows of random games, so that every state keeps being visited
@@ -362,9 +363,7 @@ def _planted(
     coupling: float | None,
     K_mu: float,
 ) -> MeanFieldGame:
-    # imported here, as only planting an equilibrium needs them; operators are built on games
-    from scipy.special import softmax
-
+    # imported here, as only planting an equilibrium needs it; operators are built on games
     from pma_mfg import operators
 
     rng = np.random.default_rng([seed, 1])
@@ -388,12 +387,15 @@ def _planted(
     # Logits and values shrink together until the uncoupled reward takes half of [0, 1]; the coupling gets the rest.
     scale = 1.0
     while True:
-        policy = softmax(scale * logits, axis=1)
-        mean_field = operators.stable_population(dynamics, policy)
+        policy = scipy.special.softmax(scale * logits, axis=1)
         v = scale * value
-        reward = strength * np.log(policy) + v[:, None] - discount * dynamics.transition(mean_field) @ v
-        if np.ptp(reward) <= 0.5:
-            break
+        reward = strength * np.log(policy) + v[:, None]
+        # P(mu) v lies within the range of v: where this is above one half, the reward's range is too, whatever mu is
+        if np.ptp(reward) - discount * np.ptp(v) <= 0.5 + ROUNDING * (1.0 + np.abs(reward).max()):
+            mean_field = operators.stable_population(dynamics, policy)
+            reward = reward - discount * dynamics.transition(mean_field) @ v
+            if np.ptp(reward) <= 0.5:
+                break
         scale *= 0.95
     # |sum_z Z(z) x(z)| <= max_z |Z(z)| ||x||_1, and two mean fields are at most 2 apart
     largest = 0.25 * (1.0 - np.ptp(reward)) / float(np.abs(drawn).max())

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import scipy
 
 from pma_mfg.errors import InputError
 from pma_mfg.games.features import LINKS, Features
@@ -302,8 +303,6 @@ def _fit(
     The first half of the points, the vertices among them, are fitted to; all are checked. With two states each curved
     function of mu(0) is one of mu(1): the smaller coefficients are taken.
     """
-    from scipy.linalg import lu_factor, lu_solve  # imported here, as games are made without it
-
     n_states, count = points.shape[1], columns.shape[1]
     n_fitted = n_states + (len(points) - n_states) // 2
     slopes, coefficients = np.zeros((n_states, values.shape[1])), np.zeros((count, values.shape[1]))
@@ -320,9 +319,10 @@ def _fit(
         design = np.concatenate([points, columns[:, chosen]], axis=1)
         widths = np.abs(design[:n_fitted]).max(axis=0)
         scaled = design[:n_fitted] / widths
-        factors = lu_factor(basis.T @ scaled)
-        solution = lu_solve(factors, on_basis)
-        solution += lu_solve(factors, basis.T @ (fitted - scaled @ solution))  # once more, against rounding
+        factors = scipy.linalg.lu_factor(basis.T @ scaled)
+        solution = scipy.linalg.lu_solve(factors, on_basis)
+        # once more, against rounding
+        solution += scipy.linalg.lu_solve(factors, basis.T @ (fitted - scaled @ solution))
         solution /= widths[:, None]
         exact = (np.abs(design @ solution - values) <= tolerance).all(axis=0)
         linear, curved = solution[:n_states], solution[n_states:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy
 
 from pma_mfg.games.features import Features
 from pma_mfg.games.functions import Function
@@ -44,8 +45,6 @@ def smooth_ridges(
     function: Function, points: np.ndarray, values: np.ndarray, *, entries: np.ndarray
 ) -> Iterator[Proposal]:
     """Yield features 1 / x and exp(x) of one argument x = <w, mu> + b per entry (docs/theory, Lemma 1.2)."""
-    from scipy.linalg import null_space  # imported here, as games are made without it
-
     n_states = points.shape[1]
     centre, vertices = _generic(n_states), np.eye(n_states)
     times = np.linspace(0.0, 1.0, 9)
@@ -54,7 +53,7 @@ def smooth_ridges(
     straight = np.abs(bends).max(axis=1) <= 1e-13 * max(1.0, float(np.abs(lines).max()))
     with np.errstate(all="ignore"):  # what is no such function gives numbers that explain nothing
         # f (1 + r t) is quadratic in t: r from what is left of f and of t f when quadratic functions are taken out
-        without = null_space(np.vander(times, 3).T).T
+        without = scipy.linalg.null_space(np.vander(times, 3).T).T
         curved, moved = (np.einsum("kt,ztn->zkn", without, part) for part in (lines, times[:, None] * lines))
         ratio = np.where(straight, 0.0, -(curved * moved).sum(axis=1) / (moved**2).sum(axis=1))
         # second differences of exp(k t) are a geometric sequence

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
+import scipy
 
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers.protocol import Mirror, Regularizer
@@ -68,8 +69,6 @@ def with_floor(
     u = solve(0.0, *rows)
     if floor is None:
         return u
-    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
-
     uniform = np.full(u.shape[-1], 1.0 / u.shape[-1])
     highest = float(regularizer.value(uniform))
     if floor > highest:
@@ -87,5 +86,5 @@ def with_floor(
         if shortfall(high) <= 0.0:
             u[row] = uniform  # the floor is h_max up to rounding
         elif shortfall(low) < 0.0:
-            u[row] = solve(np.exp(brentq(shortfall, low, high, xtol=1e-14)), *parts)
+            u[row] = solve(np.exp(scipy.optimize.brentq(shortfall, low, high, xtol=1e-14)), *parts)
     return u

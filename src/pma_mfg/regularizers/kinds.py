@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import entr, logsumexp, softmax, wrightomega
+import scipy
 
 from pma_mfg.errors import InputError
 from pma_mfg.regularizers.floors import centred, check_step, check_strength, with_floor
@@ -44,7 +44,7 @@ class Entropy:
 
     def value(self, u: np.ndarray) -> np.ndarray:
         """Return h(u), shape (...,), for u of shape (..., A)."""
-        return np.asarray(self.strength * entr(u).sum(axis=-1))
+        return np.asarray(self.strength * scipy.special.entr(u).sum(axis=-1))
 
     def gradient(self, u: np.ndarray) -> np.ndarray:
         """Return -tau (log u + 1), shape (..., A); +inf where u = 0."""
@@ -68,30 +68,33 @@ class Entropy:
         """
         if n_actions == 1:
             return 0.0
-        from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
-
         # a little more than the gap: rounding of the entropy must not make the set smaller than it is
         least = float(np.log(n_actions)) * (1.0 - 1e-15) - gap / self.strength
         if least <= np.log(n_actions - 1):
             return float("inf")
 
         def excess(p: float) -> float:
-            return float(entr(p) + entr(1.0 - p) + (1.0 - p) * np.log(n_actions - 1)) - least
+            entropy = scipy.special.entr(p) + scipy.special.entr(1.0 - p)
+            return float(entropy + (1.0 - p) * np.log(n_actions - 1)) - least
 
         uniform = 1.0 / n_actions
         # brentq's own error is far below the outward shift that keeps this a bound
-        smallest = brentq(excess, 0.0, uniform, xtol=1e-300, rtol=1e-14) * (1.0 - 1e-12)
-        largest = brentq(excess, uniform, 1.0, xtol=1e-300, rtol=1e-14) * (1.0 + 1e-12)
+        smallest = scipy.optimize.brentq(excess, 0.0, uniform, xtol=1e-300, rtol=1e-14) * (1.0 - 1e-12)
+        largest = scipy.optimize.brentq(excess, uniform, 1.0, xtol=1e-300, rtol=1e-14) * (1.0 + 1e-12)
         return self.strength * float(np.log(largest / smallest))
 
     def optimum(self, q: np.ndarray) -> np.ndarray:
         """Return max_u <u, q> + h(u) = tau logsumexp(q / tau), shape (...,)."""
-        return np.asarray(self.strength * logsumexp(q / self.strength, axis=-1))
+        return np.asarray(self.strength * scipy.special.logsumexp(q / self.strength, axis=-1))
 
     def best_response(self, q: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Return softmax(q / tau), shape (..., A); with a floor, softmax(q / ((1 + kappa) tau)) where it binds."""
         q = centred(q, self.strength)
-        return with_floor(lambda kappa, q: softmax(q / ((1.0 + kappa) * self.strength), axis=-1), self, floor, q)
+
+        def softmax(kappa: float, q: np.ndarray) -> np.ndarray:
+            return np.asarray(scipy.special.softmax(q / ((1.0 + kappa) * self.strength), axis=-1))
+
+        return with_floor(softmax, self, floor, q)
 
     def proximal_step(
         self,
@@ -116,7 +119,7 @@ class Entropy:
 
         def kl(kappa: float, q: np.ndarray, policy: np.ndarray) -> np.ndarray:
             tau = (1.0 + kappa) * self.strength
-            return np.asarray(softmax((step_size * q + _log(policy)) / (1.0 + step_size * tau), axis=-1))
+            return np.asarray(scipy.special.softmax((step_size * q + _log(policy)) / (1.0 + step_size * tau), axis=-1))
 
         return with_floor(kl if mirror == "kl" else euclidean, self, floor, q, policy)
 
@@ -241,7 +244,7 @@ def _log_plus_linear(target: np.ndarray, scale: float) -> np.ndarray:
     log_scale = np.log(scale)
     u = np.empty_like(target)
     for _ in range(100):
-        omega = wrightomega(target - multiplier - log_scale)
+        omega = scipy.special.wrightomega(target - multiplier - log_scale)
         u = scale * omega
         excess = u.sum(axis=-1, keepdims=True) - 1.0
         slope = (u / (1.0 + omega)).sum(axis=-1, keepdims=True)

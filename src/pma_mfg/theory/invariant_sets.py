@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import Mirror, Regularizer, kind
@@ -186,7 +186,7 @@ def least_probability(game: MeanFieldGame, regularizer: Regularizer, step_size: 
     if kind(regularizer) != "entropy":
         return by_set
     log_ratio = (float(q_range[0]) + 1.0 / step_size) / regularizer.strength
-    return max(by_set, float(expit(-log_ratio - np.log(max(game.n_actions - 1, 1)))))
+    return max(by_set, float(scipy.special.expit(-log_ratio - np.log(max(game.n_actions - 1, 1)))))
 
 
 def _stationary_floor(game: MeanFieldGame, least: np.ndarray) -> np.ndarray:
@@ -332,11 +332,11 @@ def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, *, 
             difference,
         )
     difference = np.tanh(0.5 * relative)
-    most = np.minimum(expit(relative - np.log(others)), (1.0 + others * difference) / n_actions)
+    most = np.minimum(scipy.special.expit(relative - np.log(others)), (1.0 + others * difference) / n_actions)
     if mirror == "kl":
-        return expit(-relative - np.log(others)), most, difference
+        return scipy.special.expit(-relative - np.log(others)), most, difference
     if n_actions == 2:
-        return expit(-relative) * (1.0 - OUTWARD), most, difference  # 1 - most, without cancellation
+        return scipy.special.expit(-relative) * (1.0 - OUTWARD), most, difference  # 1 - most, without cancellation
     by_entries = np.array([_least_entry(span, top, n_actions) for span, top in zip(relative, most, strict=True)])
     by_difference = (1.0 - others * difference) / n_actions - 1e-15  # rounding of 1
     return np.maximum(by_entries, by_difference), most, difference
@@ -344,7 +344,6 @@ def policy_set(q_span: np.ndarray, regularizer: Regularizer, n_actions: int, *, 
 
 def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
     """Return the x at which the other entries, in [x, most], have a mean of log(u_b / x) of at least relative_span."""
-    from scipy.optimize import brentq  # here, since it takes longer to import than all the rest
 
     def excess(log_x: float) -> float:
         x = float(np.exp(log_x))
@@ -355,7 +354,7 @@ def _least_entry(relative_span: float, most: float, n_actions: int) -> float:
         return float(np.exp(high))
     if excess(low) <= 0.0:
         return 0.0
-    return float(np.exp(brentq(excess, low, high, xtol=1e-13) - 1e-12))
+    return float(np.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-13) - 1e-12))
 
 
 def _spread_out(least: float, most: float, n_actions: int) -> np.ndarray:
