@@ -1,6 +1,7 @@
 """Generated games keep their promises: target constants, planted equilibria, rewards in [0, 1]."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.references import FAMILY_PARAMETERS, SYMMETRIC_PARAMETERS, all_games,
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
-from pma_mfg.games import benchmarks, coupled, families, literature, registry
+from pma_mfg.games import benchmarks, coupled, literature, registry
 from pma_mfg.regularizers import Entropy, Quadratic
 
 TARGET_NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -427,7 +428,7 @@ def test_no_parameter_is_without_effect(family, name):
 def test_no_bit_of_a_planted_game_depends_on_the_populations_that_need_not_be_computed(strength, monkeypatch):
     parameters = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 0, "strength": strength}
     quick = games.make("planted_smooth", **parameters)
-    monkeypatch.setattr(families, "ROUNDING", np.inf)  # the population of every scale is computed
+    monkeypatch.setattr(sys.modules["pma_mfg.games.families"], "ROUNDING", np.inf)  # the population of every scale is computed
     full = games.make("planted_smooth", **parameters)
     np.testing.assert_array_equal(quick.base_reward, full.base_reward)
     np.testing.assert_array_equal(quick.planted.policy, full.planted.policy)
