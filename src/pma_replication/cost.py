@@ -228,9 +228,9 @@ def _comparison(units: Units, settings: Settings) -> float:
 #: Step of `verify.STEPS`, or a part of a section that only the pipeline runs -> processor seconds, from its section's
 #: settings.
 STEPS: dict[str, Callable[[Units, Settings], float]] = {
-    # ascents: 8 sweeps of S A norms each, of 3 operators and 3 for each step size; and random pairs
+    # ascents: 8 sweeps of S A norms each, of 5 operators and 3 for each step size; and random pairs
     "operators": lambda u, s: (
-        (3 + 3 * len(s["relative_step_sizes"]))
+        (5 + 3 * len(s["relative_step_sizes"]))
         * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
     ),
     "convergence": lambda u, s: (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jinja2
 
-from pma_replication.judging import Claim
+from pma_replication.judging import VERDICTS, Claim
 
 #: A bound of which at least this share is attained is called tight.
 TIGHT = 0.9
@@ -46,6 +46,10 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
     def of(*ids: str) -> list[Claim]:
         return [record for record in records if record["id"] in ids]
 
+    def ids(start: str) -> list[str]:
+        """Return the names of the claims that begin so, each once."""
+        return list(dict.fromkeys(record["id"] for record in records if record["id"].startswith(start)))
+
     def tested(*ids: str) -> list[Claim]:
         return [record for record in of(*ids) if record["estimate"] is not None]
 
@@ -56,6 +60,7 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
     text = environment.from_string(source).render(
         records=records,
         of=of,
+        ids=ids,
         tested=tested,
         confirmed=confirmed,
         outcome=lambda *ids: outcome(of(*ids)),
@@ -116,7 +121,7 @@ def outcome(records: list[Claim]) -> str:
     '**confirmed** in `smooth`; **inconclusive** in `crowd`'
     """
     parts = []
-    for verdict in ("confirmed", "not confirmed", "inconclusive"):
+    for verdict in VERDICTS:
         games = [game(record["game"]) for record in records if record["verdict"] == verdict]
         if games:
             everywhere = verdict == "confirmed" and len(games) == len(records) > 2

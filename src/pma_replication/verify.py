@@ -269,7 +269,7 @@ def _count(key: str) -> Callable[[Settings], int]:
 
 
 STEPS = {
-    "operators": Step("operator_checks", lambda s: 3 + 4 * len(s["relative_step_sizes"]), _operators),
+    "operators": Step("operator_checks", lambda s: 5 + 4 * len(s["relative_step_sizes"]), _operators),
     "convergence": Step("convergence", lambda s: 1 + s["n_starts"] * len(s["relative_step_sizes"]), _convergence),
     "phase": Step("phase", lambda s: 2 * int(s["strengths"]["count"]), _phase),
     "strengths": Step("phase", lambda s: 0, _strengths),
@@ -467,16 +467,21 @@ def in_words(record: Mapping[str, Any], subject: Subject) -> list[str]:
     else:
         expected = f"{number(least, '')} to {number(most, '')}"
     meaning = {
-        "confirmed": "as expected: the whole interval lies in the expected range",
+        "confirmed": "as expected, and not as the rival predicts",
+        "vacuous": "as expected, but the rival is not rejected",
         "not confirmed": "not what is expected: the whole interval lies outside the expected range",
         "inconclusive": "undecided: the interval crosses the border of the expected range, or nothing was tested",
     }[record["verdict"]]
+    if record["nature"] == "identity" and record["verdict"] == "vacuous":
+        meaning = "as expected, which follows from definitions and could not have been otherwise"
+    power = f" (power {record['power']:.3g})" if record["power"] is not None else ""
     what_would = _would_decide(record, subject) if record["verdict"] == "inconclusive" else ""
     return [
         f"claim      {record['id']}: {record['statement']}",
         f"quantity   {record['quantity']}",
         f"measured   {measured}",
         f"expected   {expected}",
+        f"rival      {record['rival']}: {record['rival_prediction']}{power}",
         f"how        {record['how']}",
         f"verdict    {record['verdict']} on {subject.name}: {meaning}{what_would}",
     ]
