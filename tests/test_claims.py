@@ -122,8 +122,8 @@ def tables(
         [
             *(
                 (name, "simplex", np.nan, 0.8 * found, found, found, found, bound, "exact")
-                for end, (name, _) in bounds_judge.OPERATORS.items()
-                for found in [ratio if end == operator else 0.9]
+                for claim, (name, _) in bounds_judge.OPERATORS.items()
+                for found in [ratio if claim == f"C1a-{operator}" else 0.9]
                 if name != ascent
             ),
             (ascent, "U", 1.0, 0.5, far_pair_in_U, norm, norm, min(bound, 0.9), "exact"),

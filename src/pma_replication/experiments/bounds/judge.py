@@ -10,15 +10,15 @@ import pandas as pd
 from pma_replication.judging import Claim, Rival, exactly
 from pma_replication.statistics import Estimate
 
-#: The end of a claim's name -> the operator in the table, and in the statement.
+#: Claim -> the operator in the table, and in the statement.
 OPERATORS = {
-    "update-mean-field": ("population_update_in_mean_field", "Gamma_pop in the mean field"),
-    "update-policy": ("population_update_in_policy", "Gamma_pop in the policy"),
-    "stable": ("stable_population", "Gamma_pop^inf"),
-    "q-mean-field": ("q_evaluation_in_mean_field", "Gamma_q in the mean field"),
-    "q-policy": ("q_evaluation_in_policy", "Gamma_q in the policy"),
-    "step": ("mirror_ascent_step", "Gamma_md^eta"),
-    "ascent": ("policy_mirror_ascent", "Gamma_eta"),
+    "C1a-update-mean-field": ("population_update_in_mean_field", "Gamma_pop in the mean field"),
+    "C1a-update-policy": ("population_update_in_policy", "Gamma_pop in the policy"),
+    "C1a-stable": ("stable_population", "Gamma_pop^inf"),
+    "C1a-q-mean-field": ("q_evaluation_in_mean_field", "Gamma_q in the mean field"),
+    "C1a-q-policy": ("q_evaluation_in_policy", "Gamma_q in the policy"),
+    "C1a-step": ("mirror_ascent_step", "Gamma_md^eta"),
+    "C1a-ascent": ("policy_mirror_ascent", "Gamma_eta"),
 }
 
 
@@ -28,10 +28,10 @@ def half_as_large(found: str = "ratio") -> Rival:
 
 
 def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> list[Claim]:
-    """Judge the C1a in one game, one for each operator in the table (docs/theory, section 12)."""
+    """Judge C1a in one game, for each operator in the table (docs/theory, section 12)."""
     rows = rows[rows["within"] != "W"]
     found = []
-    for end, (operator, name) in OPERATORS.items():
+    for claim, (operator, name) in OPERATORS.items():
         searched = rows[rows["operator"] == operator]
         if searched.empty:
             continue
@@ -44,7 +44,7 @@ def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> 
         )
         found.append(
             {
-                "id": f"C1a-{end}",
+                "id": claim,
                 "statement": f"{name} is Lipschitz with its stated constant.",
                 "source": "the lemmas on the operators, with the constants of docs/theory, sections 2 to 5",
                 "quantity": "largest observed Lipschitz ratio / bound, over step sizes",
