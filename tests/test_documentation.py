@@ -17,7 +17,7 @@ import yaml
 
 import pma_mfg
 import pma_replication
-from pma_replication import experiments, findings, judging, verdicts
+from pma_replication import experiments, findings, judging, registry, verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The source of all judges.
