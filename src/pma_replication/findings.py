@@ -54,8 +54,9 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         return [record for record in of(*ids) if record["estimate"] is not None]
 
     def confirmed(*ids: str) -> bool:
-        """Whether each of these claims was tested, and confirmed in every game in which it could be."""
-        return all(tested(id) and all(record["verdict"] == "confirmed" for record in tested(id)) for id in ids)
+        """Whether each of these claims is confirmed in a game, and holds in every one in which it was tested."""
+        found = [{record["verdict"] for record in tested(id)} for id in ids]
+        return all("confirmed" in verdicts <= {"confirmed", "vacuous"} for verdicts in found)
 
     text = environment.from_string(source).render(
         records=records,
