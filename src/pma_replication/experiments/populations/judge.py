@@ -140,9 +140,9 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def beyond(standard_errors: float, allowed: float) -> Rival:
-    """Return the rival that is so many standard errors away, and cannot be told from the claim within those allowed."""
-    ranges = ((0.0, allowed),) if standard_errors <= allowed else ()
-    return Rival(f"{standard_errors:.3g} standard errors", (standard_errors,), ranges)
+    """Return the rival that is so many standard errors away, and is granted as many of noise as the claim is."""
+    prediction = f"{standard_errors:.3g} standard errors"
+    return Rival(prediction, (standard_errors,), ((standard_errors - allowed, math.inf),))
 
 
 def agreement(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:

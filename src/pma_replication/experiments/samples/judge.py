@@ -108,7 +108,7 @@ def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "id": "C4-accuracy",
         "statement": "With K, M_mix = O(log 1/epsilon) and M_td = O(epsilon^-2), the error is below epsilon.",
         "source": "Theorem 4.3 (with tuned constants)",
-        "quantity": "largest mean error / epsilon",
+        "quantity": "largest mean error / epsilon, of the epsilon that the start does not meet",
         "estimate": estimate,
         "expected": expected,
         "rival": stays(start, epsilons[worst], expected),
@@ -130,7 +130,7 @@ def prescribed(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         "id": "C4-prescribed",
         "statement": "Run exactly as the theorem prescribes, centralized learning has an error of at most epsilon.",
         "source": "Theorem 4.3 (with the constants of Theorem 10.5 of docs/theory)",
-        "quantity": "largest mean error / epsilon",
+        "quantity": "largest mean error / epsilon, of the epsilon that the start does not meet",
         "estimate": statistics.mean_interval(
             errors[worst] / epsilons[worst], bootstrap_generator(rows, "C4-prescribed"), confidence
         ),
