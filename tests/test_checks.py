@@ -190,6 +190,18 @@ def test_a_kink_at_the_equilibrium_has_no_radius():
     assert entropy["spectral_radius"].isna().all()
 
 
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(2.0), Quadratic(0.1)], ids=str)
+@pytest.mark.parametrize("step_size", [0.1, 1.0, 30.0])
+def test_the_rate_without_a_game_is_that_of_pma_where_the_population_plays_no_role(regularizer, step_size):
+    rng = np.random.default_rng(4)
+    game = frozen_game(rng.dirichlet(np.full(4, 0.5), size=(4, 3)), rng.uniform(size=(4, 3)), 0.5)
+    policy = equilibrium.solve(game, regularizer).policy
+    matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
+    rate = contraction_measure.no_game_rate(policy, regularizer, step_size)
+    assert rate == pytest.approx(jacobian.spectral_radius(matrix), rel=1e-9, abs=1e-12)
+    assert rate <= (1.0 + 1e-12) / (1.0 + step_size * regularizer.rho)
+
+
 @pytest.mark.parametrize("threshold", [3e-4, 0.7, 123.0])
 def test_bisection_finds_the_threshold(threshold):
     found = phase_measure.smallest_certified(lambda strength: strength >= threshold)

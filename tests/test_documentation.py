@@ -17,7 +17,7 @@ import yaml
 
 import pma_mfg
 import pma_replication
-from pma_replication import experiments, findings, judging, verdicts
+from pma_replication import experiments, findings, judging, registry, verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The source of all judges.
@@ -76,18 +76,23 @@ def verdicts_as_printed() -> list[judging.Claim]:
     def number(text: str) -> float | None:
         return None if text == "–" else float(text)
 
-    records, heading, source = [], ("", ""), ("", "")
+    records, heading, source = [], ("", ""), ("", "", "")
     for line in (ROOT / "figures/verdicts.md").read_text().splitlines():
         if line.startswith("## "):
             heading = tuple(line[3:].split(": ", 1))
         elif " Quantity: " in line:
-            source = tuple(line[:-1].split(". Quantity: "))
+            source = re.fullmatch(
+                r"(.*?)\.(?: (?:It follows|A check) .*)? Quantity: (.*)\. Rival: (.*)\.", line
+            ).groups()
         elif "**" in line:
-            game, verdict, estimate, interval, expected, how = re.split(r"(?<!\\) \| ", line[2:-2])
+            cells = [cell.replace("\\|", "|") for cell in re.split(r"(?<!\\) \| ", line[2:-2])]
+            game, verdict, estimate, interval, expected, prediction, power, how = cells
             records.append(
                 {
                     "id": heading[0],
                     "statement": heading[1],
+                    "standing": registry.claims()[heading[0]].standing,
+                    "nature": registry.claims()[heading[0]].nature,
                     "source": source[0],
                     "game": game,
                     "quantity": source[1],
@@ -95,7 +100,10 @@ def verdicts_as_printed() -> list[judging.Claim]:
                     "interval": [number(end) for end in interval.split(" … ")],
                     "expected": [number(end) for end in expected.split(" … ")],
                     "verdict": verdict.strip("*"),
-                    "how": how.replace("\\|", "|"),
+                    "rival": source[2],
+                    "rival_prediction": prediction,
+                    "power": number(power),
+                    "how": how,
                     "too_small": how.startswith("too small a range"),
                     "own": False,
                 }
@@ -127,7 +135,7 @@ def test_every_claim_is_told_of() -> None:
         "C6-kinked",
         "C6-smooth",
     }
-    assert told <= judged | {"C1b-radius"}
+    assert told <= judged | {"C1a", "C1b-radius"}  # of C1a there is one for each operator
     assert judged - told <= {"C1b-search"}  # a check of our own search
 
 

@@ -21,6 +21,8 @@ from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.runs import tables as parquet
 
 RULEGRAPH = 'digraph snakemake_dag {\n0[label = "all", color = "0"];\n1[label = "claims"];\n1 -> 0\n}\n'
+#: Claims that are the paper's own.
+PAPER = [name for name, claim in registry.claims().items() if claim.standing == "paper"]
 DATA = Path(__file__).with_name("figures") / "data"
 
 
@@ -28,6 +30,12 @@ def record(name: str, verdict: str, game: str = "g", **changes: Any) -> judging.
     return {
         "id": name,
         "statement": "a < b & c",
+        "standing": registry.claims()[name].standing if name in registry.claims() else "ours",
+        "nature": "test",
+        "rival": "a > b",
+        "rival_prediction": "2",
+        "rejected": True,
+        "power": 1.0,
         "source": "Theorem 1",
         "game": game,
         "quantity": "ratio",
@@ -125,19 +133,25 @@ def test_a_lost_figure_and_a_file_that_is_no_configuration_are_refused(run: Path
 
 
 def test_the_answer_counts_the_papers_own_statements() -> None:
-    paper = sorted(report.WORDS["paper"])[:2]
+    paper = PAPER[:2]
     yes = [record(name, "confirmed") for name in paper]
     assert report.answer(yes)[0].startswith("Yes, as far as it could be tested")
     assert report.answer([*yes, record(paper[0], "not confirmed", "h")])[0].startswith("Not everywhere")
-    assert "all are inconclusive" in report.answer([record(paper[0], "inconclusive")])[0]
+    for verdict in ("inconclusive", "vacuous"):
+        first = report.answer([record(paper[0], verdict), record(paper[1], "inconclusive")])[0]
+        assert "none is confirmed or contradicted, " in first
+        assert f" is {verdict}" in first or f"are {verdict}" in first
     assert report.answer([]) == ["Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested."]
     assert "in the game g," in report.answer(yes)[0]
     assert "up to 2 games" in report.answer([*yes, record(paper[0], "confirmed", "h")])[0]
     assert report.overall([record("x", "confirmed"), record("x", "inconclusive")]) == "confirmed"
+    assert report.overall([record("x", "vacuous"), record("x", "inconclusive")]) == "vacuous"
+    identity = record(paper[0], "confirmed", nature="identity")
+    assert report.answer([identity])[0] == "Nothing of the paper was tested."
 
 
 def test_the_answer_on_a_game_of_ones_own_speaks_of_the_game_and_not_of_the_paper() -> None:
-    paper = sorted(report.WORDS["paper"])
+    paper = PAPER
     mine: dict[str, Any] = {"own": True, "game": "my_roads"}
     rows = [record(paper[0], "confirmed", **mine), record("C7-order", "inconclusive", too_small=True, **mine)]
     (sentence,) = report.answer(rows)

@@ -99,6 +99,14 @@ def examined(operator, game, regularizer):
         case "mean field" | "policy":
             norm = search.update_in_mean_field if operator == "mean field" else search.update_in_policy
             return lambda x: operators.population_update(game, x[0][0], x[1]), l1, l1, partial(norm, game)
+        case "q in mean field" | "q in policy":
+            norm = search.q_in_mean_field if operator == "q in mean field" else search.q_in_policy
+            return (
+                lambda x: operators.q_values(game, x[1], x[0][0], regularizer=regularizer),
+                lambda first, second: np.abs(first - second).max(),
+                l1,
+                partial(norm, game, regularizer),
+            )
         case "stable":
             norm = partial(search.stable_population, game)
             return lambda x: operators.stable_population(game, x[0]), l1, l1, norm
@@ -117,14 +125,15 @@ def examined(operator, game, regularizer):
 
 
 @pytest.mark.parametrize("regularizer", [Entropy(0.4), Quadratic(3.0)], ids=str)
-@pytest.mark.parametrize("operator", ["mean field", "policy", "stable", *NORMS])
+@pytest.mark.parametrize("operator", ["mean field", "policy", "q in mean field", "q in policy", "stable", *NORMS])
 @pytest.mark.parametrize("family", FAMILY_PARAMETERS)
 def test_the_direction_attains_the_norm_and_no_other_beats_its_upper_bound(family, operator, regularizer):
     game = family_game(family)
     policy = 0.8 * random_policy(game, 1) + 0.2 / game.n_actions
     mean_field = 0.8 * np.random.default_rng(2).dirichlet(np.ones(game.n_states)) + 0.2 / game.n_states
-    point = (mean_field[None], policy) if operator in ("mean field", "policy") else (policy,)
-    varied = 1 if operator == "policy" else 0
+    two = operator in ("mean field", "policy", "q in mean field", "q in policy")
+    point = (mean_field[None], policy) if two else (policy,)
+    varied = 1 if operator in ("policy", "q in policy") else 0
     image, image_distance, distance, norm = examined(operator, game, regularizer)
     lower, upper, direction = norm(point)
     assert lower <= upper

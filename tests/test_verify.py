@@ -52,6 +52,7 @@ def test_what_is_said_of_a_claim_stands_with_the_experiment_whose_judge_gives_it
         judges = ROOT / f"src/pma_replication/experiments/{name}/judge.py"
         text = judges.read_text(encoding="utf-8") if judges.exists() else ""
         named = {claim for line in re.findall(r'"id": .*', text) for claim in re.findall(r"C\d[\w-]*", line)}
+        named |= set(re.findall(r'^    "(C\d[\w-]*)": ', text, re.MULTILINE))  # a judge of several claims
         assert set(experiment.claims) == named
         for claim in experiment.claims.values():
             assert f"def {claim.judge}(" in text
@@ -183,12 +184,15 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
     games.save(game, "game.npz")
     (tmp_path / "own.py").write_text(UNRECOGNIZED)
     arguments = ["game.npz", "--strength", "0.3"]
-    assert cli.main(["verify", "c1c", *arguments, "--plot", "rate.png", "--out", "folder", "--json"]) == 0
+    # agents of this game hardly meet: the rate is that without a game, and nothing is shown of it
+    assert cli.main(["verify", "c1c", *arguments, "--plot", "rate.png", "--out", "folder", "--json"]) == 1
     record = json.loads(capsys.readouterr().out)
-    assert (record["id"], record["verdict"], record["game"]) == ("C1c", "confirmed", "game")
+    assert (record["id"], record["verdict"], record["game"]) == ("C1c", "vacuous", "game")
     assert storage.read_json("folder/claims.json") == [record]
     assert set(parquet.read_table("folder/rates.parquet")["game"]) == {"game"}
     assert Path("rate.png").stat().st_size > 1000
+    assert cli.main(["verify", "C1a-step", *arguments]) == 0
+    assert "rival      the constant could be half as large: no ratio above 0.5" in capsys.readouterr().out
     assert cli.main(["verify", "C1d", *arguments]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("verdict    inconclusive on game: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Settings = Mapping[str, Any]
 
@@ -64,8 +64,16 @@ class Claim:
     ----------
     words : str
         What it says, in plain words.
+    rival : str
+        The statement that would be true if the claim's idea were wrong, in one line.
+    standing : {"paper", "sharpened", "ours"}
+        Whose statement it is: one that the paper is known to make, ours of a statement of theirs, or ours alone.
+    nature : {"test", "identity", "check"}
+        "identity" if it follows from the definitions of what is computed, and cannot fail but by an error of the code;
+        "check" if it compares two of our own methods. Neither is evidence for the paper.
     judge : str
-        The function of the experiment's judge.py, from the rows of one game, a tolerance and a confidence.
+        The function of the experiment's judge.py, from the rows of one game, a tolerance and a confidence to a record,
+        or to a list of them.
     tables : tuple of str
         That it reads together.
     tolerance : str or float
@@ -81,6 +89,9 @@ class Claim:
     """
 
     words: str
+    rival: str
+    standing: Literal["paper", "sharpened", "ours"]
+    nature: Literal["test", "identity", "check"] = "test"
     judge: str
     tables: tuple[str, ...]
     tolerance: str | float = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jinja2
 
-from pma_replication.judging import Claim
+from pma_replication.judging import VERDICTS, Claim
 
 #: A bound of which at least this share is attained is called tight.
 TIGHT = 0.9
@@ -46,16 +46,22 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
     def of(*ids: str) -> list[Claim]:
         return [record for record in records if record["id"] in ids]
 
+    def ids(start: str) -> list[str]:
+        """Return the names of the claims that begin so, each once."""
+        return list(dict.fromkeys(record["id"] for record in records if record["id"].startswith(start)))
+
     def tested(*ids: str) -> list[Claim]:
         return [record for record in of(*ids) if record["estimate"] is not None]
 
     def confirmed(*ids: str) -> bool:
-        """Whether each of these claims was tested, and confirmed in every game in which it could be."""
-        return all(tested(id) and all(record["verdict"] == "confirmed" for record in tested(id)) for id in ids)
+        """Whether each of these claims is confirmed in a game, and holds in every one in which it was tested."""
+        found = [{record["verdict"] for record in tested(id)} for id in ids]
+        return all("confirmed" in verdicts <= {"confirmed", "vacuous"} for verdicts in found)
 
     text = environment.from_string(source).render(
         records=records,
         of=of,
+        ids=ids,
         tested=tested,
         confirmed=confirmed,
         outcome=lambda *ids: outcome(of(*ids)),
@@ -116,7 +122,7 @@ def outcome(records: list[Claim]) -> str:
     '**confirmed** in `smooth`; **inconclusive** in `crowd`'
     """
     parts = []
-    for verdict in ("confirmed", "not confirmed", "inconclusive"):
+    for verdict in VERDICTS:
         games = [game(record["game"]) for record in records if record["verdict"] == verdict]
         if games:
             everywhere = verdict == "confirmed" and len(games) == len(records) > 2

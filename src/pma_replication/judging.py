@@ -1,24 +1,33 @@
-"""What judges share: a verdict compares an interval with what is expected (docs/theory, sections 11 and 12).
+"""What judges share: a verdict compares an interval with what is expected, and with what a rival of the claim predicts.
 
-Confirmed if the interval lies inside, not confirmed if it lies outside, inconclusive if it straddles the border or
-nothing could be tested.
+Confirmed if the interval lies in the expected range and the rival is rejected, vacuous if it lies there and the rival
+is not rejected, not confirmed if it lies outside, inconclusive if it straddles the border or nothing could be tested
+(docs/theory, sections 11 and 12).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 
 from pma_mfg import seeds
 from pma_replication import statistics
 from pma_replication.statistics import Estimate
 
-Verdict = Literal["confirmed", "not confirmed", "inconclusive"]
+Verdict = Literal["confirmed", "not confirmed", "vacuous", "inconclusive"]
+
+#: In the order in which they are told.
+VERDICTS: tuple[Verdict, ...] = ("confirmed", "not confirmed", "vacuous", "inconclusive")
+
+#: A range of numbers, its ends included.
+Range = tuple[float, float]
 
 Claim = dict[str, Any]
 
@@ -28,7 +37,44 @@ PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
 FLOOR_STANDARD_ERRORS = 5.0
 
 
-def verdict(interval: tuple[float, float], expected: tuple[float, float]) -> Verdict:
+@dataclass(frozen=True)
+class Rival:
+    """What the rival of a claim predicts of the claim's estimate, from the same game or table.
+
+    Parameters
+    ----------
+    prediction : str
+        In words, with the number.
+    values : tuple of float
+        The predictions. None, or one that is nan: the rival predicts no number here, and is neither rejected nor not.
+    ranges : tuple of (low, high), optional
+        Intervals that meet one of these do not reject the rival. By default as `Rival.not_rejecting` makes them.
+    power : float, optional
+        Where it is known exactly, in [0, 1].
+    """
+
+    prediction: str
+    values: tuple[float, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    power: float | None = None
+
+    def not_rejecting(self, expected: Range, tolerance: float) -> list[Range]:
+        """Return the ranges of the estimate that do not reject the rival; none if it predicts no number.
+
+        A rival is granted the tolerance of the claim, and all that lies further away from the claim than it does.
+        """
+        if not self.values or any(map(math.isnan, self.values)):
+            return []
+        if self.ranges:
+            return list(self.ranges)
+        low, high = expected
+        return [
+            (-math.inf if value < low else value - tolerance, math.inf if value > high else value + tolerance)
+            for value in self.values
+        ]
+
+
+def compare(interval: Range, expected: Range) -> Verdict:
     """Compare an interval with the expected range.
 
     Parameters
@@ -50,6 +96,92 @@ def verdict(interval: tuple[float, float], expected: tuple[float, float]) -> Ver
     if interval[1] < expected[0] or interval[0] > expected[1]:
         return "not confirmed"
     return "inconclusive"
+
+
+def meets(interval: Range, ranges: Sequence[Range]) -> bool:
+    """Whether an interval and one of some ranges have a number in common."""
+    return any(interval[0] <= high and low <= interval[1] for low, high in ranges)
+
+
+def verdict(interval: Range, expected: Range, rival: Sequence[Range] = ()) -> Verdict:
+    """Compare an interval with the expected range and with what the claim's rival predicts.
+
+    Parameters
+    ----------
+    interval, expected
+        As in `compare`.
+    rival : sequence of (low, high)
+        Of `Rival.not_rejecting`.
+
+    Returns
+    -------
+    str
+        As `compare` says, but "vacuous" in place of "confirmed" if the interval meets one of the rival's ranges.
+    """
+    found = compare(interval, expected)
+    return "vacuous" if found == "confirmed" and meets(interval, rival) else found
+
+
+def power(estimate: Estimate, expected: Range, rival: Rival, *, tolerance: float, confidence: float) -> float | None:
+    """Return the probability, if the rival is true, that the interval lies wholly outside of what confirms the claim.
+
+    Assumed is that the estimate is then normal around the rival's prediction, with the spread and the interval that it
+    has in the data (docs/theory, section 11). Without sampling error it is 0 or 1.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    expected : (low, high)
+    rival : Rival
+        Of several predictions the one with the smallest power counts.
+    tolerance : float
+        Of the claim.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    float or None
+        None if nothing was measured or the rival predicts no number; 0 if no interval would confirm.
+    """
+    ranges = rival.not_rejecting(expected, tolerance)
+    if math.isnan(estimate.value) or not ranges:
+        return None
+    if rival.power is not None:
+        return rival.power
+    confirming = _without(expected, ranges)
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    deviation = (estimate.high - estimate.low) / (2.0 * float(ndtri(0.5 * (1.0 + confidence))))
+    if not confirming:
+        return 0.0
+    if not deviation > 0.0:
+        return float(min(not meets((value, value), confirming) for value in rival.values))
+    powers = []
+    for value in rival.values:
+        # the probability of an estimate whose interval meets a part of what confirms; the parts are in order
+        reached, end = 0.0, -math.inf
+        for low, high in confirming:
+            start, end = max(low - above, end), high + below  # the estimates of two parts may overlap
+            reached += float(ndtr((end - value) / deviation) - ndtr((start - value) / deviation))
+        powers.append(min(max(1.0 - reached, 0.0), 1.0))
+    return min(powers)
+
+
+def _without(whole: Range, ranges: Sequence[Range]) -> list[Range]:
+    """Return what is left of a range without some others, in order; the ends that they leave are just outside them."""
+    parts = [whole]
+    for low, high in ranges:
+        cut = []
+        for start, stop in parts:
+            if high < start or stop < low:
+                cut.append((start, stop))
+                continue
+            if start < low:
+                cut.append((start, math.nextafter(low, -math.inf)))
+            if high < stop:
+                cut.append((math.nextafter(high, math.inf), stop))
+        parts = cut
+    return parts
 
 
 def three_intervals(samples: pd.Series) -> list[int]:
@@ -109,14 +241,14 @@ def settled(
     corrected : callable
         The estimate again, with another function of the points than their least-squares slope.
     """
-    judged = verdict((estimate.low, estimate.high), expected)
+    judged = compare((estimate.low, estimate.high), expected)
     if judged == "inconclusive":
         return ""
     beside = partial(statistics.next_order_slope, order=order)
     next_order = corrected(bootstrap_generator(rows, f"{claim} next order"), beside)
     if math.isnan(next_order.value):
         return "two points are no line"
-    other = verdict((next_order.low, next_order.high), expected)
+    other = compare((next_order.low, next_order.high), expected)
     if judged == "confirmed":
         stands = other != "not confirmed"
     else:

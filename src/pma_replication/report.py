@@ -27,14 +27,22 @@ from plotly.offline import get_plotlyjs
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, judging, registry, style
+from pma_replication import configuration, experiments, judging, registry, style, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
 from pma_replication.experiments.phase import draw as phase_draw
+from pma_replication.judging import VERDICTS
 from pma_replication.runs import tables as parquet
 
 WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+
+#: The verdicts that leave a claim open.
+_OPEN = ("vacuous", "inconclusive")
+
+#: Whose statement a claim is, and what kind of one -> what readers are told.
+_STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": "ours"}
+_NATURES = {"test": "", "identity": "follows from definitions", "check": "checks our own method"}
 
 
 def _figures() -> dict[str, dict[str, Any]]:
@@ -56,8 +64,6 @@ def _figures() -> dict[str, dict[str, Any]]:
 
 #: Figure -> its title, axes, what to see, what would refute, and claims.
 FIGURES = _figures()
-
-VERDICTS = ("confirmed", "not confirmed", "inconclusive")
 
 #: A table is embedded as CSV up to this many bytes, and as Parquet beyond, so that the page stays below some 15 MB.
 LARGEST_CSV = 300_000
@@ -163,7 +169,7 @@ def _of_paper(records: Sequence[judging.Claim]) -> tuple[str, str]:
     """Return a sentence on the paper's own statements, and one on what sharpens them."""
     counts: dict[bool, dict[str, list[str]]] = {side: {verdict: [] for verdict in VERDICTS} for side in (True, False)}
     for name, rows in _by(records, "id").items():
-        counts[name in WORDS["paper"]][overall(rows)].append(name)
+        counts[_of_the_paper(rows[0])][overall(rows)].append(name)
     paper, rest = counts[True], counts[False]
     n_paper, n_rest = (sum(map(len, side.values())) for side in (paper, rest))
     n_games = len({record["game"] for record in records})
@@ -172,7 +178,7 @@ def _of_paper(records: Sequence[judging.Claim]) -> tuple[str, str]:
         games = f"up to {n_games} games" if n_games > 1 else f"the game {_name(records[0]['game'])}"
         tested = f"of the {n_paper} statements of the paper that were tested in {games}"
         confirmed = f"{_count(paper['confirmed'], n_paper)} confirmed wherever a verdict was possible"
-        undecided = f", and {_count(paper['inconclusive'])} inconclusive" if paper["inconclusive"] else ""
+        undecided = "".join(f", {_count(paper[verdict])} {verdict}" for verdict in _OPEN if paper[verdict])
         if paper["not confirmed"]:
             first = f"Not everywhere: {tested}, {_count(paper['not confirmed'])} not confirmed in at least one game, "
             first += f"{confirmed}{undecided}."
@@ -180,13 +186,13 @@ def _of_paper(records: Sequence[judging.Claim]) -> tuple[str, str]:
             first = f"Yes, as far as it could be tested: {tested}, none is contradicted in any game, {confirmed}"
             first += f"{undecided}."
         else:
-            first = f"This run cannot tell: {tested}, all are inconclusive."
+            first = f"This run cannot tell: {tested}, none is confirmed or contradicted{undecided}."
     second = "Nothing that goes beyond the paper was tested."
     if n_rest:
         refuted = _count(rest["not confirmed"]) if rest["not confirmed"] else "none is"
         second = f"Of {n_rest} statements that sharpen or surround it, with exact rates, constants and certificates, "
         second += f"{_count(rest['confirmed'], n_rest)} confirmed, {refuted} not confirmed in at least one game"
-        second += f", and {_count(rest['inconclusive'])} inconclusive." if rest["inconclusive"] else "."
+        second += "".join(f", {_count(rest[verdict])} {verdict}" for verdict in _OPEN if rest[verdict]) + "."
     return first, second
 
 
@@ -199,11 +205,18 @@ def _of_game(game: str, rows: Sequence[judging.Claim]) -> str:
         said.append(f"{_count(names['not confirmed'])} contradicted there")
     else:
         said.append("none is contradicted")
+    if names["vacuous"]:
+        said.append(f"{_count(names['vacuous'])} vacuous, for what would be true without them is not excluded")
     if small:
         said.append(f"{_count(small)} undecided, for the range that was run is too small")
     if untested := [name for name in names["inconclusive"] if name not in small]:
         said.append(f"{_count(untested)} undecided for other reasons: a wide interval, or nothing to test")
     return f"{'; '.join(said)}."
+
+
+def _of_the_paper(record: judging.Claim) -> bool:
+    """Whether a record is evidence on a statement that the paper makes."""
+    return bool(record["standing"] == "paper" and record["nature"] == "test")
 
 
 def _name(game: str) -> str:
@@ -220,7 +233,7 @@ def _count(names: Sequence[str], everything: int = 0) -> str:
 def overall(rows: Sequence[judging.Claim]) -> str:
     """Return the verdict on a claim over all games: one that contradicts decides, then one that confirms."""
     found = {row["verdict"] for row in rows}
-    return next(verdict for verdict in ("not confirmed", "confirmed", "inconclusive") if verdict in found)
+    return next(verdict for verdict in ("not confirmed", "confirmed", "vacuous", "inconclusive") if verdict in found)
 
 
 def _by(records: Iterable[judging.Claim], key: str) -> dict[str, list[judging.Claim]]:
@@ -235,17 +248,20 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
     groups: dict[str, list[dict[str, Any]]] = {}
     for name, rows in sorted(_by(records, "id").items(), key=lambda item: item[0].partition("-")[0]):
         first = rows[0]
-        verdicts = [row["verdict"] for row in rows]
+        found = [row["verdict"] for row in rows]
         estimates = [row["estimate"] for row in rows if row["estimate"] is not None]
         ranges = sorted({_range(row["expected"]) for row in rows})
         low, high = (_number(f(estimates)) if estimates else "–" for f in (min, max))
         claim = {
             "id": name,
-            "paper": name in WORDS["paper"],
+            "paper": _of_the_paper(first),
+            "standing": _STANDINGS[first["standing"]],
+            "nature": _NATURES[first["nature"]],
+            "rival": first["rival"],
             "statement": first["statement"],
-            "source": first["source"].removeprefix(f"{judging.PAPER}, "),
+            "source": first["source"].removeprefix(verdicts.STANDINGS[first["standing"]]),
             "verdict": overall(rows),
-            "counts": ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := verdicts.count(verdict))),
+            "counts": ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict))),
             "quantity": first["quantity"],
             "measured": low if low == high else f"{low} to {high}",
             "expected": "; ".join(ranges) if len(ranges) < 3 else "differs by game",
@@ -259,6 +275,8 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
                     "estimate": _number(row["estimate"]),
                     "interval": " … ".join(map(_number, row["interval"])),
                     "expected": _range(row["expected"]),
+                    "rival": row["rival_prediction"],
+                    "power": _number(row["power"]),
                     "how": row["how"],
                 }
                 for row in rows

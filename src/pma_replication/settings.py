@@ -190,8 +190,9 @@ class Claims(Settings):
     """How close is close enough.
 
     A verdict compares a whole interval with what the claim expects, plus or minus a tolerance: inside it is
-    *confirmed*, outside *not confirmed*, across the border *inconclusive*. The tolerances cover what theory
-    neglects at the sizes configured, not Monte Carlo error, which the interval covers.
+    *confirmed* (*vacuous* if the rival of the claim is not rejected), outside *not confirmed*, across the border
+    *inconclusive*. The tolerances cover what theory neglects at the sizes configured, not Monte Carlo error, which the
+    interval covers.
     """
 
     confidence: Fraction = key("of every bootstrap interval over replicates")

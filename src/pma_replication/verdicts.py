@@ -7,11 +7,17 @@ from collections.abc import Callable, Collection, Mapping
 
 import pandas as pd
 
-from pma_replication import registry
-from pma_replication.judging import PAPER, Claim, three_intervals, verdict
+from pma_replication import judging, registry
+from pma_replication.judging import PAPER, Claim, Rival, three_intervals
 from pma_replication.statistics import Estimate
 
 Tables = Mapping[str, pd.DataFrame]
+
+#: From the rows of a game, a tolerance and a confidence to one record or several.
+Judge = Callable[[pd.DataFrame, float, float], Claim | list[Claim]]
+
+#: Whose statement it is -> how the line on its source begins.
+STANDINGS = {"paper": f"{PAPER}, ", "sharpened": f"ours, sharpening {PAPER}: ", "ours": "ours: "}
 
 
 def evaluate(
@@ -51,9 +57,11 @@ def evaluate(
     Returns
     -------
     list of dict
-        With keys id, statement, source, game, own, quantity, estimate, interval, expected, verdict, too_small (whether
-        it is inconclusive for the range that was run), how, tables (names of those it was computed from), code (the
-        function). Numbers that do not exist are None.
+        With keys id, statement, standing (whose statement it is) and nature (as in `experiment.Claim`), source, game,
+        own, quantity, estimate, interval, expected, rival (what would be true instead), rival_prediction (what it
+        predicts of the estimate, in words), rejected (whether the data reject the rival), power (as
+        `judging.power`), verdict, too_small (whether it is inconclusive for the range that was run), how, tables (names
+        of those it was computed from), code (the function). Numbers that do not exist are None.
     """
     tolerances = {
         "rate_tolerance": rate_tolerance,
@@ -66,12 +74,13 @@ def evaluate(
     for experiment, claim in registry.judges():
         if (read := _read(tables, claim.tables)) is None:
             continue
-        make: Callable[[pd.DataFrame, float, float], Claim] = getattr(registry.load(experiment, "judge"), claim.judge)
+        make: Judge = getattr(registry.load(experiment, "judge"), claim.judge)
         tolerance = tolerances[claim.tolerance] if isinstance(claim.tolerance, str) else claim.tolerance
         for game, rows in read.groupby("game"):
-            record = make(rows, tolerance, confidence)
+            judged = make(rows, tolerance, confidence)
             origin = {"tables": list(claim.tables), "code": f"{make.__module__}.{make.__name__}"}
-            records.append(_record(str(game), **record) | {"own": str(game) in own} | origin)
+            for record in judged if isinstance(judged, list) else [judged]:
+                records.append(_record(str(game), tolerance, confidence, **record) | {"own": str(game) in own} | origin)
     return records
 
 
@@ -106,42 +115,76 @@ def _floor_and_moments(tables: Tables) -> pd.DataFrame:
     return pd.concat([floor, moments], ignore_index=True)
 
 
-#: Tables that a judge reads together -> the function that joins them.
+def _certified_and_rates(tables: Tables) -> pd.DataFrame:
+    """Return the runs in the certificate's set, and those of the same games from everywhere if there are any."""
+    certified = tables["certified"].assign(converged=math.nan)
+    rates = tables.get("rates", certified.iloc[:0].assign(bound=math.nan))
+    return pd.concat([certified, rates[rates["game"].isin(certified["game"])]], ignore_index=True)
+
+
+#: Tables that a judge reads together -> what makes one of them.
 _JOINED: dict[tuple[str, ...], Callable[[Tables], pd.DataFrame | None]] = {
     ("samples_tuned", "samples_prescribed"): _both_schedules,
     ("comparison", "samples_to_accuracy"): _ends_and_accuracies,
     ("ctd_floor", "moments"): _floor_and_moments,
+    ("certified", "rates"): _certified_and_rates,
 }
 
 
 def _record(
     game: str,
+    tolerance: float,
+    confidence: float,
     *,
     id: str,
     statement: str,
     source: str,
     quantity: str,
     estimate: Estimate,
-    expected: tuple[float, float],
+    expected: judging.Range,
+    rival: Rival,
     how: str,
     too_small: str = "",
 ) -> Claim:
     def number(value: float) -> float | None:
         return float(value) if math.isfinite(value) else None
 
+    claim = registry.claims()[id]
+    interval = (estimate.low, estimate.high)
+    ranges = rival.not_rejecting(expected, tolerance)
+    found = judging.verdict(interval, expected, ranges)
+    measured = not math.isnan(estimate.value) and not too_small
+    rejected = not judging.meets(interval, ranges) if measured and ranges else None
+    power = judging.power(estimate, expected, rival, tolerance=tolerance, confidence=confidence) if measured else None
+    if claim.nature == "identity" and measured:
+        found, rejected, power = "vacuous" if found == "confirmed" else found, False, 0.0
     return {
         "id": id,
         "statement": statement,
-        "source": f"{PAPER}, {source}",
+        "standing": claim.standing,
+        "nature": claim.nature,
+        "source": f"{STANDINGS[claim.standing]}{source}",
         "game": game,
         "quantity": quantity,
         "estimate": number(estimate.value),
         "interval": [number(estimate.low), number(estimate.high)],
         "expected": [number(end) for end in expected],
-        "verdict": "inconclusive" if too_small else verdict((estimate.low, estimate.high), expected),
+        "rival": claim.rival,
+        "rival_prediction": rival.prediction if ranges or not rival.values else "nothing that was run can show it",
+        "rejected": rejected,
+        "power": power,
+        "verdict": "inconclusive" if too_small else found,
         "too_small": bool(too_small),
         "how": f"too small a range: {too_small}; {how}" if too_small else how,
     }
+
+
+#: What a claim is, if it is no test of the paper -> how readers are told.
+_NATURES = {
+    "test": "",
+    "identity": " It follows from the definitions of what is computed: no evidence for the paper.",
+    "check": " A check of one method of ours by another: no evidence for the paper.",
+}
 
 
 def markdown(records: list[Claim]) -> str:
@@ -164,9 +207,12 @@ def markdown(records: list[Claim]) -> str:
     lines = [
         "# Verdicts",
         "",
-        "Written by the pipeline from its tables. *Confirmed*: the whole interval lies in the expected range; *not "
-        "confirmed*: outside; *inconclusive*: across its border, or nothing could be tested, or the claim is on a "
-        "limit and the range that was run too small to see it.",
+        "Written by the pipeline from its tables. *Confirmed*: the whole interval lies in the expected range, and the "
+        "data reject the rival, which is what would be true if the claim's idea were wrong; *vacuous*: it lies there, "
+        "but the rival is not rejected, or the statement follows from definitions and could not have failed; *not "
+        "confirmed*: it lies outside; *inconclusive*: across its border, or nothing could be tested, or the claim is "
+        "on a limit and the range that was run too small to see it. *Power*: the probability that the verdict would "
+        "have told if the rival were true (docs/theory, section 11).",
     ]
     for claim in dict.fromkeys(record["id"] for record in records):
         rows = [record for record in records if record["id"] == claim]
@@ -175,13 +221,15 @@ def markdown(records: list[Claim]) -> str:
             "",
             f"## {claim}: {first['statement']}",
             "",
-            f"{first['source']}. Quantity: {first['quantity']}.",
+            f"{first['source'][:1].upper()}{first['source'][1:]}.{_NATURES[first['nature']]} "
+            f"Quantity: {first['quantity']}. Rival: {first['rival']}.",
             "",
-            "| game | verdict | estimate | interval | expected | how |",
-            "|---|---|---|---|---|---|",
+            "| game | verdict | estimate | interval | expected | the rival predicts | power | how |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         for row in rows:
             interval, expected = (" … ".join(number(end) for end in row[key]) for key in ("interval", "expected"))
-            cells = [row["game"], f"**{row['verdict']}**", number(row["estimate"]), interval, expected, row["how"]]
+            cells = [row["game"], f"**{row['verdict']}**", number(row["estimate"]), interval, expected]
+            cells += [row["rival_prediction"], number(row["power"]), row["how"]]
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"

@@ -190,16 +190,21 @@ def in_words(record: Mapping[str, Any], subject: Subject) -> list[str]:
     else:
         expected = f"{number(least, '')} to {number(most, '')}"
     meaning = {
-        "confirmed": "as expected: the whole interval lies in the expected range",
+        "confirmed": "as expected, and not as the rival predicts",
+        "vacuous": "as expected, but the rival is not rejected",
         "not confirmed": "not what is expected: the whole interval lies outside the expected range",
         "inconclusive": "undecided: the interval crosses the border of the expected range, or nothing was tested",
     }[record["verdict"]]
+    if record["nature"] == "identity" and record["verdict"] == "vacuous":
+        meaning = "as expected, which follows from definitions and could not have been otherwise"
+    power = f" (power {record['power']:.3g})" if record["power"] is not None else ""
     what_would = _would_decide(record, subject) if record["verdict"] == "inconclusive" else ""
     return [
         f"claim      {record['id']}: {record['statement']}",
         f"quantity   {record['quantity']}",
         f"measured   {measured}",
         f"expected   {expected}",
+        f"rival      {record['rival']}: {record['rival_prediction']}{power}",
         f"how        {record['how']}",
         f"verdict    {record['verdict']} on {subject.name}: {meaning}{what_would}",
     ]

@@ -81,7 +81,8 @@ def test_no_verdict_against_the_theory_stands_when_it_is_tried_again(smoke: Path
 def test_every_verdict_is_complete(smoke: Path) -> None:
     records = json.loads((smoke / RESULTS / "claims.json").read_text())
     keys = {"id", "statement", "source", "game", "quantity", "estimate", "interval", "expected", "verdict", "how"}
-    keys |= {"tables", "code", "own", "too_small"}
+    keys |= {"tables", "code", "own", "too_small", "standing", "nature"}
+    keys |= {"rival", "rival_prediction", "rejected", "power"}
     assert all(set(record) == keys for record in records)
     # which needs a game that is learned with both schedules
     assert {record["id"] for record in records} == registry.claims().keys() - {"C4-conservative"}
@@ -91,8 +92,10 @@ def test_every_verdict_is_complete(smoke: Path) -> None:
         expected = tuple(
             no_end if end is None else end for no_end, end in zip(infinite, record["expected"], strict=True)
         )
-        judged = "inconclusive" if record["too_small"] else judging.verdict(interval, expected)
-        assert record["verdict"] == judged
+        judged = "inconclusive" if record["too_small"] else judging.compare(interval, expected)
+        assert record["verdict"] == ("vacuous" if judged == "confirmed" and record["rejected"] is False else judged)
+        assert record["power"] is None or 0.0 <= record["power"] <= 1.0
+        assert (record["power"] is None) == (record["rejected"] is None)
 
 
 def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:

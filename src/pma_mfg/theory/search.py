@@ -250,6 +250,50 @@ def stable_population(game: Game, point: Point) -> Norm:
     return lower, upper, (direction,)
 
 
+def q_in_mean_field(game: Game, regularizer: Regularizer, point: Point) -> Norm:
+    """Return the norm of d Gamma_q / d mu at ((mu,), pi), from l1 to sup_(s,a): half a span, exactly."""
+    mean_field, policy = point[0][0], point[1]
+    transition, value, returns = _evaluated(game, regularizer, mean_field, policy)
+    linear = game.linearized(mean_field)
+    d_target = np.tensordot(linear.reward_features.gradients(mean_field).T, linear.reward_terms, axes=1)
+    moved = linear.transition_features.gradients(mean_field).T
+    d_target = d_target + game.discount * np.tensordot(moved, linear.transition_terms @ value, axes=1)
+    d_value = (policy * d_target).sum(axis=2) @ returns.T
+    d_q = d_target + game.discount * np.tensordot(d_value, transition, axes=([1], [2]))
+    halves = 0.5 * np.ptp(d_q, axis=0)
+    entry = d_q[(slice(None), *np.unravel_index(halves.argmax(), halves.shape))]
+    direction = np.zeros_like(point[0])
+    direction[0, entry.argmax()] += 0.5
+    direction[0, entry.argmin()] -= 0.5
+    return float(halves.max()), float(halves.max()), (direction, np.zeros_like(policy))
+
+
+def q_in_policy(game: Game, regularizer: Regularizer, point: Point) -> Norm:
+    """Return the norm of d Gamma_q / d pi at ((mu,), pi), from sup_s ||.||_1 to sup_(s,a), exactly.
+
+    The values change by (I - gamma P_pi)^-1 <q + grad h, d pi> (docs/theory, section 7.1).
+    """
+    mean_field, policy = point[0][0], point[1]
+    transition, value, returns = _evaluated(game, regularizer, mean_field, policy)
+    slope = game.reward(mean_field) + game.discount * transition @ value + regularizer.gradient(policy)
+    visits = game.discount * transition @ returns  # of each next state from each pair, >= 0
+    sums = visits @ (0.5 * np.ptp(slope, axis=1))
+    direction, states = np.zeros_like(policy), np.arange(game.n_states)
+    direction[states, slope.argmax(axis=1)] += 0.5
+    direction[states, slope.argmin(axis=1)] -= 0.5
+    return float(sums.max()), float(sums.max()), (np.zeros_like(point[0]), direction)
+
+
+def _evaluated(
+    game: Game, regularizer: Regularizer, mean_field: np.ndarray, policy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the transition probabilities, the values of the states, and (I - gamma P_pi)^-1."""
+    transition = game.transition(mean_field)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
+    kernel = operators.policy_kernel(transition, policy)
+    return transition, value, np.linalg.inv(np.eye(game.n_states) - game.discount * kernel)
+
+
 def mirror_step(regularizer: Regularizer, step_size: float, point: Point) -> Norm:
     """Return the norm of the mirror ascent step in q, in units of eta / (1 + eta rho), at the step's result (u,).
 

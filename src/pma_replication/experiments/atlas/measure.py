@@ -140,7 +140,8 @@ def row(
     differentiable = bool(nash) and game.differentiable_at(nash[0].mean_field)
     facts |= {"differentiable": differentiable, "attraction": np.inf}
     facts |= {"spectral_radius": missing, "best_response_radius": missing}
-    facts |= {"n_starts": 0, "n_converged": 0, "observed_rate": missing, "n_certified": 0, "n_certified_converged": 0}
+    facts |= {"n_starts": 0, "n_converged": 0, "observed_rate": missing, "no_game_rate": missing}
+    facts |= {"n_certified": 0, "n_certified_converged": 0}
     facts |= {"predicted_bias": missing, "bias_exponent": missing, "bias_ratio": missing, "bias_error": missing}
     facts |= {"deviation_ratio": missing, "deviation_error": missing, "n_replicates": n_replicates}
     facts |= {"least_visit": missing, "samples": missing, "epsilon": epsilon}
@@ -165,6 +166,7 @@ def row(
             "n_starts": len(rates),
             "n_converged": int(rates["converged"].sum()),
             "observed_rate": float(rates["observed_rate"].max()),
+            "no_game_rate": float(rates["no_game_rate"].iloc[0]),
         }
 
     def certified() -> dict[str, Any]:

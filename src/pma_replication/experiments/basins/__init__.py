@@ -16,6 +16,9 @@ EXPERIMENT = Experiment(
         "C2-coordination": Claim(
             words="where agents gather, no step size holds PMA at an equilibrium between crowds (several equilibria "
             "needed)",
+            rival="some step size holds PMA at the equilibrium",
+            standing="ours",
+            nature="identity",
             judge="not_held",
             tables=("departures",),
             steps=("basins",),
@@ -24,6 +27,8 @@ EXPERIMENT = Experiment(
         ),
         "C2-departure": Claim(
             words="there PMA leaves it from every start nearby (several equilibria needed)",
+            rival="there is no game: PMA comes back from every start nearby",
+            standing="ours",
             judge="left",
             tables=("departures",),
             steps=("basins",),

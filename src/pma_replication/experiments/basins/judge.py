@@ -9,7 +9,7 @@ import pandas as pd
 
 from pma_mfg.iterations import DEPARTURE
 from pma_replication.experiments.orbit.judge import share_of
-from pma_replication.judging import Claim, exactly
+from pma_replication.judging import Claim, Rival, exactly
 
 
 def not_held(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
@@ -24,6 +24,7 @@ def not_held(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "smallest spectral radius of PMA there, over step sizes and mirror maps",
         "estimate": exactly(float(by_mirror.min()) if len(gathering) else math.nan),
         "expected": (1.0, math.inf),
+        "rival": Rival("below 1, which Proposition 7.4 excludes"),
         "how": f"eigenvalue {rows['best_response_lead'].max():.4g}; {rows['step_size'].nunique()} step sizes from "
         f"{rows['step_size'].min():g} to {rows['step_size'].max():g}; smallest {smallest or 'not tested'}",
     }
@@ -42,6 +43,7 @@ def left(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "share of runs that leave",
         "estimate": share_of(gathering, "left"),
         "expected": (1.0 - tolerance, 1.0),
+        "rival": Rival("0", (0.0,)),
         "how": f"{gathering['start'].nunique()} perturbed starts for each of {gathering['step_size'].nunique()} step "
         f"sizes and {gathering['mirror'].nunique()} mirror maps; longest run {rows['iterations'].max()} iterations",
         "too_small": f"the spectral radius promises a departure after some {needed.max():.3g} iterations only"

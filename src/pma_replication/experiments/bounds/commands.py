@@ -34,7 +34,7 @@ def _measure(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    with output.progress(3 + 4 * len(options.step_sizes), "operators") as advance:
+    with output.progress(5 + 4 * len(options.step_sizes), "operators") as advance:
         table = measure.operator_ratios(
             game,
             regularizer,

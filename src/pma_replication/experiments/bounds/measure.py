@@ -107,13 +107,13 @@ def operator_ratios(
         first, second = (random_policy(game, rng, inside) for _ in range(2))
         return (first,), (_near_or_far(rng, first, second),)
 
-    def pair_in_mean_field(rng: np.random.Generator) -> tuple[Point, Point]:
+    def pair_in_mean_field(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
         first, second = mean_field_pair(rng)
-        policy = random_policy(game, rng)
+        policy = random_policy(game, rng, inside)
         return (first[None], policy), (second[None], policy)
 
-    def pair_in_policy(rng: np.random.Generator) -> tuple[Point, Point]:
-        (first,), (second,) = policy_pair(rng)
+    def pair_in_policy(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
+        (first,), (second,) = policy_pair(rng, inside)
         mean_field = mean_field_pair(rng)[0][None]
         return (mean_field, first), (mean_field, second)
 
@@ -125,6 +125,13 @@ def operator_ratios(
     def stable_ratio(first: Point, second: Point) -> float:
         moved, other = (operators.stable_population(game, point[0]) for point in (first, second))
         return _ratio(np.abs(moved - other).sum(), operators.policy_distance(first[0], second[0]))
+
+    def q_ratio(first: Point, second: Point) -> float:
+        moved, other = (
+            operators.q_values(game, point[1], point[0][0], regularizer=regularizer) for point in (first, second)
+        )
+        apart = np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1])
+        return _ratio(np.abs(moved - other).max(), apart)
 
     examine(
         "population_update_in_mean_field",
@@ -144,16 +151,31 @@ def operator_ratios(
         partial(search.update_in_policy, game),
         kind=c.kind["K_a"],
     )
-    stable_bound = lipschitz.contraction_bound(game, regularizer, 1.0).stable_population
+    bounds = lipschitz.contraction_bound(game, regularizer, 1.0)
     examine(
         "stable_population",
         np.nan,
-        stable_bound,
+        bounds.stable_population,
         policy_pair,
         stable_ratio,
         partial(search.stable_population, game),
         kind=c.kind["L_pop"],
     )
+    above = partial(rows_above, regularizer, floor)
+    for argument, q_bound, random_pair, norm in (
+        ("mean_field", bounds.q_mean_field, pair_in_mean_field, search.q_in_mean_field),
+        ("policy", bounds.q_policy, pair_in_policy, search.q_in_policy),
+    ):
+        examine(
+            f"q_evaluation_in_{argument}",
+            np.nan,
+            q_bound,
+            partial(random_pair, inside=above),
+            q_ratio,
+            partial(norm, game, regularizer),
+            within="U",
+            inside=above,
+        )
     for eta in step_sizes:
         rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
         found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
@@ -162,7 +184,7 @@ def operator_ratios(
         after_operator("mirror_ascent_step")
 
         bound = lipschitz.contraction_bound(game, regularizer, eta).L_gamma
-        above, equal = partial(rows_above, regularizer, floor), np.ones(game.n_states)
+        equal = np.ones(game.n_states)
         examine(
             "policy_mirror_ascent",
             eta,

@@ -24,10 +24,10 @@ def _bounds(subject: Subject, settings: Settings, seed: int, advance: Advance) -
 STEPS = {
     "bounds": Step(
         section="bounds",
-        ticks=lambda s: 3 + 4 * len(s["step_sizes"]),
+        ticks=lambda s: 5 + 4 * len(s["step_sizes"]),
         run=_bounds,
         seconds=lambda u, s: (
-            (3 + 3 * len(s["step_sizes"]))
+            (5 + 3 * len(s["step_sizes"]))
             * ((s["n_ascents"] + 1) * 6 * u.n_states * u.n_actions * u.jacobian + s["n_pairs"] * 2 * u.pma)
         ),
     ),

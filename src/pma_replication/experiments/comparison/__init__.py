@@ -16,6 +16,8 @@ EXPERIMENT = Experiment(
     claims={
         "C8": Claim(
             words="PMA learns the equilibrium on one trajectory, without resetting the population",
+            rival="nothing is learned: PMA stays where it starts",
+            standing="paper",
             judge="no_generative_model",
             tables=("comparison", "samples_to_accuracy"),
             steps=("comparison",),

@@ -67,7 +67,8 @@ def pma_convergence(
         Columns game, step_size, start, iteration, distance (sup_s of the l1 norm).
     rates : DataFrame
         Columns game, step_size, start, converged, iterations, observed_rate (nan where too few iterates lie in
-        `RATE_WINDOW`), spectral_radius, bound (L_Gamma_eta), differentiable.
+        `RATE_WINDOW`), spectral_radius, bound (L_Gamma_eta), differentiable, no_game_rate (the spectral radius with the
+        population held at the equilibrium's).
     """
     floor = lipschitz.policy_floor(game, regularizer)
     mean_field = operators.stable_population(game, equilibrium)
@@ -78,6 +79,7 @@ def pma_convergence(
         matrix = jacobian.jacobian(game, equilibrium, step_size, regularizer=regularizer)
         radius = jacobian.spectral_radius(matrix)
         bound = lipschitz.contraction_bound(game, regularizer, step_size).L_gamma
+        predicted = (radius, bound, differentiable, no_game_rate(equilibrium, regularizer, step_size))
         for start in range(n_starts):
             rng = seeds.generator(seed, "pma_convergence", name, start)
             policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, inside)
@@ -88,7 +90,7 @@ def pma_convergence(
             iterates += [(name, step_size, start, k, distance) for k, distance in enumerate(distances)]
             converged = distances[-1] <= CONVERGED
             rate = _fitted_rate(np.array(distances))
-            rates.append((name, step_size, start, converged, len(distances) - 1, rate, radius, bound, differentiable))
+            rates.append((name, step_size, start, converged, len(distances) - 1, rate, *predicted))
             after_run()
     return (
         pd.DataFrame(iterates, columns=["game", "step_size", "start", "iteration", "distance"]),
@@ -104,9 +106,35 @@ def pma_convergence(
                 "spectral_radius",
                 "bound",
                 "differentiable",
+                "no_game_rate",
             ],
         ),
     )
+
+
+@accepts(inner=True)
+def no_game_rate(policy: np.ndarray, regularizer: Regularizer, step_size: float) -> float:
+    """Return the spectral radius of PMA at an equilibrium whose population is held, as if there were no game.
+
+    An optimal policy does not change its own values to first order, so that the step alone is left: by (7.4)
+    (diag(w) - w w^T / sum w) / eta with 1/w = -h'' + 1/eta, state by state; 1 / (1 + eta h_min), where h_min is the
+    least eigenvalue of minus the Hessian of h (docs/theory, section 7.1).
+
+    Parameters
+    ----------
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    step_size : float
+        eta > 0.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+    """
+    weights = 1.0 / (regularizer.curvature(policy) + 1.0 / step_size)
+    outer = weights[:, :, None] * weights[:, None, :] / weights.sum(axis=1)[:, None, None]
+    return float(np.linalg.eigvalsh(weights[:, :, None] * np.eye(policy.shape[1]) - outer).max() / step_size)
 
 
 @accepts()

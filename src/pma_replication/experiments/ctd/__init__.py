@@ -20,6 +20,9 @@ EXPERIMENT = Experiment(
     claims={
         "C3": Claim(
             words="the error of TD learning halves with four times the updates",
+            rival="the error falls like the updates to the power -1/4, or like 1 over them, as what is left of the "
+            "start does",
+            standing="sharpened",
             judge="td_rate",
             tables=("ctd",),
             tolerance="slope_tolerance",
@@ -29,6 +32,8 @@ EXPERIMENT = Experiment(
         ),
         "C3-mixing": Claim(
             words="what is lost by not waiting between updates falls geometrically, at the predicted rate",
+            rival="the bias fades at the rate L_pop of the worst case",
+            standing="sharpened",
             judge="mixing",
             tables=("moments",),
             tolerance=MIXING_TOLERANCE,
@@ -38,6 +43,8 @@ EXPERIMENT = Experiment(
         ),
         "C3-floor": Claim(
             words="with few agents the error of TD learning ends where predicted",
+            rival="the error ends at nothing, or a tenth beside the predicted end",
+            standing="sharpened",
             judge="floor_reached",
             tables=("ctd_floor", "moments"),
             tolerance="slope_tolerance",
@@ -48,6 +55,8 @@ EXPERIMENT = Experiment(
         ),
         "C3-floor-rate": Claim(
             words="this end falls with the number of agents as predicted",
+            rival="it falls with the other order, 1/N in place of 1/sqrt(N) or the reverse",
+            standing="sharpened",
             judge="floor_rate",
             tables=("ctd_floor",),
             tolerance="slope_tolerance",

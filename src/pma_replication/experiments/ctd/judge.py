@@ -11,6 +11,7 @@ from pma_replication import statistics
 from pma_replication.judging import (
     FLOOR_STANDARD_ERRORS,
     Claim,
+    Rival,
     bootstrap_generator,
     exactly,
     replicate_groups,
@@ -45,6 +46,7 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
         "estimate": slope,
         "expected": expected,
+        "rival": Rival("-0.25 or -1", (-0.25, -1.0)),
         "how": f"{len(errors[0])} runs, each measured at all M_td, N = {largest['n_agents'].iloc[0]:.0e}, "
         f"M_mix = {waiting}, M_td from {updates[0]:.0f} to {updates[-1]:.0f}; bootstrap over replicates",
         "too_small": settled(
@@ -71,6 +73,7 @@ def mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         fitted = fitted.sort_values("n_waiting")
         measured = float(np.polyfit(fitted["n_waiting"], np.log(fitted["mixing_bias"]), 1)[0])
         late = float(np.polyfit(fitted["n_waiting"].iloc[-2:], np.log(fitted["mixing_bias"].iloc[-2:]), 1)[0])
+    other = math.log(bound) / math.log(rate) if 0.0 < rate < 1.0 and bound > 0.0 else math.nan
     bent = abs(late - measured) > tolerance * abs(math.log(rate)) if 0.0 < rate < 1.0 else False
     values = last.set_index("n_waiting")["mixing_bias"]
     return {
@@ -80,6 +83,7 @@ def mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "slope of log ||E Q_M - E Q_M of independent samples||_inf against M_mix / log |lambda_2|",
         "estimate": exactly(measured / math.log(rate) if math.isfinite(measured) else math.nan),
         "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "rival": Rival(f"{other:.3g}, log L_pop / log |lambda_2|", (other,)),
         "how": f"exact moments at M_td = {int(last['n_updates'].iloc[0])}, infinitely many agents, {len(fitted)} "
         f"M_mix from {fitted['n_waiting'].min():.0f} to {fitted['n_waiting'].max():.0f}; fitted rate "
         f"{math.exp(measured):.4g}, |lambda_2| = {rate:.4g}, the theory's L_pop = {bound:.4g}; without waiting the "
@@ -121,12 +125,21 @@ def floor_reached(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         "quantity": "mean error of Q along the predicted one / predicted",
         "estimate": estimate,
         "expected": expected,
+        "rival": Rival("0, at most 0.9, or 1.1 and more", (0.0, 0.9, 1.1), ((-math.inf, 0.9), (1.1, math.inf))),
         "how": f"N = {populations[0]}, M_td = {int(rows['n_updates'].max())}, {len(shares[0])} runs; largest predicted "
         f"error of an entry {largest:.3g}; no free parameter",
         "too_small": f"of the start of learning up to {left:.2g} is left after so many updates"
         if refuted and left > tolerance * largest
         else "",
     }
+
+
+def other_order(predicted: float) -> Rival:
+    """Return the rival of a floor's slope in N: of the orders 1/N and 1/sqrt(N) the one that is not predicted."""
+    if math.isnan(predicted):
+        return Rival("the other order: nothing is known of it here")
+    other = -1.0 if predicted > -0.75 else -0.5
+    return Rival(f"{other - predicted:.3g}, the slope {other:g} minus the predicted one", (other - predicted,))
 
 
 def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
@@ -150,6 +163,7 @@ def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         "quantity": "slope of log floor against log N, minus that of the predicted floor",
         "estimate": estimate,
         "expected": (-tolerance, tolerance),
+        "rival": other_order(predicted),
         "how": f"N = {', '.join(f'{n:g}' for n in populations) or 'none'}, where the floor exceeds "
         f"{FLOOR_STANDARD_ERRORS:g} standard errors; predicted slope {predicted:.4g}",
     }

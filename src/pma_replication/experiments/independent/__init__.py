@@ -18,6 +18,8 @@ EXPERIMENT = Experiment(
     claims={
         "C5": Claim(
             words="as C4, for agents who each learn alone",
+            rival="learning alone costs more: the exponent is 2 + a with a of 1/4 or more",
+            standing="ours",
             judge="independent_samples",
             tables=("independent_epsilon",),
             tolerance="samples_slope_tolerance",
@@ -26,6 +28,9 @@ EXPERIMENT = Experiment(
         ),
         "C5-updates": Claim(
             words="the error of a typical independent learner halves with four times the updates",
+            rival="the error falls like the updates to the power -1/4, or like 1 over them, as what is left of the "
+            "start does",
+            standing="ours",
             judge="independent_updates",
             tables=("independent",),
             tolerance="slope_tolerance",
@@ -35,6 +40,8 @@ EXPERIMENT = Experiment(
         ),
         "C5-spread": Claim(
             words="independent learners disagree as much as noise predicts, and no more",
+            rival="the disagreement is at least a quarter beside the predicted one",
+            standing="ours",
             judge="independent_spread",
             tables=("independent",),
             tolerance="independent_tolerance",
@@ -44,6 +51,8 @@ EXPERIMENT = Experiment(
         ),
         "C5-eta": Claim(
             words="small steps damp their disagreement, with the root of the step size",
+            rival="the disagreement does not depend on the step size, or is proportional to it",
+            standing="ours",
             judge="independent_step",
             tables=("independent",),
             tolerance="independent_tolerance",
@@ -53,6 +62,8 @@ EXPERIMENT = Experiment(
         ),
         "C5-worst": Claim(
             words="the worst of N independent learners is off by a root of log N more than the typical one only",
+            rival="the agents' errors have no normal tails: the worst of N is sqrt(N) deviations off (Chebyshev)",
+            standing="ours",
             judge="independent_worst",
             tables=("independent",),
             tolerance="independent_tolerance",

@@ -14,6 +14,8 @@ EXPERIMENT = Experiment(
     claims={
         "C7": Claim(
             words="in the game of N agents, one who deviates gains at most of order 1/sqrt(N)",
+            rival="the gain falls more slowly, as N^(-1/4)",
+            standing="paper",
             judge="gap_bound",
             tables=("nash",),
             tolerance="slope_tolerance",
@@ -22,6 +24,8 @@ EXPERIMENT = Experiment(
         ),
         "C7-order": Claim(
             words="with a regularizer the gain is of order 1/N",
+            rival="the gain falls as 1/sqrt(N), as the paper's bound allows, or as 1/N^2",
+            standing="sharpened",
             judge="gap_order",
             tables=("nash",),
             tolerance="slope_tolerance",
@@ -30,6 +34,8 @@ EXPERIMENT = Experiment(
         ),
         "C7-tight": Claim(
             words="without one, where all actions are equally good, it is of order 1/sqrt(N)",
+            rival="the gain falls as 1/N, or as 1/N^2",
+            standing="sharpened",
             judge="gap_tight",
             tables=("nash",),
             tolerance="slope_tolerance",
@@ -38,6 +44,8 @@ EXPERIMENT = Experiment(
         ),
         "C7-constant": Claim(
             words="the gain has the predicted constant",
+            rival="the constant is off by a tenth",
+            standing="sharpened",
             judge="gap_constant",
             tables=("nash",),
             tolerance="constant_tolerance",

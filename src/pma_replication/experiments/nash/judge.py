@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.judging import Claim, exactly, few_agents, settled
+from pma_replication.judging import Claim, Rival, exactly, few_agents, settled
 
 #: The slope of the Nash gap is taken over the upper end of the populations: the last two decades.
 GAP_DECADES = 100.0
@@ -55,6 +55,7 @@ def gap_bound(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "quantity": "larger slope of log(gain of a deviator who sees all counts) against log N, of two games",
         "estimate": exactly(float(np.max([slope for slope, *_ in slopes.values()]))),
         "expected": expected,
+        "rival": Rival("-0.25", (-0.25,)),
         "too_small": next((why for *_, why in slopes.values() if why), ""),
         "how": f"exact, no sampling; {slopes['regularized'][1]}; slopes: {each}",
     }
@@ -67,7 +68,8 @@ def gap_order(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     return {
         "id": "C7-order",
         "statement": "With a regularizer even a deviator who sees all counts gains O(1/N) only: the bound is loose.",
-        "source": "the approximate Nash property, sharpened",
+        "source": "the approximate Nash property",
+        "rival": Rival("-0.5 or -2", (-0.5, -2.0)),
         "quantity": "slope of log gain against log N",
         "estimate": exactly(slope),
         "expected": expected,
@@ -85,6 +87,7 @@ def gap_tight(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "statement": "Without a regularizer, where all actions are equally good, the gain is of order 1/sqrt(N), for a "
         "deviator who sees all counts.",
         "source": "the approximate Nash property (tight for deviators who see the counts)",
+        "rival": Rival("-1 or -2", (-1.0, -2.0)),
         "quantity": "slope of log gain against log N",
         "estimate": exactly(slope),
         "expected": expected,
@@ -106,6 +109,7 @@ def gap_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cla
         "id": "C7-constant",
         "statement": "The gain of a deviator has the constant of its Gaussian limit.",
         "source": "the approximate Nash property, with its constant",
+        "rival": Rival("0.1", (0.1,)),
         "quantity": "largest relative error of the prediction, with and without a regularizer",
         "estimate": exactly(float(errors.max()) if len(errors) else math.nan),
         "expected": (0.0, tolerance),

@@ -15,6 +15,8 @@ EXPERIMENT = Experiment(
     claims={
         "C2-failure": Claim(
             words="best response fails where its Jacobian's spectral radius exceeds 1",
+            rival="the spectral radius plays no role: best response fails as often where it is below 1",
+            standing="ours",
             judge="best_response_fails",
             tables=("damping",),
             steps=("orbit",),
@@ -23,6 +25,8 @@ EXPERIMENT = Experiment(
         ),
         "C2-cycle": Claim(
             words="where best response fails, PMA with a moderate step converges",
+            rival="best response from the same starts does as well",
+            standing="ours",
             judge="damped",
             tables=("damping",),
             steps=("orbit",),
@@ -31,6 +35,8 @@ EXPERIMENT = Experiment(
         ),
         "C2-fastest": Claim(
             words="so does PMA with the step that is fastest near the equilibrium",
+            rival="best response from the same starts does as well",
+            standing="ours",
             judge="damped_fastest",
             tables=("damping",),
             steps=("orbit",),

@@ -9,7 +9,7 @@ import math
 
 import pandas as pd
 
-from pma_replication.judging import Claim, exactly
+from pma_replication.judging import Claim, Rival, exactly
 from pma_replication.statistics import Estimate
 
 
@@ -37,13 +37,15 @@ def best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float)
     unstable, region = region_of(rows[rows["method"] == "best_response"])
     periods = ", ".join(map(str, sorted(set(unstable.loc[unstable["ending"] == "cycle", "period"]))))
     elsewhere = rows[(rows["method"] == "best_response") & (rows["best_response_radius"] <= 1.0)]
+    failing = float((~elsewhere["arrived"].astype(bool)).mean()) if len(elsewhere) else math.nan
     return {
         "id": "C2-failure",
         "statement": "Best-response iteration does not converge where its Jacobian's spectral radius exceeds 1.",
-        "source": "the case for mirror ascent (sharpened by the exact Jacobian)",
+        "source": "the case for mirror ascent, by the exact Jacobian",
         "quantity": "share of best-response runs there that do not reach the equilibrium",
         "estimate": share_of(unstable.assign(failed=~unstable["arrived"]), "failed"),
         "expected": (1.0 - tolerance, 1.0),
+        "rival": Rival(f"{failing:.3g}, the share that fails at the other strengths", (failing,)),
         "how": f"{region}; {(unstable['ending'] == 'cycle').sum()} of {len(unstable)} runs end on a cycle"
         f"{f', of period {periods}' if periods else ''}; at the other strengths "
         f"{elsewhere['arrived'].sum()} of {len(elsewhere)} runs converge",
@@ -53,6 +55,7 @@ def best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float)
 def damped_at(rows: pd.DataFrame, share: float) -> Claim:
     """Return what both claims on PMA at a share of the locally fastest step size have in common."""
     unstable, region = region_of(rows[rows["method"].str.startswith("pma") & (rows["share"] == share)])
+    best_response = share_of(region_of(rows[rows["method"] == "best_response"])[0], "arrived").value
     counts = ", ".join(
         f"{runs['arrived'].sum()} of {len(runs)} with {str(method).removeprefix('pma_')}"
         for method, runs in unstable.groupby("method")
@@ -63,6 +66,7 @@ def damped_at(rows: pd.DataFrame, share: float) -> Claim:
     return {
         "quantity": "share of PMA runs there that reach the equilibrium, both mirror maps",
         "estimate": share_of(unstable, "arrived"),
+        "rival": Rival(f"{best_response:.3g}, the share of best response", (best_response,)),
         "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {region}; "
         f"converged: {counts or 'nothing to test'}{failures}",
         "too_small": f"{len(endings)} runs neither settle nor cycle before they are stopped"
@@ -86,6 +90,6 @@ def damped_fastest(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
     return damped_at(rows, float(rows.loc[rows["method"] != "best_response", "share"].max())) | {
         "id": "C2-fastest",
         "statement": "So does PMA with the step size that is fastest near the equilibrium.",
-        "source": "none: whether local stability is enough",
+        "source": "whether local stability is enough",
         "expected": (1.0 - tolerance, 1.0),
     }

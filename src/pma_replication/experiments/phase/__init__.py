@@ -15,6 +15,8 @@ EXPERIMENT = Experiment(
     claims={
         "C1b-radius": Claim(
             words="near the equilibrium PMA is no slower than any bound says, over strengths and step sizes",
+            rival="the bounds could be half as large",
+            standing="ours",
             judge="certified_radius",
             tables=("phase",),
             tolerance=RATIO_ROUNDING,
@@ -23,6 +25,8 @@ EXPERIMENT = Experiment(
         ),
         "C1e": Claim(
             words="PMA comes back to the equilibrium from nearby exactly where theory says so",
+            rival="there is no game: PMA comes back from everywhere nearby",
+            standing="ours",
             judge="regions",
             tables=("phase",),
             steps=("phase",),
@@ -30,6 +34,8 @@ EXPERIMENT = Experiment(
         ),
         "C1f": Claim(
             words="our certificate covers regularizers at least as weak as the paper's bound does",
+            rival="the certificate covers no weaker regularizers than the bound does",
+            standing="ours",
             judge="certified_strengths",
             tables=("certified_strengths",),
             steps=("strengths",),

@@ -20,6 +20,8 @@ EXPERIMENT = Experiment(
     claims={
         "C6-smooth": Claim(
             words="the bias from finitely many agents falls as 1/N in a smooth game",
+            rival="the bias falls as 1/sqrt(N), as the paper's bound allows",
+            standing="sharpened",
             judge="bias_slope",
             tables=("populations_bias",),
             tolerance="slope_tolerance",
@@ -28,6 +30,8 @@ EXPERIMENT = Experiment(
         ),
         "C6-kinked": Claim(
             words="the bias falls as 1/sqrt(N) where rewards have a kink at the equilibrium",
+            rival="the bias falls as 1/N, as in a smooth game",
+            standing="sharpened",
             judge="bias_slope",
             tables=("populations_bias",),
             tolerance="slope_tolerance",
@@ -36,6 +40,8 @@ EXPERIMENT = Experiment(
         ),
         "C6-deviation": Claim(
             words="the population fluctuates by the predicted constant over sqrt(N)",
+            rival="the constant is off by a tenth",
+            standing="sharpened",
             judge="deviation_constant",
             tables=("populations_bias",),
             tolerance="constant_tolerance",
@@ -44,6 +50,8 @@ EXPERIMENT = Experiment(
         ),
         "C6-constant": Claim(
             words="the bias has the predicted constant",
+            rival="the constant is off by a tenth",
+            standing="sharpened",
             judge="bias_constant",
             tables=("populations_bias",),
             tolerance="constant_tolerance",
@@ -52,6 +60,9 @@ EXPERIMENT = Experiment(
         ),
         "C3-exact": Claim(
             words="the simulator learns what the exact N-agent game says",
+            rival="what is learned is the limit of infinitely many agents",
+            standing="ours",
+            nature="check",
             judge="agreement",
             tables=("populations_agreement",),
             steps=("populations_agreement",),

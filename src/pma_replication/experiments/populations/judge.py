@@ -15,15 +15,20 @@ from pma_replication import statistics
 from pma_replication.judging import (
     FLOOR_STANDARD_ERRORS,
     Claim,
+    Rival,
     bootstrap_generator,
+    compare,
     exactly,
     few_agents,
     settled,
-    verdict,
 )
 
 #: Simulation and exact solution agree within this many standard errors.
 AGREEMENT_STANDARD_ERRORS = 4.0
+
+
+#: The rival of a constant: what is measured in units of it is a tenth off.
+OFF_BY_A_TENTH = Rival("0.9 or 1.1", (0.9, 1.1))
 
 
 def bias_groups(rows: pd.DataFrame, standard_errors: float) -> tuple[list[int], list[np.ndarray]]:
@@ -77,6 +82,7 @@ def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         "statement": f"The bias of what is learned from N agents is of order {order}.",
         "source": "Theorem 4.2 (the paper's O(1/sqrt(N)) is tight with a kink, and not without)",
         "quantity": "slope of log max_(s,a) |bias of Q| against log N",
+        "rival": Rival("-1", (-1.0,)) if kinked else Rival("-0.5", (-0.5,)),
         "estimate": estimate,
         "expected": expected,
         "too_small": too_small,
@@ -92,11 +98,12 @@ def deviation_constant(rows: pd.DataFrame, tolerance: float, confidence: float) 
     means = rows.assign(ratio=rows["deviation"] / rows["predicted_deviation"]).groupby("n_agents")["ratio"].mean()
     estimate = statistics.mean_interval(ratios, bootstrap_generator(rows, "C6-deviation"), confidence)
     expected = (1.0 - tolerance, 1.0 + tolerance)
-    refuted = verdict((estimate.low, estimate.high), expected) == "not confirmed"
+    refuted = compare((estimate.low, estimate.high), expected) == "not confirmed"
     return {
         "id": "C6-deviation",
         "statement": "sqrt(N) E||mu_hat - mu_pi||_1 tends to the constant of the discrete Lyapunov equation.",
-        "source": "the mean-field error O(1/sqrt(N)) of Theorems 4.2 to 4.5, with its constant",
+        "source": "the mean-field error O(1/sqrt(N)), with its constant",
+        "rival": OFF_BY_A_TENTH,
         "quantity": "measured / predicted",
         "estimate": estimate,
         "expected": expected,
@@ -118,13 +125,14 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         estimate = statistics.bootstrap(
             groups[-1:], lambda drawn: largest_mean(drawn[0]) / predicted, rng, confidence=confidence
         )
-        if verdict((estimate.low, estimate.high), expected) == "not confirmed":
+        if compare((estimate.low, estimate.high), expected) == "not confirmed":
             ratios = [largest_mean(group) / float(limits[n]) for n, group in zip(populations, groups, strict=True)]
             too_small = few_agents(populations, ratios, tolerance)
     return {
         "id": "C6-constant",
         "statement": "The bias of what is learned from N agents has the constant of the Gaussian closed form.",
         "source": "the O(1/sqrt(N)) term of Theorem 4.2, with its constant",
+        "rival": OFF_BY_A_TENTH,
         "quantity": "measured / predicted bias",
         "estimate": estimate,
         "expected": expected,
@@ -135,17 +143,25 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
     }
 
 
+def beyond(standard_errors: float, allowed: float) -> Rival:
+    """Return the rival that is so many standard errors away, and is granted as many of noise as the claim is."""
+    prediction = f"{standard_errors:.3g} standard errors"
+    return Rival(prediction, (standard_errors,), ((standard_errors - allowed, math.inf),))
+
+
 def agreement(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C3-exact in one game (docs/theory, section 12)."""
     scores = ((rows["simulated"] - rows["exact"]) / rows["standard_error"]).abs()
+    others = ((rows["mean_field_limit"] - rows["exact"]) / rows["standard_error"]).abs()
     alarm = sum(2.0 * stdtr(n - 1, -AGREEMENT_STANDARD_ERRORS) for n in rows["n_replicates"])
     return {
         "id": "C3-exact",
         "statement": "The simulated limit of conditional TD learning is the one of the exact N-agent game.",
-        "source": "Theorem 4.2 (what learning converges to with N agents)",
+        "source": "a check of the simulation against the exact N-agent game",
         "quantity": "largest |simulated - exact| / standard error, over N",
         "estimate": exactly(float(scores.max())),
         "expected": (0.0, AGREEMENT_STANDARD_ERRORS + tolerance),
+        "rival": beyond(float(others.max()), AGREEMENT_STANDARD_ERRORS + tolerance),
         "how": f"one projection of Q per N, drawn before the simulation; N = {', '.join(map(str, rows['n_agents']))}; "
         f"{rows['n_replicates'].min()} replicates; a correct simulation fails with probability {alarm:.1g} at most, by "
         "Student's law and the union over N",

@@ -229,9 +229,11 @@ def agreement(
     Returns
     -------
     DataFrame
-        Columns game, n_agents, exact, simulated (mean over replicates), standard_error, n_replicates.
+        Columns game, n_agents, exact, simulated (mean over replicates), standard_error, n_replicates, mean_field_limit
+        (the same number with infinitely many agents).
     """
     mean_field = operators.stable_population(game, policy)
+    infinite_q = operators.q_values(game, policy, mean_field, regularizer=regularizer)
     rows = []
     for n_agents in populations:
         direction = seeds.generator(seed, "direction", name, n_agents).normal(size=policy.shape)
@@ -249,7 +251,8 @@ def agreement(
             simulated.append(float((direction * q).sum()))
         standard_error = float(np.std(simulated, ddof=1) / np.sqrt(n_replicates))
         mean = float(np.mean(simulated))
-        rows.append((name, n_agents, float((direction * exact_q).sum()), mean, standard_error, n_replicates))
+        exact, infinite = (float((direction * q).sum()) for q in (exact_q, infinite_q))
+        rows.append((name, n_agents, exact, mean, standard_error, n_replicates, infinite))
         after_population()
-    columns = ["game", "n_agents", "exact", "simulated", "standard_error", "n_replicates"]
+    columns = ["game", "n_agents", "exact", "simulated", "standard_error", "n_replicates", "mean_field_limit"]
     return pd.DataFrame(rows, columns=columns)

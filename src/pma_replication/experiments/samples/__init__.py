@@ -27,6 +27,8 @@ EXPERIMENT = Experiment(
     claims={
         "C4": Claim(
             words="half the error costs learning at most four times the samples (and logarithms)",
+            rival="the samples grow like 1 over the error to the power 4, or 1, as while the start fades",
+            standing="paper",
             judge="samples_slope",
             tables=("samples_tuned",),
             tolerance="samples_slope_tolerance",
@@ -35,6 +37,8 @@ EXPERIMENT = Experiment(
         ),
         "C4-accuracy": Claim(
             words="learning ends within the accuracy that it was tuned for",
+            rival="nothing is learned: the error stays what it is at the start",
+            standing="sharpened",
             judge="accuracy",
             tables=("samples_tuned",),
             steps=("samples_tuned",),
@@ -42,6 +46,8 @@ EXPERIMENT = Experiment(
         ),
         "C4-prescribed": Claim(
             words="run exactly as the theorem prescribes, learning ends within its accuracy",
+            rival="nothing is learned: the error stays what it is at the start",
+            standing="sharpened",
             judge="prescribed",
             tables=("samples_prescribed",),
             steps=("samples_prescribed",),
@@ -49,6 +55,8 @@ EXPERIMENT = Experiment(
         ),
         "C4-conservative": Claim(
             words="the theorem asks for more samples than are needed",
+            rival="the theorem's constants are right within a factor of 2",
+            standing="ours",
             judge="conservative",
             tables=("samples_tuned", "samples_prescribed"),
             steps=("samples_tuned", "samples_prescribed"),
