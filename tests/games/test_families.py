@@ -428,7 +428,8 @@ def test_no_parameter_is_without_effect(family, name):
 def test_no_bit_of_a_planted_game_depends_on_the_populations_that_need_not_be_computed(strength, monkeypatch):
     parameters = {"n_states": 4, "n_actions": 3, "discount": 0.9, "seed": 0, "strength": strength}
     quick = games.make("planted_smooth", **parameters)
-    monkeypatch.setattr(sys.modules["pma_mfg.games.families"], "ROUNDING", np.inf)  # the population of every scale is computed
+    # the population of every scale is computed
+    monkeypatch.setattr(sys.modules["pma_mfg.games.families"], "ROUNDING", np.inf)
     full = games.make("planted_smooth", **parameters)
     np.testing.assert_array_equal(quick.base_reward, full.base_reward)
     np.testing.assert_array_equal(quick.planted.policy, full.planted.policy)

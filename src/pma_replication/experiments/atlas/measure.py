@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,18 @@ SOLVER_ITERATIONS = 500
 
 #: Predicted bias below which no measured one is compared with it: it is a rounding error of Q.
 NO_BIAS = 1e-12
+
+#: What a row says where there is no equilibrium, or where a number does not exist or is not found; `n_replicates` and
+#: `epsilon` are settings, which every row has.
+UNKNOWN = {"solved": False, "residual": np.nan, "differentiable": False, "attraction": np.inf}
+UNKNOWN |= {"spectral_radius": np.nan, "best_response_radius": np.nan}
+UNKNOWN |= {"n_starts": 0, "n_converged": 0, "observed_rate": np.nan, "no_game_rate": np.nan}
+UNKNOWN |= {"n_certified": 0, "n_certified_converged": 0}
+UNKNOWN |= {"predicted_bias": np.nan, "bias_exponent": np.nan, "bias_ratio": np.nan, "bias_error": np.nan}
+UNKNOWN |= {"deviation_ratio": np.nan, "deviation_error": np.nan, "n_replicates": 0}
+UNKNOWN |= {"least_visit": np.nan, "samples": np.nan, "epsilon": np.nan}
+UNKNOWN |= {"start_error": np.nan, "learned_error": np.nan}
+UNKNOWN |= {"start_exploitability": np.nan, "learned_exploitability": np.nan}
 
 #: Lipschitz constants of a game that its row reports.
 CONSTANTS = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a", "delta", "L_pop")
@@ -101,132 +114,170 @@ def row(
     member = member_name(family, parameters, strength)
     game, entropy = games.make(family, **parameters), Entropy(strength)
     step_size = relative_step_size / strength
-    remarks: list[str] = []
-
-    def attempt(what: str, compute: Callable[[], dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
-        """Return what is computed; where it does not exist, or is not found, say so and return the rest."""
-        try:
-            return compute()
-        except (ConvergenceError, InputError, np.linalg.LinAlgError) as error:
-            remarks.append(f"{what}: {error}")
-            return otherwise
-
-    c, missing = lipschitz.constants(game), float("nan")
     found = invariant_sets.invariant_set(game, entropy)
     facts: dict[str, Any] = {
         "game": name,
         "member": member,
         "family": family,
+        **_known(game, parameters, entropy, step_size=step_size, found=found),
+        **UNKNOWN,
+        "n_replicates": n_replicates,
+        "epsilon": epsilon,
+    }
+    remarks: list[str] = []
+    nash = None
+    with _remarked(remarks, "equilibrium"):
+        nash = equilibrium.solve(game, entropy, max_iterations=SOLVER_ITERATIONS)
+    if nash is not None:
+        facts |= {"solved": True, "residual": max(map(abs, nash.residuals.values()))}
+        starts = {"name": member, "n_starts": n_starts, "max_iterations": max_iterations, "seed": seed}
+        facts |= _pma(game, entropy, nash, step_size=step_size, found=found, starts=starts, remarks=remarks)
+        with _remarked(remarks, "bias"):
+            measured = populations_measure.finite_population_bias(
+                game,
+                entropy,
+                nash.policy,
+                name=member,
+                n_agents=n_agents,
+                n_steps=n_steps,
+                n_replicates=n_replicates,
+                seed=seed,
+            )
+            facts |= _bias(game, nash.mean_field, measured)
+        facts |= _learning(
+            game,
+            entropy,
+            nash,
+            remarks=remarks,
+            name=member,
+            step_size=step_size,
+            n_agents=n_agents,
+            epsilon=epsilon,
+            n_visits=n_visits,
+            waiting_constant=waiting_constant,
+            max_samples=max_samples,
+            seed=seed,
+        )
+    return facts | {"remark": "; ".join(remarks)}
+
+
+@contextmanager
+def _remarked(remarks: list[str], what: str) -> Iterator[None]:
+    """Note in a remark what does not exist or is not found, and go on after it."""
+    try:
+        yield
+    except (ConvergenceError, InputError, np.linalg.LinAlgError) as error:
+        remarks.append(f"{what}: {error}")
+
+
+def _known(
+    game: MeanFieldGame,
+    parameters: Mapping[str, Any],
+    entropy: Entropy,
+    *,
+    step_size: float,
+    found: invariant_sets.InvariantSet,
+) -> dict[str, Any]:
+    """Return what is known of a game without its equilibrium: sizes, constants, bounds."""
+    c = lipschitz.constants(game)
+    return {
         "n_states": game.n_states,
         "n_actions": game.n_actions,
         "discount": game.discount,
-        "coupling": float(parameters.get("coupling", missing)),
+        "coupling": float(parameters.get("coupling", np.nan)),
         "seed": int(parameters.get("seed", 0)),
-        "strength": float(strength),
+        "strength": float(entropy.strength),
         "step_size": step_size,
         **{constant: getattr(c, constant) for constant in CONSTANTS},
         "kind": lipschitz.weaker(*c.kind.values()),
         "paper_bound": lipschitz.contraction_bound(game, entropy, step_size).L_gamma,
         "certificate": certificates.certificate(game, entropy, step_size, found=found).L_gamma,
     }
-    nash: list[equilibrium.Equilibrium] = []
 
-    def solved() -> dict[str, Any]:
-        nash.append(equilibrium.solve(game, entropy, max_iterations=SOLVER_ITERATIONS))
-        return {"solved": True, "residual": max(map(abs, nash[0].residuals.values()))}
 
-    facts |= attempt("equilibrium", solved, {"solved": False, "residual": missing})
-    policy = nash[0].policy if nash else np.full((game.n_states, game.n_actions), missing)
-    differentiable = bool(nash) and game.differentiable_at(nash[0].mean_field)
-    facts |= {"differentiable": differentiable, "attraction": np.inf}
-    facts |= {"spectral_radius": missing, "best_response_radius": missing}
-    facts |= {"n_starts": 0, "n_converged": 0, "observed_rate": missing, "no_game_rate": missing}
-    facts |= {"n_certified": 0, "n_certified_converged": 0}
-    facts |= {"predicted_bias": missing, "bias_exponent": missing, "bias_ratio": missing, "bias_error": missing}
-    facts |= {"deviation_ratio": missing, "deviation_error": missing, "n_replicates": n_replicates}
-    facts |= {"least_visit": missing, "samples": missing, "epsilon": epsilon}
-    facts |= {"start_error": missing, "learned_error": missing}
-    facts |= {"start_exploitability": missing, "learned_exploitability": missing}
-
-    def radii() -> dict[str, Any]:
-        values = phase_measure.spectral_radii(game, policy, entropy, step_sizes=[step_size, np.inf])
-        return {"spectral_radius": float(values[0]), "best_response_radius": float(values[1])}
-
-    starts: dict[str, Any] = {
-        "name": member,
-        "step_sizes": [step_size],
-        "n_starts": n_starts,
-        "max_iterations": max_iterations,
-        "seed": seed,
-    }
-
-    def runs() -> dict[str, Any]:
-        _, rates = contraction_measure.pma_convergence(game, entropy, policy, **starts)
-        return {
+def _pma(
+    game: MeanFieldGame,
+    entropy: Entropy,
+    nash: equilibrium.Equilibrium,
+    *,
+    step_size: float,
+    found: invariant_sets.InvariantSet,
+    starts: Mapping[str, Any],
+    remarks: list[str],
+) -> dict[str, Any]:
+    """Return how fast PMA should approach the equilibrium, and how it does from the starts, some of them certified."""
+    policy = nash.policy
+    facts: dict[str, Any] = {"differentiable": game.differentiable_at(nash.mean_field)}
+    if facts["differentiable"]:
+        with _remarked(remarks, "spectral radius"):
+            values = phase_measure.spectral_radii(game, policy, entropy, step_sizes=[step_size, np.inf])
+            facts |= {"spectral_radius": float(values[0]), "best_response_radius": float(values[1])}
+    with _remarked(remarks, "PMA"):
+        _, rates = contraction_measure.pma_convergence(game, entropy, policy, step_sizes=[step_size], **starts)
+        facts |= {
             "n_starts": len(rates),
             "n_converged": int(rates["converged"].sum()),
             "observed_rate": float(rates["observed_rate"].max()),
             "no_game_rate": float(rates["no_game_rate"].iloc[0]),
         }
-
-    def certified() -> dict[str, Any]:
-        table = contraction_measure.certified_convergence(game, entropy, policy, found={"euclidean": found}, **starts)
-        names = {"attraction": "attraction", "n_starts": "n_certified", "n_converged": "n_certified_converged"}
-        return {new: table[old].iloc[0].item() for old, new in names.items()}
-
-    def bias() -> dict[str, Any]:
-        measured = populations_measure.finite_population_bias(
-            game,
-            entropy,
-            policy,
-            name=member,
-            n_agents=n_agents,
-            n_steps=n_steps,
-            n_replicates=n_replicates,
-            seed=seed,
+    with _remarked(remarks, "certified PMA"):
+        table = contraction_measure.certified_convergence(
+            game, entropy, policy, found={"euclidean": found}, step_sizes=[step_size], **starts
         )
-        return _bias(game, nash[0].mean_field, measured)
+        names = {"attraction": "attraction", "n_starts": "n_certified", "n_converged": "n_certified_converged"}
+        facts |= {new: table[old].iloc[0].item() for old, new in names.items()}
+    return facts
 
-    def learned() -> dict[str, Any]:
-        least = float((nash[0].mean_field[:, None] * policy).min())
-        facts["least_visit"] = least
-        td_constant = epsilon * float(np.sqrt(n_visits / max(least, prescription.MIN_PROBABILITY)))
+
+def _learning(
+    game: MeanFieldGame,
+    entropy: Entropy,
+    nash: equilibrium.Equilibrium,
+    *,
+    remarks: list[str],
+    name: str,
+    step_size: float,
+    n_agents: int,
+    epsilon: float,
+    n_visits: int,
+    waiting_constant: float,
+    max_samples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the samples of the practical schedule, and how far it learns if they are not too many."""
+    policy = nash.policy
+    least = float((nash.mean_field[:, None] * policy).min())
+    facts: dict[str, Any] = {"least_visit": least}
+    with _remarked(remarks, "learning"):
         schedule = schedules.practical_schedule(
             game,
             entropy,
             policy,
             step_size=step_size,
             epsilon=epsilon,
-            td_constant=td_constant,
+            td_constant=epsilon * float(np.sqrt(n_visits / max(least, prescription.MIN_PROBABILITY))),
             waiting_constant=waiting_constant,
         )
         facts["samples"] = float(schedule.n_samples)
         if schedule.n_samples > max_samples:
             remarks.append(f"learning: {schedule.n_samples:.2g} samples, more than {max_samples:.2g}")
-            return {}
+            return facts
         table = samples_measure.learning_errors(
             game,
             entropy,
             policy,
-            name=member,
+            name=name,
             n_agents=n_agents,
             epsilon=epsilon,
             schedule=schedule,
             n_replicates=1,
             seed=seed,
         )
-        return {
-            f"{when}_{column}": float(table[column].iloc[epoch])
-            for when, epoch in (("start", 0), ("learned", -1))
-            for column in ("error", "exploitability")
-        }
-
-    if nash:
-        if differentiable:
-            facts |= attempt("spectral radius", radii, {})
-        for what, compute in (("PMA", runs), ("certified PMA", certified), ("bias", bias), ("learning", learned)):
-            facts |= attempt(what, compute, {})
-    return facts | {"remark": "; ".join(remarks)}
+        for column in ("error", "exploitability"):
+            facts |= {
+                f"{when}_{column}": float(table[column].iloc[epoch]) for when, epoch in (("start", 0), ("learned", -1))
+            }
+    return facts
 
 
 def _bias(game: MeanFieldGame, mean_field: np.ndarray, measured: pd.DataFrame) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pma_mfg import operators, regularizers, seeds
 from pma_mfg.games.functions import Game
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import certificates, lipschitz, search
 from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
@@ -22,6 +25,49 @@ COLUMNS = [
     *("game", "operator", "mirror", "within", "step_size", "n_pairs"),
     *("random_ratio", "largest_ratio", "jacobian_norm", "jacobian_upper", "bound", "kind"),
 ]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator, the pairs of points at which it is compared, and the bound on its ratio.
+
+    Parameters
+    ----------
+    name : str
+    bound : float
+    kind : str
+        Of the bound, as in `theory.lipschitz`.
+    random_pair : callable
+        From a generator to two points.
+    ratio : callable
+        Of two points: how far apart their images are, over how far they are.
+    norm : callable
+        Of the Jacobian at a point, with an upper bound and the direction that attains it.
+    step_size : float
+        nan where it plays no role.
+    within : str
+        The name of the set of policies, and `inside` its membership.
+    inside : callable
+    mirror : {"euclidean", "kl"}
+    ratio_of_random : callable, optional
+        In place of `ratio` for random pairs.
+    between : callable
+        The point at a share of the way from one point to another.
+    """
+
+    name: str
+    _: KW_ONLY
+    bound: float
+    kind: str
+    random_pair: Callable[[np.random.Generator], tuple[Point, Point]]
+    ratio: Callable[[Point, Point], float]
+    norm: Callable[[Point], search.Norm]
+    step_size: float = np.nan
+    within: str = "simplex"
+    inside: Inside = search.everywhere
+    mirror: Mirror = "euclidean"
+    ratio_of_random: Callable[[Point, Point], float] | None = None
+    between: Callable[[Point, Point, float], Point] = search.between
 
 
 def operator_ratios(
@@ -68,202 +114,191 @@ def operator_ratios(
         at that point), bound, kind (of the bound).
     """
     c = lipschitz.constants(game)
-    floor = lipschitz.policy_floor(game, regularizer)
+    above = partial(rows_above, regularizer, lipschitz.policy_floor(game, regularizer))
     # of functions nothing is certified
     mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
     invariant = {m: in_invariant_set(game, regularizer, m) for m in mirrors} if game.has_features else {}
     rows: list[tuple[object, ...]] = []
 
-    def examine(
-        operator: str,
-        step_size: float,
-        bound: float,
-        random_pair: Callable[[np.random.Generator], tuple[Point, Point]],
-        ratio: Callable[[Point, Point], float],
-        norm: Callable[[Point], search.Norm],
-        within: str = "simplex",
-        inside: Inside = search.everywhere,
-        mirror: Mirror = "euclidean",
-        kind: str = lipschitz.weaker(*c.kind.values()),
-        ratio_of_random: Callable[[Point, Point], float] | None = None,
-        between: Callable[[Point, Point, float], Point] = search.between,
-    ) -> None:
-        bound = np.inf if kind == "estimate" else bound  # no bound at all
-        rng = seeds.generator(seed, "operator_ratios", name, operator, step_size)
-        pairs = [random_pair(rng) for _ in range(n_pairs)]
-        ratios = [(ratio_of_random or ratio)(*pair) for pair in pairs]
-        best = [pairs[i] for i in np.argsort(ratios)[::-1][:n_ascents]]
-        highest, upper, pair = _climbed(pairs[0][0], best, norm, inside=inside, between=between)
-        largest = max(*ratios, ratio(*pair) if pair else 0.0)
-        settings = (name, operator, mirror, within, step_size, n_pairs)
-        rows.append((*settings, max(ratios), largest, highest, upper, bound, kind))
-        after_operator(operator)
+    def examine(*described: Operator) -> None:
+        for operator in described:
+            rng = seeds.generator(seed, "operator_ratios", name, operator.name, operator.step_size)
+            bound = np.inf if operator.kind == "estimate" else operator.bound  # an estimate is no bound at all
+            settings = (name, operator.name, operator.mirror, operator.within, operator.step_size, n_pairs)
+            rows.append((*settings, *_ratios(operator, n_pairs, n_ascents, rng=rng), bound, operator.kind))
+            after_operator(operator.name)
 
-    def mean_field_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        first, second = rng.dirichlet(np.full(game.n_states, rng.choice([0.1, 1.0])), size=2)
-        return first, _near_or_far(rng, first, second)
-
-    def policy_pair(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
-        first, second = (random_policy(game, rng, inside) for _ in range(2))
-        return (first,), (_near_or_far(rng, first, second),)
-
-    def pair_in_mean_field(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
-        first, second = mean_field_pair(rng)
-        policy = random_policy(game, rng, inside)
-        return (first[None], policy), (second[None], policy)
-
-    def pair_in_policy(rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
-        (first,), (second,) = policy_pair(rng, inside)
-        mean_field = mean_field_pair(rng)[0][None]
-        return (mean_field, first), (mean_field, second)
-
-    def update_ratio(first: Point, second: Point) -> float:
-        moved, other = (operators.population_update(game, point[0][0], point[1]) for point in (first, second))
-        apart = np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1])
-        return _ratio(np.abs(moved - other).sum(), apart)
-
-    def stable_ratio(first: Point, second: Point) -> float:
-        moved, other = (operators.stable_population(game, point[0]) for point in (first, second))
-        return _ratio(np.abs(moved - other).sum(), operators.policy_distance(first[0], second[0]))
-
-    def q_ratio(first: Point, second: Point) -> float:
-        moved, other = (
-            operators.q_values(game, point[1], point[0][0], regularizer=regularizer) for point in (first, second)
-        )
-        apart = np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1])
-        return _ratio(np.abs(moved - other).max(), apart)
-
-    examine(
-        "population_update_in_mean_field",
-        np.nan,
-        c.L_pop,
-        pair_in_mean_field,
-        update_ratio,
-        partial(search.update_in_mean_field, game),
-        kind=c.kind["L_pop"],
-    )
-    examine(
-        "population_update_in_policy",
-        np.nan,
-        0.5 * c.K_a,
-        pair_in_policy,
-        update_ratio,
-        partial(search.update_in_policy, game),
-        kind=c.kind["K_a"],
-    )
-    bounds = lipschitz.contraction_bound(game, regularizer, 1.0)
-    examine(
-        "stable_population",
-        np.nan,
-        bounds.stable_population,
-        policy_pair,
-        stable_ratio,
-        partial(search.stable_population, game),
-        kind=c.kind["L_pop"],
-    )
-    above = partial(rows_above, regularizer, floor)
-    for argument, q_bound, random_pair, norm in (
-        ("mean_field", bounds.q_mean_field, pair_in_mean_field, search.q_in_mean_field),
-        ("policy", bounds.q_policy, pair_in_policy, search.q_in_policy),
-    ):
-        examine(
-            f"q_evaluation_in_{argument}",
-            np.nan,
-            q_bound,
-            partial(random_pair, inside=above),
-            q_ratio,
-            partial(norm, game, regularizer),
-            within="U",
-            inside=above,
-        )
+    examine(*_of_populations(game, regularizer, c))
+    examine(*_of_q_values(game, regularizer, c, above=above))
     for eta in step_sizes:
         rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
         found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
         settings = (name, "mirror_ascent_step", "euclidean", "simplex", eta, n_pairs)
         rows.append((*settings, *found, 1.0, lipschitz.weaker()))
         after_operator("mirror_ascent_step")
-
-        bound = lipschitz.contraction_bound(game, regularizer, eta).L_gamma
-        equal = np.ones(game.n_states)
-        examine(
-            "policy_mirror_ascent",
-            eta,
-            bound,
-            partial(policy_pair, inside=above),
-            partial(_pma_ratio, game, regularizer, eta, mirror="euclidean", norm="l2", weights=equal),
-            partial(
-                search.policy_mirror_ascent,
-                game,
-                regularizer=regularizer,
-                step_size=eta,
-                mirror="euclidean",
-                norm="l2",
-                weights=equal,
-            ),
-            within="U",
-            inside=above,
-            ratio_of_random=partial(
-                _pma_ratio,
-                game,
-                regularizer,
-                eta,
-                mirror="euclidean",
-                norm="l2",
-                weights=equal,
-                floor=floor,
-            ),
-        )
-        for mirror in invariant:
-            game = game.with_features("checks.operator_ratios")
-            certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
-            examine(
-                "policy_mirror_ascent",
-                eta,
-                certificate.L_gamma,
-                partial(policy_pair, inside=invariant[mirror]),
-                partial(
-                    _pma_ratio,
-                    game,
-                    regularizer,
-                    eta,
-                    mirror=mirror,
-                    norm=certificate.norm,
-                    weights=certificate.weights,
-                ),
-                partial(
-                    search.policy_mirror_ascent,
-                    game,
-                    regularizer=regularizer,
-                    step_size=eta,
-                    mirror=mirror,
-                    norm=certificate.norm,
-                    weights=certificate.weights,
-                ),
-                within="W",
-                inside=invariant[mirror],
-                mirror=mirror,
-                kind=certificate.kind,
-                between=search.between_logarithms if certificate.norm == "log-span" else search.between,
-            )
+        examine(_of_pma(game, regularizer, eta, above=above, kind=lipschitz.weaker(*c.kind.values())))
+        for mirror, inside in invariant.items():
+            certified = game.with_features("bounds.operator_ratios")
+            examine(_of_certified_pma(certified, regularizer, eta, mirror=mirror, inside=inside))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _of_populations(game: Game, regularizer: Regularizer, c: lipschitz.Constants) -> Iterator[Operator]:
+    """Yield the update of the population in each argument, and the stable population of a policy."""
+
+    def update_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.population_update(game, point[0][0], point[1]) for point in (first, second))
+        return _ratio(np.abs(moved - other).sum(), _apart(first, second))
+
+    def stable_ratio(first: Point, second: Point) -> float:
+        moved, other = (operators.stable_population(game, point[0]) for point in (first, second))
+        return _ratio(np.abs(moved - other).sum(), operators.policy_distance(first[0], second[0]))
+
+    yield Operator(
+        "population_update_in_mean_field",
+        bound=c.L_pop,
+        kind=c.kind["L_pop"],
+        random_pair=partial(_pair_in_mean_field, game),
+        ratio=update_ratio,
+        norm=partial(search.update_in_mean_field, game),
+    )
+    yield Operator(
+        "population_update_in_policy",
+        bound=0.5 * c.K_a,
+        kind=c.kind["K_a"],
+        random_pair=partial(_pair_in_policy, game),
+        ratio=update_ratio,
+        norm=partial(search.update_in_policy, game),
+    )
+    yield Operator(
+        "stable_population",
+        bound=lipschitz.contraction_bound(game, regularizer, 1.0).stable_population,
+        kind=c.kind["L_pop"],
+        random_pair=partial(_policy_pair, game),
+        ratio=stable_ratio,
+        norm=partial(search.stable_population, game),
+    )
+
+
+def _of_q_values(game: Game, regularizer: Regularizer, c: lipschitz.Constants, *, above: Inside) -> Iterator[Operator]:
+    """Yield the evaluation of Q in each argument, for policies in U."""
+
+    def ratio(first: Point, second: Point) -> float:
+        moved, other = (
+            operators.q_values(game, point[1], point[0][0], regularizer=regularizer) for point in (first, second)
+        )
+        return _ratio(np.abs(moved - other).max(), _apart(first, second))
+
+    bounds = lipschitz.contraction_bound(game, regularizer, 1.0)
+    for argument, bound, random_pair, norm in (
+        ("mean_field", bounds.q_mean_field, _pair_in_mean_field, search.q_in_mean_field),
+        ("policy", bounds.q_policy, _pair_in_policy, search.q_in_policy),
+    ):
+        yield Operator(
+            f"q_evaluation_in_{argument}",
+            bound=bound,
+            kind=lipschitz.weaker(*c.kind.values()),
+            random_pair=partial(random_pair, game, inside=above),
+            ratio=ratio,
+            norm=partial(norm, game, regularizer),
+            within="U",
+            inside=above,
+        )
+
+
+def _of_pma(game: Game, regularizer: Regularizer, eta: float, *, above: Inside, kind: str) -> Operator:
+    """Return PMA for policies in U; the steps of random pairs stay in U, as those that the bound is made for."""
+    norm: dict[str, Any] = {"mirror": "euclidean", "norm": "l2", "weights": np.ones(game.n_states)}
+    ratio = partial(_pma_ratio, game, regularizer, eta, **norm)
+    return Operator(
+        "policy_mirror_ascent",
+        step_size=eta,
+        bound=lipschitz.contraction_bound(game, regularizer, eta).L_gamma,
+        kind=kind,
+        random_pair=partial(_policy_pair, game, inside=above),
+        ratio=ratio,
+        norm=partial(search.policy_mirror_ascent, game, regularizer=regularizer, step_size=eta, **norm),
+        within="U",
+        inside=above,
+        ratio_of_random=partial(ratio, floor=lipschitz.policy_floor(game, regularizer)),
+    )
+
+
+def _of_certified_pma(
+    game: MeanFieldGame, regularizer: Regularizer, eta: float, *, mirror: Mirror, inside: Inside
+) -> Operator:
+    """Return PMA for policies in the invariant set of its certificate, in the certificate's norm."""
+    certificate = certificates.certificate(game, regularizer, eta, mirror=mirror)
+    norm: dict[str, Any] = {"mirror": mirror, "norm": certificate.norm, "weights": certificate.weights}
+    return Operator(
+        "policy_mirror_ascent",
+        step_size=eta,
+        bound=certificate.L_gamma,
+        kind=certificate.kind,
+        random_pair=partial(_policy_pair, game, inside=inside),
+        ratio=partial(_pma_ratio, game, regularizer, eta, **norm),
+        norm=partial(search.policy_mirror_ascent, game, regularizer=regularizer, step_size=eta, **norm),
+        within="W",
+        inside=inside,
+        mirror=mirror,
+        between=search.between_logarithms if certificate.norm == "log-span" else search.between,
+    )
+
+
+def _mean_field_pair(game: Game, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    first, second = rng.dirichlet(np.full(game.n_states, rng.choice([0.1, 1.0])), size=2)
+    return first, _near_or_far(rng, first, second)
+
+
+def _policy_pair(game: Game, rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
+    first, second = (random_policy(game, rng, inside) for _ in range(2))
+    return (first,), (_near_or_far(rng, first, second),)
+
+
+def _pair_in_mean_field(
+    game: Game, rng: np.random.Generator, inside: Inside = search.everywhere
+) -> tuple[Point, Point]:
+    """Return a mean field and a policy, and the same policy at another mean field."""
+    first, second = _mean_field_pair(game, rng)
+    policy = random_policy(game, rng, inside)
+    return (first[None], policy), (second[None], policy)
+
+
+def _pair_in_policy(game: Game, rng: np.random.Generator, inside: Inside = search.everywhere) -> tuple[Point, Point]:
+    """Return a mean field and a policy, and another policy at the same mean field."""
+    (first,), (second,) = _policy_pair(game, rng, inside)
+    mean_field = _mean_field_pair(game, rng)[0][None]
+    return (mean_field, first), (mean_field, second)
+
+
+def _apart(first: Point, second: Point) -> float:
+    """Return the distance of two pairs of a mean field and a policy."""
+    return float(np.abs(first[0] - second[0]).sum() + operators.policy_distance(first[1], second[1]))
+
+
+def _ratios(
+    operator: Operator, n_pairs: int, n_ascents: int, *, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Return random_ratio, largest_ratio, jacobian_norm, jacobian_upper of an operator."""
+    pairs = [operator.random_pair(rng) for _ in range(n_pairs)]
+    ratios = [(operator.ratio_of_random or operator.ratio)(*pair) for pair in pairs]
+    best = [pairs[i] for i in np.argsort(ratios)[::-1][:n_ascents]]
+    highest, upper, pair = _climbed(operator, pairs[0][0], best)
+    return max(ratios), max(*ratios, operator.ratio(*pair) if pair else 0.0), highest, upper
+
+
 def _climbed(
-    shape: Point,
-    pairs: Sequence[tuple[Point, Point]],
-    norm: Callable[[Point], search.Norm],
-    *,
-    inside: Inside,
-    between: Callable[[Point, Point, float], Point],
+    operator: Operator, shape: Point, pairs: Sequence[tuple[Point, Point]]
 ) -> tuple[float, float, tuple[Point, Point] | None]:
     """Return the largest norm of the Jacobian found, its upper bound there, and a pair along the direction of it.
 
     Climbs from the uniform point of this shape, and from the highest of five points between the two of each pair:
     somewhere on their segment the norm of the Jacobian is at least the pair's ratio.
     """
+    norm, inside = operator.norm, operator.inside
     starts: list[Point] = [tuple(np.full_like(rows, 1.0 / rows.shape[1]) for rows in shape)]
     for first, second in pairs:
-        segment = [between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        segment = [operator.between(first, second, share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
         starts.append(max(segment, key=lambda point: norm(point)[0]))
     climbed = [search.ascend(lambda point: norm(point)[0], start, inside, n_sweeps=SWEEPS) for start in starts]
     highest, point = max(climbed, key=lambda result: result[0])
