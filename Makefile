@@ -115,10 +115,11 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 	echo "import site; site.addsitedir('$$own')" > "$$mutation/project.pth"
 	@$(BIN)/python -m pip --python .venv-mutation/bin/python install -qq --no-deps -r tests/mutation/requirements.txt && touch $@
 
-bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
+bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/solvers.py
+	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
 
 # Of the finished full replication the times and memory of every rule are told too.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
