@@ -225,6 +225,13 @@ def _comparison(units: Units, settings: Settings) -> float:
     return samples * 0.3 * units.step + measured * (units.exploitability + units.pma)
 
 
+def _coupling(units: Units, settings: Settings) -> float:
+    updates = settings["games"]["updates"]
+    per_epoch = sum(updates) * (settings["n_waiting"] + 1) * units.step
+    measured = len(updates) * (2 + settings["split"]) / 3 * units.exploitability
+    return float(3 * settings["n_replicates"] * settings["n_epochs"] * (per_epoch + measured))
+
+
 #: Step of `verify.STEPS`, or a part of a section that only the pipeline runs -> processor seconds, from its section's
 #: settings.
 STEPS: dict[str, Callable[[Units, Settings], float]] = {
@@ -254,6 +261,7 @@ STEPS: dict[str, Callable[[Units, Settings], float]] = {
         for tuned in ([s["games"]] if "epsilons" in s["games"] else s["games"].values())
     ),
     "prescribed": _prescribed,
+    "coupling": _coupling,
     "population": lambda u, s: len(s["populations"]) * _learning(u, s, [s["epsilon"]], s["n_replicates"]),
     "bias": lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
     "exact": lambda u, s: 20 * sum(_lattice(u.n_states, n) for n in s["populations"]),
@@ -280,6 +288,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Settings], int]]] = {
     "ctd": (("ctd_many", "ctd_few", "moments"), lambda s: 1 + len(s["populations"])),
     "epsilon_sweep": (("epsilon",), lambda s: 4),
     "prescribed": (("prescribed",), lambda s: 3),
+    "coupling": (("coupling",), lambda s: 1),
     "population_sweep": (("population",), lambda s: 1 + len(s["populations"])),
     "bias": (("bias",), lambda s: len(s["populations"])),
     "exact": (("exact",), lambda s: 1),

@@ -26,6 +26,7 @@ from pma_replication.experiments.basins import measure as basins_measure
 from pma_replication.experiments.bounds import measure as bounds_measure
 from pma_replication.experiments.comparison import measure as comparison_measure
 from pma_replication.experiments.contraction import measure as contraction_measure
+from pma_replication.experiments.coupling import measure as coupling_measure
 from pma_replication.experiments.ctd import measure as ctd_measure
 from pma_replication.experiments.dynamics import measure as dynamics_measure
 from pma_replication.experiments.independent import measure as independent_measure
@@ -172,6 +173,27 @@ def _prescribed(subject: Subject, settings: Settings, seed: int, advance: Advanc
     return {"prescribed": pd.concat(tables, ignore_index=True), "schedules": told}
 
 
+def _coupling(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    found = coupling_measure.compare(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        subject.name,
+        line=settings["games"]["line"],
+        updates=settings["games"]["updates"],
+        n_epochs=settings["n_epochs"],
+        n_waiting=settings["n_waiting"],
+        relative_step_size=settings["relative_step_size"],
+        split=settings["split"],
+        accuracy=settings["accuracy"],
+        n_agents=settings["n_agents"],
+        n_replicates=settings["n_replicates"],
+        seed=seed,
+        after_run=advance,
+    )
+    return {"coupling": found}
+
+
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     of = (subject.game.with_features(SOURCE), subject.regularizer, subject.policy, subject.name)
     runs = (settings["n_steps"], settings["n_replicates"], seed, advance)
@@ -289,6 +311,11 @@ STEPS = {
     "moments": Step("ctd", lambda s: 1 + len(s["exact_waiting"]), _moments),
     "epsilon": Step("epsilon_sweep", lambda s: len(s["games"]["epsilons"]) * s["n_replicates"], _epsilon),
     "prescribed": Step("prescribed", lambda s: len(s["games"]) * s["n_replicates"], _prescribed),
+    "coupling": Step(
+        "coupling",
+        lambda s: len(coupling_measure.METHODS) * len(s["games"]["updates"]) * s["n_replicates"],
+        _coupling,
+    ),
     "bias": Step("bias", lambda s: len(s["populations"]) * s["n_replicates"], _bias),
     "exact": Step("exact", _count("populations"), _exact),
     "agreement": Step("agreement", _count("populations"), _agreement),

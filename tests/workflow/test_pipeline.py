@@ -87,6 +87,7 @@ def test_every_verdict_is_complete(smoke: Path) -> None:
         "C1a", "C1b", "C1b-certificate", "C1b-search", "C1b-radius", "C1c", "C1d", "C1d-certificate", "C1e", "C1f",
         "C2-failure", "C2-cycle", "C2-fastest", "C2-coordination", "C2-departure",
         "C3", "C3-mixing", "C3-floor", "C3-floor-rate", "C3-exact", "C4", "C4-accuracy", "C4-prescribed",
+        "C4-coupled", "C4-coupled-slope", "C4-best-response", "C4-price",
         "C5", "C5-updates", "C5-spread", "C5-eta", "C5-worst",
         "C6-kinked", "C6-smooth", "C6-deviation", "C6-constant", "C7", "C7-order", "C7-tight", "C7-constant", "C8",
         "C1b-atlas", "C1c-atlas", "C1d-atlas", "C4-atlas", "C6-atlas",
@@ -115,7 +116,7 @@ def test_every_figure_is_drawn_in_both_formats(smoke: Path) -> None:
 def test_every_step_has_its_time_in_a_benchmark_file(smoke: Path) -> None:
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0] for path in smoke.rglob("benchmarks/**/*.tsv")}
     steps = {"game", "solve", "check", "converge", "phase", "assumptions", "dynamics", "damping", "basins", "ctd"}
-    learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed"}
+    learning = {"epsilon", "population", "bias", "limits", "moments", "schedules", "prescribed", "coupling"}
     assert steps | learning | {"independent", "independent_epsilon", "compare", "zoo", "atlas"} <= timed
 
 

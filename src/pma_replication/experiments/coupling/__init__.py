@@ -1,0 +1,44 @@
+"""Experiment: mirror ascent and best response with one TD budget, over the strength of the coupling."""
+
+from __future__ import annotations
+
+from pma_replication.experiment import Claim, Experiment, table
+
+EXPERIMENT = Experiment(
+    title="mirror ascent and best response with one budget of samples, over the strength of the coupling",
+    place=9,
+    tables={"coupling": table("coupling", "coupling/{game}")},
+    figures={"coupling": ("coupling",)},
+    claims={
+        "C4-coupled": Claim(
+            words="mirror ascent learns the equilibrium, however strongly agents affect each other",
+            judge="mirror_ascent",
+            tables=("coupling",),
+            steps=("coupling",),
+            figure="coupling",
+        ),
+        "C4-coupled-slope": Claim(
+            words="there, too, half the error costs at most four times the samples",
+            judge="slope",
+            tables=("coupling",),
+            tolerance="samples_slope_tolerance",
+            steps=("coupling",),
+            figure="coupling",
+        ),
+        "C4-best-response": Claim(
+            words="best response with the same samples learns it just where its Jacobian's spectral radius is below 1",
+            judge="best_response",
+            tables=("coupling",),
+            steps=("coupling",),
+            figure="coupling",
+        ),
+        "C4-price": Claim(
+            words="mirror ascent saves samples where best response is unstable, and none elsewhere",
+            judge="price",
+            tables=("coupling",),
+            tolerance="samples_slope_tolerance",
+            steps=("coupling",),
+            figure="coupling",
+        ),
+    },
+)
