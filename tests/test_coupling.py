@@ -134,6 +134,10 @@ def test_one_best_response_does_at_best_what_the_linear_model_says() -> None:
     assert int(np.argmin(costs)) + 1 == 3
     assert min(costs) == pytest.approx(4.7, abs=0.05)
     assert samples(1.0 / 1.5, 1, -0.5, 10.0) == pytest.approx(0.44, abs=0.005)
+    assert samples(1.0, 1, 0.0, 10.0) == 1.0
+    for eigenvalue, small in ((0.0, 1.2), (0.5, 4.9)):
+        assert min(samples(0.005, n, eigenvalue, 10.0) for n in range(1, 2000, 10)) == pytest.approx(small, abs=0.05)
+    assert min(samples(1.0, n, 0.5, 10.0) for n in range(1, 20)) == pytest.approx(4.7, abs=0.05)
 
 
 SIZES: dict[str, Any] = {

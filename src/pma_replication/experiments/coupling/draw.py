@@ -103,7 +103,7 @@ def figure(data: pd.DataFrame) -> Figure:
     n_panels = len(lines) + bool(len(others))
     title = f"Samples of one trajectory to {data['accuracy'].iloc[0]:g} of the first exploitability"
     figure, axes = make_panels(n_panels, 2.1, 0, title, [*handles, never])
-    top = ABOVE * float(data["budget"].max())
+    top, bottom = ABOVE * float(data["budget"].max()), float(data[["value", "low"]].min().min())
     places = {game: float(i) for i, game in enumerate(dict.fromkeys(others["game"]))}
     for i, ax in enumerate(axes):
         on_line = i < len(lines)
@@ -114,7 +114,7 @@ def figure(data: pd.DataFrame) -> Figure:
             # beside each other, so that no mark hides another
             x = x * 1.08 ** (k - 1) if on_line else x + 0.18 * (k - 1)
             _draw(ax, x, of_method, top, look if on_line else {**look, "linestyle": "none"})
-        ax.set(yscale="log", ylim=(None, 1.7 * top))
+        ax.set(yscale="log", ylim=(0.5 * bottom if bottom > 0.0 else None, 1.7 * top))
         label_decades(ax.yaxis)
         if on_line:
             ax.axvline(1.0, **DOTTED)
@@ -133,7 +133,7 @@ def _draw(ax: Any, x: np.ndarray, rows: pd.DataFrame, top: float, look: dict[str
     """Draw a method: filled marks with intervals where the accuracy is reached, hollow ones at the top elsewhere."""
     reached = rows["value"].notna().to_numpy()
     height = rows["value"].fillna(top).to_numpy()
-    ax.plot(x, height, **{**look, "marker": "none"})
+    ax.plot(x[reached], height[reached], **{**look, "marker": "none"})
     marks = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
     ax.plot(x[~reached], height[~reached], markerfacecolor="white", clip_on=False, **marks)
     ends = np.abs(rows[["low", "high"]].to_numpy().T - height)

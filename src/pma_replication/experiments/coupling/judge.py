@@ -73,7 +73,7 @@ def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 def slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-coupled-slope in one game (docs/theory, section 12)."""
-    found = curves(rows, MIRROR_ASCENT, "error")
+    found = curves(rows, FASTEST, "error")
     learned = {n: last(group) for n, group in found.items() if last(group).mean() <= LEARNED * group[:, 0].mean()}
     updates, ends = [float(n) for n in learned], list(learned.values())
     estimate, expected, too_small = exactly(math.nan), (0.0, 2.0 + tolerance), ""
@@ -95,17 +95,19 @@ def slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
             lambda rng, f: statistics.bootstrap(ends, partial(fitted, of=f), rng, confidence),
         )
     distances = ", ".join(f"{end.mean():.3g}" for end in ends)
+    fitted_to = ", ".join(f"{n:g}" for n in updates) or "none"
     return {
         "id": "C4-coupled-slope",
-        "statement": "There, too, half the error costs at most four times the samples; rival: sixteen times.",
+        "statement": "However strongly agents affect each other, half the error costs at most four times the samples; "
+        "rival: sixteen times.",
         "source": "Theorem 4.3, outside of its contraction condition",
         "quantity": "slope of log M_td against log(1 / mean distance over the last epochs)",
         "estimate": estimate,
         "expected": expected,
         "too_small": too_small,
-        "how": f"spectral radius of the best response {radius_of(rows):.3g}; K and M_mix are the same for every M_td; "
-        f"M_td that end below half the first distance: {', '.join(f'{n:g}' for n in updates) or 'none'} of "
-        f"{len(found)}{f', at distances {distances}' if ends else ''}",
+        "how": f"spectral radius of the best response {radius_of(rows):.3g}; the fastest step, with which noise is "
+        f"seen soonest; M_td that end below half the first distance: {fitted_to} of {len(found)}"
+        f"{f', at distances {distances}' if ends else ''}",
     }
 
 
