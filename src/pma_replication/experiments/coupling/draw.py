@@ -102,7 +102,7 @@ def figure(data: pd.DataFrame) -> Figure:
     never = Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="never")
     n_panels = len(lines) + bool(len(others))
     title = f"Samples of one trajectory to {data['accuracy'].iloc[0]:g} of the first exploitability"
-    figure, axes = make_panels(n_panels, 2.1, 0, title, [*handles, never])
+    figure, axes = make_panels(n_panels, 2.1, 0, title, [*handles, never], sharey=True)
     top, bottom = ABOVE * float(data["budget"].max()), float(data[["value", "low"]].min().min())
     places = {game: float(i) for i, game in enumerate(dict.fromkeys(others["game"]))}
     for i, ax in enumerate(axes):

@@ -159,8 +159,8 @@ def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     )
     return {
         "id": "C4-price",
-        "statement": "Mirror ascent saves samples where best response is unstable, and none elsewhere; rival: it saves "
-        "them everywhere, or nowhere.",
+        "statement": "Mirror ascent saves more than half of the samples where best response is unstable, and not "
+        "elsewhere; rival: it does everywhere, or nowhere.",
         "source": "none: what mirror ascent buys",
         "quantity": "samples to the accuracy, mirror ascent with the better of its two steps / best response",
         "estimate": estimate,
