@@ -145,7 +145,7 @@ SIZES: dict[str, Any] = {
     "line": "l",
     "n_epochs": 12,
     "n_waiting": 0,
-    "relative_step_size": 0.05,
+    "step_size": 0.05,
     "split": 2,
     "accuracy": ACCURACY,
     "n_agents": 10**6,

@@ -183,7 +183,7 @@ def _coupling(subject: Subject, settings: Settings, seed: int, advance: Advance)
         updates=settings["games"]["updates"],
         n_epochs=settings["n_epochs"],
         n_waiting=settings["n_waiting"],
-        relative_step_size=settings["relative_step_size"],
+        step_size=settings["step_size"],
         split=settings["split"],
         accuracy=settings["accuracy"],
         n_agents=settings["n_agents"],

@@ -170,7 +170,7 @@ rule coupling:
         n_agents=config["coupling"]["n_agents"],
         n_waiting=config["coupling"]["n_waiting"],
         n_epochs=config["coupling"]["n_epochs"],
-        relative_step_size=config["coupling"]["relative_step_size"],
+        step_size=config["coupling"]["step_size"],
         split=config["coupling"]["split"],
         accuracy=config["coupling"]["accuracy"],
         n_replicates=config["coupling"]["n_replicates"],
@@ -180,7 +180,7 @@ rule coupling:
     shell:
         "pma-replicate coupling measure {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
         " --line {params.rung[line]} --updates {params.rung[updates]} --waiting {params.n_waiting}"
-        " --epochs {params.n_epochs} --relative-step-size {params.relative_step_size} --split {params.split}"
+        " --epochs {params.n_epochs} --step-size {params.step_size} --split {params.split}"
         " --accuracy {params.accuracy} --replicates {params.n_replicates} --seed {params.seed} --out {output:q}"
         " --log {log:q}"
 

@@ -28,13 +28,19 @@ def add(steps: arguments.Commands) -> None:
     step.add_argument("--epochs", type=arguments.integer(10), default=20, help="K (default 20)")
     step.add_argument("--waiting", type=arguments.integer(0), default=0, help="M_mix (default 0)")
     step.add_argument(
-        "--relative-step-size", type=arguments.positive, default=0.05, help="eta of mirror ascent times rho"
+        "--step-size",
+        type=arguments.positive,
+        default=0.025,
+        help="eta of mirror ascent, in units of 1 / rho (default 0.025)",
     )
     step.add_argument(
-        "--split", type=arguments.integer(1), default=2, help="epochs of mirror ascent in one of the others"
+        "--split", type=arguments.integer(1), default=4, help="epochs of mirror ascent in one of the others (default 4)"
     )
     step.add_argument(
-        "--accuracy", type=arguments.positive, default=0.1, help="in units of the uniform policy's exploitability"
+        "--accuracy",
+        type=arguments.positive,
+        default=0.1,
+        help="in units of the uniform policy's exploitability (default 0.1)",
     )
     arguments.add_replicates(step)
     outputs.add_out(step)
@@ -57,7 +63,7 @@ def _measure(options: argparse.Namespace) -> None:
                 updates=options.updates,
                 n_epochs=options.epochs,
                 n_waiting=options.waiting,
-                relative_step_size=options.relative_step_size,
+                step_size=options.step_size,
                 split=options.split,
                 accuracy=options.accuracy,
                 n_agents=options.agents,

@@ -22,9 +22,9 @@ from pma_replication.style import COLOURS, DOTTED, by_game, label_decades, make_
 
 #: Methods in words, and their looks; the last is drawn on top.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    FASTEST: ("mirror ascent, fastest step", {"color": COLOURS[5], "marker": "v", "linestyle": "--"}),
+    FASTEST: ("mirror ascent, fastest", {"color": COLOURS[5], "marker": "v", "linestyle": "--"}),
     BEST_RESPONSE: ("best response", {"color": COLOURS[2], "marker": "s"}),
-    MIRROR_ASCENT: ("mirror ascent, one step for all", {"color": COLOURS[6], "marker": "o"}),
+    MIRROR_ASCENT: ("mirror ascent, one step size", {"color": COLOURS[6], "marker": "o"}),
 }
 
 #: The mark of a method that never reached the accuracy is at this multiple of the largest budget.
@@ -45,14 +45,14 @@ def data(coupling: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns line, game, method, x (the radius), value, low, high (samples, with their interval, in which runs are
-        resampled and the updates chosen anew; nan: the accuracy is never reached), budget (the most samples of a run of
-        the method), accuracy.
+        Columns line, game, method, series ("measured", or "never" if the accuracy is never reached), x (the radius),
+        value, low, high (samples, with their interval, in which runs are resampled and the updates chosen anew; nan for
+        "never"), budget (the most samples of a run of the method), accuracy.
     """
     rows = []
     for game, table in by_game(coupling):
         accuracy, waiting = float(table["accuracy"].iloc[0]), int(table["n_waiting"].iloc[0])
-        for method in METHODS:
+        for method in sorted(set(table["method"]), key=list(METHODS).index):
             found = curves(table, method)
             budget = float(table.loc[table["method"] == method, "samples"].max())
             samples = partial(_samples, updates=list(found), accuracy=accuracy, n_waiting=waiting, never=ABOVE * budget)
@@ -64,6 +64,7 @@ def data(coupling: pd.DataFrame) -> pd.DataFrame:
                     "line": table["line"].iloc[0],
                     "game": game,
                     "method": method,
+                    "series": "measured" if reached else "never",
                     "x": table["best_response_radius"].iloc[0],
                     "value": found_samples.value if reached else np.nan,
                     "low": found_samples.low if reached else np.nan,
@@ -101,8 +102,8 @@ def figure(data: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], label=words, **look) for words, look in reversed(METHODS.values())]
     never = Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="never")
     n_panels = len(lines) + bool(len(others))
-    title = f"Samples of one trajectory to {data['accuracy'].iloc[0]:g} of the first exploitability"
-    figure, axes = make_panels(n_panels, 2.1, 0, title, [*handles, never], sharey=True)
+    title = "Learning from one trajectory, as agents affect each other more"
+    figure, axes = make_panels(n_panels, 2.1, 1, title, [*handles, never], sharey=True)
     top, bottom = ABOVE * float(data["budget"].max()), float(data[["value", "low"]].min().min())
     places = {game: float(i) for i, game in enumerate(dict.fromkeys(others["game"]))}
     for i, ax in enumerate(axes):
@@ -112,7 +113,7 @@ def figure(data: pd.DataFrame) -> Figure:
             of_method = rows[rows["method"] == method].sort_values("x")
             x = of_method["x"].to_numpy(float)
             # beside each other, so that no mark hides another
-            x = x * 1.08 ** (k - 1) if on_line else x + 0.18 * (k - 1)
+            x = x * 1.15 ** (k - 1) if on_line else x + 0.18 * (k - 1)
             _draw(ax, x, of_method, top, look if on_line else {**look, "linestyle": "none"})
         ax.set(yscale="log", ylim=(0.5 * bottom if bottom > 0.0 else None, 1.7 * top))
         label_decades(ax.yaxis)
@@ -123,18 +124,22 @@ def figure(data: pd.DataFrame) -> Figure:
             ax.set_xticklabels([f"{x:g}" for x in ax.get_xticks()])
             panel_title(ax, i, "through the {}", lines[i])
         else:
-            ax.set_xticks(list(places.values()), [plain_name(game) for game in places], rotation=18, ha="right")
+            ax.set_xticks(list(places.values()), [plain_name(game, 0.8) for game in places])
+            for label in ax.get_xticklabels():
+                label.set(rotation=25, ha="right", rotation_mode="anchor")
             panel_title(ax, i, "further games")
-    axes[0].set_ylabel("samples")
+    axes[0].set_ylabel(f"samples to {data['accuracy'].iloc[0]:g} of the exploitability")
     return figure
 
 
 def _draw(ax: Any, x: np.ndarray, rows: pd.DataFrame, top: float, look: dict[str, Any]) -> None:
     """Draw a method: filled marks with intervals where the accuracy is reached, hollow ones at the top elsewhere."""
     reached = rows["value"].notna().to_numpy()
-    height = rows["value"].fillna(top).to_numpy()
-    ax.plot(x[reached], height[reached], **{**look, "marker": "none"})
     marks = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
-    ax.plot(x[~reached], height[~reached], markerfacecolor="white", clip_on=False, **marks)
-    ends = np.abs(rows[["low", "high"]].to_numpy().T - height)
-    ax.errorbar(x[reached], height[reached], ends[:, reached], capsize=2.0, elinewidth=0.8, **marks)
+    if not reached.all():
+        ax.plot(x[~reached], np.full((~reached).sum(), top), markerfacecolor="white", clip_on=False, **marks)
+    if reached.any():
+        height = rows["value"].to_numpy()[reached]
+        ends = np.abs(rows[["low", "high"]].to_numpy()[reached].T - height)
+        ax.plot(x[reached], height, **{**look, "marker": "none"})
+        ax.errorbar(x[reached], height, ends, capsize=2.0, elinewidth=0.8, **marks)

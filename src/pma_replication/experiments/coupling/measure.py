@@ -32,7 +32,7 @@ def runs(
     updates: Sequence[int],
     n_epochs: int,
     n_waiting: int,
-    relative_step_size: float,
+    step_size: float,
     split: int,
 ) -> list[tuple[str, schedules.Schedule]]:
     """Return the schedules of every method: one for each number of updates, of as many samples for all methods.
@@ -47,7 +47,7 @@ def runs(
         M_td of best response and of the fastest step.
     n_epochs, n_waiting : int
         Their K and M_mix.
-    relative_step_size : float
+    step_size : float
         eta of mirror ascent, in units of 1 / rho.
     split : int
         Mirror ascent has K times this many epochs, and M_td over this many updates.
@@ -60,7 +60,7 @@ def runs(
     scale, start = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
     fastest, _ = iterations.step_size("pma_euclidean", game, regularizer, policy=equilibrium)
     chosen = {
-        MIRROR_ASCENT: (relative_step_size / regularizer.rho, split),
+        MIRROR_ASCENT: (step_size / regularizer.rho, split),
         FASTEST: (fastest, 1),
         BEST_RESPONSE: (np.inf, 1),
     }
@@ -93,7 +93,7 @@ def compare(
     updates: Sequence[int],
     n_epochs: int,
     n_waiting: int,
-    relative_step_size: float,
+    step_size: float,
     split: int,
     accuracy: float,
     n_agents: int,
@@ -114,7 +114,7 @@ def compare(
         The game's name in tables and seeds.
     line : str
         What the game is drawn with.
-    updates, n_epochs, n_waiting, relative_step_size, split
+    updates, n_epochs, n_waiting, step_size, split
         Of `runs`.
     accuracy : float
         Exploitability that counts as reached, in units of the first policy's; written to the table.
@@ -147,7 +147,7 @@ def compare(
         updates=updates,
         n_epochs=n_epochs,
         n_waiting=n_waiting,
-        relative_step_size=relative_step_size,
+        step_size=step_size,
         split=split,
     )
     radii = {step_size: radius(step_size) for step_size in {schedule.step_size for _, schedule in planned}}

@@ -33,7 +33,7 @@ class Coupling(Section):
     n_agents: Agents = key("N")
     n_waiting: Natural = key("M_mix")
     n_epochs: Annotated[Count, Field(ge=10)] = key("K of best response and of the fastest step")
-    relative_step_size: Positive = key("η of mirror ascent, the same in every game", "1/strength")
+    step_size: Positive = key("η of mirror ascent, the same in every game", "1/ρ")
     split: Count = key("mirror ascent has K times this many epochs, of M_td over this many updates")
     accuracy: Fraction = key("exploitability that counts as reached, in units of that of the uniform policy")
     n_replicates: Replicates = key("independent runs per method and M_td")

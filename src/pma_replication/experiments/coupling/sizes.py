@@ -7,8 +7,8 @@ import math
 from pma_replication.experiments.coupling.measure import METHODS
 from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, step_seconds
 
-#: Epochs of best response, and the step of mirror ascent in units of 1 / strength with its epochs in one of those.
-N_EPOCHS, STEP, SPLIT = 20, 0.05, 2
+#: Epochs of best response, and the step of mirror ascent in units of 1 / rho with its epochs in one of those.
+N_EPOCHS, STEP, SPLIT = 20, 0.025, 4
 
 #: M_td of best response, in units of the updates from which on TD learning errs by noise alone.
 UPDATES = (1.0, 2.0, 4.0)
@@ -28,7 +28,7 @@ def _coupling(subject: Subject) -> Settings:
         "n_agents": MANY_AGENTS,
         "n_waiting": 0,
         "n_epochs": N_EPOCHS,
-        "relative_step_size": STEP,
+        "step_size": STEP,
         "split": SPLIT,
         "accuracy": 0.1,
         "n_replicates": REPLICATES,
