@@ -73,6 +73,7 @@ STEPS = {
     " --out-floor {out}2",
     "ctd moments": "--updates 10 20 --waiting 0 1 --out {out}",
     "samples tuned": "--agents 100 --epsilon 0.3 --step-size 0.5 --replicates 2 --out {out}",
+    "coupling measure": "--agents 100 --updates 20 40 --epochs 10 --replicates 2 --out {out}",
     "populations bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
     "populations limits": "--agents 10 100 --step-size 0.5 --out {out}",
     "populations exact": "--agents 2 5 --step-size 0.5 --out {out}",

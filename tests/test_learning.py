@@ -364,6 +364,28 @@ def test_each_epoch_is_a_mirror_ascent_step_on_its_estimate(monkeypatch):
     assert epochs == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)])
+def test_with_an_infinite_step_each_epoch_is_the_best_response_to_its_estimate(monkeypatch, regularizer):
+    estimates, estimate = [], learning.ctd
+
+    def spy(*arguments, **keywords):
+        estimates.append(estimate(*arguments, **keywords))
+        return estimates[-1]
+
+    monkeypatch.setattr(learning, "ctd", spy)
+    schedule, rng = Schedule(4, 20, 0, np.inf, 1.0, 2.0), np.random.default_rng(0)
+    policies = learning.centralized(PLANTED, 40, regularizer, schedule=schedule, rng=rng)
+    assert len(estimates) == 4
+    for policy, q in zip(policies[1:], estimates, strict=True):
+        np.testing.assert_array_equal(policy, regularizer.best_response(q))
+
+
+def test_independent_learners_refuse_an_infinite_step():
+    schedule, rng = Schedule(4, 20, 0, np.inf, 1.0, 2.0), np.random.default_rng(0)
+    with pytest.raises(InputError, match=r"^learning\.independent: step_size: got inf, expected a finite number > 0"):
+        learning.independent(PLANTED, 40, Entropy(0.3), schedule=schedule, rng=rng)
+
+
 def test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy(monkeypatch):
     monkeypatch.setattr(
         operators, "mirror_ascent_step", lambda q, policy, step_size, regularizer, floor=None: policy[:, ::-1]

@@ -93,6 +93,8 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         chosen["strengths"] = sizes["strengths"][:2]
     if section == "samples_tuned":
         chosen["games"] = sizes["games"] | {"epsilons": [0.5, 0.4, 0.3], "td_constant": 1.0}
+    if section == "coupling":
+        chosen |= {"games": sizes["games"] | {"updates": [20, 40]}, "n_epochs": 10}
     if section == "comparison":
         chosen["methods"] = {m: {k: v[:1] for k, v in sizes["methods"][m].items()} for m in ("pma", "fitted_q")}
     return chosen

@@ -104,7 +104,7 @@ def measured(figure, data):
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
     parts = ("panel", "epsilon", "step_size", "states", "method") if figure != "bounds" else ("panel",)
-    groups = ["game", *(c for c in ("series", *parts) if c in data)]
+    groups = ["game" if figure != "coupling" else "line", *(c for c in ("series", *parts) if c in data)]
     rows = data if figure == "phase" else data.loc[measured(figure, data)]
     rows = rows.groupby(groups, dropna=False).groups
     data = data.copy()

@@ -151,6 +151,40 @@ rule samples_prescribed:
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
+rule coupling_measure:
+    input:
+        library("pma_replication.experiments.coupling.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=made_game,
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/coupling/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/coupling/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/coupling/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        rung=lambda wildcards: described(wildcards, "coupling"),
+        n_agents=config["coupling"]["n_agents"],
+        n_waiting=config["coupling"]["n_waiting"],
+        n_epochs=config["coupling"]["n_epochs"],
+        step_size=config["coupling"]["step_size"],
+        split=config["coupling"]["split"],
+        accuracy=config["coupling"]["accuracy"],
+        n_replicates=config["coupling"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Learn in {wildcards.game} with mirror ascent and with best response"
+    shell:
+        "pma-replicate coupling measure {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --line {params.rung[line]} --updates {params.rung[updates]} --waiting {params.n_waiting}"
+        " --epochs {params.n_epochs} --step-size {params.step_size} --split {params.split}"
+        " --accuracy {params.accuracy} --replicates {params.n_replicates} --seed {params.seed} --out {output:q}"
+        " --log {log:q}"
+
+
 rule populations_learned:
     input:
         library("pma_replication.experiments.samples.commands"),

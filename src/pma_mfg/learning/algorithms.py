@@ -152,7 +152,8 @@ def centralized(
     """Run centralized PMA on one trajectory of the N-agent game (Algorithm 2).
 
     All agents hold pi_k; the tagged agent's TD estimate gives pi_{k+1} = Gamma_md^eta(Q_k, pi_k). The trajectory is
-    never reset; each epoch's estimate starts from `Schedule.start`.
+    never reset; each epoch's estimate starts from `Schedule.start`. With an infinite step size pi_{k+1} is the
+    regularized best response to Q_k, whatever pi_k is (docs/theory, section 10.12).
 
     Parameters
     ----------
@@ -407,6 +408,7 @@ def independent(
         N >= 2.
     regularizer : Regularizer
     schedule : Schedule
+        With a finite step size.
     rng : numpy.random.Generator
     start : ndarray, shape (S, A) or (N, S, A), optional
         First policies, uniform by default.
@@ -426,7 +428,14 @@ def independent(
     -------
     Agents
         `Agents.policies()` are the learned policies, shape (N, S, A).
+
+    Raises
+    ------
+    InputError
+        If the step size is infinite.
     """
+    if schedule.step_size == np.inf:
+        raise InputError("learning.independent", "step_size", schedule.step_size, "a finite number > 0")
     if agents is None:
         agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)

@@ -59,7 +59,7 @@ class Schedule:
     n_waiting : int
         M_mix, steps that pass before each TD update, >= 0.
     step_size : float
-        eta > 0 of the mirror ascent step.
+        eta > 0 of the mirror ascent step; infinity makes every step a best response.
     td_scale, td_offset : float
         c > 0 and m_0 >= c: the m-th TD update (m = 0, 1, ...) has the step c / (m + m_0) <= 1.
     start : float
@@ -84,8 +84,8 @@ class Schedule:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError("Schedule", name, value, f"an integer >= {least}")
-        if not 0.0 < self.step_size < np.inf:
-            raise InputError("Schedule", "step_size", self.step_size, "a finite number > 0")
+        if not self.step_size > 0.0:
+            raise InputError("Schedule", "step_size", self.step_size, "a number > 0, or infinity for best response")
         check_td("Schedule", self.td_scale, self.td_offset, start=self.start)
 
     @property

@@ -6,7 +6,7 @@ from pma_replication.experiment import Claim, Experiment, table
 
 EXPERIMENT = Experiment(
     title="one trajectory against methods with a generative model",
-    place=12,
+    place=13,
     tables={
         "comparison": table("comparison", "comparison/{game}"),
         "tuning": table("comparison", "tuning/{game}"),

@@ -9,7 +9,7 @@ SWEEPS = ("populations", "updates", "step_sizes")
 
 EXPERIMENT = Experiment(
     title="learners that share nothing",
-    place=9,
+    place=10,
     tables={
         "independent": table("independent", "independent/{game}_{sweep}", "independent/{game}_epsilons", sweep=SWEEPS),
         "independent_epsilon": table("independent", "independent_epsilon/{game}"),

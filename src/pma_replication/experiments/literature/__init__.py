@@ -6,7 +6,7 @@ from pma_replication.experiment import Experiment, table
 
 EXPERIMENT = Experiment(
     title="games from the literature",
-    place=13,
+    place=14,
     tables={
         "literature": table("literature", "literature/{game}"),
         "literature_equilibria": table("literature", "literature_equilibria/{game}"),

@@ -6,7 +6,7 @@ from pma_replication.experiment import Claim, Experiment, table
 
 EXPERIMENT = Experiment(
     title="what one agent among N gains by deviating",
-    place=11,
+    place=12,
     tables={
         "nash": table("nash", "nash/{game}"),
     },

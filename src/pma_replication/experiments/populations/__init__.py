@@ -6,7 +6,7 @@ from pma_replication.experiment import Claim, Experiment, table
 
 EXPERIMENT = Experiment(
     title="what a finite number of agents does to what is learned",
-    place=10,
+    place=11,
     tables={
         "populations_learned": table(
             "populations_learned", "populations_learned/{game}_{n_agents}", n_agents="populations"

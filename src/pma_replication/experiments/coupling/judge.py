@@ -1,0 +1,180 @@
+"""What is judged on mirror ascent and best response with one TD budget: from a table to verdicts.
+
+docs/theory, sections 10.12 and 12.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from pma_replication import statistics
+from pma_replication.experiments.coupling.measure import BEST_RESPONSE, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples_to
+from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly, settled
+from pma_replication.statistics import Estimate
+
+#: A ratio of samples whose denominator is never reached, in place of infinity, of which no quantile can be taken.
+NEVER = 1e9
+
+#: Ends above this share of the start are not learning yet, and no slope is fitted to them.
+LEARNED = 0.5
+
+
+def radius_of(rows: pd.DataFrame) -> float:
+    """Return the spectral radius of the best response at the equilibrium."""
+    return float(rows["best_response_radius"].iloc[0])
+
+
+def least_end(groups: Sequence[np.ndarray], accuracy: float) -> float:
+    """Return the smallest mean exploitability at the end over the updates per epoch, in units of the accuracy."""
+    return float(min(last(group).mean() for group in groups) / accuracy)
+
+
+def end_of(rows: pd.DataFrame, method: str, claim: str, *, confidence: float) -> Estimate:
+    """Return `least_end` of a method, with an interval in which the updates are chosen anew."""
+    accuracy, groups = float(rows["accuracy"].iloc[0]), list(curves(rows, method).values())
+    rng = bootstrap_generator(rows, claim)
+    return statistics.bootstrap(groups, partial(least_end, accuracy=accuracy), rng, confidence=confidence)
+
+
+def told(rows: pd.DataFrame, method: str) -> str:
+    """Return the runs of a method in words: the updates, and where each ends."""
+    accuracy = float(rows["accuracy"].iloc[0])
+    ends = ", ".join(f"{last(group).mean() / accuracy:.3g}" for group in curves(rows, method).values())
+    n_epochs = rows.loc[rows["method"] == method, "n_epochs"].iloc[0]
+    updates = ", ".join(map(str, curves(rows, method)))
+    return f"K = {n_epochs} epochs of M_td = {updates} end at {ends} accuracies"
+
+
+def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C4-coupled in one game (docs/theory, section 12)."""
+    accuracy, found = float(rows["accuracy"].iloc[0]), curves(rows, MIRROR_ASCENT)
+    waiting = int(rows["n_waiting"].iloc[0])
+    costs = ", ".join(f"{samples_to(k * accuracy, found, waiting):.3g}" for k in (4, 2, 1))
+    n_replicates = rows["replicate"].nunique()
+    return {
+        "id": "C4-coupled",
+        "statement": "Mirror ascent learns the equilibrium from one trajectory, however strongly agents affect each "
+        "other.",
+        "source": "Theorem 4.3, outside of its contraction condition",
+        "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
+        "estimate": end_of(rows, MIRROR_ASCENT, "C4-coupled", confidence=confidence),
+        "expected": (0.0, 1.0 + tolerance),
+        "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
+        "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
+        f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
+        f"{told(rows, MIRROR_ASCENT)}; samples to 4, 2 and 1 accuracies {costs}",
+    }
+
+
+def slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C4-coupled-slope in one game (docs/theory, section 12)."""
+    found = curves(rows, FASTEST, "error")
+    learned = {n: last(group) for n, group in found.items() if last(group).mean() <= LEARNED * group[:, 0].mean()}
+    updates, ends = [float(n) for n in learned], list(learned.values())
+    estimate, expected, too_small = exactly(math.nan), (0.0, 2.0 + tolerance), ""
+
+    def fitted(
+        groups: Sequence[np.ndarray], of: Callable[[Sequence[float], Sequence[float]], float] = statistics.log_log_slope
+    ) -> float:
+        return of([1.0 / float(group.mean()) for group in groups], updates)
+
+    if len(updates) > 1:
+        estimate = statistics.bootstrap(
+            ends, fitted, bootstrap_generator(rows, "C4-coupled-slope"), confidence=confidence
+        )
+        too_small = settled(
+            rows,
+            "C4-coupled-slope",
+            estimate,
+            expected=expected,
+            tolerance=tolerance,
+            order=-1.0,
+            corrected=lambda rng, f: statistics.bootstrap(ends, partial(fitted, of=f), rng, confidence=confidence),
+        )
+    distances = ", ".join(f"{end.mean():.3g}" for end in ends)
+    fitted_to = ", ".join(f"{n:g}" for n in updates) or "none"
+    return {
+        "id": "C4-coupled-slope",
+        "statement": "However strongly agents affect each other, half the error costs at most four times the samples.",
+        "source": "Theorem 4.3, outside of its contraction condition",
+        "quantity": "slope of log M_td against log(1 / mean distance over the last epochs)",
+        "estimate": estimate,
+        "expected": expected,
+        "rival": Rival("4", (4.0,)),
+        "too_small": too_small,
+        "how": f"spectral radius of the best response {radius_of(rows):.3g}; the fastest step, with which noise is "
+        f"seen soonest; M_td that end below half the first distance: {fitted_to} of {len(found)}"
+        f"{f', at distances {distances}' if ends else ''}",
+    }
+
+
+def best_response(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C4-best-response in one game (docs/theory, section 12)."""
+    stable = radius_of(rows) < 1.0
+    reaches = "reaches it" if stable else "does not reach it"
+    accuracy = float(rows["accuracy"].iloc[0])
+    rival = Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,))
+    if not stable:
+        learned = least_end(list(curves(rows, MIRROR_ASCENT).values()), accuracy)
+        rival = Rival(f"{learned:.3g}, what mirror ascent reaches", (learned,))
+    return {
+        "id": "C4-best-response",
+        "statement": "Best response with the same regularizer and TD budget reaches the accuracy just where its "
+        "Jacobian's spectral radius is below 1.",
+        "source": "whether mirror ascent is needed",
+        "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
+        "estimate": end_of(rows, BEST_RESPONSE, "C4-best-response", confidence=confidence),
+        "expected": (0.0, 1.0 + tolerance) if stable else (1.0 - tolerance, math.inf),
+        "rival": rival,
+        "how": f"spectral radius {radius_of(rows):.3g}: the claim is that best response {reaches}; "
+        f"{told(rows, BEST_RESPONSE)}",
+    }
+
+
+def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C4-price in one game (docs/theory, section 12)."""
+    accuracy, waiting = float(rows["accuracy"].iloc[0]), int(rows["n_waiting"].iloc[0])
+    found = {method: curves(rows, method) for method in (MIRROR_ASCENT, FASTEST, BEST_RESPONSE)}
+    keys = [(method, n_updates) for method, of_method in found.items() for n_updates in of_method]
+
+    def costs(drawn: Sequence[np.ndarray]) -> dict[str, float]:
+        """Return the samples of every method."""
+        parts: dict[str, Curves] = {method: {} for method in found}
+        for (method, n_updates), group in zip(keys, drawn, strict=True):
+            parts[method][n_updates] = group
+        return {method: samples_to(accuracy, part, waiting) for method, part in parts.items()}
+
+    def ratio(drawn: Sequence[np.ndarray]) -> float:
+        samples = costs(drawn)
+        ours, rivals = min(samples[MIRROR_ASCENT], samples[FASTEST]), samples[BEST_RESPONSE]
+        if math.isinf(rivals):
+            return 1.0 if math.isinf(ours) else 0.0  # where neither gets there, neither is favoured
+        return min(ours / rivals, NEVER)
+
+    groups = [found[method][n_updates] for method, n_updates in keys]
+    stable, told_costs = radius_of(rows) < 1.0, costs(groups)
+    estimate = exactly(math.nan)
+    if not all(map(math.isinf, told_costs.values())):
+        estimate = statistics.bootstrap(groups, ratio, bootstrap_generator(rows, "C4-price"), confidence=confidence)
+    counts = ", ".join(
+        f"{method.replace('_', ' ')} {'never' if math.isinf(n) else f'{n:.3g}'}" for method, n in told_costs.items()
+    )
+    return {
+        "id": "C4-price",
+        "statement": "Mirror ascent saves more than half of the samples where best response is unstable, and not "
+        "elsewhere.",
+        "source": "what mirror ascent buys",
+        "quantity": "samples to the accuracy, mirror ascent with the better of its two steps / best response",
+        "estimate": estimate,
+        "expected": (1.0 - tolerance, math.inf) if stable else (0.0, 1.0 - tolerance),
+        "rival": (
+            Rival("0: best response never gets there", (0.0,)) if stable else Rival("1: nothing is saved", (1.0,))
+        ),
+        "how": f"spectral radius of the best response {radius_of(rows):.3g}; samples: {counts}; 0: best response never",
+    }

@@ -1,0 +1,200 @@
+"""What is measured on mirror ascent and best response with one TD budget, from one game to a table.
+
+The algorithm, and how the samples to an accuracy are read, is in docs/theory, section 10.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_mfg import equilibrium as exact
+from pma_mfg import iterations, jacobian, operators, seeds
+from pma_mfg.arrays import accepts
+from pma_mfg.commands import step_sizes
+from pma_mfg.games.functions import Game
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.regularizers import Regularizer
+from pma_replication.runs.checkpoints import Checkpoint
+from pma_replication.runs.replicates import State, each_replicate
+
+#: The methods, as they are named in tables.
+MIRROR_ASCENT, FASTEST, BEST_RESPONSE = METHODS = ("mirror_ascent", "fastest", "best_response")
+
+
+def runs(
+    game: Game,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    *,
+    updates: Sequence[int],
+    n_epochs: int,
+    n_waiting: int,
+    step_size: float,
+    split: int,
+) -> list[tuple[str, schedules.Schedule]]:
+    """Return the schedules of every method: one for each number of updates, of as many samples for all methods.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy, of which the visits give the steps of TD learning and the Jacobian the fastest step size.
+    updates : sequence of int
+        M_td of best response and of the fastest step.
+    n_epochs, n_waiting : int
+        Their K and M_mix.
+    step_size : float
+        eta of mirror ascent, in units of 1 / rho.
+    split : int
+        Mirror ascent has K times this many epochs, and M_td over this many updates.
+
+    Returns
+    -------
+    list of (str, Schedule)
+        Method and schedule.
+    """
+    scale, start = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
+    fastest, _ = iterations.step_size("pma_euclidean", game, regularizer, policy=equilibrium)
+    chosen = {
+        MIRROR_ASCENT: (step_sizes.absolute(step_size, regularizer), split),
+        FASTEST: (fastest, 1),
+        BEST_RESPONSE: (np.inf, 1),
+    }
+    return [
+        (
+            method,
+            schedules.Schedule(
+                n_epochs=n_epochs * parts,
+                n_updates=max(1, round(n_updates / parts)),
+                n_waiting=n_waiting,
+                step_size=step_size,
+                td_scale=scale,
+                td_offset=scale,
+                start=start,
+            ),
+        )
+        for method, (step_size, parts) in chosen.items()
+        for n_updates in updates
+    ]
+
+
+@accepts()
+def compare(
+    game: Game,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    *,
+    name: str,
+    line: str,
+    updates: Sequence[int],
+    n_epochs: int,
+    n_waiting: int,
+    step_size: float,
+    split: int,
+    accuracy: float,
+    n_agents: int,
+    n_replicates: int,
+    seed: int,
+    after_run: Callable[[], None] = lambda: None,
+    checkpoint: Checkpoint | None = None,
+) -> pd.DataFrame:
+    """Learn with mirror ascent and with best response on one trajectory each, for every number of updates per epoch.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    name : str
+        The game's name in tables and seeds.
+    line : str
+        What the game is drawn with.
+    updates, n_epochs, n_waiting, step_size, split
+        Of `runs`.
+    accuracy : float
+        Exploitability that counts as reached, in units of the first policy's; written to the table.
+    n_agents : int
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_run : callable
+        Called after each run.
+    checkpoint : storage.Checkpoint, optional
+        Where the state is kept, and taken up if there is one; to be discarded once the table is written.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, line, best_response_radius (spectral radius of the best response's Jacobian at the equilibrium),
+        accuracy, method (of `METHODS`), step_size, radius (the method's own spectral radius), n_agents, n_epochs,
+        n_updates, n_waiting, replicate, epoch, samples (environment steps up to here), error (sup_s l1 distance of the
+        policy to the equilibrium), exploitability (regularized).
+    """
+
+    def radius(step_size: float) -> float:
+        matrix = jacobian.jacobian(game, equilibrium, step_size, regularizer=regularizer)
+        return float(jacobian.spectral_radius(matrix))
+
+    planned = runs(
+        game,
+        regularizer,
+        equilibrium,
+        updates=updates,
+        n_epochs=n_epochs,
+        n_waiting=n_waiting,
+        step_size=step_size,
+        split=split,
+    )
+    radii = {step_size: radius(step_size) for step_size in {schedule.step_size for _, schedule in planned}}
+    longest = max(schedule.n_epochs for _, schedule in planned) + 1
+
+    def run(number: int, resume: State | None, save: learning.Save) -> np.ndarray:
+        method, schedule = planned[number // n_replicates]
+        policies = learning.centralized(
+            game,
+            n_agents,
+            regularizer,
+            schedule=schedule,
+            rng=seeds.generator(seed, "coupling", name, method, schedule.n_updates, number % n_replicates),
+            resume=resume,
+            save=None if checkpoint is None else save,
+        )
+        measured = np.full((2, longest), np.nan)
+        measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
+        measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
+        after_run()
+        return measured
+
+    parts = []
+    for number, measured in enumerate(each_replicate(run, len(planned) * n_replicates, checkpoint)):
+        method, schedule = planned[number // n_replicates]
+        epochs = np.arange(schedule.n_epochs + 1)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "game": name,
+                    "line": line,
+                    "best_response_radius": radii[np.inf],
+                    "accuracy": accuracy,
+                    "method": method,
+                    "step_size": schedule.step_size,
+                    "radius": radii[schedule.step_size],
+                    "n_agents": n_agents,
+                    "n_epochs": schedule.n_epochs,
+                    "n_updates": schedule.n_updates,
+                    "n_waiting": n_waiting,
+                    "replicate": number % n_replicates,
+                    "epoch": epochs,
+                    "samples": epochs * schedule.n_updates * (n_waiting + 1),
+                    "error": measured[0, epochs],
+                    "exploitability": measured[1, epochs],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,56 @@
+"""How the samples to an accuracy are read off the runs of `measure.compare` (docs/theory, section 10.12)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+#: Exploitability, or distance, for each number of updates per epoch: arrays of shape (replicates, K + 1).
+Curves = dict[int, np.ndarray]
+
+#: An accuracy counts as reached if it is kept over at least as many epochs, the last ones of a run.
+HOLD = 10
+
+
+def curves(rows: pd.DataFrame, method: str, column: str = "exploitability") -> Curves:
+    """Return a column of one game and method: for each number of updates an array of shape (replicates, K + 1).
+
+    The exploitability is in units of the first policy's.
+    """
+    of_method = rows[rows["method"] == method]
+    found = {}
+    for n_updates in sorted(set(of_method["n_updates"].tolist())):
+        runs = of_method[of_method["n_updates"] == n_updates]
+        table = runs.pivot_table(index="replicate", columns="epoch", values=column).to_numpy()
+        found[n_updates] = table / table[:, :1] if column == "exploitability" else table
+    return found
+
+
+def last(group: np.ndarray) -> np.ndarray:
+    """Return the mean of each run over its last `HOLD` epochs, shape (replicates,), from (replicates, K + 1)."""
+    return np.asarray(group[:, -HOLD:].mean(axis=1))
+
+
+def samples_to(accuracy: float, found: Curves, n_waiting: int) -> float:
+    """Return the least samples after which an accuracy is kept (docs/theory, section 10.12); infinity if it never is.
+
+    Parameters
+    ----------
+    accuracy : float
+    found : dict of int to ndarray
+        Of `curves`.
+    n_waiting : int
+
+    Returns
+    -------
+    float
+    """
+    least = np.inf
+    for n_updates, group in found.items():
+        mean = group.mean(axis=0)
+        n = len(mean)
+        rest = np.cumsum(mean[::-1])[::-1] / np.arange(n, 0, -1)  # the mean from each epoch on
+        kept = np.flatnonzero(np.maximum(rest, mean)[1 : n - HOLD + 1] <= accuracy)
+        if len(kept):
+            least = min(least, float((1 + kept[0]) * n_updates * (n_waiting + 1)))
+    return least

@@ -1,0 +1,38 @@
+"""Sizes that fit one game: mirror ascent and best response with one TD budget."""
+
+from __future__ import annotations
+
+import math
+
+from pma_replication.experiments.coupling.measure import METHODS
+from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, step_seconds
+
+#: Epochs of best response, and the step of mirror ascent in units of 1 / rho with its epochs in one of those.
+N_EPOCHS, STEP, SPLIT = 20, 0.025, 4
+
+#: M_td of best response, in units of the updates from which on TD learning errs by noise alone.
+UPDATES = (1.0, 2.0, 4.0)
+
+#: As few as an interval may come from.
+REPLICATES = 8
+
+
+def _coupling(subject: Subject) -> Settings:
+    subject.need_learning("coupling")
+    updates = [math.ceil(factor * max(subject.settled, 300.0)) for factor in UPDATES]
+    seconds = REPLICATES * len(METHODS) * N_EPOCHS * sum(updates) * step_seconds(subject.game)
+    if seconds > BUDGET:
+        raise subject.too_rare("coupling", seconds)
+    return {
+        "games": {"line": "own", "updates": updates},
+        "n_agents": MANY_AGENTS,
+        "n_waiting": 0,
+        "n_epochs": N_EPOCHS,
+        "step_size": STEP,
+        "split": SPLIT,
+        "accuracy": 0.1,
+        "n_replicates": REPLICATES,
+    }
+
+
+SIZES = {"coupling": _coupling}

@@ -1,0 +1,45 @@
+"""What `pma-mfg verify` runs on one game, and what it costs: mirror ascent and best response with one TD budget."""
+
+from __future__ import annotations
+
+from pma_replication.cost import Units
+from pma_replication.experiments.coupling import measure
+from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _coupling(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    found = measure.compare(
+        subject.game,
+        subject.regularizer,
+        subject.policy,
+        name=subject.name,
+        line=settings["games"]["line"],
+        updates=settings["games"]["updates"],
+        n_epochs=settings["n_epochs"],
+        n_waiting=settings["n_waiting"],
+        step_size=settings["step_size"],
+        split=settings["split"],
+        accuracy=settings["accuracy"],
+        n_agents=settings["n_agents"],
+        n_replicates=settings["n_replicates"],
+        seed=seed,
+        after_run=advance,
+    )
+    return {"coupling": found}
+
+
+def _seconds(units: Units, settings: Settings) -> float:
+    updates = settings["games"]["updates"]
+    per_epoch = sum(updates) * (settings["n_waiting"] + 1) * units.step
+    measured = len(updates) * (2 + settings["split"]) / 3 * units.exploitability
+    return float(3 * settings["n_replicates"] * settings["n_epochs"] * (per_epoch + measured))
+
+
+STEPS = {
+    "coupling": Step(
+        section="coupling",
+        ticks=lambda s: len(measure.METHODS) * len(s["games"]["updates"]) * s["n_replicates"],
+        run=_coupling,
+        seconds=_seconds,
+    ),
+}

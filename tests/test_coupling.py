@@ -1,0 +1,194 @@
+"""Mirror ascent and best response with one budget of samples: what is read off runs, and what is judged from it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pma_mfg import equilibrium, games
+from pma_mfg.regularizers import Entropy
+from pma_replication import statistics
+from pma_replication.experiments.coupling import judge, measure, reading
+from pma_replication.judging import verdict
+
+ACCURACY, UPDATES, EPOCHS = 0.1, (1000, 4000, 16000), 20
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+
+
+def table(radius: float, *, floors: dict[str, float], waits: dict[str, int]) -> pd.DataFrame:
+    """Return runs that get to their floors after so many epochs.
+
+    Floors are in units of the first exploitability for M_td = 1000, and fall as 1 / M_td, distances as its root. A
+    floor above the accuracy does not fall.
+    """
+    rng, parts = np.random.default_rng(0), []
+    for method, n_updates, replicate in itertools.product(measure.METHODS, UPDATES, range(8)):
+        floor = floors[method] * (1.0 if floors[method] > ACCURACY else UPDATES[0] / n_updates)
+        epochs = np.arange(EPOCHS + 1)
+        ends = floor * rng.uniform(0.95, 1.05, EPOCHS + 1)
+        shares = np.where(epochs < waits[method], 1.0, ends)
+        of_run = {"method": method, "n_updates": n_updates, "replicate": replicate, "epoch": epochs}
+        of_run |= {"samples": epochs * n_updates, "exploitability": 0.3 * shares, "error": 0.5 * np.sqrt(shares)}
+        parts.append(pd.DataFrame(of_run))
+    fixed = {"game": "g", "line": "l", "best_response_radius": radius, "accuracy": ACCURACY, "n_epochs": EPOCHS}
+    return pd.concat(parts, ignore_index=True).assign(**fixed, n_agents=10**6, n_waiting=0)
+
+
+def records(radius: float, *, ours: float = 0.05, rivals: float = 0.05, wait: int = 2) -> dict[str, dict[str, Any]]:
+    """Return the records of all claims, with their verdicts."""
+    floors = {measure.MIRROR_ASCENT: ours, measure.FASTEST: ours, measure.BEST_RESPONSE: rivals}
+    rows = table(radius, floors=floors, waits=dict.fromkeys(floors, 2) | {measure.BEST_RESPONSE: wait})
+    judges = {judge.mirror_ascent: 0.0, judge.best_response: 0.0, judge.price: 0.5}
+    made = [(each(rows, tolerance, 0.95), tolerance) for each, tolerance in judges.items()]
+    return {record["id"]: record | {"verdict": judged(record, tolerance)} for record, tolerance in made}
+
+
+def judged(record: Mapping[str, Any], tolerance: float) -> str:
+    interval, rival = (record["estimate"].low, record["estimate"].high), record["rival"]
+    return verdict(interval, record["expected"], rival.not_rejecting(record["expected"], tolerance))
+
+
+def verdicts(radius: float, **planted: Any) -> tuple[str, ...]:
+    found = records(radius, **planted)
+    return tuple(found[f"C4-{claim}"]["verdict"] for claim in ("coupled", "best-response", "price"))
+
+
+def test_above_one_a_best_response_that_fails_is_what_is_claimed() -> None:
+    assert verdicts(3.0, rivals=2.0) == ("confirmed", "confirmed", "confirmed")
+    assert records(3.0, rivals=2.0)["C4-price"]["estimate"].value == 0.0
+
+
+def test_above_one_a_best_response_that_succeeds_refutes_and_is_told() -> None:
+    assert verdicts(3.0) == ("confirmed", "not confirmed", "not confirmed")
+    told = records(3.0)
+    assert "the claim is that best response does not reach it" in told["C4-best-response"]["how"]
+    assert "best response 2e+03" in told["C4-price"]["how"]
+
+
+def test_below_one_a_best_response_that_does_as_well_is_what_is_claimed() -> None:
+    assert verdicts(0.5) == ("confirmed", "confirmed", "confirmed")
+
+
+def test_below_one_samples_that_mirror_ascent_saves_refute() -> None:
+    assert verdicts(0.5, wait=10) == ("confirmed", "confirmed", "not confirmed")
+
+
+def test_below_one_a_best_response_that_fails_refutes() -> None:
+    assert verdicts(0.5, rivals=2.0) == ("confirmed", "not confirmed", "not confirmed")
+
+
+def test_mirror_ascent_that_stays_where_it_started_refutes_and_the_price_of_two_failures_is_not_told() -> None:
+    assert verdicts(3.0, ours=1.0, rivals=2.0) == ("not confirmed", "confirmed", "inconclusive")
+
+
+def test_best_response_that_fails_as_mirror_ascent_does_shows_nothing_of_either() -> None:
+    assert records(3.0, ours=1.0, rivals=1.0)["C4-best-response"]["verdict"] == "vacuous"
+
+
+@pytest.mark.parametrize(("exponent", "expected"), [(0.5, "confirmed"), (0.25, "not confirmed")])
+def test_four_times_the_updates_must_halve_the_distance(exponent: float, expected: str) -> None:
+    floors = dict.fromkeys(measure.METHODS, 0.05)
+    rows = table(3.0, floors=floors, waits=dict.fromkeys(floors, 2))
+    rows["error"] = np.where(rows["epoch"] < 2, 0.5, rows["error"] * (rows["n_updates"] / 1000) ** (0.5 - exponent))
+    record = judge.slope(rows, 0.2, 0.95)
+    assert record["estimate"].value == pytest.approx(1.0 / exponent, abs=0.1)
+    assert judged(record, 0.2) == expected
+    assert not record["too_small"]
+
+
+def test_runs_that_have_not_left_the_start_have_no_slope() -> None:
+    floors = dict.fromkeys(measure.METHODS, 0.9)
+    record = judge.slope(table(3.0, floors=floors, waits=dict.fromkeys(floors, 2)), 0.2, 0.95)
+    assert np.isnan(record["estimate"].value)
+    assert "none of 3" in record["how"]
+
+
+def test_a_cycle_that_passes_by_has_not_reached_the_accuracy() -> None:
+    passes = np.where(np.arange(21) % 2 == 0, 0.5, 0.01)[None]
+    assert reading.samples_to(0.1, {100: passes}, 0) == np.inf
+    late = np.where(np.arange(21) < 15, 0.5, 0.01)[None]  # kept over six epochs only
+    assert reading.samples_to(0.1, {100: late}, 0) == np.inf
+
+
+def test_samples_are_the_least_over_updates_and_epochs_waiting_included() -> None:
+    quick = np.where(np.arange(21) < 2, 1.0, 0.01)[None]
+    slow = np.where(np.arange(21) < 8, 1.0, 0.01)[None]
+    assert reading.samples_to(0.1, {100: quick}, 0) == 200.0
+    assert reading.samples_to(0.1, {100: quick, 20: slow}, 0) == 160.0
+    assert reading.samples_to(0.1, {100: quick, 20: slow}, 2) == 480.0
+    assert reading.samples_to(0.1, {100: np.full((1, 21), 0.01)}, 0) == 100.0  # nothing is learned in no epoch
+
+
+def test_one_best_response_does_at_best_what_the_linear_model_says() -> None:
+    """Proposition 10.11 in its example: the variance by its recursion, samples from the formula."""
+
+    def samples(share: float, n_epochs: int, eigenvalue: float, distance: float) -> float:
+        b = 1.0 - share * (1.0 - eigenvalue)
+        unit = sum(share**2 * b ** (2 * k) for k in range(n_epochs))  # variance at the end times M, for sigma = 1
+        left = 1.0 - distance * b ** (2 * n_epochs)
+        return n_epochs * unit / left if left > 0.0 else np.inf
+
+    costs = [samples(1.0, n_epochs, -0.5, 10.0) for n_epochs in range(1, 20)]
+    assert int(np.argmin(costs)) + 1 == 3
+    assert min(costs) == pytest.approx(4.7, abs=0.05)
+    assert samples(1.0 / 1.5, 1, -0.5, 10.0) == pytest.approx(0.44, abs=0.005)
+    assert samples(1.0, 1, 0.0, 10.0) == 1.0
+    for eigenvalue, small in ((0.0, 1.2), (0.5, 4.8)):
+        assert min(samples(0.005, n, eigenvalue, 10.0) for n in range(1, 1000, 20)) == pytest.approx(small, abs=0.05)
+    assert min(samples(1.0, n, 0.5, 10.0) for n in range(1, 20)) == pytest.approx(4.7, abs=0.05)
+
+
+SIZES: dict[str, Any] = {
+    "line": "l",
+    "n_epochs": 12,
+    "n_waiting": 0,
+    "step_size": 0.05,
+    "split": 2,
+    "accuracy": ACCURACY,
+    "n_agents": 10**6,
+    "n_replicates": 2,
+    "seed": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def averse() -> tuple[games.MeanFieldGame, Entropy, np.ndarray]:
+    game = games.make(
+        "planted_coupled",
+        n_states=3,
+        n_actions=2,
+        discount=0.5,
+        seed=0,
+        strength=0.1,
+        best_response_radius=3.0,
+        channel="rewards",
+        sign="averse",
+    )
+    return game, Entropy(0.1), equilibrium.solve(game, Entropy(0.1)).policy
+
+
+def test_all_methods_take_the_same_samples_and_a_run_does_not_depend_on_the_others(averse: Any) -> None:
+    both, one = (measure.compare(*averse, name="g", updates=updates, **SIZES) for updates in ([20, 40], [40]))
+    assert set(both.groupby(["method", "replicate"])["samples"].max()) == {12 * 40}
+    of_one = both[both["n_updates"] == np.where(both["method"] == measure.MIRROR_ASCENT, 20, 40)]
+    pd.testing.assert_frame_equal(of_one.reset_index(drop=True), one)
+    assert set(one.loc[one["method"] == measure.BEST_RESPONSE, "step_size"]) == {np.inf}
+    assert one["best_response_radius"].to_numpy() == pytest.approx(3.0, abs=1e-6)
+    assert (one.groupby("method")["radius"].first()[[measure.MIRROR_ASCENT, measure.FASTEST]] < 1.0).all()
+
+
+def test_in_a_strongly_coupled_game_best_response_swings_where_mirror_ascent_learns(averse: Any) -> None:
+    """The exact cycle of best response is 40 accuracies wide, and mirror ascent ends at a hundredth of one."""
+    rows = measure.compare(*averse, name="g", updates=[800], **SIZES)
+    found = {record["id"]: record["estimate"].value for record in (judge.mirror_ascent(rows, 0.0, 0.95),)}
+    assert found["C4-coupled"] < 1.0
+    assert judge.best_response(rows, 0.0, 0.95)["estimate"].value > 1.0
