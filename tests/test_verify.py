@@ -40,7 +40,7 @@ def reward(mean_field):
 #: Three towns between which people hardly ever move.
 SLOW = """import numpy as np
 
-discount, n_states = 0.95, 3
+discount, n_states = 0.99, 3
 wages = np.array([0.2, 0.5, 0.9])
 
 
