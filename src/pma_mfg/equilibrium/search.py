@@ -19,6 +19,7 @@ from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
 from pma_mfg.equilibrium.newton_in_population import played, separate_parts
 from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
@@ -135,7 +136,7 @@ def solve(
     last, flow, end = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
     if last is not None:
         return last
-    reasons += [why] if (why := _lost_in_rounding(game, regularizer, end)) else []
+    reasons += [why] if (why := _lost_in_rounding(game, regularizer, end, flow)) else []
     history.append(best[1])
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
@@ -218,17 +219,22 @@ def _by_flow(
     return (finished(game, policy, regularizer, history=history) if residual <= tolerance else None), gap, end
 
 
-def _lost_in_rounding(game: Game, regularizer: Regularizer, mean_field: np.ndarray) -> str:
-    """Return words on groups of states between which the best response moves nobody that floating point can tell."""
-    policy = best_response(game.transition(mean_field), game.reward(mean_field), game.discount, regularizer=regularizer)
-    kernel = operators.policy_kernel(game.transition(mean_field), policy)
-    label, count = solvers.closed_components(kernel > solvers.EPSILON)
+def _lost_in_rounding(game: Game, regularizer: Regularizer, mean_field: np.ndarray, gap: float) -> str:
+    """Return words on groups of states that exchange no more agents than the gap at the end of the flow."""
+    if gap > COARSEST:
+        return ""
+    transition = game.transition(mean_field)
+    policy = best_response(transition, game.reward(mean_field), game.discount, regularizer=regularizer)
+    least = max(gap, solvers.EPSILON)
+    kernel, held = operators.policy_kernel(transition, policy), np.flatnonzero(mean_field > least)
+    flows = mean_field[held, None] * to_dense(kernel[held][:, held])
+    label, count = solvers.closed_components(flows > least)
     if count <= separate_parts(game, mean_field)[1]:
         return ""
-    groups = operators.named_classes([np.flatnonzero(label == group) for group in range(count)])
+    groups = operators.named_classes([held[label == group] for group in range(count)])
     return (
-        f"but for chances below {solvers.EPSILON:.1g} the best response to the last population has {groups}, so that "
-        "rounding decides how these share the population (docs/theory, section 3.7)"
+        f"there fewer than {least:.1g} of the agents move between {groups}: rounding decides how these share the "
+        "population, and no equilibrium can be told from its neighbours (docs/theory, section 3.7)"
     )
 
 
