@@ -17,7 +17,7 @@ from tests.references import (
 )
 from tests.statistical import Level, of_means
 
-from pma_mfg import equilibrium, games, operators, seeds
+from pma_mfg import equilibrium, games, operators, seeds, solvers
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
@@ -409,3 +409,84 @@ def test_states_left_for_good_are_those_outside_all_recurrent_classes_of_the_cou
     recurrent = np.concatenate(operators.recurrent_classes(chain))
     expected = np.flatnonzero((points[recurrent] == 0).all(axis=0))
     assert finite_population.never_visited(game, np.ones((3, 1)), n_agents).tolist() == expected.tolist()
+
+
+# --- how far the law of the counts may be off
+
+
+def habits(slope: float, centre: float, low: float, high: float) -> MeanFieldGame:
+    """Return two habits: the second is taken up with the chance 1/2 + slope (share - centre), cut at low and high."""
+    # clip(t, low, high) = (low + high + |t - low| - |t - high|) / 2
+    base, terms = np.zeros((2, 1, 2)), np.zeros((2, 2, 1, 2))
+    base[:, 0] = [1.0 - 0.5 * (low + high), 0.5 * (low + high)]
+    terms[0, :, 0], terms[1, :, 0] = [-0.5, 0.5], [0.5, -0.5]
+    offsets = 0.5 - slope * centre - np.array([low, high])
+    return MeanFieldGame(
+        discount=0.9,
+        base_transition=base,
+        base_reward=np.zeros((2, 1)),
+        transition_terms=terms,
+        transition_features=games.Features.build([[0.0, slope]] * 2, offsets, "absolute"),
+        reward_terms=np.zeros((0, 2, 1)),
+        reward_features=games.Features.none(2),
+    )
+
+
+def eliminated(chain: np.ndarray) -> np.ndarray:
+    """Return the stationary law by elimination without subtractions, which loses no digits however slow the chain."""
+    chain, size = chain.copy(), len(chain)
+    for k in range(size - 1, 0, -1):
+        chain[:k, k] /= chain[k, :k].sum()
+        chain[:k, :k] += np.outer(chain[:k, k], chain[k, :k])
+    law = np.ones(size)
+    for k in range(1, size):
+        law[k] = law[:k] @ chain[:k, k]
+    return law / law.sum()
+
+
+@pytest.mark.parametrize(
+    ("slope", "centre", "low", "high", "n_agents", "least_error"),
+    # habits that nobody keeps; two conventions that are left now and then; seldom; and never within any run, where the
+    # law found is that of the convention next to the start and the law itself that of the other one
+    [
+        (0.5, 0.5, 0.1, 0.9, 30, 0.0),
+        (3.0, 0.5, 0.1, 0.9, 12, 0.0),
+        (3.0, 0.46, 0.02, 0.85, 30, 1e-8),
+        (3.0, 0.46, 0.02, 0.85, 80, 1.0),
+    ],
+)
+def test_a_law_of_the_counts_is_no_further_off_than_is_said_and_where_that_is_much_a_warning_says_so(
+    slope: float,
+    centre: float,
+    low: float,
+    high: float,
+    n_agents: int,
+    least_error: float,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    law = finite_population.stationary_counts(habits(slope, centre, low, high), np.ones((2, 1)), n_agents)
+    shares = np.arange(n_agents + 1) / n_agents
+    chances = np.clip(0.5 + slope * (shares - centre), low, high)
+    chain = binom.pmf(np.arange(n_agents + 1), n_agents, chances[:, None])
+    found = law.probabilities[np.argsort(law.counts[:, 1])]
+    assert np.abs(found @ chain - found).sum() < 1e-12
+    error = np.abs(found - eliminated(chain)).sum()
+    assert least_error <= error <= law.error
+    assert (law.error > finite_population.COUNTS_ERROR) == (least_error > 0.0)
+    assert ("warning: the counts of" in caplog.text) == (least_error > 0.0)
+
+
+def test_the_slowest_change_of_agents_who_move_on_their_own_is_that_of_one_of_them() -> None:
+    # shares are an eigenvector of the chain of counts, to the second eigenvalue of the chain of one: 1 - 3e-6
+    kernel = np.array([[1.0 - 1e-6, 1e-6], [2e-6, 1.0 - 2e-6]])
+    counts = np.arange(21)
+    chain = np.array(
+        [
+            np.convolve(binom.pmf(counts[: 21 - n], 20 - n, 1e-6), binom.pmf(counts[: n + 1], n, 1.0 - 2e-6))
+            for n in counts
+        ]
+    )
+    law = binom.pmf(counts, 20, 1.0 / 3.0)
+    slowest = solvers.slowest_change(lambda x: x @ chain, law, law * (counts - 20 / 3.0), iterations=3)
+    assert slowest == pytest.approx(3e-6, rel=1e-6)
+    assert np.linalg.eigvals(kernel).min() == pytest.approx(1.0 - 3e-6, rel=1e-12)

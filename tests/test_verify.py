@@ -13,6 +13,7 @@ import pytest
 from pma_mfg import cli, equilibrium, games, regularizers, storage
 from pma_mfg.errors import InputError
 from pma_replication import configuration, plan, registry, verify
+from pma_replication.experiments.nash import sizes as nash_sizes
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
 
@@ -33,6 +34,35 @@ def transition(mean_field):
 
 def reward(mean_field):
     return -np.stack([mean_field, mean_field + 0.2], axis=1) * (1 + mean_field[0] * mean_field[1])
+"""
+
+
+#: Three towns between which people hardly ever move.
+SLOW = """import numpy as np
+
+discount, n_states = 0.99, 3
+wages = np.array([0.2, 0.5, 0.9])
+
+
+def transition(mean_field):
+    return np.array([[(1 - rate) * row + rate / 3 for rate in (1e-6, 1e-5)] for row in np.eye(3)])
+
+
+def reward(mean_field):
+    return np.stack([wages - mean_field, wages - mean_field - 0.01], axis=1)
+"""
+#: A ring of eight places, one step at a time.
+RING = """import numpy as np
+
+discount, n_states = 0.8, 8
+
+
+def transition(mean_field):
+    return np.stack([0.5 * np.eye(8) + 0.5 * np.roll(np.eye(8), step, axis=1) for step in (1, -1)], axis=1)
+
+
+def reward(mean_field):
+    return -np.stack([mean_field, mean_field], axis=1) - np.linspace(0.0, 0.5, 8)[:, None]
 """
 
 
@@ -210,6 +240,61 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
     assert cli.main(["verify", "C7"]) == 2
     assert cli.main(["verify", "C7", *arguments, "--plot", "rate.pdf"]) == 2
     assert "something.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("claim", "source", "words"),
+    [
+        ("C4", SLOW, r"it takes some \S+ minutes, .* settles after [\d,]+ updates; allowed is at most 3$"),
+        ("C4-accuracy", SLOW, r"it takes some \S+ minutes"),
+        ("C5", SLOW, r"it takes some \S+ minutes, .*; allowed is at most 4.5$"),
+        ("C7", RING, r"8 states, .* reaches N = 7 .*; allowed is N from 10 on: a game with at most 7 states$"),
+    ],
+)
+def test_what_no_size_within_the_budget_decides_is_inconclusive_before_any_run(
+    claim: str,
+    source: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("nothing is to be run")
+
+    monkeypatch.setattr(plan.samples_measure, "learning_errors", never)
+    monkeypatch.setattr(verify, "run", never)
+    (tmp_path / "own.py").write_text(source)
+    assert cli.main(["verify", claim, str(tmp_path / "own.py")]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("verdict    inconclusive on own: not run: ")
+    assert re.search(words, last)
+    assert cli.main(["verify", claim, str(tmp_path / "own.py"), "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    assert (record["id"], record["game"], record["verdict"]) == (claim, "own", "inconclusive")
+
+
+@pytest.mark.parametrize("strength", [0.3, 3.0])
+def test_what_learning_takes_at_least_is_known_before_the_pilot_run_and_is_no_more_than_it_takes(
+    strength: float,
+) -> None:
+    chosen = subject(strength)
+    for share, epsilon in zip(plan.SHARES, chosen.accuracies(plan.N_ACCURACIES), strict=True):
+        # accuracies are rounded to two digits, and updates are as their square
+        assert chosen.least_learning_steps(share) <= 1.1 * chosen.learning_steps(epsilon)
+
+
+def test_a_step_costs_by_its_possible_moves() -> None:
+    sparse, dense = (games.make("garnet", n_states=20, n_actions=2, n_successors=n, seed=1) for n in (2, 20))
+    assert plan.step_seconds(sparse) < 0.5 * plan.step_seconds(dense)
+
+
+def test_the_largest_populations_that_fit_reach_ten_agents_up_to_seven_states() -> None:
+    for n_states in range(5, 12):
+        chosen = nash_sizes.three_largest(n_states)
+        assert sum(nash_sizes.gap_seconds(n_states, n) for n in chosen) <= plan.BUDGET
+        assert (chosen[-1] >= nash_sizes.RANGE_END) == (n_states <= 7)
+    assert plan.feasible_states(lambda n_states: n_states <= 7) == 7
 
 
 def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(

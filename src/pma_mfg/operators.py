@@ -314,15 +314,7 @@ def population_error(kernel: Table, mean_field: np.ndarray, iterations: int = 60
     """
     residual = float(np.abs(mean_field @ kernel - mean_field).sum()) + solvers.EPSILON
     direction = np.random.default_rng(0).normal(size=len(mean_field)) * (mean_field > 0.0)
-    slowness = 1.0
-    for _ in range(iterations):
-        direction -= direction.sum() * mean_field
-        size = float(np.abs(direction).sum())
-        if size == 0.0:
-            break
-        moved = np.asarray((direction / size) @ kernel)
-        slowness = min(slowness, float(np.abs(moved - direction / size).sum()))
-        direction = moved
+    slowness = solvers.slowest_change(lambda x: np.asarray(x @ kernel), mean_field, direction, iterations=iterations)
     return residual / max(slowness, solvers.EPSILON)
 
 

@@ -262,6 +262,37 @@ def _l1(x: np.ndarray) -> float:
     return float(np.abs(x).sum())
 
 
+def slowest_change(apply: Map, law: np.ndarray, direction: np.ndarray, *, iterations: int) -> float:
+    """Return the smallest relative change of a direction without mass in the steps of a chain, at most 1.
+
+    With enough steps the slowest mode is left, which changes by 1 - |lambda_2| (docs/theory, section 3.3); before that
+    the number is larger.
+
+    Parameters
+    ----------
+    apply : callable
+        One step of the chain, from (n,) to (n,).
+    law : ndarray, shape (n,)
+        Its stationary law, which is taken out of the direction.
+    direction : ndarray, shape (n,)
+    iterations : int
+
+    Returns
+    -------
+    float
+    """
+    slowness = 1.0
+    for _ in range(iterations):
+        direction = direction - direction.sum() * law
+        size = _l1(direction)
+        if size == 0.0:
+            break
+        moved = apply(direction / size)
+        slowness = min(slowness, _l1(moved - direction / size))
+        direction = moved
+    return slowness
+
+
 def discounted_sum(kernel: Table, discount: float, gain: np.ndarray) -> np.ndarray:
     """Return V = (I - gamma P)^{-1} g for a stochastic matrix P (docs/theory, section 3.4).
 

@@ -9,6 +9,7 @@ its sections are run on one game, and what they cost, which `pma_replication.cos
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ LUMPED_STATES = 20_000
 #: Numbers of agents of which the exact N-agent game is solved, as far as `LUMPED_STATES` allows.
 LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 5000)
 
-#: Seconds on the reference machine that a section may take, and the pilot run of learning.
-BUDGET, PILOT_BUDGET = 90.0, 10.0
+#: Seconds on the reference machine that a section is sized for; that learning may take at its smallest size, about two
+#: minutes as they are rounded up; and that the pilot run may take, a tenth of what needs it or less.
+BUDGET, MOST_SECONDS, PILOT_BUDGET = 90.0, 180.0, 15.0
 
 #: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
@@ -74,18 +76,26 @@ MOMENTS = 400_000
 #: to.
 START_SHARE = 0.5
 
-#: Factor between two accuracies of learning, and how many there are.
+#: Factor between two accuracies of learning, how many there are, and their shares of the coarsest.
 ACCURACY_FACTOR, N_ACCURACIES = 2.0, 3
+SHARES = [ACCURACY_FACTOR**-place for place in range(N_ACCURACIES)]
+
+
+class BeyondBudget(InputError):
+    """A game that could enter a section, at a size that takes longer than is allowed: nothing is known of its claim."""
 
 
 def step_seconds(game: Game) -> float:
-    """Return seconds of one step of the N-agent game on the reference machine, by its number of states alone.
+    """Return seconds of one step of the N-agent game on the reference machine, by its states and possible moves alone.
 
-    A fit to benchmarks/scaling.md, rounded up, for sizes that must not depend on a clock.
+    A fit to benchmarks/scaling.md, rounded up, for sizes that must not depend on a clock. Moves are the pairs of states
+    of which the second follows the first with some action: from each state a binomial is drawn for each.
     """
     if not game.has_features:
         return FUNCTION_STEP
-    return 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * game.n_states**2)
+    uniform = np.full(game.n_states, 1.0 / game.n_states)
+    n_moves = int((operators.policy_kernel(game.transition(uniform), operators.uniform_policy(game)) > 0.0).sum())
+    return 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * n_moves)
 
 
 def default_strength(game: Game) -> float:
@@ -108,6 +118,8 @@ class Subject:
         The game's name in tables, seeds and messages.
     policy : ndarray, shape (S, A)
         Of the equilibrium.
+    announce : callable
+        Called with words on what is about to take seconds.
     """
 
     game: Game
@@ -115,6 +127,7 @@ class Subject:
     kind: str
     name: str
     policy: np.ndarray
+    announce: Callable[[str], None] = lambda message: None
 
     def __post_init__(self) -> None:
         """Refuse an equilibrium at which PMA has no Jacobian, from which nearly all sizes follow."""
@@ -203,14 +216,24 @@ class Subject:
         """Return the epochs after which this share of the first distance to the equilibrium is left."""
         return max(1, math.ceil(math.log(share) / math.log(min(max(self.rate, 1e-6), 0.9999))))
 
-    def too_rare(self, section: str, seconds: float, most: float = BUDGET) -> InputError:
+    def need_time(self, section: str, n_steps: float, most: float = MOST_SECONDS) -> None:
+        """Refuse a game in which so many environment steps, the fewest that will do, take too long."""
+        if (seconds := n_steps * step_seconds(self.game)) > most:
+            raise self.too_long(section, seconds, most)
+
+    def too_long(self, section: str, seconds: float, most: float = BUDGET) -> BeyondBudget:
         """Return the error of a game in which learning takes too long."""
-        why = f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps"
-        allowed = f"at most {most / 60.0:g}; a larger --strength, with which no action is rare"
+        why = (
+            f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
+            f"and TD learning settles after {self.settled:,.0f} updates"
+        )
+        allowed = f"at most {most / 60.0:g}"
+        if self.policy.min() < RARE / self.policy.shape[1]:
+            allowed += "; a larger --strength, with which no action is rare"
         if not self.game.has_features:
             why += ", each of which calls Python functions"
             allowed += ", or functions that are recognized (docs/theory, section 1.3)"
-        return self.refused(section, why, allowed)
+        return BeyondBudget(self.name, section, Description(why), allowed)
 
     @cached_property
     def td_constant(self) -> float:
@@ -226,7 +249,9 @@ class Subject:
         n_epochs, n_updates = self.n_epochs(0.02), math.ceil(4.0 * self.settled)
         seconds = 4.0 * n_epochs * n_updates * step_seconds(self.game)
         if seconds > PILOT_BUDGET:
-            raise self.too_rare("learning", seconds * BUDGET / PILOT_BUDGET)
+            raise self.too_long("learning", seconds * MOST_SECONDS / PILOT_BUDGET, MOST_SECONDS)
+        if seconds > 1.0:
+            self.announce(f"a pilot run of learning, from which sizes follow: about {seconds:.0f} s (predicted)")
         first = schedules.td_start(self.game, self.regularizer)
         lengths = (n_epochs, n_updates, 1)
         schedule = schedules.Schedule(*lengths, self.step_size, self.td_scale, self.td_scale, first)
@@ -252,8 +277,19 @@ class Subject:
 
     def learning_steps(self, epsilon: float) -> float:
         """Return the environment steps of one run to an accuracy by the practical schedule."""
-        per_epoch = (self.td_constant / epsilon) ** 2 * (1 + math.ceil(WAITING_CONSTANT * math.log(1.0 / epsilon)))
-        return per_epoch * self.n_epochs(0.5 * epsilon)
+        return self._steps((self.td_constant / epsilon) ** 2, epsilon)
+
+    def least_learning_steps(self, share: float) -> float:
+        """Return a lower bound on the steps of one run to this share of the coarsest of `accuracies`, before any run.
+
+        The coarsest has at least `settled` updates an epoch and is at most a half.
+        """
+        return self._steps(max(self.settled, 300.0) / share**2, 0.5 * share)
+
+    def _steps(self, n_updates: float, epsilon: float) -> float:
+        """Return the environment steps of one run by the practical schedule with so many updates an epoch."""
+        waiting = math.ceil(WAITING_CONSTANT * math.log(1.0 / epsilon))
+        return n_updates * (1 + waiting) * self.n_epochs(0.5 * epsilon)
 
     @cached_property
     def populations(self) -> list[int]:
@@ -267,7 +303,9 @@ class Subject:
             n_agents = LADDER[count - 1]
             size = n_lumped_states(self.game.n_states, n_agents)
             why = f"{size:,} states of an agent and the counts of the {n_agents - 1} others ({self.game.n_states} each)"
-            raise self.refused(section, why, f"at most {LUMPED_STATES:,}: a game with fewer states")
+            most = feasible_states(lambda n_states: n_lumped_states(n_states, n_agents) <= LUMPED_STATES)
+            allowed = f"at most {LUMPED_STATES:,}: a game with at most {most} states"
+            raise BeyondBudget(self.name, section, Description(why), allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +334,16 @@ class Step:
     jobs: Callable[[Settings], int] = lambda settings: 1
 
 
+#: An action is rare where its probability is below this share of what it would be if all had the same.
+RARE = 0.2
+
 #: M_mix is this times log(1 / epsilon).
 WAITING_CONSTANT = 0.2
+
+
+def feasible_states(feasible: Callable[[int], bool]) -> int:
+    """Return the most states of a game that is feasible, as every game with fewer states is."""
+    return next(n_states for n_states in itertools.count(1) if not feasible(n_states + 1))
 
 
 def rounded(value: float, digits: int) -> float:

@@ -90,8 +90,19 @@ def settings(names: Iterable[str], subject: Subject) -> dict[str, Settings]:
             if section != "samples_prescribed" or (strength := prescribed_strength(subject)) is None:
                 raise
             allowed = f"{refused.allowed}; --strength {strength:g} would do"
-            raise InputError(refused.source, refused.field, refused.value, allowed) from None
+            raise type(refused)(refused.source, refused.field, refused.value, allowed) from None
     return {name: sections[STEPS[name].section] for name in names}
+
+
+def beyond_budget(claim: str, subject: Subject, refused: plan.BeyondBudget) -> dict[str, Any]:
+    """Return the record of a claim that no size within the budget decides: inconclusive, and what would decide it."""
+    return {
+        "id": claim,
+        "game": subject.name,
+        "statement": CLAIMS[claim].words,
+        "verdict": "inconclusive",
+        "how": f"not run: it takes {refused.value}; allowed is {refused.allowed}",
+    }
 
 
 def run(
@@ -206,8 +217,13 @@ def in_words(record: Mapping[str, Any], subject: Subject) -> list[str]:
         f"expected   {expected}",
         f"rival      {record['rival']}: {record['rival_prediction']}{power}",
         f"how        {record['how']}",
-        f"verdict    {record['verdict']} on {subject.name}: {meaning}{what_would}",
+        last_line(record, f"{meaning}{what_would}"),
     ]
+
+
+def last_line(record: Mapping[str, Any], meaning: str) -> str:
+    """Return the line with the verdict and what it means."""
+    return f"verdict    {record['verdict']} on {record['game']}: {meaning}"
 
 
 def _would_decide(record: Mapping[str, Any], subject: Subject) -> str:

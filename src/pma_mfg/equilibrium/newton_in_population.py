@@ -65,7 +65,7 @@ def newton_in_population(
             share *= 0.5
         else:
             if fresh:
-                return mean_field
+                break  # between parts that hardly exchange anybody only the law itself still tells
             factors = None  # as old as it is, it leads nowhere: a new one
             continue
         kept = share == 1.0 and float(np.abs(left).sum()) <= 0.5 * size
@@ -96,7 +96,10 @@ def newton_in_law(game: Game, regularizer: Regularizer, mean_field: np.ndarray) 
         matrix = np.eye(game.n_states) - chain.deviation(push).T
         if not np.isfinite(matrix).all():
             break
-        candidate = np.maximum(mean_field + np.linalg.solve(matrix, law - mean_field), 0.0)
+        try:
+            candidate = np.maximum(mean_field + np.linalg.solve(matrix, law - mean_field), 0.0)
+        except np.linalg.LinAlgError:
+            break
         candidate /= candidate.sum()
         trial = law_of(candidate)
         if not trial[3] <= 0.5 * distance:

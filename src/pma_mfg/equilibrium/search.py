@@ -11,13 +11,15 @@ import numpy as np
 
 from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
+from pma_mfg.equilibrium.best_responses import best_response
 from pma_mfg.equilibrium.continuation import branch
 from pma_mfg.equilibrium.damped import DAMPED_STEPS, NEARLY, checked, damped_iteration
 from pma_mfg.equilibrium.flow import implicit_flow
 from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
-from pma_mfg.equilibrium.newton_in_population import played
+from pma_mfg.equilibrium.newton_in_population import played, separate_parts
 from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
@@ -131,9 +133,10 @@ def solve(
         )
         if reached is not None:
             return reached
-    last, flow = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
+    last, flow, end = _by_flow(game, regularizer, mean_field, tolerance, max_iterations, history)
     if last is not None:
         return last
+    reasons += [why] if (why := _lost_in_rounding(game, regularizer, end, flow)) else []
     history.append(best[1])
     raise ConvergenceError(
         f"equilibrium.solve: no equilibrium found with {regularizer}: PMA at step sizes "
@@ -196,24 +199,43 @@ def _by_flow(
     tolerance: float,
     max_iterations: int,
     history: list[float],
-) -> tuple[Equilibrium | None, float]:
-    """Return the equilibrium at the end of the flow of the population, if there is one, and the gap at that end."""
-    gap = np.inf
+) -> tuple[Equilibrium | None, float, np.ndarray]:
+    """Return the equilibrium at the end of the flow of the population, if there is one, the gap at that end, and it."""
+    end, gap = mean_field, np.inf
     if max_iterations == 0 or not game.has_derivatives():
-        return None, gap
+        return None, gap, end
     try:
         end, gap = implicit_flow(game, regularizer, mean_field, max_iterations=max_iterations, history=history)
         policy = played(game, regularizer, end)[0]
     except FAILURES:
-        return None, gap
+        return None, gap, end
     found = checked(game, regularizer, policy, mean_field=end, tolerance=tolerance, history=history)
     if isinstance(found, Equilibrium) or gap > NEARLY:
-        return (found if isinstance(found, Equilibrium) else None), gap
+        return (found if isinstance(found, Equilibrium) else None), gap, end
     # small probabilities, which small masses depend on, are known better than a best response is
     policy, residual = newton(
         game, policy, 1.0 / regularizer.rho, regularizer=regularizer, tolerance=tolerance, history=history
     )
-    return (finished(game, policy, regularizer, history=history) if residual <= tolerance else None), gap
+    return (finished(game, policy, regularizer, history=history) if residual <= tolerance else None), gap, end
+
+
+def _lost_in_rounding(game: Game, regularizer: Regularizer, mean_field: np.ndarray, gap: float) -> str:
+    """Return words on groups of states that exchange no more agents than the gap at the end of the flow."""
+    if gap > COARSEST:
+        return ""
+    transition = game.transition(mean_field)
+    policy = best_response(transition, game.reward(mean_field), game.discount, regularizer=regularizer)
+    least = max(gap, solvers.EPSILON)
+    kernel, held = operators.policy_kernel(transition, policy), np.flatnonzero(mean_field > least)
+    flows = mean_field[held, None] * to_dense(kernel[held][:, held])
+    label, count = solvers.closed_components(flows > least)
+    if count <= separate_parts(game, mean_field)[1]:
+        return ""
+    groups = operators.named_classes([held[label == group] for group in range(count)])
+    return (
+        f"there fewer than {least:.1g} of the agents move between {groups}: rounding decides how these share the "
+        "population, and no equilibrium can be told from its neighbours (docs/theory, section 3.7)"
+    )
 
 
 def _too_weak(rounding: float) -> str:

@@ -8,6 +8,7 @@ gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,8 +23,14 @@ from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_stat
 from pma_mfg.populations import fluctuations, lattice
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import check_n_agents
+from pma_mfg.theory import lipschitz
+
+log = logging.getLogger("pma_mfg")
 
 SOURCE = "finite_population"
+
+#: One step of a chain, from a law on its points to the next.
+Step = Callable[[np.ndarray], np.ndarray]
 
 #: Largest probability per step, under the stationary law, of leaving the lattice points that are kept.
 LOST_MASS = 1e-12
@@ -43,6 +50,12 @@ PATTERN_STATES = 10
 #: l1 residual at which a stationary law is accepted.
 RESIDUAL = 1e-13
 
+#: Error of a stationary law above which a warning is logged.
+COUNTS_ERROR = 1e-9
+
+#: Steps of the chain of counts from each of two directions, in the search for its slowest mode.
+MODE_STEPS = 10
+
 #: Accuracy of the Nash gap, relative to the deviator's largest gain.
 GAP_ACCURACY = 1e-9
 
@@ -57,7 +70,8 @@ class StationaryCounts:
     What is promised is a small residual, not a small error: the l1 norm of law P - law is at most ten times `RESIDUAL`,
     and up to `LOST_MASS` per step leaves the points kept. The error may be 1 / (1 - |lambda_2|) times their sum, with
     lambda_2 the second largest eigenvalue of the chain of counts: of agents who move on their own that of the chain of
-    one, of agents between two conventions one next to 1. Entries below that sum are rounding.
+    one, of agents between two conventions one next to 1. `error` says how much that is, and where it is above
+    `COUNTS_ERROR` a warning is logged. Entries below the sum are rounding.
 
     Parameters
     ----------
@@ -70,6 +84,10 @@ class StationaryCounts:
         The squared Mahalanobis distance from the stable population within which points are kept; infinite: all are.
     lost : float
         Probability that leaves the points kept in one step.
+    error : float
+        What the law may be off by: where L_pop < 1 a bound on the error of the mean of every function that is
+        1-Lipschitz in the mean field, else an estimate of the l1 error within the points kept (docs/theory, section
+        9.6).
     """
 
     counts: np.ndarray
@@ -77,6 +95,7 @@ class StationaryCounts:
     indices: np.ndarray
     radius: float
     lost: float
+    error: float
 
     @property
     def mean_fields(self) -> np.ndarray:
@@ -216,7 +235,8 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     Returns
     -------
     StationaryCounts
-        Up to a mass of `LOST_MASS` per step, and an l1 residual of `RESIDUAL`.
+        Up to a mass of `LOST_MASS` per step, and an l1 residual of `RESIDUAL`. Where that leaves an error above
+        `COUNTS_ERROR`, because the counts mix slowly, a warning is logged.
 
     Raises
     ------
@@ -232,6 +252,34 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     """
     game = game.dense(SOURCE)
     n_agents = check_size(game, n_agents)
+    law, step = _law_and_chain(game, policy, n_agents)
+    law = replace(law, error=_error(game, law, step))
+    if law.error > COUNTS_ERROR:
+        log.warning(
+            "warning: the counts of %d agents mix slowly: their stationary law may be off by %.1g (l1)",
+            n_agents,
+            min(law.error, 2.0),
+        )
+    return law
+
+
+def _error(game: MeanFieldGame, law: StationaryCounts, step: Step) -> float:
+    """Return `StationaryCounts.error`: residual and lost mass over what the slowest mode changes by in a step."""
+    residual = float(np.abs(step(law.probabilities) - law.probabilities).sum())
+    missed = max(residual, RESIDUAL) + 2.0 * law.lost  # a smaller residual is rounding
+    if (L_pop := lipschitz.population_contraction(game)[0]) < 1.0:
+        return missed / (1.0 - L_pop)
+    # a function of the mean field, once by itself, which is there in every convention, and once under the law
+    function = law.mean_fields @ np.random.default_rng(0).normal(size=game.n_states)
+    directions = (function - function.mean(), law.probabilities * (function - law.probabilities @ function))
+    slowness = min(
+        solvers.slowest_change(step, law.probabilities, direction, iterations=MODE_STEPS) for direction in directions
+    )
+    return missed / max(slowness, solvers.EPSILON)
+
+
+def _law_and_chain(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> tuple[StationaryCounts, Step]:
+    """Return the stationary law of the counts, its error not known yet, and a step of their chain on its points."""
     check_visited(game, policy, n_agents)
     points = lattice.points(n_agents, game.n_states)
     distances, radius = _distances(game, policy, points)
@@ -241,33 +289,40 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
         if len(columns) == len(points):
             radius = np.inf
         start = np.exp(-0.5 * (distances[columns] - distances.min()))
-        law, lost = _settled_law(kernels, points, columns, start / start.sum())
+        law, lost, step = _settled_law(kernels, points, columns, start / start.sum())
         if radius == np.inf or lost <= LOST_MASS:
-            return StationaryCounts(points[columns], law, columns, radius, lost)
+            return StationaryCounts(points[columns], law, columns, radius, lost, np.nan), step
         radius *= 1.3
 
 
 def _settled_law(
     kernels: Callable[[np.ndarray], np.ndarray], points: np.ndarray, columns: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return the law that the chain keeps on some points, given that it stays there, and what leaves in one step."""
+) -> tuple[np.ndarray, float, Step]:
+    """Return the law that the chain keeps on some points, given that it stays there, what leaves in one step, and it.
+
+    The chain is returned as the map of one step, without what leaves.
+    """
     counts = points[columns]
     fields = counts / counts[0].sum()
     blocks = _blocks(counts, lambda part: kernels(fields[part]), lattice.Rows(points, columns))
     lost = 0.0
 
-    def step(law: np.ndarray) -> np.ndarray:
-        nonlocal lost
+    def chain(law: np.ndarray) -> np.ndarray:
         moved: np.ndarray = np.zeros(len(columns))
         for part, block in blocks():
             moved += law[part] @ block
+        return moved
+
+    def step(law: np.ndarray) -> np.ndarray:
+        nonlocal lost
+        moved = chain(law)
         lost = max(0.0, 1.0 - float(moved.sum() / law.sum()))
         return np.asarray(moved / moved.sum())
 
     law, history = solvers.anderson(step, start, RESIDUAL, max_iterations=500)
     if history[-1] > 10.0 * RESIDUAL:
         raise ConvergenceError("finite_population.stationary_counts: no stationary law of the counts", history)
-    return law, lost
+    return law, lost, chain
 
 
 @accepts()
@@ -357,7 +412,13 @@ def policy_limit(
         If 500 steps do not suffice.
     """
     step = partial(operators.mirror_ascent_step, step_size=step_size, regularizer=regularizer)
-    learned = partial(learning_limit, game, n_agents=n_agents, regularizer=regularizer)
+    game = game.dense(SOURCE)
+    n_agents = check_size(game, n_agents)
+    stationary_counts(game, start, n_agents)  # which warns, once
+
+    def learned(policy: np.ndarray) -> np.ndarray:
+        return _limit_of(game, policy, _law_and_chain(game, policy, n_agents)[0], regularizer)
+
     source = "finite_population.policy_limit"
     return fluctuations.fixed_point_of_learning(
         step, learned, start, tolerance=tolerance, max_iterations=500, source=source

@@ -59,8 +59,7 @@ def add(commands: arguments.Commands) -> None:
 
 def _verify(options: argparse.Namespace) -> int:
     from pma_mfg import storage
-    from pma_replication import cost, style, verify
-    from pma_replication.runs import tables as parquet
+    from pma_replication import plan, verify
 
     if options.list:
         _list_claims(options)
@@ -72,7 +71,16 @@ def _verify(options: argparse.Namespace) -> int:
     if options.folder:
         Path(options.folder).mkdir(parents=True, exist_ok=True)
     subject = _subject(options, name)
-    chosen = verify.settings(verify.steps(claim, bool(options.plot)), subject)
+    subject.announce = log.info
+    try:
+        chosen = verify.settings(verify.steps(claim, bool(options.plot)), subject)
+    except plan.BeyondBudget as refused:
+        record = verify.beyond_budget(claim, subject, refused)
+        output.print_json(record) if options.json else output.print(verify.last_line(record, record["how"]))
+        return 1
+    from pma_replication import cost, style  # a second or two, after what may be refused
+    from pma_replication.runs import tables as parquet
+
     units = cost.measure(subject.game, subject.regularizer, subject.policy)
     seconds = sum(verify.STEPS[step].seconds(units, sizes) for step, sizes in chosen.items())
     log.info("%s on %s: %s of processor time (predicted)", claim, name, cost.in_words(seconds))

@@ -20,7 +20,7 @@ def _ctd(subject: Subject) -> Settings:
     fewest = FITTED_FACTOR * subject.settled
     n_replicates = int(min(64.0, BUDGET / (per_update * fewest)))
     if n_replicates < 24:
-        raise subject.too_rare("ctd", 24.0 * per_update * fewest)
+        raise subject.too_long("ctd", 24.0 * per_update * fewest)
     largest = max(2000, math.ceil(min(4.0 * fewest, BUDGET / (per_update * n_replicates))))
     exact = [largest // share for share in (20, 10, 5)]
     pairs = subject.policy.size

@@ -8,7 +8,7 @@ from typing import Any
 
 from pma_mfg import operators
 from pma_mfg.games.model import MOST_PAIRS
-from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, step_seconds
+from pma_replication.plan import BUDGET, FUNCTION_STEP, SHARES, WAITING_CONSTANT, Settings, Subject, step_seconds
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
 #: root of the states (benchmarks/scaling.md).
@@ -20,18 +20,14 @@ def _independent(subject: Subject) -> Settings:
     if subject.policy.size > MOST_PAIRS:
         raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
     if not subject.game.has_features and subject.settled > 500.0:
-        raise subject.too_rare("independent", 4e3 * subject.settled * FUNCTION_STEP)
-    accuracies, first = subject.accuracies(3), max(subject.settled, 100.0)
-    # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
-    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
-    noise = subject.td_constant / math.sqrt(16.0 * first)
-    n_epochs = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
+        raise subject.too_long("independent", 4e3 * subject.settled * FUNCTION_STEP)
+    first = max(subject.settled, 100.0)
     updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
     relative = (0.05, 0.1, 0.2)
-    settings = {
+    settings: Settings = {
         "step_size": subject.relative_step_size,
         "n_waiting": 0,
-        "n_epochs": n_epochs,
+        "n_epochs": min(60, subject.n_epochs(0.05)),
         "n_updates": math.ceil(2.0 * first),
         "populations": [500, 1500, 5000],
         "population_replicates": [8, 6, 4],
@@ -42,14 +38,19 @@ def _independent(subject: Subject) -> Settings:
         "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
         "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
-        "epsilons": accuracies,
-        "td_constant": subject.td_constant,
+        "epsilons": SHARES,  # the accuracies themselves take a pilot run
         "waiting_constant": WAITING_CONSTANT,
     }
-    seconds = sum(independent_steps(settings, subject.learning_steps).values())
-    seconds *= step_seconds(subject.game) + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10)
-    if seconds > 3.0 * BUDGET:
-        raise subject.too_rare("independent", seconds, 3.0 * BUDGET)
+    per_step = 1.0 + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10) / step_seconds(subject.game)
+    least = sum(independent_steps(settings, subject.least_learning_steps).values())
+    subject.need_time("independent", least * per_step, 3.0 * BUDGET)
+    # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
+    start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
+    noise = subject.td_constant / math.sqrt(16.0 * first)
+    settings["n_epochs"] = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
+    settings |= {"epsilons": subject.accuracies(3), "td_constant": subject.td_constant}
+    steps = sum(independent_steps(settings, subject.learning_steps).values())
+    subject.need_time("independent", steps * per_step, 3.0 * BUDGET)
     return settings
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator
 
 from pma_replication.style import (
     DASHED,
@@ -22,6 +23,9 @@ from pma_replication.style import (
     plain_name,
     styled,
 )
+
+#: Numbers of agents up to which each has a label: there are no 4.5 agents.
+FEW = 3
 
 
 def data(nash: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +77,7 @@ def figure(data: pd.DataFrame) -> Figure:
         Line2D([], [], color="0.3", label="limit for large $N$, no free parameter"),
     ]
     dashed = {**DASHED, "color": "0.35"}
+    numbers = sorted(set(data.loc[data["series"] == "measured", "x"]))
     titles = {"regularized": "with a regularizer", "indifferent": "without, where all actions are equally good"}
     figure, axes = make_panels(2, 2.3, len(games) + 2, title=None, handles=handles)
     for i, (ax, (panel, title)) in enumerate(zip(axes, titles.items(), strict=False)):
@@ -87,6 +92,10 @@ def figure(data: pd.DataFrame) -> Figure:
             bound = ", the paper's bound" if name == "-1/2" else ""
             references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}${bound}", **look))
         log_log(ax, "population size $N$", r"gain of a deviator, $\mathrm{E}\, [V^* - V^\pi]$")
+        if len(numbers) <= FEW:
+            ax.xaxis.set_major_locator(FixedLocator(numbers))
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+            ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         panel_title(ax, i, title)
         add_legend(ax, None, references)
     return figure

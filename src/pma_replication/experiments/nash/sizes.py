@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from pma_replication.plan import Settings, Subject, spread_over
+from math import comb
+
+from pma_mfg.errors import Description
+from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
+from pma_replication.plan import BUDGET, LADDER, BeyondBudget, Settings, Subject, feasible_states, spread_over
+
+#: Fewest agents at the upper end of a range of three N in which an order may show: the next term of the gain is smaller
+#: by the relative size of the fluctuations, 1 / sqrt(N), a third there.
+RANGE_END = 10
+
+#: Seconds per number of the deviator's chain, states times counts of the others, of a gap in both variants.
+CHAIN_SECONDS = 3e-7
+
+
+def gap_seconds(n_states: int, n_agents: int) -> float:
+    """Return the seconds of the exact gaps of one N on the reference machine where all counts are kept."""
+    return CHAIN_SECONDS * n_states * comb(n_agents + n_states - 2, n_states - 1) ** 2
+
+
+def three_largest(n_states: int) -> list[int]:
+    """Return the three largest N of `plan.LADDER` of which the exact gaps fit into `plan.BUDGET`."""
+    chosen = list(LADDER[:3])
+    for following in LADDER[3:]:
+        longer = [*chosen[1:], following]
+        fits = n_lumped_states(n_states, following) <= MOST_LUMPED_STATES
+        if not fits or sum(gap_seconds(n_states, n) for n in longer) > BUDGET:
+            break
+        chosen = longer
+    return chosen
 
 
 def _nash(subject: Subject) -> Settings:
-    subject.need_populations("nash")
+    subject.need_features("nash")
     if not (subject.policy > 0.0).all():
         why = "an equilibrium that leaves out an action"
         raise subject.refused("nash", why, "one that plays all: --regularizer entropy")
-    large = [n for n in subject.populations if n >= 10]  # an order in N shows at large N only
-    return {"populations": spread_over(large if len(large) >= 3 else subject.populations[-3:], 8)}
+    large = [n for n in subject.populations if n >= RANGE_END]
+    if len(large) >= 3:
+        return {"populations": spread_over(large, 8)}
+    n_states = subject.game.n_states
+    chosen = three_largest(n_states)
+    if chosen[-1] < RANGE_END:
+        why = (
+            f"{n_states} states, with which the exact game of N agents reaches N = {chosen[-1]} in two minutes: "
+            "no range in which an order in N shows"
+        )
+        most = feasible_states(lambda fewer: three_largest(fewer)[-1] >= RANGE_END)
+        allowed = f"N from {RANGE_END} on: a game with at most {most} states"
+        raise BeyondBudget(subject.name, "nash", Description(why), allowed)
+    return {"populations": chosen}
 
 
 SIZES = {"nash": _nash}

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from pma_mfg.errors import Description
 from pma_mfg.games.model import n_lumped_states
-from pma_replication.plan import BUDGET, LUMPED_STATES, WAITING_CONSTANT, Settings, Subject, spread_over, step_seconds
+from pma_replication.plan import (
+    BUDGET,
+    LUMPED_STATES,
+    SHARES,
+    WAITING_CONSTANT,
+    BeyondBudget,
+    Settings,
+    Subject,
+    spread_over,
+    step_seconds,
+)
 
 
 def _learned(subject: Subject) -> Settings:
     subject.need_learning("populations_learned")
+    subject.need_time("populations_learned", 4.0 * 5.0 * subject.least_learning_steps(SHARES[1]), BUDGET)
     epsilon = subject.accuracies(2)[1]
     seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
     if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_rare("populations_learned", 4.0 * seconds)
+        raise subject.too_long("populations_learned", 4.0 * seconds)
     return {
         "populations": [10, 30, 100, 1000, 10_000],
         "epsilon": epsilon,
@@ -29,7 +41,8 @@ def _bias(subject: Subject) -> Settings:
     if n_steps < 5000:
         seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
         why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
-        raise subject.refused("populations_bias", why, "at most one minute; a game with fewer states")
+        allowed = "at most one minute; a game with fewer states"
+        raise BeyondBudget(subject.name, "populations_bias", Description(why), allowed)
     return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pma_mfg import equilibrium, operators, regularizers
 from pma_mfg.commands import step_sizes
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.theory import prescription
 from pma_replication.plan import (
     BUDGET,
     MANY_AGENTS,
     N_ACCURACIES,
+    SHARES,
     WAITING_CONSTANT,
+    BeyondBudget,
     Settings,
     Subject,
     rounded,
@@ -20,13 +22,19 @@ from pma_replication.plan import (
 #: Step size of the theorem's schedule in units of 1 / rho, and the number of its runs.
 PRESCRIBED_STEP, PRESCRIBED_REPLICATES = 10.0, 8
 
+#: Fewest runs at each accuracy: with four of them Student's law makes the interval of a slope so wide that it decides
+#: nothing (1.0 to 3.6 on a game of seven terraces), with eight half as wide.
+FEWEST_REPLICATES = 8
+
 
 def _tuned(subject: Subject) -> Settings:
     subject.need_learning("samples_tuned")
+    least = sum(map(subject.least_learning_steps, SHARES))
+    subject.need_time("samples_tuned", FEWEST_REPLICATES * least)  # before the pilot run
     accuracies = subject.accuracies(N_ACCURACIES)
-    seconds = sum(map(subject.learning_steps, accuracies)) * step_seconds(subject.game)
-    if (n_replicates := int(min(48.0, BUDGET / seconds))) < 8:
-        raise subject.too_rare("samples_tuned", 8.0 * seconds)
+    steps = sum(map(subject.learning_steps, accuracies))
+    subject.need_time("samples_tuned", FEWEST_REPLICATES * steps)
+    n_replicates = int(min(48.0, max(FEWEST_REPLICATES, BUDGET / (steps * step_seconds(subject.game)))))
     return {
         "games": {
             "epsilons": accuracies,
@@ -56,7 +64,8 @@ def _prescribed(subject: Subject) -> Settings:
         if schedule.n_samples > most:
             why = f"{schedule.n_samples:.2g} samples that the theorem asks for at epsilon = {epsilon:g}"
             if not chosen:
-                raise subject.refused("samples_prescribed", why, f"at most {most:.2g} in a minute; a larger --strength")
+                allowed = f"at most {most:.2g} in a minute; a larger --strength"
+                raise BeyondBudget(subject.name, "samples_prescribed", Description(why), allowed)
             break
         most -= schedule.n_samples
         chosen.append(epsilon)
