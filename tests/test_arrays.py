@@ -49,6 +49,8 @@ INSIDE = {
     "operators.policy_chain",
     "operators.population_error",
     "operators.relative_distance",
+    "pma_replication.experiments.contraction.measure.no_game_rate",
+    "pma_replication.experiments.coupling.measure.runs",
     "populations.gaussian_averages.directional_derivatives",
     "populations.gaussian_averages.kink_shares",
     "populations.gaussian_averages.second_derivatives",

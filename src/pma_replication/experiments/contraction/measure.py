@@ -112,7 +112,6 @@ def pma_convergence(
     )
 
 
-@accepts(inner=True)
 def no_game_rate(policy: np.ndarray, regularizer: Regularizer, step_size: float) -> float:
     """Return the spectral radius of PMA at an equilibrium whose population is held, as if there were no game.
 
