@@ -118,6 +118,7 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 bench: .venv-bench/.installed ## Time the simulator and the solvers against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
+	@.venv-bench/bin/python benchmarks/environments.py
 	@.venv-bench/bin/python benchmarks/solvers.py
 
 # Of the finished full replication the times and memory of every rule are told too.
@@ -131,7 +132,7 @@ scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into 
 	bench=$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	echo "import site; site.addsitedir('$$own')" > "$$bench/project.pth"
 	@if $(BIN)/python -m pip --python .venv-bench/bin/python install -qq --no-deps -r benchmarks/requirements.txt; then touch $@; \
-	else echo 'jax could not be installed: its columns are left out, see benchmarks/README.md' >&2; fi
+	else echo 'jax and Bench-MFG could not be installed: their columns are left out, see benchmarks/README.md' >&2; fi
 
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
 	@:

@@ -20,7 +20,8 @@ def test_importing_the_library_imports_none_of_the_other_libraries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "missing"), [("mfglib", "torch"), ("mfglib", "mfglib"), ("pettingzoo", "pettingzoo")]
+    ("extra", "missing"),
+    [("mfglib", "torch"), ("mfglib", "mfglib"), ("pettingzoo", "pettingzoo"), ("gymnasium", "gymnasium")],
 )
 def test_a_missing_library_is_named_with_its_extra(extra: str, missing: str) -> None:
     code = f"import sys; sys.modules['{missing}'] = None; import pma_mfg.interop.{extra}"

@@ -1,7 +1,7 @@
 """The N-agent game as an environment of arrays, for a learner of one's own, and the evaluation of policies.
 
 States and actions are integer arrays of shape (R, N): R independent replicates of a game of N agents. There is no
-object for an agent, so that a million of them cost some milliseconds a step (docs/theory, section 9.10). `environment`
+object for an agent, so that a million of them cost some milliseconds a step (docs/theory, section 10.12). `environment`
 makes one, `rollout` lets agents play given policies and says what they earn.
 """
 
@@ -221,15 +221,15 @@ def environment(
     if pairs > MOST_PAIRS:
         shown = Description(f"{size} x {game.n_actions} pairs")
         raise InputError(source, "game", shown, f"at most {MOST_PAIRS} pairs")
-    shape = whole(source, "n_replicates", n_replicates, 1), check_n_agents(n_agents)
+    shape = whole(source, "n_replicates", n_replicates, least=1), check_n_agents(n_agents)
     law = np.full(size, 1.0 / size) if mean_field is None else contiguous(mean_field)
     kind, largest = np.dtype(dtype), max(size, game.n_actions) - 1
     if kind.kind not in "iu" or np.iinfo(kind).max < largest:
         raise InputError(source, "dtype", Description(kind), f"an integer type that holds {largest}")
-    return Environment(game, shape, law, whole(source, "seed", seed, 0), kind)
+    return Environment(game, shape, law, whole(source, "seed", seed, least=0), kind)
 
 
-def whole(source: str, name: str, number: Any, least: int) -> int:
+def whole(source: str, name: str, number: Any, *, least: int) -> int:
     """Return an integer that is at least so large, or raise an `InputError`."""
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
         raise InputError(source, name, number, f"an integer >= {least}")
@@ -327,7 +327,7 @@ def rollout(
             allowed = "a number of agents, or policies of shape (N, S, A)"
             raise InputError(source, "n_agents", Description("nothing"), allowed)
         n_agents = len(policies)
-    n_steps = whole(source, "n_steps", n_steps, 1)
+    n_steps = whole(source, "n_steps", n_steps, least=1)
     crowd = environment(game, n_agents, n_replicates, seed=seed, mean_field=mean_field)
     thresholds = _thresholds(crowd._by_agent(policies, source))
     bonus = None if regularizer is None else np.asarray(regularizer.value(policies)).reshape(-1, game.n_states)
