@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,17 +161,17 @@ def main() -> None:
     names = list(sides(chain, SHAPES[0]))
     missing = "" if FixedMeanFieldEnv is not None else " Bench-MFG is not installed: see benchmarks/README.md."
     lines = [
-        f"Written by `benchmarks/environments.py` (`make bench`), on one core of {processor()}: nanoseconds for a move "
-        f"of one agent in games of {N_STATES} states, median of alternating runs; in brackets how many times the "
-        f"library's (median of the ratios).{missing} In the second game transitions depend on the mean field through "
-        f"{N_STATES} features. The last column is what the library does in a second.",
+        f"Written by `benchmarks/environments.py` (`make bench`), on one core of {processor()}: nanoseconds of "
+        f"processor time for a move of one agent in games of {N_STATES} states, median of alternating runs; in brackets "
+        f"how many times the library's (median of the ratios).{missing} In the second game transitions depend on the "
+        f"mean field through {N_STATES} features. The last column is what the library does in a second.",
         "",
         f"| game | R | N | {' | '.join(names)} | million moves a second |",
         f"|{'---|' * (len(names) + 4)}",
     ]
     print("\n".join(lines))
     for game, shape in [(chain, shape) for shape in SHAPES] + [(coupled, shape) for shape in SHAPES]:
-        times = alternating(sides(game, shape))
+        times = alternating(sides(game, shape), clock=time.process_time)
         cells = []
         for name in names:
             ratio = (
