@@ -162,9 +162,9 @@ def main() -> None:
     missing = "" if FixedMeanFieldEnv is not None else " Bench-MFG is not installed: see benchmarks/README.md."
     lines = [
         f"Written by `benchmarks/environments.py` (`make bench`), on one core of {processor()}: nanoseconds of "
-        f"processor time for a move of one agent in games of {N_STATES} states, median of alternating runs; in brackets "
-        f"how many times the library's (median of the ratios).{missing} In the second game transitions depend on the "
-        f"mean field through {N_STATES} features. The last column is what the library does in a second.",
+        f"processor time for a move of one agent in games of {N_STATES} states, median of alternating runs; in "
+        f"brackets how many times the library's (median of the ratios).{missing} In the second game transitions depend "
+        f"on the mean field through {N_STATES} features. The last column is what the library does in a second.",
         "",
         f"| game | R | N | {' | '.join(names)} | million moves a second |",
         f"|{'---|' * (len(names) + 4)}",
