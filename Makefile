@@ -84,7 +84,7 @@ fuzz: environment ## Look for hostile input that is answered wrongly: 600 s each
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'
 
-test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
+test-interop: .venv-interop/.installed ## Test against MFGLib, Bench-MFG and OpenSpiel (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop
 
 # Like .venv-bench. With its dependencies, because PyTorch's depend on the build: none more for the CPU, some gigabytes of
