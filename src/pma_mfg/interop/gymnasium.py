@@ -23,7 +23,7 @@ except ImportError as error:
     raise ImportError('pma_mfg.interop.gymnasium needs Gymnasium: pip install "pma-mfg[gymnasium]"') from error
 
 
-class Agents(VectorEnv[Any, Any, Any]):
+class VectorGame(VectorEnv[Any, Any, Any]):
     """The agents of one game as sub-environments; made by `vector_env`, which says what is observed and earned.
 
     Attributes
@@ -109,7 +109,7 @@ class Agents(VectorEnv[Any, Any, Any]):
 @accepts()
 def vector_env(
     game: Game, n_agents: int, *, mean_field: np.ndarray | None = None, observe_mean_field: bool = False
-) -> Agents:
+) -> VectorGame:
     """Return the N-agent game as a Gymnasium `VectorEnv` with an agent in each of N sub-environments.
 
     For learners that train one policy on many copies of an environment: here the copies are the agents, who all play
@@ -129,7 +129,7 @@ def vector_env(
 
     Returns
     -------
-    Agents
+    VectorGame
 
     Raises
     ------
@@ -146,4 +146,4 @@ def vector_env(
     ((1000,), (1000,))
     """
     environment(game, n_agents, seed=0, mean_field=mean_field)  # says what is wrong now and not at the first reset
-    return Agents(game, int(n_agents), mean_field, observe_mean_field)
+    return VectorGame(game, int(n_agents), mean_field, observe_mean_field)

@@ -105,8 +105,8 @@ def stationary_policy(
     Parameters
     ----------
     policy : torch.Tensor, array_like or mfglib.policy.Policy
-        Of shape (T + 1, S, A), or what an algorithm of MFGLib returns; axes of several dimensions, (T + 1, *S, *A), are
-        put in a row, the last one fastest. MFGLib has no labels: states and actions are matched by their numbers.
+        Of shape (T + 1, S, A), or what an algorithm of MFGLib returns; states or actions of several dimensions are put
+        in a row, the last one fastest. MFGLib has no labels: states and actions are matched by their numbers.
     game : Game
     environment : mfglib.env.Environment, optional
         Needed for a `Policy`, and used for the shape where states or actions have several dimensions.
