@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The source of all judges.
 JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
 TEMPLATE = ROOT / "src/pma_replication/findings.md.jinja"
-#: Modules whose examples need what is not locked, and are run by `make test-interop`.
-EXTRAS = ("pma_mfg.interop.mfglib",)
+#: Modules that need what is not locked, and whose examples are run by `make test-interop`.
+EXTRAS = ("pma_mfg.interop.mfglib", "pma_mfg.interop.openspiel")
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in sorted((ROOT / "src").rglob("*.py"))
