@@ -264,8 +264,14 @@ def test_a_sparse_game_and_one_of_functions_move_as_the_tables_do():
         # another order of sums
         np.testing.assert_allclose(here[1], there[1], rtol=0, atol=1e-14)
     policy = operators.uniform_policy(CROWD)
-    played = [simulation.rollout(game, policy, 5, seed=0, n_agents=60) for game in (CROWD, functions)]
-    np.testing.assert_allclose(played[0].returns, played[1].returns, rtol=0, atol=1e-13)
+    played, sparse, called = (
+        simulation.rollout(game, policy, 5, seed=0, n_agents=60) for game in (CROWD, sparse_copy(CROWD), functions)
+    )
+    np.testing.assert_array_equal(played.returns, sparse.returns)
+    assert played.remainder == pytest.approx(sparse.remainder)
+    np.testing.assert_allclose(played.returns, called.returns, rtol=0, atol=1e-13)
+    # the extremes seen of the functions lie within the bounds
+    assert played.remainder[0] <= called.remainder[0] <= called.remainder[1] <= played.remainder[1]
 
 
 def test_every_agent_plays_its_own_policy_and_no_action_without_probability():
@@ -336,6 +342,7 @@ WRONG_ACTIONS = [
     ([[0, -1, 2], [0, 0, 3]], "actions: replicate 0, agent 1: got -1, expected an action from 0 to 2"),
     ([[0, 0, 0]], "actions: got shape (1, 3), expected shape (2, 3)"),
     ([[0.0, 1, 2], [0, 0, 0]], "actions: got values of type float64, expected an array of integers"),
+    ([[0, 1, 2], [0]], "actions: got rows of different lengths, expected an array of integers"),
     ([["0", "1", "2"]] * 2, "actions: got values of type <U1, expected an array of integers"),
     (np.ma.masked_equal([[0, 1, 2]] * 2, 1), "actions: got masked values, expected an array of integers"),
     (np.full((2, 3), 2**63, dtype=np.uint64), "agent 0: got 9223372036854775808, expected an action from 0 to 2"),

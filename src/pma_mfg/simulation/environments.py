@@ -20,7 +20,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import environment_kernels
-from pma_mfg.simulation.agents import cumulated, dense_tables, frozen_tables
+from pma_mfg.simulation.agents import SLICE, cumulated, dense_tables, frozen_tables
 from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 
@@ -150,7 +150,12 @@ class Environment:
     def _checked(self, given: ArrayLike) -> np.ndarray:
         """Return actions as kernels take them, or say which is none."""
         source, most = "environment.step", self.game.n_actions - 1
-        actions = np.asarray(given)
+        try:
+            actions = np.asarray(given)
+        except ValueError:
+            raise InputError(
+                source, "actions", Description("rows of different lengths"), "an array of integers"
+            ) from None
         if actions.dtype.kind not in "biu" or np.ma.is_masked(given):
             told = "masked values" if np.ma.is_masked(given) else f"values of type {actions.dtype}"
             raise InputError(source, "actions", Description(told), "an array of integers")
@@ -238,7 +243,11 @@ def whole(source: str, name: str, number: Any, *, least: int) -> int:
 
 def _thresholds(policies: np.ndarray) -> np.ndarray:
     """Return policies as kernels take them: cumulated probabilities, shape (1, S, A - 1) or (N, S, A - 1)."""
-    return contiguous(cumulated(policies.reshape(-1, *policies.shape[-2:])), np.uint32)
+    policies = policies.reshape(-1, *policies.shape[-2:])
+    thresholds = np.empty((*policies.shape[:2], policies.shape[2] - 1), dtype=np.uint32)
+    for first in range(0, len(policies), SLICE):  # copies of all of them at a time would need much memory
+        thresholds[first : first + SLICE] = cumulated(policies[first : first + SLICE])
+    return thresholds
 
 
 @dataclass(frozen=True)
@@ -253,7 +262,7 @@ class Rollout:
         sum_{t < T} gamma^t r_t of each agent.
     remainder : tuple of two floats
         Bounds on what rewards from step T on would add to each of the returns: gamma^T / (1 - gamma) times the bounds
-        on the rewards of `theory.lipschitz.reward_range`.
+        on the rewards of `theory.lipschitz.reward_range` (of a game given by functions, the extremes seen).
     mean_field : ndarray, shape (R, T + 1, S)
         The empirical mean fields before each step, and after the last one.
     states : ndarray of int, shape (R, N)
@@ -281,9 +290,9 @@ def rollout(
 ) -> Rollout:
     """Let agents play given policies in the N-agent game, and add up what each of them earns.
 
-    The returns of an agent are means over replicates of a number that does not depend on the others' replicates:
-    ``returns.mean(axis=0)`` estimates every agent's return over T steps without bias, and
-    ``returns.std(axis=0, ddof=1) / sqrt(R)`` is its standard error. Agents of one replicate are dependent.
+    ``returns.mean(axis=0)`` estimates the expected return of every agent over T steps without bias, and
+    ``returns.std(axis=0, ddof=1) / sqrt(R)`` is its standard error: replicates are independent, agents of one replicate
+    are not.
 
     Parameters
     ----------
