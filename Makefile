@@ -84,7 +84,7 @@ fuzz: environment ## Look for hostile input that is answered wrongly: 600 s each
 docs: environment ## Build the documentation into site/, to be opened in a browser; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto docs site && echo 'open site/index.html'
 
-test-interop: .venv-interop/.installed ## Test against MFGLib and Bench-MFG (installs PyTorch and JAX into .venv-interop)
+test-interop: .venv-interop/.installed ## Test against MFGLib, Bench-MFG and OpenSpiel (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop
 
 # Like .venv-bench. With its dependencies, because PyTorch's depend on the build: none more for the CPU, some gigabytes of
@@ -118,6 +118,7 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines
 	@.venv-bench/bin/python benchmarks/simulator.py
 	@.venv-bench/bin/python benchmarks/agents.py
+	@.venv-bench/bin/python benchmarks/environments.py
 	@.venv-bench/bin/python benchmarks/solvers.py
 	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
 
@@ -132,7 +133,7 @@ scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into 
 	bench=$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	echo "import site; site.addsitedir('$$own')" > "$$bench/project.pth"
 	@if $(BIN)/python -m pip --python .venv-bench/bin/python install -qq --no-deps -r benchmarks/requirements.txt; then touch $@; \
-	else echo 'jax could not be installed: its columns are left out, see benchmarks/README.md' >&2; fi
+	else echo 'jax and Bench-MFG could not be installed: their columns are left out, see benchmarks/README.md' >&2; fi
 
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
 	@:

@@ -34,7 +34,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
-autodoc_mock_imports = ["mfglib", "torch"]  # of the extra mfglib, which is not locked
+autodoc_mock_imports = ["mfglib", "pyspiel", "torch"]  # of extras that are not locked
 autodoc_typehints = "none"  # numpydoc names the types
 autodoc_member_order = "bysource"
 html_copy_source = False

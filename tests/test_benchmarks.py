@@ -13,11 +13,13 @@ import pytest
 from tests.statistical import Level
 
 from pma_mfg import operators, solvers
+from pma_mfg import simulation as simulation_package
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels
 
-SIMULATOR, SOLVERS, SCALING = (
-    Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py" for name in ("simulator", "solvers", "scaling")
+SIMULATOR, SOLVERS, SCALING, ENVIRONMENTS = (
+    Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py"
+    for name in ("simulator", "solvers", "scaling", "environments")
 )
 
 
@@ -45,6 +47,25 @@ def test_numpy_baseline_learns_the_same_q(level: Level) -> None:
     )
     # independent streams: the differences are independent rows
     level.means(found[0] - found[1], 0.0, planted=found.mean(axis=(0, 1)).max() / 3)
+
+
+@pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="4 % of the moves replaced")
+def test_the_environments_that_are_timed_move_agents_in_one_law(level: Level) -> None:
+    pytest.importorskip("pettingzoo")
+    bench = load(ENVIRONMENTS)
+    game, n_agents = bench["make"]()[1], 20_000
+    states, actions = np.full(n_agents, 3), np.full(n_agents, 2)
+    after, rewards, mean_field = bench["numpy_step"](game, states, actions, np.random.default_rng(0))
+    law, before = game.transition(np.eye(10)[3])[3, 2], np.eye(10)[3]
+    np.testing.assert_allclose(rewards, game.reward(before)[3, 2], atol=1e-14)
+    np.testing.assert_array_equal(mean_field, np.bincount(after, minlength=10) / n_agents)
+    crowd = simulation_package.environment(game, n_agents, seed=0, mean_field=before)
+    ours = crowd.step(np.full((1, n_agents), 2))[0][0]
+    for moved in (after, ours):
+        level.counts(np.bincount(moved, minlength=10), law, 0.96 * law + 0.04 * before, share=0.5)
+    for name in ("library", "with_numpy", "with_pettingzoo"):
+        arguments = ((1, 100), np.int64) if name == "library" else (100,)
+        assert bench[name](game, *arguments)(0) % 100 == 0  # moves
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="moments off by 4 %")

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The source of all judges.
 JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
 TEMPLATE = ROOT / "src/pma_replication/findings.md.jinja"
-#: Modules whose examples need what is not locked, and are run by `make test-interop`.
-EXTRAS = ("pma_mfg.interop.mfglib",)
+#: Modules that need what is not locked, and whose examples are run by `make test-interop`.
+EXTRAS = ("pma_mfg.interop.mfglib", "pma_mfg.interop.openspiel")
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in sorted((ROOT / "src").rglob("*.py"))
@@ -39,10 +39,11 @@ def test_examples_in_docstrings_print_what_they_say(module: str) -> None:
     assert failed == 0
 
 
-def test_examples_in_the_guide_print_what_they_say() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("page", ["guide", "own_learner"])
+def test_examples_in_the_guide_print_what_they_say(page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
     examples = doctest.DocTestParser().get_doctest(
-        "\n".join(block + "\n" for block in blocks), {}, "guide", "docs/guide.md", 0
+        "\n".join(block + "\n" for block in blocks), {}, page, f"docs/{page}.md", 0
     )
     assert len(examples.examples) > 5
     assert doctest.DocTestRunner().run(examples).failed == 0

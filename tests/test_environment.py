@@ -35,7 +35,7 @@ def read_lock() -> list[tuple[Requirement, list[str]]]:
 
 
 #: Extras that are not locked, because of their size, and the file that pins what they are tested with.
-UNLOCKED = {"mfglib": "tests/interop/requirements.txt"}
+UNLOCKED = dict.fromkeys(["mfglib", "openspiel"], "tests/interop/requirements.txt")
 
 
 def declared_requirements() -> list[Requirement]:

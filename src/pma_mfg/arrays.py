@@ -105,14 +105,19 @@ def probabilities(given: Any, shape: tuple[int, ...], source: str, *, field: str
     negative = ~(array >= least)
     if negative.any():
         place = np.unravel_index(int(negative.argmax()), shape)
-        words = ", ".join(f"{name} {i}" for name, i in zip(("row", "entry")[-array.ndim :], place[-2:], strict=False))
-        raise InputError(source, f"{field}: {words}", float(array[place]), allowed)
+        raise InputError(source, f"{field}: {_place(place, 1)}", float(array[place]), allowed)
     worst = np.unravel_index(int(np.abs(excess).argmax()), excess.shape)
-    where = f": row {', '.join(str(i) for i in worst)}" if worst else ""
+    where = f": {_place(worst, 0)}" if worst else ""
     told = Description(f"the sum {float(excess[worst] + 1.0)!r}, off by {float(excess[worst]):.2g}")
     if (kind := np.asarray(given).dtype) in (np.float16, np.float32) and np.abs(excess).max() < 1e-2:
         allowed += f"; {precision_advice(kind)}"
     raise InputError(source, f"{field}{where}", told, allowed)
+
+
+def _place(indices: tuple[Any, ...], last: int) -> str:
+    """Return in words where in an array a row is (last = 0), or an entry of it (1)."""
+    names = ("agent", "row", "entry")[: 2 + last][-len(indices) :]
+    return ", ".join(f"{name} {i}" for name, i in zip(names, indices, strict=True))
 
 
 def precision_advice(kind: Any) -> str:

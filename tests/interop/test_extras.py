@@ -11,7 +11,7 @@ import pma_mfg
 for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg."):
     if not module.name.startswith("pma_mfg.interop."):
         importlib.import_module(module.name)
-print(sorted({"torch", "mfglib", "pettingzoo", "gymnasium", "jax"} & set(sys.modules)))
+print(sorted({"torch", "mfglib", "pettingzoo", "gymnasium", "jax", "pyspiel"} & set(sys.modules)))
 """
 
 
@@ -20,7 +20,14 @@ def test_importing_the_library_imports_none_of_the_other_libraries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "missing"), [("mfglib", "torch"), ("mfglib", "mfglib"), ("pettingzoo", "pettingzoo")]
+    ("extra", "missing"),
+    [
+        ("mfglib", "torch"),
+        ("mfglib", "mfglib"),
+        ("pettingzoo", "pettingzoo"),
+        ("gymnasium", "gymnasium"),
+        ("openspiel", "pyspiel"),
+    ],
 )
 def test_a_missing_library_is_named_with_its_extra(extra: str, missing: str) -> None:
     code = f"import sys; sys.modules['{missing}'] = None; import pma_mfg.interop.{extra}"

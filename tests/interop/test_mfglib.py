@@ -32,6 +32,8 @@ torch = pytest.importorskip("torch", reason=WHY)
 pytest.importorskip("mfglib", reason=WHY)
 
 from mfglib.alg import MFOMO, OnlineMirrorDescent  # noqa: E402
+from mfglib.env import Environment  # noqa: E402
+from mfglib.policy import Policy  # noqa: E402
 from mfglib.scoring import exploitability_score  # noqa: E402
 
 from pma_mfg.interop import mfglib  # noqa: E402
@@ -206,3 +208,32 @@ def test_readme_example_runs(tmp_path: Path) -> None:
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
     ours, theirs = map(float, printed.split())
     assert abs(ours - theirs) <= 1e-9
+
+
+def test_a_policy_of_mfglib_comes_back_as_it_went():
+    game = family_game("crowd_averse")
+    held, environment = random_policy(game, 0), mfglib.environment(game, 5)
+    for given in (mfglib.policy(held), mfglib.policy(held).build(environment), np.tile(held, (6, 1, 1)).tolist()):
+        np.testing.assert_array_equal(mfglib.stationary_policy(given, game, environment=environment), held)
+    grid = Environment.beach_bar(T=3, n=4)
+    uniform = mfglib.stationary_policy(Policy.uniform(), games.make("beach_bar", n_states=4), environment=grid)
+    np.testing.assert_array_equal(uniform, np.full((4, 3), 1.0 / 3.0))
+
+
+def test_of_a_policy_of_mfglib_that_changes_the_time_is_to_be_said():
+    game = family_game("crowd_averse")
+    environment = mfglib.environment(game, 20)
+    found = OnlineMirrorDescent().solve(environment, max_iter=5)[0][-1]
+    np.testing.assert_array_equal(mfglib.stationary_policy(found, game, time=3), found[3].numpy())
+    with pytest.raises(InputError, match=r"policy at time \d+: got another rule than at time 0 in state \d, by \d"):
+        mfglib.stationary_policy(found, game)
+    wrong = found.numpy().copy()
+    wrong[3, 1] = 0.25
+    for given, arguments, message in [
+        (mfglib.policy(random_policy(game, 0)), {}, "environment: got nothing, expected the environment of the policy"),
+        (found[:, :, :2], {}, "policy: got shape (21, 4, 2), expected shape (T + 1, 4, 3)"),
+        (found, {"time": 21}, "time: got 21, expected a time from 0 to 20"),
+        (wrong, {"time": 3}, "policy: row 1: got the sum 0.75, off by -0.25"),
+    ]:
+        with pytest.raises(InputError, match=re.escape(message)):
+            mfglib.stationary_policy(given, game, **arguments)

@@ -6,8 +6,12 @@ computes with PyTorch, on tensors of PyTorch's default type.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
+from pma_mfg.arrays import TOLERANCE, floats, probabilities
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import Features
 from pma_mfg.games.functions import Game, sample_mean_fields
@@ -91,6 +95,53 @@ def policy(probabilities: np.ndarray) -> Policy:
     `policy(pi).build(env)` is the tensor, shape (T + 1, S, A), that MFGLib's functions take.
     """
     return Policy.stationary(np.asarray(probabilities, dtype=float), dtype=torch.float64)
+
+
+def stationary_policy(
+    policy: Any, game: Game, *, environment: Environment | None = None, time: int | None = None
+) -> np.ndarray:
+    """Return a policy of MFGLib, which may change with time, as a policy of a game, (S, A).
+
+    Parameters
+    ----------
+    policy : torch.Tensor, array_like or mfglib.policy.Policy
+        Of shape (T + 1, S, A), or what an algorithm of MFGLib returns; states or actions of several dimensions are put
+        in a row, the last one fastest. MFGLib has no labels: states and actions are matched by their numbers.
+    game : Game
+    environment : mfglib.env.Environment, optional
+        Needed for a `Policy`, and used for the shape where states or actions have several dimensions.
+    time : int, optional
+        Whose rule to take, from 0; without it the policy must not change with time.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        For another shape, a time that there is not, a policy that changes with time where no time is given (when and by
+        how much), or a row that is no distribution.
+    """
+    source, one = "interop.mfglib.stationary_policy", (game.n_states, game.n_actions)
+    if isinstance(policy, Policy):
+        if environment is None:
+            raise InputError(source, "environment", Description("nothing"), "the environment of the policy")
+        policy = policy.build(environment)
+    given = floats(policy.detach().cpu().numpy() if isinstance(policy, torch.Tensor) else policy, source, "policy")
+    if environment is not None and given.shape[1:] == (*environment.S, *environment.A):
+        given = given.reshape(len(given), math.prod(environment.S), math.prod(environment.A))
+    if given.ndim != 3 or given.shape[1:] != one or not len(given):
+        allowed = f"shape (T + 1, {one[0]}, {one[1]})"
+        raise InputError(source, "policy", Description(f"shape {tuple(given.shape)}"), allowed)
+    if time is not None and (isinstance(time, bool) or time not in range(len(given))):
+        raise InputError(source, "time", time, f"a time from 0 to {len(given) - 1}")
+    change = np.zeros((1, 1)) if time is not None else np.abs(given - given[0]).max(axis=2)
+    if change.max() > TOLERANCE:
+        t, s = np.unravel_index(int(change.argmax()), change.shape)
+        told = Description(f"another rule than at time 0 in state {s}, by {change[t, s]:.2g}")
+        raise InputError(source, f"policy at time {t}", told, "the same at all times, or `time`")
+    return probabilities(given[time or 0], one, source, field="policy")
 
 
 def _table(game: Game, kind: str, joint: torch.Tensor) -> torch.Tensor:

@@ -50,8 +50,8 @@ _AHEAD = np.uint64(32)
 
 _u4, _u2 = types.uint32, types.uint16
 
-# alias tables of P(.|s,a,mu), one row of S entries for each pair (S A, S): see `alias_row`
-_alias = UNSIGNED[:, ::1]
+#: Type of alias tables of P(.|s,a,mu), one row of S entries for each pair, (S A, S): see `alias_row`.
+ALIAS = UNSIGNED[:, ::1]
 
 # states (N,), pairs (N,), thresholds (N, S, A-1), generators (B, 4)
 _walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
@@ -119,11 +119,11 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(large, size):
             out[stack[i]] = full | np.uint64(stack[i])
 
-    @kernel(NONE(VECTOR, DENSE_GAME, _alias, MATRIX))
-    def prepare(mean_field: Any, game: Any, alias: Any, reward: Any) -> None:
-        """Write the alias tables of P(.|s,a,mu), shape (S A, S), and R(s,a,mu), shape (S, A)."""
-        transition_base, transition_terms, transition_features, reward_base, reward_terms, reward_features = game
-        n_states, n_actions = reward.shape
+    @kernel(NONE(VECTOR, DENSE_GAME, ALIAS))
+    def prepare_transitions(mean_field: Any, game: Any, alias: Any) -> None:
+        """Write the alias tables of P(.|s,a,mu), shape (S A, S)."""
+        transition_base, transition_terms, transition_features = game[:3]
+        n_states = transition_base.shape[2]
         phi = np.empty(len(transition_features[4]))
         feature_values(mean_field, transition_features, phi)
         laws = transition_base.copy().reshape(-1)
@@ -132,8 +132,14 @@ with kernel_cache(Path(__file__)) as kernel:
             for j in range(len(laws)):
                 laws[j] += share * term[j]
         stack = np.empty(n_states, dtype=np.int64)
-        for pair in range(n_states * n_actions):
+        for pair in range(len(alias)):
             alias_row(laws[pair * n_states : (pair + 1) * n_states], alias[pair], stack)
+
+    @kernel(NONE(VECTOR, DENSE_GAME, MATRIX))
+    def prepare_rewards(mean_field: Any, game: Any, reward: Any) -> None:
+        """Write R(s,a,mu), shape (S, A)."""
+        reward_base, reward_terms, reward_features = game[3:]
+        n_states, n_actions = reward.shape
         phi = np.empty(len(reward_features[4]))
         feature_values(mean_field, reward_features, phi)
         reward[:] = reward_base
@@ -141,6 +147,12 @@ with kernel_cache(Path(__file__)) as kernel:
             for s in range(n_states):
                 for a in range(n_actions):
                     reward[s, a] += phi[k] * reward_terms[k, s, a]
+
+    @kernel(NONE(VECTOR, DENSE_GAME, ALIAS, MATRIX))
+    def prepare(mean_field: Any, game: Any, alias: Any, reward: Any) -> None:
+        """Write the alias tables of P(.|s,a,mu), shape (S A, S), and R(s,a,mu), shape (S, A)."""
+        prepare_transitions(mean_field, game, alias)
+        prepare_rewards(mean_field, game, reward)
 
     @kernel(UNSIGNED(UNSIGNED, UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always")
     def pair_played(bits: Any, pair: Any, limits: Any, first: Any, n_limits: Any) -> Any:
@@ -163,7 +175,7 @@ with kernel_cache(Path(__file__)) as kernel:
         stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
         return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
 
-    @kernel(NONE(INTEGER, _walkers, _alias, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
     def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
         """Move the agents of one block by one step, and add them up by state in counts (S,)."""
         states, _, thresholds, generators = walkers
@@ -182,7 +194,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
 
-    @kernel(NONE(INTEGER, _walkers, _learners, _alias, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
     def learn_block(
         block: Any,
         walkers: Any,

@@ -132,12 +132,12 @@ def initial_agents(
     )
     for first in range(0, n_agents, SLICE):
         rows = slice(first, first + SLICE)
-        agents.thresholds[rows] = _cumulated(policy[rows] if policy.ndim == 3 else policy)
+        agents.thresholds[rows] = cumulated(policy[rows] if policy.ndim == 3 else policy)
         agents.values[rows] = regularizer.value(agents.policies(first, first + SLICE))
     return agents
 
 
-def _cumulated(policies: np.ndarray) -> np.ndarray:
+def cumulated(policies: np.ndarray) -> np.ndarray:
     """Return the cumulated probabilities (..., A - 1) in units of 2^-31, rounded."""
     ends = np.cumsum(policies, axis=-1)
     units = np.rint(ends / ends[..., -1:] * agent_kernels.UNITS)
@@ -308,6 +308,6 @@ def finish_epoch(
         if len(i):
             policies = agents.policies(first, first + SLICE)[i, s]
             u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size=step_size, floor=floor)
-            agents.thresholds[first + i, s] = _cumulated(u)
+            agents.thresholds[first + i, s] = cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0
