@@ -8,7 +8,7 @@ gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -419,8 +419,37 @@ def nash_gap(
     ConvergenceError
         If policy iteration does not settle.
     """
-    game = game.dense(SOURCE)
-    law = stationary_counts(game, policy, n_agents)
+    return nash_gaps(game, policy, stationary_counts(game, policy, n_agents), regularizers=[regularizer])[0]
+
+
+@accepts()
+def nash_gaps(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    law: StationaryCounts,
+    *,
+    regularizers: Sequence[Regularizer | None],
+) -> list[float]:
+    """Return `nash_gap` with each of some regularizers; the rows of the chain are computed once.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    law : StationaryCounts
+        Of `stationary_counts`, with this game and policy.
+    regularizers : sequence of Regularizer or None
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ConvergenceError
+        As `nash_gap`.
+    """
+    game, n_agents = game.dense(SOURCE), int(law.counts[0].sum())
     others = lattice.points(n_agents - 1, game.n_states)
     columns = np.flatnonzero(_distances(game, policy, others)[0] <= law.radius)
     counts, kernels = others[columns], _kernels(game, policy)
@@ -441,12 +470,29 @@ def nash_gap(
             averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
         return np.asarray((moves @ averaged.reshape(*fields.shape)[..., None])[..., 0])
 
+    weights = _of_tagged(law, others, columns)
+    return [
+        float((weights * _largest_gains(reward, next_values, game.discount, policy=policy, regularizer=h)).sum())
+        for h in regularizers
+    ]
+
+
+def _largest_gains(
+    reward: np.ndarray,
+    next_values: Callable[[np.ndarray], np.ndarray],
+    discount: float,
+    *,
+    policy: np.ndarray,
+    regularizer: Regularizer | None,
+) -> np.ndarray:
+    """Return V* - V^pi of a deviator who sees its state and the counts of the others, by policy iteration, (S, D)."""
+
     def value_of(actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Return the discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
 
         def apply(values: np.ndarray) -> np.ndarray:
             expected = (actions * next_values(values.reshape(gain.shape))).sum(axis=2)
-            return np.asarray(values - game.discount * expected.ravel())
+            return np.asarray(values - discount * expected.ravel())
 
         return solvers.krylov_solve(apply, gain.ravel(), 1e-13).reshape(gain.shape)
 
@@ -455,19 +501,19 @@ def nash_gap(
 
     kept = np.broadcast_to(policy[:, None], reward.shape)
     held = value_of(kept, (kept * reward).sum(axis=2) + h(kept))
-    q = reward + game.discount * next_values(held)
+    q = reward + discount * next_values(held)
     gain, history = np.zeros_like(held), []
     for _ in range(100):
         # of the gains alone, not of the values: nothing is lost to cancellation
-        merits = q + game.discount * next_values(gain)
+        merits = q + discount * next_values(gain)
         if regularizer is None:
-            actions = np.eye(game.n_actions)[merits.argmax(axis=2)]
+            actions = np.eye(reward.shape[2])[merits.argmax(axis=2)]
         else:
             actions = regularizer.best_response(merits)
         improvement = (actions * merits).sum(axis=2) + h(actions) - held - gain
-        history.append(float(improvement.max()) / (1.0 - game.discount))
+        history.append(float(improvement.max()) / (1.0 - discount))
         if history[-1] <= GAP_ACCURACY * float(gain.max()) + ROUNDING * float(np.abs(held).max()):
-            return float((_of_tagged(law, others, columns) * gain).sum())
+            return gain
         gain = value_of(actions, (actions * q).sum(axis=2) + h(actions) - held)
     raise ConvergenceError("finite_population.nash_gap: policy iteration did not settle", history)
 
