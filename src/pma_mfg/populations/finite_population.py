@@ -123,7 +123,7 @@ def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.
     """
     game = game.dense(SOURCE)
     n_agents, n_states = check_size(game, n_agents), game.n_states
-    kernels = _kernels(game, policy)
+    kernels = averaged_kernels(game, policy)
     if not game.depends_on_population:  # every agent moves as if alone
         chain = kernels(np.full((1, n_states), 1.0 / n_states))[0]
         return np.flatnonzero(solvers.closed_components(chain > operators.UNREACHABLE)[0] < 0)
@@ -235,7 +235,7 @@ def stationary_counts(game: MeanFieldGame, policy: np.ndarray, n_agents: int) ->
     check_visited(game, policy, n_agents)
     points = lattice.points(n_agents, game.n_states)
     distances, radius = _distances(game, policy, points)
-    kernels = _kernels(game, policy)
+    kernels = averaged_kernels(game, policy)
     while True:
         columns = np.flatnonzero(distances <= radius)
         if len(columns) == len(points):
@@ -452,10 +452,10 @@ def nash_gaps(
     game, n_agents = game.dense(SOURCE), int(law.counts[0].sum())
     others = lattice.points(n_agents - 1, game.n_states)
     columns = np.flatnonzero(_distances(game, policy, others)[0] <= law.radius)
-    counts, kernels = others[columns], _kernels(game, policy)
+    counts, kernels = others[columns], averaged_kernels(game, policy)
     # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
     fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
-    pairs = [_tables(game, fields[s], s) for s in range(game.n_states)]
+    pairs = [tables_of_state(game, fields[s], s) for s in range(game.n_states)]
     moves, reward = (np.stack(tables) for tables in zip(*pairs, strict=True))
     blocks = _blocks(
         np.tile(counts, (game.n_states, 1)),
@@ -548,7 +548,7 @@ def _distances(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> t
     return distances, (np.inf if len(points) <= WHOLE else 1.1 * radius)
 
 
-def _kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def averaged_kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S)."""
     base = operators.policy_kernel(game.base_transition, policy)
     terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
@@ -556,7 +556,7 @@ def _kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], 
     return lambda fields: np.asarray(base + np.tensordot(features.values(fields), terms, axes=1))
 
 
-def _tables(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
+def tables_of_state(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
     """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state at mean fields (D, S)."""
     phi, psi = (of.values(fields) for of in (game.transition_features, game.reward_features))
     moves = game.base_transition[state] + np.tensordot(phi, game.transition_terms[:, state], axes=1)
