@@ -424,7 +424,12 @@ def _gain(
     predicted = order.limit + order.constant / n_agents**order.exponent if near else np.nan
 
     def told(
-        route: Route, values: Sequence[float], half_widths: Sequence[float], mean: np.ndarray, spread: np.ndarray, why: str
+        route: Route,
+        values: Sequence[float],
+        half_widths: Sequence[float],
+        mean: np.ndarray,
+        spread: np.ndarray,
+        why: str,
     ) -> Gain:
         intervals = [(float(v - w), float(v + w)) for v, w in zip(values, half_widths, strict=True)]
         return Gain(
@@ -455,7 +460,9 @@ def _gain(
         why = str(error)
     try:
         rng = seeds.generator(seed, "audit", n_agents)
-        simulated = simulated_gap(game.with_features("audit"), policy, n_agents, regularizers=[regularizer, None], rng=rng)
+        simulated = simulated_gap(
+            game.with_features("audit"), policy, n_agents, regularizers=[regularizer, None], rng=rng
+        )
         values, half_widths = simulated.gain, simulated.half_width
         return told("simulated", values, half_widths, simulated.mean_field, simulated.deviations, why)
     except InputError as error:

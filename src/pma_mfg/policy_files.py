@@ -60,7 +60,9 @@ def load(path: str | Path, game: Game) -> np.ndarray:
     else:
         held: Any = storage.read_arrays(path)[0] if suffix == ".npz" else storage.read_json(path)
         if not isinstance(held, dict) or "policy" not in held:
-            raise InputError(source, "policy", Description("nothing"), "an entry `policy`, as `pma-mfg solve` writes it")
+            raise InputError(
+                source, "policy", Description("nothing"), "an entry `policy`, as `pma-mfg solve` writes it"
+            )
         table = held["policy"]
     return arrays.probabilities(table, (game.n_states, game.n_actions), source, field="policy")
 

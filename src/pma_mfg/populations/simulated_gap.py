@@ -207,9 +207,7 @@ def _values(
     return found[0], found[1]
 
 
-def _ahead(
-    game: MeanFieldGame, fields: np.ndarray, state: int, *, ahead: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _ahead(game: MeanFieldGame, fields: np.ndarray, state: int, *, ahead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return moves (M, A, S) and Q (M, A) of an agent in a state, with what it expects `ahead`, (M, S), after a step."""
     moves, reward = tables_of_state(game, fields, state)
     return moves, np.asarray(reward + game.discount * (moves @ ahead[:, :, None])[:, :, 0])

@@ -1,0 +1,1 @@
+"""Pictures of games, equilibria and audits."""

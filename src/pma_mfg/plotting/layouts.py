@@ -1,0 +1,238 @@
+"""A population and a policy on the states of a game: cells of a grid, a map of places, or bars. It needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from pma_mfg import operators
+from pma_mfg.games.functions import Game
+from pma_mfg.plotting.look import COLOURS, is_drawable, shortened, text_width
+from pma_mfg.policy_files import labels
+
+#: Action -> the glyph it is drawn with; other actions are named in full or by their number.
+GLYPHS = {"up": "↑", "right": "→", "down": "↓", "left": "←", "stay": "•", "several": ""}
+
+#: Actions whose probabilities differ by less count as equally likely; rounding errors are smaller, also after division
+#: by the strength of a regularizer.
+TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of each state.
+
+    Parameters
+    ----------
+    places : ndarray, shape (S, 2), or None
+        Column and row.
+    labels : sequence of str
+        Names of the states.
+    shares : ndarray, shape (S,)
+        The population.
+    actions : sequence of str
+        The most likely action in each state, or "several".
+    probabilities : ndarray, shape (S,)
+        Of that action: pale below 1/2.
+    transient : ndarray of bool, shape (S,)
+        States that are left for good: hatched.
+    """
+
+    places: np.ndarray | None
+    labels: Sequence[str]
+    shares: np.ndarray
+    actions: Sequence[str]
+    probabilities: np.ndarray
+    transient: np.ndarray
+
+
+def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> Drawn:
+    """Return what is drawn of a population and a policy.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+
+    Returns
+    -------
+    Drawn
+    """
+    states, actions = (
+        [name.replace("$", r"\$") if is_drawable(name) else str(i) for i, name in enumerate(names)]
+        for names in labels(game)
+    )
+    likely = policy.argmax(axis=1)
+    tied = (policy > policy.max(axis=1, keepdims=True) - TIE).sum(axis=1) > 1
+    kernel = operators.policy_kernel(game.transition(mean_field), policy)
+    recurrent = np.concatenate(operators.recurrent_classes(kernel))
+    return Drawn(
+        places=game.layout,
+        labels=states,
+        shares=mean_field,
+        actions=["several" if several else actions[a] for several, a in zip(tied, likely, strict=True)],
+        probabilities=policy[np.arange(len(likely)), likely],
+        transient=~np.isin(np.arange(game.n_states), recurrent),
+    )
+
+
+def draw(ax: Axes, cells: Drawn) -> None:
+    """Draw a population and a policy as the layout allows: on a grid, on a map of places, or as bars.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    cells : Drawn
+    """
+    if is_grid(cells.places):
+        draw_grid(ax, cells)
+    elif is_map(cells.places):
+        draw_map(ax, cells)
+    else:
+        draw_bars(ax, cells, cells.shares)
+
+
+def is_grid(places: np.ndarray | None) -> bool:
+    """Return whether the places of a game's states are the cells of a rectangle with more than one row."""
+    if places is None or (places != np.round(places)).any() or len(set(places[:, 1])) < 2:
+        return False
+    return len(set(map(tuple, places))) == len(places) == len(set(places[:, 0])) * len(set(places[:, 1]))
+
+
+def is_map(places: np.ndarray | None) -> bool:
+    """Return whether states lie apart in the plane, and not in one row."""
+    if places is None or len(set(places[:, 1])) < 2:
+        return False
+    return len(set(map(tuple, places))) == len(places)
+
+
+def draw_grid(ax: Axes, cells: Drawn) -> float:
+    """Draw a population on its grid, the most likely action in each cell that is visited for ever.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    cells : Drawn
+        With places that `is_grid`.
+
+    Returns
+    -------
+    float
+        The size of the text, in points.
+    """
+    assert cells.places is not None
+    (columns, at_column), (rows, at_row) = (np.unique(axis, return_inverse=True) for axis in cells.places.T)
+    shares: np.ndarray = np.full((len(rows), len(columns)), np.nan)
+    shares[at_row, at_column] = np.where(cells.transient, np.nan, cells.shares)
+    mesh = ax.pcolormesh(columns, rows, shares, vmin=0.0, cmap="viridis", edgecolors="none")
+    for column, row in cells.places[cells.transient]:
+        cell = (float(column) - 0.5, float(row) - 0.5)
+        ax.add_patch(Rectangle(cell, 1.0, 1.0, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
+    size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
+    inches = 1.3 / max(shares.shape)  # of a cell, of a panel as wide as any
+    bright = 0.5 * cells.shares.max()
+    for s in np.flatnonzero(~cells.transient):
+        action = cells.actions[s]
+        ax.text(
+            float(cells.places[s, 0]),
+            float(cells.places[s, 1]),
+            GLYPHS.get(action, shortened(action, inches, size)),
+            color="black" if cells.shares[s] > bright else "white",
+            alpha=1.0 if cells.probabilities[s] >= 0.5 else 0.6,
+            fontsize=size,
+            ha="center",
+            va="center",
+        )
+    ax.set_aspect("equal")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    _bar(ax, mesh)
+    return size
+
+
+def _bar(ax: Axes, mesh: QuadMesh) -> None:
+    bar = cast(Figure, ax.get_figure()).colorbar(mesh, ax=ax, shrink=0.85, pad=0.03)
+    bar.set_label(r"$\mu^*(s)$", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+
+
+def draw_map(ax: Axes, cells: Drawn) -> None:
+    """Draw a population as discs at the places of the states, whose areas are the shares, with the likely actions.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    cells : Drawn
+        With places that `is_map`.
+    """
+    assert cells.places is not None
+    places = cells.places
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    unit = float(apart[apart > 0.0].min())
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    low, high = places.min(axis=0) - 0.8 * unit, places.max(axis=0) + 0.8 * unit
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    radii = 0.5 * unit * np.sqrt(cells.shares / cells.shares.max())
+    for s, (x, y) in enumerate(places):
+        look = {"facecolor": "0.9", "hatch": "////"} if cells.transient[s] else {"facecolor": COLOURS[3]}
+        ax.add_patch(_disc((float(x), float(y)), float(radii[s]), look))
+        action = GLYPHS.get(cells.actions[s], shortened(cells.actions[s], 0.7, 8.0))
+        told = f"{shortened(str(cells.labels[s]), 0.7, 8.0)}\n{cells.shares[s]:.2g}  {action}".rstrip()
+        ax.text(float(x), float(y), told, ha="center", va="center", fontsize=8.0)
+
+
+def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
+    """Draw a population as bars in the order of the states, with the most likely action on each.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    cells : Drawn
+    tops : ndarray, shape (S,)
+        The height above which the action is written.
+    """
+    count = len(cells.shares)
+    ax.bar(np.arange(count), cells.shares, width=0.8, color=np.where(cells.transient, "0.85", COLOURS[6]).tolist())
+    for s in np.flatnonzero(cells.transient):
+        ax.axvspan(float(s) - 0.4, float(s) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0)
+    top = float(tops.max())
+    # a panel is some 1.5 inches wide and 1.2 high; words that are wider than a bar stand upright above it
+    words = {action: GLYPHS.get(action, action) for action in cells.actions}
+    turned = {action for action, word in words.items() if word == action and len(word) * count >= 40}
+    words |= {action: shortened(action, 0.6, 8.0) for action in turned}
+    if count <= 30:
+        for s, action in enumerate(cells.actions):
+            ax.text(
+                float(s),
+                tops[s] + 0.03 * top,
+                words[action],
+                color="black" if cells.probabilities[s] >= 0.5 else "0.5",
+                fontsize=8.0,
+                ha="center",
+                va="bottom",
+                rotation=90.0 if action in turned else 0.0,
+            )
+    longest = max((text_width(words[action], 8.0) for action in turned), default=0.0)
+    ax.set_ylim(0.0, max(1.5 if turned else 1.2, 1.2 / (1.2 - 0.1 - longest)) * top)
+    ax.grid(False, axis="x")
+    if count <= 8 and len("".join(cells.labels)) <= 24:  # more letters than that overlap
+        ax.set_xticks(np.arange(count), [shortened(label, 1.5 / count, 8.0) for label in cells.labels], fontsize=8)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.tick_params(axis="y", labelsize=8)
+    ax.set_ylabel(r"$\mu^*(s)$", fontsize=8)
