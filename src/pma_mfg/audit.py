@@ -7,6 +7,7 @@ best way that the size of the game allows, and says which that is. Cost: seconds
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -352,10 +353,8 @@ class _Constants:
         self.nearest = nearest
         self.covariance: np.ndarray | None = None
         if game.n_states <= solvers.DIRECT_SIZE:
-            try:
+            with contextlib.suppress(InputError):  # of a kink in the transitions, or fluctuations that grow
                 self.covariance = fluctuations.stationary_covariance(game, policy)
-            except InputError:  # a kink in the transitions, or fluctuations that grow
-                pass
 
     def regularized(self) -> float:
         """Return the constant of the gain at the nearest equilibrium, if the policy is close to it."""
@@ -463,13 +462,13 @@ def _gain(
         simulated = simulated_gap(
             game.with_features("audit"), policy, n_agents, regularizers=[regularizer, None], rng=rng
         )
-        values, half_widths = simulated.gain, simulated.half_width
-        return told("simulated", values, half_widths, simulated.mean_field, simulated.deviations, why)
+        widths = simulated.half_width.tolist()
+        return told("simulated", simulated.gain.tolist(), widths, simulated.mean_field, simulated.deviations, why)
     except InputError as error:
         why = f"{why}; not simulated: {error}"
     spread = np.full(game.n_states, np.nan)
     if constants.covariance is not None:
         spread = np.sqrt(np.maximum(np.diag(constants.covariance), 0.0) / n_agents)
     known = np.isfinite(predicted)
-    values = (predicted if known else order.limit, orders[1].limit)
+    values = [float(predicted) if known else order.limit, orders[1].limit]
     return told("closed form" if known else "limit", values, (0.0, 0.0), constants.mean_field, spread, why)

@@ -22,11 +22,12 @@ from pma_mfg import seeds
 from pma_mfg.plotting.look import COLOURS as COLOURS  # written so, they can be imported from here too
 from pma_mfg.plotting.look import STYLE as STYLE
 from pma_mfg.plotting.look import WIDTH as WIDTH
-from pma_mfg.plotting.look import is_drawable, shortened, text_width
+from pma_mfg.plotting.look import is_drawable, shortened
 from pma_mfg.plotting.look import label_decades as label_decades
 from pma_mfg.plotting.look import log_log as log_log
 from pma_mfg.plotting.look import save as save
 from pma_mfg.plotting.look import styled as styled
+from pma_mfg.plotting.look import text_width as text_width
 from pma_replication import statistics
 
 log = logging.getLogger("pma_mfg")

@@ -8,9 +8,10 @@ from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from pma_mfg import operators
@@ -44,6 +45,8 @@ class Drawn:
         Of that action: pale below 1/2.
     transient : ndarray of bool, shape (S,)
         States that are left for good: hatched.
+    symbol : str
+        Of the population, as mathematics.
     """
 
     places: np.ndarray | None
@@ -52,9 +55,10 @@ class Drawn:
     actions: Sequence[str]
     probabilities: np.ndarray
     transient: np.ndarray
+    symbol: str = r"$\mu^*(s)$"
 
 
-def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> Drawn:
+def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray, *, symbol: str = r"$\mu^*(s)$") -> Drawn:
     """Return what is drawn of a population and a policy.
 
     Parameters
@@ -62,6 +66,8 @@ def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> Drawn:
     game : Game
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
+    symbol : str
+        As in `Drawn`.
 
     Returns
     -------
@@ -82,6 +88,7 @@ def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> Drawn:
         actions=["several" if several else actions[a] for several, a in zip(tied, likely, strict=True)],
         probabilities=policy[np.arange(len(likely)), likely],
         transient=~np.isin(np.arange(game.n_states), recurrent),
+        symbol=symbol,
     )
 
 
@@ -140,7 +147,7 @@ def draw_grid(ax: Axes, cells: Drawn) -> float:
     size = float(np.clip(70.0 / max(shares.shape), 8.0, 11.0))
     inches = 1.3 / max(shares.shape)  # of a cell, of a panel as wide as any
     bright = 0.5 * cells.shares.max()
-    for s in np.flatnonzero(~cells.transient):
+    for s in map(int, np.flatnonzero(~cells.transient)):
         action = cells.actions[s]
         ax.text(
             float(cells.places[s, 0]),
@@ -155,19 +162,19 @@ def draw_grid(ax: Axes, cells: Drawn) -> float:
     ax.set_aspect("equal")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-    _bar(ax, mesh)
+    _bar(ax, mesh, cells.symbol)
     return size
 
 
-def _bar(ax: Axes, mesh: QuadMesh) -> None:
+def _bar(ax: Axes, mesh: ScalarMappable, symbol: str) -> None:
     bar = cast(Figure, ax.get_figure()).colorbar(mesh, ax=ax, shrink=0.85, pad=0.03)
-    bar.set_label(r"$\mu^*(s)$", fontsize=8)
+    bar.set_label(symbol, fontsize=8)
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
 def draw_map(ax: Axes, cells: Drawn) -> None:
-    """Draw a population as discs at the places of the states, whose areas are the shares, with the likely actions.
+    """Draw a population as coloured discs at the places of the states, with labels and the likely actions.
 
     Parameters
     ----------
@@ -176,23 +183,40 @@ def draw_map(ax: Axes, cells: Drawn) -> None:
         With places that `is_map`.
     """
     assert cells.places is not None
-    places = cells.places
+    places, shares = cells.places, np.ma.array(cells.shares, mask=cells.transient)
     apart = np.linalg.norm(places[:, None] - places[None], axis=2)
     unit = float(apart[apart > 0.0].min())
+    discs = PatchCollection([Circle((float(x), float(y)), 0.46 * unit) for x, y in places], cmap="viridis")
+    discs.set_array(shares)
+    discs.set_clim(0.0, float(cells.shares.max()))
+    ax.add_collection(discs)
+    for x, y in places[cells.transient]:
+        disc = (float(x), float(y)), 0.46 * unit
+        ax.add_patch(Circle(*disc, facecolor="0.85", edgecolor="0.6", hatch="////", linewidth=0.0))
+    low, high = places.min(axis=0) - 0.6 * unit, places.max(axis=0) + 0.6 * unit
+    inches = 1.6 * unit / float((high - low).max())
+    bright = 0.5 * cells.shares.max()
+    for s, (x, y) in enumerate(places):
+        action = "" if cells.transient[s] else GLYPHS.get(cells.actions[s], cells.actions[s])
+        told = "\n".join(shortened(str(word), inches, 8.0) for word in (cells.labels[s], action) if word)
+        dark = not cells.transient[s] and cells.shares[s] <= bright
+        ax.text(
+            float(x),
+            float(y),
+            told,
+            color="white" if dark else "black",
+            alpha=1.0 if cells.probabilities[s] >= 0.5 else 0.6,
+            fontsize=8.0,
+            ha="center",
+            va="center",
+            linespacing=1.0,
+        )
     ax.set_aspect("equal")
     ax.grid(False)
-    ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    low, high = places.min(axis=0) - 0.8 * unit, places.max(axis=0) + 0.8 * unit
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    radii = 0.5 * unit * np.sqrt(cells.shares / cells.shares.max())
-    for s, (x, y) in enumerate(places):
-        look = {"facecolor": "0.9", "hatch": "////"} if cells.transient[s] else {"facecolor": COLOURS[3]}
-        ax.add_patch(_disc((float(x), float(y)), float(radii[s]), look))
-        action = GLYPHS.get(cells.actions[s], shortened(cells.actions[s], 0.7, 8.0))
-        told = f"{shortened(str(cells.labels[s]), 0.7, 8.0)}\n{cells.shares[s]:.2g}  {action}".rstrip()
-        ax.text(float(x), float(y), told, ha="center", va="center", fontsize=8.0)
+    ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    _bar(ax, discs, cells.symbol)
 
 
 def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
@@ -207,8 +231,8 @@ def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
     """
     count = len(cells.shares)
     ax.bar(np.arange(count), cells.shares, width=0.8, color=np.where(cells.transient, "0.85", COLOURS[6]).tolist())
-    for s in np.flatnonzero(cells.transient):
-        ax.axvspan(float(s) - 0.4, float(s) + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0)
+    for s in map(int, np.flatnonzero(cells.transient)):
+        ax.axvspan(s - 0.4, s + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0)
     top = float(tops.max())
     # a panel is some 1.5 inches wide and 1.2 high; words that are wider than a bar stand upright above it
     words = {action: GLYPHS.get(action, action) for action in cells.actions}
@@ -235,4 +259,4 @@ def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
     ax.tick_params(axis="y", labelsize=8)
-    ax.set_ylabel(r"$\mu^*(s)$", fontsize=8)
+    ax.set_ylabel(cells.symbol, fontsize=8)

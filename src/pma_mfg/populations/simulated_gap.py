@@ -208,7 +208,7 @@ def _values(
 
 
 def _ahead(game: MeanFieldGame, fields: np.ndarray, state: int, *, ahead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return moves (M, A, S) and Q (M, A) of an agent in a state, with what it expects `ahead`, (M, S), after a step."""
+    """Return moves (M, A, S) and Q (M, A) of an agent in a state who expects `ahead`, (M, S), after a step."""
     moves, reward = tables_of_state(game, fields, state)
     return moves, np.asarray(reward + game.discount * (moves @ ahead[:, :, None])[:, :, 0])
 
