@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,14 @@ def load(path: str | Path, game: Game) -> np.ndarray:
                 source, "policy", Description("nothing"), "an entry `policy`, as `pma-mfg solve` writes it"
             )
         table = held["policy"]
-    return arrays.probabilities(table, (game.n_states, game.n_actions), source, field="policy")
+    try:
+        return arrays.probabilities(table, (game.n_states, game.n_actions), source, field="policy")
+    except InputError as error:
+        row = re.match(r"policy: row (\d+)", error.field)
+        if not (row and game.state_labels):
+            raise
+        where = f"{row[0]} (state {game.state_labels[int(row[1])]}){error.field[row.end() :]}"
+        raise InputError(source, where, error.value, error.allowed) from None
 
 
 def regularizer_of(path: str | Path) -> tuple[str, float] | None:

@@ -6,7 +6,7 @@ Nothing else of `pma_mfg` imports it, but for the commands that draw. One idea e
 
 from __future__ import annotations
 
-from pma_mfg.plotting.look import save
+from pma_mfg.plotting.look import png, save
 from pma_mfg.plotting.pictures import plot, plot_audit
 
-__all__ = ["plot", "plot_audit", "save"]
+__all__ = ["plot", "plot_audit", "png", "save"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import unicodedata
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +44,14 @@ def save(figure: Figure, path: str | Path) -> None:
             matplotlib.style.context(STYLE, after_reset=True),
         ):
             figure.savefig(temporary, metadata=cast(dict[str, Any], metadata))
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG."""
+    stream = io.BytesIO()
+    with matplotlib.style.context(STYLE, after_reset=True):
+        figure.savefig(stream, format="png", metadata=cast(dict[str, Any], {"Software": None}))
+    return stream.getvalue()
 
 
 def log_log(ax: Axes, xlabel: str, ylabel: str) -> None:

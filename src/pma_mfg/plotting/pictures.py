@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pma_mfg import iterations, jacobian, operators, solvers
+from pma_mfg import iterations, jacobian, operators, seeds, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.audit import Audit
 from pma_mfg.equilibrium import Equilibrium
@@ -25,6 +25,9 @@ LONGEST = 200
 
 #: Distances below are rounding errors and not drawn.
 ROUNDED = 1e-12
+
+#: Distance of the uniform policy to the equilibrium below which PMA starts from another one.
+NEXT_TO = 1e-6
 
 #: Number of corners of the simplex from which the population's path is drawn besides the start.
 CORNERS = 12
@@ -113,8 +116,12 @@ def _draw_paths(ax: Axes, game: Game, equilibrium: Equilibrium, start: np.ndarra
 
 
 def _draw_pma(ax: Axes, game: Game, equilibrium: Equilibrium, regularizer: Regularizer) -> None:
-    """Draw PMA's distance to the equilibrium from the uniform policy, and best response's, with predicted rates."""
+    """Draw PMA's distance to the equilibrium, iteration by iteration, and best response's, with the predicted rate."""
     target, known = equilibrium.policy, equilibrium.policy.size <= solvers.DIRECT_SIZE and game.has_derivatives()
+    start, told_start = operators.uniform_policy(game), "the uniform policy"
+    if operators.policy_distance(start, target) < NEXT_TO:
+        drawn = seeds.generator(0, "plot").dirichlet(np.ones(game.n_actions), size=game.n_states)
+        start, told_start = 0.9 * start + 0.1 * drawn, "near the uniform policy"
     most: float | None = None
     for method, colour, words in (
         ("pma_euclidean", COLOURS[6], "PMA"),
@@ -123,21 +130,24 @@ def _draw_pma(ax: Axes, game: Game, equilibrium: Equilibrium, regularizer: Regul
         step_size, rate = 1.0 / regularizer.rho, np.nan
         if known:
             step_size, rate = iterations.step_size(method, game, regularizer, policy=target)
-        orbit = iterations.iteration(
-            method, game, regularizer, start=operators.uniform_policy(game), step_size=step_size
-        )
+        orbit = iterations.iteration(method, game, regularizer, start=start, step_size=step_size)
         distances = []
         for policy in islice(orbit, LONGEST + 1):
             distances.append(operators.policy_distance(policy, target))
             if distances[-1] <= ROUNDED:
                 break
-        told = f"{words} (predicted {rate:.3g})" if np.isfinite(rate) else words
-        _line(ax, np.array(distances), color=colour, label=told)
+        _line(
+            ax, np.array(distances), color=colour, label=f"{words}, radius {rate:.3g}" if np.isfinite(rate) else words
+        )
         if method == "pma_euclidean":
             _reference(ax, np.array(distances), rate, len(distances))
             most = 1.5 * len(distances) if len(distances) < LONGEST else None
-    ax.set(xlabel="iteration", ylabel=r"$\sup_s\, \|\pi_k(s) - \pi^*(s)\|_1$", xlim=(None, most))
-    _finish(ax, "PMA's distance to it\n(from the uniform policy)")
+    ax.set(
+        xlabel="iteration",
+        ylabel=r"$\sup_s\, \|\pi_k(s) - \pi^*(s)\|_1$",
+        xlim=(None if most is None else -0.03 * most, most),
+    )
+    _finish(ax, f"PMA's distance to it\n(from {told_start})")
 
 
 def _line(ax: Axes, values: np.ndarray, **look: Any) -> None:
@@ -152,7 +162,9 @@ def _reference(ax: Axes, values: np.ndarray, rate: float, length: int) -> None:
         return
     steps = np.arange(length)
     line = values[last] * rate ** (steps - float(last))
-    ax.plot(steps, np.where((line > ROUNDED) & (line < 4.0), line, np.nan), label=f"rate {rate:.3g}", **_REFERENCE)
+    ax.plot(
+        steps, np.where((line > ROUNDED) & (line < 4.0), line, np.nan), label=f"predicted rate {rate:.3g}", **_REFERENCE
+    )
 
 
 def _finish(ax: Axes, title: str) -> None:
