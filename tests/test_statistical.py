@@ -41,7 +41,7 @@ DRAWS = {
         "initial_population",
         "initial_agents",
     ),
-    *("advance", "moved_counts", "mean_interval", "slope_interval"),
+    *("advance", "moved_counts", "mean_interval", "slope_interval", "simulated_gap"),
 }
 #: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
 #: streams of 64-bit numbers that coincide, or 200 steps that visit fewer than six pairs of states.
@@ -50,6 +50,7 @@ FOR_EVERY_DRAW = {
     "test_a_game_takes_its_tables_as_they_come",
     "test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states",
     "test_a_negative_waiting_time_is_refused",
+    "test_a_policy_is_taken_as_it_comes",
     "test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy",
     "test_a_sparse_game_moves_bitwise_like_its_dense_copy",
     "test_a_state_that_is_never_visited_has_no_conditional_features",

@@ -37,9 +37,9 @@ EXACT_STATES = 16_000
 #: Exploitability that counts as none, as a share of the values' range; rounding is smaller.
 NEGLIGIBLE = 1e-10
 
-#: Distance of a policy to an equilibrium up to which its gain has the equilibrium's constant, at a relative error of
-#: the same order. At a kink the distance must be as small next to the fluctuations, 1 / sqrt(N).
-CLOSE = 0.05
+#: Distance of a policy to an equilibrium up to which the equilibrium's constant is told of it: the relative error is of
+#: the order of the distance. At a kink the distance must be as small next to the fluctuations, 1 / sqrt(N).
+CLOSE = 0.01
 
 #: Advantage of the best action over another, as a share of the values' range, up to which the two tie.
 TIE = 1e-9

@@ -26,8 +26,8 @@ def add(commands: arguments.Commands) -> None:
         "say how good a policy is: exploitability, the nearest equilibrium, what one of N agents gains by deviating",
         group="a game of N agents",
         examples=(
-            "game.npz equilibrium.npz",
-            "game.npz equilibrium.npz --agents 10 100 --strength 0.1 --json",
+            "game.npz equilibrium.npz --agents 10 1000",
+            "game.npz equilibrium.npz --agents 10 1000 --json",
             "game.npz equilibrium.npz --agents 20 --plot audit.png --report audit.html",
         ),
     )
