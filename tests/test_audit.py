@@ -194,7 +194,7 @@ def test_a_route_that_is_closed_says_why_and_the_next_one_is_taken() -> None:
     (gain,) = audit(epidemic, policy, Entropy(1.0), n_agents=[1000]).gains
     assert gain.route == "simulated"
     assert "long run" in gain.why
-    large = family_game("planted_smooth", n_states=60, n_actions=2)
+    large = family_game("planted_smooth", n_states=51, n_actions=2)
     (gain,) = audit(large, random_policy(large, 0), Entropy(0.5), n_agents=[10**6]).gains
     assert gain.route == "limit"
     assert "n_states" in gain.why

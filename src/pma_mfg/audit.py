@@ -47,6 +47,10 @@ TIE = 1e-9
 #: Distance of policies (sup_s of the l1 norm) and populations (l1) up to which two equilibria are the same.
 SAME = 1e-6
 
+#: Largest (S A)^2 S^3, the cost of a certificate, with which certificates are computed and equilibria are looked for
+#: from several starts: seconds. S = 16 and A = 5 have 3e7.
+SMALL = 10**8
+
 #: Populations drawn at random from which equilibria are looked for, and the concentration of their Dirichlet law.
 STARTS, CONCENTRATION = 4, 0.2
 
@@ -244,9 +248,10 @@ def audit(
     distance = np.nan if nearest is None else operators.policy_distance(nearest.policy, policy)
     radii = np.nan, np.nan, np.nan
     if nearest is not None and policy.size <= solvers.DIRECT_SIZE and game.has_derivatives():
-        step_size, pma_radius = iterations.step_size("pma_euclidean", game, regularizer, policy=nearest.policy)
-        best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
-        radii = best_response_radius, pma_radius, step_size
+        with contextlib.suppress(InputError):  # of a sparse game that does not fit dense
+            step_size, pma_radius = iterations.step_size("pma_euclidean", game, regularizer, policy=nearest.policy)
+            best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
+            radii = best_response_radius, pma_radius, step_size
     constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance))
     orders = (
         _order(game, constants, limit=exploitability, values_range=values_range, regularizer=regularizer),
@@ -286,7 +291,7 @@ def _equilibria(
     Of a large game or one of functions, where each search is dear, only that found from the policy.
     """
     searches: list[Callable[[], Equilibrium]] = [lambda: equilibrium.solve(game, regularizer, policy)]
-    if game.has_features and policy.size <= solvers.DIRECT_SIZE:
+    if _is_small(game):
         drawn = seeds.generator(seed, "audit", "starts").dirichlet(np.full(game.n_states, CONCENTRATION), size=STARTS)
         searches.append(lambda: equilibrium.solve(game, regularizer))
         searches += [
@@ -297,11 +302,16 @@ def _equilibria(
     for search in searches:
         try:
             other = search()
-        except (ConvergenceError, np.linalg.LinAlgError):
+        except (ConvergenceError, InputError, np.linalg.LinAlgError):  # InputError: does not fit dense
             continue
         if all(_apart(known, other) > SAME for known in found):
             found.append(other)
     return found
+
+
+def _is_small(game: Game) -> bool:
+    """Return whether certificates, and several searches for equilibria, take seconds."""
+    return game.has_features and (game.n_states * game.n_actions) ** 2 * game.n_states**3 <= SMALL
 
 
 def _apart(first: Equilibrium, second: Equilibrium) -> float:
@@ -314,7 +324,7 @@ def _certified(
     game: Game, regularizer: Regularizer, nearest: Equilibrium | None, *, step_size: float
 ) -> list[Certified]:
     """Return what the theory certifies of a small game: of the population, of PMA, and of the equilibrium found."""
-    if not (game.has_features and lipschitz.is_small(game)):
+    if not _is_small(game):
         return []
     L_pop = lipschitz.population_contraction(game)[0]
     implies = "every policy has one stable population, which every start reaches"
@@ -387,8 +397,9 @@ def _order(
     equilibrium_like = limit <= NEGLIGIBLE * values_range
     if regularizer is not None:
         constant = constants.regularized()
-        close = equilibrium_like or np.isfinite(constant)
-        return Order(limit, 1.0, constant, 2.0 * kinked) if close else Order(limit, kinked, np.nan, kinked)
+        if not (equilibrium_like or np.isfinite(constant)):
+            return Order(limit, kinked, np.nan, kinked)
+        return Order(limit, 1.0, constant, 2.0 * kinked if equilibrium_like else kinked)
     gaps = _advantages(game, constants.policy, constants.mean_field)
     tied = (gaps <= TIE * values_range).sum(axis=1) > 1
     visited = constants.mean_field > 0.0

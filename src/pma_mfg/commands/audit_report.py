@@ -64,13 +64,9 @@ def in_words(found: Any, game: Any, *, name: str, of: str) -> list[str]:
     list of str
     """
     size = f"S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}"
-    lines = [
+    return [
         f"{name} on {of}; {size}",
-        f"exploitability, regularized    {number(found.exploitability):>10}   "
-        f"({share(found.exploitability, found.rewards_range)})",
-        f"exploitability, unregularized  {number(found.exploitability_unregularized):>10}   "
-        f"({share(found.exploitability_unregularized, found.rewards_range)})",
-        *_neighbourhood(found),
+        *standing(found),
         "what one of N agents gains by deviating, who sees its state and the counts of the others:",
         f"{'N':>12} {'regularized':>13} {'unregularized':>14}   {'predicted':>10}   how",
         *(
@@ -78,14 +74,28 @@ def in_words(found: Any, game: Any, *, name: str, of: str) -> list[str]:
             f"{number(each.predicted):>10}   {how(each)}"
             for each in found.gains
         ),
-        *orders(found),
-        *(
-            f"{'certified' if each.holds else 'not certified'}: {each.implies} ({constant(each)})"
-            for each in found.certified
-        ),
-        *(f"warning: {warning}" for warning in found.warnings),
+        *theory(found),
+        verdict(found, name),
     ]
-    return [*lines, verdict(found, name)]
+
+
+def standing(found: Any) -> Iterator[str]:
+    """Yield how exploitable the policy is, and what is known of the nearest equilibrium."""
+    for kind, value in (
+        ("regularized", found.exploitability),
+        ("unregularized", found.exploitability_unregularized),
+    ):
+        yield f"exploitability, {kind:14} {number(value):>10}   ({share(value, found.rewards_range)})"
+    yield from _neighbourhood(found)
+
+
+def theory(found: Any) -> Iterator[str]:
+    """Yield what is predicted, what is certified, and what is lacking."""
+    yield from orders(found)
+    for each in found.certified:
+        yield f"{'certified' if each.holds else 'not certified'}: {each.implies} ({constant(each)})"
+    for warning in found.warnings:
+        yield f"warning: {warning}"
 
 
 def _neighbourhood(found: Any) -> Iterator[str]:
@@ -199,8 +209,8 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
             for state, mass, row in zip(states, found.mean_field, found.policy, strict=True)
         ],
     )
-    body = [line for line in lines[1:-1] if not line.lstrip()[:1].isdigit() and not line.lstrip().startswith("N ")]
-    told = "".join(f"<li>{html.escape(' '.join(line.split()))}</li>\n" for line in body)
+    facts = (*standing(found), *theory(found))
+    told = "".join(f"<li>{html.escape(' '.join(line.split()))}</li>\n" for line in facts)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escaped}</title>
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
