@@ -324,7 +324,7 @@ def _certified(
     game: Game, regularizer: Regularizer, nearest: Equilibrium | None, *, step_size: float
 ) -> list[Certified]:
     """Return what the theory certifies of a small game: of the population, of PMA, and of the equilibrium found."""
-    if not _is_small(game):
+    if not (game.has_features and _is_small(game)):
         return []
     L_pop = lipschitz.population_contraction(game)[0]
     implies = "every policy has one stable population, which every start reaches"
