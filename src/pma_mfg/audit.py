@@ -161,6 +161,8 @@ class Audit:
         nearest equilibrium. Below 1 the iteration returns there from nearby. nan where they are not known.
     pma_step_size : float
         That step size.
+    rho : float
+        Strong concavity of the regularizer, 1 / rho the unit of step sizes.
     certified : tuple of Certified
         What could be examined; empty for games of functions and large ones.
     order, order_unregularized : Order
@@ -183,6 +185,7 @@ class Audit:
     best_response_radius: float
     pma_radius: float
     pma_step_size: float
+    rho: float
     certified: tuple[Certified, ...]
     order: Order
     order_unregularized: Order
@@ -234,7 +237,7 @@ def audit(
     >>> game = games.make("planted_smooth", n_states=2, n_actions=2, discount=0.6, seed=3, strength=0.1)
     >>> found = audit(game, game.planted.policy, Entropy(0.1), n_agents=[50])
     >>> found.gains[0].route, round(found.gains[0].regularized * 50, 3), round(found.order.constant, 3)
-    ('exact', 0.011, 0.011)
+    ('exact', 0.022, 0.021)
     """
     populations = [check_n_agents(count) for count in n_agents]
     mean_field = operators.stable_population(game, policy)
@@ -275,6 +278,7 @@ def audit(
         best_response_radius=radii[0],
         pma_radius=radii[1],
         pma_step_size=radii[2],
+        rho=float(regularizer.rho),
         certified=tuple(_certified(game, regularizer, nearest, step_size=radii[2])),
         order=orders[0],
         order_unregularized=orders[1],

@@ -67,10 +67,11 @@ def _run(options: argparse.Namespace) -> int:
         log.error("%s: no convergence: %s", program, error)
         return 1
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("pma_mfg", "pma_replication"):
+        name = (error.name or "").partition(".")[0]
+        if name in ("pma_mfg", "pma_replication"):
             raise
         extra = getattr(options, "extra", "replication")
-        log.error("%s: error: environment: got no %s, expected pip install 'pma-mfg[%s]'", program, error.name, extra)
+        log.error("%s: error: environment: got no %s, expected pip install 'pma-mfg[%s]'", program, name, extra)
         return 2
     except BrokenPipeError:  # whoever read what is printed has stopped: nothing is left to say, nor at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.stdout().fileno())

@@ -60,7 +60,7 @@ def _audit(options: argparse.Namespace) -> None:
     if options.report is not None and Path(options.report).suffix not in (".html", ".htm"):
         raise InputError(program, "--report", options.report, "a file called something.html")
     if options.plot or options.report:
-        from pma_mfg import plotting  # what is missing is told before anything is computed
+        from pma_mfg.plotting import plot_audit, png, save  # what is missing is told before anything is computed
     from pma_mfg import policy_files, storage
     from pma_mfg.audit import audit
 
@@ -77,12 +77,12 @@ def _audit(options: argparse.Namespace) -> None:
     else:
         output.print("\n".join(lines))
     if options.plot or options.report:
-        picture = plotting.plot_audit(game, found, title=f"{name} on {Path(options.game).name}")
+        picture = plot_audit(game, found, title=f"{name} on {Path(options.game).name}")
         if options.plot:
-            plotting.save(picture, Path(options.plot).with_suffix(""))
+            save(picture, Path(options.plot).with_suffix(""))
             log.info("picture: %s", options.plot)
         if options.report:
-            page = audit_report.page(found, game, picture=plotting.png(picture), title=f"Audit of {name}", lines=lines)
+            page = audit_report.page(found, game, picture=png(picture), title=f"Audit of {name}", lines=lines)
             storage.write_text(options.report, page)
             log.info("report: %s", options.report)
 

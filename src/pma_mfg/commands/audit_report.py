@@ -111,7 +111,7 @@ def _neighbourhood(found: Any) -> Iterator[str]:
     if math.isfinite(found.best_response_radius):
         yield (
             f"there best response {_stable(found.best_response_radius)}; "
-            f"PMA at its best step size, {number(found.pma_step_size)}, {_stable(found.pma_radius)}"
+            f"PMA at its best step size, {number(found.pma_step_size * found.rho)} / rho, {_stable(found.pma_radius)}"
         )
 
 

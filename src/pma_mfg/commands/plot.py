@@ -29,7 +29,9 @@ def add(commands: arguments.Commands) -> None:
     arguments.add_regularizer(plot)
     plot.add_argument("--name", help="title of the picture (default: the file's name)")
     plot.add_argument(
-        "--start", metavar="STATE", help="label of the state in which all agents start (default: the emptiest)"
+        "--start",
+        metavar="STATE",
+        help="label of the state in which all agents start (default: the one with the smallest share)",
     )
     plot.add_argument("--out", required=True, help="picture to write, .png (and .svg beside it)")
     plot.set_defaults(extra="plot")
@@ -37,7 +39,8 @@ def add(commands: arguments.Commands) -> None:
 
 def _plot(options: argparse.Namespace) -> None:
     inputs.check_picture("pma-mfg plot", "--out", options.out)
-    from pma_mfg import equilibrium, plotting
+    from pma_mfg import equilibrium
+    from pma_mfg.plotting import plot, save  # what is missing is told before anything is computed
 
     game = inputs.load_game(options.game)
     start = None if options.start is None else _start(game, options.start)
@@ -50,8 +53,8 @@ def _plot(options: argparse.Namespace) -> None:
             log.info("strength %g, a tenth of the rewards' range; --strength sets it", strength)
         regularizer = inputs.load_regularizer(options.regularizer, strength)
         found = equilibrium.solve(game, regularizer)
-    picture = plotting.plot(game, found, regularizer, start=start, title=inputs.game_name(options))
-    plotting.save(picture, Path(options.out).with_suffix(""))
+    picture = plot(game, found, regularizer, start=start, title=inputs.game_name(options))
+    save(picture, Path(options.out).with_suffix(""))
     for warning in found.warnings:
         log.warning("warning: %s", warning)
     fullest = int(found.mean_field.argmax())

@@ -15,6 +15,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from pma_mfg import operators
+from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.plotting.look import COLOURS, is_drawable, shortened, text_width
 from pma_mfg.policy_files import labels
@@ -58,6 +59,7 @@ class Drawn:
     symbol: str = r"$\mu^*(s)$"
 
 
+@accepts()
 def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray, *, symbol: str = r"$\mu^*(s)$") -> Drawn:
     """Return what is drawn of a population and a policy.
 

@@ -52,8 +52,8 @@ def plot(
     regularizer : Regularizer
         Of that equilibrium.
     start : ndarray, shape (S,), optional
-        The mean field from which the population's path is drawn in colour; by default all agents in the state that the
-        equilibrium leaves emptiest. Paths from corners of the simplex are drawn in grey.
+        The mean field from which the population's path is drawn in colour; by default all agents are in the state that
+        has the smallest share in equilibrium. Paths from corners of the simplex are drawn in grey.
     title : str
 
     Returns
@@ -81,8 +81,7 @@ def _settled(figure: Figure) -> Figure:
 
 def _key(cells: layouts.Drawn) -> str:
     """Return a short explanation of what stands in a cell or on a bar."""
-    told = "most likely action; pale: below 1/2"
-    return f"{told}; hatched: left for good" if cells.transient.any() else told
+    return "most likely action" + ("; hatched: left for good" if cells.transient.any() else "; pale: below 1/2")
 
 
 def _draw_paths(ax: Axes, game: Game, equilibrium: Equilibrium, start: np.ndarray | None) -> None:
@@ -100,7 +99,7 @@ def _draw_paths(ax: Axes, game: Game, equilibrium: Equilibrium, start: np.ndarra
 
     corners = np.unique(np.linspace(0, size - 1, min(size, CORNERS)).astype(int))
     paths = [path(np.eye(size)[z]) for z in corners]
-    emptiest = int(target.argmin())
+    emptiest = int(np.where(target > 0.0, target, np.inf).argmin())
     chosen = path(np.eye(size)[emptiest] if start is None else start)
     for distances in paths:
         _line(ax, distances, color="0.75", linewidth=0.7)

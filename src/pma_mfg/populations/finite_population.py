@@ -548,8 +548,9 @@ def _distances(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> t
     return distances, (np.inf if len(points) <= WHOLE else 1.1 * radius)
 
 
+@accepts(inner=True)
 def averaged_kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S)."""
+    """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S), of a dense game and a policy (S, A)."""
     base = operators.policy_kernel(game.base_transition, policy)
     terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
     features = game.transition_features
@@ -557,7 +558,7 @@ def averaged_kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.nd
 
 
 def tables_of_state(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state at mean fields (D, S)."""
+    """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state of a dense game at (D, S)."""
     phi, psi = (of.values(fields) for of in (game.transition_features, game.reward_features))
     moves = game.base_transition[state] + np.tensordot(phi, game.transition_terms[:, state], axes=1)
     return moves, game.base_reward[state] + psi @ game.reward_terms[:, state]

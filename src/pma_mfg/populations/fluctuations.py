@@ -74,6 +74,7 @@ def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
 
+@accepts(inner=True)
 def tangent_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """Return the Jacobian of the population update with columns that sum to zero: the total mass does not change.
 
@@ -353,6 +354,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
 
 
+@accepts(inner=True)
 def value_gradient(
     game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, *, value: np.ndarray, jacobian: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
