@@ -127,7 +127,7 @@ def how(gain: Any) -> str:
     if gain.route == "simulated":
         intervals = (gain.regularized_interval, gain.unregularized_interval)
         told = " and ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals)
-        left = "; before states are left for good" if "long run" in gain.why else ""
+        left = "; some states are empty in the long run" if "long run" in gain.why else ""
         return f"simulated, 95 % intervals {told}{left}"
     if gain.route == "closed form":
         return "closed form for large N, and the limit without the regularizer"

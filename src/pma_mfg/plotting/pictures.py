@@ -29,6 +29,9 @@ ROUNDED = 1e-12
 #: Distance of the uniform policy to the equilibrium below which PMA starts from another one.
 NEXT_TO = 1e-6
 
+#: Number of points up to which each is marked.
+FEW = 20
+
 #: Number of corners of the simplex from which the population's path is drawn besides the start.
 CORNERS = 12
 
@@ -150,8 +153,12 @@ def _draw_pma(ax: Axes, game: Game, equilibrium: Equilibrium, regularizer: Regul
 
 
 def _line(ax: Axes, values: np.ndarray, **look: Any) -> None:
-    """Draw positive values against their number."""
-    ax.plot(np.where(values > ROUNDED, values, np.nan), **look)
+    """Draw distances against their number, those that are rounding errors at the bottom; none if all are."""
+    if values[0] > ROUNDED:
+        marker = "." if len(values) <= FEW else None
+        ax.plot(np.maximum(values, ROUNDED), marker=marker, **look)
+    else:
+        ax.plot([], [], **look)
 
 
 def _reference(ax: Axes, values: np.ndarray, rate: float, length: int) -> None:
