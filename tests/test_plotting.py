@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from pma_mfg import cli, equilibrium, games, iterations, operators, plotting
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.games import MeanFieldGame
-from pma_mfg.plotting import layouts
+from pma_mfg.plotting import layouts, pictures
 from pma_mfg.regularizers import Entropy
 
 ENTROPY = Entropy(0.1)
@@ -53,7 +53,7 @@ def test_a_grid_a_map_and_bars_are_drawn_by_the_layout() -> None:
         game = games.make(family)
         policy = operators.uniform_policy(game)
         ax = Figure().subplots()
-        layouts.draw(ax, layouts.drawn(game, policy, operators.stable_population(game, policy)))
+        layouts.draw(ax, pictures.drawn(game, policy, operators.stable_population(game, policy)))
         assert any(isinstance(each, kind) for each in (*ax.collections, *ax.patches))
 
 
@@ -78,7 +78,7 @@ def test_labels_that_the_font_lacks_are_numbers() -> None:
     named = games.from_functions(
         game.transition, game.reward, game.discount, state_labels=("空", "a$b"), action_labels=("stay", "go")
     )
-    cells = layouts.drawn(named, np.full((2, 2), 0.5), np.full(2, 0.5))
+    cells = pictures.drawn(named, np.full((2, 2), 0.5), np.full(2, 0.5))
     assert list(cells.labels) == ["0", r"a\$b"]
 
 

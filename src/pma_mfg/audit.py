@@ -79,7 +79,7 @@ class Order:
     own_state_exponent: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gain:
     """What one of N agents gains by deviating while the others keep the policy, and the populations it meets.
 
@@ -135,7 +135,7 @@ class Certified:
     implies: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audit:
     """What `audit` finds.
 
@@ -150,6 +150,7 @@ class Audit:
         An upper bound on what any policy could gain without the regularizer: the rewards' range over 1 - gamma; the
         extremes seen of a game of functions.
     rewards_range : float
+        The regularizer's rho if all rewards are equal.
     nearest : Equilibrium or None
         The nearest equilibrium that was found, in policies; None if none was found.
     n_equilibria : int
@@ -245,7 +246,8 @@ def audit(
         equilibrium.exploitability(game, policy, h, mean_field=mean_field) for h in (regularizer, None)
     )
     lowest, highest = lipschitz.reward_range(game)
-    values_range = (highest - lowest) / (1.0 - game.discount)
+    rewards_range = (highest - lowest) or float(regularizer.rho)
+    values_range = rewards_range / (1.0 - game.discount)
     found = _equilibria(game, policy, regularizer, mean_field=mean_field, seed=seed)
     nearest = min(found, key=lambda each: operators.policy_distance(each.policy, policy), default=None)
     distance = np.nan if nearest is None else operators.policy_distance(nearest.policy, policy)
@@ -270,7 +272,7 @@ def audit(
         exploitability=exploitability,
         exploitability_unregularized=unregularized,
         values_range=values_range,
-        rewards_range=highest - lowest,
+        rewards_range=rewards_range,
         nearest=nearest,
         n_equilibria=len(found),
         policy_distance=float(distance),

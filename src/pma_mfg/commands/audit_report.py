@@ -27,8 +27,6 @@ def number(value: float) -> str:
 
 def share(value: float, of: float) -> str:
     """Return what share a gain is of the rewards' range, in per cent."""
-    if of <= 0.0:
-        return "in a game in which all rewards are equal"
     return f"{number(100.0 * max(value, 0.0) / of)} % of the rewards' range"
 
 

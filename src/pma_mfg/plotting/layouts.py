@@ -14,21 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from pma_mfg import operators
-from pma_mfg.arrays import accepts
-from pma_mfg.games.functions import Game
-from pma_mfg.plotting.look import COLOURS, is_drawable, shortened, text_width
-from pma_mfg.policy_files import labels
+from pma_mfg.plotting.look import COLOURS, shortened, text_width
 
 #: Action -> the glyph it is drawn with; other actions are named in full or by their number.
 GLYPHS = {"up": "↑", "right": "→", "down": "↓", "left": "←", "stay": "•", "several": ""}
 
-#: Actions whose probabilities differ by less count as equally likely; rounding errors are smaller, also after division
-#: by the strength of a regularizer.
-TIE = 1e-9
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawn:
     """What is drawn of each state.
 
@@ -57,41 +49,6 @@ class Drawn:
     probabilities: np.ndarray
     transient: np.ndarray
     symbol: str = r"$\mu^*(s)$"
-
-
-@accepts()
-def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray, *, symbol: str = r"$\mu^*(s)$") -> Drawn:
-    """Return what is drawn of a population and a policy.
-
-    Parameters
-    ----------
-    game : Game
-    policy : ndarray, shape (S, A)
-    mean_field : ndarray, shape (S,)
-    symbol : str
-        As in `Drawn`.
-
-    Returns
-    -------
-    Drawn
-    """
-    states, actions = (
-        [name.replace("$", r"\$") if is_drawable(name) else str(i) for i, name in enumerate(names)]
-        for names in labels(game)
-    )
-    likely = policy.argmax(axis=1)
-    tied = (policy > policy.max(axis=1, keepdims=True) - TIE).sum(axis=1) > 1
-    kernel = operators.policy_kernel(game.transition(mean_field), policy)
-    recurrent = np.concatenate(operators.recurrent_classes(kernel))
-    return Drawn(
-        places=game.layout,
-        labels=states,
-        shares=mean_field,
-        actions=["several" if several else actions[a] for several, a in zip(tied, likely, strict=True)],
-        probabilities=policy[np.arange(len(likely)), likely],
-        transient=~np.isin(np.arange(game.n_states), recurrent),
-        symbol=symbol,
-    )
 
 
 def draw(ax: Axes, cells: Drawn) -> None:

@@ -38,7 +38,46 @@ CORNERS = 12
 #: Largest number of states whose shares are drawn one by one, with bars for their spread.
 ONE_BY_ONE = 16
 
+#: Actions whose probabilities differ by less count as equally likely; rounding errors are smaller, also after division
+#: by the strength of a regularizer.
+TIE = 1e-9
+
 _REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (4, 2))}
+
+
+@accepts()
+def drawn(game: Game, policy: np.ndarray, mean_field: np.ndarray, *, symbol: str = r"$\mu^*(s)$") -> layouts.Drawn:
+    """Return what is drawn of a population and a policy.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+    symbol : str
+        As in `layouts.Drawn`.
+
+    Returns
+    -------
+    layouts.Drawn
+    """
+    states, actions = (
+        [name.replace("$", r"\$") if is_drawable(name) else str(i) for i, name in enumerate(names)]
+        for names in labels(game)
+    )
+    likely = policy.argmax(axis=1)
+    tied = (policy > policy.max(axis=1, keepdims=True) - TIE).sum(axis=1) > 1
+    kernel = operators.policy_kernel(game.transition(mean_field), policy)
+    recurrent = np.concatenate(operators.recurrent_classes(kernel))
+    return layouts.Drawn(
+        places=game.layout,
+        labels=states,
+        shares=mean_field,
+        actions=["several" if several else actions[a] for several, a in zip(tied, likely, strict=True)],
+        probabilities=policy[np.arange(len(likely)), likely],
+        transient=~np.isin(np.arange(game.n_states), recurrent),
+        symbol=symbol,
+    )
 
 
 @accepts(start="mean_field")
@@ -65,7 +104,7 @@ def plot(
     """
     figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    cells = layouts.drawn(game, found.policy, found.mean_field)
+    cells = drawn(game, found.policy, found.mean_field)
     layouts.draw(left, cells)
     left.set_title(f"equilibrium population and policy\n({_key(cells)})", fontsize=8)
     _draw_paths(middle, game, found, start)
@@ -204,14 +243,14 @@ def plot_audit(game: Game, found: Audit, *, title: str = "") -> Figure:
     """
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     ((policy, nearest), (gains, populations)) = figure.subplots(2, 2)
-    cells = layouts.drawn(game, found.policy, found.mean_field, symbol=r"$\mu_\pi(s)$")
+    cells = drawn(game, found.policy, found.mean_field, symbol=r"$\mu_\pi(s)$")
     layouts.draw(policy, cells)
     policy.set_title(f"the policy and its population\n({_key(cells)})", fontsize=8)
     if found.nearest is None:
         nearest.set_axis_off()
         nearest.set_title("no equilibrium was found", fontsize=8)
     else:
-        layouts.draw(nearest, layouts.drawn(game, found.nearest.policy, found.nearest.mean_field))
+        layouts.draw(nearest, drawn(game, found.nearest.policy, found.nearest.mean_field))
         nearest.set_title(f"the nearest equilibrium found\n(distance {found.policy_distance:.2g})", fontsize=8)
     _draw_gains(gains, found)
     _draw_populations(populations, game, found)

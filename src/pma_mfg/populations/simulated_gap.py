@@ -46,7 +46,7 @@ GRADIENT_STATES = 50
 LONGEST_BURN_IN = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SimulatedGap:
     """The gain of one deviator among N agents, estimated.
 
@@ -68,7 +68,7 @@ class SimulatedGap:
     n_replicates: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Value:
     """What an agent expects: V(s) + <G_s, mu_hat - mu_pi>, with the regularizer's h or without."""
 
