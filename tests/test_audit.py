@@ -214,6 +214,16 @@ def test_functions_without_features_are_audited_in_the_limit() -> None:
     assert found.best_response_radius == pytest.approx(known.best_response_radius, rel=1e-4)
 
 
+def test_what_an_equilibrium_without_a_jacobian_does_not_allow_is_told_as_unknown() -> None:
+    game = games.make("contraction_game")
+    found = audit(game, [[1, 0], [1, 0]], Quadratic(0.1), n_agents=[5, 10**5])  # all stay: two recurrent classes
+    assert np.isfinite(found.exploitability)
+    assert [np.isfinite(each.regularized) for each in found.gains] == [True, True]
+    assert np.isnan(found.order.exponent)
+    assert found.gains[1].why.startswith("2e+05 states")
+    assert any("not unique" in warning for warning in found.warnings)
+
+
 def test_best_response_that_cycles_is_told_to_leave_and_pma_to_come_back() -> None:
     game = games.make("rock_paper_scissors")
     found = audit(game, operators.uniform_policy(game), Entropy(0.1), n_agents=[])

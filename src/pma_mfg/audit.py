@@ -31,8 +31,9 @@ from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 Route = Literal["exact", "simulated", "closed form", "limit"]
 
 #: Largest number of states of an agent and the counts of the others with which the lattice is used: some six seconds
-#: and a gigabyte. A lattice of two states is cut to a few thousand points and may have `MOST_LUMPED_STATES`.
-EXACT_STATES = 16_000
+#: and a gigabyte. A lattice of two states is cut to a few thousand points and may have `MOST_LUMPED_STATES`; one of a
+#: population that has no Gaussian limit cannot be cut, and may have `UNCUT_STATES`.
+EXACT_STATES, UNCUT_STATES = 16_000, 5_000
 
 #: Exploitability that counts as none, as a share of the values' range; rounding is smaller.
 NEGLIGIBLE = 1e-10
@@ -53,6 +54,11 @@ SMALL = 10**8
 
 #: Populations drawn at random from which equilibria are looked for, and the concentration of their Dirichlet law.
 STARTS, CONCENTRATION = 4, 0.2
+
+
+#: Exceptions of a computation that not every game allows; what it would have found is then told as unknown. Of games
+#: that do not fit dense, chains with several recurrent classes, and iterations that do not settle.
+FAILURES = (ConvergenceError, InputError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
@@ -253,7 +259,7 @@ def audit(
     distance = np.nan if nearest is None else operators.policy_distance(nearest.policy, policy)
     radii = np.nan, np.nan, np.nan
     if nearest is not None and policy.size <= solvers.DIRECT_SIZE and game.has_derivatives():
-        with contextlib.suppress(InputError):  # of a sparse game that does not fit dense
+        with contextlib.suppress(*FAILURES):
             step_size, pma_radius = iterations.step_size("pma_euclidean", game, regularizer, policy=nearest.policy)
             best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
             radii = best_response_radius, pma_radius, step_size
@@ -308,7 +314,7 @@ def _equilibria(
     for search in searches:
         try:
             other = search()
-        except (ConvergenceError, InputError, np.linalg.LinAlgError):  # InputError: does not fit dense
+        except FAILURES:
             continue
         if all(_apart(known, other) > SAME for known in found):
             found.append(other)
@@ -369,7 +375,7 @@ class _Constants:
         self.nearest = nearest
         self.covariance: np.ndarray | None = None
         if game.n_states <= solvers.DIRECT_SIZE:
-            with contextlib.suppress(InputError):  # of a kink in the transitions, or fluctuations that grow
+            with contextlib.suppress(*FAILURES):  # also of a kink in the transitions, or fluctuations that grow
                 self.covariance = fluctuations.stationary_covariance(game, policy)
 
     def regularized(self) -> float:
@@ -379,10 +385,11 @@ class _Constants:
             return np.nan
         if self.game.n_states > GRADIENT_STATES:
             return np.nan
-        if self.smooth:
-            return fluctuations.regularized_gap_constant(self.game, nearest.policy, self.regularizer)
-        if self.game.n_states == 2:
-            return fluctuations.two_state_gap_constant(self.game, nearest.policy, self.regularizer)
+        with contextlib.suppress(*FAILURES):
+            if self.smooth:
+                return fluctuations.regularized_gap_constant(self.game, nearest.policy, self.regularizer)
+            if self.game.n_states == 2:
+                return fluctuations.two_state_gap_constant(self.game, nearest.policy, self.regularizer)
         return np.nan
 
     def unregularized(self) -> float:
@@ -462,6 +469,8 @@ def _gain(
         )
 
     largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
+    if constants.covariance is None:
+        largest = UNCUT_STATES
     size = n_lumped_states(game.n_states, n_agents)
     why = f"{size:.3g} states of an agent and the counts of the others, more than {largest}"
     try:
@@ -472,7 +481,7 @@ def _gain(
             mean = law.probabilities @ law.mean_fields
             spread = np.sqrt(law.probabilities @ (law.mean_fields - mean) ** 2)
             return told("exact", values, (0.0, 0.0), mean, spread, "")
-    except (InputError, ConvergenceError) as error:
+    except FAILURES as error:
         why = str(error)
     try:
         rng = seeds.generator(seed, "audit", n_agents)
@@ -481,7 +490,7 @@ def _gain(
         )
         widths = simulated.half_width.tolist()
         return told("simulated", simulated.gain.tolist(), widths, simulated.mean_field, simulated.deviations, why)
-    except InputError as error:
+    except FAILURES as error:
         why = f"{why}; not simulated: {error}"
     spread = np.full(game.n_states, np.nan)
     if constants.covariance is not None:

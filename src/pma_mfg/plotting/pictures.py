@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import islice
 from typing import Any
 
@@ -12,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from pma_mfg import iterations, jacobian, operators, seeds, solvers
 from pma_mfg.arrays import accepts
-from pma_mfg.audit import Audit
+from pma_mfg.audit import FAILURES, Audit
 from pma_mfg.equilibrium import Equilibrium
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.plotting import layouts
 from pma_mfg.plotting.look import COLOURS, WIDTH, is_drawable, log_log, styled
@@ -148,17 +150,23 @@ def _draw_paths(ax: Axes, game: Game, equilibrium: Equilibrium, start: np.ndarra
     told = f"from state {labels(game)[0][emptiest]}" if start is None else "from the start given"
     _line(ax, chosen, color=COLOURS[6], label=told.replace("$", r"\$"))
     shown = max(len(distances) for distances in (*paths, chosen))
-    if size <= solvers.DIRECT_SIZE and game.has_derivatives():
-        tangent = operators.population_jacobian(game, target, equilibrium.policy)
-        tangent = tangent - tangent.sum(axis=0) / size
-        _reference(ax, chosen, jacobian.spectral_radius(tangent), shown)
+    if _has_rates(game):
+        with contextlib.suppress(*FAILURES):
+            tangent = operators.population_jacobian(game, target, equilibrium.policy)
+            tangent = tangent - tangent.sum(axis=0) / size
+            _reference(ax, chosen, jacobian.spectral_radius(tangent), shown)
     ax.set(xlabel="step", ylabel=r"$\|\mu_t - \mu^*\|_1$")
     _finish(ax, "the population's distance to it\n(grey: from corners)")
 
 
+def _has_rates(game: Game) -> bool:
+    """Return whether Jacobians are small enough to predict rates."""
+    return game.n_states * game.n_actions <= solvers.DIRECT_SIZE and game.has_derivatives()
+
+
 def _draw_pma(ax: Axes, game: Game, equilibrium: Equilibrium, regularizer: Regularizer) -> None:
     """Draw PMA's distance to the equilibrium, iteration by iteration, and best response's, with the predicted rate."""
-    target, known = equilibrium.policy, equilibrium.policy.size <= solvers.DIRECT_SIZE and game.has_derivatives()
+    target = equilibrium.policy
     start, told_start = operators.uniform_policy(game), "the uniform policy"
     if operators.policy_distance(start, target) < NEXT_TO:
         drawn = seeds.generator(0, "plot").dirichlet(np.ones(game.n_actions), size=game.n_states)
@@ -169,14 +177,16 @@ def _draw_pma(ax: Axes, game: Game, equilibrium: Equilibrium, regularizer: Regul
         ("best_response", COLOURS[2], "best response"),
     ):
         step_size, rate = 1.0 / regularizer.rho, np.nan
-        if known:
-            step_size, rate = iterations.step_size(method, game, regularizer, policy=target)
+        if _has_rates(game):
+            with contextlib.suppress(*FAILURES):
+                step_size, rate = iterations.step_size(method, game, regularizer, policy=target)
         orbit = iterations.iteration(method, game, regularizer, start=start, step_size=step_size)
         distances = []
-        for policy in islice(orbit, LONGEST + 1):
-            distances.append(operators.policy_distance(policy, target))
-            if distances[-1] <= ROUNDED:
-                break
+        with contextlib.suppress(ConvergenceError):  # a policy on the way without a stable population ends it
+            for policy in islice(orbit, LONGEST + 1):
+                distances.append(operators.policy_distance(policy, target))
+                if distances[-1] <= ROUNDED:
+                    break
         _line(
             ax, np.array(distances), color=colour, label=f"{words}, radius {rate:.3g}" if np.isfinite(rate) else words
         )
