@@ -25,6 +25,8 @@ JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/exper
 TEMPLATE = ROOT / "src/pma_replication/findings.md.jinja"
 #: Modules that need what is not locked, and whose examples are run by `make test-interop`.
 EXTRAS = ("pma_mfg.interop.mfglib", "pma_mfg.interop.openspiel")
+#: Packages that say what they offer under their own name.
+PACKAGES = ("pma_mfg.games", "pma_mfg.equilibrium", "pma_mfg.plotting", "pma_mfg.regularizers")
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in sorted((ROOT / "src").rglob("*.py"))
@@ -57,7 +59,7 @@ def test_every_public_module_is_in_the_reference() -> None:
         for package in (pma_mfg, pma_replication)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if not module.name.startswith(f"{experiments.__name__}.")  # listed when the page is built
-        if not module.ispkg or module.name in ("pma_mfg.games", "pma_mfg.equilibrium", "pma_mfg.regularizers")
+        if not module.ispkg or module.name in PACKAGES
     }
     assert described == modules
 
@@ -219,7 +221,7 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     run("pma_replication", "findings", "claims.json", "--figures", ".", "--out", "findings.md")
     assert (tmp_path / "findings.md").read_text().startswith("# Findings")
     assert (installed / "pma_mfg/py.typed").exists()
-    words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml", "style.mplstyle"}
+    words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml"}
     assert {path.name for path in (installed / "pma_replication").iterdir()} >= words
     told = "experiments/*/words.yaml"
     assert len(list((installed / "pma_replication").glob(told))) == len(list((ROOT / "src/pma_replication").glob(told)))

@@ -14,12 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OTHERS = ["jinja2", "jsonschema", "matplotlib", "pandas", "plotly", "pma_replication", "pyarrow", "pydantic"]
 OTHERS += ["seaborn", "snakemake", "tqdm"]
-#: Imports all modules of the library but those for other libraries, and prints which of `OTHERS` that loads.
+#: Imports all modules of the library but those for other libraries and pictures; prints which of `OTHERS` that loads.
 IMPORT_ALL = f"""
 import importlib, json, pkgutil, sys
 import pma_mfg
 for module in pkgutil.walk_packages(pma_mfg.__path__, "pma_mfg."):
-    if "interop" not in module.name:
+    if "interop" not in module.name and "plotting" not in module.name:
         importlib.import_module(module.name)
 print(json.dumps(sorted(set({OTHERS!r}) & sys.modules.keys())))
 """
@@ -70,13 +70,15 @@ for line in sys.argv[1:]:
 def test_commands_of_the_library_need_no_extra_and_the_others_say_what_to_install(tmp_path: Path) -> None:
     lines = ["solve contraction_game --strength 1 --out nash.npz", "validate contraction_game --json"]
     lines += ["covariance contraction_game nash.npz", "nash-gap contraction_game nash.npz --agents 5"]
+    lines += ["audit contraction_game nash.npz --agents 5 --json"]
     done = subprocess.run([sys.executable, "-c", WITHOUT, *lines], cwd=tmp_path, capture_output=True, text=True)
     assert [line for line in done.stderr.splitlines() if line.isdigit()] == ["0"] * len(lines), done.stderr
-    for line in ("verify C1c contraction_game", "config contraction_game"):
+    replication = dict.fromkeys(("verify C1c contraction_game", "config contraction_game"), "replication")
+    for line, extra in (replication | {"plot contraction_game nash.npz --out nash.png": "plot"}).items():
         done = subprocess.run([sys.executable, "-c", WITHOUT, line], cwd=tmp_path, capture_output=True, text=True)
         message, code = done.stderr.splitlines()
         assert re.fullmatch(
-            r"pma-mfg: error: environment: got no \w+, expected pip install 'pma-mfg\[replication\]'", message
+            rf"pma-mfg: error: environment: got no \w+, expected pip install 'pma-mfg\[{extra}\]'", message
         )
         assert code == "2"
 

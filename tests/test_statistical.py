@@ -41,7 +41,7 @@ DRAWS = {
         "initial_population",
         "initial_agents",
     ),
-    *("advance", "moved_counts", "mean_interval", "slope_interval"),
+    *("advance", "moved_counts", "mean_interval", "slope_interval", "simulated_gap"),
     *("rollout", "draw_actions", "trajectory"),
 }
 #: ... and these tests do so for statements that hold for every draw, or for all but some that nobody will ever see: two
@@ -53,6 +53,7 @@ FOR_EVERY_DRAW = {
     "test_a_game_takes_its_tables_as_they_come",
     "test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states",
     "test_a_negative_waiting_time_is_refused",
+    "test_a_policy_is_taken_as_it_comes",
     "test_a_replicate_is_the_same_whatever_their_number",
     "test_a_rollout_is_the_environment_stepped_by_the_policies",
     "test_a_sparse_game_and_one_of_functions_move_as_the_tables_do",

@@ -22,7 +22,7 @@ from pma_mfg.errors import ConvergenceError, InputError, is_plain
 log = logging.getLogger("pma_mfg")
 
 #: The options that name files to read.
-INPUTS = ("game", "equilibrium", "tables", "claims", "config", "rulegraph")
+INPUTS = ("game", "equilibrium", "policy", "tables", "claims", "config", "rulegraph")
 
 
 def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> int:
@@ -67,9 +67,11 @@ def _run(options: argparse.Namespace) -> int:
         log.error("%s: no convergence: %s", program, error)
         return 1
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("pma_mfg", "pma_replication"):
+        name = (error.name or "").partition(".")[0]
+        if name in ("pma_mfg", "pma_replication"):
             raise
-        log.error("%s: error: environment: got no %s, expected pip install 'pma-mfg[replication]'", program, error.name)
+        extra = getattr(options, "extra", "replication")
+        log.error("%s: error: environment: got no %s, expected pip install 'pma-mfg[%s]'", program, name, extra)
         return 2
     except BrokenPipeError:  # whoever read what is printed has stopped: nothing is left to say, nor at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.stdout().fileno())
@@ -104,7 +106,7 @@ def check_outputs(options: argparse.Namespace) -> None:
             if os.path.isfile(path):
                 taken |= dict.fromkeys(_places(path), f"it is read ({name})")
     for name, value in vars(options).items():
-        if not (name == "log" or name.startswith("out")) or value is None:
+        if not (name in ("log", "plot", "report") or name.startswith("out")) or value is None:
             continue
         option, path = f"--{name.replace('_', '-')}", Path(value)
         device = name != "log" and path.exists() and not path.is_file()

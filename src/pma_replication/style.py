@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 import textwrap
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.textpath import TextPath
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from pma_mfg import seeds, storage
+from pma_mfg import seeds
+from pma_mfg.plotting.look import COLOURS as COLOURS  # written so, they can be imported from here too
+from pma_mfg.plotting.look import STYLE as STYLE
+from pma_mfg.plotting.look import WIDTH as WIDTH
+from pma_mfg.plotting.look import is_drawable, shortened
+from pma_mfg.plotting.look import label_decades as label_decades
+from pma_mfg.plotting.look import log_log as log_log
+from pma_mfg.plotting.look import save as save
+from pma_mfg.plotting.look import styled as styled
+from pma_mfg.plotting.look import text_width as text_width
 from pma_replication import statistics
 
 log = logging.getLogger("pma_mfg")
-
-STYLE = Path(__file__).with_suffix(".mplstyle")
-
-#: Width of a page in inches.
-WIDTH = 7.0
-
-#: Seaborn's colour-blind safe palette without its light colours, in the order that `game_looks` counts.
-COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (2, 4, 1, 9, 7, 3, 0))
 
 MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 
@@ -55,25 +49,6 @@ DASHED: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (
 ROUNDED_DISTANCE, ANCHOR = 1e-11, 1e-6
 
 FITTED = "fitted slope [95 % interval]"
-
-styled = matplotlib.style.context(STYLE, after_reset=True)
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as ``path.png`` and ``path.svg``, each atomically and byte-identical between runs.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    path : path-like
-        Without suffix.
-    """
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-        with (
-            storage.atomic_path(f"{path}{suffix}") as temporary,
-            matplotlib.style.context(STYLE, after_reset=True),
-        ):
-            figure.savefig(temporary, metadata=cast(dict[str, Any], metadata))
 
 
 def by_game(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -253,75 +228,15 @@ def _slope(points: pd.DataFrame) -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
 
 
-def log_log(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Set logarithmic axes with their labels."""
-    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-    for axis in cast("tuple[Axis, Axis]", (ax.xaxis, ax.yaxis)):
-        label_decades(axis)
-
-
-def label_decades(axis: Axis) -> None:
-    """Label a logarithmic axis; between the powers of ten as well where it has less than two decades."""
-    low, high = axis.get_view_interval()
-    if high < 100.0 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda x, _: _short_number(x)))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _short_number(x: float) -> str:
-    """Return a number in few enough characters for the margin: 2e-4, 0.02, 500, 5k."""
-    if x < 0.001:
-        return f"{x:.0e}".replace("e-0", "e-")
-    return f"{x:g}" if x < 1000.0 else f"{x / 1000.0:g}k"
-
-
 def plain_name(game: str, inches: float = NAME_WIDTH) -> str:
     """Return a game's name as words, shortened to a width."""
     return shortened(game.replace("_", " "), inches)
 
 
-@functools.lru_cache(maxsize=4096)
-def text_width(text: str, size: float) -> float:
-    """Return the width of text in the figures' font, in inches; mathematics between dollar signs as such."""
-    properties = matplotlib.font_manager.FontProperties(family=_family(), size=size)
-    ink = text.strip()
-    return float(TextPath((0.0, 0.0), ink, prop=properties).get_extents().x1) / 72.0 if ink else 0.0
-
-
-@functools.cache
-def _family() -> str:
-    return str(matplotlib.rc_params_from_file(STYLE, use_default_template=False)["font.family"][0])
-
-
-@functools.cache
-def _letters() -> frozenset[int]:
-    """Return the code points for which the figures' font has glyphs."""
-    path = matplotlib.font_manager.findfont(matplotlib.font_manager.FontProperties(family=_family()))
-    return frozenset(matplotlib.font_manager.get_font(path).get_charmap())
-
-
-def shortened(text: str, inches: float, size: float = 9.0) -> str:
-    """Return text that is no wider than that many inches, with an ellipsis in place of its end."""
-    if text_width(text, size) <= inches:
-        return text
-    kept = len(text)
-    while kept > 0 and text_width(text[:kept].rstrip() + "…", size) > inches:
-        kept -= 1
-    return text[:kept].rstrip() + "…" if kept else ""
-
-
-def _is_drawable(text: str) -> bool:
-    """Whether the figures' font has a glyph for every letter, and none is written from right to left."""
-    return all(
-        ord(letter) in _letters() and unicodedata.bidirectional(letter) not in ("R", "AL", "AN") for letter in text
-    )
-
-
 def drawable(labels: pd.Series, kind: str, numbers: pd.Series) -> pd.Series:
     """Return labels as they can be drawn: another one is its number, and one line warns of all of them."""
     labels = labels.astype(str)
-    lost = ~labels.map(_is_drawable)
+    lost = ~labels.map(is_drawable)
     if lost.any():
         several = f" and {labels[lost].nunique() - 1} more" if labels[lost].nunique() > 1 else ""
         log.warning(

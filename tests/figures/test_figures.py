@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from pma_mfg.plotting import look
 from pma_replication import registry, statistics, style
 from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
@@ -259,9 +260,7 @@ def test_labels_that_cannot_be_drawn_are_numbers_and_one_line_says_so(states, ac
     drawing.draw_without_rendering()  # a glyph that is missing would be a warning, which is an error here
     texts = {text.get_text() for text in drawing.findobj(matplotlib.text.Text)}
     assert shown <= texts
-    lost = [
-        kind for kind, labels in (("state", states), ("action", actions)) if not all(map(style._is_drawable, labels))
-    ]
+    lost = [kind for kind, labels in (("state", states), ("action", actions)) if not all(map(look.is_drawable, labels))]
     lines = [record.getMessage() for record in caplog.records if "cannot draw" in record.getMessage()]
     assert len(lines) == len(lost)
     for kind, line in zip(lost, lines, strict=True):

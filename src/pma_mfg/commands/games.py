@@ -151,9 +151,7 @@ def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
         L_pop, kind = lipschitz.population_contraction(game)
         report["constants"]["L_pop"] = {"value": L_pop, "kind": kind}
         return report
-    lowest, highest = lipschitz.reward_range(game)
-    # a tenth of what is at stake in one step
-    strength = options.strength or 0.1 * ((highest - lowest) or 1.0)
+    strength = options.strength or inputs.default_strength(game)
     regularizer = inputs.load_regularizer(options.regularizer, strength)
     quantities = assumptions.assumptions(game, regularizer, 1.0 / regularizer.rho)
     for each in quantities:

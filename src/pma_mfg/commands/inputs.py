@@ -30,6 +30,14 @@ def load_regularizer(name: str, strength: float) -> Any:
     return regularizers.load(name, strength)
 
 
+def default_strength(game: Any) -> float:
+    """Return the strength of a regularizer where none is given: a tenth of what is at stake in one step."""
+    from pma_mfg.theory import lipschitz
+
+    lowest, highest = lipschitz.reward_range(game)
+    return 0.1 * ((highest - lowest) or 1.0)
+
+
 def game_and_equilibrium(options: argparse.Namespace, *, features: bool = False) -> tuple[Any, Any, Any]:
     """Return a game, its equilibrium and the regularizer; the equilibrium is found first if it is in no file.
 
@@ -60,6 +68,12 @@ def load_equilibrium(options: argparse.Namespace, game: Any) -> tuple[Any, Any]:
     name = options.regularizer if ":" in options.regularizer else recorded  # the file may have been moved
     own = load_regularizer(name, strength) if ":" in name else None
     return equilibrium.load(options.equilibrium, game, own)
+
+
+def check_picture(program: str, option: str, path: str | None) -> None:
+    """Refuse a picture whose name does not end in .png, before anything is computed."""
+    if path is not None and Path(path).suffix != ".png":
+        raise InputError(program, option, path, "a file called something.png (and something.svg beside it)")
 
 
 def check_regularizer(options: argparse.Namespace) -> None:

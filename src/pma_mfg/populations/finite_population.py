@@ -9,7 +9,7 @@ gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -142,7 +142,7 @@ def never_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> np.
     """
     game = game.dense(SOURCE)
     n_agents, n_states = check_size(game, n_agents), game.n_states
-    kernels = _kernels(game, policy)
+    kernels = averaged_kernels(game, policy)
     if not game.depends_on_population:  # every agent moves as if alone
         chain = kernels(np.full((1, n_states), 1.0 / n_states))[0]
         return np.flatnonzero(solvers.closed_components(chain > operators.UNREACHABLE)[0] < 0)
@@ -283,7 +283,7 @@ def _law_and_chain(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> tu
     check_visited(game, policy, n_agents)
     points = lattice.points(n_agents, game.n_states)
     distances, radius = _distances(game, policy, points)
-    kernels = _kernels(game, policy)
+    kernels = averaged_kernels(game, policy)
     while True:
         columns = np.flatnonzero(distances <= radius)
         if len(columns) == len(points):
@@ -480,14 +480,43 @@ def nash_gap(
     ConvergenceError
         If policy iteration does not settle.
     """
-    game = game.dense(SOURCE)
-    law = stationary_counts(game, policy, n_agents)
+    return nash_gaps(game, policy, stationary_counts(game, policy, n_agents), regularizers=[regularizer])[0]
+
+
+@accepts()
+def nash_gaps(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    law: StationaryCounts,
+    *,
+    regularizers: Sequence[Regularizer | None],
+) -> list[float]:
+    """Return `nash_gap` with each of some regularizers; the rows of the chain are computed once.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    law : StationaryCounts
+        Of `stationary_counts`, with this game and policy.
+    regularizers : sequence of Regularizer or None
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ConvergenceError
+        As `nash_gap`.
+    """
+    game, n_agents = game.dense(SOURCE), int(law.counts[0].sum())
     others = lattice.points(n_agents - 1, game.n_states)
     columns = np.flatnonzero(_distances(game, policy, others)[0] <= law.radius)
-    counts, kernels = others[columns], _kernels(game, policy)
+    counts, kernels = others[columns], averaged_kernels(game, policy)
     # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
     fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
-    pairs = [_tables(game, fields[s], s) for s in range(game.n_states)]
+    pairs = [tables_of_state(game, fields[s], s) for s in range(game.n_states)]
     moves, reward = (np.stack(tables) for tables in zip(*pairs, strict=True))
     blocks = _blocks(
         np.tile(counts, (game.n_states, 1)),
@@ -502,12 +531,29 @@ def nash_gap(
             averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
         return np.asarray((moves @ averaged.reshape(*fields.shape)[..., None])[..., 0])
 
+    weights = _of_tagged(law, others, columns)
+    return [
+        float((weights * _largest_gains(reward, next_values, game.discount, policy=policy, regularizer=h)).sum())
+        for h in regularizers
+    ]
+
+
+def _largest_gains(
+    reward: np.ndarray,
+    next_values: Callable[[np.ndarray], np.ndarray],
+    discount: float,
+    *,
+    policy: np.ndarray,
+    regularizer: Regularizer | None,
+) -> np.ndarray:
+    """Return V* - V^pi of a deviator who sees its state and the counts of the others, by policy iteration, (S, D)."""
+
     def value_of(actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Return the discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
 
         def apply(values: np.ndarray) -> np.ndarray:
             expected = (actions * next_values(values.reshape(gain.shape))).sum(axis=2)
-            return np.asarray(values - game.discount * expected.ravel())
+            return np.asarray(values - discount * expected.ravel())
 
         return solvers.krylov_solve(apply, gain.ravel(), 1e-13).reshape(gain.shape)
 
@@ -516,19 +562,19 @@ def nash_gap(
 
     kept = np.broadcast_to(policy[:, None], reward.shape)
     held = value_of(kept, (kept * reward).sum(axis=2) + h(kept))
-    q = reward + game.discount * next_values(held)
+    q = reward + discount * next_values(held)
     gain, history = np.zeros_like(held), []
     for _ in range(100):
         # of the gains alone, not of the values: nothing is lost to cancellation
-        merits = q + game.discount * next_values(gain)
+        merits = q + discount * next_values(gain)
         if regularizer is None:
-            actions = np.eye(game.n_actions)[merits.argmax(axis=2)]
+            actions = np.eye(reward.shape[2])[merits.argmax(axis=2)]
         else:
             actions = regularizer.best_response(merits)
         improvement = (actions * merits).sum(axis=2) + h(actions) - held - gain
-        history.append(float(improvement.max()) / (1.0 - game.discount))
+        history.append(float(improvement.max()) / (1.0 - discount))
         if history[-1] <= GAP_ACCURACY * float(gain.max()) + ROUNDING * float(np.abs(held).max()):
-            return float((_of_tagged(law, others, columns) * gain).sum())
+            return gain
         gain = value_of(actions, (actions * q).sum(axis=2) + h(actions) - held)
     raise ConvergenceError("finite_population.nash_gap: policy iteration did not settle", history)
 
@@ -563,16 +609,17 @@ def _distances(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> t
     return distances, (np.inf if len(points) <= WHOLE else 1.1 * radius)
 
 
-def _kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S)."""
+@accepts(inner=True)
+def averaged_kernels(game: MeanFieldGame, policy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return mean fields (B, S) -> P_pi(y|s) at each, shape (B, S, S), of a dense game and a policy (S, A)."""
     base = operators.policy_kernel(game.base_transition, policy)
     terms = np.einsum("sa,ksay->ksy", policy, game.transition_terms)
     features = game.transition_features
     return lambda fields: np.asarray(base + np.tensordot(features.values(fields), terms, axes=1))
 
 
-def _tables(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state at mean fields (D, S)."""
+def tables_of_state(game: MeanFieldGame, fields: np.ndarray, state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(.|s,a,mu), shape (D, A, S), and R(s,a,mu), shape (D, A), of one state of a dense game at (D, S)."""
     phi, psi = (of.values(fields) for of in (game.transition_features, game.reward_features))
     moves = game.base_transition[state] + np.tensordot(phi, game.transition_terms[:, state], axes=1)
     return moves, game.base_reward[state] + psi @ game.reward_terms[:, state]

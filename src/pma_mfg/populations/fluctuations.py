@@ -67,15 +67,28 @@ def stationary_covariance(game: Game, policy: np.ndarray) -> np.ndarray:
         )
     rows = operators.policy_kernel(game.transition(mean_field), policy)
     noise = np.diag(mean_field @ rows) - (rows.T * mean_field) @ rows
-    tangent = _tangent_jacobian(game, mean_field, policy)
+    tangent = tangent_jacobian(game, mean_field, policy)
     # at radius 1, up to rounding, the equation has no solution
     if not (radius := float(np.abs(np.linalg.eigvals(tangent)).max())) < 1.0 - 1e-10:
         raise InputError(SOURCE, "spectral radius of the population update", radius, "less than 1")
     return np.asarray(solve_discrete_lyapunov(tangent, noise))
 
 
-def _tangent_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """Return the Jacobian of the population update with columns that sum to zero: the total mass does not change."""
+@accepts(inner=True)
+def tangent_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return the Jacobian of the population update with columns that sum to zero: the total mass does not change.
+
+    Parameters
+    ----------
+    game : Game
+        Dense.
+    mean_field : ndarray, shape (S,)
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    ndarray, shape (S, S)
+    """
     tangent = operators.population_jacobian(game, mean_field, policy)
     tangent -= tangent.sum(axis=0) / game.n_states
     return tangent
@@ -261,7 +274,7 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
         )
     ]
     flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
-    jacobian = _tangent_jacobian(game, mean_field, policy)
+    jacobian = tangent_jacobian(game, mean_field, policy)
     moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
     phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
@@ -331,11 +344,44 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     mean_field = operators.stable_population(game, policy)
     if not game.reward_features.differentiable_at(mean_field):
         raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
-    size = game.n_states
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
+    jacobian = tangent_jacobian(game, mean_field, policy)
+    now, gradient = value_gradient(game, policy, mean_field, value=value, jacobian=jacobian)
     transition = game.transition(mean_field)
-    rows = operators.policy_kernel(transition, policy)
-    jacobian = _tangent_jacobian(game, mean_field, policy)
+    slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
+    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
+    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
+    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+
+
+@accepts(inner=True)
+def value_gradient(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, *, value: np.ndarray, jacobian: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how one agent's rewards and value change with the population, to first order (docs/theory, section 9.8).
+
+    The population moves on by `jacobian`; the agent keeps `policy`, which need not be the population's.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+        Dense.
+    policy : ndarray, shape (S, A)
+        Of the agent.
+    mean_field : ndarray, shape (S,)
+    value : ndarray, shape (S,)
+        Of the agent at that mean field.
+    jacobian : ndarray, shape (S, S)
+        Of the population update, on the tangent space.
+
+    Returns
+    -------
+    now : ndarray, shape (S, A, S)
+        B_{s,a}, of the reward and the next state with the value fixed.
+    gradient : ndarray, shape (S, S)
+        G_s, of the value in state s: one linear system in S^2 unknowns.
+    """
+    size, rows = game.n_states, operators.policy_kernel(game.transition(mean_field), policy)
     now = np.einsum("lz,lsa->saz", game.reward_features.gradients(mean_field), game.reward_terms)
     now += game.discount * np.einsum(
         "kz,ksay,y->saz", game.transition_features.gradients(mean_field), game.transition_terms, value
@@ -343,11 +389,7 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     # G = sum_a pi now + gamma P_pi G J: the value's derivative in the displacement of the population
     averaged = np.einsum("sa,saz->sz", policy, now)
     system = np.eye(size**2) - game.discount * np.kron(rows, jacobian.T)
-    gradient = np.linalg.solve(system, averaged.ravel()).reshape(size, size)
-    slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
-    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
-    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
-    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+    return now, np.linalg.solve(system, averaged.ravel()).reshape(size, size)
 
 
 @accepts()

@@ -1,0 +1,150 @@
+"""Policies from files, of whatever origin: `load` reads them and matches states and actions by their labels.
+
+Four kinds: an equilibrium's ``.npz`` (`pma-mfg solve --out`, or any ``.npz`` with an array ``policy``), a ``.npy`` of
+shape (S, A), the JSON of `pma-mfg solve --json`, and a CSV with a row per state and a column per action, each with its
+label, in any order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pma_mfg import arrays, storage
+from pma_mfg.errors import Description, InputError, nearest
+from pma_mfg.games.functions import Game
+
+#: Suffixes of the files that `load` reads.
+SUFFIXES = (".npz", ".npy", ".csv", ".json")
+
+
+def labels(game: Game) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the labels of a game's states and actions; their numbers where it has none."""
+    states = game.state_labels or tuple(map(str, range(game.n_states)))
+    actions = game.action_labels or tuple(map(str, range(game.n_actions)))
+    return tuple(states), tuple(actions)
+
+
+def load(path: str | Path, game: Game) -> np.ndarray:
+    """Read a policy of a game.
+
+    Parameters
+    ----------
+    path : path-like
+        One of `SUFFIXES`.
+    game : Game
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        If the file is of another kind, damaged, of another shape, names other states or actions than the game, or a
+        row is no distribution: which one, and by how much.
+    """
+    source, suffix = str(path), Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(source, "file", Description(suffix or "no suffix"), f"a policy: {', '.join(SUFFIXES)}")
+    storage.regular_file(path, "an existing file with a policy")
+    if suffix == ".csv":
+        table = _from_csv(source, game)
+    elif suffix == ".npy":
+        table = _from_npy(source)
+    else:
+        held: Any = storage.read_arrays(path)[0] if suffix == ".npz" else storage.read_json(path)
+        if not isinstance(held, dict) or "policy" not in held:
+            raise InputError(
+                source, "policy", Description("nothing"), "an entry `policy`, as `pma-mfg solve` writes it"
+            )
+        table = held["policy"]
+    try:
+        return arrays.probabilities(table, (game.n_states, game.n_actions), source, field="policy")
+    except InputError as error:
+        row = re.match(r"policy: row (\d+)", error.field)
+        if not (row and game.state_labels):
+            raise
+        where = f"{row[0]} (state {game.state_labels[int(row[1])]}){error.field[row.end() :]}"
+        raise InputError(source, where, error.value, error.allowed) from None
+
+
+def regularizer_of(path: str | Path) -> tuple[str, float] | None:
+    """Return name and strength of the regularizer that an ``.npz`` or JSON file says its policy belongs to, if it does.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    tuple of str and float, or None
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".npz", ".json"):
+        return None
+    told = storage.read_arrays(path)[1] if suffix == ".npz" else storage.read_json(path)
+    name, strength = (told.get(key) for key in ("regularizer", "strength")) if isinstance(told, dict) else (None, None)
+    if isinstance(name, str) and isinstance(strength, float | int) and 0.0 < strength < np.inf:
+        return name, float(strength)
+    return None
+
+
+def _from_npy(source: str) -> np.ndarray:
+    try:
+        return np.asarray(np.load(source, allow_pickle=False))
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(source, "file", Description(error), "a complete .npy file of plain numbers") from None
+
+
+def _from_csv(source: str, game: Game) -> np.ndarray:
+    """Return the table of a CSV with labels, in the game's order."""
+    try:
+        text = Path(source).read_text(encoding="utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(map(str.strip, row))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(source, "file", Description(error), "comma-separated values in UTF-8") from None
+    if not rows:
+        raise InputError(source, "file", Description("no line"), "a line of action labels, then a line per state")
+    states, actions = labels(game)
+    header, body = [cell.strip() for cell in rows[0][1:]], rows[1:]
+    columns = _order(source, "action", header, actions)
+    lines = _order(source, "state", [row[0].strip() for row in body], states)
+    table = np.empty((len(states), len(actions)))
+    for s, line in enumerate(lines):
+        cells = body[line][1:]
+        if len(cells) != len(header):
+            shown = Description(f"{len(cells)} values")
+            raise InputError(source, f"state {states[s]}", shown, f"{len(header)}, one per action of the first line")
+        for a, column in enumerate(columns):
+            try:
+                table[s, a] = float(cells[column])
+            except ValueError:
+                where = f"state {states[s]}, action {actions[a]}"
+                raise InputError(source, where, cells[column], "a probability") from None
+    return table
+
+
+def _order(source: str, kind: str, given: Sequence[str], expected: tuple[str, ...]) -> list[int]:
+    """Return the place of each expected label among the given ones.
+
+    Raises
+    ------
+    InputError
+        For a label that is unknown, missing, or there twice.
+    """
+    allowed = f"each {kind} of the game once: {', '.join(expected[:12])}{', ...' if len(expected) > 12 else ''}"
+    for i, label in enumerate(given):
+        if label not in expected:
+            raise InputError(source, f"{kind} label", label, f"{allowed}{nearest(label, expected)}")
+        if label in given[:i]:
+            raise InputError(source, f"{kind} label", Description(f"'{label}' twice"), allowed)
+    if missing := [label for label in expected if label not in given]:
+        raise InputError(source, f"{kind} label", Description(f"no '{missing[0]}'"), allowed)
+    return [given.index(label) for label in expected]

@@ -1,0 +1,111 @@
+"""Pictures of the library: what their lines are, and that every layout is drawn."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import PatchCollection, QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from pma_mfg import cli, equilibrium, games, iterations, operators, plotting
+from pma_mfg.equilibrium import Equilibrium
+from pma_mfg.games import MeanFieldGame
+from pma_mfg.plotting import layouts, pictures
+from pma_mfg.regularizers import Entropy
+
+ENTROPY = Entropy(0.1)
+
+
+@pytest.fixture(scope="module")
+def planted() -> tuple[MeanFieldGame, Equilibrium]:
+    game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.6, seed=3, strength=0.1)
+    return game, equilibrium.solve(game, ENTROPY)
+
+
+def test_lines_are_the_populations_path_from_the_start_and_pmas_with_the_predicted_rate(
+    planted: tuple[MeanFieldGame, Equilibrium],
+) -> None:
+    game, found = planted
+    start = [0.5, 0.25, 0.25]  # as it comes
+    _, middle, right = plotting.plot(game, found, ENTROPY, start=start).axes[:3]
+    by_label = {str(line.get_label()): np.asarray(line.get_ydata(), dtype=float) for line in middle.get_lines()}
+    path = by_label["from the start given"]
+    mean_field = np.array(start)
+    for drawn in path[:4]:
+        # sums of distances, to rounding
+        assert drawn == pytest.approx(np.abs(mean_field - found.mean_field).sum(), rel=1e-9)
+        mean_field = operators.population_update(game, mean_field, found.policy)
+    step_size, rate = iterations.step_size("pma_euclidean", game, ENTROPY, policy=found.policy)
+    assert f"predicted rate {rate:.3g}" in {line.get_label() for line in right.get_lines()}
+    pma = np.asarray(right.get_lines()[0].get_ydata(), dtype=float)
+    policy = operators.uniform_policy(game)
+    for drawn in pma[:4]:
+        assert drawn == pytest.approx(operators.policy_distance(policy, found.policy), rel=1e-6)
+        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=ENTROPY)
+
+
+def test_a_grid_a_map_and_bars_are_drawn_by_the_layout() -> None:
+    for family, kind in (("cluster", QuadMesh), ("beach_bar", PatchCollection), ("sis_epidemic", Rectangle)):
+        game = games.make(family)
+        policy = operators.uniform_policy(game)
+        ax = Figure().subplots()
+        layouts.draw(ax, pictures.drawn(game, policy, operators.stable_population(game, policy)))
+        assert any(isinstance(each, kind) for each in (*ax.collections, *ax.patches))
+
+
+def test_states_that_are_left_for_good_are_hatched_wherever_they_are_drawn() -> None:
+    places = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    for where in (places, places * 1.5, None):
+        cells = layouts.Drawn(
+            places=where,
+            labels=list("abcd"),
+            shares=np.array([0.5, 0.5, 0.0, 0.0]),
+            actions=["up", "several", "left", "x"],
+            probabilities=np.full(4, 0.6),
+            transient=np.array([False, False, True, True]),
+        )
+        ax = Figure().subplots()
+        layouts.draw(ax, cells)
+        assert sum(patch.get_hatch() == "////" for patch in ax.patches) == 2
+
+
+def test_labels_that_the_font_lacks_are_numbers() -> None:
+    game = games.make("contraction_game")
+    named = games.from_functions(
+        game.transition, game.reward, game.discount, state_labels=("空", "a$b"), action_labels=("stay", "go")
+    )
+    cells = pictures.drawn(named, np.full((2, 2), 0.5), np.full(2, 0.5))
+    assert list(cells.labels) == ["0", r"a\$b"]
+
+
+def test_a_picture_is_the_same_bytes_again(planted: tuple[MeanFieldGame, Equilibrium]) -> None:
+    picture = plotting.plot(*planted, ENTROPY)
+    assert plotting.png(picture) == plotting.png(picture)
+
+
+def test_the_command_draws_a_game_and_says_what_its_equilibrium_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "game.png"
+    assert cli.main(["plot", "contraction_game", "--strength", "1", "--start", "second", "--out", str(out)]) == 0
+    assert re.fullmatch(
+        r".*game.png: equilibrium with 50 % of the agents in state (first|second), exploitability \(regularized\) \S+",
+        capsys.readouterr().out.strip(),
+    )
+    assert out.exists()
+    assert out.with_suffix(".svg").exists()
+    for options, told in (
+        (["--start", "secnd"], "--start: got 'secnd', expected a state: first, second; did you mean second?"),
+        (["--out", "game.pdf"], "--out: got 'game.pdf', expected a file called something.png"),
+    ):
+        assert cli.main(["plot", "contraction_game", "--strength", "1", "--out", str(out), *options]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_what_is_no_mean_field_to_start_from_is_refused(planted: tuple[MeanFieldGame, Equilibrium]) -> None:
+    with pytest.raises(ValueError, match=r"pictures.plot: start: got the sum 1.5, off by 0.5"):
+        plotting.plot(*planted, ENTROPY, start=[0.5, 0.5, 0.5])
