@@ -22,7 +22,7 @@ def _coupling(subject: Subject) -> Settings:
     updates = [math.ceil(factor * max(subject.settled, 300.0)) for factor in UPDATES]
     seconds = REPLICATES * len(METHODS) * N_EPOCHS * sum(updates) * step_seconds(subject.game)
     if seconds > BUDGET:
-        raise subject.too_rare("coupling", seconds)
+        raise subject.too_long("coupling", seconds)
     return {
         "games": {"line": "own", "updates": updates},
         "n_agents": MANY_AGENTS,
