@@ -729,7 +729,7 @@ def test_the_rate_of_mixing_is_fitted_from_where_faster_modes_are_gone() -> None
 
 def test_a_rate_of_mixing_that_still_changes_does_not_refute_the_eigenvalue() -> None:
     found = tables()
-    found["moments"]["mixing_bias"] += 1e-3 * 0.5 ** found["moments"]["n_waiting"] ** 2
+    found["moments"]["mixing_bias"] += 1e-3 * 0.3 ** found["moments"]["n_waiting"] ** 2
     found["moments"].loc[found["moments"]["n_waiting"] == np.inf, "mixing_bias"] = 0.0
     assert judged(found)["C3-mixing"]["verdict"] == "inconclusive"
     assert judged(tables(mixing=0.2))["C3-mixing"]["verdict"] == "not confirmed"

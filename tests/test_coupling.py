@@ -43,7 +43,9 @@ def table(radius: float, *, floors: dict[str, float], waits: dict[str, int]) -> 
     return pd.concat(parts, ignore_index=True).assign(**fixed, n_agents=10**6, n_waiting=0)
 
 
-def records(radius: float, *, ours: float = 0.05, rivals: float = 0.05, blind: float = 0.05, wait: int = 2) -> dict[str, dict[str, Any]]:
+def records(
+    radius: float, *, ours: float = 0.05, rivals: float = 0.05, blind: float = 0.05, wait: int = 2
+) -> dict[str, dict[str, Any]]:
     """Return the records of all claims, with their verdicts."""
     floors = dict.fromkeys(measure.METHODS, ours) | {measure.BEST_RESPONSE: rivals, measure.BLIND: blind}
     rows = table(radius, floors=floors, waits=dict.fromkeys(floors, 2) | {measure.BEST_RESPONSE: wait})
