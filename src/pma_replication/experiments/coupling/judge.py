@@ -57,19 +57,23 @@ def told(rows: pd.DataFrame, method: str) -> str:
 
 def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-coupled in one game (docs/theory, section 12)."""
-    return _learns(rows, MIRROR_ASCENT, "C4-coupled", tolerance, confidence) | {
+    return {
+        "id": "C4-coupled",
         "statement": "Mirror ascent learns the equilibrium from one trajectory, however strongly agents affect each "
         "other.",
         "source": "Theorem 4.3, outside of its contraction condition",
+        **_learns(rows, MIRROR_ASCENT, "C4-coupled", tolerance, confidence),
     }
 
 
 def blind(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-blind in one game (docs/theory, section 12)."""
-    return _learns(rows, BLIND, "C4-blind", tolerance, confidence) | {
+    return {
+        "id": "C4-blind",
         "statement": "Mirror ascent learns the equilibrium with a schedule from the simulator alone, on the same "
         "samples.",
         "source": "whether step size, c and M_td can be had without the equilibrium",
+        **_learns(rows, BLIND, "C4-blind", tolerance, confidence),
     }
 
 
@@ -79,7 +83,6 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
     costs = ", ".join(f"{samples_to(k * accuracy, found, taken):.3g}" for k in (4, 2, 1))
     n_replicates = rows["replicate"].nunique()
     return {
-        "id": claim,
         "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
         "estimate": end_of(rows, method, claim, confidence=confidence),
         "expected": (0.0, 1.0 + tolerance),

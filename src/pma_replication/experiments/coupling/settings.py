@@ -33,7 +33,7 @@ class Rung(Settings):
 
 
 class Coupling(Section):
-    """C4-coupled: mirror ascent and best response with the same regularizer and TD budget."""
+    """C4-coupled, C4-blind: mirror ascent and best response with the same regularizer and TD budget."""
 
     games: Annotated[dict[str, Rung], Field(min_length=1)] = key("for each game what learning takes")
     n_agents: Agents = key("N")
