@@ -24,7 +24,7 @@ from pma_replication.style import COLOURS, DOTTED, by_game, label_decades, make_
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     FASTEST: ("mirror ascent, fastest", {"color": COLOURS[5], "marker": "v", "linestyle": "--"}),
     BEST_RESPONSE: ("best response", {"color": COLOURS[2], "marker": "s"}),
-    BLIND: ("mirror ascent, from the simulator alone", {"color": COLOURS[4], "marker": "D", "linestyle": ":"}),
+    BLIND: ("blind mirror ascent", {"color": COLOURS[1], "marker": "D", "linestyle": ":"}),
     MIRROR_ASCENT: ("mirror ascent, one step size", {"color": COLOURS[6], "marker": "o"}),
 }
 
