@@ -24,6 +24,7 @@ from pma_replication import cli as replication_cli
 from pma_replication.runs import tables as parquet
 
 COUPLED = games.make("crowd_averse", n_states=4, n_actions=3, discount=0.9, seed=1, coupling=4.0)
+CROWD = games.make("crowd_averse", n_states=5, n_actions=3, discount=0.9, seed=1, coupling=4.0)
 PLANTED = family_game("planted_smooth", n_states=3, n_actions=2, discount=0.5, strength=0.3, seed=1)
 WEAK = Entropy(0.05)
 
@@ -98,15 +99,18 @@ def test_blind_learning_of_a_wrapped_game_is_the_same():
 
 def test_epochs_use_the_budget_up_and_grow():
     for budget in (1000, 1234, 10**6):
-        lengths = schedules.blind_epochs(5, 3, 0.9, budget=budget)
+        lengths = schedules.blind_schedule(CROWD, WEAK, budget=budget).n_updates
         assert sum(lengths) == budget
         assert lengths[0] == lengths[1] == 300
         assert (np.diff(lengths) >= 0).all()
         # each a twentieth longer than the one before, and the last takes less than what one more would have
         assert lengths[-1] < (1.05 + 1.05**2) * lengths[-2] + 1
-    assert sum(schedules.blind_epochs(5, 3, 0.9)) == 75_000
+    default = schedules.blind_schedule(CROWD, WEAK)
+    assert default.n_samples == 75_000
+    assert default.td_scale == pytest.approx(10.0)  # 1 / (1 - gamma)
+    assert default.step_size == pytest.approx(2.0)  # a tenth of 1 / rho
     with pytest.raises(InputError, match=r"budget: got 599, expected from 2 \* 2 S A / \(1 - gamma\) = 600"):
-        schedules.blind_epochs(5, 3, 0.9, budget=599)
+        schedules.blind_schedule(CROWD, WEAK, budget=599)
     with pytest.raises(InputError, match="n_agents: got 1, expected an integer from 2"):
         next(learning.blind(COUPLED, 1, WEAK, rng=np.random.default_rng(0)))
 

@@ -202,11 +202,11 @@ def tables(
     ctd = pd.DataFrame(
         [("g", 10**6, 1, r, m, 2 * m, m**td_slope * noisy()) for r in replicates for m in (100, 1000, 3000, 10_000)],
         columns=["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"],
-    )
+    ).assign(settled=500.0)
     moments = pd.DataFrame(
         [
             ("g", w, m, 0.05, 0.2, 0.0 if w == np.inf else 1e-3 * mixing**w, 0.0, 0.1, 0.6)
-            for w in (np.inf, 0.0, 1.0, 2.0, 3.0)
+            for w in (np.inf, 0.0, 1.0, 2.0, 3.0, 4.0)
             for m in (100, 1000)
         ],
         columns=[
@@ -705,9 +705,31 @@ def test_a_start_of_learning_that_has_not_faded_does_not_refute_the_floor() -> N
     assert judged({"ctd_floor": found["ctd_floor"]})["C3-floor"]["verdict"] == "not confirmed"
 
 
+def test_the_slope_of_the_td_error_is_fitted_from_where_the_start_has_faded_and_not_before() -> None:
+    found = tables()
+    early = found["ctd"]["n_updates"] < 500
+    found["ctd"].loc[early, "error"] *= 30.0  # what is left of the start
+    assert judged(found)["C3"]["verdict"] == "confirmed"
+    assert "M_td from 1000 to 10000, those from M_0 = 500 on" in judged(found)["C3"]["how"]
+    found["ctd"]["settled"] = 50.0
+    assert judged(found)["C3"]["verdict"] != "confirmed"
+    found["ctd"]["settled"] = 5000.0
+    record = judged(found)["C3"]
+    assert record["verdict"] == "inconclusive"
+    assert record["how"] == "fewer than two M_td from M_0 = 5000 to 10000"
+
+
+def test_the_rate_of_mixing_is_fitted_from_where_faster_modes_are_gone() -> None:
+    found = tables()
+    found["moments"].loc[found["moments"]["n_waiting"] == 1.0, "mixing_bias"] *= 30.0
+    assert judged(found)["C3-mixing"]["verdict"] == "confirmed"
+    found["moments"].loc[found["moments"]["n_waiting"] == 2.0, "mixing_bias"] *= 30.0
+    assert judged(found)["C3-mixing"]["verdict"] != "confirmed"
+
+
 def test_a_rate_of_mixing_that_still_changes_does_not_refute_the_eigenvalue() -> None:
     found = tables()
-    found["moments"]["mixing_bias"] += 1e-3 * 0.5 ** found["moments"]["n_waiting"] ** 2
+    found["moments"]["mixing_bias"] += 1e-3 * 0.3 ** found["moments"]["n_waiting"] ** 2
     found["moments"].loc[found["moments"]["n_waiting"] == np.inf, "mixing_bias"] = 0.0
     assert judged(found)["C3-mixing"]["verdict"] == "inconclusive"
     assert judged(tables(mixing=0.2))["C3-mixing"]["verdict"] == "not confirmed"

@@ -43,11 +43,13 @@ def table(radius: float, *, floors: dict[str, float], waits: dict[str, int]) -> 
     return pd.concat(parts, ignore_index=True).assign(**fixed, n_agents=10**6, n_waiting=0)
 
 
-def records(radius: float, *, ours: float = 0.05, rivals: float = 0.05, wait: int = 2) -> dict[str, dict[str, Any]]:
+def records(
+    radius: float, *, ours: float = 0.05, rivals: float = 0.05, blind: float = 0.05, wait: int = 2
+) -> dict[str, dict[str, Any]]:
     """Return the records of all claims, with their verdicts."""
-    floors = {measure.MIRROR_ASCENT: ours, measure.FASTEST: ours, measure.BEST_RESPONSE: rivals}
+    floors = dict.fromkeys(measure.METHODS, ours) | {measure.BEST_RESPONSE: rivals, measure.BLIND: blind}
     rows = table(radius, floors=floors, waits=dict.fromkeys(floors, 2) | {measure.BEST_RESPONSE: wait})
-    judges = {judge.mirror_ascent: 0.0, judge.best_response: 0.0, judge.price: 0.5}
+    judges = {judge.mirror_ascent: 0.0, judge.blind: 0.0, judge.best_response: 0.0, judge.price: 0.5}
     made = [(each(rows, tolerance, 0.95), tolerance) for each, tolerance in judges.items()]
     return {record["id"]: record | {"verdict": judged(record, tolerance)} for record, tolerance in made}
 
@@ -105,6 +107,16 @@ def test_four_times_the_updates_must_halve_the_distance(exponent: float, expecte
     assert not record["too_small"]
 
 
+def test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs() -> None:
+    assert records(3.0)["C4-blind"]["verdict"] == "confirmed"
+    stays = records(3.0, blind=1.0)
+    assert stays["C4-blind"]["verdict"] == "not confirmed"
+    assert stays["C4-coupled"]["verdict"] == "confirmed"
+    rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 1.0), waits=dict.fromkeys(measure.METHODS, 2))
+    # where the accuracy that is asked for is the start's, a learner that stays there has it, too
+    assert judged(judge.blind(rows.assign(accuracy=1.0), 0.1, 0.95), 0.1) == "vacuous"
+
+
 def test_runs_that_have_not_left_the_start_have_no_slope() -> None:
     floors = dict.fromkeys(measure.METHODS, 0.9)
     record = judge.slope(table(3.0, floors=floors, waits=dict.fromkeys(floors, 2)), 0.2, 0.95)
@@ -113,19 +125,29 @@ def test_runs_that_have_not_left_the_start_have_no_slope() -> None:
 
 
 def test_a_cycle_that_passes_by_has_not_reached_the_accuracy() -> None:
+    taken = {100: 100.0 * np.arange(21)}
     passes = np.where(np.arange(21) % 2 == 0, 0.5, 0.01)[None]
-    assert reading.samples_to(0.1, {100: passes}, 0) == np.inf
+    assert reading.samples_to(0.1, {100: passes}, taken) == np.inf
     late = np.where(np.arange(21) < 15, 0.5, 0.01)[None]  # kept over six epochs only
-    assert reading.samples_to(0.1, {100: late}, 0) == np.inf
+    assert reading.samples_to(0.1, {100: late}, taken) == np.inf
 
 
 def test_samples_are_the_least_over_updates_and_epochs_waiting_included() -> None:
     quick = np.where(np.arange(21) < 2, 1.0, 0.01)[None]
     slow = np.where(np.arange(21) < 8, 1.0, 0.01)[None]
-    assert reading.samples_to(0.1, {100: quick}, 0) == 200.0
-    assert reading.samples_to(0.1, {100: quick, 20: slow}, 0) == 160.0
-    assert reading.samples_to(0.1, {100: quick, 20: slow}, 2) == 480.0
-    assert reading.samples_to(0.1, {100: np.full((1, 21), 0.01)}, 0) == 100.0  # nothing is learned in no epoch
+    taken = {100: 100.0 * np.arange(21), 20: 20.0 * np.arange(21)}
+    assert reading.samples_to(0.1, {100: quick}, taken) == 200.0
+    assert reading.samples_to(0.1, {100: quick, 20: slow}, taken) == 160.0
+    assert reading.samples_to(0.1, {100: quick, 20: slow}, {n: 3.0 * each for n, each in taken.items()}) == 480.0
+    assert reading.samples_to(0.1, {100: np.full((1, 21), 0.01)}, taken) == 100.0  # nothing is learned in no epoch
+
+
+def test_samples_are_read_off_the_table_for_each_number_of_updates() -> None:
+    floors = dict.fromkeys(measure.METHODS, 0.05)
+    rows = table(3.0, floors=floors, waits=dict.fromkeys(floors, 2))
+    taken = reading.samples(rows, measure.BLIND)
+    assert list(taken) == list(UPDATES)
+    np.testing.assert_array_equal(taken[4000], 4000.0 * np.arange(EPOCHS + 1))
 
 
 def test_one_best_response_does_at_best_what_the_linear_model_says() -> None:
@@ -181,6 +203,8 @@ def test_all_methods_take_the_same_samples_and_a_run_does_not_depend_on_the_othe
     assert set(both.groupby(["method", "replicate"])["samples"].max()) == {12 * 40}
     of_one = both[both["n_updates"] == np.where(both["method"] == measure.MIRROR_ASCENT, 20, 40)]
     pd.testing.assert_frame_equal(of_one.reset_index(drop=True), one)
+    blind = one[one["method"] == measure.BLIND].groupby("replicate")["samples"]
+    assert blind.apply(lambda taken: (taken.diff().dropna() > 0).all()).all()
     assert set(one.loc[one["method"] == measure.BEST_RESPONSE, "step_size"]) == {np.inf}
     assert one["best_response_radius"].to_numpy() == pytest.approx(3.0, abs=1e-6)
     assert (one.groupby("method")["radius"].first()[[measure.MIRROR_ASCENT, measure.FASTEST]] < 1.0).all()

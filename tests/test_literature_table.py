@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import benchmarks
@@ -139,3 +142,54 @@ def test_a_game_that_meets_every_assumption_has_no_complaint_about_them() -> Non
     assert facts["assumptions"].iloc[0] == "1, 2, 3, 4"
     assert facts["remark"].iloc[0] == ""
     assert facts["K_mu"].iloc[0] == lipschitz.constants(game).K_mu
+
+
+CONFIGURED = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+
+#: docs/theory, section 14.5.
+DECIDING = {
+    "contraction_game": 1.0,
+    "lasry_lions_chain": 10.0,
+    "multiple_equilibria": 10.0,
+    "no_interaction": 1.0,
+    "sis_epidemic": 1.0,
+    "beach_bar": 0.01,
+    "cournot_investment": 0.01,
+    "malware_spread": 0.1,
+    "garnet": 0.1,
+}
+
+
+def most_decided(name: str, strength: float) -> float:
+    """Return the largest probability of an action in the states that agents visit for ever."""
+    game = games.make(name)
+    found = equilibrium.solve(game, Entropy(strength))
+    kernel = operators.policy_kernel(game.transition(found.mean_field), found.policy)
+    return float(found.policy[np.concatenate(operators.recurrent_classes(kernel))].max())
+
+
+@pytest.mark.parametrize(("name", "strength"), DECIDING.items())
+def test_the_deciding_strength_is_the_largest_power_of_ten_at_which_play_is_half_way_to_deterministic(
+    name: str, strength: float
+) -> None:
+    assert CONFIGURED["games"][name]["parameters"] == {}
+    half_way = 0.5 + 0.5 / games.make(name).n_actions
+    assert most_decided(name, strength) > half_way > most_decided(name, 10.0 * strength)
+
+
+@pytest.mark.parametrize("name", ["rock_paper_scissors", "cluster"])
+def test_uniform_play_is_found_at_every_strength(name: str) -> None:
+    uniform = 1.0 / games.make(name).n_actions
+    for strength in (10.0, 1.0, 0.1, 0.01):
+        assert most_decided(name, strength) == pytest.approx(uniform, abs=1e-9)
+
+
+def test_best_response_is_asked_of_the_games_of_the_literature_at_strengths_of_the_rule() -> None:
+    asked = CONFIGURED["orbit"]["games"]
+    small = {name for name in DECIDING if games.make(name).n_states <= 11} - {"no_interaction"}
+    assert small == set(asked) & set(CONFIGURED["literature"]["games"])
+    for name in small:
+        assert asked[name] == pytest.approx([x * DECIDING[name] for x in (10.0, 3.0, 1.0, 0.5)])
+    for name, rung in CONFIGURED["games"].items():
+        if name in asked and rung["family"] == "planted_coupled":
+            assert asked[name] == pytest.approx([x * rung["strength"] for x in (10.0, 3.0, 1.0, 0.5)])

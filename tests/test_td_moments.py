@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from tests.references import family_game, random_policy
 
-from pma_mfg import operators
+from pma_mfg import games, operators
 from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.populations import spread, td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation.exchangeable import initial_population
+from pma_replication.experiments.ctd import measure as ctd_measure
 
 GAME = family_game("affine", n_states=2, n_actions=2, discount=0.6)
 POLICY = random_policy(GAME, 0)
@@ -160,3 +161,19 @@ def test_independent_samples_have_the_moments_of_infinite_waiting():
         # rounding of 60 products of 12 x 12 matrices
         np.testing.assert_allclose(of_pairs.mean[i].ravel(), mean, rtol=0, atol=1e-12)
         np.testing.assert_allclose(of_pairs.mean_square[i].ravel(), np.diag(covariance) + mean**2, rtol=0, atol=1e-12)
+
+
+def test_from_the_settled_number_of_updates_on_the_start_is_at_most_half_of_the_noise_and_not_long_before():
+    game = games.make("planted_smooth", n_states=5, n_actions=3, discount=0.8, seed=1, strength=0.1)
+    policy, regularizer = game.planted.policy, Entropy(0.1)
+    scale = schedules.td_scale(game, policy)
+    first = ctd_measure.settled(game, policy, regularizer)
+    assert first > 10.0 * scale  # not where the steps alone have settled, at 5 c
+    updates = [int(first / 10), int(first)]
+    found = td_moments.moments(
+        game, policy, regularizer, n_updates=updates, n_waiting=np.inf, td_scale=scale, td_offset=scale
+    )
+    start = np.abs(found.mean).max(axis=(1, 2))
+    noise = np.sqrt(found.mean_square.max(axis=(1, 2)) - start**2)
+    before, after = start / noise
+    assert after <= ctd_measure.START_SHARE < before

@@ -120,7 +120,7 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         grid = {"low": 0.1, "high": 1e4, "count": 2}
         chosen |= {"strengths": grid, "step_sizes": grid}
     if section == "orbit":
-        chosen["strengths"] = sizes["strengths"][:2]
+        chosen["games"] = sizes["games"][:2]
     if section == "samples_tuned":
         chosen["games"] = sizes["games"] | {"epsilons": [0.5, 0.4, 0.3], "td_constant": 1.0}
     if section == "coupling":

@@ -25,10 +25,10 @@ from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
 from pma_mfg.learning import schedules
-from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
 from pma_replication import experiments
+from pma_replication.experiments.ctd import measure as ctd_measure
 from pma_replication.experiments.samples import measure as samples_measure
 
 if TYPE_CHECKING:
@@ -67,14 +67,6 @@ BUDGET, MOST_SECONDS, PILOT_BUDGET = 90.0, 180.0, 15.0
 
 #: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
-
-#: Most updates of the exact moments of TD learning, times the square of the number of state-action pairs: seconds of
-#: work.
-MOMENTS = 400_000
-
-#: Error that TD learning still has from its start, in units of its noise, at the smallest M_td that a slope is fitted
-#: to.
-START_SHARE = 0.5
 
 #: Factor between two accuracies of learning, how many there are, and their shares of the coarsest.
 ACCURACY_FACTOR, N_ACCURACIES = 2.0, 3
@@ -191,26 +183,8 @@ class Subject:
 
     @cached_property
     def settled(self) -> float:
-        """Return the updates M from which on the error of TD learning is noise, and falls with their root.
-
-        At least 5 c, when the steps c / (m + c) are near c / m; and so many that what is left of the start is at most
-        `START_SHARE` of the noise, which bends a slope of -1/2 a little (docs/theory, section 12.1). The first falls as
-        1 / M and the second as 1 / sqrt(M) from where the exact moments end.
-        """
-        scale, pairs = self.td_scale, self.policy.size
-        updates = int(max(10, min(math.ceil(5.0 * scale), MOMENTS // pairs**2)))
-        found = td_moments.moments(
-            self.game,
-            self.policy,
-            self.regularizer,
-            n_updates=[updates],
-            n_waiting=np.inf,
-            td_scale=scale,
-            td_offset=scale,
-        )
-        start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
-        noise = math.sqrt(max(square - start**2, 1e-300))
-        return max(5.0 * scale, updates * (start / (START_SHARE * noise)) ** 2)
+        """Return the updates M_0 from which on the error of TD learning is noise, and falls with their root."""
+        return ctd_measure.settled(self.game, self.policy, self.regularizer)
 
     def n_epochs(self, share: float) -> int:
         """Return the epochs after which this share of the first distance to the equilibrium is left."""

@@ -43,7 +43,7 @@ rule orbit_measure:
     conda:
         "../../environment.yml"
     params:
-        strengths=config["orbit"]["strengths"],
+        strengths=lambda wildcards: config["orbit"]["games"][wildcards.game],
         step_shares=config["orbit"]["step_shares"],
         n_starts=config["orbit"]["n_starts"],
         max_iterations=config["orbit"]["max_iterations"],

@@ -173,7 +173,7 @@ def _scheduled_rows(
 
 def _learn_blindly(options: argparse.Namespace) -> int:
     """Learn from what the learner sees alone, and measure how exploitable its policies are."""
-    from pma_mfg.learning import schedules as epochs
+    from pma_mfg.learning import schedules
     from pma_mfg.theory import lipschitz
 
     game = inputs.load_game(options.game)
@@ -183,7 +183,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
     else:
         regularizer = inputs.load_regularizer(options.regularizer, options.strength)
     replicates = options.replicates or 1
-    budget = sum(epochs.blind_epochs(game.n_states, game.n_actions, game.discount, budget=options.budget))
+    budget = schedules.blind_schedule(game, regularizer, budget=options.budget).n_samples
     epsilon = options.epsilon
     if epsilon is None:
         lowest, highest = lipschitz.reward_range(game)

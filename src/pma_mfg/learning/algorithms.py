@@ -295,7 +295,7 @@ def blind(
     Raises
     ------
     InputError
-        If the budget is too small (`learning.schedules.blind_epochs`).
+        If the budget is too small (`learning.schedules.blind_schedule`).
 
     Examples
     --------
@@ -307,7 +307,8 @@ def blind(
     True
     """
     size, n_actions = game.n_states, game.n_actions
-    pilot, *lengths = schedules.blind_epochs(size, n_actions, game.discount, budget=budget)
+    schedule = schedules.blind_schedule(game, regularizer, budget=budget)
+    pilot, *lengths = schedule.n_updates
     policy = operators.uniform_policy(game) if start is None else np.ascontiguousarray(start, dtype=float)
     population = initial_population(game, n_agents, rng)
     q, visits = np.zeros((size, n_actions)), np.zeros((size, n_actions))
@@ -318,14 +319,21 @@ def blind(
     mean_entropy = float((visits.sum(axis=1) * regularizer.value(policy)).sum() / visits.sum())
     q[...] = (mean_reward + game.discount * mean_entropy) / (1.0 - game.discount)
     visits[...] = 0.0
-    samples, step_size = pilot, schedules.FIRST_STEP / regularizer.rho
+    samples, step_size = pilot, schedule.step_size
     changes: np.ndarray | None = None
     for length in lengths:
         visits *= 0.5
         before = visits.copy()
-        scale, discount = 1.0 / (1.0 - game.discount), game.discount
         _explore(
-            game, policy, regularizer, population, q=q, visits=visits, n_updates=length, scale=scale, discount=discount
+            game,
+            policy,
+            regularizer,
+            population,
+            q=q,
+            visits=visits,
+            n_updates=length,
+            scale=schedule.td_scale,
+            discount=game.discount,
         )
         samples += length
         moved = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)

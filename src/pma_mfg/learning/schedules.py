@@ -210,40 +210,68 @@ def td_scale(game: Game, policy: np.ndarray) -> float:
     return 1.0 / ((1.0 - game.discount) * least)
 
 
-def blind_epochs(n_states: int, n_actions: int, discount: float, *, budget: int | None = None) -> list[int]:
-    """Return how many updates each epoch of `learning.algorithms.blind` has, from nothing but the size of the game.
-
-    The first is the pilot that only averages rewards, as long as the epoch after it; from there on each epoch is longer
-    by `GROWTH`, and the last takes what the budget leaves (docs/theory, section 10.11).
+@dataclass(frozen=True)
+class BlindSchedule:
+    """What is fixed of a run of `learning.algorithms.blind` before it starts; made by `blind_schedule`.
 
     Parameters
     ----------
-    n_states, n_actions : int
-    discount : float
+    n_updates : tuple of int
+        M_td of every epoch. The first is the pilot, which only averages rewards; each is an environment step.
+    step_size : float
+        The first eta; the next ones follow from how the policy moves (`blind_step_size`).
+    td_scale : float
+        c: a pair that was visited n times before is updated with the step c / (n + c).
+    """
+
+    n_updates: tuple[int, ...]
+    step_size: float
+    td_scale: float
+
+    @property
+    def n_samples(self) -> int:
+        """Environment steps of the whole run, the pilot's included."""
+        return sum(self.n_updates)
+
+
+def blind_schedule(game: Game, regularizer: Regularizer, *, budget: int | None = None) -> BlindSchedule:
+    """Return a schedule that anybody with a simulator can have (docs/theory, section 10.11).
+
+    Of the game it reads S, A and gamma, of the regularizer rho: no equilibrium, no visit probability, no Jacobian, no
+    range of rewards. c = 1 / (1 - gamma) makes the slowest mode of TD learning fall like 1 / m where steps count visits
+    of a pair (Proposition 10.10). The first epoch visits a pair 2 c times on average, which leaves a third of that
+    mode's start; the pilot is as long. From there on each epoch is longer by `GROWTH`, so that the error of Q falls
+    with all samples so far, and the last takes what the budget leaves. eta starts at a tenth of 1 / rho, the scale on
+    which h alone would turn the policy.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
     budget : int, optional
         Samples, the sum of all lengths; `DEFAULT_BUDGET` S A / (1 - gamma) by default.
 
     Returns
     -------
-    list of int
+    BlindSchedule
 
     Raises
     ------
     InputError
         If the budget is not enough for the pilot and one epoch.
     """
-    unit = n_states * n_actions / (1.0 - discount)
+    unit = game.n_states * game.n_actions / (1.0 - game.discount)
     budget = round(DEFAULT_BUDGET * unit) if budget is None else budget
     least = round(FIRST_EPOCH * unit)
     if not 2 * least <= budget <= MAX_UPDATES:
         allowed = f"from 2 * {FIRST_EPOCH:g} S A / (1 - gamma) = {2 * least} to {MAX_UPDATES:.0e} samples"
-        raise InputError("schedules.blind_epochs", "budget", budget, allowed)
+        raise InputError("schedules.blind_schedule", "budget", budget, allowed)
     lengths, following = [least, least], GROWTH * least
     while sum(lengths) + following <= budget:
         lengths.append(int(following))
         following *= GROWTH
     lengths[-1] += budget - sum(lengths)
-    return lengths
+    return BlindSchedule(tuple(lengths), FIRST_STEP / regularizer.rho, 1.0 / (1.0 - game.discount))
 
 
 def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, *, rho: float) -> float:

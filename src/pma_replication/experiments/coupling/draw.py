@@ -16,14 +16,15 @@ from matplotlib.lines import Line2D
 
 from pma_mfg import seeds
 from pma_replication import statistics
-from pma_replication.experiments.coupling.measure import BEST_RESPONSE, FASTEST, MIRROR_ASCENT
-from pma_replication.experiments.coupling.reading import curves, samples_to
+from pma_replication.experiments.coupling.measure import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.reading import Curves, curves, samples, samples_to
 from pma_replication.style import COLOURS, DOTTED, by_game, label_decades, make_panels, panel_title, plain_name, styled
 
 #: Methods in words, and their looks; the last is drawn on top.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     FASTEST: ("mirror ascent, fastest", {"color": COLOURS[5], "marker": "v", "linestyle": "--"}),
     BEST_RESPONSE: ("best response", {"color": COLOURS[2], "marker": "s"}),
+    BLIND: ("blind mirror ascent", {"color": COLOURS[1], "marker": "D", "linestyle": ":"}),
     MIRROR_ASCENT: ("mirror ascent, one step size", {"color": COLOURS[6], "marker": "o"}),
 }
 
@@ -51,13 +52,14 @@ def data(coupling: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for game, table in by_game(coupling):
-        accuracy, waiting = float(table["accuracy"].iloc[0]), int(table["n_waiting"].iloc[0])
+        accuracy = float(table["accuracy"].iloc[0])
         for method in sorted(set(table["method"]), key=list(METHODS).index):
             found = curves(table, method)
             budget = float(table.loc[table["method"] == method, "samples"].max())
-            samples = partial(_samples, updates=list(found), accuracy=accuracy, n_waiting=waiting, never=ABOVE * budget)
+            taken = samples(table, method)
+            cost = partial(_samples, updates=list(found), accuracy=accuracy, taken=taken, never=ABOVE * budget)
             rng = seeds.generator(0, "figure", "coupling", game, method)
-            found_samples = statistics.bootstrap(list(found.values()), samples, rng)
+            found_samples = statistics.bootstrap(list(found.values()), cost, rng)
             reached = found_samples.value < ABOVE * budget
             rows.append(
                 {
@@ -77,10 +79,10 @@ def data(coupling: pd.DataFrame) -> pd.DataFrame:
 
 
 def _samples(
-    drawn: Sequence[np.ndarray], *, updates: Sequence[int], accuracy: float, n_waiting: int, never: float
+    drawn: Sequence[np.ndarray], *, updates: Sequence[int], accuracy: float, taken: Curves, never: float
 ) -> float:
     """Return the samples to the accuracy, or a number beyond the largest budget: no interval contains infinity."""
-    return min(samples_to(accuracy, dict(zip(updates, drawn, strict=True)), n_waiting), never)
+    return min(samples_to(accuracy, dict(zip(updates, drawn, strict=True)), taken), never)
 
 
 @styled
@@ -113,7 +115,7 @@ def figure(data: pd.DataFrame) -> Figure:
             of_method = rows[rows["method"] == method].sort_values("x")
             x = of_method["x"].to_numpy(float)
             # beside each other, so that no mark hides another
-            x = x * 1.15 ** (k - 1) if on_line else x + 0.18 * (k - 1)
+            x = x * 1.12 ** (k - 1.5) if on_line else x + 0.16 * (k - 1.5)
             _draw(ax, x, of_method, top, look if on_line else {**look, "linestyle": "none"})
         ax.set(yscale="log", ylim=(0.5 * bottom if bottom > 0.0 else None, 1.7 * top))
         label_decades(ax.yaxis)

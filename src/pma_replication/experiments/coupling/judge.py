@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.coupling.measure import BEST_RESPONSE, FASTEST, MIRROR_ASCENT
-from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples_to
+from pma_replication.experiments.coupling.measure import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
 from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly, settled
 from pma_replication.statistics import Estimate
 
@@ -46,29 +46,50 @@ def told(rows: pd.DataFrame, method: str) -> str:
     """Return the runs of a method in words: the updates, and where each ends."""
     accuracy = float(rows["accuracy"].iloc[0])
     ends = ", ".join(f"{last(group).mean() / accuracy:.3g}" for group in curves(rows, method).values())
-    n_epochs = rows.loc[rows["method"] == method, "n_epochs"].iloc[0]
+    of_method = rows[rows["method"] == method]
+    if method == BLIND:
+        runs = of_method.groupby("n_updates")[["n_epochs", "samples"]].max()
+        epochs, taken = (", ".join(map(str, runs[column])) for column in ("n_epochs", "samples"))
+        return f"K = {epochs} growing epochs of {taken} samples in all end at {ends} accuracies"
     updates = ", ".join(map(str, curves(rows, method)))
-    return f"K = {n_epochs} epochs of M_td = {updates} end at {ends} accuracies"
+    return f"K = {of_method['n_epochs'].iloc[0]} epochs of M_td = {updates} end at {ends} accuracies"
 
 
 def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-coupled in one game (docs/theory, section 12)."""
-    accuracy, found = float(rows["accuracy"].iloc[0]), curves(rows, MIRROR_ASCENT)
-    waiting = int(rows["n_waiting"].iloc[0])
-    costs = ", ".join(f"{samples_to(k * accuracy, found, waiting):.3g}" for k in (4, 2, 1))
-    n_replicates = rows["replicate"].nunique()
     return {
         "id": "C4-coupled",
         "statement": "Mirror ascent learns the equilibrium from one trajectory, however strongly agents affect each "
         "other.",
         "source": "Theorem 4.3, outside of its contraction condition",
+        **_learns(rows, MIRROR_ASCENT, "C4-coupled", tolerance, confidence),
+    }
+
+
+def blind(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C4-blind in one game (docs/theory, section 12)."""
+    return {
+        "id": "C4-blind",
+        "statement": "Mirror ascent learns the equilibrium with a schedule from the simulator alone, on the same "
+        "samples.",
+        "source": "whether step size, c and M_td can be had without the equilibrium",
+        **_learns(rows, BLIND, "C4-blind", tolerance, confidence),
+    }
+
+
+def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confidence: float) -> Claim:
+    """Return what the claims have in common that a method reaches the accuracy."""
+    accuracy, found, taken = float(rows["accuracy"].iloc[0]), curves(rows, method), samples(rows, method)
+    costs = ", ".join(f"{samples_to(k * accuracy, found, taken):.3g}" for k in (4, 2, 1))
+    n_replicates = rows["replicate"].nunique()
+    return {
         "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
-        "estimate": end_of(rows, MIRROR_ASCENT, "C4-coupled", confidence=confidence),
+        "estimate": end_of(rows, method, claim, confidence=confidence),
         "expected": (0.0, 1.0 + tolerance),
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
-        f"{told(rows, MIRROR_ASCENT)}; samples to 4, 2 and 1 accuracies {costs}",
+        f"{told(rows, method)}; samples to 4, 2 and 1 accuracies {costs}",
     }
 
 
@@ -139,8 +160,9 @@ def best_response(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-price in one game (docs/theory, section 12)."""
-    accuracy, waiting = float(rows["accuracy"].iloc[0]), int(rows["n_waiting"].iloc[0])
+    accuracy = float(rows["accuracy"].iloc[0])
     found = {method: curves(rows, method) for method in (MIRROR_ASCENT, FASTEST, BEST_RESPONSE)}
+    taken = {method: samples(rows, method) for method in found}
     keys = [(method, n_updates) for method, of_method in found.items() for n_updates in of_method]
 
     def costs(drawn: Sequence[np.ndarray]) -> dict[str, float]:
@@ -148,11 +170,11 @@ def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         parts: dict[str, Curves] = {method: {} for method in found}
         for (method, n_updates), group in zip(keys, drawn, strict=True):
             parts[method][n_updates] = group
-        return {method: samples_to(accuracy, part, waiting) for method, part in parts.items()}
+        return {method: samples_to(accuracy, part, taken[method]) for method, part in parts.items()}
 
     def ratio(drawn: Sequence[np.ndarray]) -> float:
-        samples = costs(drawn)
-        ours, rivals = min(samples[MIRROR_ASCENT], samples[FASTEST]), samples[BEST_RESPONSE]
+        needed = costs(drawn)
+        ours, rivals = min(needed[MIRROR_ASCENT], needed[FASTEST]), needed[BEST_RESPONSE]
         if math.isinf(rivals):
             return 1.0 if math.isinf(ours) else 0.0  # where neither gets there, neither is favoured
         return min(ours / rivals, NEVER)

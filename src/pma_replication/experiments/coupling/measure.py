@@ -22,7 +22,7 @@ from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
 
 #: The methods, as they are named in tables.
-MIRROR_ASCENT, FASTEST, BEST_RESPONSE = METHODS = ("mirror_ascent", "fastest", "best_response")
+MIRROR_ASCENT, FASTEST, BEST_RESPONSE, BLIND = METHODS = ("mirror_ascent", "fastest", "best_response", "blind")
 
 
 def runs(
@@ -35,7 +35,7 @@ def runs(
     n_waiting: int,
     step_size: float,
     split: int,
-) -> list[tuple[str, schedules.Schedule]]:
+) -> list[tuple[str, int, schedules.Schedule | schedules.BlindSchedule]]:
     """Return the schedules of every method: one for each number of updates, of as many samples for all methods.
 
     Parameters
@@ -55,8 +55,9 @@ def runs(
 
     Returns
     -------
-    list of (str, Schedule)
-        Method and schedule.
+    list of (str, int, Schedule or BlindSchedule)
+        Method, the number of updates that it is told by in tables and seeds, and schedule. Blind learning has epochs of
+        its own, and is told by the number of updates with which best response takes as many samples.
     """
     scale, start = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
     fastest, _ = iterations.step_size("pma_euclidean", game, regularizer, policy=equilibrium)
@@ -65,22 +66,23 @@ def runs(
         FASTEST: (fastest, 1),
         BEST_RESPONSE: (np.inf, 1),
     }
-    return [
-        (
-            method,
-            schedules.Schedule(
+    planned: list[tuple[str, int, schedules.Schedule | schedules.BlindSchedule]] = []
+    for method, (eta, parts) in chosen.items():
+        for n_updates in (max(1, round(all_updates / parts)) for all_updates in updates):
+            schedule = schedules.Schedule(
                 n_epochs=n_epochs * parts,
-                n_updates=max(1, round(n_updates / parts)),
+                n_updates=n_updates,
                 n_waiting=n_waiting,
-                step_size=step_size,
+                step_size=eta,
                 td_scale=scale,
                 td_offset=scale,
                 start=start,
-            ),
-        )
-        for method, (step_size, parts) in chosen.items()
-        for n_updates in updates
-    ]
+            )
+            planned.append((method, n_updates, schedule))
+    for n_updates in updates:
+        budget = n_epochs * n_updates * (n_waiting + 1)
+        planned.append((BLIND, n_updates, schedules.blind_schedule(game, regularizer, budget=budget)))
+    return planned
 
 
 @accepts()
@@ -103,7 +105,7 @@ def compare(
     after_run: Callable[[], None] = lambda: None,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
-    """Learn with mirror ascent and with best response on one trajectory each, for every number of updates per epoch.
+    """Learn with every method on one trajectory each, for every number of updates per epoch.
 
     Parameters
     ----------
@@ -132,9 +134,10 @@ def compare(
     -------
     DataFrame
         Columns game, line, best_response_radius (spectral radius of the best response's Jacobian at the equilibrium),
-        accuracy, method (of `METHODS`), step_size, radius (the method's own spectral radius), n_agents, n_epochs,
-        n_updates, n_waiting, replicate, epoch, samples (environment steps up to here), error (sup_s l1 distance of the
-        policy to the equilibrium), exploitability (regularized).
+        accuracy, method (of `METHODS`), step_size (of blind learning the first), radius (the spectral radius with this
+        step), n_agents, n_epochs, n_updates (of `runs`), n_waiting (0 in blind learning), replicate, epoch, samples
+        (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
+        (regularized).
     """
 
     def radius(step_size: float) -> float:
@@ -151,20 +154,26 @@ def compare(
         step_size=step_size,
         split=split,
     )
-    radii = {step_size: radius(step_size) for step_size in {schedule.step_size for _, schedule in planned}}
-    longest = max(schedule.n_epochs for _, schedule in planned) + 1
+    radii = {step_size: radius(step_size) for step_size in {schedule.step_size for *_, schedule in planned}}
+    samples = [_samples(schedule) for *_, schedule in planned]
+    longest = max(map(len, samples))
 
     def run(number: int, resume: State | None, save: learning.Save) -> np.ndarray:
-        method, schedule = planned[number // n_replicates]
-        policies = learning.centralized(
-            game,
-            n_agents,
-            regularizer,
-            schedule=schedule,
-            rng=seeds.generator(seed, "coupling", name, method, schedule.n_updates, number % n_replicates),
-            resume=resume,
-            save=None if checkpoint is None else save,
-        )
+        method, n_updates, schedule = planned[number // n_replicates]
+        rng = seeds.generator(seed, "coupling", name, method, n_updates, number % n_replicates)
+        if isinstance(schedule, schedules.BlindSchedule):  # begins again if it was interrupted: it takes seconds
+            epochs = learning.blind(game, n_agents, regularizer, rng=rng, budget=schedule.n_samples)
+            policies = np.stack([operators.uniform_policy(game), *(epoch.policy for epoch in epochs)])
+        else:
+            policies = learning.centralized(
+                game,
+                n_agents,
+                regularizer,
+                schedule=schedule,
+                rng=rng,
+                resume=resume,
+                save=None if checkpoint is None else save,
+            )
         measured = np.full((2, longest), np.nan)
         measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
         measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
@@ -173,8 +182,9 @@ def compare(
 
     parts = []
     for number, measured in enumerate(each_replicate(run, len(planned) * n_replicates, checkpoint)):
-        method, schedule = planned[number // n_replicates]
-        epochs = np.arange(schedule.n_epochs + 1)
+        method, n_updates, schedule = planned[number // n_replicates]
+        taken = samples[number // n_replicates]
+        epochs = np.arange(len(taken))
         parts.append(
             pd.DataFrame(
                 {
@@ -186,15 +196,22 @@ def compare(
                     "step_size": schedule.step_size,
                     "radius": radii[schedule.step_size],
                     "n_agents": n_agents,
-                    "n_epochs": schedule.n_epochs,
-                    "n_updates": schedule.n_updates,
-                    "n_waiting": n_waiting,
+                    "n_epochs": len(taken) - 1,
+                    "n_updates": n_updates,
+                    "n_waiting": 0 if method == BLIND else n_waiting,
                     "replicate": number % n_replicates,
                     "epoch": epochs,
-                    "samples": epochs * schedule.n_updates * (n_waiting + 1),
+                    "samples": taken,
                     "error": measured[0, epochs],
                     "exploitability": measured[1, epochs],
                 }
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:
+    """Return the samples up to each epoch, shape (K + 1,), none at the first policy; a pilot counts as an epoch."""
+    if isinstance(schedule, schedules.BlindSchedule):
+        return np.cumsum([0, *schedule.n_updates])
+    return np.asarray(np.arange(schedule.n_epochs + 1) * schedule.n_updates * (schedule.n_waiting + 1))

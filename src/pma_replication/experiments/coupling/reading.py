@@ -31,15 +31,21 @@ def last(group: np.ndarray) -> np.ndarray:
     return np.asarray(group[:, -HOLD:].mean(axis=1))
 
 
-def samples_to(accuracy: float, found: Curves, n_waiting: int) -> float:
+def samples(rows: pd.DataFrame, method: str) -> Curves:
+    """Return the samples up to each epoch of one game and method, shape (K + 1,), for each number of updates."""
+    of_method = rows[rows["method"] == method]
+    first = of_method[of_method["replicate"] == of_method["replicate"].min()].sort_values("epoch")
+    return {int(n_updates): of_run["samples"].to_numpy(float) for n_updates, of_run in first.groupby("n_updates")}
+
+
+def samples_to(accuracy: float, found: Curves, taken: Curves) -> float:
     """Return the least samples after which an accuracy is kept (docs/theory, section 10.12); infinity if it never is.
 
     Parameters
     ----------
     accuracy : float
-    found : dict of int to ndarray
-        Of `curves`.
-    n_waiting : int
+    found, taken : dict of int to ndarray
+        Of `curves` and of `samples`.
 
     Returns
     -------
@@ -52,5 +58,5 @@ def samples_to(accuracy: float, found: Curves, n_waiting: int) -> float:
         rest = np.cumsum(mean[::-1])[::-1] / np.arange(n, 0, -1)  # the mean from each epoch on
         kept = np.flatnonzero(np.maximum(rest, mean)[1 : n - HOLD + 1] <= accuracy)
         if len(kept):
-            least = min(least, float((1 + kept[0]) * n_updates * (n_waiting + 1)))
+            least = min(least, float(taken[n_updates][1 + kept[0]]))
     return least

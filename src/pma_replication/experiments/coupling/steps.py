@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pma_mfg.learning import schedules
 from pma_replication.cost import Units
 from pma_replication.experiments.coupling import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
@@ -29,10 +30,13 @@ def _coupling(subject: Subject, settings: Settings, seed: int, advance: Advance)
 
 
 def _seconds(units: Units, settings: Settings) -> float:
-    updates = settings["games"]["updates"]
-    per_epoch = sum(updates) * (settings["n_waiting"] + 1) * units.step
-    measured = len(updates) * (2 + settings["split"]) / 3 * units.exploitability
-    return float(3 * settings["n_replicates"] * settings["n_epochs"] * (per_epoch + measured))
+    budgets = [settings["n_epochs"] * n * (settings["n_waiting"] + 1) for n in settings["games"]["updates"]]
+    blind = sum(
+        len(schedules.blind_schedule(units.game, units.regularizer, budget=budget).n_updates) for budget in budgets
+    )
+    measured = blind + len(budgets) * settings["n_epochs"] * (2 + settings["split"])
+    steps = len(measure.METHODS) * sum(budgets) * units.step
+    return float(settings["n_replicates"] * (steps + measured * units.exploitability))
 
 
 STEPS = {

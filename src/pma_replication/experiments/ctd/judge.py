@@ -20,8 +20,9 @@ from pma_replication.judging import (
 )
 from pma_replication.statistics import Estimate
 
-#: The slope of the TD error is fitted to M_td within this factor of the largest: below, the start has not faded.
-FITTED_FACTOR = 20.0
+#: The rate of the bias of waiting is fitted from where its slowest mode has fallen to this: faster ones are gone by
+#: then (docs/theory, section 12.1).
+LEFT_OF_MODE = 0.05
 
 #: A mixing bias below this is rounding of Q.
 ROUNDED_BIAS = 1e-11
@@ -31,25 +32,24 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C3 in one game (docs/theory, section 12)."""
     largest = rows[rows["n_agents"] == rows["n_agents"].max()]
     waiting = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
-    largest = largest[
-        (largest["n_waiting"] == waiting) & (FITTED_FACTOR * largest["n_updates"] >= largest["n_updates"].max())
-    ]
+    fitted_from, measured_to = float(largest["settled"].iloc[0]), float(largest["n_updates"].max())
+    largest = largest[(largest["n_waiting"] == waiting) & (largest["n_updates"] >= fitted_from)]
     updates, errors = replicate_groups(largest, "n_updates", "error")
-    slope = statistics.slope_interval(
-        updates, errors, bootstrap_generator(rows, "C3"), confidence=confidence, paired=True
-    )
+    if len(updates) < 2:
+        slope = exactly(math.nan)
+    else:
+        slope = statistics.slope_interval(
+            updates, errors, bootstrap_generator(rows, "C3"), confidence=confidence, paired=True
+        )
     expected = (-0.5 - tolerance, -0.5 + tolerance)
-    return {
-        "id": "C3",
-        "statement": "The error of conditional TD learning falls as M_td^(-1/2).",
-        "source": "Theorem 4.2",
-        "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
-        "estimate": slope,
-        "expected": expected,
-        "rival": Rival("-0.25 or -1", (-0.25, -1.0)),
-        "how": f"{len(errors[0])} runs, each measured at all M_td, N = {largest['n_agents'].iloc[0]:.0e}, "
-        f"M_mix = {waiting}, M_td from {updates[0]:.0f} to {updates[-1]:.0f}; bootstrap over replicates",
-        "too_small": settled(
+    told, too_small = f"fewer than two M_td from M_0 = {fitted_from:.0f} to {measured_to:.0f}", ""
+    if len(updates) >= 2:
+        told = (
+            f"{len(errors[0])} runs, each measured at all M_td, N = {largest['n_agents'].iloc[0]:.0e}, M_mix = "
+            f"{waiting}, M_td from {updates[0]:.0f} to {updates[-1]:.0f}, those from M_0 = {fitted_from:.0f} on; "
+            "bootstrap over replicates"
+        )
+        too_small = settled(
             rows,
             "C3",
             slope,
@@ -59,15 +59,26 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
             corrected=lambda rng, f: statistics.slope_interval(
                 updates, errors, rng, confidence=confidence, paired=True, slope=f
             ),
-        ),
+        )
+    return {
+        "id": "C3",
+        "statement": "The error of conditional TD learning falls as M_td^(-1/2).",
+        "source": "Theorem 4.2",
+        "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
+        "estimate": slope,
+        "expected": expected,
+        "rival": Rival("-0.25 or -1", (-0.25, -1.0)),
+        "how": told,
+        "too_small": too_small,
     }
 
 
 def mixing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C3-mixing in one game (docs/theory, section 12)."""
     last = rows[(rows["n_updates"] == rows["n_updates"].max()) & np.isfinite(rows["n_waiting"])]
-    fitted = last[(last["n_waiting"] >= 1) & (last["mixing_bias"] >= ROUNDED_BIAS)]
     rate, bound = float(rows["forgetting_rate"].iloc[0]), float(rows["L_pop"].iloc[0])
+    gone = (last["n_waiting"] >= 1) & (rate ** last["n_waiting"] <= LEFT_OF_MODE)
+    fitted = last[gone & (last["mixing_bias"] >= ROUNDED_BIAS)]
     measured, late = math.nan, math.nan
     if len(fitted) >= 3 and 0.0 < rate < 1.0:
         fitted = fitted.sort_values("n_waiting")

@@ -5,6 +5,7 @@ From one game to tables (docs/theory, section 12).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,6 +22,43 @@ from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
+
+#: Most updates of the exact moments of TD learning, times the square of the number of state-action pairs: seconds of
+#: work.
+MOMENTS = 400_000
+
+#: Error that TD learning still has from its start, in units of its noise, at the smallest M_td that a slope is fitted
+#: to.
+START_SHARE = 0.5
+
+
+@accepts()
+def settled(game: Game, policy: np.ndarray, regularizer: Regularizer) -> float:
+    """Return the updates M_0 from which on the error of TD learning is noise, and falls with their root.
+
+    At least 5 c, when the steps c / (m + c) are near c / m; and so many that what is left of the start is at most
+    `START_SHARE` of the noise, which bends a slope of -1/2 a little (docs/theory, section 12.1). The first falls as
+    1 / M and the second as 1 / sqrt(M) from where the exact moments end. Nothing measured enters.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+        Held by all agents.
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+    """
+    scale = schedules.td_scale(game, policy)
+    updates = int(max(10, min(math.ceil(5.0 * scale), MOMENTS // policy.size**2)))
+    found = td_moments.moments(
+        game, policy, regularizer, n_updates=[updates], n_waiting=np.inf, td_scale=scale, td_offset=scale
+    )
+    start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
+    noise = math.sqrt(max(square - start**2, 1e-300))
+    return max(5.0 * scale, updates * (start / (START_SHARE * noise)) ** 2)
 
 
 @accepts()
@@ -67,7 +105,8 @@ def ctd_errors(
     Returns
     -------
     errors : DataFrame
-        Columns game, n_agents, n_waiting, replicate, n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)),
+        Columns game, n_agents, settled (M_0 of `settled`, from which on a slope is fitted), n_waiting, replicate,
+        n_updates, samples, error (sup norm of Q - Gamma_q(pi, mu_pi)),
         mean_square (of its entries), predicted_mean_square (of the entries of its limit for N agents, exact where the
         lumped chain is small enough, else the large-N closure).
     floor : DataFrame
@@ -103,12 +142,13 @@ def ctd_errors(
         return np.asarray(estimates - truth)
 
     rows, floors = [], []
+    fitted_from = settled(game, policy, regularizer)
     limit = float((predicted**2).mean())
     state, action = (index.ravel() for index in np.indices(truth.shape))
     for (wait, replicate), errors in zip(runs, each_replicate(run, len(runs), checkpoint), strict=True):
         for updates, error in zip(n_updates, errors, strict=True):
             measured = float(np.abs(error).max()), float((error**2).mean())
-            rows.append((name, n_agents, wait, replicate, updates, updates * (wait + 1), *measured, limit))
+            rows.append((name, n_agents, fitted_from, wait, replicate, updates, updates * (wait + 1), *measured, limit))
         if wait == n_waiting[0]:
             floors.append(
                 pd.DataFrame(
@@ -125,7 +165,7 @@ def ctd_errors(
                     }
                 )
             )
-    columns = ["game", "n_agents", "n_waiting", "replicate", "n_updates", "samples", "error"]
+    columns = ["game", "n_agents", "settled", "n_waiting", "replicate", "n_updates", "samples", "error"]
     table = pd.DataFrame(rows, columns=[*columns, "mean_square", "predicted_mean_square"])
     return table, pd.concat(floors, ignore_index=True)
 

@@ -26,8 +26,8 @@ class Ctd(Section):
         "numbers of agents, one job each; the slope is fitted in the largest, the floor in the others"
     )
     n_updates: Annotated[Distinct[Count], Field(min_length=3), AfterValidator(increasing)] = key(
-        "numbers of TD updates M_td at which the error is measured, increasing; the slope is fitted within a factor 20 "
-        "of the last"
+        "numbers of TD updates M_td at which the error is measured, increasing; the slope is fitted to those from M_0 "
+        "on (docs/theory, section 12.1)"
     )
     n_waiting: Naturals = key(
         "M_mix, steps that pass before each update: the first in every population, the others in the largest only"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 
 from pma_mfg.populations import td_moments
-from pma_replication.experiments.ctd.judge import FITTED_FACTOR
-from pma_replication.plan import BUDGET, MANY_AGENTS, MOMENTS, Settings, Subject, spread_over, step_seconds
+from pma_replication.experiments.ctd.judge import LEFT_OF_MODE
+from pma_replication.experiments.ctd.measure import MOMENTS
+from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, spread_over, step_seconds
+
+#: The slope of the TD error is fitted over at least this factor in M_td.
+FITTED_FACTOR = 20.0
 
 
 def _ctd(subject: Subject) -> Settings:
@@ -40,7 +44,7 @@ def _waiting_times(rate: float) -> list[int]:
     """Return M_mix over which a mode of this rate falls from a twentieth to 1e-7: faster ones are gone by then."""
     if not 1e-6 < rate < 0.999:
         return [1, 2, 3]
-    first, last = (math.log(share) / math.log(rate) for share in (0.05, 1e-7))
+    first, last = (math.log(share) / math.log(rate) for share in (LEFT_OF_MODE, 1e-7))
     least = math.ceil(first)
     return spread_over(list(range(least, max(least + 2, int(last)) + 1)), 6)
 

@@ -11,7 +11,7 @@ EXPERIMENT = Experiment(
         "damping": table("orbit", "damping/{game}"),
         "attractors": table("orbit", "attractors/{game}"),
     },
-    figures={"orbit": ("orbits", "attractors")},
+    figures={"orbit": ("orbits", "attractors", "damping")},
     claims={
         "C2-failure": Claim(
             words="best response fails where its Jacobian's spectral radius exceeds 1",

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from pma_replication.experiments.dynamics.draw import METHODS
 from pma_replication.style import (
     DASHED,
+    DOTTED,
     by_game,
     draw_line,
     label_decades,
@@ -27,27 +28,33 @@ from pma_replication.style import (
 PATH = 30
 
 
-def data(orbits: pd.DataFrame, attractors: pd.DataFrame) -> pd.DataFrame:
-    """Return the populations that best response and PMA visit, and where best response ends as h weakens (claim C2).
+def data(orbits: pd.DataFrame, attractors: pd.DataFrame, damping: pd.DataFrame) -> pd.DataFrame:
+    """Return the populations that best response and PMA visit, where best response ends, and how many runs arrive (C2).
 
     Parameters
     ----------
     orbits : DataFrame
         Of `experiments.dynamics.measure.compare`.
-    attractors : DataFrame
+    attractors, damping : DataFrame
         Of `experiments.orbit.measure.damping`.
 
     Returns
     -------
     DataFrame
-        The module's first columns, method, and state (the one on the vertical axis), for each game that both tables
-        have, or for all if there is none. Panel "path": a share of the population against the iteration; panel
-        "plane": two shares against each other, of PMA's path and of the best response's tail; panel "attractor": a
-        share in the best response's tail against the strength of the regularizer. The states are those that the best
-        response moves most. Series "measured", and "theory" at the equilibrium (method "").
+        The module's first columns, method, and state (the one on the vertical axis). Of the games that the first two
+        tables share, or of all if there is none, those with the most strengths, each with three panels. Panel "path":
+        a share of the population against the iteration; panel "plane": two shares against each other, of PMA's path and
+        of the best response's tail; panel "attractor": a share in the best response's tail against the strength of the
+        regularizer. The states are those that the best response moves most. Series "measured", and "theory" at the
+        equilibrium (method ""). Of every game panel "arrived": the share of the runs that reach the equilibrium against
+        the best response's spectral radius there, for each strength; method "best_response", "cautious" or "fastest":
+        PMA with the smallest and the largest share of the locally best step, both mirror maps (state -1).
     """
     shared = set(orbits["game"]) & set(attractors["game"])
-    parts = []
+    if shared:
+        counts = attractors[attractors["game"].isin(shared)].groupby("game")["strength"].nunique()
+        shared = set(counts.index[counts == counts.max()])
+    parts = [_arrived(damping)]
     for game, rows in by_game(orbits[orbits["game"].isin(shared)] if shared else orbits):
         best = rows[(rows["method"] == "best_response") & (rows["part"] == "tail")]
         ranges = best.groupby("state")["mean_field"].agg(np.ptp).sort_values(ascending=False, kind="stable")
@@ -84,9 +91,28 @@ def data(orbits: pd.DataFrame, attractors: pd.DataFrame) -> pd.DataFrame:
     return data
 
 
+def _arrived(damping: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of the runs that reach the equilibrium, for each game, strength and kind of method."""
+    shares = damping.loc[damping["method"] != "best_response", "share"]
+    kinds = [("best_response", damping["method"] == "best_response")]
+    kinds += [
+        (kind, (damping["method"] != "best_response") & (damping["share"] == share))
+        for kind, share in (("cautious", shares.min()), ("fastest", shares.max()))
+    ]
+    parts = []
+    for kind, chosen in kinds:
+        of_kind = damping[chosen].groupby(["game", "strength"], as_index=False)[["best_response_radius", "arrived"]]
+        mean = of_kind.mean()
+        points = {"panel": "arrived", "game": mean["game"], "series": "measured", "method": kind, "state": -1}
+        parts.append(
+            pd.DataFrame({**points, "x": mean["best_response_radius"], "value": mean["arrived"].astype(float)})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
 @styled
 def figure(data: pd.DataFrame) -> Figure:
-    """Draw the populations that best response and PMA visit, and the best response's as h weakens, a row per game.
+    """Draw the populations that best response and PMA visit, a row per game, and below which runs of all games arrive.
 
     Parameters
     ----------
@@ -97,6 +123,7 @@ def figure(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
+    arrived, data = data[data["panel"] == "arrived"], data[data["panel"] != "arrived"]
     games = by_game(data)
     words, looks = {name: look[0] for name, look in METHODS.items()}, {name: look[1] for name, look in METHODS.items()}
     best = {**looks["best_response"], "marker": "o", "markersize": 3.0}
@@ -109,7 +136,7 @@ def figure(data: pd.DataFrame) -> Figure:
     title = "The population under best response and under PMA" + (
         f": {plain_name(games[0][0])}" if len(games) == 1 else ""
     )
-    figure, axes = make_panels(3 * len(games), 1.9, 0, title=title, handles=handles)
+    figure, axes = make_panels(3 * len(games) + 3, 1.9, 0, title=title, handles=handles)
     for row, (game, table) in enumerate(games):
         prefix = "{}: " if len(games) > 1 else ""
         first = int(table.loc[table["panel"] == "path", "state"].iloc[0])
@@ -131,4 +158,16 @@ def figure(data: pd.DataFrame) -> Figure:
             panel_title(ax, axes.index(ax), title, game=game)
         axes[3 * row + 2].set_xscale("log")
         label_decades(axes[3 * row + 2].xaxis)
+    kinds = {
+        "best_response": ("best response", best),
+        "cautious": ("PMA, cautious step", pma),
+        "fastest": ("PMA, fastest step", pma),
+    }
+    for ax, (kind, (label, look)) in zip(axes[3 * len(games) :], kinds.items(), strict=True):
+        points = arrived[(arrived["method"] == kind) & (arrived["x"] > 0.0)]
+        ax.plot(points["x"], points["value"], **{**look, "linestyle": "none", "marker": "o", "alpha": 0.5})
+        ax.axvline(1.0, **DOTTED)
+        ax.set(xscale="log", ylim=(-0.08, 1.08), xlabel=r"coupling $r(J_\infty)$", ylabel="share of runs that arrive")
+        label_decades(ax.xaxis)
+        panel_title(ax, axes.index(ax), f"all games: {label}")
     return figure

@@ -42,7 +42,7 @@ def _orbit(subject: Subject) -> Settings:
         why = "no equilibrium that PMA reaches at ten times this strength"
         raise subject.refused("orbit", why, "one to start from; a larger --strength")
     return {
-        "strengths": strengths,
+        "games": strengths,
         "step_shares": list(STEP_SHARES),
         "n_starts": 4,
         "max_iterations": math.ceil(3.0 * longest),

@@ -11,7 +11,7 @@ def _orbit(subject: Subject, settings: Settings, seed: int, advance: Advance) ->
         subject.game,
         subject.regularizer,
         subject.name,
-        strengths=settings["strengths"],
+        strengths=settings["games"],
         shares=settings["step_shares"],
         n_starts=settings["n_starts"],
         max_iterations=settings["max_iterations"],
@@ -24,10 +24,10 @@ def _orbit(subject: Subject, settings: Settings, seed: int, advance: Advance) ->
 STEPS = {
     "orbit": Step(
         section="orbit",
-        ticks=lambda s: s["n_starts"] * len(s["strengths"]) * (1 + 2 * len(s["step_shares"])),
+        ticks=lambda s: s["n_starts"] * len(s["games"]) * (1 + 2 * len(s["step_shares"])),
         run=_orbit,
         seconds=lambda u, s: (
-            len(s["strengths"])
+            len(s["games"])
             * (s["n_starts"] * 0.07 * s["max_iterations"] * (1 + 2 * len(s["step_shares"])) * u.pma + 120 * u.jacobian)
         ),
     ),
