@@ -9,7 +9,7 @@ import pandas as pd
 
 from pma_replication import judging, registry
 from pma_replication.judging import PAPER, Claim, Rival, three_intervals
-from pma_replication.statistics import Estimate
+from pma_replication.statistics import FEWEST_REPLICATES, Estimate
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -153,6 +153,10 @@ def _record(
     interval = (estimate.low, estimate.high)
     ranges = rival.not_rejecting(expected, tolerance)
     found = judging.verdict(interval, expected, ranges)
+    if estimate.replicates < FEWEST_REPLICATES:
+        too_small = f"{estimate.replicates:g} replicates, {FEWEST_REPLICATES} are needed"
+    elif too_small:
+        too_small = f"too small a range: {too_small}"
     measured = not math.isnan(estimate.value) and not too_small
     rejected = not judging.meets(interval, ranges) if measured and ranges else None
     power = judging.power(estimate, expected, rival, tolerance=tolerance, confidence=confidence) if measured else None
@@ -175,7 +179,7 @@ def _record(
         "power": power,
         "verdict": "inconclusive" if too_small else found,
         "too_small": bool(too_small),
-        "how": f"too small a range: {too_small}; {how}" if too_small else how,
+        "how": f"{too_small}; {how}" if too_small else how,
     }
 
 
