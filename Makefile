@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling environment lock clean
+.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -123,6 +123,9 @@ bench: .venv-bench/.installed ## Time the simulator and the solvers against thei
 # Of the finished full replication the times and memory of every rule are told too.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
 	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
+
+coverage: environment ## Measure how often the intervals cover, into benchmarks/coverage.md (minutes)
+	@$(BIN)/python benchmarks/coverage.py > coverage.md.part && mv coverage.md.part benchmarks/coverage.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt
