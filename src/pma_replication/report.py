@@ -258,6 +258,7 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             "standing": _STANDINGS[first["standing"]],
             "nature": _NATURES[first["nature"]],
             "rival": first["rival"],
+            "settled": first["settled"],
             "statement": first["statement"],
             "source": first["source"].removeprefix(verdicts.STANDINGS[first["standing"]]),
             "verdict": overall(rows),

@@ -33,6 +33,7 @@ rule claims:
             "pma_replication.commands.claims",
             *(f"pma_replication.experiments.{name}{part}" for name in JUDGING for part in ("", ".judge")),
         ),
+        "src/pma_replication/expected.yaml",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
             table=[name for name in (*registry.judged(), *judging.SHOWN) if name in TABLES],

@@ -9,10 +9,14 @@ from typing import Any
 from pma_mfg import operators
 from pma_mfg.games.model import MOST_PAIRS
 from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, step_seconds
+from pma_replication.statistics import FEWEST_REPLICATES
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
 #: root of the states (benchmarks/scaling.md).
 AGENT_SECONDS = 1.2e-8
+
+#: What the experiment may take, with the fewest replicates that have an interval.
+MOST = 8.0 * BUDGET
 
 
 def _independent(subject: Subject) -> Settings:
@@ -34,10 +38,10 @@ def _independent(subject: Subject) -> Settings:
         "n_epochs": n_epochs,
         "n_updates": math.ceil(2.0 * first),
         "populations": [500, 1500, 5000],
-        "population_replicates": [8, 6, 4],
+        "population_replicates": [FEWEST_REPLICATES] * 3,
         # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
         "n_agents": 4000,
-        "n_replicates": 3,
+        "n_replicates": FEWEST_REPLICATES,
         "updates": updates,
         "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
@@ -48,8 +52,8 @@ def _independent(subject: Subject) -> Settings:
     }
     seconds = sum(independent_steps(settings, subject.learning_steps).values())
     seconds *= step_seconds(subject.game) + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10)
-    if seconds > 3.0 * BUDGET:
-        raise subject.too_rare("independent", seconds, 3.0 * BUDGET)
+    if seconds > MOST:
+        raise subject.too_rare("independent", seconds, MOST)
     return settings
 
 

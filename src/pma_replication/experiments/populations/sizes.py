@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pma_mfg.games.model import n_lumped_states
 from pma_replication.plan import BUDGET, LUMPED_STATES, WAITING_CONSTANT, Settings, Subject, spread_over, step_seconds
+from pma_replication.statistics import FEWEST_REPLICATES
 
 
 def _learned(subject: Subject) -> Settings:
     subject.need_learning("populations_learned")
     epsilon = subject.accuracies(2)[1]
     seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
-    if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_rare("populations_learned", 4.0 * seconds)
+    if FEWEST_REPLICATES * seconds > 2.0 * BUDGET:
+        raise subject.too_rare("populations_learned", FEWEST_REPLICATES * seconds, 2.0 * BUDGET)
     return {
         "populations": [10, 30, 100, 1000, 10_000],
         "epsilon": epsilon,
-        "n_replicates": n_replicates,
+        "n_replicates": FEWEST_REPLICATES,
         "step_size": subject.relative_step_size,
         "td_constant": subject.td_constant,
         "waiting_constant": WAITING_CONSTANT,
