@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 
+from pma_replication import registry
 from pma_replication.judging import VERDICTS, Claim
 
 #: A bound of which at least this share is attained is called tight.
@@ -20,6 +21,39 @@ TIGHT = 0.9
 
 #: Digits of a number in verdicts.md, and in a sentence: rounding twice makes the sentences agree with the table.
 TABLE_DIGITS, DIGITS = 4, 3
+
+
+#: Whose statement a claim is -> what readers are told.
+STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": "ours"}
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
+    return environment.from_string(resources.files("pma_replication").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _clean(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
+    """Return what the paper states beside what is tested in its place, and the verdicts; arguments as `markdown`."""
+    claims = registry.claims()
+
+    def verdicts(name: str) -> str:
+        counts = Counter(record["verdict"] for record in records if record["id"] == name)
+        return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) or "not run"
+
+    return _clean(
+        _template("concordance.md.jinja").render(
+            figures=Path(os.path.relpath(figures, folder)).as_posix(),
+            named=lambda prefixes: [name for name in claims if name.startswith(tuple(prefixes))],
+            standing=lambda name: STANDINGS[claims[name].standing],
+            words=lambda name: claims[name].words,
+            verdicts=verdicts,
+        )
+    )
 
 
 def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
@@ -39,9 +73,11 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
     str
         Markdown.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
-    source = resources.files("pma_replication").joinpath("findings.md.jinja").read_text(encoding="utf-8")
+    return _render("findings.md.jinja", records, figures, folder)
+
+
+def _render(template: str, records: list[Claim], figures: str | Path, folder: str | Path) -> str:
+    """Return a template filled with the verdicts."""
 
     def of(*ids: str) -> list[Claim]:
         return [record for record in records if record["id"] in ids]
@@ -58,7 +94,7 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         found = [{record["verdict"] for record in tested(id)} for id in ids]
         return all("confirmed" in verdicts <= {"confirmed", "vacuous"} for verdicts in found)
 
-    text = environment.from_string(source).render(
+    text = _template(template).render(
         records=records,
         of=of,
         ids=ids,
@@ -69,7 +105,7 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         figures=Path(os.path.relpath(figures, folder)).as_posix(),
         tight=TIGHT,
     )
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+    return _clean(text)
 
 
 def number(value: float | None) -> str:

@@ -27,7 +27,7 @@ from plotly.offline import get_plotlyjs
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, judging, registry, style, verdicts
+from pma_replication import configuration, experiments, findings, judging, registry, style, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -40,8 +40,7 @@ WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_
 #: The verdicts that leave a claim open.
 _OPEN = ("vacuous", "inconclusive")
 
-#: Whose statement a claim is, and what kind of one -> what readers are told.
-_STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": "ours"}
+#: What kind of statement a claim is -> what readers are told.
 _NATURES = {"test": "", "identity": "follows from definitions", "check": "checks our own method"}
 
 
@@ -255,7 +254,7 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
         claim = {
             "id": name,
             "paper": _of_the_paper(first),
-            "standing": _STANDINGS[first["standing"]],
+            "standing": findings.STANDINGS[first["standing"]],
             "nature": _NATURES[first["nature"]],
             "rival": first["rival"],
             "settled": first["settled"],
