@@ -7,12 +7,14 @@ the configuration leaves out is not mentioned.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from importlib import resources
 from pathlib import Path
 
 import jinja2
 
+from pma_mfg.errors import Description, InputError
 from pma_replication import registry
 from pma_replication.judging import VERDICTS, Claim
 
@@ -104,8 +106,33 @@ def _render(template: str, records: list[Claim], figures: str | Path, folder: st
         counts=Counter(record["verdict"] for record in records),
         figures=Path(os.path.relpath(figures, folder)).as_posix(),
         tight=TIGHT,
+        verdicts=VERDICTS,
     )
     return _clean(text)
+
+
+#: Around what `readme` writes into README.md.
+MARKS = ("<!-- found: start, written by pma-replicate findings -->", "<!-- found: end -->")
+
+
+def readme(text: str, records: list[Claim]) -> str:
+    """Return the text of README.md with what was found between its marks.
+
+    Raises
+    ------
+    InputError
+        If a mark is not there, once, in this order.
+    """
+    before, start, between = text.partition(MARKS[0])
+    _, end, after = between.partition(MARKS[1])
+    if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
+        raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
+    found = _render("found.md.jinja", records, "figures", ".")
+    # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
+    lines = [re.sub(r" {2,}", " ", line.strip()) for line in found.splitlines() if line.strip()]
+    items = next((i for i, line in enumerate(lines) if line.startswith("- ")), len(lines))
+    head, rest = lines[:items], [line if line.startswith("- ") else f"  {line}" for line in lines[items:]]
+    return "\n".join([before + start, "", *head, "", *rest, "", end + after])
 
 
 def number(value: float | None) -> str:
