@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -133,6 +134,65 @@ def readme(text: str, records: list[Claim]) -> str:
     items = next((i for i, line in enumerate(lines) if line.startswith("- ")), len(lines))
     head, rest = lines[:items], [line if line.startswith("- ") else f"  {line}" for line in lines[items:]]
     return "\n".join([before + start, "", *head, "", *rest, "", end + after])
+
+
+def moved(runs: Mapping[int, list[Claim]]) -> list[tuple[str, str]]:
+    """Return the claims and games whose verdict is not the same at all seeds.
+
+    Parameters
+    ----------
+    runs : mapping of int to list of dict
+        Seed -> the records of a run with it.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for records in runs.values():
+        for record in records:
+            found.setdefault((record["id"], record["game"]), []).append(record["verdict"])
+    return [key for key, verdicts in found.items() if len(set(verdicts)) > 1 or len(verdicts) < len(runs)]
+
+
+def across_seeds(runs: Mapping[int, list[Claim]]) -> str:
+    """Return a table of the verdicts that move from seed to seed, as Markdown; `runs` as in `moved`."""
+
+    def cell(records: list[Claim], key: tuple[str, str]) -> str:
+        record = next((record for record in records if (record["id"], record["game"]) == key), None)
+        if record is None:
+            return "not there"
+        low, high = map(number, record["interval"])
+        return f"**{record['verdict']}**: {number(record['estimate'])} [{low}, {high}]"
+
+    keys = dict.fromkeys((record["id"], record["game"]) for records in runs.values() for record in records)
+    moving, each = moved(runs), {seed: Counter(record["verdict"] for record in runs[seed]) for seed in runs}
+    against = [
+        key
+        for key in moving
+        if {"confirmed", "not confirmed"}
+        <= {
+            record["verdict"]
+            for records in runs.values()
+            for record in records
+            if (record["id"], record["game"]) == key
+        }
+    ]
+    lines = [
+        "# Verdicts at other seeds",
+        "",
+        f"Written by `make replicate-seeds`: the same configuration, run at {len(runs)} seeds. Of {len(keys)} "
+        f"verdicts, one for each claim and game, {len(keys) - len(moving)} are the same at all of them, and "
+        f"{len(moving)} are not; {len(against)} are confirmed at one and contradicted at another.",
+        "",
+        f"| seed | {' | '.join(VERDICTS)} |",
+        f"|---|{'---|' * len(VERDICTS)}",
+        *(f"| {seed} | {' | '.join(str(each[seed][verdict]) for verdict in VERDICTS)} |" for seed in runs),
+    ]
+    if moving:
+        lines += [
+            "",
+            f"| claim | game | {' | '.join(f'seed {seed}' for seed in runs)} |",
+            f"|---|---|{'---|' * len(runs)}",
+        ]
+        lines += [f"| {key[0]} | {key[1]} | {' | '.join(cell(runs[seed], key) for seed in runs)} |" for key in moving]
+    return "\n".join(lines) + "\n"
 
 
 def number(value: float | None) -> str:
