@@ -36,8 +36,7 @@ def students(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(np.abs(rng.standard_t(3, size=shape)) * math.pi / (2.0 * math.sqrt(3.0)))
 
 
-#: Laws with mean 1. Logarithms of TD errors have deviations of 0.3 to 0.4 in the tables, those of the exploitability
-#: that methods end with up to 1.
+#: Laws with mean 1. In the tables logarithms of TD errors deviate by 0.3 to 0.4, those of exploitability by about 1.
 LAWS: dict[str, Law] = {
     "normal": lambda rng, shape: 1.0 + 0.3 * rng.normal(size=shape),
     "log-normal, 0.4": log_normal(0.4),

@@ -250,7 +250,16 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     run("pma_replication", "findings", "claims.json", "--figures", ".", "--out", "findings.md")
     assert (tmp_path / "findings.md").read_text().startswith("# Findings")
     assert (installed / "pma_mfg/py.typed").exists()
-    words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml", "style.mplstyle"}
+    words = {
+        "findings.md.jinja",
+        "found.md.jinja",
+        "concordance.md.jinja",
+        "expected.yaml",
+        "py.typed",
+        "report.html",
+        "report.yaml",
+        "style.mplstyle",
+    }
     assert {path.name for path in (installed / "pma_replication").iterdir()} >= words
     told = "experiments/*/words.yaml"
     assert len(list((installed / "pma_replication").glob(told))) == len(list((ROOT / "src/pma_replication").glob(told)))

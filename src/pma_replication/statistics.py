@@ -107,12 +107,12 @@ def interval(
     n, student = n_replicates, float(-stdtrit(n_replicates - 1, 0.5 * (1.0 - confidence)))
     tail = float(ndtr(-math.sqrt(n / (n - 1)) * student))
     low, high = map(float, np.quantile(draws, [tail, 1.0 - tail]))
-    # what rounding alone moves has no error, and keeps an interval of length zero
+    # replicates that are all the same have no error: an interval of length zero stays one
     if kind != "any" and high > low:
         logarithm = kind == "mean" and min(value, *draws) > 0.0
         error = math.sqrt(n / (n - 1)) * float(np.std(np.log(draws) if logarithm else draws, ddof=1))
         if logarithm:
-            # n error^2 is the squared coefficient of variation of the replicates, as their mean sees it
+            # n error^2 estimates the squared coefficient of variation of one replicate
             factor = math.exp(student * error * math.sqrt(1.0 + n * n / (n - 1) * error**2))
             low, high = min(low, value / factor), max(high, value * factor)
         else:
