@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling environment lock clean
+.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -10,6 +10,8 @@ PYTHON ?=
 # What `make replicate` runs, and where: PROFILE=slurm is a cluster, see docs/cluster.md.
 CONFIG ?= config/config.yaml
 PROFILE ?= default
+# At which seeds `make replicate-seeds` runs the configuration.
+SEEDS ?= 101 102 103
 # How long each of the two coverage-guided fuzzers of `make fuzz` runs.
 SECONDS ?= 600
 # Only `make lock` needs uv; it is never needed to run or to test anything.
@@ -50,6 +52,9 @@ replicate: environment ## Run the full replication into results/ and figures/, o
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
 	@$(BIN)/python workflow/run.py config/smoke.yaml --workflow-profile profiles/$(PROFILE)
+
+replicate-seeds: environment ## Run all verdicts at three other seeds, and tell which move: SEEDS="101 102 103" (an hour or more)
+	@$(BIN)/python workflow/seeds.py '$(CONFIG)' $(SEEDS) -- --workflow-profile profiles/$(PROFILE)
 
 figures: environment ## Draw the figures of a finished run again, from its tables, or of another one: CONFIG=config/smoke.yaml
 	@$(BIN)/pma-replicate figures '$(CONFIG)'
@@ -125,6 +130,9 @@ bench: .venv-bench/.installed ## Time the simulator, the solvers and imports aga
 # Of the finished full replication the times and memory of every rule are told too.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
 	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
+
+coverage: environment ## Measure how often the intervals cover, into benchmarks/coverage.md (minutes)
+	@$(BIN)/python benchmarks/coverage.py > coverage.md.part && mv coverage.md.part benchmarks/coverage.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt

@@ -319,16 +319,19 @@ def test_samples_to_stay_forgets_a_visit():
 
 
 def test_what_never_arrives_has_infinite_samples_and_no_average():
-    curves = {0: [1.0, 0.01], 1: [1.0, 0.01], 2: [1.0, 0.5], 3: [1.0, 0.5], 4: [1.0, 0.5]}
+    curves = {r: [1.0, 0.01 if r < 4 else 0.5] for r in range(10)}
     rows = [("g", "m", "x", r, n, e) for r, curve in curves.items() for n, e in zip([10, 1000], curve, strict=True)]
     columns = ["game", "method", "setting", "replicate", "samples", "exploitability"]
     curves = pd.DataFrame(rows, columns=columns).assign(reward_range=4.0, cost=1.0, chosen=True)
     table = comparison_measure.samples_to_accuracy(curves, [0.6, 0.1]).set_index(["unit", "accuracy"]).loc["range"]
-    assert table.loc[0.6, "n_reached"] == 5
+    assert table.loc[0.6, "n_reached"] == 10
     assert np.isfinite(table.loc[0.6, ["samples", "low", "high"]].to_numpy(float)).all()
-    assert table.loc[0.1, "n_reached"] == 2
+    assert table.loc[0.1, "n_reached"] == 4
     assert table.loc[0.1, "samples"] == table.loc[0.1, "high"] == np.inf
     assert table.loc[0.1, "low"] == pytest.approx(100.0)  # some resamples have a median that arrives
+    few = comparison_measure.samples_to_accuracy(curves[curves["replicate"] < 7], [0.6])
+    assert few[["low", "high"]].isna().all(axis=None)
+    assert comparison_judge.comparison_cells(few.assign(method="pma"))["PMA, one trajectory"][0] == "300"
 
 
 def test_plain_accuracies_are_in_units_of_the_rewards():

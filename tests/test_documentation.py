@@ -17,6 +17,7 @@ import yaml
 
 import pma_mfg
 import pma_replication
+from pma_mfg.errors import InputError
 from pma_replication import experiments, findings, judging, registry, verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +86,7 @@ def verdicts_as_printed() -> list[judging.Claim]:
             heading = tuple(line[3:].split(": ", 1))
         elif " Quantity: " in line:
             source = re.fullmatch(
-                r"(.*?)\.(?: (?:It follows|A check) .*)? Quantity: (.*)\. Rival: (.*)\.", line
+                r"(.*?)\.(?: (?:It follows|A check) .*)? Quantity: (.*?)\. Rival: (.*?)\.(?: Settled after a .*)?", line
             ).groups()
         elif "**" in line:
             cells = [cell.replace("\\|", "|") for cell in re.split(r"(?<!\\) \| ", line[2:-2])]
@@ -109,6 +110,7 @@ def verdicts_as_printed() -> list[judging.Claim]:
                     "how": how,
                     "too_small": how.startswith("too small a range"),
                     "own": False,
+                    "settled": "after a first look" if "settled" in verdicts.EXPECTED[heading[0]] else "before",
                 }
             )
     return records
@@ -120,6 +122,35 @@ def test_the_findings_are_those_of_the_verdicts_that_are_shown() -> None:
     assert findings.markdown(records, "figures", "docs") == (ROOT / "docs/findings.md").read_text()
 
 
+def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
+    records, text = verdicts_as_printed(), (ROOT / "README.md").read_text()
+    assert findings.readme(text, records) == text
+    assert findings.readme(findings.readme(text, []), records) == text
+    nothing = findings.readme(text, []).partition(findings.MARKS[0])[2].partition(findings.MARKS[1])[0]
+    assert nothing.split()[:3] == ["Of", "0", "verdicts,"]
+    assert "Contraction" not in nothing
+    refuted = [record | {"verdict": "not confirmed"} for record in records]
+    for support in ("reaches it there", "1/N", "1/√N", "is predicted without", "weaker by a factor", "No pair of"):
+        assert support in text
+        assert support not in findings.readme(text, refuted).partition(findings.MARKS[0])[2]
+    with pytest.raises(InputError, match="no place for what was found"):
+        findings.readme(text.replace(findings.MARKS[1], ""), records)
+
+
+def test_the_concordance_is_that_of_the_verdicts_and_has_every_claim() -> None:
+    records = verdicts_as_printed()
+    page = findings.concordance(records, "figures", "docs")
+    assert page == (ROOT / "docs/concordance.md").read_text()
+    rows = dict(re.findall(r"^\| (C\S+) \| (.*) \|$", page, re.MULTILINE))
+    claims = registry.claims()
+    assert {name for name, claim in claims.items() if claim.standing != "ours"} <= rows.keys() <= claims.keys()
+    assert len(re.findall(r"^\| C", page, re.MULTILINE)) == len(rows)  # each once
+    for name, row in rows.items():
+        assert row.startswith(findings.STANDINGS[claims[name].standing])
+        found = [record["verdict"] for record in records if record["id"] == name]
+        assert row.endswith(", ".join(f"{found.count(v)} {v}" for v in judging.VERDICTS if v in found) or "not run")
+
+
 def typed_numbers(template: str) -> list[str]:
     """Digits of a template that are no claim, section, theorem or part of a formula."""
     text = re.sub(r"\{#.*?#\}", "", template, flags=re.DOTALL)
@@ -129,6 +160,7 @@ def typed_numbers(template: str) -> list[str]:
 
 def test_no_number_is_typed_into_the_findings() -> None:
     assert typed_numbers(TEMPLATE.read_text()) == []
+    assert typed_numbers(re.sub("1/√?N", "", TEMPLATE.with_name("found.md.jinja").read_text())) == []
     assert typed_numbers("as loose as 12.5 in C1a, section 5.2, $1/N$") == ["12.5"]
 
 
@@ -221,7 +253,15 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     run("pma_replication", "findings", "claims.json", "--figures", ".", "--out", "findings.md")
     assert (tmp_path / "findings.md").read_text().startswith("# Findings")
     assert (installed / "pma_mfg/py.typed").exists()
-    words = {"findings.md.jinja", "py.typed", "report.html", "report.yaml"}
+    words = {
+        "findings.md.jinja",
+        "found.md.jinja",
+        "concordance.md.jinja",
+        "expected.yaml",
+        "py.typed",
+        "report.html",
+        "report.yaml",
+    }
     assert {path.name for path in (installed / "pma_replication").iterdir()} >= words
     told = "experiments/*/words.yaml"
     assert len(list((installed / "pma_replication").glob(told))) == len(list((ROOT / "src/pma_replication").glob(told)))

@@ -36,6 +36,7 @@ def record(name: str, verdict: str, game: str = "g", **changes: Any) -> judging.
         "rival_prediction": "2",
         "rejected": True,
         "power": 1.0,
+        "settled": "before",
         "source": "Theorem 1",
         "game": game,
         "quantity": "ratio",
@@ -139,11 +140,12 @@ def test_the_answer_counts_the_papers_own_statements() -> None:
     assert report.answer([*yes, record(paper[0], "not confirmed", "h")])[0].startswith("Not everywhere")
     for verdict in ("inconclusive", "vacuous"):
         first = report.answer([record(paper[0], verdict), record(paper[1], "inconclusive")])[0]
-        assert "none is confirmed or contradicted, " in first
-        assert f" is {verdict}" in first or f"are {verdict}" in first
+        assert first.startswith("This run cannot tell: of 2 verdicts on 2 statements (")
+        assert f" is {verdict} (" in first or f"are {verdict} (" in first
     assert report.answer([]) == ["Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested."]
-    assert "in the game g," in report.answer(yes)[0]
-    assert "up to 2 games" in report.answer([*yes, record(paper[0], "confirmed", "h")])[0]
+    contradicted = report.answer([*yes, record(paper[0], "not confirmed", "h"), record(paper[1], "vacuous", "h")])[0]
+    assert f"1 is not confirmed (it is otherwise): {paper[0]} in h; 1 is vacuous (it is as the" in contradicted
+    assert "of 4 verdicts on 2 statements" in contradicted
     assert report.overall([record("x", "confirmed"), record("x", "inconclusive")]) == "confirmed"
     assert report.overall([record("x", "vacuous"), record("x", "inconclusive")]) == "vacuous"
     identity = record(paper[0], "confirmed", nature="identity")

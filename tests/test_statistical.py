@@ -87,6 +87,7 @@ FOR_EVERY_DRAW = {
     "test_every_agent_plays_the_action_of_its_own_policy_in_its_own_state",
     "test_every_call_of_the_simulator_is_counted",
     "test_few_agents_take_the_numbers_of_the_stream_one_after_the_other",
+    "test_fewer_than_eight_replicates_have_a_value_and_no_interval",
     "test_independent_learners_of_a_wrapped_game_are_the_same",
     "test_independent_learners_refuse_an_infinite_step",
     "test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to",

@@ -7,12 +7,16 @@ the configuration leaves out is not mentioned.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 import jinja2
 
+from pma_mfg.errors import Description, InputError
+from pma_replication import registry
 from pma_replication.judging import VERDICTS, Claim
 
 #: A bound of which at least this share is attained is called tight.
@@ -20,6 +24,39 @@ TIGHT = 0.9
 
 #: Digits of a number in verdicts.md, and in a sentence: rounding twice makes the sentences agree with the table.
 TABLE_DIGITS, DIGITS = 4, 3
+
+
+#: Whose statement a claim is -> what readers are told.
+STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": "ours"}
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
+    return environment.from_string(resources.files("pma_replication").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _clean(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
+    """Return what the paper states beside what is tested in its place, and the verdicts; arguments as `markdown`."""
+    claims = registry.claims()
+
+    def verdicts(name: str) -> str:
+        counts = Counter(record["verdict"] for record in records if record["id"] == name)
+        return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) or "not run"
+
+    return _clean(
+        _template("concordance.md.jinja").render(
+            figures=Path(os.path.relpath(figures, folder)).as_posix(),
+            named=lambda prefixes: [name for name in claims if name.startswith(tuple(prefixes))],
+            standing=lambda name: STANDINGS[claims[name].standing],
+            words=lambda name: claims[name].words,
+            verdicts=verdicts,
+        )
+    )
 
 
 def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
@@ -39,9 +76,11 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
     str
         Markdown.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
-    source = resources.files("pma_replication").joinpath("findings.md.jinja").read_text(encoding="utf-8")
+    return _render("findings.md.jinja", records, figures, folder)
+
+
+def _render(template: str, records: list[Claim], figures: str | Path, folder: str | Path) -> str:
+    """Return a template filled with the verdicts."""
 
     def of(*ids: str) -> list[Claim]:
         return [record for record in records if record["id"] in ids]
@@ -58,7 +97,7 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         found = [{record["verdict"] for record in tested(id)} for id in ids]
         return all("confirmed" in verdicts <= {"confirmed", "vacuous"} for verdicts in found)
 
-    text = environment.from_string(source).render(
+    text = _template(template).render(
         records=records,
         of=of,
         ids=ids,
@@ -68,8 +107,92 @@ def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> s
         counts=Counter(record["verdict"] for record in records),
         figures=Path(os.path.relpath(figures, folder)).as_posix(),
         tight=TIGHT,
+        verdicts=VERDICTS,
     )
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+    return _clean(text)
+
+
+#: Around what `readme` writes into README.md.
+MARKS = ("<!-- found: start, written by pma-replicate findings -->", "<!-- found: end -->")
+
+
+def readme(text: str, records: list[Claim]) -> str:
+    """Return the text of README.md with what was found between its marks.
+
+    Raises
+    ------
+    InputError
+        If a mark is not there, once, in this order.
+    """
+    before, start, between = text.partition(MARKS[0])
+    _, end, after = between.partition(MARKS[1])
+    if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
+        raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
+    found = _render("found.md.jinja", records, "figures", ".")
+    # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
+    lines = [re.sub(r" {2,}", " ", line.strip()) for line in found.splitlines() if line.strip()]
+    items = next((i for i, line in enumerate(lines) if line.startswith("- ")), len(lines))
+    head, rest = lines[:items], [line if line.startswith("- ") else f"  {line}" for line in lines[items:]]
+    return "\n".join([before + start, "", *head, "", *rest, "", end + after])
+
+
+def moved(runs: Mapping[int, list[Claim]]) -> list[tuple[str, str]]:
+    """Return the claims and games whose verdict is not the same at all seeds.
+
+    Parameters
+    ----------
+    runs : mapping of int to list of dict
+        Seed -> the records of a run with it.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for records in runs.values():
+        for record in records:
+            found.setdefault((record["id"], record["game"]), []).append(record["verdict"])
+    return [key for key, verdicts in found.items() if len(set(verdicts)) > 1 or len(verdicts) < len(runs)]
+
+
+def across_seeds(runs: Mapping[int, list[Claim]]) -> str:
+    """Return a table of the verdicts that move from seed to seed, as Markdown; `runs` as in `moved`."""
+
+    def cell(records: list[Claim], key: tuple[str, str]) -> str:
+        record = next((record for record in records if (record["id"], record["game"]) == key), None)
+        if record is None:
+            return "not there"
+        low, high = map(number, record["interval"])
+        return f"**{record['verdict']}**: {number(record['estimate'])} [{low}, {high}]"
+
+    keys = dict.fromkeys((record["id"], record["game"]) for records in runs.values() for record in records)
+    moving, each = moved(runs), {seed: Counter(record["verdict"] for record in runs[seed]) for seed in runs}
+    against = [
+        key
+        for key in moving
+        if {"confirmed", "not confirmed"}
+        <= {
+            record["verdict"]
+            for records in runs.values()
+            for record in records
+            if (record["id"], record["game"]) == key
+        }
+    ]
+    lines = [
+        "# Verdicts at other seeds",
+        "",
+        f"Written by `make replicate-seeds`: the same configuration, run at {len(runs)} seeds. Of {len(keys)} "
+        f"verdicts, one for each claim and game, {len(keys) - len(moving)} are the same at all of them, and "
+        f"{len(moving)} are not; {len(against)} are confirmed at one and contradicted at another.",
+        "",
+        f"| seed | {' | '.join(VERDICTS)} |",
+        f"|---|{'---|' * len(VERDICTS)}",
+        *(f"| {seed} | {' | '.join(str(each[seed][verdict]) for verdict in VERDICTS)} |" for seed in runs),
+    ]
+    if moving:
+        lines += [
+            "",
+            f"| claim | game | {' | '.join(f'seed {seed}' for seed in runs)} |",
+            f"|---|---|{'---|' * len(runs)}",
+        ]
+        lines += [f"| {key[0]} | {key[1]} | {' | '.join(cell(runs[seed], key) for seed in runs)} |" for key in moving]
+    return "\n".join(lines) + "\n"
 
 
 def number(value: float | None) -> str:

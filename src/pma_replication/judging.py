@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from pma_mfg import seeds
 from pma_replication import statistics
@@ -204,6 +204,34 @@ SIGNS = {"exact": "", "upper bound": "≤ ", "lower bound": "≥ ", "estimate": 
 def exactly(value: float) -> Estimate:
     """Return a number that is known without sampling error."""
     return Estimate(value, value, value)
+
+
+def not_equivalent(
+    differences: pd.Series, standard_errors: pd.Series, *, margin: float, n_replicates: int, confidence: float
+) -> str:
+    """Return why some differences are not shown to be zero within a margin, in words, or nothing.
+
+    All of their Student intervals must lie within the margin: a wide one then never confirms. No union over them is
+    needed, since a difference beyond the margin is overlooked with probability (1 - confidence) / 2 at most, however
+    many there are.
+
+    Parameters
+    ----------
+    differences, standard_errors : Series
+    margin : float
+        In the units of the differences.
+    n_replicates : int
+        From which the standard errors come.
+    confidence : float
+        Of the intervals.
+    """
+    if n_replicates < statistics.FEWEST_REPLICATES:
+        return f"{n_replicates} replicates, {statistics.FEWEST_REPLICATES} are needed"
+    ends = differences.abs() + standard_errors * float(stdtrit(n_replicates - 1, 0.5 * (1.0 + confidence)))
+    wide = int((ends > margin).sum())
+    if not wide:
+        return ""
+    return f"{wide} of {len(ends)} intervals reach beyond the margin of {margin:g}, the widest to {ends.max():.2g}"
 
 
 def bootstrap_generator(rows: pd.DataFrame, claim: str) -> np.random.Generator:

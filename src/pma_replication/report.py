@@ -27,7 +27,7 @@ from plotly.offline import get_plotlyjs
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, judging, registry, style, verdicts
+from pma_replication import configuration, experiments, findings, judging, registry, style, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -40,8 +40,7 @@ WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_
 #: The verdicts that leave a claim open.
 _OPEN = ("vacuous", "inconclusive")
 
-#: Whose statement a claim is, and what kind of one -> what readers are told.
-_STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": "ours"}
+#: What kind of statement a claim is -> what readers are told.
 _NATURES = {"test": "", "identity": "follows from definitions", "check": "checks our own method"}
 
 
@@ -166,34 +165,49 @@ def answer(records: Sequence[judging.Claim]) -> list[str]:
 
 
 def _of_paper(records: Sequence[judging.Claim]) -> tuple[str, str]:
-    """Return a sentence on the paper's own statements, and one on what sharpens them."""
-    counts: dict[bool, dict[str, list[str]]] = {side: {verdict: [] for verdict in VERDICTS} for side in (True, False)}
-    for name, rows in _by(records, "id").items():
-        counts[_of_the_paper(rows[0])][overall(rows)].append(name)
-    paper, rest = counts[True], counts[False]
-    n_paper, n_rest = (sum(map(len, side.values())) for side in (paper, rest))
-    n_games = len({record["game"] for record in records})
-    first = "Nothing of the paper was tested."
-    if n_paper:
-        games = f"up to {n_games} games" if n_games > 1 else f"the game {_name(records[0]['game'])}"
-        tested = f"of the {n_paper} statements of the paper that were tested in {games}"
-        confirmed = f"{_count(paper['confirmed'], n_paper)} confirmed wherever a verdict was possible"
-        undecided = "".join(f", {_count(paper[verdict])} {verdict}" for verdict in _OPEN if paper[verdict])
-        if paper["not confirmed"]:
-            first = f"Not everywhere: {tested}, {_count(paper['not confirmed'])} not confirmed in at least one game, "
-            first += f"{confirmed}{undecided}."
-        elif paper["confirmed"]:
-            first = f"Yes, as far as it could be tested: {tested}, none is contradicted in any game, {confirmed}"
-            first += f"{undecided}."
-        else:
-            first = f"This run cannot tell: {tested}, none is confirmed or contradicted{undecided}."
-    second = "Nothing that goes beyond the paper was tested."
-    if n_rest:
-        refuted = _count(rest["not confirmed"]) if rest["not confirmed"] else "none is"
-        second = f"Of {n_rest} statements that sharpen or surround it, with exact rates, constants and certificates, "
-        second += f"{_count(rest['confirmed'], n_rest)} confirmed, {refuted} not confirmed in at least one game"
-        second += "".join(f", {_count(rest[verdict])} {verdict}" for verdict in _OPEN if rest[verdict]) + "."
+    """Return a sentence on the paper's own statements, and one on those of ours."""
+    paper = [record for record in records if _of_the_paper(record)]
+    rest = [record for record in records if not _of_the_paper(record)]
+    first, second = "Nothing of the paper was tested.", "Nothing that goes beyond the paper was tested."
+    if paper:
+        found = {record["verdict"] for record in paper}
+        start = "This run cannot tell" if found <= set(_OPEN) else "Yes, as far as it could be tested"
+        start = "Not everywhere" if "not confirmed" in found else start
+        first = f"{start}: of {_verdicts(paper)} that the paper itself is known to make, {_counted(paper)}."
+    if rest:
+        second = f"Of {_verdicts(rest)} of ours, that sharpen or surround it, {_counted(rest)}."
     return first, second
+
+
+#: What a verdict means, in words that need no theory.
+_MEANING = {
+    "confirmed": "confirmed (it is as the statement says, and not as it would be if its idea were wrong)",
+    "not confirmed": "not confirmed (it is otherwise)",
+    "vacuous": "vacuous (it is as the statement says, but would be so anyway)",
+    "inconclusive": "inconclusive (too much noise, too small a run, or nothing to test)",
+}
+
+
+def _verdicts(records: Sequence[judging.Claim]) -> str:
+    """Return "5 verdicts on 3 statements (C4, C7, C8)", with the names where they are few."""
+    names = list(_by(records, "id"))
+    named = f" ({', '.join(names)})" if len(names) <= 4 else ""
+    n, k = len(records), len(names)
+    return f"{n} verdict{'s' * (n > 1)} on {k} statement{'s' * (k > 1)}{named}"
+
+
+def _counted(records: Sequence[judging.Claim]) -> str:
+    """Return how many verdicts there are of each kind, and what they mean; those that contradict with their games."""
+    said = []
+    for verdict in VERDICTS:
+        rows = [record for record in records if record["verdict"] == verdict]
+        if not rows:
+            continue
+        named = ""
+        if verdict == "not confirmed" and len(rows) <= 4:
+            named = ": " + ", ".join(f"{row['id']} in {_name(row['game'])}" for row in rows)
+        said.append(f"{len(rows)} {'is' if len(rows) == 1 else 'are'} {_MEANING[verdict]}{named}")
+    return "; ".join(said)
 
 
 def _of_game(game: str, rows: Sequence[judging.Claim]) -> str:
@@ -223,11 +237,10 @@ def _name(game: str) -> str:
     return game.replace("_", " ")
 
 
-def _count(names: Sequence[str], everything: int = 0) -> str:
-    """Return "3 are", with the names where they are few and not all of `everything`."""
-    number = "all" if len(names) == everything > 1 else str(len(names))
-    named = f" ({', '.join(names)})" if 0 < len(names) <= 4 and len(names) != everything else ""
-    return f"{number}{named} {'is' if len(names) == 1 else 'are'}"
+def _count(names: Sequence[str]) -> str:
+    """Return "3 are", with the names where they are few."""
+    named = f" ({', '.join(names)})" if 0 < len(names) <= 4 else ""
+    return f"{len(names)}{named} {'is' if len(names) == 1 else 'are'}"
 
 
 def overall(rows: Sequence[judging.Claim]) -> str:
@@ -255,9 +268,10 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
         claim = {
             "id": name,
             "paper": _of_the_paper(first),
-            "standing": _STANDINGS[first["standing"]],
+            "standing": findings.STANDINGS[first["standing"]],
             "nature": _NATURES[first["nature"]],
             "rival": first["rival"],
+            "settled": first["settled"],
             "statement": first["statement"],
             "source": first["source"].removeprefix(verdicts.STANDINGS[first["standing"]]),
             "verdict": overall(rows),
@@ -396,7 +410,7 @@ def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
     plots = []
     for (game, panel), rows in data.groupby(["game", "panel"]):
         radius = rows["spectral_radius"].map(lambda value: f"{value:.4g}" if math.isfinite(value) else "unknown")
-        words = rows["region"] + rows["paper"].map({True: ", also by the paper's bound", False: ""})
+        words = rows["region"] + rows["paper"].map({True: ", also by the bound of section 5.1", False: ""})
         strength = rows["strength"].map("{:.3g}".format)
         step = rows["relative_step_size"].map("{:.3g}".format)
         text = "<b>" + words + "</b><br>step size η τ = " + step + "<br>strength τ = " + strength

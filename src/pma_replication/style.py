@@ -80,7 +80,7 @@ def measured_points(
 ) -> pd.DataFrame:
     """Return points with intervals over replicates, and with their fitted slope if there are two of them or more."""
     rng = seeds.generator(0, "figure", panel, game, label)
-    estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng) for group in groups]
+    estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng, kind="mean") for group in groups]
     points = line_table(panel, game, "measured", x=x, value=[estimate.value for estimate in estimates])
     points["low"], points["high"] = [e.low for e in estimates], [e.high for e in estimates]
     fitted = statistics.slope_interval(x, groups, rng, summary=summary, paired=paired) if fit and len(x) > 1 else None
@@ -224,6 +224,8 @@ def _slope(points: pd.DataFrame) -> str:
     value, low, high = (float(points[column].iloc[0]) for column in ("slope", "slope_low", "slope_high"))
     if np.isnan(value):
         return ""
+    if np.isnan(low):  # too few replicates for an interval
+        return f"{value:.2f}".replace("-", "−")
     digits = 3 if high - low < 0.01 else 2
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
 

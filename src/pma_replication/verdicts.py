@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import yaml
 
 from pma_replication import judging, registry
 from pma_replication.judging import PAPER, Claim, Rival, three_intervals
-from pma_replication.statistics import Estimate
+from pma_replication.statistics import FEWEST_REPLICATES, Estimate
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -18,6 +21,11 @@ Judge = Callable[[pd.DataFrame, float, float], Claim | list[Claim]]
 
 #: Whose statement it is -> how the line on its source begins.
 STANDINGS = {"paper": f"{PAPER}, ", "sharpened": f"ours, sharpening {PAPER}: ", "ours": "ours: "}
+
+#: Claim -> its expected range, its tolerance, and what was settled after a first look: written down before the run.
+EXPECTED: dict[str, dict[str, Any]] = yaml.safe_load(
+    Path(__file__).with_name("expected.yaml").read_text(encoding="utf-8")
+)
 
 
 def evaluate(
@@ -58,10 +66,12 @@ def evaluate(
     -------
     list of dict
         With keys id, statement, standing (whose statement it is) and nature (as in `experiment.Claim`), source, game,
-        own, quantity, estimate, interval, expected, rival (what would be true instead), rival_prediction (what it
-        predicts of the estimate, in words), rejected (whether the data reject the rival), power (as
-        `judging.power`), verdict, too_small (whether it is inconclusive for the range that was run), how, tables (names
-        of those it was computed from), code (the function). Numbers that do not exist are None.
+        own, quantity, estimate, interval, expected, settled (whether claim and expected range were settled "before" its
+        results were seen or "after a first look", as expected.yaml says), rival (what would be true instead),
+        rival_prediction (what it predicts of the estimate, in words), rejected (whether the data reject the rival),
+        power (as `judging.power`), verdict, too_small (whether it is inconclusive for the range or the replicates that
+        were run), how, tables (names of those it was computed from), code (the function). Numbers that do not exist are
+        None.
     """
     tolerances = {
         "rate_tolerance": rate_tolerance,
@@ -153,6 +163,10 @@ def _record(
     interval = (estimate.low, estimate.high)
     ranges = rival.not_rejecting(expected, tolerance)
     found = judging.verdict(interval, expected, ranges)
+    if estimate.replicates < FEWEST_REPLICATES:
+        too_small = f"{estimate.replicates:g} replicates, {FEWEST_REPLICATES} are needed"
+    elif too_small:
+        too_small = f"too small a range: {too_small}"
     measured = not math.isnan(estimate.value) and not too_small
     rejected = not judging.meets(interval, ranges) if measured and ranges else None
     power = judging.power(estimate, expected, rival, tolerance=tolerance, confidence=confidence) if measured else None
@@ -169,13 +183,14 @@ def _record(
         "estimate": number(estimate.value),
         "interval": [number(estimate.low), number(estimate.high)],
         "expected": [number(end) for end in expected],
+        "settled": "after a first look" if EXPECTED.get(id, {}).get("settled") else "before",
         "rival": claim.rival,
         "rival_prediction": rival.prediction if ranges or not rival.values else "nothing that was run can show it",
         "rejected": rejected,
         "power": power,
         "verdict": "inconclusive" if too_small else found,
         "too_small": bool(too_small),
-        "how": f"too small a range: {too_small}; {how}" if too_small else how,
+        "how": f"{too_small}; {how}" if too_small else how,
     }
 
 
@@ -216,13 +231,14 @@ def markdown(records: list[Claim]) -> str:
     ]
     for claim in dict.fromkeys(record["id"] for record in records):
         rows = [record for record in records if record["id"] == claim]
-        first = rows[0]
+        first, looked = rows[0], EXPECTED.get(claim, {}).get("settled")
+        settled = f" Settled after a first look: {looked} (docs/theory, section 12)." if looked else ""
         lines += [
             "",
             f"## {claim}: {first['statement']}",
             "",
             f"{first['source'][:1].upper()}{first['source'][1:]}.{_NATURES[first['nature']]} "
-            f"Quantity: {first['quantity']}. Rival: {first['rival']}.",
+            f"Quantity: {first['quantity']}. Rival: {first['rival']}.{settled}",
             "",
             "| game | verdict | estimate | interval | expected | the rival predicts | power | how |",
             "|---|---|---|---|---|---|---|---|",

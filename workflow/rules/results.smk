@@ -33,6 +33,7 @@ rule claims:
             "pma_replication.commands.claims",
             *(f"pma_replication.experiments.{name}{part}" for name in JUDGING for part in ("", ".judge")),
         ),
+        "src/pma_replication/expected.yaml",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.parquet",
             table=[name for name in (*registry.judged(), *judging.SHOWN) if name in TABLES],
@@ -63,10 +64,11 @@ rule claims:
 rule findings:
     input:
         library("pma_replication.commands.findings"),
-        "src/pma_replication/findings.md.jinja",
+        expand("src/pma_replication/{page}.md.jinja", page=["findings", "concordance", "found"]),
         claims=f"{RESULTS}/claims.json",
     output:
-        FINDINGS,
+        findings=FINDINGS,
+        concordance=f"{Path(FINDINGS).parent}/concordance.md",
     log:
         f"{RESULTS}/logs/findings.log",
     benchmark:
@@ -75,10 +77,13 @@ rule findings:
         "../../environment.yml"
     params:
         figures=config["figures"],
+        # no output, which Snakemake would delete before it is written anew
+        readme="--readme README.md" if FINDINGS == "docs/findings.md" else "",
     message:
         "Write what was found"
     shell:
-        "pma-replicate findings {input.claims:q} --figures {params.figures:q} --out {output:q} --log {log:q}"
+        "pma-replicate findings {input.claims:q} --figures {params.figures:q} --out {output.findings:q}"
+        " --out-concordance {output.concordance:q} {params.readme} --log {log:q}"
 
 
 rule figure:

@@ -21,6 +21,8 @@ def add(commands: arguments.Commands) -> None:
     findings.add_argument("claims", help="JSON file of `claims`")
     findings.add_argument("--figures", required=True, help="folder of the figures and of verdicts.md, to link")
     findings.add_argument("--out", required=True, help="Markdown file to write")
+    findings.add_argument("--out-concordance", help="what the paper states beside what was tested, to write")
+    findings.add_argument("--readme", help="README.md, whose part on what was found to write anew")
 
 
 def _findings(options: argparse.Namespace) -> None:
@@ -29,5 +31,11 @@ def _findings(options: argparse.Namespace) -> None:
 
     records = storage.read_json(options.claims)
     with reading.written_by(options.claims, "the JSON file that `pma-replicate claims` writes"):
-        text = findings.markdown(records, options.figures, Path(options.out).parent)
-    storage.write_text(options.out, text)
+        pages = {options.out: findings.markdown(records, options.figures, Path(options.out).parent)}
+        if options.out_concordance:
+            folder = Path(options.out_concordance).parent
+            pages[options.out_concordance] = findings.concordance(records, options.figures, folder)
+        if options.readme:
+            pages[options.readme] = findings.readme(Path(options.readme).read_text(encoding="utf-8"), records)
+    for path, text in pages.items():
+        storage.write_text(path, text)

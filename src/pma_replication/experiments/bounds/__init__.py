@@ -40,7 +40,7 @@ EXPERIMENT = Experiment(
             for claim, words in OPERATORS.items()
         },
         "C1b": Claim(
-            words="one step of PMA stretches distances by no more than the paper's bound",
+            words="one step of PMA stretches distances by no more than the bound of section 5.1",
             rival="the bound could be half as large",
             standing="sharpened",
             judge="jacobian_norm",

@@ -71,7 +71,8 @@ def comparison_cells(table: pd.DataFrame) -> pd.DataFrame:
             if samples <= FIRST_SAMPLES:
                 cells[method_title(method)] = "from the start"
             elif math.isfinite(samples):
-                cells[method_title(method)] = f"{thousands(samples)} [{thousands(low)}, {thousands(high)}]"
+                interval = "" if math.isnan(low) else f" [{thousands(low)}, {thousands(high)}]"
+                cells[method_title(method)] = thousands(samples) + interval
             else:
                 reached = f"{points['n_reached'][method]} of {points['n_replicates'][method]}"
                 cells[method_title(method)] = f"not reached ({reached})"

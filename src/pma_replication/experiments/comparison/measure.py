@@ -6,6 +6,7 @@ From one game to tables (docs/theory, section 12).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -264,7 +265,7 @@ def samples_to_accuracy(
     -------
     DataFrame
         Columns game, method, unit ("range" or "plain"), accuracy, samples, low, high (infinite: above the accuracy at
-        the end of the budget), n_reached, n_replicates.
+        the end of the budget; the ends nan with too few replicates for an interval), n_reached, n_replicates.
     """
     rows = []
     for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
@@ -290,7 +291,8 @@ def samples_to_accuracy(
                 middle, low, high = 1.0 / np.array([_slower_median(1.0 / reported), rate.high, rate.low])
             n_reached = int(np.isfinite(reported).sum())
             # what is reported belongs to its own interval, also where its runs are of settings that resamples miss
-            low, high = min(low, middle), max(high, middle)
+            if not math.isnan(low):  # there are replicates enough for an interval
+                low, high = min(low, middle), max(high, middle)
             rows.append((game, method, unit, accuracy, middle, low, high, n_reached, len(reported)))
     columns = ["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
     return pd.DataFrame(rows, columns=columns)

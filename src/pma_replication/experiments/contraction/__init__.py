@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
             figure="contraction",
         ),
         "C1d": Claim(
-            words="where the paper's bound is below 1, PMA converges from everywhere",
+            words="where the bound of section 5.1 is below 1, PMA converges from everywhere",
             rival="the bound plays no role: PMA converges in this game with every step size",
             standing="sharpened",
             judge="certified_convergence",

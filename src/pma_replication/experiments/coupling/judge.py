@@ -39,7 +39,7 @@ def end_of(rows: pd.DataFrame, method: str, claim: str, *, confidence: float) ->
     """Return `least_end` of a method, with an interval in which the updates are chosen anew."""
     accuracy, groups = float(rows["accuracy"].iloc[0]), list(curves(rows, method).values())
     rng = bootstrap_generator(rows, claim)
-    return statistics.bootstrap(groups, partial(least_end, accuracy=accuracy), rng, confidence=confidence)
+    return statistics.bootstrap(groups, partial(least_end, accuracy=accuracy), rng, confidence=confidence, kind="mean")
 
 
 def told(rows: pd.DataFrame, method: str) -> str:
@@ -106,9 +106,8 @@ def slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         return of([1.0 / float(group.mean()) for group in groups], updates)
 
     if len(updates) > 1:
-        estimate = statistics.bootstrap(
-            ends, fitted, bootstrap_generator(rows, "C4-coupled-slope"), confidence=confidence
-        )
+        interval = partial(statistics.bootstrap, confidence=confidence, kind="smooth")
+        estimate = interval(ends, fitted, bootstrap_generator(rows, "C4-coupled-slope"))
         too_small = settled(
             rows,
             "C4-coupled-slope",
@@ -116,7 +115,7 @@ def slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
             expected=expected,
             tolerance=tolerance,
             order=-1.0,
-            corrected=lambda rng, f: statistics.bootstrap(ends, partial(fitted, of=f), rng, confidence=confidence),
+            corrected=lambda rng, f: interval(ends, partial(fitted, of=f), rng),
         )
     distances = ", ".join(f"{end.mean():.3g}" for end in ends)
     fitted_to = ", ".join(f"{n:g}" for n in updates) or "none"

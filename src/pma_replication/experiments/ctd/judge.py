@@ -18,7 +18,6 @@ from pma_replication.judging import (
     settled,
     verdict,
 )
-from pma_replication.statistics import Estimate
 
 #: The rate of the bias of waiting is fitted from where its slowest mode has fallen to this: faster ones are gone by
 #: then (docs/theory, section 12.1).
@@ -166,7 +165,7 @@ def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         groups = [share * norm for _, share, norm in points]
         rng = bootstrap_generator(rows, "C3-floor-rate")
         slope = statistics.slope_interval(populations, groups, rng, confidence=confidence)
-        estimate = Estimate(slope.value - predicted, slope.low - predicted, slope.high - predicted)
+        estimate = slope.shifted(-predicted)
     return {
         "id": "C3-floor-rate",
         "statement": "The floor of the TD error falls with N as the predicted limit does.",

@@ -9,10 +9,14 @@ from typing import Any
 from pma_mfg import operators
 from pma_mfg.games.model import MOST_PAIRS
 from pma_replication.plan import BUDGET, FUNCTION_STEP, SHARES, WAITING_CONSTANT, Settings, Subject, step_seconds
+from pma_replication.statistics import FEWEST_REPLICATES
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
 #: root of the states (benchmarks/scaling.md).
 AGENT_SECONDS = 1.2e-8
+
+#: What the experiment may take, with the fewest replicates that have an interval.
+MOST = 8.0 * BUDGET
 
 
 def _independent(subject: Subject) -> Settings:
@@ -30,10 +34,10 @@ def _independent(subject: Subject) -> Settings:
         "n_epochs": min(60, subject.n_epochs(0.05)),
         "n_updates": math.ceil(2.0 * first),
         "populations": [500, 1500, 5000],
-        "population_replicates": [8, 6, 4],
+        "population_replicates": [FEWEST_REPLICATES] * 3,
         # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
         "n_agents": 4000,
-        "n_replicates": 3,
+        "n_replicates": FEWEST_REPLICATES,
         "updates": updates,
         "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
@@ -43,14 +47,14 @@ def _independent(subject: Subject) -> Settings:
     }
     per_step = 1.0 + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10) / step_seconds(subject.game)
     least = sum(independent_steps(settings, subject.least_learning_steps).values())
-    subject.need_time("independent", least * per_step, 3.0 * BUDGET)
+    subject.need_time("independent", least * per_step, MOST)
     # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
     noise = subject.td_constant / math.sqrt(16.0 * first)
     settings["n_epochs"] = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
     settings |= {"epsilons": subject.accuracies(3), "td_constant": subject.td_constant}
     steps = sum(independent_steps(settings, subject.learning_steps).values())
-    subject.need_time("independent", steps * per_step, 3.0 * BUDGET)
+    subject.need_time("independent", steps * per_step, MOST)
     return settings
 
 

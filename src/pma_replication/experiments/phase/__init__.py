@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
             figure="phase",
         ),
         "C1f": Claim(
-            words="our certificate covers regularizers at least as weak as the paper's bound does",
+            words="our certificate covers regularizers at least as weak as the bound of section 5.1 does",
             rival="the certificate covers no weaker regularizers than the bound does",
             standing="ours",
             judge="certified_strengths",

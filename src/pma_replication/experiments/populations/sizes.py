@@ -15,19 +15,19 @@ from pma_replication.plan import (
     spread_over,
     step_seconds,
 )
+from pma_replication.statistics import FEWEST_REPLICATES
 
 
 def _learned(subject: Subject) -> Settings:
     subject.need_learning("populations_learned")
-    subject.need_time("populations_learned", 4.0 * 5.0 * subject.least_learning_steps(SHARES[1]), BUDGET)
+    least = FEWEST_REPLICATES * 5.0 * subject.least_learning_steps(SHARES[1])
+    subject.need_time("populations_learned", least, 2.0 * BUDGET)
     epsilon = subject.accuracies(2)[1]
-    seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
-    if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_long("populations_learned", 4.0 * seconds)
+    subject.need_time("populations_learned", FEWEST_REPLICATES * 5.0 * subject.learning_steps(epsilon), 2.0 * BUDGET)
     return {
         "populations": [10, 30, 100, 1000, 10_000],
         "epsilon": epsilon,
-        "n_replicates": n_replicates,
+        "n_replicates": FEWEST_REPLICATES,
         "step_size": subject.relative_step_size,
         "td_constant": subject.td_constant,
         "waiting_constant": WAITING_CONSTANT,

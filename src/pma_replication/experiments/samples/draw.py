@@ -101,7 +101,7 @@ def _cost(game: str, series: str, samples: np.ndarray, groups: Sequence[np.ndarr
     errors = [statistics.mean_interval(group, rng) for group in groups]
     points = line_table("cost", game, series, x=[1.0 / e.value for e in errors], value=samples)
     points["low"], points["high"] = [1.0 / e.high for e in errors], [1.0 / e.low for e in errors]
-    return with_slope(points, statistics.bootstrap(groups, slope, rng) if len(groups) > 1 else None)
+    return with_slope(points, statistics.bootstrap(groups, slope, rng, kind="smooth") if len(groups) > 1 else None)
 
 
 def _through_centre(

@@ -41,7 +41,8 @@ def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
     def slope(groups: Any, of: Callable[..., float] = statistics.log_log_slope) -> float:
         return of([1.0 / float(np.mean(group)) for group in groups], samples)
 
-    estimate = statistics.bootstrap(errors, slope, bootstrap_generator(rows, "C4"), confidence=confidence)
+    found = partial(statistics.bootstrap, confidence=confidence, kind="smooth")
+    estimate = found(errors, slope, bootstrap_generator(rows, "C4"))
     expected = (0.0, 2.0 + tolerance)
     return {
         "id": "C4",
@@ -58,7 +59,7 @@ def samples_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
             expected=expected,
             tolerance=tolerance,
             order=-1.0,
-            corrected=lambda rng, f: statistics.bootstrap(errors, partial(slope, of=f), rng, confidence=confidence),
+            corrected=lambda rng, f: found(errors, partial(slope, of=f), rng),
         ),
         "how": f"{len(errors[0])} replicates at each of {len(epsilons)} accuracies from {max(epsilons)} to "
         f"{min(epsilons)}, N = {rows['n_agents'].iloc[0]:.0e}, tuned constants; at slope 2 the bound is tight",
