@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pma_mfg import operators
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS
 from pma_replication.plan import BUDGET, FUNCTION_STEP, WAITING_CONSTANT, Settings, Subject, step_seconds
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
 #: root of the states (benchmarks/scaling.md).
 AGENT_SECONDS = 1.2e-8
+
+#: As few as an interval may come from.
+REPLICATES = 8
 
 
 def _independent(subject: Subject) -> Settings:
@@ -26,7 +30,6 @@ def _independent(subject: Subject) -> Settings:
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
     noise = subject.td_constant / math.sqrt(16.0 * first)
     n_epochs = min(60, subject.n_epochs(min(0.05, 0.1 * noise / max(start, 1e-12))))
-    updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
     relative = (0.05, 0.1, 0.2)
     settings = {
         "step_size": subject.relative_step_size,
@@ -34,11 +37,10 @@ def _independent(subject: Subject) -> Settings:
         "n_epochs": n_epochs,
         "n_updates": math.ceil(2.0 * first),
         "populations": [500, 1500, 5000],
-        "population_replicates": [8, 6, 4],
+        "population_replicates": [8, 8, 8],
         # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
         "n_agents": 4000,
-        "n_replicates": 3,
-        "updates": updates,
+        "n_replicates": REPLICATES,
         "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
         "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
@@ -57,11 +59,44 @@ def independent_steps(settings: Mapping[str, Any], learning_steps: Callable[[flo
     """Return the environment steps of each sweep of the section `independent`, over all of its runs."""
     waiting, count = settings["n_waiting"] + 1, settings["n_replicates"]
     return {
-        "updates": settings["n_epochs"] * sum(settings["updates"]) * waiting * count,
         "step_sizes": settings["step_epochs"] * settings["n_updates"] * waiting * count * len(settings["step_sizes"]),
         "populations": settings["n_epochs"] * settings["n_updates"] * waiting * sum(settings["population_replicates"]),
         "epsilons": count * sum(map(learning_steps, settings["epsilons"])),
     }
 
 
-SIZES = {"independent": _independent}
+def _games(subject: Subject) -> Settings:
+    subject.need_learning("independent_games")
+    if subject.policy.size > MOST_PAIRS:
+        raise subject.refused("independent_games", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
+    if not subject.game.has_features and subject.settled > 500.0:
+        raise subject.too_rare("independent_games", 4e3 * subject.settled * FUNCTION_STEP)
+    first = max(subject.settled, 100.0)
+    settings = {
+        "games": {
+            "step_size": subject.relative_step_size,
+            "updates": [math.ceil(first * factor) for factor in (1, 4, 16)],
+            "starts": ["equal", "unequal"],
+        },
+        "populations": [100, 1000],
+        "n_waiting": 0,
+        "start_left": 0.01,
+        "n_replicates": REPLICATES,
+    }
+    seconds = games_seconds(
+        settings, subject.n_epochs(settings["start_left"]), step_seconds(subject.game), subject.game
+    )
+    if seconds > 3.0 * BUDGET:
+        raise subject.too_rare("independent_games", seconds, 3.0 * BUDGET)
+    return settings
+
+
+def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, game: Game) -> float:
+    """Return the seconds of the section `independent_games`, from those of a step and the epochs of a run."""
+    chosen, root = settings["games"], math.sqrt(game.n_states / 10)
+    per_step = sum(step + n_agents * AGENT_SECONDS * root for n_agents in settings["populations"])
+    steps = n_epochs * sum(chosen["updates"]) * (settings["n_waiting"] + 1) * settings["n_replicates"]
+    return float(steps * per_step * len(chosen["starts"]))
+
+
+SIZES = {"independent": _independent, "independent_games": _games}
