@@ -93,7 +93,7 @@ class IndependentGames(Section):
 
     games: Annotated[dict[str, Alone], Field(min_length=1)] = key("for each game how its agents learn")
     populations: Annotated[Distinct[SingleAgents], Field(min_length=2), AfterValidator(increasing)] = key(
-        "numbers of agents; claims are judged at the largest, the others show what is left of the mean field's own noise"
+        "numbers of agents; claims are judged at the largest, the others show the noise of the mean field itself"
     )
     n_waiting: Natural = key("M_mix")
     start_left: Fraction = key(
