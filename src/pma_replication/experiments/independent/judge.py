@@ -93,7 +93,7 @@ def independent_samples(rows: pd.DataFrame, tolerance: float, confidence: float)
     """Judge C5 in one game (docs/theory, section 12)."""
     expected = (0.0, 2.0 + tolerance)
     return exponent(rows, "equal", "C5", less=0.0, expected=expected, tolerance=tolerance, confidence=confidence) | {
-        "statement": "Half the error costs independent learners at most four times the samples of their one trajectory.",
+        "statement": "Half the error costs independent learners at most four times the samples of one trajectory.",
         "source": "a question about Algorithm 3, of which the paper promises a finite number of samples only",
         "rival": Rival("4", (4.0,)),
         "quantity": "slope of log M_td against log(1 / mean error of the agents)",

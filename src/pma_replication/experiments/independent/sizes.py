@@ -72,7 +72,7 @@ def _games(subject: Subject) -> Settings:
     if not subject.game.has_features and subject.settled > 500.0:
         raise subject.too_rare("independent_games", 4e3 * subject.settled * FUNCTION_STEP)
     first = max(subject.settled, 100.0)
-    settings = {
+    settings: Settings = {
         "games": {
             "step_size": subject.relative_step_size,
             "updates": [math.ceil(first * factor) for factor in (1, 4, 16)],

@@ -99,7 +99,7 @@ def _games_seconds(units: Units, settings: Settings) -> float:
     slowest = max(measure.rates(units.game, units.regularizer, units.policy, step_size))
     n_epochs = measure.epochs_to_settle(settings["start_left"], min(slowest, 0.999))
     moments = 5.0 * units.update * sum(settings["games"]["updates"]) / 100
-    return games_seconds(settings, n_epochs, units.step, units.game) + moments
+    return float(games_seconds(settings, n_epochs, units.step, units.game) + moments)
 
 
 def _seconds(sweep: str, units: Units, settings: Settings) -> float:
