@@ -113,7 +113,7 @@ def _cost(game: str, table: pd.DataFrame) -> list[pd.DataFrame]:
         def excess(drawn: Sequence[np.ndarray], updates: list[float] = updates) -> float:
             return statistics.log_log_slope([1.0 / float(group.mean()) for group in drawn], updates) - 2.0
 
-        found = statistics.bootstrap(groups, excess, seeds.generator(0, "figure", "excess", game, starts))
+        found = statistics.bootstrap(groups, excess, seeds.generator(0, "figure", "excess", game, str(starts)))
         point = line_table("excess", game, str(starts), x=[rows["agent_constant"].iloc[0]], value=[found.value])
         parts.append(point.assign(low=found.low, high=found.high))
     return parts
@@ -227,7 +227,12 @@ def _forest(ax: Axes, rows: pd.DataFrame, colours: dict[str, str], markers: dict
         for series, shift, face in (("equal", -0.15, colours[game]), ("unequal", 0.25, "none")):
             point = table[table["series"] == series]
             ax.hlines([places[game] + shift] * len(point), point["low"], point["high"], color=colours[game])
-            look = {"marker": markers[game], "markerfacecolor": face, "linestyle": "none", "color": colours[game]}
+            look: dict[str, Any] = {
+                "marker": markers[game],
+                "markerfacecolor": face,
+                "linestyle": "none",
+                "color": colours[game],
+            }
             ax.plot(point["value"], [places[game] + shift] * len(point), **look)
     ax.axvline(0.0, **DOTTED)
     ax.axvline(0.25, **{**DASHED, "color": "0.35"})
