@@ -21,6 +21,7 @@ from pma_replication.judging import (
     replicate_groups,
     settled,
 )
+from pma_replication.statistics import Estimate
 
 #: As few replicates as an interval may come from (docs/theory, section 11).
 LEAST_REPLICATES = 8
@@ -51,6 +52,7 @@ def exponent(rows: pd.DataFrame, sweep: str, claim: str, *, less: float, expecte
         For the bootstrap's generator.
     less : float
     expected : (low, high)
+        Of the exponent less that number.
     **of : float
         tolerance and confidence.
     """
@@ -58,23 +60,24 @@ def exponent(rows: pd.DataFrame, sweep: str, claim: str, *, less: float, expecte
     updates, errors = replicate_groups(final, "n_updates", "error")
     estimate, too_small = exactly(math.nan), ""
 
-    def fitted(
+    def slope(
         groups: Sequence[np.ndarray], by: Callable[[Sequence[float], Sequence[float]], float] = statistics.log_log_slope
     ) -> float:
-        return by([1.0 / float(group.mean()) for group in groups], updates) - less
+        return by([1.0 / float(group.mean()) for group in groups], updates)
 
     if enough(errors, 2):
         confidence = of["confidence"]
-        estimate = statistics.bootstrap(errors, fitted, bootstrap_generator(rows, claim), confidence=confidence)
+        found = statistics.bootstrap(errors, slope, bootstrap_generator(rows, claim), confidence=confidence)
         too_small = settled(
             rows,
             claim,
-            estimate,
-            expected=expected,
+            found,
+            expected=(expected[0] + less, expected[1] + less),
             tolerance=of["tolerance"],
             order=-1.0,
-            corrected=lambda rng, f: statistics.bootstrap(errors, partial(fitted, by=f), rng, confidence=confidence),
+            corrected=lambda rng, f: statistics.bootstrap(errors, partial(slope, by=f), rng, confidence=confidence),
         )
+        estimate = Estimate(found.value - less, found.low - less, found.high - less)
     first, means = rows.iloc[0], ", ".join(f"{group.mean():.3g}" for group in errors)
     bound = "no bound on a" if math.isinf(first["excess_bound"]) else f"a of at most {first['excess_bound']:.2g}"
     return {

@@ -77,9 +77,7 @@ def rates(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, step_si
 def epochs_to_settle(left: float, rate: float) -> int:
     """Return the epochs after which a share `left` of the first distance remains at the slowest rate, at least one."""
     if not rate < 1.0:
-        raise InputError(
-            "independent.epochs_to_settle", "rate", rate, "a rate below 1: with this step size PMA diverges"
-        )
+        raise InputError("independent.epochs_to_settle", "rate", rate, "below 1: a step size at which PMA contracts")
     return max(1, math.ceil(math.log(left) / math.log(max(rate, 1e-12))))
 
 
