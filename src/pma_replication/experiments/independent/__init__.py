@@ -8,6 +8,12 @@ from pma_replication.experiment import Claim, Experiment, Settings, Table, table
 SWEEPS = ("populations", "step_sizes")
 
 
+def _accuracies(settings: Settings) -> list[str]:
+    """Return the runs over the accuracy, in the games in which the figure `samples` shows them beside others."""
+    chosen, beside = settings["independent"]["games"], settings.get("samples_tuned", {}).get("games", {})
+    return [f"independent_epsilon/{game}" for game in [name for name in chosen if name in beside] or chosen]
+
+
 def _games(settings: Settings) -> list[str]:
     chosen = settings["independent_games"]["games"]
     return [f"independent_games/{game}_{starts}" for game, alone in chosen.items() for starts in alone["starts"]]
@@ -17,8 +23,8 @@ EXPERIMENT = Experiment(
     title="learners that share nothing",
     place=10,
     tables={
-        "independent": table("independent", "independent/{game}_{sweep}", "independent/{game}_epsilons", sweep=SWEEPS),
-        "independent_epsilon": table("independent", "independent_epsilon/{game}"),
+        "independent": table("independent", "independent/{game}_{sweep}", sweep=SWEEPS),
+        "independent_epsilon": Table("independent", _accuracies),
         "independent_games": Table("independent_games", _games),
     },
     figures={"independent": ("independent", "independent_games")},
