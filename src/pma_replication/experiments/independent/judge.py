@@ -269,7 +269,7 @@ def independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) -
         estimate = statistics.mean_interval(groups[worst], bootstrap_generator(rows, "C5-worst"), confidence)
         if compare((estimate.low, estimate.high), expected) == "not confirmed":
             too_small = too_few(final, populations[worst], tolerance)
-    shares = ", ".join(f"{n:.0f} ({group.mean():.2f})" for n, group in zip(populations, groups, strict=True))
+    shares = ", ".join(f"{n:.0f} ({group.mean():.2f})" for n, group in zip(populations, groups, strict=True)) or "none"
     return {
         "id": "C5-worst",
         "statement": "The worst of N independent learners exceeds the typical one by O(sqrt(log N)) only.",
