@@ -3,12 +3,13 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import wrightomega
 from scipy.stats import chi2_contingency
 from tests.references import all_games, family_game, frozen_game, random_policy, xoshiro
 
-from pma_mfg import jacobian, operators, seeds
+from pma_mfg import equilibrium, games, jacobian, operators, seeds
 from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
@@ -17,6 +18,7 @@ from pma_mfg.regularizers import Entropy, Quadratic
 from pma_mfg.simulation import agent_kernels, agents, exchangeable_kernels
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation.agents import Agents
+from pma_mfg.theory import lipschitz
 from pma_replication.experiments.independent import measure as independent_measure
 from pma_replication.runs.checkpoints import Checkpoint
 
@@ -357,3 +359,128 @@ def test_agents_draw_actions_and_states_from_the_bits_of_xoshiro():
             if waiting == 0:
                 np.testing.assert_array_equal(population.pairs, 2 * states + (drawn >> np.uint64(63)).astype(int))
     np.testing.assert_array_equal(population.generators, np.array(streams, dtype=np.uint64))
+
+
+#: Constants of a game that the bound of docs/theory, section 5.1, certifies at strength 1.
+WEAK = {"K_mu": 0.1, "K_s": 0.3, "K_a": 0.2, "L_mu": 0.01, "L_s": 0.02, "L_a": 0.05}
+
+COUPLED = {"n_states": 4, "n_actions": 3, "discount": 0.8, "seed": 0, "strength": 0.1, "sign": "averse"}
+
+
+@pytest.mark.parametrize("channel", ["rewards", "dynamics"])
+def test_coupling_moves_the_mean_policy_by_the_jacobian_and_leaves_deviations_from_it_alone(channel):
+    # equation (10.14): two kinds of agents, half of them each, near the equilibrium of a strongly coupled game
+    regularizer, step_size, size = Entropy(0.1), 10.0, 1e-5
+    game = games.make("planted_coupled", best_response_radius=2.0, channel=channel, **COUPLED)
+    policy, basis = game.planted.policy, jacobian.tangent_basis(game.n_actions)
+    rng = np.random.default_rng(0)
+    shift, apart = (rng.standard_normal((game.n_states, game.n_actions - 1)) for _ in range(2))
+
+    def after(sign):
+        """Return the policies of both kinds after a step, in the mean field of Proposition 10.7."""
+        kinds = [policy + sign * size * (shift + side * apart) @ basis for side in (1.0, -1.0)]
+        laws = [np.full(game.n_states, 1.0 / game.n_states)] * 2
+        for _ in range(400):
+            rows = game.transition(np.mean(laws, axis=0))
+            laws = [law @ np.einsum("sa,say->sy", kind, rows) for law, kind in zip(laws, kinds, strict=True)]
+        mean_field = np.mean(laws, axis=0)
+        q = [operators.q_values(game, kind, mean_field, regularizer=regularizer) for kind in kinds]
+        steps = [
+            operators.mirror_ascent_step(one, kind, step_size, regularizer=regularizer)
+            for one, kind in zip(q, kinds, strict=True)
+        ]
+        return np.array([(steps[0] + steps[1]) / 2.0, (steps[0] - steps[1]) / 2.0]) @ basis.T
+
+    mean, deviation = (after(1.0) - after(-1.0)) / (2.0 * size)
+    matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
+    np.testing.assert_allclose(mean.ravel(), matrix @ shift.ravel(), atol=1e-6)
+    least = np.inf
+    for s, entries in enumerate(regularizer.curvature(policy)):
+        curved = (basis * entries) @ basis.T
+        least = min(least, np.linalg.eigvalsh(curved)[0])
+        kept = np.linalg.solve(np.eye(game.n_actions - 1) + step_size * curved, apart[s])
+        np.testing.assert_allclose(deviation[s], kept, atol=1e-6)
+    mean_rate, deviation_rate = independent_measure.rates(game, regularizer, policy, step_size)
+    assert mean_rate == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max())
+    assert deviation_rate == pytest.approx(1.0 / (1.0 + step_size * least))
+    assert mean_rate > 1.1 > 1.0 > deviation_rate  # PMA leaves this equilibrium, and all agents do so together
+
+
+@pytest.mark.parametrize("regularizer", [Entropy(0.3), Quadratic(0.3)])
+def test_in_a_held_mean_field_the_square_of_the_noise_bounds_what_a_step_leaves(regularizer):
+    # Proposition 10.12, equation (10.15), whatever the step size, the start and the noise
+    rng, gamma, rho = np.random.default_rng(1), PLANTED.discount, regularizer.rho
+    mean_field = np.array([0.5, 0.3, 0.2])
+    frozen = frozen_game(PLANTED.transition(mean_field), PLANTED.reward(mean_field), gamma)
+    best = operators.uniform_policy(PLANTED)
+    for _ in range(3000):
+        best = operators.mirror_ascent_step(
+            operators.q_values(frozen, best, mean_field, regularizer=regularizer), best, 10.0, regularizer=regularizer
+        )
+    omega = operators.stable_population(frozen, best)
+
+    def value(policy):
+        q = operators.q_values(frozen, policy, mean_field, regularizer=regularizer)
+        return (policy * q).sum(axis=1) + regularizer.value(policy), q
+
+    highest, largest = value(best)[0], 0.0
+    for step_size in (0.1, 1.0, 10.0, 1000.0):
+        weight, rate = rho / 4.0 + 0.5 / step_size, max(gamma, 1.0 / (1.0 + step_size * rho / 2.0))
+        for _ in range(40):
+            policy = rng.dirichlet(np.full(PLANTED.n_actions, rng.choice([0.1, 1.0])), size=PLANTED.n_states)
+            policy = rng.choice([0.0, 0.9, 1.0]) * (best - policy) + policy
+            before, q = value(policy)
+            noise = rng.choice([1e-3, 0.1, 1.0]) * rng.standard_normal(q.shape)
+            moved_to = operators.mirror_ascent_step(q + noise, policy, step_size, regularizer=regularizer)
+            gap = [
+                omega @ (highest - values + weight * ((which - best) ** 2).sum(axis=1))
+                for values, which in ((before, policy), (value(moved_to)[0], moved_to))
+            ]
+            square = (noise**2).sum(axis=1).max()
+            allowed = rate * gap[0] + (2.0 - gamma) / (2.0 * (1.0 - gamma)) * square / rho
+            assert gap[1] <= allowed + 1e-12
+            largest = max(largest, gap[1] / allowed)
+    assert largest > 0.1  # the bound is one of this order
+
+
+def test_unequal_starts_are_one_uniform_policy_for_every_agent_and_are_forgotten():
+    schedule = Schedule(4, 2000, 0, 5.0, 20.0, 20.0, 1.0)
+    settings = [independent_measure.IndependentRuns(400, schedule, 1, unequal=unequal) for unequal in (False, True)]
+    of = {"name": "planted", "sweep": "alone", "seed": 0}
+    table = independent_measure.independent_errors(
+        PLANTED, Entropy(0.3), PLANTED.planted.policy, settings=settings, **of
+    )
+    equal, unequal = table["spread"].to_numpy().reshape(2, schedule.n_epochs + 1)
+    assert equal[0] == pytest.approx(0.0, abs=1e-9)
+    # sup over three states of 2 |u - 1/2|, u uniform on [0, 1]: the mean of the largest of three is 3/4
+    assert unequal[0] == pytest.approx(0.75, abs=0.05)
+    assert unequal[-1] < 0.5 * unequal[0]
+
+
+def test_the_epochs_leave_the_asked_share_of_the_start_and_not_one_more_than_needed():
+    for left, rate in ((0.001, 0.5), (0.01, 0.9), (0.5, 0.999)):
+        n_epochs = independent_measure.epochs_to_settle(left, rate)
+        assert rate**n_epochs <= left < rate ** (n_epochs - 1)
+    assert independent_measure.epochs_to_settle(0.01, 0.0) == 1
+    with pytest.raises(InputError, match="at which PMA contracts"):
+        independent_measure.epochs_to_settle(0.01, 1.0)
+
+
+def test_the_dividing_line_says_what_the_bound_of_two_agents_allows():
+    table = pd.DataFrame({"step_size": [0.5, 0.5]})
+    game, regularizer = family_game("affine", n_states=4, n_actions=2, discount=0.5, seed=1, **WEAK), Entropy(1.0)
+    found = equilibrium.solve(game, regularizer).policy
+    row = independent_measure.dividing_line(table, game, regularizer, found).iloc[1]
+    bound = lipschitz.contraction_bound(game, regularizer, 0.5)
+    assert row["agent_constant"] == pytest.approx(2.0 * bound.q_policy)
+    assert row["agent_constant"] < 1.0
+    assert row["excess_bound"] == 0.0
+    colder = Entropy(0.1)
+    found = equilibrium.solve(game, colder).policy
+    row = independent_measure.dividing_line(table.assign(step_size=5.0), game, colder, found).iloc[0]
+    drift = (1.0 + 0.5 * row["agent_constant"]) / 1.5
+    radius, _ = independent_measure.rates(game, colder, found, 5.0)
+    assert row["agent_constant"] > 1.0
+    assert row["excess_bound"] == pytest.approx(2.0 * np.log(drift) / np.log(1.0 / radius))
+    infinite = independent_measure.dividing_line(table, PLANTED, Entropy(0.3), PLANTED.planted.policy).iloc[0]
+    assert infinite["agent_constant"] == infinite["excess_bound"] == np.inf

@@ -92,7 +92,7 @@ def tables(
     gap_slopes: tuple[float, float] = (-1.0, -0.5),
     gap_factor: float = 1.0,
     independent_slope: float = 2.0,
-    updates_slope: float = -0.5,
+    unequal_slope: float = 2.0,
     spread_factor: float = 1.0,
     step_slope: float = 0.5,
     worst_factor: float = 0.6,
@@ -313,31 +313,29 @@ def tables(
     )
     independent = pd.DataFrame(
         [
-            (
-                sweep,
-                n,
-                m,
-                eta,
-                r,
-                error * noisy(),
-                error * (1 + worst_factor * np.sqrt(2 * np.log(n))),
-                spread * noisy(),
-            )
+            (sweep, n, eta, r, noisy(), 1 + worst_factor * np.sqrt(2 * np.log(n)), spread * noisy())
             for r in replicates
-            for sweep, n, m, eta, error, spread in (
-                *(("updates", 100, m, 1.0, m**updates_slope, spread_factor) for m in (100, 1000, 10_000)),
-                *(("step_sizes", 100, 10, eta, 1.0, eta**step_slope) for eta in (0.1, 0.2, 0.4)),
-                *(("populations", n, 10, 1.0, 1.0, 1.0) for n in (10, 1000)),
+            for sweep, n, eta, spread in (
+                *(("step_sizes", 100, eta, eta**step_slope) for eta in (0.1, 0.2, 0.4)),
+                *(("populations", n, 1.0, np.sqrt(1.0 - 1.0 / n)) for n in (2, 1000)),
             )
         ],
-        columns=["sweep", "n_agents", "n_updates", "step_size", "replicate", "error", "worst", "spread"],
+        columns=["sweep", "n_agents", "step_size", "replicate", "error", "worst", "spread"],
     ).assign(game="g", epoch=3, n_epochs=3, predicted_deviation=1.0)
     independent["predicted_spread"] = np.where(
         independent["sweep"] == "step_sizes", independent["step_size"] ** 0.5, 1.0
     )
-    independent_epsilon = epsilon.assign(
-        n_updates=(0.01 * epsilon["epsilon"] ** -independent_slope * 1e4).round().astype(int), algorithm="independent"
-    )
+    alone = [
+        (starts, n, m, r, epoch, error * noisy(), spread_factor * np.sqrt(1.0 - 1.0 / n) * noisy())
+        for r in replicates
+        for starts, slope in (("equal", independent_slope), ("unequal", unequal_slope))
+        for n in (10, 1000)
+        for m in (100, 1000, 10_000)
+        for epoch, error in ((0, 2.0), (3, m ** (-1.0 / slope)))
+    ]
+    independent_games = pd.DataFrame(
+        alone, columns=["sweep", "n_agents", "n_updates", "replicate", "epoch", "error", "spread"]
+    ).assign(game="g", n_epochs=3, predicted_spread=1.0, agent_constant=2.0, excess_bound=0.7)
     comparison = pd.DataFrame(
         [
             ("g", method, "x=1", r, n, (start_exploitability if n == 100 else error) * noisy())
@@ -378,7 +376,7 @@ def tables(
     return {
         "atlas": atlas,
         "independent": independent,
-        "independent_epsilon": independent_epsilon,
+        "independent_games": independent_games,
         "bounds": ratios,
         "rates": rates,
         "damping": damping,
@@ -458,8 +456,8 @@ def test_every_claim_is_confirmed_where_it_holds(slope: float) -> None:
         ({"gap_slopes": (-0.9, -0.5)}, "C7-order"),
         ({"gap_slopes": (-1.0, -0.56)}, "C7-tight"),
         ({"gap_factor": 1.03}, "C7-constant"),
-        ({"independent_slope": 2.5}, "C5"),
-        ({"updates_slope": -0.4}, "C5-updates"),
+        ({"unequal_slope": 2.5}, "C5-starts"),
+        ({"independent_slope": 1.7}, "C5-updates"),
         ({"spread_factor": 1.15}, "C5-spread"),
         ({"step_slope": 0.7}, "C5-eta"),
         ({"worst_factor": 1.3}, "C5-worst"),
@@ -514,8 +512,10 @@ RIVALS: dict[str, tuple[dict[str, Any], dict[str, float], str]] = {
     "C4-prescribed": ({"start_error": 0.5}, {}, "vacuous"),
     "C4-conservative": ({"prescribed_samples": 30.0}, {}, "vacuous"),
     "C4-atlas": ({"atlas_gain": 1.1}, {}, "not confirmed"),
-    "C5": ({"independent_slope": 2.1}, {}, "vacuous"),
-    "C5-updates": ({"updates_slope": -0.25}, {"slope_tolerance": 0.3}, "vacuous"),
+    "C5": ({"independent_slope": 4.0}, {"samples_slope_tolerance": 2.5}, "vacuous"),
+    "C5-starts": ({"unequal_slope": 4.0}, {"samples_slope_tolerance": 2.5}, "vacuous"),
+    "C5-excess": ({"independent_slope": 2.25}, {}, "not confirmed"),
+    "C5-updates": ({"independent_slope": 4.0}, {"slope_tolerance": 0.3}, "vacuous"),
     "C5-spread": ({"spread_factor": 1.25}, {"independent_tolerance": 0.3}, "vacuous"),
     "C5-eta": ({"step_slope": 1.0}, {"independent_tolerance": 0.6}, "vacuous"),
     "C5-worst": ({"worst_factor": 8.5}, {"independent_tolerance": 8.0}, "vacuous"),
@@ -655,8 +655,10 @@ def bent(found: dict[str, pd.DataFrame], claim: str) -> dict[str, pd.DataFrame]:
     table, column, x, factor = {
         "C3": ("ctd", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
         "C4": ("samples_tuned", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
-        "C5": ("independent_epsilon", "n_updates", "epsilon", lambda x: np.exp(-20.0 * x)),
-        "C5-updates": ("independent", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
+        "C5": ("independent_games", "error", "n_updates", lambda x: np.exp(-20.0 * x**-0.5)),
+        "C5-starts": ("independent_games", "error", "n_updates", lambda x: np.exp(-20.0 * x**-0.5)),
+        "C5-excess": ("independent_games", "error", "n_updates", lambda x: np.exp(-20.0 * x**-0.5)),
+        "C5-updates": ("independent_games", "error", "n_updates", lambda x: 1.0 + 20.0 * x**-0.5),
         "C6-kinked": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 20.0 * x**-0.5),
         "C6-smooth": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 / x),
         "C6-constant": ("populations_bias", "q_error", "n_agents", lambda x: 1.0 + 60.0 * x**-0.5),
@@ -677,6 +679,8 @@ def bent(found: dict[str, pd.DataFrame], claim: str) -> dict[str, pd.DataFrame]:
         ("C3", {}),
         ("C4", {}),
         ("C5", {}),
+        ("C5-starts", {}),
+        ("C5-excess", {}),
         ("C5-updates", {}),
         ("C6-kinked", {}),
         ("C6-smooth", {"bias_slope": -1.0}),
@@ -763,16 +767,51 @@ def test_a_rate_of_mixing_that_still_changes_does_not_refute_the_eigenvalue() ->
 
 def test_few_agents_do_not_refute_what_is_predicted_of_many() -> None:
     found = tables(spread_factor=1.5, worst_factor=1.5)
-    independent = found["independent"]
-    noise = np.sqrt(1.0 + 125.0 / independent["n_agents"])
-    found["independent"] = independent.assign(
-        spread=independent["spread"].where(independent["sweep"] != "populations", independent["spread"] * noise)
-    )
+    for table in ("independent", "independent_games"):
+        rows = found[table]
+        apart = rows["spread"] * np.sqrt(1.0 + 1250.0 / rows["n_agents"])
+        found[table] = rows.assign(spread=apart.where(rows["sweep"] != "step_sizes", rows["spread"]))
     records = judged(found)
     assert {records[claim]["verdict"] for claim in ("C5-spread", "C5-worst")} == {"inconclusive"}
-    assert re.search("with 100 agents the mean field's own noise adds (49|50|51)%", records["C5-spread"]["how"])
-    without = {**found, "independent": found["independent"].query("sweep != 'populations'")}
-    assert "no other N" in judged(without)["C5-spread"]["how"]
+    assert re.search("with 1000 agents the mean field's own noise adds (49|50|51)%", records["C5-spread"]["how"])
+    one = {**found, "independent_games": found["independent_games"].query("n_agents == 1000")}
+    assert "no other N" in judged(one)["C5-spread"]["how"]
+
+
+def test_the_worst_of_many_is_not_judged_among_the_few_of_whom_nothing_is_predicted() -> None:
+    found = tables()
+    rows = found["independent"]
+    few = rows["n_agents"] == 2
+    found["independent"] = rows.assign(
+        spread=rows["spread"].where(~few, 9.0 * rows["spread"]), worst=rows["worst"].where(~few, 9.0 * rows["worst"])
+    )
+    record = judged(found)["C5-worst"]
+    assert record["verdict"] == "confirmed"
+    assert record["estimate"] == pytest.approx(0.6, rel=0.02)
+
+
+def test_an_exponent_above_2_is_an_excess_and_refutes_both_questions() -> None:
+    records = judged(tables(independent_slope=2.5))
+    assert records["C5"]["verdict"] == records["C5-excess"]["verdict"] == "not confirmed"
+    assert records["C5-excess"]["estimate"] == pytest.approx(0.5, abs=0.01)
+    # one that the paper's kind of guarantee would allow without being C5's rival
+    records = judged(tables(independent_slope=2.15))
+    assert (records["C5"]["verdict"], records["C5-excess"]["verdict"]) == ("confirmed", "not confirmed")
+    assert "A L_q,pi = 2 rho, which allows a of at most 0.7" in records["C5"]["how"]
+
+
+def test_no_interval_is_made_of_fewer_than_eight_replicates() -> None:
+    found = tables()
+    few = {**found, **{name: found[name].query("replicate < 7") for name in ("independent", "independent_games")}}
+    records = judged(few)
+    for claim in (name for name in records if name.startswith("C5")):
+        assert (records[claim]["verdict"], records[claim]["estimate"]) == ("inconclusive", None)
+
+
+def test_games_in_which_all_agents_start_alike_have_no_row_on_unequal_starts() -> None:
+    found = tables()
+    found["independent_games"] = found["independent_games"].query("sweep == 'equal'")
+    assert "C5-starts" not in judged(found)
 
 
 def test_a_wide_interval_shows_no_equivalence_and_is_inconclusive() -> None:

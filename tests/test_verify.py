@@ -123,6 +123,9 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         chosen["games"] = sizes["games"][:2]
     if section == "samples_tuned":
         chosen["games"] = sizes["games"] | {"epsilons": [0.5, 0.4, 0.3], "td_constant": 1.0}
+    if section == "independent_games":
+        chosen |= {"games": sizes["games"] | {"updates": [20, 40, 80]}, "populations": [10, 20], "start_left": 0.5}
+        chosen["n_replicates"] = 8  # with fewer no slope is fitted
     if section == "coupling":
         chosen |= {"games": sizes["games"] | {"updates": [20, 40]}, "n_epochs": 10}
     if section == "comparison":

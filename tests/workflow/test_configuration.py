@@ -153,8 +153,12 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("comparison.games[0]", "quadratic", "entropy"),
     ),
     "replicates for other populations": (
-        lambda c: c["independent"]["population_replicates"].append(2),
+        lambda c: c["independent"]["population_replicates"].append(8),
         ("independent.population_replicates", "one number for each of the populations"),
+    ),
+    "too few replicates for an interval of independent learners": (
+        lambda c: c["independent_games"].update(n_replicates=7),
+        ("independent_games.n_replicates", "7", "a number >= 8"),
     ),
     "an accuracy of one": (
         lambda c: c["populations_learned"].update(epsilon=1),

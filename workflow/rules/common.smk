@@ -108,7 +108,6 @@ def independent_settings(wildcards):
     }
     settings |= {
         "populations": {"agents": section["populations"], "replicates": section["population_replicates"]},
-        "updates": {"updates": section["updates"]},
         "step_sizes": {"step-size": section["step_sizes"], "epochs": [section["step_epochs"]]},
     }[wildcards.sweep]
     return " ".join(f"--{name} {' '.join(map(str, values))}" for name, values in settings.items())

@@ -365,6 +365,37 @@ rule independent_measure:
         " --seed {params.seed} --out {output:q} --log {log:q}"
 
 
+rule independent_games:
+    input:
+        library("pma_replication.experiments.independent.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=made_game,
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/independent_games/{{game}}_{{starts}}.parquet",
+    log:
+        f"{RESULTS}/logs/independent_games/{{game}}_{{starts}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/independent_games/{{game}}_{{starts}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        alone=lambda wildcards: described(wildcards, "independent_games"),
+        populations=config["independent_games"]["populations"],
+        n_waiting=config["independent_games"]["n_waiting"],
+        start_left=config["independent_games"]["start_left"],
+        n_replicates=config["independent_games"]["n_replicates"],
+        unequal=lambda wildcards: "--unequal-starts" if wildcards.starts == "unequal" else "",
+        seed=SEED,
+    message:
+        "Learn independently in {wildcards.game}, from {wildcards.starts} starts"
+    shell:
+        "pma-replicate independent measure {input.game:q} {input.equilibrium:q} --agents {params.populations}"
+        " --step-size {params.alone[step_size]} --updates {params.alone[updates]} --waiting {params.n_waiting}"
+        " --start-left {params.start_left} --replicates {params.n_replicates} {params.unequal}"
+        " --sweep {wildcards.starts} --seed {params.seed} --out {output:q} --log {log:q}"
+
+
 rule independent_epsilons:
     input:
         library("pma_replication.experiments.independent.commands"),

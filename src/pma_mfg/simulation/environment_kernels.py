@@ -1,7 +1,7 @@
 """Compiled kernels of the environment of arrays: agents are moved by actions that somebody else has chosen.
 
 States and actions are 16-bit integers of shape (R, N), one row for each replicate, with a generator of its own
-(docs/theory, section 10.13). Tables of the game, the draw of a next state and the form of policies are those of
+(docs/theory, section 10.14). Tables of the game, the draw of a next state and the form of policies are those of
 `simulation.agent_kernels`. A step costs 2 to 4 ns for each agent, and for each replicate the time in which the tables
 are written, in the order of K S A S operations.
 """

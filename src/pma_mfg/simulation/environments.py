@@ -1,7 +1,7 @@
 """The N-agent game as an environment of arrays, for a learner of one's own, and the evaluation of policies.
 
 States and actions are integer arrays of shape (R, N): R independent replicates of a game of N agents. There is no
-object for an agent, so that a million of them cost some milliseconds a step (docs/theory, section 10.13). `environment`
+object for an agent, so that a million of them cost some milliseconds a step (docs/theory, section 10.14). `environment`
 makes one, `rollout` lets agents play given policies and says what they earn.
 """
 

@@ -33,6 +33,11 @@ def add(steps: arguments.Commands) -> None:
         "--waiting-constant", type=arguments.positive, default=0.5, help="M_mix = this log(1/epsilon) (default 0.5)"
     )
     step.add_argument("--epochs", type=arguments.integer(1), help="K, without --epsilon")
+    step.add_argument(
+        "--start-left",
+        type=arguments.positive,
+        help="in place of --epochs: what K epochs leave of the first distance, a share, at the rate at the equilibrium",
+    )
     step.add_argument("--updates", type=arguments.integer(1), nargs="+", help="M_td, without --epsilon")
     step.add_argument("--waiting", type=arguments.integer(0), default=1, help="M_mix, without --epsilon (default 1)")
     step.add_argument(
@@ -43,11 +48,16 @@ def add(steps: arguments.Commands) -> None:
         help="independent runs (default 16), of each N",
     )
     step.add_argument("--sweep", default="alone", help="what the runs are for, in table and seeds")
+    step.add_argument(
+        "--unequal-starts", action="store_true", help="a first policy of its own for every agent, drawn uniformly"
+    )
     outputs.add_out(step)
     outputs.add_table(step, "--out-learning", "in the columns of `samples tuned`", required=False)
 
 
 def _measure(options: argparse.Namespace) -> None:
+    import pandas as pd
+
     from pma_replication.experiments.independent import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
@@ -57,7 +67,7 @@ def _measure(options: argparse.Namespace) -> None:
         raise InputError(SOURCE, "--replicates", replicates, "one number, or one for each of --agents")
     planned = _planned(options, game, found, regularizer)
     runs = [
-        measure.IndependentRuns(n_agents, schedule, count, epsilon)
+        measure.IndependentRuns(n_agents, schedule, count, epsilon, options.unequal_starts)
         for n_agents, count in zip(options.agents, replicates, strict=True)
         for epsilon, schedule in planned
     ]
@@ -75,6 +85,9 @@ def _measure(options: argparse.Namespace) -> None:
                 after_epoch=advance,
                 checkpoint=checkpoint,
             )
+        if options.start_left:
+            parts = [rows for _, rows in table.groupby("step_size", sort=False)]
+            table = pd.concat([measure.dividing_line(rows, game, regularizer, found.policy) for rows in parts])
         outputs.write(options, table)
         if options.out_learning:
             outputs.write_to(options.out_learning, measure.independent_learning_errors(table))
@@ -83,6 +96,7 @@ def _measure(options: argparse.Namespace) -> None:
 def _planned(options: argparse.Namespace, game: Any, found: Any, regularizer: Any) -> list[tuple[float, Any]]:
     """Return the accuracies and schedules of a run; nan is the accuracy of a schedule that is made for none."""
     from pma_mfg.learning.schedules import Schedule, practical_schedule, td_scale, td_start
+    from pma_replication.experiments.independent import measure
 
     planned = []
     for step_size in options.step_size:
@@ -99,10 +113,14 @@ def _planned(options: argparse.Namespace, game: Any, found: Any, regularizer: An
             )
             planned.append((epsilon, schedule))
         for updates in options.updates or []:
-            if not options.epochs:
-                raise InputError(SOURCE, "--epochs", None, "a number of epochs beside --updates")
+            epochs = options.epochs
+            if options.start_left:
+                slowest = max(measure.rates(game, regularizer, found.policy, step_size))
+                epochs = measure.epochs_to_settle(options.start_left, slowest)
+            if not epochs:
+                raise InputError(SOURCE, "--epochs", None, "a number of epochs beside --updates, or --start-left")
             scale = td_scale(game, found.policy)
-            lengths = (options.epochs, updates, options.waiting)
+            lengths = (epochs, updates, options.waiting)
             planned.append((float("nan"), Schedule(*lengths, step_size, scale, scale, td_start(game, regularizer))))
     if not planned:
         raise InputError(SOURCE, "--epsilon", None, "an accuracy, or --epochs and --updates")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -21,24 +23,28 @@ from pma_replication.style import (
     draw_points,
     game_looks,
     grouped,
+    largest_population,
     line_table,
     log_log,
     make_panels,
     measured_points,
     ordered_colours,
     panel_title,
+    plain_name,
     styled,
     with_slope,
 )
 
 
-def data(independent: pd.DataFrame) -> pd.DataFrame:
+def data(independent: pd.DataFrame, independent_games: pd.DataFrame) -> pd.DataFrame:
     """Return how far N independent learners are from the equilibrium, and from each other (claim C5).
 
     Parameters
     ----------
     independent : DataFrame
         Of `experiments.independent.measure.independent_errors`, all sweeps together.
+    independent_games : DataFrame
+        The same of many games, with `dividing_line`.
 
     Returns
     -------
@@ -47,7 +53,9 @@ def data(independent: pd.DataFrame) -> pd.DataFrame:
         agent's error against samples, low and high being the 5 and 95 % quantiles over agents, and "worst", all means
         over runs. Panel "spread": distance to the mean policy against epochs, and where it is "predicted" to end.
         Panels "step", "updates", "populations": after the last epoch, against eta, M_td and N, with intervals over
-        runs; "measured worst" and "measured centre" beside the mean error; lines of theory.
+        runs; "measured worst" and "measured centre" beside the mean error; lines of theory. Panel "excess": a of
+        C5-excess, as value, of agents who start alike ("equal") or not ("unequal"), with its interval; x is
+        A L_{q,pi} / rho, infinite where nothing bounds it.
     """
     parts = []
     for game, table in by_game(independent):
@@ -69,10 +77,6 @@ def data(independent: pd.DataFrame) -> pd.DataFrame:
                 line_table("populations", game, "theory", x=first["n_agents"], value=first["predicted_spread"])
             )
             parts.append(line_table("populations", game, "theory worst", x=first["n_agents"], value=limit))
-        if "updates" in runs:
-            parts += _final_points(game, "updates", "n_updates", final["updates"], 3)
-            first = final["updates"].drop_duplicates("n_updates").sort_values("n_updates")
-            parts.append(line_table("updates", game, "theory", x=first["n_updates"], value=first["predicted_spread"]))
         if "step_sizes" in runs:
             for size, rows in runs["step_sizes"].groupby("step_size"):
                 path = rows[rows["epoch"] > 0].groupby("epoch")[["spread"]].mean()
@@ -89,19 +93,38 @@ def data(independent: pd.DataFrame) -> pd.DataFrame:
                 points = with_slope(points, statistics.slope_interval(x[:3], groups[:3], rng))
             first = final["step_sizes"].drop_duplicates("step_size").sort_values("step_size")
             parts += [points, line_table("step", game, "theory", x=first["step_size"], value=first["predicted_spread"])]
+    for game, table in by_game(independent_games):
+        parts += _cost(game, table)
     data: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return data if "setting" in data else data.assign(setting=np.nan)
 
 
-def _final_points(game: str, panel: str, by: str, final: pd.DataFrame, fitted: int = 0) -> list[pd.DataFrame]:
-    """Return the mean, the worst and the mean policy's error after the last epoch, fitted over the last points."""
+def _cost(game: str, table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the error of one game against M_td, with its prediction, and the exponent of the samples less 2."""
+    parts = []
+    for starts, rows in table[table["epoch"] == table["n_epochs"]].groupby("sweep"):
+        final = largest_population(rows)
+        updates, groups = grouped(final, "n_updates", "error")
+        if starts == "equal":
+            parts.append(measured_points("updates", game, updates, groups=groups, fit=False))
+            first = final.drop_duplicates("n_updates").sort_values("n_updates")
+            parts.append(line_table("updates", game, "theory", x=first["n_updates"], value=first["predicted_spread"]))
+
+        def excess(drawn: Sequence[np.ndarray], updates: list[float] = updates) -> float:
+            return statistics.log_log_slope([1.0 / float(group.mean()) for group in drawn], updates) - 2.0
+
+        found = statistics.bootstrap(groups, excess, seeds.generator(0, "figure", "excess", game, str(starts)))
+        point = line_table("excess", game, str(starts), x=[rows["agent_constant"].iloc[0]], value=[found.value])
+        parts.append(point.assign(low=found.low, high=found.high))
+    return parts
+
+
+def _final_points(game: str, panel: str, by: str, final: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the mean, the worst and the mean policy's error after the last epoch."""
     parts = []
     for series, column in (("measured", "error"), ("measured worst", "worst"), ("measured centre", "centre_error")):
         x, groups = grouped(final, by, column)
         points = measured_points(panel, game, x, groups=groups, label=column, fit=False).assign(series=series)
-        if column == "error" and fitted and len(x) >= fitted:
-            rng = seeds.generator(0, "figure", panel, game)
-            points = with_slope(points, statistics.slope_interval(x[-fitted:], groups[-fitted:], rng))
         parts.append(points)
     return parts
 
@@ -120,60 +143,111 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     colours, markers, styles = game_looks(data["game"])
-    figure, axes = make_panels(5, 1.9, 6)
-    panels = {name: data[data["panel"] == name] for name in ("history", "populations", "updates", "spread", "step")}
+    panels = {
+        name: data[data["panel"] == name] for name in ("history", "populations", "updates", "spread", "step", "excess")
+    }
+    swept, learned = sorted(set(panels["history"]["game"])), sorted(set(panels["excess"]["game"]))
+    figure, axes = make_panels(4 + 2 * len(swept), max(1.9, 0.16 * len(learned)), 5 + len(swept))
     distance, samples = r"$\mathrm{sup}_s\, \|\pi^i(s) - \pi^*(s)\|_1$", "samples (environment steps)"
     apart = r"mean of $\mathrm{sup}_s\, \|\pi^i(s) - \bar\pi(s)\|_1$"
 
-    ax, rows = axes[0], panels["history"]
+    ax = axes[0]
+    for game, table in by_game(panels["updates"]):
+        draw_line(ax, table, "theory", **DOTTED)
+        draw_points(ax, table, "measured", label="_", color=colours[game], marker=markers[game])
+    log_log(ax, r"TD updates $M_{\mathrm{td}}$", distance)
+    panel_title(ax, 0, "mean error, by game")
+    marks = Line2D(
+        [], [], label="a game, named in b", color="0.3", marker="o", markerfacecolor="none", linestyle="none"
+    )
+    add_legend(ax, None, [marks, Line2D([], [], label="predicted noise", **DOTTED)])
+    _forest(axes[1], panels["excess"], colours, markers)
+    panel_title(axes[1], 1, "excess exponent $a$")
+
+    ax = axes[2]
+    for game, table in by_game(panels["populations"]):
+        draw_line(ax, table, "theory", **DOTTED)
+        draw_line(ax, table, "theory worst", **{**DASHED, "color": "0.35"})
+        look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
+        draw_points(ax, table, "measured", label=f"mean, {plain_name(game)}", **look)
+        draw_points(ax, table, "measured worst", label="_", **{**look, "marker": "_"})
+        draw_points(ax, table, "measured centre", label="_", **{**look, "marker": "x"})
+    log_log(ax, "agents $N$", distance)
+    panel_title(ax, 2, "typical and worst")
+    grey: dict[str, Any] = {"color": "0.3", "linestyle": "none"}
+    lines = [Line2D([], [], label=label, marker=mark, **grey) for label, mark in (("worst", "_"), ("mean policy", "x"))]
+    lines.append(Line2D([], [], label="predicted noise of an agent", **DOTTED))
+    lines.append(Line2D([], [], label=r"and $\sigma\sqrt{2\, \log N}$ more", **{**DASHED, "color": "0.35"}))
+    add_legend(ax, None, lines)
+
+    for i, game in enumerate(swept, start=3):
+        _history(axes[i], panels["history"].query("game == @game"))
+        log_log(axes[i], samples, distance)
+        panel_title(axes[i], i, "error, {}", game=game)
+        kinds = [("median agent", {"color": "0.3", "marker": "."}), ("worst agent", {**DASHED, "color": "0.3"})]
+        kinds.append(("band: 5 to 95 % of agents", {"color": "0.3", "alpha": 0.2, "linewidth": 5}))
+        add_legend(axes[i], None, [Line2D([], [], label=label, **look) for label, look in kinds])
+
+    for i, game in enumerate(swept, start=3 + len(swept)):
+        rows = panels["spread"].query("game == @game")
+        looks = ordered_colours(rows["setting"].dropna())
+        for size, curve in rows.groupby("setting"):
+            draw_line(axes[i], curve, "measured", color=looks[size], label=rf"$\eta = {size:g}$")
+            draw_line(axes[i], curve, "predicted", **{**DOTTED, "color": looks[size]})
+        log_log(axes[i], "epoch $k$", apart)
+        panel_title(axes[i], i, "disagreement, {}", game=game)
+        add_legend(axes[i], None, [Line2D([], [], label="predicted end", **DOTTED)], ncols=2)
+
+    ax = axes[3 + 2 * len(swept)]
+    for game, table in by_game(panels["step"]):
+        draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
+        label = f"{plain_name(game, 0.6)}: "
+        draw_points(ax, table, "measured", label=label, color=colours[game], marker=markers[game])
+    log_log(ax, r"step size $\eta$", apart)
+    panel_title(ax, 3 + 2 * len(swept), "disagreement and steps")
+    add_legend(ax, FITTED, [Line2D([], [], color="0.3", label="predicted, no free parameter")])
+    return figure
+
+
+def _history(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw the errors of the median and of the worst agent against samples, for each N."""
     looks = ordered_colours(rows["setting"].dropna())
-    for (_, size), curve in rows.groupby(["game", "setting"]):
+    for size, curve in rows.groupby("setting"):
         band = curve[curve["series"] == "measured"]
         ax.fill_between(band["x"], band["low"], band["high"], color=looks[size], alpha=0.2, linewidth=0)
         draw_line(ax, curve, "measured", color=looks[size], marker=".", label=f"$N = {size:g}$")
         draw_line(ax, curve, "worst", color=looks[size], linestyle=(0, (4, 2)))
-    log_log(ax, samples, distance)
-    panel_title(ax, 0, "agents and samples")
-    kinds = [("median agent", {"color": "0.3", "marker": "."}), ("worst agent", {**DASHED, "color": "0.3"})]
-    kinds.append(("band: 5 to 95 % of agents", {"color": "0.3", "alpha": 0.2, "linewidth": 5}))
-    add_legend(ax, None, [Line2D([], [], label=label, **look) for label, look in kinds])
 
-    for i, (panel, xlabel, title) in enumerate(
-        (
-            ("populations", "agents $N$", "typical and worst"),
-            ("updates", r"TD updates $M_{\mathrm{td}}$", "TD updates"),
-        ),
-        start=1,
-    ):
-        ax = axes[i]
-        for game, table in by_game(panels[panel]):
-            draw_line(ax, table, "theory", **DOTTED)
-            draw_line(ax, table, "theory worst", **{**DASHED, "color": "0.35"})
-            look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
-            draw_points(ax, table, "measured", label="mean: " if panel == "updates" else "mean of agents", **look)
-            draw_points(ax, table, "measured worst", label="worst agent", **{**look, "marker": "_"})
-            draw_points(ax, table, "measured centre", label="mean policy", **{**look, "marker": "x"})
-        log_log(ax, xlabel, distance)
-        panel_title(ax, i, title)
-        lines = [Line2D([], [], label="predicted noise of an agent", **DOTTED)]
-        if panel == "populations":
-            lines.append(Line2D([], [], label=r"and $\sigma\sqrt{2\, \log N}$ more", **{**DASHED, "color": "0.35"}))
-        add_legend(ax, FITTED if panel == "updates" else None, lines)
 
-    ax, rows = axes[3], panels["spread"]
-    looks = ordered_colours(rows["setting"].dropna())
-    for (_, size), curve in rows.groupby(["game", "setting"]):
-        draw_line(ax, curve, "measured", color=looks[size], label=rf"$\eta = {size:g}$")
-        draw_line(ax, curve, "predicted", **{**DOTTED, "color": looks[size]})
-    log_log(ax, "epoch $k$", apart)
-    panel_title(ax, 3, "disagreement")
-    add_legend(ax, None, [Line2D([], [], label="predicted end", **DOTTED)], ncols=2)
-
-    ax = axes[4]
-    for game, table in by_game(panels["step"]):
-        draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
-        draw_points(ax, table, "measured", label="", color=colours[game], marker=markers[game])
-    log_log(ax, r"step size $\eta$", apart)
-    panel_title(ax, 4, "disagreement and steps")
-    add_legend(ax, FITTED, [Line2D([], [], color="0.3", label="predicted, no free parameter")])
-    return figure
+def _forest(ax: Axes, rows: pd.DataFrame, colours: dict[str, str], markers: dict[str, str]) -> None:
+    """Draw the excess exponent of every game in a line of its own, those of the least A L_{q,pi} / rho on top."""
+    constants = rows.groupby("game")["x"].first().sort_values(kind="stable")
+    places = {str(game): float(i) for i, game in enumerate(constants.index)}
+    for game, table in by_game(rows):
+        for series, shift, face in (("equal", -0.15, colours[game]), ("unequal", 0.25, "none")):
+            point = table[table["series"] == series]
+            ax.hlines([places[game] + shift] * len(point), point["low"], point["high"], color=colours[game])
+            look: dict[str, Any] = {
+                "marker": markers[game],
+                "markerfacecolor": face,
+                "linestyle": "none",
+                "color": colours[game],
+            }
+            ax.plot(point["value"], [places[game] + shift] * len(point), **look)
+    ax.axvline(0.0, **DOTTED)
+    ax.axvline(0.25, **{**DASHED, "color": "0.35"})
+    below = int((constants < 1.0).sum())
+    if 0 < below < len(constants):
+        ax.axhline(below - 0.5, color="0.6", linewidth=0.8)
+    ax.set_yticks(list(places.values()), [plain_name(game, 0.66) for game in places])
+    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=r"$a$ in $\varepsilon^{-2-a}$")
+    handles = [
+        Line2D([], [], label=r"none, $a = 0$", **DOTTED),
+        Line2D([], [], label="rival", **{**DASHED, "color": "0.35"}),
+    ]
+    mark: dict[str, Any] = {"color": "0.3", "marker": "o", "linestyle": "none"}
+    handles += [Line2D([], [], label="equal starts", **mark)]
+    handles += [Line2D([], [], label="unequal starts", markerfacecolor="none", **mark)]
+    if 0 < below < len(constants):
+        handles.append(Line2D([], [], label=r"above: $A\, L_{q,\pi} < \rho$", color="0.6", linewidth=0.8))
+    add_legend(ax, None, handles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import equilibrium as exact
-from pma_mfg import operators, seeds
+from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
@@ -36,12 +38,73 @@ class IndependentRuns:
     n_replicates : int
     epsilon : float
         The accuracy that the schedule is for; nan for none.
+    unequal : bool
+        Whether every agent starts with a policy of its own, whose rows are uniform on the simplex.
     """
 
     n_agents: int
     schedule: Schedule
     n_replicates: int
     epsilon: float = float("nan")
+    unequal: bool = False
+
+
+def rates(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, step_size: float) -> tuple[float, float]:
+    """Return the rates at which the mean policy and the agents' deviations from it contract (docs/theory, 10.13).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy, interior.
+    step_size : float
+        eta.
+
+    Returns
+    -------
+    mean : float
+        Spectral radius of PMA.
+    deviation : float
+        1 / (1 + eta h), h the least curvature of -h at the equilibrium on directions that sum to zero.
+    """
+    matrix = jacobian.jacobian(game, equilibrium, step_size, regularizer=regularizer)
+    basis = jacobian.tangent_basis(game.n_actions)
+    least = min(np.linalg.eigvalsh((basis * entries) @ basis.T)[0] for entries in regularizer.curvature(equilibrium))
+    return jacobian.spectral_radius(matrix), 1.0 / (1.0 + step_size * float(least))
+
+
+def epochs_to_settle(left: float, rate: float) -> int:
+    """Return the epochs after which a share `left` of the first distance remains at the slowest rate, at least one."""
+    if not rate < 1.0:
+        raise InputError("independent.epochs_to_settle", "rate", rate, "below 1: a step size at which PMA contracts")
+    return max(1, math.ceil(math.log(left) / math.log(max(rate, 1e-12))))
+
+
+def dividing_line(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> pd.DataFrame:
+    """Return a table of `independent_errors` beside what (10.13) says of its game and step size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With one step size.
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+
+    Returns
+    -------
+    DataFrame
+        With agent_constant, A L_{q,pi} / rho with the bound of docs/theory, section 5.1, and excess_bound, the a of
+        (10.13) that it allows at the spectral radius of PMA; both may be infinite.
+    """
+    step_size = float(table["step_size"].iloc[0])
+    constant = game.n_actions * lipschitz.contraction_bound(game, regularizer, step_size).q_policy / regularizer.rho
+    relative = step_size * regularizer.rho
+    drift = (1.0 + relative * constant) / (1.0 + relative)
+    mean, _ = rates(game, regularizer, equilibrium, step_size)
+    excess = max(0.0, 2.0 * math.log(drift) / -math.log(mean)) if 0.0 < mean < 1.0 else math.inf
+    return table.assign(agent_constant=constant, excess_bound=excess)
 
 
 @accepts()
@@ -103,7 +166,10 @@ def independent_errors(
         rng = seeds.generator(seed, "independent", sweep, name, *coordinates)
         agents, resumed = resumed, None
         if agents is None:
-            agents = independents.initial_agents(game, runs.n_agents, regularizer, rng=rng)
+            start = None
+            if runs.unequal:
+                start = rng.dirichlet(np.ones(game.n_actions), size=(runs.n_agents, game.n_states))
+            agents = independents.initial_agents(game, runs.n_agents, regularizer, rng=rng, start=start)
             rows.append([*work, 0, 0, *_measure_agents(game, regularizer, equilibrium, agents)])
 
         def measure(epoch: int, agents: Agents, work: tuple[int, int] = work, per_epoch: int = per_epoch) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pma_mfg import operators
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS
 from pma_replication.plan import BUDGET, FUNCTION_STEP, SHARES, WAITING_CONSTANT, Settings, Subject, step_seconds
 from pma_replication.statistics import FEWEST_REPLICATES
@@ -26,7 +27,6 @@ def _independent(subject: Subject) -> Settings:
     if not subject.game.has_features and subject.settled > 500.0:
         raise subject.too_long("independent", 4e3 * subject.settled * FUNCTION_STEP)
     first = max(subject.settled, 100.0)
-    updates = [math.ceil(first * factor) for factor in (1, 4, 16)]
     relative = (0.05, 0.1, 0.2)
     settings: Settings = {
         "step_size": subject.relative_step_size,
@@ -38,7 +38,6 @@ def _independent(subject: Subject) -> Settings:
         # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
         "n_agents": 4000,
         "n_replicates": FEWEST_REPLICATES,
-        "updates": updates,
         "step_sizes": list(relative),
         # after them the smallest step has forgotten nine tenths of its start
         "step_epochs": math.ceil(math.log(10.0) / math.log1p(relative[0])),
@@ -62,11 +61,44 @@ def independent_steps(settings: Mapping[str, Any], learning_steps: Callable[[flo
     """Return the environment steps of each sweep of the section `independent`, over all of its runs."""
     waiting, count = settings["n_waiting"] + 1, settings["n_replicates"]
     return {
-        "updates": settings["n_epochs"] * sum(settings["updates"]) * waiting * count,
         "step_sizes": settings["step_epochs"] * settings["n_updates"] * waiting * count * len(settings["step_sizes"]),
         "populations": settings["n_epochs"] * settings["n_updates"] * waiting * sum(settings["population_replicates"]),
         "epsilons": count * sum(map(learning_steps, settings["epsilons"])),
     }
 
 
-SIZES = {"independent": _independent}
+def _games(subject: Subject) -> Settings:
+    subject.need_learning("independent_games")
+    if subject.policy.size > MOST_PAIRS:
+        raise subject.refused("independent_games", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
+    if not subject.game.has_features and subject.settled > 500.0:
+        raise subject.too_long("independent_games", 4e3 * subject.settled * FUNCTION_STEP)
+    first = max(subject.settled, 100.0)
+    settings: Settings = {
+        "games": {
+            "step_size": subject.relative_step_size,
+            "updates": [math.ceil(first * factor) for factor in (1, 4, 16)],
+            "starts": ["equal", "unequal"],
+        },
+        "populations": [100, 1000],
+        "n_waiting": 0,
+        "start_left": 0.01,
+        "n_replicates": FEWEST_REPLICATES,
+    }
+    seconds = games_seconds(
+        settings, subject.n_epochs(settings["start_left"]), step_seconds(subject.game), subject.game
+    )
+    if seconds > MOST:
+        raise subject.too_long("independent_games", seconds, MOST)
+    return settings
+
+
+def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, game: Game) -> float:
+    """Return the seconds of the section `independent_games`, from those of a step and the epochs of a run."""
+    chosen, root = settings["games"], math.sqrt(game.n_states / 10)
+    per_step = sum(step + n_agents * AGENT_SECONDS * root for n_agents in settings["populations"])
+    steps = n_epochs * sum(chosen["updates"]) * (settings["n_waiting"] + 1) * settings["n_replicates"]
+    return float(steps * per_step * len(chosen["starts"]))
+
+
+SIZES = {"independent": _independent, "independent_games": _games}
