@@ -166,10 +166,8 @@ def test_no_number_is_typed_into_the_findings() -> None:
 
 def test_every_claim_is_told_of() -> None:
     told = set(re.findall(r'"(C\d[\w-]*)"', TEMPLATE.read_text()))
-    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES)) | {
-        "C6-kinked",
-        "C6-smooth",
-    }
+    judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES))
+    judged |= {"C5", "C5-starts", "C5-excess", "C6-kinked", "C6-smooth"}  # named by what several of them share
     assert told <= judged | {"C1a", "C1b-radius"}  # of C1a there is one for each operator
     assert judged - told <= {"C1b-search"}  # a check of our own search
 

@@ -21,7 +21,6 @@ from pma_replication.judging import (
     replicate_groups,
     settled,
 )
-from pma_replication.statistics import FEWEST_REPLICATES, Estimate
 
 
 def judged_at(rows: pd.DataFrame, sweep: str) -> pd.DataFrame:
@@ -29,11 +28,6 @@ def judged_at(rows: pd.DataFrame, sweep: str) -> pd.DataFrame:
     final = final_of(rows, sweep)
     largest: pd.DataFrame = final[final["n_agents"] == final["n_agents"].max()]
     return largest
-
-
-def enough(groups: Sequence[np.ndarray], least: int = 1) -> bool:
-    """Whether there are so many groups, and replicates in each for an interval."""
-    return len(groups) >= least and min(map(len, groups)) >= FEWEST_REPLICATES
 
 
 def exponent(rows: pd.DataFrame, sweep: str, claim: str, *, less: float, expected: Range, **of: float) -> Claim:
@@ -62,7 +56,7 @@ def exponent(rows: pd.DataFrame, sweep: str, claim: str, *, less: float, expecte
     ) -> float:
         return by([1.0 / float(group.mean()) for group in groups], updates)
 
-    if enough(errors, 2):
+    if len(errors) > 1:
         confidence = of["confidence"]
         found = statistics.bootstrap(errors, slope, bootstrap_generator(rows, claim), confidence=confidence)
         too_small = settled(
@@ -74,7 +68,7 @@ def exponent(rows: pd.DataFrame, sweep: str, claim: str, *, less: float, expecte
             order=-1.0,
             corrected=lambda rng, f: statistics.bootstrap(errors, partial(slope, by=f), rng, confidence=confidence),
         )
-        estimate = Estimate(found.value - less, found.low - less, found.high - less)
+        estimate = found.shifted(-less)
     first, means = rows.iloc[0], ", ".join(f"{group.mean():.3g}" for group in errors)
     bound = "no bound on a" if math.isinf(first["excess_bound"]) else f"a of at most {first['excess_bound']:.2g}"
     return {
@@ -161,7 +155,7 @@ def independent_updates(rows: pd.DataFrame, tolerance: float, confidence: float)
     updates, groups = updates[-3:], groups[-3:]  # beyond the start-up of TD learning
     estimate, too_small = exactly(math.nan), ""
     expected = (-0.5 - tolerance, -0.5 + tolerance)
-    if enough(groups, 3):
+    if len(groups) > 2:
         estimate = statistics.slope_interval(
             updates, groups, bootstrap_generator(rows, "C5-updates"), confidence=confidence
         )
@@ -206,7 +200,7 @@ def independent_spread(rows: pd.DataFrame, tolerance: float, confidence: float) 
     estimate, too_small = exactly(math.nan), ""
     expected = (1.0 - tolerance, 1.0 + tolerance)
     ratios = (largest["spread"] / largest["predicted_spread"]).to_numpy() / math.sqrt(1.0 - 1.0 / n_agents)
-    if enough([ratios]):
+    if len(ratios):
         estimate = statistics.mean_interval(ratios, bootstrap_generator(rows, "C5-spread"), confidence)
         if compare((estimate.low, estimate.high), expected) == "not confirmed":
             too_small = too_few(longest, n_agents, tolerance)
@@ -230,7 +224,7 @@ def independent_step(rows: pd.DataFrame, tolerance: float, confidence: float) ->
     sizes, groups = sizes[:3], groups[:3]
     estimate, too_small = exactly(math.nan), ""
     expected = (0.5 - tolerance, 0.5 + tolerance)
-    if enough(groups, 3):
+    if len(groups) > 2:
         estimate = statistics.slope_interval(sizes, groups, bootstrap_generator(rows, "C5-eta"), confidence=confidence)
         predicted = final_of(rows, "step_sizes").groupby("step_size")["predicted_spread"].mean().loc[sizes]
         limit = statistics.log_log_slope(sizes, list(predicted))
@@ -261,7 +255,7 @@ def independent_worst(rows: pd.DataFrame, tolerance: float, confidence: float) -
     chebyshev = math.sqrt(populations[-1] / (2.0 * math.log(populations[-1]))) if populations else math.nan
     estimate, too_small = exactly(math.nan), ""
     expected = (0.0, 1.0 + tolerance)
-    if enough(groups):
+    if groups:
         worst = max(many, key=lambda i: float(groups[i].mean()))
         estimate = statistics.mean_interval(groups[worst], bootstrap_generator(rows, "C5-worst"), confidence)
         if compare((estimate.low, estimate.high), expected) == "not confirmed":
