@@ -113,6 +113,8 @@ def _cost(game: str, table: pd.DataFrame) -> list[pd.DataFrame]:
         def excess(drawn: Sequence[np.ndarray], updates: list[float] = updates) -> float:
             return statistics.log_log_slope([1.0 / float(group.mean()) for group in drawn], updates) - 2.0
 
+        if len(updates) < 2:
+            continue
         found = statistics.bootstrap(groups, excess, seeds.generator(0, "figure", "excess", game, str(starts)))
         point = line_table("excess", game, str(starts), x=[rows["agent_constant"].iloc[0]], value=[found.value])
         parts.append(point.assign(low=found.low, high=found.high))
@@ -169,7 +171,7 @@ def figure(data: pd.DataFrame) -> Figure:
         draw_line(ax, table, "theory", **DOTTED)
         draw_line(ax, table, "theory worst", **{**DASHED, "color": "0.35"})
         look: dict[str, Any] = {"color": colours[game], "marker": markers[game]}
-        draw_points(ax, table, "measured", label=f"mean, {plain_name(game)}", **look)
+        draw_points(ax, table, "measured", label=f"mean, {plain_name(game, 0.9)}", **look)
         draw_points(ax, table, "measured worst", label="_", **{**look, "marker": "_"})
         draw_points(ax, table, "measured centre", label="_", **{**look, "marker": "x"})
     log_log(ax, "agents $N$", distance)
