@@ -13,7 +13,7 @@ import pandas as pd
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.populations import finite_population, fluctuations
+from pma_mfg.populations import deviators, fluctuations
 from pma_mfg.regularizers import Regularizer
 
 
@@ -30,7 +30,7 @@ def nash_gaps(
     """Compute what one of N agents gains by leaving the equilibrium, exactly, beside its limit for large N (claim C7).
 
     Twice: in the game with its regularizer, and without one in the game of
-    `populations.finite_population.indifferent_game`, in which all actions are equally good at the equilibrium.
+    `populations.deviators.indifferent_game`, in which all actions are equally good at the equilibrium.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def nash_gaps(
         Columns game, variant ("regularized" or "indifferent"), n_agents, gap, predicted (nan where no closed form is
         known: kinks with more than two states, and more than two states without a regularizer).
     """
-    indifferent = finite_population.indifferent_game(game, equilibrium, regularizer)
+    indifferent = deviators.indifferent_game(game, equilibrium, regularizer)
     smooth = game.reward_features.differentiable_at(operators.stable_population(game, equilibrium))
     constants = {"regularized": np.nan, "indifferent": np.nan}
     if game.n_states == 2:
@@ -63,7 +63,7 @@ def nash_gaps(
             ("regularized", game, regularizer, 1.0),
             ("indifferent", indifferent, None, 0.5),
         ):
-            gap = finite_population.nash_gap(of, equilibrium, n_agents, regularizer=h)
+            gap = deviators.nash_gap(of, equilibrium, n_agents, regularizer=h)
             rows.append((name, variant, n_agents, gap, constants[variant] / n_agents**order))
         after_population()
     return pd.DataFrame(rows, columns=["game", "variant", "n_agents", "gap", "predicted"])
