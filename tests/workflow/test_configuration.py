@@ -156,9 +156,9 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["independent"]["population_replicates"].append(2),
         ("independent.population_replicates", "one number for each of the populations"),
     ),
-    "an accuracy of one": (
-        lambda c: c["populations_learned"].update(epsilon=1),
-        ("populations_learned.epsilon", "1", "< 1"),
+    "no second half of the epochs": (
+        lambda c: c["populations_learned"].update(n_epochs=1),
+        ("populations_learned.n_epochs", "1", ">= 2"),
     ),
     "too many independent learners": (
         lambda c: c["independent"].update(n_agents=10**7 + 1),

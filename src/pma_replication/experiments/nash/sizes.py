@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pma_replication.plan import Settings, Subject, spread_over
+import math
+
+from pma_replication.plan import BUDGET, Settings, Subject, spread_over, step_seconds
+
+#: M_td of learning, in units of the updates from which on TD learning errs by noise alone.
+UPDATES = (2.0, 8.0, 32.0)
+
+#: Epochs, and as few runs as an interval may come from.
+N_EPOCHS, REPLICATES = 24, 8
 
 
 def _nash(subject: Subject) -> Settings:
@@ -14,4 +22,21 @@ def _nash(subject: Subject) -> Settings:
     return {"populations": spread_over(large if len(large) >= 3 else subject.populations[-3:], 8)}
 
 
-SIZES = {"nash": _nash}
+def _learned(subject: Subject) -> Settings:
+    subject.need_populations("nash_learned")
+    subject.need_learning("nash_learned")
+    n_agents = max(n for n in subject.populations if n <= 10)
+    updates = [math.ceil(factor * subject.settled) for factor in UPDATES]
+    seconds = REPLICATES * N_EPOCHS * sum(updates) * step_seconds(subject.game)
+    if seconds > BUDGET:
+        raise subject.too_rare("nash_learned", seconds)
+    return {
+        "n_agents": n_agents,
+        "updates": updates,
+        "n_epochs": N_EPOCHS,
+        "step_size": subject.relative_step_size,
+        "n_replicates": REPLICATES,
+    }
+
+
+SIZES = {"nash": _nash, "nash_learned": _learned}

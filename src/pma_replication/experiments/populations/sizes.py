@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from pma_mfg.games.model import n_lumped_states
-from pma_replication.plan import BUDGET, LUMPED_STATES, WAITING_CONSTANT, Settings, Subject, spread_over, step_seconds
+from pma_replication.plan import BUDGET, LUMPED_STATES, Settings, Subject, spread_over, step_seconds
 
 
 def _learned(subject: Subject) -> Settings:
     subject.need_learning("populations_learned")
-    epsilon = subject.accuracies(2)[1]
-    seconds = 5.0 * subject.learning_steps(epsilon) * step_seconds(subject.game)
-    if (n_replicates := int(min(8.0, BUDGET / seconds))) < 4:
-        raise subject.too_rare("populations_learned", 4.0 * seconds)
+    populations, n_replicates, n_epochs = [4, 8, 16, 32], 8, 30
+    n_updates = math.ceil(50.0 * subject.settled)
+    seconds = len(populations) * n_replicates * n_epochs * n_updates * step_seconds(subject.game)
+    if seconds > BUDGET:
+        raise subject.too_rare("populations_learned", seconds)
     return {
-        "populations": [10, 30, 100, 1000, 10_000],
-        "epsilon": epsilon,
-        "n_replicates": n_replicates,
+        "populations": populations,
+        "n_updates": n_updates,
+        "n_epochs": n_epochs,
         "step_size": subject.relative_step_size,
-        "td_constant": subject.td_constant,
-        "waiting_constant": WAITING_CONSTANT,
+        "n_replicates": n_replicates,
     }
 
 
