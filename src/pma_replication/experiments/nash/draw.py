@@ -41,19 +41,20 @@ def data(nash: pd.DataFrame, nash_learned: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The module's columns. Panels "regularized" and "indifferent": the gain in the series "counts" and "state", by
-        what the deviator sees (exact numbers), the limits' lines "counts theory" and "state theory" where one is known,
-        and the lines "slope -0.5", "slope -1" and, with a regularizer, "slope -2". Panel "learned": the gain in the
-        series "measured", and the line "equilibrium".
+        The module's columns. Panels "regularized" and "indifferent": the exact gain of deviators who see their own
+        state in the series "measured", of those who see the counts in "counts", the limits' lines "measured theory" and
+        "counts theory" where one is known, and the lines "slope -0.5", "slope -1" and, with a regularizer, "slope -2".
+        Panel "learned": the gain in the series "measured", and the line "equilibrium".
     """
     parts = []
     for panel, rows in nash.groupby("variant"):
         for game, table in by_game(rows.sort_values("n_agents")):
             for sees, of_class in table.groupby("sees"):
-                parts.append(line_table(str(panel), game, str(sees), x=of_class["n_agents"], value=of_class["gap"]))
+                series = "measured" if sees == "state" else "counts"
+                parts.append(line_table(str(panel), game, series, x=of_class["n_agents"], value=of_class["gap"]))
                 known = of_class[of_class["predicted"].notna()]
-                series = f"{sees} theory"
-                parts.append(line_table(str(panel), game, series, x=known["n_agents"], value=known["predicted"]))
+                limit = {"x": known["n_agents"], "value": known["predicted"]}
+                parts.append(line_table(str(panel), game, f"{series} theory", **limit))
         ends = np.array([rows["n_agents"].min(), rows["n_agents"].max()], dtype=float)
         height = 2.5 * rows.loc[rows["n_agents"] == ends[0], "gap"].max()
         for exponent in (-0.5, -1.0, -2.0) if panel == "regularized" else (-0.5, -1.0):
@@ -103,23 +104,26 @@ def figure(data: pd.DataFrame) -> Figure:
         rows = data[data["panel"] == panel]
         references = []
         for game, table in by_game(rows[rows["game"] != ""]):
-            points = {"color": colours[game], "marker": markers[game]}
-            for sees, filled in (("counts", {"markerfacecolor": "none"}), ("state", {"label": plain_name(game)})):
-                draw_line(ax, table, f"{sees} theory", color=colours[game], linestyle=styles[game])
-                if (table["series"] == sees).any():
-                    draw_line(ax, table, sees, linestyle="none", **points, **filled)
+            points = {"color": colours[game], "marker": markers[game], "linestyle": "none"}
+            line = {"color": colours[game], "linestyle": styles[game]}
             if panel == "learned":
                 name = f"{plain_name(game, 0.6)}: "
                 draw_points(ax, table, "measured", label=name, color=colours[game], marker=markers[game])
-                draw_line(ax, table, "equilibrium", color=colours[game], linestyle=styles[game])
+                draw_line(ax, table, "equilibrium", **line)
+                continue
+            for sees in ("counts", "measured"):
+                draw_line(ax, table, f"{sees} theory", **line)
+            draw_line(ax, table, "counts", markerfacecolor="none", **points)
+            draw_line(ax, table, "measured", label=plain_name(game), **points)
         for exponent, (name, look) in REFERENCES.items():
             if (rows["series"] == f"slope {exponent}").any():
                 draw_line(ax, rows, f"slope {exponent}", **look)
                 bound = ", the paper's bound" if name == "-1/2" else ""
-                references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}${bound}", **look))
+                references.append(Line2D([], [], label=rf"$N^{{{name}}}${bound}", **look))
         if panel == "learned":
-            references.append(Line2D([], [], color="0.3", label="at the mean field equilibrium"))
-        log_log(ax, "updates per epoch" if panel == "learned" else "population size $N$", "gain of a deviator")
+            references.append(Line2D([], [], color="0.3", label="at the equilibrium"))
+        xlabel = "updates per epoch" if panel == "learned" else "population size $N$"
+        log_log(ax, xlabel, r"gain of a deviator, $\mathrm{E}\, [V^* - V^\pi]$")
         panel_title(ax, i, title)
         add_legend(ax, FITTED if panel == "learned" else None, references)
     return figure

@@ -53,7 +53,7 @@ def data(
         The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|;
         panel "policy": distance of the mean learned policy to the equilibrium. Each with the line "theory" of the
         closed form, from the exact solutions' smallest N on, and with those in the series "exact"; "bias" also with the
-        slopes -1/2 and -1 to compare with. Of "policy" the line is the limit of learning, exact where it can be computed.
+        slopes -1/2 and -1 to compare with. Of "policy" the line is the limit of learning, exact where that can be had.
     """
     parts = []
     for game, table in by_game(populations_bias):
