@@ -9,8 +9,8 @@ from pma_replication.plan import BUDGET, Settings, Subject, spread_over, step_se
 #: M_td of learning, in units of the updates from which on TD learning errs by noise alone.
 UPDATES = (2.0, 8.0, 32.0)
 
-#: Epochs, and as few runs as an interval may come from.
-N_EPOCHS, REPLICATES = 24, 8
+#: Epochs, and runs: a gain varies by its own size.
+N_EPOCHS, REPLICATES = 24, 24
 
 
 def _nash(subject: Subject) -> Settings:
