@@ -175,7 +175,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     ),
     "the N-agent game solved exactly, S = 3": (
         lattice,
-        "populations_exact, populations_agreement, populations_limits, nash_measure",
+        "populations_exact, populations_agreement, nash_measure",
         {"n_actions": (2, 4, 8), "n_agents": (10, 20, 40, 80)},
     ),
 }

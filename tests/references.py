@@ -261,6 +261,40 @@ def deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regul
             return float(law @ (best - own))
 
 
+def own_state_deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: object) -> float:
+    """Return what agent 0 gains by the best policy of its own state, of two actions; the others keep theirs.
+
+    Of all policies on a grid of the simplex, then on grids ten times finer about the best: on the joint chain.
+    """
+    states, matrix, tables = _joint_chain(game, policy, n_agents)
+    law, own = left_eigenvector(matrix), [s[0] for s in states]
+    rewards = np.array([game.reward(np.bincount(s, minlength=game.n_states) / n_agents)[s[0]] for s in states])
+    moves = np.empty((len(states), game.n_actions, len(states)))
+    for i, state in enumerate(states):
+        others = np.ones(1)
+        for s in state[1:]:
+            others = np.kron(others, policy[s] @ tables[state][s])
+        moves[i] = [np.kron(tables[state][state[0], a], others) for a in range(game.n_actions)]
+
+    def values(tried: np.ndarray) -> np.ndarray:
+        """Return the value of each of B policies (B, S, 2), averaged over the law in which nobody deviates."""
+        actions = tried[:, own]
+        chains = np.einsum("bxa,xay->bxy", actions, moves)
+        earned = (actions * rewards).sum(axis=2)
+        if regularizer is not None:
+            earned = earned + regularizer.value(tried.reshape(-1, 2)).reshape(tried.shape[:2])[:, own]
+        systems = np.eye(len(states)) - game.discount * chains
+        return np.linalg.solve(systems, earned[..., None])[..., 0] @ law
+
+    centre, width, points = np.full(game.n_states, 0.5), 0.5, 41 if game.n_states == 2 else 11
+    for _ in range(8):
+        axes = [np.unique(np.clip(c + width * np.linspace(-1.0, 1.0, points), 0.0, 1.0)) for c in centre]
+        first = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, game.n_states)
+        found = values(np.stack([first, 1.0 - first], axis=-1))
+        centre, width = first[found.argmax()], 4.0 * width / points
+    return float(found.max() - values(policy[None])[0])
+
+
 def xoshiro(words: list[int]) -> int:
     """Return the next number of xoshiro256++ and move its state on: Blackman and Vigna's code, in integers."""
 

@@ -20,7 +20,7 @@ from pma_mfg.audit import audit
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.functions import FunctionGame
-from pma_mfg.populations import finite_population, simulated_gap
+from pma_mfg.populations import deviators, finite_population, simulated_gap
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 
 ENTROPY = Entropy(0.1)
@@ -101,7 +101,7 @@ def test_simulated_gains_are_the_exact_ones(family: str, n_agents: int, level: L
     policy = 0.7 * planted_policy(game) + 0.3 * random_policy(game, 5)
     regularizers = [ENTROPY, None]
     law = finite_population.stationary_counts(game, policy, n_agents)
-    exact = np.array(finite_population.nash_gaps(game, policy, law, regularizers=regularizers))
+    exact = np.array(deviators.nash_gaps(game, policy, law, regularizers=regularizers))
     rng = seeds.generator(7, "gap", family, n_agents)
     found = simulated_gap.simulated_gap(game, policy, n_agents, regularizers=regularizers, rng=rng)
     errors = found.half_width / norm.isf(0.5 * (1.0 - simulated_gap.CONFIDENCE))
@@ -120,7 +120,7 @@ def test_others_who_move_by_another_law_are_seen_in_a_simulated_gain(
     game = family_game("crowd_averse", n_states=3, n_actions=2)
     policy, n_agents = random_policy(game, 5), 6
     law = finite_population.stationary_counts(game, policy, n_agents)
-    (exact,) = finite_population.nash_gaps(game, policy, law, regularizers=[ENTROPY])
+    (exact,) = deviators.nash_gaps(game, policy, law, regularizers=[ENTROPY])
     moved = simulated_gap._moved
     monkeypatch.setattr(simulated_gap, "_moved", lambda counts, rows, rng: moved(counts, 0.6 * rows + 0.4 / 3.0, rng))
     rng = seeds.generator(7, "another law")
@@ -157,7 +157,7 @@ def test_gains_have_the_order_and_the_constant_that_is_told() -> None:
         )
         # corrections of order 1 / sqrt(N), as in the test of the constants themselves
         assert found.gains[0].regularized * 3200 == pytest.approx(found.order.constant, rel=0.01)
-        indifferent = finite_population.indifferent_game(game, planted_policy(game), ENTROPY)
+        indifferent = deviators.indifferent_game(game, planted_policy(game), ENTROPY)
         told = audit(indifferent, planted_policy(game), ENTROPY, n_agents=[3200])
         assert told.order_unregularized.exponent == 0.5
         gain = told.gains[0].unregularized * np.sqrt(3200)

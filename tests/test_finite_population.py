@@ -21,7 +21,7 @@ from pma_mfg import equilibrium, games, operators, seeds, solvers
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_mfg.populations import finite_population, fluctuations, lattice
+from pma_mfg.populations import deviators, finite_population, fluctuations, lattice
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import exchangeable as simulation
 from pma_replication.experiments.populations import measure as populations_measure
@@ -58,7 +58,7 @@ def test_nash_gap_is_that_of_value_iteration_over_joint_states(name: str, regula
     game, n_agents = SMALL[name]
     policy = random_policy(game, 1)
     expected = deviators_gain(game, policy, min(n_agents, 3), regularizer)
-    found = finite_population.nash_gap(game, policy, min(n_agents, 3), regularizer=regularizer)
+    found = deviators.nash_gap(game, policy, min(n_agents, 3), regularizer=regularizer)
     # value iteration in the reference stops at 1e-11
     assert found == pytest.approx(expected, abs=1e-9)
     assert found > 0.0
@@ -123,7 +123,7 @@ def test_sparse_game_has_the_limit_and_the_gap_of_its_dense_copy() -> None:
     for name in ("affine", "planted_kinked", "crowd_averse"):
         game = all_games()[name]
         policy = random_policy(game, 1)
-        for solve in (finite_population.learning_limit, finite_population.nash_gap):
+        for solve in (finite_population.learning_limit, deviators.nash_gap):
             # the same tables after `dense`: bitwise but for the order of sums
             np.testing.assert_allclose(
                 solve(sparse_copy(game), policy, 4, regularizer=ENTROPY),
@@ -182,10 +182,10 @@ def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regul
     assert game.planted is not None
     policy = game.planted.policy
     if regularizer is None:
-        game = finite_population.indifferent_game(game, policy, ENTROPY)
+        game = deviators.indifferent_game(game, policy, ENTROPY)
     constant = fluctuations.two_state_gap_constant(game, policy, regularizer)
     errors = [
-        abs(finite_population.nash_gap(game, policy, n, regularizer=regularizer) * n**order / constant - 1.0)
+        abs(deviators.nash_gap(game, policy, n, regularizer=regularizer) * n**order / constant - 1.0)
         for n in (200, 3200)
     ]
     # docs/theory, section 9.8: relative corrections of order 1/sqrt(N) or smaller, 1/4 between the two; the grid has
@@ -199,7 +199,7 @@ def test_constant_of_the_regularized_gap_agrees_for_every_number_of_states(n_sta
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
     constant = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
-    gap = finite_population.nash_gap(game, game.planted.policy, 40, regularizer=ENTROPY) * 40
+    gap = deviators.nash_gap(game, game.planted.policy, 40, regularizer=ENTROPY) * 40
     assert gap == pytest.approx(constant, rel=0.02)  # corrections of order 1/N
     if n_states == 2:
         other = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
@@ -212,7 +212,7 @@ def test_indifferent_game_keeps_values_and_makes_actions_equal(regularizer: Regu
     policy = equilibrium.solve(game, regularizer).policy
     assert policy.min() > 0.0
     mean_field = operators.stable_population(game, policy)
-    indifferent = finite_population.indifferent_game(game, policy, regularizer)
+    indifferent = deviators.indifferent_game(game, policy, regularizer)
     q = operators.q_values(indifferent, policy, mean_field)
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     np.testing.assert_allclose(q, np.broadcast_to(value[:, None], q.shape), atol=1e-9)  # the equilibrium's accuracy
@@ -242,7 +242,7 @@ def test_too_many_states_are_refused_by_number(n_states: int, n_agents: int, sta
     with pytest.raises(InputError, match=f"n_agents: got .*{states} states.* at most 200000"):
         finite_population.learning_limit(game, random_policy(game, 0), n_agents, regularizer=ENTROPY)
     with pytest.raises(InputError, match="integer from 2"):
-        finite_population.nash_gap(game, random_policy(game, 0), 1)
+        deviators.nash_gap(game, random_policy(game, 0), 1)
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="the mean field's Q in place of that of N agents")
@@ -351,7 +351,7 @@ def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_age
     # with infinitely many agents it stays: 0.8 mu(0) mu(1) = 0.3 mu(1)
     assert operators.stable_population(game, policy)[1] == pytest.approx(1.0 - 0.3 / 0.8, rel=1e-14)
     assert finite_population.never_visited(game, policy, n_agents).tolist() == [1]
-    for limit in (finite_population.learning_limit, finite_population.nash_gap):
+    for limit in (finite_population.learning_limit, deviators.nash_gap):
         with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 1 in the long run"):
             limit(game, policy, n_agents, regularizer=ENTROPY)
 

@@ -114,7 +114,7 @@ def shrunk(section: str, sizes: Settings) -> Settings:
         "epsilons": [0.5, 0.4, 0.3],
     }
     chosen = {key: least.get(key, value) for key, value in sizes.items()}
-    if section == "independent":
+    if section in ("independent", "populations_learned"):
         chosen["n_updates"] = 20
     if section == "phase":
         grid = {"low": 0.1, "high": 1e4, "count": 2}

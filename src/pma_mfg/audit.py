@@ -20,7 +20,7 @@ from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_mfg.populations import finite_population, fluctuations
+from pma_mfg.populations import deviators, finite_population, fluctuations
 from pma_mfg.populations.simulated_gap import GRADIENT_STATES, simulated_gap
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import check_n_agents
@@ -477,7 +477,7 @@ def _gain(
         if size <= largest:
             with_features = game.with_features("audit")
             law = finite_population.stationary_counts(with_features, policy, n_agents)
-            values = finite_population.nash_gaps(with_features, policy, law, regularizers=[regularizer, None])
+            values = deviators.nash_gaps(with_features, policy, law, regularizers=[regularizer, None])
             mean = law.probabilities @ law.mean_fields
             spread = np.sqrt(law.probabilities @ (law.mean_fields - mean) ** 2)
             return told("exact", values, (0.0, 0.0), mean, spread, "")

@@ -281,16 +281,23 @@ class ExactPopulations(Section):
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse populations that are too large, and games in which N agents leave states for good."""
-        shapes = {name: chosen[name].game.n_states for name in self.games if name in chosen}
-        for i, n_agents in enumerate(self.populations):
-            sizes = {name: n_lumped_states(n_states, n_agents) for name, n_states in shapes.items()}
-            if large := [name for name, size in sizes.items() if size > MOST_LUMPED_STATES]:
-                told = f"{n_agents}, with which {large[0]} has {sizes[large[0]]:.12g} states of an agent and the others"
-                refuse(f"populations[{i}]", Description(told), f"at most {MOST_LUMPED_STATES} of them")
-        check_visited(self.games, self.populations, chosen, refuse=refuse)
+        check_exact(self.games, self.populations, chosen, refuse=refuse)
 
 
 # --- what a section's check may use
+
+
+def check_exact(
+    names: Sequence[str], populations: Sequence[int], chosen: Mapping[str, Chosen], *, refuse: Refuse
+) -> None:
+    """Refuse populations that are too large to be solved exactly, and games in which N agents leave states for good."""
+    shapes = {name: chosen[name].game.n_states for name in names if name in chosen}
+    for i, n_agents in enumerate(populations):
+        sizes = {name: n_lumped_states(n_states, n_agents) for name, n_states in shapes.items()}
+        if large := [name for name, size in sizes.items() if size > MOST_LUMPED_STATES]:
+            told = f"{n_agents}, with which {large[0]} has {sizes[large[0]]:.12g} states of an agent and the others"
+            refuse(f"populations[{i}]", Description(told), f"at most {MOST_LUMPED_STATES} of them")
+    check_visited(names, populations, chosen, refuse=refuse)
 
 
 def check_visited(

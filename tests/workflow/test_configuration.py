@@ -160,9 +160,9 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda c: c["independent_games"].update(n_replicates=7),
         ("independent_games.n_replicates", "7", "a number >= 8"),
     ),
-    "an accuracy of one": (
-        lambda c: c["populations_learned"].update(epsilon=1),
-        ("populations_learned.epsilon", "1", "< 1"),
+    "no second half of the epochs": (
+        lambda c: c["populations_learned"].update(n_epochs=1),
+        ("populations_learned.n_epochs", "1", ">= 2"),
     ),
     "too many independent learners": (
         lambda c: c["independent"].update(n_agents=10**7 + 1),

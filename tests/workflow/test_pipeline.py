@@ -142,6 +142,8 @@ def test_the_report_opens_offline_and_is_readable(width: int, height: int, repor
 @pytest.mark.parametrize("figure", ["contraction", "dynamics", "equilibria", "nash", "orbit", "phase"])
 def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe_regression: Any) -> None:
     data = numbers_behind(figure, smoke)
+    if figure == "nash":  # of runs that are drawn, the numbers are compared in no reference
+        data = data[data["panel"] != "learned"].reset_index(drop=True)
     if figure in ("contraction", "dynamics"):  # a distance near rounding has no digits to compare
         data = data[data["distance"] > 1e-9].reset_index(drop=True)
     dataframe_regression.check(data, default_tolerance={"rtol": SOLVED, "atol": 1e-12})

@@ -187,7 +187,7 @@ rule coupling_measure:
 
 rule populations_learned:
     input:
-        library("pma_replication.experiments.samples.commands"),
+        library("pma_replication.experiments.populations.commands"),
         kernels=f"{RESULTS}/kernels.txt",
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
@@ -200,19 +200,16 @@ rule populations_learned:
     conda:
         "../../environment.yml"
     params:
-        epsilon=config["populations_learned"]["epsilon"],
-        n_replicates=config["populations_learned"]["n_replicates"],
+        n_updates=config["populations_learned"]["n_updates"],
+        n_epochs=config["populations_learned"]["n_epochs"],
         step_size=config["populations_learned"]["step_size"],
-        td_constant=config["populations_learned"]["td_constant"],
-        waiting_constant=config["populations_learned"]["waiting_constant"],
+        n_replicates=config["populations_learned"]["n_replicates"],
         seed=SEED,
     message:
         "Learn in {wildcards.game} with {wildcards.n_agents} agents"
     shell:
-        "pma-replicate samples tuned {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
-        " --epsilon {params.epsilon}"
-        " --step-size {params.step_size} --td-constant {params.td_constant}"
-        " --waiting-constant {params.waiting_constant}"
+        "pma-replicate populations learned {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        " --updates {params.n_updates} --epochs {params.n_epochs} --step-size {params.step_size}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
@@ -240,30 +237,6 @@ rule populations_bias:
         "pma-replicate populations bias {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
         " --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
-
-
-rule populations_limits:
-    input:
-        library("pma_replication.experiments.populations.commands"),
-        kernels=f"{RESULTS}/kernels.txt",
-        game=made_game,
-        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
-    output:
-        f"{RESULTS}/points/populations_limits/{{game}}.parquet",
-    log:
-        f"{RESULTS}/logs/populations_limits/{{game}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/populations_limits/{{game}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        populations=config["populations_learned"]["populations"],
-        step_size=config["populations_learned"]["step_size"],
-    message:
-        "Predict where learning in {wildcards.game} ends"
-    shell:
-        "pma-replicate populations limits {input.game:q} {input.equilibrium:q} --agents {params.populations}"
-        " --step-size {params.step_size} --out {output:q} --log {log:q}"
 
 
 rule populations_exact:
@@ -338,6 +311,35 @@ rule nash_measure:
     shell:
         "pma-replicate nash measure {input.game:q} {input.equilibrium:q} --agents {params.populations}"
         " --out {output:q} --log {log:q}"
+
+
+rule nash_learned:
+    input:
+        library("pma_replication.experiments.nash.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=made_game,
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        f"{RESULTS}/points/nash_learned/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/nash_learned/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/nash_learned/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_agents=config["nash_learned"]["n_agents"],
+        updates=config["nash_learned"]["updates"],
+        n_epochs=config["nash_learned"]["n_epochs"],
+        step_size=config["nash_learned"]["step_size"],
+        n_replicates=config["nash_learned"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Compute what a deviator gains at policies learned in {wildcards.game}"
+    shell:
+        "pma-replicate nash learned {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --updates {params.updates} --epochs {params.n_epochs} --step-size {params.step_size}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
 
 rule independent_measure:

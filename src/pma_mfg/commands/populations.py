@@ -59,12 +59,12 @@ def _learning_limit(options: argparse.Namespace) -> None:
 
 
 def _nash_gap(options: argparse.Namespace) -> None:
-    from pma_mfg.populations import finite_population
+    from pma_mfg.populations import deviators
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
     answers = []
     for n_agents in options.agents:
-        gap = float(finite_population.nash_gap(game, found.policy, n_agents, regularizer=regularizer))
+        gap = float(deviators.nash_gap(game, found.policy, n_agents, regularizer=regularizer))
         answers.append({"n_agents": n_agents, "gap": gap})
         if not options.json:
             output.print(f"N = {n_agents}: gap {gap:.6g} (regularized)")

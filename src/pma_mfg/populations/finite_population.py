@@ -1,15 +1,15 @@
-"""The N-agent game solved exactly on the lattice of counts: what is learned, and what a deviator gains.
+"""The N-agent game solved exactly on the lattice of counts: what is learned.
 
-See docs/theory, sections 9.6 to 9.8. All agents hold one policy; their counts are a Markov chain on C(N + S - 1, S - 1)
-points (`populations.lattice`). Its stationary law gives the limit of TD learning and the fixed point of centralized
-learning; with a deviator who sees everything added, the decision process on S C(N + S - 2, S - 1) states gives the Nash
-gap. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per application, and a dozen applications.
+See docs/theory, sections 9.6 and 9.7. All agents hold one policy; their counts are a Markov chain on
+C(N + S - 1, S - 1) points (`populations.lattice`). Its stationary law gives the limit of TD learning and the fixed
+point of centralized learning. Cost: the rows of the chain, once if they fit into `MEMORY`, else once per application,
+and a dozen applications. What one agent gains by deviating is in `populations.deviators`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -55,12 +55,6 @@ COUNTS_ERROR = 1e-9
 
 #: Steps of the chain of counts from each of two directions, in the search for its slowest mode.
 MODE_STEPS = 10
-
-#: Accuracy of the Nash gap, relative to the deviator's largest gain.
-GAP_ACCURACY = 1e-9
-
-#: Rounding of the deviator's values, relative to the largest.
-ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -282,7 +276,7 @@ def _law_and_chain(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> tu
     """Return the stationary law of the counts, its error not known yet, and a step of their chain on its points."""
     check_visited(game, policy, n_agents)
     points = lattice.points(n_agents, game.n_states)
-    distances, radius = _distances(game, policy, points)
+    distances, radius = distances_of(game, policy, points)
     kernels = averaged_kernels(game, policy)
     while True:
         columns = np.flatnonzero(distances <= radius)
@@ -304,7 +298,7 @@ def _settled_law(
     """
     counts = points[columns]
     fields = counts / counts[0].sum()
-    blocks = _blocks(counts, lambda part: kernels(fields[part]), lattice.Rows(points, columns))
+    blocks = row_blocks(counts, lambda part: kernels(fields[part]), lattice.Rows(points, columns))
     lost = 0.0
 
     def chain(law: np.ndarray) -> np.ndarray:
@@ -425,177 +419,7 @@ def policy_limit(
     )
 
 
-@accepts()
-def indifferent_game(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> MeanFieldGame:
-    """Return the game in which h is paid out as a reward, linearized at a regularized equilibrium.
-
-    R(s,a,mu) + h(pi(s)) + d_a h(pi(s)) - <pi(s), grad h(pi(s))>: without a regularizer the equilibrium's policy then
-    has the value that it had, and all actions are equally good against it (docs/theory, Proposition 9.5).
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-    policy : ndarray, shape (S, A)
-        Positive.
-    regularizer : Regularizer
-
-    Returns
-    -------
-    MeanFieldGame
-    """
-    game = game.dense(SOURCE)
-    slope = regularizer.gradient(policy)
-    bonus = (regularizer.value(policy) - (policy * slope).sum(axis=1))[:, None] + slope
-    return replace(game, base_reward=game.base_reward + bonus, planted=None)
-
-
-@accepts()
-def nash_gap(
-    game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None = None
-) -> float:
-    """Return what one of N agents gains by leaving a policy that all others keep (docs/theory, section 9.8).
-
-    The deviator sees its own state and the counts of the others. The gain E[V*(s, n) - V^pi(s, n)], over the stationary
-    law of the game in which nobody deviates, is an upper bound on what a deviator gains who sees its own state only.
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-    policy : ndarray, shape (S, A)
-    n_agents : int
-        As in `stationary_counts`.
-    regularizer : Regularizer, optional
-        If given, both values include h of the deviator's own policy.
-
-    Returns
-    -------
-    float
-        >= 0 up to rounding; too small by at most `GAP_ACCURACY` times the largest gain at a state, plus what the mass
-        outside the points kept could add.
-
-    Raises
-    ------
-    InputError
-        As `stationary_counts`.
-    ConvergenceError
-        If policy iteration does not settle.
-    """
-    return nash_gaps(game, policy, stationary_counts(game, policy, n_agents), regularizers=[regularizer])[0]
-
-
-@accepts()
-def nash_gaps(
-    game: MeanFieldGame,
-    policy: np.ndarray,
-    law: StationaryCounts,
-    *,
-    regularizers: Sequence[Regularizer | None],
-) -> list[float]:
-    """Return `nash_gap` with each of some regularizers; the rows of the chain are computed once.
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-    policy : ndarray, shape (S, A)
-    law : StationaryCounts
-        Of `stationary_counts`, with this game and policy.
-    regularizers : sequence of Regularizer or None
-
-    Returns
-    -------
-    list of float
-
-    Raises
-    ------
-    ConvergenceError
-        As `nash_gap`.
-    """
-    game, n_agents = game.dense(SOURCE), int(law.counts[0].sum())
-    others = lattice.points(n_agents - 1, game.n_states)
-    columns = np.flatnonzero(_distances(game, policy, others)[0] <= law.radius)
-    counts, kernels = others[columns], averaged_kernels(game, policy)
-    # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
-    fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
-    pairs = [tables_of_state(game, fields[s], s) for s in range(game.n_states)]
-    moves, reward = (np.stack(tables) for tables in zip(*pairs, strict=True))
-    blocks = _blocks(
-        np.tile(counts, (game.n_states, 1)),
-        lambda part: kernels(fields.reshape(-1, game.n_states)[part]),
-        lattice.Rows(others, columns),
-    )
-
-    def next_values(values: np.ndarray) -> np.ndarray:
-        """Return E[V(s', n') | s, n, a] of values (S, D), shape (S, D, A)."""
-        averaged = np.empty((game.n_states * len(columns), game.n_states))
-        for part, block in blocks():
-            averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
-        return np.asarray((moves @ averaged.reshape(*fields.shape)[..., None])[..., 0])
-
-    weights = _of_tagged(law, others, columns)
-    return [
-        float((weights * _largest_gains(reward, next_values, game.discount, policy=policy, regularizer=h)).sum())
-        for h in regularizers
-    ]
-
-
-def _largest_gains(
-    reward: np.ndarray,
-    next_values: Callable[[np.ndarray], np.ndarray],
-    discount: float,
-    *,
-    policy: np.ndarray,
-    regularizer: Regularizer | None,
-) -> np.ndarray:
-    """Return V* - V^pi of a deviator who sees its state and the counts of the others, by policy iteration, (S, D)."""
-
-    def value_of(actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """Return the discounted sum of a gain (S, D) for a deviator who draws actions from (S, D, A)."""
-
-        def apply(values: np.ndarray) -> np.ndarray:
-            expected = (actions * next_values(values.reshape(gain.shape))).sum(axis=2)
-            return np.asarray(values - discount * expected.ravel())
-
-        return solvers.krylov_solve(apply, gain.ravel(), 1e-13).reshape(gain.shape)
-
-    def h(actions: np.ndarray) -> np.ndarray:
-        return np.zeros(actions.shape[:2]) if regularizer is None else regularizer.value(actions)
-
-    kept = np.broadcast_to(policy[:, None], reward.shape)
-    held = value_of(kept, (kept * reward).sum(axis=2) + h(kept))
-    q = reward + discount * next_values(held)
-    gain, history = np.zeros_like(held), []
-    for _ in range(100):
-        # of the gains alone, not of the values: nothing is lost to cancellation
-        merits = q + discount * next_values(gain)
-        if regularizer is None:
-            actions = np.eye(reward.shape[2])[merits.argmax(axis=2)]
-        else:
-            actions = regularizer.best_response(merits)
-        improvement = (actions * merits).sum(axis=2) + h(actions) - held - gain
-        history.append(float(improvement.max()) / (1.0 - discount))
-        if history[-1] <= GAP_ACCURACY * float(gain.max()) + ROUNDING * float(np.abs(held).max()):
-            return gain
-        gain = value_of(actions, (actions * q).sum(axis=2) + h(actions) - held)
-    raise ConvergenceError("finite_population.nash_gap: policy iteration did not settle", history)
-
-
-def _of_tagged(law: StationaryCounts, others: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the stationary law of an agent's state and the counts of the others, shape (S, D)."""
-    n_agents, n_states = int(law.counts[0].sum()), law.counts.shape[1]
-    whole = np.zeros(lattice.n_points(n_agents, n_states))
-    whole[law.indices] = law.probabilities
-    # the counts of one agent less are a prefix of the lattice: with the agent in state 0 the place is the same
-    below = lattice.points_below(lattice.points(n_agents, n_states))
-    above = np.empty((len(others), n_states), dtype=np.int64)
-    above[:, 0] = np.arange(len(others))
-    for y in range(n_states - 1):
-        some = np.flatnonzero(below[:, y] < len(below))
-        above[below[some, y], y + 1] = some
-    joint = whole[above[columns]] * (others[columns] + 1) / n_agents
-    return np.asarray(joint.T / joint.sum())
-
-
-def _distances(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, float]:
+def distances_of(game: MeanFieldGame, policy: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, float]:
     """Return squared Mahalanobis distances of counts from the stable population, and the radius to begin with."""
     n_agents = int(points[0].sum())
     try:
@@ -625,7 +449,7 @@ def tables_of_state(game: MeanFieldGame, fields: np.ndarray, state: int) -> tupl
     return moves, game.base_reward[state] + psi @ game.reward_terms[:, state]
 
 
-def _blocks(
+def row_blocks(
     starts: np.ndarray, kernels: Callable[[slice], np.ndarray], rows: lattice.Rows
 ) -> Callable[[], Iterator[tuple[slice, np.ndarray]]]:
     """Return a function that yields the rows of a chain block by block: stored if they fit, else computed each time."""

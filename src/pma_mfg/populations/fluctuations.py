@@ -258,31 +258,46 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
         As `large_population_q`, or if a reward feature has a kink at the stable population.
     """
     game = game.dense(SOURCE)
-    covariance = stationary_covariance(game, policy)
     mean_field = operators.stable_population(game, policy)
-    if not game.reward_features.differentiable_at(mean_field):
-        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
-    _check_visited(mean_field)
+    changes, moved, _ = _smooth_changes(game, policy, mean_field, stationary_covariance(game, policy))
     families = (game.transition_features, game.reward_features)
-    gradients = [of.gradients(mean_field) for of in families]
-    # of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature
-    changes = [
-        (covariance / mean_field[:, None]) @ slopes.T + 0.5 * second_derivatives(of, mean_field) * spread
-        for of, slopes, spread in (
-            (of, slopes, np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights))
-            for of, slopes in zip(families, gradients, strict=True)
-        )
-    ]
-    flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
-    jacobian = tangent_jacobian(game, mean_field, policy)
-    moved = np.linalg.solve(np.eye(game.n_states) - jacobian, np.einsum("sk,ksy->y", changes[0], flows))
-    phi, psi = (change + slopes @ moved for change, slopes in zip(changes, gradients, strict=True))
+    phi, psi = (change + of.gradients(mean_field) @ moved for change, of in zip(changes, families, strict=True))
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     reward = np.einsum("sl,lsa->sa", psi, game.reward_terms)
     reward += game.discount * np.einsum("sk,ksay,y->sa", phi, game.transition_terms, value)
     return operators.q_of_decision_process(
         game.transition(mean_field), reward, game.discount, policy=policy, regularizer=None
     )
+
+
+def _curvature(game: MeanFieldGame, mean_field: np.ndarray, covariance: np.ndarray) -> list[np.ndarray]:
+    """Return by how much curvature moves the mean of each transition and reward feature, times N."""
+    return [
+        0.5 * second_derivatives(of, mean_field) * np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights)
+        for of in (game.transition_features, game.reward_features)
+    ]
+
+
+def _smooth_changes(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, covariance: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return what changes to order 1/N where all is smooth (docs/theory, section 9.5), times N.
+
+    Of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature, two
+    arrays (S, K). Then the move of the mean, and how a step of the population moves it, (S,) each.
+    """
+    if not game.reward_features.differentiable_at(mean_field):
+        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    _check_visited(mean_field)
+    families = (game.transition_features, game.reward_features)
+    changes = [
+        (covariance / mean_field[:, None]) @ of.gradients(mean_field).T + curved
+        for of, curved in zip(families, _curvature(game, mean_field, covariance), strict=True)
+    ]
+    flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
+    jacobian = tangent_jacobian(game, mean_field, policy)
+    drift = np.einsum("sk,ksy->y", changes[0], flows)
+    return changes, np.linalg.solve(np.eye(game.n_states) - jacobian, drift), drift
 
 
 @accepts()
@@ -344,14 +359,22 @@ def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularize
     mean_field = operators.stable_population(game, policy)
     if not game.reward_features.differentiable_at(mean_field):
         raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
+    slopes, _ = _value_slopes(game, policy, mean_field, regularizer)
+    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
+    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
+    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+
+
+def _value_slopes(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the derivatives of an agent's Q and V in the population's displacement, (S, A, S) and (S, S)."""
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     jacobian = tangent_jacobian(game, mean_field, policy)
     now, gradient = value_gradient(game, policy, mean_field, value=value, jacobian=jacobian)
     transition = game.transition(mean_field)
     slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
-    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
-    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
-    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
+    return slopes, gradient
 
 
 @accepts(inner=True)
@@ -390,6 +413,96 @@ def value_gradient(
     averaged = np.einsum("sa,saz->sz", policy, now)
     system = np.eye(size**2) - game.discount * np.kron(rows, jacobian.T)
     return now, np.linalg.solve(system, averaged.ravel()).reshape(size, size)
+
+
+@accepts()
+def averaged_error(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
+    """Return the limit of N (E[Q^pi(s, n, a) | s] - q(s, a)) where all is smooth, shape (S, A).
+
+    Q^pi(s, n, a) is an agent's value in the N-agent game, of the action a and then the policy that all hold, and n the
+    counts of the others (docs/theory, section 9.8). It differs from `smooth_bias`, the limit of TD learning, because
+    the counts after a move depend on the state before it.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        As `smooth_bias`.
+    """
+    game = game.dense(SOURCE)
+    covariance = stationary_covariance(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    _, moved, drift = _smooth_changes(game, policy, mean_field, covariance)
+    slopes, gradient = _value_slopes(game, policy, mean_field, regularizer)
+    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
+    transition, discount = game.transition(mean_field), game.discount
+    phi, psi = _curvature(game, mean_field, covariance)
+    reward = np.einsum("l,lsa->sa", psi, game.reward_terms)
+    reward += discount * np.einsum("k,ksay,y->sa", phi, game.transition_terms, value)
+    # the agent is in y itself, where the others think of it as spread over P_pi(.|s)
+    own = gradient @ (drift + np.eye(game.n_states) - operators.policy_kernel(transition, policy)[:, None]).swapaxes(
+        1, 2
+    )
+    reward += discount * np.einsum("say,syy->sa", transition, own)
+    # where moves depend on the population, the next state tells of it
+    moves = game.transition_features.gradients(mean_field) @ covariance
+    told = gradient @ tangent_jacobian(game, mean_field, policy) @ moves.T
+    reward += discount * np.einsum("ksay,yk->sa", game.transition_terms, told)
+    error = operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=None)
+    crowding = moved + covariance / mean_field[:, None]
+    return np.asarray(error + np.einsum("saz,sz->sa", slopes, crowding))
+
+
+@accepts()
+def own_state_gap_constant(
+    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None
+) -> tuple[float, float]:
+    """Return the constant and the order of the gain of a deviator who sees its own state only.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+        The equilibrium; without a regularizer one at which all actions are equally good.
+    regularizer : Regularizer or None
+
+    Returns
+    -------
+    constant, order : float
+        The limit of N^order times the gain (docs/theory, section 9.8). With a regularizer the order is 2, or 1 where
+        the rewards have a kink; without one it is 1/2 with a kink, and 1, with the constant nan, where all is smooth:
+        there the deviator's own weight among N agents counts as much as what it deviates from.
+
+    Raises
+    ------
+    InputError
+        As `stationary_covariance`.
+    """
+    game = game.dense(SOURCE)
+    mean_field = operators.stable_population(game, policy)
+    smooth = game.reward_features.differentiable_at(mean_field)
+    if regularizer is not None:
+        error = averaged_error(game, policy, regularizer) if smooth else kinked_bias(game, policy)
+        gains = np.einsum("sa,sab,sb->s", error, _response(policy, regularizer), error)
+        return float(mean_field @ gains) / (2.0 * (1.0 - game.discount)), 2.0 if smooth else 1.0
+    if smooth:
+        return float("nan"), 1.0
+    transition, discount = game.transition(mean_field), game.discount
+    # what a step costs or pays on the average over the population: `kinked_bias` is the sum of it under the policy
+    error = kinked_bias(game, policy)
+    reward = error - discount * transition @ (policy * error).sum(axis=1)
+    best = equilibrium.best_response(transition, reward, discount)
+    value = solvers.discounted_sum(operators.policy_kernel(transition, best), discount, (best * reward).sum(axis=1))
+    return float(mean_field @ (value - (policy * error).sum(axis=1))), 0.5
 
 
 @accepts()

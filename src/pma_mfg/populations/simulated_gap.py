@@ -100,7 +100,7 @@ def simulated_gap(
 ) -> SimulatedGap:
     """Estimate what one of N agents gains by leaving a policy that all others keep (docs/theory, section 9.10).
 
-    The deviator sees its own state and the counts of the others, as in `finite_population.nash_gap`, and plays the best
+    The deviator sees its own state and the counts of the others, as in `deviators.nash_gap`, and plays the best
     response to what it expects one step ahead. The best deviator gains as much or more.
 
     Parameters

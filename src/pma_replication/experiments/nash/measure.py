@@ -5,15 +5,19 @@ From one game to tables (docs/theory, section 12).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from pma_mfg import operators
+from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.populations import finite_population, fluctuations
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
+from pma_mfg.populations import deviators, fluctuations
+from pma_mfg.populations.deviators import Sees, indifferent_game
 from pma_mfg.regularizers import Regularizer
 
 
@@ -29,8 +33,9 @@ def nash_gaps(
 ) -> pd.DataFrame:
     """Compute what one of N agents gains by leaving the equilibrium, exactly, beside its limit for large N (claim C7).
 
-    Twice: in the game with its regularizer, and without one in the game of
-    `populations.finite_population.indifferent_game`, in which all actions are equally good at the equilibrium.
+    For deviators who see the counts of the others and such who see their own state only, each in the game with its
+    regularizer, and without one in the game of `populations.deviators.indifferent_game`, in which all actions are
+    equally good at the equilibrium.
 
     Parameters
     ----------
@@ -46,24 +51,101 @@ def nash_gaps(
     Returns
     -------
     DataFrame
-        Columns game, variant ("regularized" or "indifferent"), n_agents, gap, predicted (nan where no closed form is
-        known: kinks with more than two states, and more than two states without a regularizer).
+        Columns game, variant ("regularized" or "indifferent"), sees ("counts" or "state"), n_agents, gap, order (the
+        gap falls as N^-order), predicted (nan where no closed form is known).
     """
-    indifferent = finite_population.indifferent_game(game, equilibrium, regularizer)
-    smooth = game.reward_features.differentiable_at(operators.stable_population(game, equilibrium))
-    constants = {"regularized": np.nan, "indifferent": np.nan}
-    if game.n_states == 2:
-        constants["regularized"] = fluctuations.two_state_gap_constant(game, equilibrium, regularizer)
-        constants["indifferent"] = fluctuations.two_state_gap_constant(indifferent, equilibrium, None)
-    elif smooth:
-        constants["regularized"] = fluctuations.regularized_gap_constant(game, equilibrium, regularizer)
+    games = {
+        "regularized": (game, regularizer),
+        "indifferent": (indifferent_game(game, equilibrium, regularizer), None),
+    }
+    limits = _limits(games, equilibrium)
     rows: list[tuple[object, ...]] = []
     for n_agents in populations:
-        for variant, of, h, order in (
-            ("regularized", game, regularizer, 1.0),
-            ("indifferent", indifferent, None, 0.5),
-        ):
-            gap = finite_population.nash_gap(of, equilibrium, n_agents, regularizer=h)
-            rows.append((name, variant, n_agents, gap, constants[variant] / n_agents**order))
+        for (variant, sees), (constant, order) in limits.items():
+            of, h = games[variant]
+            gap = deviators.nash_gap(of, equilibrium, n_agents, regularizer=h, sees=sees)
+            predicted = constant / n_agents**order
+            rows.append((name, variant, sees, n_agents, gap, order, predicted))
         after_population()
-    return pd.DataFrame(rows, columns=["game", "variant", "n_agents", "gap", "predicted"])
+    columns = ["game", "variant", "sees", "n_agents", "gap", "order", "predicted"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _limits(
+    games: Mapping[str, tuple[MeanFieldGame, Regularizer | None]], policy: np.ndarray
+) -> dict[tuple[str, Sees], tuple[float, float]]:
+    """Return the constant of the gain, nan where none is known, and its order, for each variant and deviator."""
+    found: dict[tuple[str, Sees], tuple[float, float]] = {}
+    for variant, (game, h) in games.items():
+        smooth = game.reward_features.differentiable_at(operators.stable_population(game, policy))
+        constant = np.nan
+        if game.n_states == 2:
+            constant = fluctuations.two_state_gap_constant(game, policy, h)
+        elif smooth and h is not None:
+            constant = fluctuations.regularized_gap_constant(game, policy, h)
+        found[variant, "counts"] = (constant, 0.5 if h is None else 1.0)
+        found[variant, "state"] = fluctuations.own_state_gap_constant(game, policy, h)
+    return found
+
+
+@accepts()
+def learned_gaps(
+    game: MeanFieldGame,
+    regularizer: Regularizer,
+    equilibrium: np.ndarray,
+    *,
+    name: str,
+    n_agents: int,
+    updates: Sequence[int],
+    n_epochs: int,
+    step_size: float,
+    n_replicates: int,
+    seed: int,
+    after_run: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Learn from N agents and compute what one of them then gains by deviating, exactly (claim C7-learned).
+
+    The deviator sees its own state only, and the regularizer counts.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    equilibrium : ndarray, shape (S, A)
+        Its policy.
+    name : str
+        The game's name in tables and seeds.
+    n_agents : int
+    updates : sequence of int
+        M_td, updates of each epoch.
+    n_epochs : int
+        K.
+    step_size : float
+        eta.
+    n_replicates : int
+        Runs for each M_td.
+    seed : int
+        Root seed.
+    after_run : callable
+        Called after each run.
+
+    Returns
+    -------
+    DataFrame
+        Columns game, n_agents, n_updates, replicate, gap, error (distance of the policy to the mean field's
+        equilibrium), equilibrium_gap (what a deviator gains there, in the same game of N agents).
+    """
+    gap_of = partial(deviators.nash_gap, game, n_agents=n_agents, regularizer=regularizer, sees="state")
+    scale, begin = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
+    at_equilibrium = gap_of(policy=equilibrium)
+    rows = []
+    for n_updates in updates:
+        schedule = schedules.Schedule(n_epochs, n_updates, 0, step_size, scale, scale, begin)
+        for replicate in range(n_replicates):
+            rng = seeds.generator(seed, "nash learned", name, n_updates, replicate)
+            policy = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)[-1]
+            error = operators.policy_distance(policy, equilibrium)
+            rows.append((name, n_agents, n_updates, replicate, gap_of(policy=policy), error, at_equilibrium))
+            after_run()
+    columns = ["game", "n_agents", "n_updates", "replicate", "gap", "error", "equilibrium_gap"]
+    return pd.DataFrame(rows, columns=columns)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from math import comb
+import math
 
 from pma_mfg.errors import Description
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_replication.plan import BUDGET, LADDER, BeyondBudget, Settings, Subject, feasible_states, spread_over
+from pma_replication.plan import (
+    BUDGET,
+    LADDER,
+    BeyondBudget,
+    Settings,
+    Subject,
+    feasible_states,
+    spread_over,
+)
 
 #: Fewest agents at the upper end of a range of three N in which an order may show: the next term of the gain is smaller
 #: by the relative size of the fluctuations, 1 / sqrt(N), a third there.
@@ -15,10 +23,16 @@ RANGE_END = 10
 #: Seconds per number of the deviator's chain, states times counts of the others, of a gap in both variants.
 CHAIN_SECONDS = 3e-7
 
+#: M_td of learning, in units of the updates from which on TD learning errs by noise alone.
+UPDATES = (2.0, 8.0, 32.0)
+
+#: Epochs, and runs: a gain varies by its own size.
+N_EPOCHS, REPLICATES = 24, 24
+
 
 def gap_seconds(n_states: int, n_agents: int) -> float:
     """Return the seconds of the exact gaps of one N on the reference machine where all counts are kept."""
-    return CHAIN_SECONDS * n_states * comb(n_agents + n_states - 2, n_states - 1) ** 2
+    return CHAIN_SECONDS * n_states * math.comb(n_agents + n_states - 2, n_states - 1) ** 2
 
 
 def three_largest(n_states: int) -> list[int]:
@@ -54,4 +68,19 @@ def _nash(subject: Subject) -> Settings:
     return {"populations": chosen}
 
 
-SIZES = {"nash": _nash}
+def _learned(subject: Subject) -> Settings:
+    subject.need_populations("nash_learned")
+    subject.need_learning("nash_learned")
+    n_agents = max(n for n in subject.populations if n <= 10)
+    updates = [math.ceil(factor * subject.settled) for factor in UPDATES]
+    subject.need_time("nash_learned", REPLICATES * N_EPOCHS * sum(updates), BUDGET)
+    return {
+        "n_agents": n_agents,
+        "updates": updates,
+        "n_epochs": N_EPOCHS,
+        "step_size": subject.relative_step_size,
+        "n_replicates": REPLICATES,
+    }
+
+
+SIZES = {"nash": _nash, "nash_learned": _learned}

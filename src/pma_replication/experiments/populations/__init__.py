@@ -11,12 +11,11 @@ EXPERIMENT = Experiment(
         "populations_learned": table(
             "populations_learned", "populations_learned/{game}_{n_agents}", n_agents="populations"
         ),
-        "populations_limits": table("populations_learned", "populations_limits/{game}"),
         "populations_bias": table("populations_bias", "populations_bias/{game}_{n_agents}", n_agents="populations"),
         "populations_exact": table("populations_exact", "populations_exact/{game}"),
         "populations_agreement": table("populations_agreement", "populations_agreement/{game}"),
     },
-    figures={"populations": ("populations_bias", "populations_exact", "populations_learned", "populations_limits")},
+    figures={"populations": ("populations_bias", "populations_exact", "populations_learned")},
     claims={
         "C6-smooth": Claim(
             words="the bias from finitely many agents falls as 1/N in a smooth game",
@@ -57,6 +56,28 @@ EXPERIMENT = Experiment(
             tolerance="constant_tolerance",
             steps=("populations_bias",),
             figure="populations",
+        ),
+        "C6-learned": Claim(
+            words="the learned policy ends off the equilibrium by 1/N in a smooth game, and 1/sqrt(N) with a kink",
+            rival="the other of these two orders",
+            standing="sharpened",
+            judge="learned_slope",
+            tables=("populations_learned",),
+            tolerance="samples_slope_tolerance",
+            steps=("populations_learned",),
+            figure="populations",
+            more=("populations_bias", "populations_exact"),
+        ),
+        "C6-learned-limit": Claim(
+            words="it ends where the game of N agents says that learning without noise does",
+            rival="it ends at the equilibrium of infinitely many agents, or a fifth off the predicted distance",
+            standing="ours",
+            judge="learned_limit",
+            tables=("populations_learned",),
+            tolerance="independent_tolerance",
+            steps=("populations_learned",),
+            figure="populations",
+            more=("populations_bias", "populations_exact"),
         ),
         "C3-exact": Claim(
             words="the simulator learns what the exact N-agent game says",

@@ -1,4 +1,4 @@
-"""The steps of the experiment: `pma-replicate populations bias`, `limits`, `exact`, `agreement`."""
+"""The steps of the experiment: `pma-replicate populations bias`, `learned`, `exact`, `agreement`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def add(steps: arguments.Commands) -> None:
     arguments.add_replicates(bias)
     outputs.add_out(bias)
 
-    limits = steps.on_equilibrium(
-        "limits",
-        _limits,
-        "predict where learning from N agents ends, for large N",
+    learned = steps.on_equilibrium(
+        "learned",
+        _learned,
+        "learn from N agents, and measure where the policy ends in the mean over noise",
         group="steps",
-        seeded=False,
-        examples=("game.npz --strength 0.1 --agents 10 100 1000 --step-size 0.5",),
+        examples=("game.npz --agents 4 --updates 1000 --epochs 10 --step-size 0.5 --replicates 2",),
     )
-    arguments.add_agents(limits, nargs="+")
-    limits.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
-    outputs.add_out(limits)
+    arguments.add_agents(learned)
+    learned.add_argument("--updates", type=arguments.integer(1), required=True, help="updates of an epoch, M_td")
+    learned.add_argument("--epochs", type=arguments.integer(2), required=True, help="policy updates, K")
+    learned.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
+    arguments.add_replicates(learned)
+    outputs.add_out(learned)
 
     exact = steps.on_equilibrium(
         "exact",
@@ -83,19 +85,25 @@ def _bias(options: argparse.Namespace) -> None:
     outputs.write(options, table)
 
 
-def _limits(options: argparse.Namespace) -> None:
+def _learned(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    table = measure.policy_limits(
-        game,
-        regularizer,
-        found.policy,
-        name=inputs.game_name(options),
-        populations=options.agents,
-        step_size=options.step_size,
-    )
+    with output.progress(options.replicates, "replicates") as advance:
+        table = measure.learned_policies(
+            game,
+            regularizer,
+            found.policy,
+            name=inputs.game_name(options),
+            n_agents=options.agents,
+            n_updates=options.updates,
+            n_epochs=options.epochs,
+            step_size=options.step_size,
+            n_replicates=options.replicates,
+            seed=options.seed,
+            after_replicate=advance,
+        )
     outputs.write(options, table)
 
 

@@ -35,7 +35,6 @@ def data(
     populations_bias: pd.DataFrame,
     populations_exact: pd.DataFrame,
     populations_learned: pd.DataFrame,
-    populations_limits: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return what a finite population does to the mean field, to Q and to the learned policy (claim C6).
 
@@ -46,17 +45,15 @@ def data(
     populations_exact : DataFrame
         Of `experiments.populations.measure.exact_limits`, small N.
     populations_learned : DataFrame
-        Of `experiments.samples.measure.learning_errors` at several N and one epsilon for each game.
-    populations_limits : DataFrame
-        Of `experiments.populations.measure.policy_limits`.
+        Of `experiments.populations.measure.learned_policies` at several N.
 
     Returns
     -------
     DataFrame
         The module's columns. Panel "deviation": E ||mu_hat - mu_pi||_1; panel "bias": max_{s,a} |mean of q_error|;
-        panel "policy": distance of the last policy to the equilibrium. Each with the line "theory" of the closed
-        form, from the exact solutions' smallest N on, and with those in the series "exact"; "bias" also with the slopes
-        -1/2 and -1 to compare with, "policy" with the line "noise" at epsilon.
+        panel "policy": distance of the mean learned policy to the equilibrium. Each with the line "theory" of the
+        closed form, from the exact solutions' smallest N on, and with those in the series "exact"; "bias" also with the
+        slopes -1/2 and -1 to compare with. Of "policy" the line is the limit of learning, exact where that can be had.
     """
     parts = []
     for game, table in by_game(populations_bias):
@@ -85,18 +82,26 @@ def data(
         height = 2.0 * measured.loc[measured["x"] == ends[0], "value"].max()
         parts.append(line_table("bias", "", f"slope {exponent:g}", x=ends, value=height * (ends / ends[0]) ** exponent))
     for game, table in by_game(populations_learned):
-        x, groups = grouped(table[table["epoch"] == table["n_epochs"]], "n_agents", "error")
-        parts.append(measured_points("policy", game, x, groups=groups, fit=False))
-        limit = populations_limits[populations_limits["game"] == game].sort_values("n_agents")
+        x = sorted(set(table["n_agents"].astype(float)))
+        errors, limits = (
+            [
+                at_n.pivot_table(index="replicate", columns=["state", "action"], values=column).to_numpy()
+                for _, at_n in table.groupby("n_agents")
+            ]
+            for column in ("policy_error", "predicted_policy_error")
+        )
+        shape = (-1, table["state"].nunique(), table["action"].nunique())
+
+        def distance(drawn: np.ndarray, shape: tuple[int, ...] = shape) -> float:
+            return float(np.abs(drawn.mean(axis=0)).reshape(shape[1:]).sum(axis=1).max())
+
+        parts.append(measured_points("policy", game, x, groups=errors, summary=distance))
         small = populations_exact[populations_exact["game"] == game].sort_values("n_agents")
-        below = small[small["n_agents"] < limit["n_agents"].min()]
         parts.append(line_table("policy", game, "exact", x=small["n_agents"], value=small["policy_error"]))
-        places = [*below["n_agents"], *limit["n_agents"]]
-        errors = [*below["predicted_policy_error"], *limit["predicted_error"]]
-        parts.append(line_table("policy", game, "theory", x=places, value=errors))
-    ends = np.array([populations_learned["n_agents"].min(), populations_learned["n_agents"].max()])
-    for target in sorted(populations_learned["epsilon"].unique()):
-        parts.append(line_table("policy", "", "noise", x=ends, value=[target, target]))
+        below = small[small["n_agents"] < x[0]]
+        places = [*below["n_agents"], *x]
+        values = [*below["policy_error"], *map(distance, limits)]
+        parts.append(line_table("policy", game, "theory", x=places, value=values))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -124,7 +129,7 @@ def figure(data: pd.DataFrame) -> Figure:
     titles = {
         "deviation": ("fluctuation of the mean field", r"$\mathrm{E}\, \|\hat\mu - \mu_\pi\|_1$"),
         "bias": ("bias of what is learned", r"$\mathrm{max}_{s,a}\, |\mathrm{E}\, Q - \Gamma_q(\pi,\mu_\pi)|$"),
-        "policy": ("error of the learned policy", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"),
+        "policy": ("bias of the learned policy", r"$\mathrm{sup}_s\, \|\mathrm{E}\, \pi_K(s) - \pi^*(s)\|_1$"),
     }
     titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
     figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, title=None, handles=handles)
@@ -132,7 +137,7 @@ def figure(data: pd.DataFrame) -> Figure:
         rows = data[data["panel"] == panel]
         for game, table in by_game(rows[rows["game"] != ""]):
             draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
-            label = f"{plain_name(game, 0.6)}: " if panel != "policy" else plain_name(game)
+            label = f"{plain_name(game, 0.6)}: "
             draw_line(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
             draw_points(ax, table, "measured", label=label, color=colours[game], marker=markers[game])
         references = []
@@ -140,12 +145,7 @@ def figure(data: pd.DataFrame) -> Figure:
             for exponent, name, look in (("-0.5", "-1/2", DOTTED), ("-1", "-1", dashed)):
                 draw_line(ax, rows, f"slope {exponent}", **look)
                 references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}$", **look))
-        if panel == "policy":
-            for _, floor in rows[rows["series"] == "noise"].groupby("value"):
-                draw_line(ax, floor, "noise", **DOTTED)
-            references.append(Line2D([], [], label=r"noise floor of learning:", **DOTTED))
-            references.append(Line2D([], [], label=r"sampling error $\varepsilon$", linestyle="none"))
         log_log(ax, "population size $N$", ylabel)
         panel_title(ax, i, title)
-        add_legend(ax, None if panel == "policy" else FITTED, references)
+        add_legend(ax, FITTED, references)
     return figure

@@ -35,12 +35,14 @@ AGREEMENT_MARGIN = 0.02
 OFF_BY_A_TENTH = Rival("0.9 or 1.1", (0.9, 1.1))
 
 
-def bias_groups(rows: pd.DataFrame, standard_errors: float) -> tuple[list[int], list[np.ndarray]]:
-    """Return the N whose bias is this many standard errors or more, and their Q errors, shape (replicates, S A)."""
+def bias_groups(
+    rows: pd.DataFrame, standard_errors: float, column: str = "q_error"
+) -> tuple[list[int], list[np.ndarray]]:
+    """Return the N whose bias is this many standard errors or more, and their errors, shape (replicates, S A)."""
     populations, groups = [], []
     for n_agents in sorted(set(rows["n_agents"])):
         group = rows[rows["n_agents"] == n_agents]
-        errors = group.pivot(index="replicate", columns=["state", "action"], values="q_error").to_numpy()
+        errors = group.pivot(index="replicate", columns=["state", "action"], values=column).to_numpy()
         standard_error = errors.std(axis=0, ddof=1).max() / np.sqrt(len(errors))
         if largest_mean(errors) > standard_errors * standard_error:
             populations.append(int(n_agents))
@@ -53,25 +55,27 @@ def largest_mean(errors: np.ndarray) -> float:
     return float(np.abs(errors.mean(axis=0)).max())
 
 
-def is_kinked(rows: pd.DataFrame) -> bool:
-    """Whether the closed form predicts a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2."""
-    largest = rows["predicted_q_error"].abs().groupby(rows["n_agents"]).max()
+def is_kinked(rows: pd.DataFrame, column: str = "q_error") -> bool:
+    """Whether the prediction has a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2."""
+    largest = rows[f"predicted_{column}"].abs().groupby(rows["n_agents"]).max()
     return statistics.log_log_slope(list(largest.index), list(largest)) > -0.75
 
 
-def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C6-kinked in one game (docs/theory, section 12)."""
-    populations, groups = bias_groups(rows, FLOOR_STANDARD_ERRORS)
-    kinked = is_kinked(rows)
+def slope_of_bias(
+    rows: pd.DataFrame, claim: str, column: str, *, tolerance: float, confidence: float
+) -> tuple[bool, Claim]:
+    """Return whether a bias is of order 1/sqrt(N), by its prediction, and what records on its slope have in common."""
+    populations, groups = bias_groups(rows, FLOOR_STANDARD_ERRORS, column)
+    kinked = is_kinked(rows, column)
     slope = -0.5 if kinked else -1.0
     estimate, too_small = exactly(math.nan), ""
     expected = (slope - tolerance, slope + tolerance)
     if len(populations) >= 3:
-        rng = bootstrap_generator(rows, "C6-slope")
+        rng = bootstrap_generator(rows, claim)
         estimate = statistics.slope_interval(populations, groups, rng, confidence=confidence, summary=largest_mean)
         too_small = settled(
             rows,
-            "C6-slope",
+            claim,
             estimate,
             expected=expected,
             tolerance=tolerance,
@@ -80,18 +84,74 @@ def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
                 populations, groups, rng, confidence=confidence, summary=largest_mean, slope=f
             ),
         )
-    order = "1/sqrt(N) when R has a kink at the equilibrium" if kinked else "1/N when R and P are smooth"
-    return {
-        "id": "C6-kinked" if kinked else "C6-smooth",
-        "statement": f"The bias of what is learned from N agents is of order {order}.",
-        "source": "Theorem 4.2 (the paper's O(1/sqrt(N)) is tight with a kink, and not without)",
-        "quantity": "slope of log max_(s,a) |bias of Q| against log N",
+    return kinked, {
         "rival": Rival("-1", (-1.0,)) if kinked else Rival("-0.5", (-0.5,)),
         "estimate": estimate,
         "expected": expected,
         "too_small": too_small,
-        "how": f"limit of TD learning by ergodic averages; {len(populations)} of {rows['n_agents'].nunique()} "
-        f"population sizes lie above the Monte Carlo floor of {FLOOR_STANDARD_ERRORS:g} standard errors",
+        "how": f"{len(populations)} of {rows['n_agents'].nunique()} population sizes lie above the Monte Carlo floor "
+        f"of {FLOOR_STANDARD_ERRORS:g} standard errors",
+    }
+
+
+def order_in_words(kinked: bool) -> str:
+    """Return the order of a bias and when it has it."""
+    return "1/sqrt(N) when R has a kink at the equilibrium" if kinked else "1/N when R and P are smooth"
+
+
+def bias_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C6-smooth or C6-kinked in one game (docs/theory, section 12)."""
+    kinked, found = slope_of_bias(rows, "C6-slope", "q_error", tolerance=tolerance, confidence=confidence)
+    return {
+        "id": "C6-kinked" if kinked else "C6-smooth",
+        "statement": f"The bias of what is learned from N agents is of order {order_in_words(kinked)}.",
+        "source": "Theorem 4.2 (the paper's O(1/sqrt(N)) is tight with a kink, and not without)",
+        "quantity": "slope of log max_(s,a) |bias of Q| against log N",
+        **found,
+        "how": f"limit of TD learning by ergodic averages; {found['how']}",
+    }
+
+
+def learned_slope(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C6-learned in one game (docs/theory, section 12)."""
+    kinked, found = slope_of_bias(rows, "C6-learned", "policy_error", tolerance=tolerance, confidence=confidence)
+    return {
+        "id": "C6-learned",
+        "statement": "The policy learned from N agents ends off the equilibrium by 1/N when R and P are smooth, and by "
+        "1/sqrt(N) when R has a kink at the equilibrium.",
+        "source": "Theorem 4.3 (its O(1/sqrt(N)) is tight with a kink, and not without)",
+        "quantity": "slope of log max_(s,a) |mean policy - equilibrium| against log N",
+        **found,
+        "how": f"{'a kink' if kinked else 'smooth'}; mean over the second half of each run, and over runs; "
+        f"{found['how']}",
+    }
+
+
+def learned_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C6-learned-limit in one game (docs/theory, section 12)."""
+    groups, predictions = [], []
+    for _, group in rows.groupby("n_agents"):
+        table = group.pivot(index="replicate", columns=["state", "action"])
+        groups.append(table["policy_error"].to_numpy())
+        predictions.append(table["predicted_policy_error"].to_numpy()[0])
+    # every N counts the same: each projection is in units of its own prediction
+    weights = [of / (of @ of) / len(predictions) for of in predictions]
+    estimate = statistics.bootstrap(
+        groups,
+        lambda drawn: float(sum(errors.mean(axis=0) @ of for errors, of in zip(drawn, weights, strict=True))),
+        bootstrap_generator(rows, "C6-learned-limit"),
+        confidence=confidence,
+    )
+    return {
+        "id": "C6-learned-limit",
+        "statement": "The policy learned from N agents ends at the fixed point of learning in the game of N agents.",
+        "source": "Theorem 4.3, its O(1/sqrt(N)) term with the constant",
+        "rival": Rival("0, 0.8 or 1.2", (0.0, 0.8, 1.2)),
+        "quantity": "measured over predicted distance from the equilibrium, projected on the prediction, mean over N",
+        "estimate": estimate,
+        "expected": (1.0 - tolerance, 1.0 + tolerance),
+        "how": f"{len(groups[0])} runs at each of {len(groups)} N from {rows['n_agents'].min()} to "
+        f"{rows['n_agents'].max()}; mean over the second half of each run; no free parameter",
     }
 
 

@@ -13,10 +13,15 @@ import pandas as pd
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, n_lumped_states
+from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import schedules
 from pma_mfg.populations import finite_population, fluctuations
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable as simulation
+
+#: States of an agent and the counts of the others up to which the limit of the policy is computed exactly, in seconds.
+EXACT_STATES = 5_000
 
 
 @accepts()
@@ -100,38 +105,67 @@ def finite_population_bias(
 
 
 @accepts()
-def policy_limits(
+def learned_policies(
     game: Game,
     regularizer: Regularizer,
     equilibrium: np.ndarray,
     *,
     name: str,
-    populations: Sequence[int],
+    n_agents: int,
+    n_updates: int,
+    n_epochs: int,
     step_size: float,
+    n_replicates: int,
+    seed: int,
+    after_replicate: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Predict how far from the equilibrium learning ends with unlimited samples, for large N (claim C6).
+    """Learn from N agents, and measure where the policy ends in the mean over noise (claim C6-learned).
+
+    A run starts at the uniform policy. Of its K epochs the policies of the second half are averaged, and kept with
+    their sign: over epochs and replicates noise averages out, and what N does to the policy stays.
 
     Parameters
     ----------
     game : Game
     regularizer : Regularizer
     equilibrium : ndarray, shape (S, A)
+        Its policy.
     name : str
-    populations : sequence of int
+        The game's name in tables and seeds.
+    n_agents : int
+    n_updates, n_epochs : int
+        M_td, and K >= 2. No step is waited for between updates.
     step_size : float
+        eta.
+    n_replicates : int
+    seed : int
+        Root seed.
+    after_replicate : callable
+        Called after each replicate.
 
     Returns
     -------
     DataFrame
-        Columns game, n_agents, predicted_error.
+        Columns game, n_agents, replicate, state, action, policy_error (signed, of the mean policy to the equilibrium),
+        predicted_policy_error (of the limit of learning without noise: exact where `EXACT_STATES` allow, else for large
+        N).
     """
-    rows = []
-    for n_agents in populations:
-        policy = fluctuations.large_population_policy(
-            game, n_agents, regularizer, step_size=step_size, start=equilibrium
-        )
-        rows.append((name, n_agents, operators.policy_distance(policy, equilibrium)))
-    return pd.DataFrame(rows, columns=["game", "n_agents", "predicted_error"])
+    limit = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=step_size, start=equilibrium)
+    if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= EXACT_STATES:
+        limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=limit)
+    scale, begin = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
+    schedule = schedules.Schedule(n_epochs, n_updates, 0, step_size, scale, scale, begin)
+    state, action = (index.ravel() for index in np.indices(equilibrium.shape))
+    tables = []
+    for replicate in range(n_replicates):
+        rng = seeds.generator(seed, "learned policy", name, n_agents, replicate)
+        policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)
+        of_run = {"game": name, "n_agents": n_agents, "replicate": replicate, "state": state, "action": action}
+        of_run["policy_error"] = (policies[1 + n_epochs // 2 :].mean(axis=0) - equilibrium).ravel()
+        of_run["predicted_policy_error"] = (limit - equilibrium).ravel()
+        tables.append(pd.DataFrame(of_run))
+        after_replicate()
+    return pd.concat(tables, ignore_index=True)
 
 
 @accepts()

@@ -8,33 +8,29 @@ from pydantic import Field
 from pma_replication.settings import (
     Agents,
     Chosen,
+    Count,
     Distinct,
     ExactPopulations,
-    Fraction,
     Games,
-    NonNegative,
-    Populations,
     Positive,
     Refuse,
     Replicates,
     Section,
     Steps,
-    TdConstant,
     check_visited,
     key,
 )
 
 
 class PopulationsLearned(Section):
-    """C6, a figure: learning with few agents and with many."""
+    """C6-learned: where the policy ends that is learned from few agents."""
 
     games: Games
-    populations: Populations = key("numbers of agents, one job each")
-    epsilon: Fraction = key("the accuracy that every run's schedule is for: the floor of the sampling error")
-    n_replicates: Replicates = key("independent runs per point")
+    populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, one job each")
+    n_updates: Count = key("M_td")
+    n_epochs: Annotated[Count, Field(ge=2)] = key("K; the policies of the second half are averaged")
     step_size: Positive = key("η of centralized learning", "1/ρ")
-    td_constant: TdConstant = key("M_td = (td_constant / ε)²")
-    waiting_constant: NonNegative = key("M_mix = waiting_constant · log(1/ε), rounded up")
+    n_replicates: Replicates = key("independent runs per point")
 
 
 class PopulationsBias(Section):

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from pma_mfg.errors import Description
 from pma_mfg.games.model import n_lumped_states
-from pma_replication.plan import (
-    BUDGET,
-    LUMPED_STATES,
-    SHARES,
-    WAITING_CONSTANT,
-    BeyondBudget,
-    Settings,
-    Subject,
-    spread_over,
-    step_seconds,
-)
+from pma_replication.plan import BUDGET, LUMPED_STATES, BeyondBudget, Settings, Subject, spread_over, step_seconds
 from pma_replication.statistics import FEWEST_REPLICATES
 
 
 def _learned(subject: Subject) -> Settings:
     subject.need_learning("populations_learned")
-    least = FEWEST_REPLICATES * 5.0 * subject.least_learning_steps(SHARES[1])
-    subject.need_time("populations_learned", least, 2.0 * BUDGET)
-    epsilon = subject.accuracies(2)[1]
-    subject.need_time("populations_learned", FEWEST_REPLICATES * 5.0 * subject.learning_steps(epsilon), 2.0 * BUDGET)
+    populations, n_replicates, n_epochs = [4, 8, 16, 32], FEWEST_REPLICATES, 30
+    n_updates = math.ceil(50.0 * subject.settled)
+    subject.need_time("populations_learned", len(populations) * n_replicates * n_epochs * n_updates, BUDGET)
     return {
-        "populations": [10, 30, 100, 1000, 10_000],
-        "epsilon": epsilon,
-        "n_replicates": FEWEST_REPLICATES,
+        "populations": populations,
+        "n_updates": n_updates,
+        "n_epochs": n_epochs,
         "step_size": subject.relative_step_size,
-        "td_constant": subject.td_constant,
-        "waiting_constant": WAITING_CONSTANT,
+        "n_replicates": n_replicates,
     }
 
 

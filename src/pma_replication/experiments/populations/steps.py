@@ -5,9 +5,29 @@ from __future__ import annotations
 import pandas as pd
 
 from pma_mfg.commands import step_sizes
-from pma_replication.cost import exact_seconds, learning_seconds
+from pma_replication.cost import exact_seconds
 from pma_replication.experiments.populations import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
+
+
+def _learned(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
+    tables = [
+        measure.learned_policies(
+            subject.game,
+            subject.regularizer,
+            subject.policy,
+            name=subject.name,
+            n_agents=n_agents,
+            n_updates=settings["n_updates"],
+            n_epochs=settings["n_epochs"],
+            step_size=step_sizes.absolute(settings["step_size"], subject.regularizer),
+            n_replicates=settings["n_replicates"],
+            seed=seed,
+            after_replicate=advance,
+        )
+        for n_agents in settings["populations"]
+    ]
+    return {"populations_learned": pd.concat(tables, ignore_index=True)}
 
 
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -61,13 +81,14 @@ def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 
 STEPS = {
-    # only the pipeline runs it
     "populations_learned": Step(
         section="populations_learned",
+        ticks=lambda s: len(s["populations"]) * s["n_replicates"],
+        run=_learned,
         seconds=lambda u, s: (
-            len(s["populations"]) * learning_seconds(u, s, [s["epsilon"]], n_replicates=s["n_replicates"])
+            s["n_replicates"] * s["n_epochs"] * s["n_updates"] * sum(u.step_of(n) for n in s["populations"])
         ),
-        jobs=lambda s: 1 + len(s["populations"]),
+        jobs=lambda s: len(s["populations"]),
     ),
     "populations_bias": Step(
         section="populations_bias",
