@@ -400,7 +400,7 @@ def test_coupling_moves_the_mean_policy_by_the_jacobian_and_leaves_deviations_fr
         least = min(least, np.linalg.eigvalsh(curved)[0])
         kept = np.linalg.solve(np.eye(game.n_actions - 1) + step_size * curved, apart[s])
         np.testing.assert_allclose(deviation[s], kept, atol=1e-6)
-    mean_rate, deviation_rate = independent_measure.rates(game, regularizer, policy, step_size)
+    mean_rate, deviation_rate = independent_measure.rates(game, regularizer, policy, step_size=step_size)
     assert mean_rate == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max())
     assert deviation_rate == pytest.approx(1.0 / (1.0 + step_size * least))
     assert mean_rate > 1.1 > 1.0 > deviation_rate  # PMA leaves this equilibrium, and all agents do so together
@@ -470,17 +470,19 @@ def test_the_dividing_line_says_what_the_bound_of_two_agents_allows():
     table = pd.DataFrame({"step_size": [0.5, 0.5]})
     game, regularizer = family_game("affine", n_states=4, n_actions=2, discount=0.5, seed=1, **WEAK), Entropy(1.0)
     found = equilibrium.solve(game, regularizer).policy
-    row = independent_measure.dividing_line(table, game, regularizer, found).iloc[1]
+    row = independent_measure.dividing_line(table, game, regularizer, equilibrium=found).iloc[1]
     bound = lipschitz.contraction_bound(game, regularizer, 0.5)
     assert row["agent_constant"] == pytest.approx(2.0 * bound.q_policy)
     assert row["agent_constant"] < 1.0
     assert row["excess_bound"] == 0.0
     colder = Entropy(0.1)
     found = equilibrium.solve(game, colder).policy
-    row = independent_measure.dividing_line(table.assign(step_size=5.0), game, colder, found).iloc[0]
+    row = independent_measure.dividing_line(table.assign(step_size=5.0), game, colder, equilibrium=found).iloc[0]
     drift = (1.0 + 0.5 * row["agent_constant"]) / 1.5
-    radius, _ = independent_measure.rates(game, colder, found, 5.0)
+    radius, _ = independent_measure.rates(game, colder, found, step_size=5.0)
     assert row["agent_constant"] > 1.0
     assert row["excess_bound"] == pytest.approx(2.0 * np.log(drift) / np.log(1.0 / radius))
-    infinite = independent_measure.dividing_line(table, PLANTED, Entropy(0.3), PLANTED.planted.policy).iloc[0]
+    infinite = independent_measure.dividing_line(table, PLANTED, Entropy(0.3), equilibrium=PLANTED.planted.policy).iloc[
+        0
+    ]
     assert infinite["agent_constant"] == infinite["excess_bound"] == np.inf

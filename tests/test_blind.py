@@ -302,8 +302,8 @@ def test_an_automatic_step_size_is_the_printed_one(game_file, tmp_path, capsys):
     chosen = "auto"
     for name in ("auto", "printed"):
         out = str(tmp_path / f"{name}.parquet")
-        arguments = ["--strength", "0.1", "--agents", "100", "--step-size", chosen, "--out", out]
-        assert replication_cli.main(["populations", "limits", str(game_file), *arguments]) == 0
+        arguments = ["--strength", "0.1", "--agents", "5", "--step-size", chosen, "--out", out]
+        assert replication_cli.main(["populations", "exact", str(game_file), *arguments]) == 0
         if name == "auto":
             [chosen] = re.findall(r"step size auto: (\S+) / rho = \S+ \(spectral radius", capsys.readouterr().err)
         tables.append(parquet.read_table(out))

@@ -75,7 +75,6 @@ STEPS = {
     "samples tuned": "--agents 100 --epsilon 0.3 --step-size 0.5 --replicates 2 --out {out}",
     "coupling measure": "--agents 100 --updates 20 40 --epochs 10 --replicates 2 --out {out}",
     "populations bias": "--agents 10 --steps 100 --replicates 2 --out {out}",
-    "populations limits": "--agents 10 100 --step-size 0.5 --out {out}",
     "populations exact": "--agents 2 5 --step-size 0.5 --out {out}",
     "populations agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
     "nash measure": "--agents 2 5 --out {out}",
@@ -193,8 +192,8 @@ def test_no_command_writes_over_what_it_reads(
         ("pma-replicate game own.py --out {}", "own.py"),
         ("pma-mfg solve planted.npz --strength 0.1 --out {}", "planted.npz"),
         ("pma-replicate equilibria solve planted.npz --strength 0.1 --out x --out-table {}", "planted.npz"),
-        ("pma-replicate populations limits planted.npz nash.npz --agents 10 --step-size 1 --out {}", "nash.npz"),
-        ("pma-replicate populations limits planted.npz nash.npz --agents 10 --step-size 1 --log {}", "nash.npz"),
+        ("pma-replicate populations exact planted.npz nash.npz --agents 10 --step-size 1 --out {}", "nash.npz"),
+        ("pma-replicate populations exact planted.npz nash.npz --agents 10 --step-size 1 --log {}", "nash.npz"),
         ("pma-replicate collect nash.parquet nash.parquet --out {}", "nash.parquet"),
     ):
         link = Path(f"link-{line.count('--')}-{read}")
@@ -259,7 +258,7 @@ def test_equilibrium_of_another_game_is_refused(
     settings = [setting.replace("seed=1", "seed=2") for setting in SMALL]
     assert cli.main(["generate", "planted_smooth", *settings, "--out", str(other)]) == 0
     arguments = ["--agents", "10", "--step-size", "1", "--out", str(tmp_path / "x.parquet")]
-    assert replicate.main(["populations", "limits", str(other), str(solved / "nash.npz"), *arguments]) == 2
+    assert replicate.main(["populations", "exact", str(other), str(solved / "nash.npz"), *arguments]) == 2
     assert "an equilibrium of this very game" in capsys.readouterr().err
 
 

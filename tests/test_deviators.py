@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.references import curved_game, deviators_gain, family_game, own_state_deviators_gain, random_policy
@@ -133,7 +135,8 @@ def test_the_averaged_error_is_that_of_the_exact_chain(n_states: int) -> None:
     constant = fluctuations.averaged_error(game, policy, ENTROPY)
     found = []
     for n_agents in (20, 40):
-        process = deviators._process(game, policy, n_agents, ENTROPY)
+        law = finite_population.stationary_counts(game, policy, n_agents)
+        process = replace(deviators._process(game, policy, law), regularizer=ENTROPY)
         _, q = deviators._held(process, policy)
         averaged = (process.start[..., None] * q).sum(axis=1) / process.start.sum(axis=1)[:, None]
         found.append((averaged - truth) * n_agents)

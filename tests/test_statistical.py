@@ -56,6 +56,7 @@ FOR_EVERY_DRAW = {
     "test_a_policy_is_taken_as_it_comes",
     "test_a_replicate_is_the_same_whatever_their_number",
     "test_a_rollout_is_the_environment_stepped_by_the_policies",
+    "test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs",
     "test_a_sparse_game_and_one_of_functions_move_as_the_tables_do",
     "test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy",
     "test_a_sparse_game_is_played_bitwise_like_its_dense_copy",

@@ -330,7 +330,6 @@ QUICK = {
     "validate": ("", []),
     "solve": ("", ["--strength"]),
     "equilibria assumptions": ("nash.npz", ["--step-size"]),
-    "populations limits": ("nash.npz", ["--agents", "--step-size"]),
     "covariance": ("nash.npz", ["--name"]),
     "nash-gap": ("nash.npz", ["--agents"]),
     "samples schedules": ("nash.npz", ["--epsilons", "--step-size"]),

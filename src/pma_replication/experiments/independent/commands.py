@@ -87,7 +87,9 @@ def _measure(options: argparse.Namespace) -> None:
             )
         if options.start_left:
             parts = [rows for _, rows in table.groupby("step_size", sort=False)]
-            table = pd.concat([measure.dividing_line(rows, game, regularizer, found.policy) for rows in parts])
+            table = pd.concat(
+                [measure.dividing_line(rows, game, regularizer, equilibrium=found.policy) for rows in parts]
+            )
         outputs.write(options, table)
         if options.out_learning:
             outputs.write_to(options.out_learning, measure.independent_learning_errors(table))
@@ -115,7 +117,7 @@ def _planned(options: argparse.Namespace, game: Any, found: Any, regularizer: An
         for updates in options.updates or []:
             epochs = options.epochs
             if options.start_left:
-                slowest = max(measure.rates(game, regularizer, found.policy, step_size))
+                slowest = max(measure.rates(game, regularizer, found.policy, step_size=step_size))
                 epochs = measure.epochs_to_settle(options.start_left, slowest)
             if not epochs:
                 raise InputError(SOURCE, "--epochs", None, "a number of epochs beside --updates, or --start-left")

@@ -49,7 +49,7 @@ class IndependentRuns:
     unequal: bool = False
 
 
-def rates(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, step_size: float) -> tuple[float, float]:
+def rates(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, *, step_size: float) -> tuple[float, float]:
     """Return the rates at which the mean policy and the agents' deviations from it contract (docs/theory, 10.13).
 
     Parameters
@@ -81,7 +81,9 @@ def epochs_to_settle(left: float, rate: float) -> int:
     return max(1, math.ceil(math.log(left) / math.log(max(rate, 1e-12))))
 
 
-def dividing_line(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> pd.DataFrame:
+def dividing_line(
+    table: pd.DataFrame, game: Game, regularizer: Regularizer, *, equilibrium: np.ndarray
+) -> pd.DataFrame:
     """Return a table of `independent_errors` beside what (10.13) says of its game and step size.
 
     Parameters
@@ -102,7 +104,7 @@ def dividing_line(table: pd.DataFrame, game: Game, regularizer: Regularizer, equ
     constant = game.n_actions * lipschitz.contraction_bound(game, regularizer, step_size).q_policy / regularizer.rho
     relative = step_size * regularizer.rho
     drift = (1.0 + relative * constant) / (1.0 + relative)
-    mean, _ = rates(game, regularizer, equilibrium, step_size)
+    mean, _ = rates(game, regularizer, equilibrium, step_size=step_size)
     excess = max(0.0, 2.0 * math.log(drift) / -math.log(mean)) if 0.0 < mean < 1.0 else math.inf
     return table.assign(agent_constant=constant, excess_bound=excess)
 

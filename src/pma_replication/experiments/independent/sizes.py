@@ -86,14 +86,14 @@ def _games(subject: Subject) -> Settings:
         "n_replicates": FEWEST_REPLICATES,
     }
     seconds = games_seconds(
-        settings, subject.n_epochs(settings["start_left"]), step_seconds(subject.game), subject.game
+        settings, subject.n_epochs(settings["start_left"]), step_seconds(subject.game), game=subject.game
     )
     if seconds > MOST:
         raise subject.too_long("independent_games", seconds, MOST)
     return settings
 
 
-def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, game: Game) -> float:
+def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, *, game: Game) -> float:
     """Return the seconds of the section `independent_games`, from those of a step and the epochs of a run."""
     chosen, root = settings["games"], math.sqrt(game.n_states / 10)
     per_step = sum(step + n_agents * AGENT_SECONDS * root for n_agents in settings["populations"])

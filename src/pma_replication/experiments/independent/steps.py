@@ -65,7 +65,7 @@ def _independent(sweep: str) -> Callable[[Subject, Settings, int, Advance], Tabl
 def _games(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
     game, regularizer, policy = subject.game, subject.regularizer, subject.policy
     step_size = step_sizes.absolute(settings["games"]["step_size"], regularizer)
-    slowest = max(measure.rates(game, regularizer, policy, step_size))
+    slowest = max(measure.rates(game, regularizer, policy, step_size=step_size))
     n_epochs = measure.epochs_to_settle(settings["start_left"], slowest)
     scale, start = schedules.td_scale(game, policy), schedules.td_start(game, regularizer)
     found = []
@@ -90,16 +90,16 @@ def _games(subject: Subject, settings: Settings, seed: int, advance: Advance) ->
             seed=seed,
             after_epoch=every(n_epochs, advance),
         )
-        found.append(measure.dividing_line(table, game, regularizer, policy))
+        found.append(measure.dividing_line(table, game, regularizer, equilibrium=policy))
     return {"independent_games": pd.concat(found, ignore_index=True)}
 
 
 def _games_seconds(units: Units, settings: Settings) -> float:
     step_size = step_sizes.absolute(settings["games"]["step_size"], units.regularizer)
-    slowest = max(measure.rates(units.game, units.regularizer, units.policy, step_size))
+    slowest = max(measure.rates(units.game, units.regularizer, units.policy, step_size=step_size))
     n_epochs = measure.epochs_to_settle(settings["start_left"], min(slowest, 0.999))
     moments = 5.0 * units.update * sum(settings["games"]["updates"]) / 100
-    return float(games_seconds(settings, n_epochs, units.step, units.game) + moments)
+    return float(games_seconds(settings, n_epochs, units.step, game=units.game) + moments)
 
 
 def _seconds(sweep: str, units: Units, settings: Settings) -> float:
