@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small finished run, of the experiments `nash` and `phase`, and its configuration."""
     monkeypatch.chdir(tmp_path)
     settings = {"results": "results/r", "figures": "figures", "games": {"pair": {}}}
-    settings |= {"nash": {"games": ["pair"]}, "phase": {"games": ["pair"]}}
+    settings |= {"nash": {"games": ["pair"]}, "nash_learned": {"games": ["pair"]}, "phase": {"games": ["pair"]}}
     Path("run.yaml").write_text(yaml.safe_dump(settings))
     made = pd.DataFrame({"game": ["pair"], "value": [1.0]})
     for name in configuration.tables(settings):

@@ -27,7 +27,7 @@ def add(steps: arguments.Commands) -> None:
         _learned,
         "learn from N agents, and measure where the policy ends in the mean over noise",
         group="steps",
-        examples=("game.npz --agents 4 --updates 1000 --epochs 10 --step-size 0.5 --replicates 2",),
+        examples=("game.npz --strength 0.1 --agents 4 --updates 1000 --epochs 10 --step-size 0.5 --replicates 2",),
     )
     arguments.add_agents(learned)
     learned.add_argument("--updates", type=arguments.integer(1), required=True, help="updates of an epoch, M_td")
