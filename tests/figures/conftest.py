@@ -23,7 +23,7 @@ def _read(name: str) -> pd.DataFrame:
     return table.assign(game=table["game"].fillna(""))  # a line of no game
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def raw_tables() -> Callable[[str], list[pd.DataFrame]]:
     """The input tables of a figure."""
     return lambda figure: [_read(table) for table in registry.figures()[figure]]

@@ -22,7 +22,6 @@ import sys
 
 import matplotlib.style
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.testing.compare import compare_images
 from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDING
@@ -37,12 +36,12 @@ VALUE |= {"phase": "spectral_radius", "comparison": "exploitability"}
 
 
 @pytest.fixture(scope="module")
-def data_of():
+def data_of(raw_tables):
     """What a figure's data function makes of the fixed tables."""
 
     @functools.cache
     def reduce(figure):
-        return registry.draw(figure).data(*(pd.read_csv(DATA / f"{table}.csv") for table in registry.figures()[figure]))
+        return registry.draw(figure).data(*raw_tables(figure))
 
     return reduce
 
