@@ -490,3 +490,21 @@ def test_the_slowest_change_of_agents_who_move_on_their_own_is_that_of_one_of_th
     slowest = solvers.slowest_change(lambda x: x @ chain, law, law * (counts - 20 / 3.0), iterations=3)
     assert slowest == pytest.approx(3e-6, rel=1e-6)
     assert np.linalg.eigvals(kernel).min() == pytest.approx(1.0 - 3e-6, rel=1e-12)
+
+
+def test_a_curved_link_away_from_its_kink_has_the_constant_of_smooth_games() -> None:
+    game = games.make(
+        "planted_coupled",
+        n_states=2,
+        n_actions=2,
+        discount=0.8,
+        seed=0,
+        strength=0.1,
+        best_response_radius=1.5,
+        channel="dynamics",
+        link="power",
+    )
+    assert game.planted is not None
+    found = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
+    smooth = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
+    assert found == pytest.approx(smooth, rel=1e-6)  # of a Gaussian, summed on a grid

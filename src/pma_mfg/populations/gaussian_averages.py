@@ -113,8 +113,8 @@ def kink_shares(features: Features, mean_field: np.ndarray) -> np.ndarray:
     """Return what |x| contributes to each feature next to mu, shape (K,): zero off its kink."""
     shares = {"absolute": 1.0, "positive": 0.5, "minimum": -0.5, "power": np.nan}
     at_kink = np.abs(features.arguments(mean_field) - features.kinks()) < KINK_WIDTH
-    found = np.array([shares.get(LINKS[link], 0.0) * at for link, at in zip(features.links, at_kink, strict=True)])
-    if np.isnan(found).any():
+    found = np.array([shares.get(LINKS[link], 0.0) for link in features.links])
+    if np.isnan(found[at_kink]).any():
         raise InputError("fluctuations", "reward", Description("the link power at its kink"), "another link there")
     return np.where(at_kink, found, 0.0)
 
