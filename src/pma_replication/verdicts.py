@@ -65,7 +65,7 @@ def evaluate(
     Returns
     -------
     list of dict
-        With keys id, statement, standing (whose statement it is) and nature (as in `experiment.Claim`), source, game,
+        In the order of the claims. With keys id, statement, standing (whose statement it is) and nature (as in `experiment.Claim`), source, game,
         own, quantity, estimate, interval, expected, settled (whether claim and expected range were settled "before" its
         results were seen or "after a first look", as expected.yaml says), rival (what would be true instead),
         rival_prediction (what it predicts of the estimate, in words), rejected (whether the data reject the rival),
@@ -91,7 +91,8 @@ def evaluate(
             origin = {"tables": list(claim.tables), "code": f"{make.__module__}.{make.__name__}"}
             for record in judged if isinstance(judged, list) else [judged]:
                 records.append(_record(str(game), tolerance, confidence, **record) | {"own": str(game) in own} | origin)
-    return records
+    places = {claim: place for place, claim in enumerate(registry.claims())}  # a judge may tell of several claims
+    return sorted(records, key=lambda record: places[record["id"]])
 
 
 def _read(tables: Tables, names: tuple[str, ...]) -> pd.DataFrame | None:
