@@ -65,13 +65,13 @@ def evaluate(
     Returns
     -------
     list of dict
-        In the order of the claims. With keys id, statement, standing (whose statement it is) and nature (as in `experiment.Claim`), source, game,
-        own, quantity, estimate, interval, expected, settled (whether claim and expected range were settled "before" its
-        results were seen or "after a first look", as expected.yaml says), rival (what would be true instead),
-        rival_prediction (what it predicts of the estimate, in words), rejected (whether the data reject the rival),
-        power (as `judging.power`), verdict, too_small (whether it is inconclusive for the range or the replicates that
-        were run), how, tables (names of those it was computed from), code (the function). Numbers that do not exist are
-        None.
+        In the order of the claims. With keys id, statement, standing (whose statement it is) and nature (as in
+        `experiment.Claim`), source, game, own, quantity, estimate, interval, expected, settled (whether claim and
+        expected range were settled "before" its results were seen or "after a first look", as expected.yaml says),
+        rival (what would be true instead), rival_prediction (what it predicts of the estimate, in words), rejected
+        (whether the data reject the rival), power (as `judging.power`), verdict, too_small (whether it is inconclusive
+        for the range or the replicates that were run), how, tables (names of those it was computed from), code (the
+        function). Numbers that do not exist are None.
     """
     tolerances = {
         "rate_tolerance": rate_tolerance,
