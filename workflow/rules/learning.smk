@@ -160,9 +160,9 @@ rule coupling_measure:
     output:
         f"{RESULTS}/points/coupling/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/coupling/{{game}}.log",
+        f"{RESULTS}/logs/coupling_measure/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/coupling/{{game}}.tsv"
+        f"{RESULTS}/benchmarks/coupling_measure/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
