@@ -140,12 +140,13 @@ def lattice(n_states: int = 3, n_actions: int = 3, n_agents: int = 20) -> Run:
 OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]] = {
     "1000 steps of the N-agent game, shared policy": (
         trajectory_step,
-        "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure",
+        "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure, "
+        "coupling_measure, nash_learned",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**4, 10**6, 10**8, 10**10)},
     ),
     "a step of N independent learners": (
         independent_step,
-        "independent_measure, independent_epsilons",
+        "independent_measure, independent_epsilons, independent_games",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**3, 10**4, 10**5, 10**6)},
     ),
     "learning to accuracy ε, shared policy, S = 5": (

@@ -124,9 +124,9 @@ def test_a_game_of_every_kind_is_measured() -> None:
 def test_a_power_of_the_size_has_its_exponent_within_the_interval() -> None:
     bench = load(SCALING)
     rng, sizes = np.random.default_rng(0), [10, 20, 40, 80]
-    times = [1e-6 * size**1.7 * rng.lognormal(sigma=0.05, size=7) for size in sizes]
+    times = [1e-6 * size**1.7 * rng.lognormal(sigma=0.05, size=8) for size in sizes]
     fitted, end = bench["exponent"](sizes, times)
-    # noise of 5 % in medians of 7: the exponent is known to 0.01, and that of two sizes to 0.05; five times that
+    # noise of 5 % in medians of 8: the exponent is known to 0.01, and that of two sizes to 0.05; five times that
     assert fitted.low <= 1.7 <= fitted.high
     assert abs(fitted.value - 1.7) < 0.05
     assert abs(end - 1.7) < 0.25

@@ -143,7 +143,7 @@ def test_an_equilibrium_that_no_step_size_reaches_is_followed_from_a_stronger_re
     assert max(map(abs, found.residuals.values())) < 1e-10
     monkeypatch.setattr(search, "CONTINUATION", -1)
     monkeypatch.setattr(damped, "DAMPINGS", ())
-    monkeypatch.setattr(search, "_by_flow", lambda *_: (None, np.inf))
+    monkeypatch.setattr(search, "_by_flow", lambda game, regularizer, mean_field, *_: (None, np.inf, mean_field))
     with pytest.raises(ConvergenceError):
         equilibrium.solve(game, regularizer)
 
@@ -795,7 +795,7 @@ def test_newtons_method_is_not_repeated_from_a_policy_from_which_it_led_nowhere(
     monkeypatch.setattr(search, "newton", newton)
     monkeypatch.setattr(search, "branch", lambda *_: None)
     monkeypatch.setattr(damped, "DAMPINGS", ())
-    monkeypatch.setattr(search, "_by_flow", lambda *_: (None, np.inf))
+    monkeypatch.setattr(search, "_by_flow", lambda game, regularizer, mean_field, *_: (None, np.inf, mean_field))
     with pytest.raises(ConvergenceError):
         equilibrium.solve(corridor(), Entropy(0.1), max_iterations=1)
     assert len(tried) == len(set(tried)) > 0

@@ -118,7 +118,7 @@ def test_a_run_that_is_not_finished_is_refused_by_the_name_of_what_is_missing(
 def test_many_missing_tables_are_counted(run: Path) -> None:
     for path in (run / "results/r/tables").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match=r"no tables/equilibria\.parquet and 4 more,"):
+    with pytest.raises(InputError, match=r"no tables/equilibria\.parquet and 5 more,"):
         configuration.finished("run.yaml")
 
 

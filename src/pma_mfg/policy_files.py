@@ -57,7 +57,7 @@ def load(path: str | Path, game: Game) -> np.ndarray:
     if suffix == ".csv":
         table = _from_csv(source, game)
     elif suffix == ".npy":
-        table = _from_npy(source)
+        table = storage.read_array(source)
     else:
         held: Any = storage.read_arrays(path)[0] if suffix == ".npz" else storage.read_json(path)
         if not isinstance(held, dict) or "policy" not in held:
@@ -94,13 +94,6 @@ def regularizer_of(path: str | Path) -> tuple[str, float] | None:
     if isinstance(name, str) and isinstance(strength, float | int) and 0.0 < strength < np.inf:
         return name, float(strength)
     return None
-
-
-def _from_npy(source: str) -> np.ndarray:
-    try:
-        return np.asarray(np.load(source, allow_pickle=False))
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(source, "file", Description(error), "a complete .npy file of plain numbers") from None
 
 
 def _from_csv(source: str, game: Game) -> np.ndarray:

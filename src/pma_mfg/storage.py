@@ -181,6 +181,30 @@ def read_arrays(
     return entries, metadata
 
 
+def read_array(path: str | Path) -> np.ndarray:
+    """Read the array that ``numpy.save`` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cut short, not an ``.npy``, or holds pickled objects.
+    """
+    regular_file(path, "an existing .npy file")
+    try:
+        with open(path, "rb") as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(str(path), "file", Description(error), "a complete .npy file of plain numbers") from None
+
+
 def _check_members(source: str, archive: zipfile.ZipFile) -> None:
     """Refuse an archive with other members than arrays, or too large for the memory, before it is unpacked."""
     members = archive.infolist()

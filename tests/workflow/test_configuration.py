@@ -88,8 +88,8 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("basins.games[0]", "coordination"),
     ),
     "strength zero in damping": (
-        lambda c: c["orbit"].update(strengths=[1.0, 0]),
-        ("orbit.strengths[1]", "0", "> 0"),
+        lambda c: c["orbit"]["games"].update(cycling=[1.0, 0]),
+        ("orbit.games.cycling[1]", "0", "> 0"),
     ),
     "no iterations": (lambda c: c["dynamics"].update(max_iterations=0), ("dynamics.max_iterations", "0", ">= 1")),
     "name that is a path": (lambda c: c["games"].update({"../x": c["games"]["smooth"]}), ("games", "../x", "letters")),
