@@ -30,7 +30,7 @@ from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 #: correction for large N; or as the limit alone.
 Route = Literal["exact", "simulated", "closed form", "limit"]
 
-#: Largest number of states of an agent and the counts of the others with which the lattice is used: some six seconds
+#: Largest number of states of an agent and the counts of the others with which the lattice is used, some six seconds
 #: and a gigabyte. A lattice of two states is cut to a few thousand points and may have `MOST_LUMPED_STATES`; one of a
 #: population that has no Gaussian limit cannot be cut, and may have `UNCUT_STATES`.
 EXACT_STATES, UNCUT_STATES = 16_000, 5_000
