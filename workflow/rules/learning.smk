@@ -166,7 +166,7 @@ rule coupling_measure:
     conda:
         "../../environment.yml"
     params:
-        rung=lambda wildcards: described(wildcards, "coupling"),
+        rung=lambda wildcards: dict(sorted(described(wildcards, "coupling").items())),
         n_agents=config["coupling"]["n_agents"],
         n_waiting=config["coupling"]["n_waiting"],
         n_epochs=config["coupling"]["n_epochs"],
@@ -382,7 +382,8 @@ rule independent_games:
     conda:
         "../../environment.yml"
     params:
-        alone=lambda wildcards: described(wildcards, "independent_games"),
+        # sorted, so that another order of the keys in the file reruns nothing
+        alone=lambda wildcards: dict(sorted(described(wildcards, "independent_games").items())),
         populations=config["independent_games"]["populations"],
         n_waiting=config["independent_games"]["n_waiting"],
         start_left=config["independent_games"]["start_left"],
