@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from pma_mfg import games
 from pma_mfg.errors import Description, InputError, InputErrors, nearest
+from pma_mfg.games.functions import is_lumpable
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.learning import schedules
 
@@ -310,7 +311,7 @@ def check_visited(
     n_agents = min(populations)
     for name in names:
         game = chosen[name].game if name in chosen else None
-        if not isinstance(game, games.MeanFieldGame) or n_lumped_states(game.n_states, n_agents) > MOST_LUMPED_STATES:
+        if game is None or not is_lumpable(game, n_agents):
             continue
         # which import the compiler
         from pma_mfg import operators

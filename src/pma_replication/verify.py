@@ -16,7 +16,6 @@ import pandas as pd
 
 from pma_mfg import equilibrium, games, regularizers
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import MeanFieldGame
 from pma_replication import cost, plan, registry, verdicts
 from pma_replication.experiments.phase import measure as phase_measure
 from pma_replication.experiments.samples.sizes import prescribed_strength
@@ -229,7 +228,7 @@ def last_line(record: Mapping[str, Any], meaning: str) -> str:
 def _would_decide(record: Mapping[str, Any], subject: Subject) -> str:
     """Return what would decide a claim on bounds that are infinite, or above 1, for this game."""
     bound = {"C1b": "paper", "C1d": "paper", "C1d-certificate": "certificate"}.get(record["id"])
-    if bound is None or not isinstance(subject.game, MeanFieldGame):
+    if bound is None or not subject.game.has_features:
         return ""
     table = phase_measure.certified_strengths(subject.game, subject.name)
     rows = table[(table["bound"] == bound) & (table["regularizer"] == subject.kind)]

@@ -24,13 +24,13 @@ from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn, TypeGuard
 
 import numpy as np
 
 from pma_mfg.errors import Description, InputError, is_plain
 from pma_mfg.games.features import Features, same_content
-from pma_mfg.games.model import DENSE_ENTRIES, MeanFieldGame, repeated
+from pma_mfg.games.model import DENSE_ENTRIES, MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states, repeated
 from pma_mfg.storage import regular_file
 
 #: Step h of the one-sided differences: (6 u)^(1/3) with u = 1.1e-16, where the truncation error h^2 / 3 and the
@@ -210,6 +210,14 @@ class FunctionGame:
 
 #: A game of either kind.
 Game = MeanFieldGame | FunctionGame
+
+
+def is_lumpable(game: Game, n_agents: int, most: int = MOST_LUMPED_STATES) -> TypeGuard[MeanFieldGame]:
+    """Return whether N agents are computed exactly (`populations.finite_population`).
+
+    The game has features then, and the game of N agents at most so many states (`games.model.n_lumped_states`).
+    """
+    return game.has_features and n_lumped_states(game.n_states, n_agents) <= most
 
 
 def differences(

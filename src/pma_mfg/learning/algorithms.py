@@ -22,14 +22,7 @@ from pma_mfg.simulation import agents as simulated
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels, random_numbers
 from pma_mfg.simulation.agents import Agents
-from pma_mfg.simulation.exchangeable import (
-    Population,
-    Tables,
-    function_tables,
-    game_tables,
-    initial_population,
-    policy_tables,
-)
+from pma_mfg.simulation.exchangeable import Population, Tables, initial_population
 
 #: Takes a function that returns the arrays from which a run can be resumed, and may call it.
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
@@ -104,30 +97,17 @@ def ctd(
     total = int(checkpoints[-1])
     by_updates = np.zeros((0, game.n_actions))  # the steps count updates, not visits
     constants = (float(td_offset), checkpoints, snapshots, by_updates, by_updates)
+    scale, discount = float(td_scale), float(game.discount)
+    moved = (population.stream, population.others, population.tagged)
 
-    def run(tables: Tables, shared: Tables, first: int, last: int, waiting: int, scale: float) -> None:
-        moved = (population.stream, population.others, population.tagged)
+    def learn(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
         exchangeable_kernels.learn(
-            *moved, tables, shared, float(game.discount), q, first, last, waiting, scale, *constants
+            *moved, tables, shared, discount, q, first, last, waiting, factor * scale, *constants
         )
 
-    if not game.has_features:
-        # two functions of Python take as long as some thousands of entries
-        tables_at, entries = function_tables(game, policy, regularizer), 10_000
-
-        def advance(first: int, last: int) -> None:
-            for m in range(first, last):
-                # one step at a time; with the share 0 nothing is learnt while waiting
-                for wait in range(n_waiting + 1):
-                    here = tables_at(population.mean_field)
-                    run(*here, m, m + 1, 0, float(td_scale) if wait == n_waiting else 0.0)
-    else:
-        shared = policy_tables(game, policy, regularizer, n_agents=population.n_agents)
-        tables, entries = game_tables(game), simulation.step_entries(shared)
-
-        def advance(first: int, last: int) -> None:
-            run(tables, shared, first, last, n_waiting, float(td_scale))
-
+    advance, entries = simulation.updates(
+        game, policy, regularizer, population=population, n_waiting=n_waiting, learn=learn
+    )
     for begin, end in simulation.chunks(done, total, entries * (n_waiting + 1)):
         advance(begin, end)
         if save is not None and end < total:
@@ -370,22 +350,15 @@ def _explore(
     none = (np.zeros(0, dtype=np.int64), np.zeros((0, *q.shape)))
     moving = (population.stream, population.others, population.tagged)
 
-    def run(tables: Tables, shared: Tables, steps: int) -> None:
+    def learn(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
+        steps = factor * scale, scale
         exchangeable_kernels.learn(
-            *moving, tables, shared, discount, q, 0, steps, 0, scale, scale, *none, behaviour, visits
+            *moving, tables, shared, discount, q, first, last, waiting, *steps, *none, behaviour, visits
         )
 
-    if not game.has_features:
-        tables_at = function_tables(game, policy, regularizer)
-        for _ in range(n_updates):
-            run(*tables_at(population.mean_field), 1)
-        return
-    tables, shared = (
-        game_tables(game),
-        policy_tables(game, policy, regularizer, n_agents=population.n_agents),
-    )
-    for begin, end in simulation.chunks(0, n_updates, simulation.step_entries(shared)):
-        run(tables, shared, end - begin)
+    advance, entries = simulation.updates(game, policy, regularizer, population=population, n_waiting=0, learn=learn)
+    for begin, end in simulation.chunks(0, n_updates, entries):
+        advance(begin, end)
 
 
 @accepts(start="policies")
@@ -448,10 +421,7 @@ def independent(
         agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
-    entries = game.n_states * agents.reward.size
-    if game.has_features:
-        entries *= 1 + len(game.transition_features.links)
-    chunk = max(1, simulated.CHUNK // (len(agents.states) + entries))
+    chunk = simulated.steps_per_call(game, agents)
     while agents.progress[0] < schedule.n_epochs:
         if agents.progress[1] == 0:
             agents.q[:] = schedule.start

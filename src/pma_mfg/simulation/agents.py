@@ -7,11 +7,11 @@ agent, and an agent some 30 S A bytes: a million agents with ten states and five
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels
-from pma_mfg.simulation.exchangeable import check_n_agents, feature_tables
+from pma_mfg.simulation.exchangeable import Tables, check_n_agents, feature_tables
 
 #: Agents that are moved, plus entries of tables that are read, in one call of a kernel. A call takes some tenths of a
 #: second: Python sees Ctrl-C only between two calls.
@@ -31,6 +31,12 @@ CHUNK = 2**25
 
 #: Agents whose policies are held in memory as floating-point numbers at a time.
 SLICE = 2**15
+
+#: From the index of a step, or of a replicate, to its mean field, shape (S,).
+MeanFieldAt = Callable[[int], np.ndarray]
+
+#: What `table_spans` returns.
+TableSpans = Callable[[int, int, MeanFieldAt], Iterator[tuple[Tables, int, int]]]
 
 
 @dataclass
@@ -144,14 +150,14 @@ def cumulated(policies: np.ndarray) -> np.ndarray:
     return np.asarray(units[..., :-1].astype(np.uint32))
 
 
-def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> tuple[Any, ...]:
+def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> Tables:
     """Return a game at one mean field in the form of `dense_tables`: P, R, and no features."""
     none = feature_tables(Features.none(game.n_states))
     transition, reward = contiguous(game.transition(mean_field)), contiguous(game.reward(mean_field))
     return transition, np.zeros((0, *transition.shape)), none, reward, np.zeros((0, *reward.shape)), none
 
 
-def dense_tables(game: MeanFieldGame, source: str = "agents") -> tuple[Any, ...]:
+def dense_tables(game: MeanFieldGame, source: str = "agents") -> Tables:
     """Return a game in the form that kernels take, of the type `simulation.links.DENSE_GAME`.
 
     Parameters
@@ -176,6 +182,54 @@ def dense_tables(game: MeanFieldGame, source: str = "agents") -> tuple[Any, ...]
     return *transition, feature_tables(game.transition_features), *reward, feature_tables(game.reward_features)
 
 
+def table_spans(game: Game, source: str = "agents") -> TableSpans:
+    """Return for how many steps, or replicates, each tables of a game of either kind hold.
+
+    Those of a game with features hold at every mean field, so that one call of a kernel serves all steps. Those of a
+    game given by functions hold at one mean field, so that each step has tables, and a call of a kernel, of its own.
+
+    Parameters
+    ----------
+    game : Game
+    source : str
+        As in `dense_tables`.
+
+    Returns
+    -------
+    callable
+        From `first`, `count` and a function that returns the mean field at an index: yields the tables of a span of the
+        indices first, ..., first + count - 1, the first index of the span, and its length. The mean field of an index
+        is asked for after the caller is done with the span before.
+
+    Raises
+    ------
+    InputError
+        As `dense_tables`.
+    """
+    if game.has_features:
+        return functools.partial(_one_span, dense_tables(game, source))
+    return functools.partial(_single_spans, game)
+
+
+def _one_span(tables: Tables, first: int, count: int, mean_field_at: MeanFieldAt) -> Iterator[tuple[Tables, int, int]]:
+    yield tables, first, count
+
+
+def _single_spans(
+    game: FunctionGame, first: int, count: int, mean_field_at: MeanFieldAt
+) -> Iterator[tuple[Tables, int, int]]:
+    for index in range(first, first + count):
+        yield frozen_tables(game, mean_field_at(index)), index, 1
+
+
+def steps_per_call(game: Game, agents: Agents) -> int:
+    """Return after how many steps control comes back from compiled code: those that `CHUNK` allows, at least one."""
+    entries = game.n_states * agents.reward.size
+    if game.has_features:
+        entries *= 1 + len(game.transition_features.links)
+    return max(1, CHUNK // (len(agents.states) + entries))
+
+
 def advance(
     game: Game, agents: Agents, n_steps: int, *, n_waiting: int, scale: float, offset: float, threads: int = 1
 ) -> None:
@@ -196,7 +250,7 @@ def advance(
         They pay from some 10^5 agents on.
     """
     n_blocks = len(agents.generators)
-    tables = dense_tables(game) if game.has_features else None
+    spans = table_spans(game)
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -206,12 +260,8 @@ def advance(
 
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
         blocks = thread, low, high, counts, walkers, learners
-        if game.has_features:
-            agent_kernels.run(first, count, *blocks, tables, reward, *parameters)
-            return
-        for t in range(first, first + count):
-            here = frozen_tables(game, counts[t % 2].sum(axis=0) / len(agents.states))
-            agent_kernels.run(t, 1, *blocks, here, reward, *parameters)
+        for tables, t, length in spans(first, count, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
+            agent_kernels.run(t, length, *blocks, tables, reward, *parameters)
 
     if threads == 1:
         run(0, begin, n_steps, 0, n_blocks, agents.reward)

@@ -20,7 +20,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import environment_kernels
-from pma_mfg.simulation.agents import SLICE, cumulated, dense_tables, frozen_tables
+from pma_mfg.simulation.agents import SLICE, cumulated, table_spans
 from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 
@@ -40,7 +40,7 @@ class Environment:
 
     def __init__(self, game: Game, shape: tuple[int, int], law: np.ndarray, seed: int, dtype: np.dtype[Any]) -> None:
         self.game, self.dtype, self._law = game, dtype, law
-        self._tables = dense_tables(game, "environments.environment") if game.has_features else ()
+        self._spans = table_spans(game, "environments.environment")
         self._states = np.zeros(shape, dtype=np.uint16)
         self._generators = np.stack(
             [seeds.generator(seed, "environment", r).integers(2**64, size=4, dtype=np.uint64) for r in range(shape[0])]
@@ -137,14 +137,10 @@ class Environment:
     def _move(self, actions: np.ndarray) -> np.ndarray:
         """Move all agents by actions that are checked, and return their rewards."""
         rewards = np.empty(self.shape)
-        game, generators = self.game, self._generators
-        if game.has_features:
-            environment_kernels.move(self._states, actions, generators, self._tables, self._mean_field, rewards)
-            return rewards
-        for r in range(len(rewards)):
-            one = slice(r, r + 1)
-            here, mean_field = frozen_tables(game, self._mean_field[r]), self._mean_field[one]
-            environment_kernels.move(self._states[one], actions[one], generators[one], here, mean_field, rewards[one])
+        for tables, first, count in self._spans(0, len(rewards), lambda r: self._mean_field[r]):
+            these = slice(first, first + count)
+            moved = self._states[these], actions[these], self._generators[these]
+            environment_kernels.move(*moved, tables, self._mean_field[these], rewards[these])
         return rewards
 
     def _checked(self, given: ArrayLike) -> np.ndarray:

@@ -41,7 +41,14 @@ CHUNK_SECONDS = 0.25
 #: of a kernel, before any time is known.
 ENTRY_SECONDS = 1e-7
 
+#: Table entries that take as long as a call of the two Python functions of a game.
+FUNCTION_ENTRIES = 10_000
+
 Tables = tuple[Any, ...]
+
+#: Lets the compiled learner make the updates first, ..., last - 1; arguments are the tables of the game, those of the
+#: policy, first, last, the waiting steps before each update, and a factor of the size of the updates.
+Learn = Callable[[Tables, Tables, int, int, int, float], None]
 
 
 def chunks(first: int, last: int, entries: int) -> Iterator[tuple[int, int]]:
@@ -249,6 +256,55 @@ def function_tables(
         return (*tables, features), (policy, h, (*slots, _floats(averaged.T).ravel(), slot_terms), aliases)
 
     return at
+
+
+@accepts(inner=True)
+def updates(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer | None,
+    *,
+    population: Population,
+    n_waiting: int,
+    learn: Learn,
+) -> tuple[Callable[[int, int], None], int]:
+    """Return how a learner makes its updates in a game of either kind.
+
+    With features one call of the kernel makes all of them, as its tables hold at every mean field. The tables of a game
+    given by functions hold at one mean field, so that each step has a call of its own, with the factor 0 while waiting.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+        What the other agents play.
+    regularizer : Regularizer or None
+    population : Population
+        Moved on in place by `learn`.
+    n_waiting : int
+        M_mix.
+    learn : callable
+        As `Learn`.
+
+    Returns
+    -------
+    advance : callable
+        advance(first, last) makes the updates first, ..., last - 1.
+    entries : int
+        Of the tables that a step reads, for `chunks`.
+    """
+    if game.has_features:
+        shared = policy_tables(game, policy, regularizer, n_agents=population.n_agents)
+        tables = game_tables(game)
+        return lambda first, last: learn(tables, shared, first, last, n_waiting, 1.0), step_entries(shared)
+    tables_at = function_tables(game, policy, regularizer)
+
+    def advance(first: int, last: int) -> None:
+        for m in range(first, last):
+            for wait in range(n_waiting + 1):
+                learn(*tables_at(population.mean_field), m, m + 1, 0, 1.0 if wait == n_waiting else 0.0)
+
+    return advance, FUNCTION_ENTRIES
 
 
 def _entries(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray, np.ndarray, Table]:

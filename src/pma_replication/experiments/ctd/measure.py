@@ -13,8 +13,7 @@ import pandas as pd
 
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
-from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MOST_LUMPED_STATES, MeanFieldGame, n_lumped_states
+from pma_mfg.games.functions import Game, is_lumpable
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.populations import finite_population, fluctuations, td_moments
@@ -115,7 +114,7 @@ def ctd_errors(
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
-    if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= MOST_LUMPED_STATES:
+    if is_lumpable(game, n_agents):
         predicted = finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer) - truth
     else:
         predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth

@@ -20,12 +20,17 @@ AGENT_SECONDS = 1.2e-8
 MOST = 8.0 * BUDGET
 
 
-def _independent(subject: Subject) -> Settings:
-    subject.need_learning("independent")
+def _need_independent(subject: Subject, section: str) -> None:
+    """Refuse a game in which independent learners cannot be simulated, or take too long."""
+    subject.need_learning(section)
     if subject.policy.size > MOST_PAIRS:
-        raise subject.refused("independent", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
+        raise subject.refused(section, f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
     if not subject.game.has_features and subject.settled > 500.0:
-        raise subject.too_long("independent", 4e3 * subject.settled * FUNCTION_STEP)
+        raise subject.too_long(section, 4e3 * subject.settled * FUNCTION_STEP)
+
+
+def _independent(subject: Subject) -> Settings:
+    _need_independent(subject, "independent")
     first = max(subject.settled, 100.0)
     relative = (0.05, 0.1, 0.2)
     settings: Settings = {
@@ -68,11 +73,7 @@ def independent_steps(settings: Mapping[str, Any], learning_steps: Callable[[flo
 
 
 def _games(subject: Subject) -> Settings:
-    subject.need_learning("independent_games")
-    if subject.policy.size > MOST_PAIRS:
-        raise subject.refused("independent_games", f"{subject.policy.size} pairs", f"at most {MOST_PAIRS} of them")
-    if not subject.game.has_features and subject.settled > 500.0:
-        raise subject.too_long("independent_games", 4e3 * subject.settled * FUNCTION_STEP)
+    _need_independent(subject, "independent_games")
     first = max(subject.settled, 100.0)
     settings: Settings = {
         "games": {

@@ -12,8 +12,8 @@ import pandas as pd
 
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
-from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MeanFieldGame, n_lumped_states
+from pma_mfg.games.functions import Game, is_lumpable
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.populations import finite_population, fluctuations
@@ -151,7 +151,7 @@ def learned_policies(
         N).
     """
     limit = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=step_size, start=equilibrium)
-    if isinstance(game, MeanFieldGame) and n_lumped_states(game.n_states, n_agents) <= EXACT_STATES:
+    if is_lumpable(game, n_agents, EXACT_STATES):
         limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=limit)
     scale, begin = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
     schedule = schedules.Schedule(n_epochs, n_updates, 0, step_size, scale, scale, begin)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pma_mfg import games, regularizers
+from pma_mfg import regularizers
 from pma_mfg.commands import step_sizes
 from pma_mfg.theory import prescription
 from pma_replication.settings import (
@@ -59,7 +59,7 @@ class SamplesPrescribed(Section):
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse games for which the theorem prescribes nothing."""
         for name, epsilons in self.games.items():
-            if name in chosen and isinstance(game := chosen[name].game, games.MeanFieldGame):
+            if name in chosen and (game := chosen[name].game).has_features:
                 regularizer = regularizers.make(chosen[name].regularizer, chosen[name].strength)
                 step_size = step_sizes.absolute(self.step_size, regularizer)
                 with noted(refuse, f"games.{name}"):
