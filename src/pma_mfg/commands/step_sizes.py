@@ -1,6 +1,7 @@
 """Step sizes outside the library: in units of 1 / rho, with rho the strong concavity of the regularizer.
 
-The library's functions take absolute ones. Commands, configurations and `verify` pass theirs through `absolute`.
+The library's functions take absolute ones. Commands, experiments and `verify` convert theirs with `absolute`, so that
+equal settings are the same step size everywhere, to the last bit.
 """
 
 from __future__ import annotations
@@ -13,11 +14,7 @@ log = logging.getLogger("pma_mfg")
 
 
 def absolute(step_size: float, regularizer: Any) -> float:
-    """Return the step size that the library takes, from one in units of 1 / rho.
-
-    The experiments `phase` and `atlas`, which vary rho themselves, divide by it instead. The two differ in the last bit
-    (0.01 and 0.1: 0.1 here, 0.09999999999999999 there), so neither can take the other's place in results that exist.
-    """
+    """Return the step size that the library takes, from one in units of 1 / rho."""
     return step_size * (1.0 / float(regularizer.rho))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import equilibrium, games
+from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
@@ -88,7 +89,7 @@ def row(
     strength : float
         tau > 0.
     relative_step_size : float
-        eta of PMA, in units of 1 / tau.
+        eta of PMA, in units of 1 / rho.
     n_starts : int
         Starts of PMA: the uniform policy and random ones.
     max_iterations : int
@@ -113,7 +114,7 @@ def row(
     """
     member = member_name(family, parameters, strength)
     game, entropy = games.make(family, **parameters), Entropy(strength)
-    step_size = relative_step_size / strength
+    step_size = step_sizes.absolute(relative_step_size, entropy)
     found = invariant_sets.invariant_set(game, entropy)
     facts: dict[str, Any] = {
         "game": name,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pma_mfg import equilibrium, jacobian, operators, regularizers, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.commands import step_sizes as units
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
@@ -113,7 +114,7 @@ def phase_diagram(
     strengths : sequence of float
         Weights of the regularizer.
     relative_step_sizes : sequence of float
-        eta in units of 1 / strength.
+        eta in units of 1 / rho.
     n_probes : int
         Points of each region, regularizer and mirror map at which PMA itself is run from nearby.
     seed : int
@@ -138,7 +139,7 @@ def phase_diagram(
         start: np.ndarray | None = None
         for strength in sorted(map(float, strengths), reverse=True):
             regularizer = regularizers.make(kind, strength)
-            steps = [relative / strength for relative in relative_step_sizes]
+            steps = [units.absolute(relative, regularizer) for relative in relative_step_sizes]
             try:
                 found = equilibrium.solve(game, regularizer, start, max_iterations=500)
             except ConvergenceError:
@@ -178,7 +179,7 @@ def phase_diagram(
         for i in rng.permutation(decided.index)[:n_probes]:
             point = table.loc[i]
             regularizer = regularizers.make(point["regularizer"], point["strength"])
-            eta = point["relative_step_size"] / point["strength"]
+            eta = units.absolute(point["relative_step_size"], regularizer)
             policy = solved[point["regularizer"], point["strength"]]
             returned = _returns(game, regularizer, policy, eta, point["mirror"], point["spectral_radius"], rng)
             table.loc[i, "returned"] = float(returned)
@@ -230,7 +231,7 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
     name : str
         The game's name in the table.
     relative_step_size : float
-        eta in units of 1 / strength.
+        eta in units of 1 / rho.
 
     Returns
     -------
@@ -241,16 +242,20 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
         the equilibrium from the uniform policy at that strength, nan if none).
     """
 
+    def regularized(kind: str, strength: float) -> tuple[Regularizer, float]:
+        regularizer = regularizers.make(kind, strength)
+        return regularizer, units.absolute(relative_step_size, regularizer)
+
     def paper(kind: str, mirror: Mirror, strength: float) -> bool:
-        eta = relative_step_size / strength
-        return lipschitz.contraction_bound(game, regularizers.make(kind, strength), eta).L_gamma < 1.0
+        regularizer, eta = regularized(kind, strength)
+        return lipschitz.contraction_bound(game, regularizer, eta).L_gamma < 1.0
 
     def certificate(kind: str, mirror: Mirror, strength: float) -> bool:
-        eta = relative_step_size / strength
-        return certificates.certificate(game, regularizers.make(kind, strength), eta, mirror=mirror).L_gamma < 1.0
+        regularizer, eta = regularized(kind, strength)
+        return certificates.certificate(game, regularizer, eta, mirror=mirror).L_gamma < 1.0
 
     def attracts(kind: str, mirror: Mirror, strength: float) -> bool:
-        regularizer, eta = regularizers.make(kind, strength), relative_step_size / strength
+        regularizer, eta = regularized(kind, strength)
         try:
             found = equilibrium.solve(game, regularizer, max_iterations=500)
         except ConvergenceError:
