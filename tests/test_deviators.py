@@ -11,7 +11,7 @@ from tests.references import curved_game, deviators_gain, family_game, own_state
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
-from pma_mfg.populations import deviators, finite_population, fluctuations
+from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 
 ENTROPY = Entropy(0.1)
@@ -102,7 +102,7 @@ def test_at_an_equilibrium_brute_force_finds_the_same_gain_in_every_class(name: 
 def test_the_gain_on_the_own_state_has_its_order_and_its_constant(name: str) -> None:
     game = PAIRS[name]
     policy = planted_policy(game)
-    constant, order = fluctuations.own_state_gap_constant(game, policy, ENTROPY)
+    constant, order = gap_constants.own_state_gap_constant(game, policy, ENTROPY)
     assert order == (1.0 if name == "kinked" else 2.0)
     few, many = (
         deviators.nash_gap(game, policy, n, regularizer=ENTROPY, sees="state") * n**order / constant - 1.0
@@ -117,7 +117,7 @@ def test_without_a_regularizer_the_gain_on_the_own_state_is_of_order_one_half_at
     for name, game in PAIRS.items():
         policy = planted_policy(game)
         indifferent = deviators.indifferent_game(game, policy, ENTROPY)
-        constant, order = fluctuations.own_state_gap_constant(indifferent, policy, None)
+        constant, order = gap_constants.own_state_gap_constant(indifferent, policy, None)
         assert order == (0.5 if name == "kinked" else 1.0)
         few, many = (deviators.nash_gap(indifferent, policy, n, sees="state") * n**order for n in (100, 800))
         assert many == pytest.approx(few, rel=0.005)
@@ -132,7 +132,7 @@ def test_the_averaged_error_is_that_of_the_exact_chain(n_states: int) -> None:
     game = coupled("dynamics", "power", n_states)
     policy = planted_policy(game)
     truth = operators.q_values(game, policy, operators.stable_population(game, policy), regularizer=ENTROPY)
-    constant = fluctuations.averaged_error(game, policy, ENTROPY)
+    constant = gap_constants.averaged_error(game, policy, ENTROPY)
     found = []
     for n_agents in (20, 40):
         law = finite_population.stationary_counts(game, policy, n_agents)
@@ -164,14 +164,14 @@ def test_what_the_policy_learned_without_noise_leaves_has_its_constant() -> None
     """What moves tell of the population, which TD learning does not see."""
     game, n_agents = PAIRS["smooth"], 80
     policy = planted_policy(game)
-    told = fluctuations.averaged_error(game, policy, ENTROPY) - fluctuations.smooth_bias(game, policy, ENTROPY)
+    told = gap_constants.averaged_error(game, policy, ENTROPY) - fluctuations.smooth_bias(game, policy, ENTROPY)
     told = told - (policy * told).sum(axis=1, keepdims=True)
     # of the entropy, d^2 h = -1 / (tau pi): the derivative of the best response is a covariance under pi
     constant = game_mean(game, policy, (policy * told**2).sum(axis=1) / 0.1) / (2.0 * (1.0 - game.discount))
     learned = limit_of_learning(game, n_agents)
     found = deviators.nash_gap(game, learned, n_agents, regularizer=ENTROPY, sees="state") * n_agents**2
     assert found == pytest.approx(constant, rel=0.03)  # corrections of relative order 1 / N
-    equilibriums, _ = fluctuations.own_state_gap_constant(game, policy, ENTROPY)
+    equilibriums, _ = gap_constants.own_state_gap_constant(game, policy, ENTROPY)
     assert found < 1e-4 * equilibriums
 
 

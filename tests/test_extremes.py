@@ -21,7 +21,7 @@ from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import Features
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
-from pma_mfg.populations import deviators, finite_population, fluctuations
+from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants
 from pma_mfg.regularizers import Entropy, Quadratic, floors
 from pma_mfg.simulation import agent_kernels, agents
 from pma_mfg.simulation import exchangeable as simulation
@@ -556,7 +556,7 @@ def test_what_large_populations_learn_at_extremes_is_finite_or_refused(name, n_a
                 (partial(fluctuations.large_population_q, regularizer=regularizer), n_agents),
                 (fluctuations.smooth_bias, regularizer),
                 (fluctuations.kinked_bias,),
-                (fluctuations.regularized_gap_constant, regularizer),
+                (gap_constants.regularized_gap_constant, regularizer),
             ):
                 found = result_or_none("fluctuations: ", compute, game, policy, *more)
                 assert found is None or np.isfinite(found).all()

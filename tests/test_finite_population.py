@@ -21,7 +21,7 @@ from pma_mfg import equilibrium, games, operators, seeds, solvers
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_mfg.populations import deviators, finite_population, fluctuations, lattice
+from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants, lattice
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import exchangeable as simulation
 from pma_replication.experiments.populations import measure as populations_measure
@@ -183,7 +183,7 @@ def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regul
     policy = game.planted.policy
     if regularizer is None:
         game = deviators.indifferent_game(game, policy, ENTROPY)
-    constant = fluctuations.two_state_gap_constant(game, policy, regularizer)
+    constant = gap_constants.two_state_gap_constant(game, policy, regularizer)
     errors = [
         abs(deviators.nash_gap(game, policy, n, regularizer=regularizer) * n**order / constant - 1.0)
         for n in (200, 3200)
@@ -198,11 +198,11 @@ def test_nash_gap_has_its_order_and_its_constant(family: str, regularizer: Regul
 def test_constant_of_the_regularized_gap_agrees_for_every_number_of_states(n_states: int) -> None:
     game = pair("planted_smooth", n_states)
     assert game.planted is not None
-    constant = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
+    constant = gap_constants.regularized_gap_constant(game, game.planted.policy, ENTROPY)
     gap = deviators.nash_gap(game, game.planted.policy, 40, regularizer=ENTROPY) * 40
     assert gap == pytest.approx(constant, rel=0.02)  # corrections of order 1/N
     if n_states == 2:
-        other = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
+        other = gap_constants.two_state_gap_constant(game, game.planted.policy, ENTROPY)
         assert other == pytest.approx(constant, rel=1e-6)  # of a Gaussian, summed on a grid
 
 
@@ -505,6 +505,6 @@ def test_a_curved_link_away_from_its_kink_has_the_constant_of_smooth_games() -> 
         link="power",
     )
     assert game.planted is not None
-    found = fluctuations.two_state_gap_constant(game, game.planted.policy, ENTROPY)
-    smooth = fluctuations.regularized_gap_constant(game, game.planted.policy, ENTROPY)
+    found = gap_constants.two_state_gap_constant(game, game.planted.policy, ENTROPY)
+    smooth = gap_constants.regularized_gap_constant(game, game.planted.policy, ENTROPY)
     assert found == pytest.approx(smooth, rel=1e-6)  # of a Gaussian, summed on a grid

@@ -20,7 +20,7 @@ from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_mfg.populations import deviators, finite_population, fluctuations
+from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants
 from pma_mfg.populations.simulated_gap import GRADIENT_STATES, simulated_gap
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import check_n_agents
@@ -387,16 +387,16 @@ class _Constants:
             return np.nan
         with contextlib.suppress(*FAILURES):
             if self.smooth:
-                return fluctuations.regularized_gap_constant(self.game, nearest.policy, self.regularizer)
+                return gap_constants.regularized_gap_constant(self.game, nearest.policy, self.regularizer)
             if self.game.n_states == 2:
-                return fluctuations.two_state_gap_constant(self.game, nearest.policy, self.regularizer)
+                return gap_constants.two_state_gap_constant(self.game, nearest.policy, self.regularizer)
         return np.nan
 
     def unregularized(self) -> float:
         """Return the constant of the unregularized gain of a policy to which all actions are equally good."""
         if not self.game.has_features or self.game.n_states != 2:
             return np.nan
-        return fluctuations.two_state_gap_constant(self.game, self.policy, None)
+        return gap_constants.two_state_gap_constant(self.game, self.policy, None)
 
 
 def _order(

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 
-from pma_mfg import equilibrium, operators, solvers
+from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
@@ -23,15 +23,11 @@ from pma_mfg.populations.gaussian_averages import (
     averaged_features,
     averaged_functions,
     deviations_of,
-    directional_derivatives,
     kink_shares,
     second_derivatives,
 )
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import ErgodicAverages
-
-#: Grid of the two-state gap: points, and its half width in standard deviations.
-GRID_POINTS, GRID_WIDTH = 301, 8.0
 
 SOURCE = "fluctuations"
 
@@ -259,7 +255,8 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     """
     game = game.dense(SOURCE)
     mean_field = operators.stable_population(game, policy)
-    changes, moved, _ = _smooth_changes(game, policy, mean_field, stationary_covariance(game, policy))
+    covariance = stationary_covariance(game, policy)
+    changes, moved, _ = smooth_changes(game, policy, mean_field, covariance=covariance)
     families = (game.transition_features, game.reward_features)
     phi, psi = (change + of.gradients(mean_field) @ moved for change, of in zip(changes, families, strict=True))
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
@@ -270,21 +267,60 @@ def smooth_bias(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularize
     )
 
 
-def _curvature(game: MeanFieldGame, mean_field: np.ndarray, covariance: np.ndarray) -> list[np.ndarray]:
-    """Return by how much curvature moves the mean of each transition and reward feature, times N."""
+@accepts(inner=True)
+def curvature_means(game: MeanFieldGame, mean_field: np.ndarray, covariance: np.ndarray) -> list[np.ndarray]:
+    """Return N times what the curvature of each feature adds to its mean, shapes (K,) and (L,).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+        Dense.
+    mean_field : ndarray, shape (S,)
+        mu_pi.
+    covariance : ndarray, shape (S, S)
+        Of `stationary_covariance`.
+
+    Returns
+    -------
+    list of two ndarrays
+        For the features of the transitions, and for those of the rewards.
+    """
     return [
         0.5 * second_derivatives(of, mean_field) * np.einsum("kz,zy,ky->k", of.weights, covariance, of.weights)
         for of in (game.transition_features, game.reward_features)
     ]
 
 
-def _smooth_changes(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, covariance: np.ndarray
+@accepts(inner=True)
+def smooth_changes(
+    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, *, covariance: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Return what changes to order 1/N where all is smooth (docs/theory, section 9.5), times N.
+    """Return N times what changes to order 1/N where all is smooth (docs/theory, section 9.5).
 
-    Of each feature given the own state, apart from the move of the mean: crowding of the own state, and curvature, two
-    arrays (S, K). Then the move of the mean, and how a step of the population moves it, (S,) each.
+    Parameters
+    ----------
+    game : MeanFieldGame
+        Dense.
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+        mu_pi.
+    covariance : ndarray, shape (S, S)
+        Of `stationary_covariance`.
+
+    Returns
+    -------
+    changes : list of two ndarrays, shapes (S, K) and (S, L)
+        Of the mean of each transition and reward feature given the own state, by the crowding of that state and by
+        curvature, apart from the change of the mean of mu_hat.
+    moved : ndarray, shape (S,)
+        The change of the mean of mu_hat.
+    drift : ndarray, shape (S,)
+        What one step of the population adds to it.
+
+    Raises
+    ------
+    InputError
+        If a reward feature has a kink at the mean field, or a state is empty.
     """
     if not game.reward_features.differentiable_at(mean_field):
         raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
@@ -292,7 +328,7 @@ def _smooth_changes(
     families = (game.transition_features, game.reward_features)
     changes = [
         (covariance / mean_field[:, None]) @ of.gradients(mean_field).T + curved
-        for of, curved in zip(families, _curvature(game, mean_field, covariance), strict=True)
+        for of, curved in zip(families, curvature_means(game, mean_field, covariance), strict=True)
     ]
     flows = np.einsum("s,sa,ksay->ksy", mean_field, policy, game.transition_terms)
     jacobian = tangent_jacobian(game, mean_field, policy)
@@ -329,239 +365,6 @@ def kinked_bias(game: MeanFieldGame, policy: np.ndarray) -> np.ndarray:
     return operators.q_of_decision_process(
         game.transition(mean_field), reward, game.discount, policy=policy, regularizer=None
     )
-
-
-@accepts()
-def regularized_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer) -> float:
-    """Return the limit of N times the Nash gap at an interior equilibrium, smooth games (docs/theory, section 9.8).
-
-    1 / (2 (1 - gamma)) sum_s mu(s) tr(C_s L_s Sigma L_s^T), with L_s the derivative of the deviator's Q in the
-    population's displacement and C_s the derivative of the best response in Q.
-
-    Parameters
-    ----------
-    game : Game
-    policy : ndarray, shape (S, A)
-        The equilibrium.
-    regularizer : Regularizer
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        As `stationary_covariance`, or if the reward has a kink there.
-    """
-    game = game.dense(SOURCE)
-    covariance = stationary_covariance(game, policy)
-    mean_field = operators.stable_population(game, policy)
-    if not game.reward_features.differentiable_at(mean_field):
-        raise InputError(SOURCE, "reward", Description("a kink at the stable population"), "smooth rewards there")
-    slopes, _ = _value_slopes(game, policy, mean_field, regularizer)
-    spreads = np.einsum("saz,zy,sby->sab", slopes, covariance, slopes)
-    gains = np.einsum("sab,sba->s", _response(policy, regularizer), spreads)
-    return float(mean_field @ gains) / (2.0 * (1.0 - game.discount))
-
-
-def _value_slopes(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, regularizer: Regularizer | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the derivatives of an agent's Q and V in the population's displacement, (S, A, S) and (S, S)."""
-    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
-    jacobian = tangent_jacobian(game, mean_field, policy)
-    now, gradient = value_gradient(game, policy, mean_field, value=value, jacobian=jacobian)
-    transition = game.transition(mean_field)
-    slopes = now + game.discount * np.einsum("say,yz->saz", transition, gradient @ jacobian)
-    return slopes, gradient
-
-
-@accepts(inner=True)
-def value_gradient(
-    game: MeanFieldGame, policy: np.ndarray, mean_field: np.ndarray, *, value: np.ndarray, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return how one agent's rewards and value change with the population, to first order (docs/theory, section 9.8).
-
-    The population moves on by `jacobian`; the agent keeps `policy`, which need not be the population's.
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-        Dense.
-    policy : ndarray, shape (S, A)
-        Of the agent.
-    mean_field : ndarray, shape (S,)
-    value : ndarray, shape (S,)
-        Of the agent at that mean field.
-    jacobian : ndarray, shape (S, S)
-        Of the population update, on the tangent space.
-
-    Returns
-    -------
-    now : ndarray, shape (S, A, S)
-        B_{s,a}, of the reward and the next state with the value fixed.
-    gradient : ndarray, shape (S, S)
-        G_s, of the value in state s: one linear system in S^2 unknowns.
-    """
-    size, rows = game.n_states, operators.policy_kernel(game.transition(mean_field), policy)
-    now = np.einsum("lz,lsa->saz", game.reward_features.gradients(mean_field), game.reward_terms)
-    now += game.discount * np.einsum(
-        "kz,ksay,y->saz", game.transition_features.gradients(mean_field), game.transition_terms, value
-    )
-    # G = sum_a pi now + gamma P_pi G J: the value's derivative in the displacement of the population
-    averaged = np.einsum("sa,saz->sz", policy, now)
-    system = np.eye(size**2) - game.discount * np.kron(rows, jacobian.T)
-    return now, np.linalg.solve(system, averaged.ravel()).reshape(size, size)
-
-
-@accepts()
-def averaged_error(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> np.ndarray:
-    """Return the limit of N (E[Q^pi(s, n, a) | s] - q(s, a)) where all is smooth, shape (S, A).
-
-    Q^pi(s, n, a) is an agent's value in the N-agent game, of the action a and then the policy that all hold, and n the
-    counts of the others (docs/theory, section 9.8). It differs from `smooth_bias`, the limit of TD learning, because
-    the counts after a move depend on the state before it.
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-    policy : ndarray, shape (S, A)
-    regularizer : Regularizer or None
-
-    Returns
-    -------
-    ndarray, shape (S, A)
-
-    Raises
-    ------
-    InputError
-        As `smooth_bias`.
-    """
-    game = game.dense(SOURCE)
-    covariance = stationary_covariance(game, policy)
-    mean_field = operators.stable_population(game, policy)
-    _, moved, drift = _smooth_changes(game, policy, mean_field, covariance)
-    slopes, gradient = _value_slopes(game, policy, mean_field, regularizer)
-    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
-    transition, discount = game.transition(mean_field), game.discount
-    phi, psi = _curvature(game, mean_field, covariance)
-    reward = np.einsum("l,lsa->sa", psi, game.reward_terms)
-    reward += discount * np.einsum("k,ksay,y->sa", phi, game.transition_terms, value)
-    # the agent is in y itself, where the others think of it as spread over P_pi(.|s)
-    own = gradient @ (drift + np.eye(game.n_states) - operators.policy_kernel(transition, policy)[:, None]).swapaxes(
-        1, 2
-    )
-    reward += discount * np.einsum("say,syy->sa", transition, own)
-    # where moves depend on the population, the next state tells of it
-    moves = game.transition_features.gradients(mean_field) @ covariance
-    told = gradient @ tangent_jacobian(game, mean_field, policy) @ moves.T
-    reward += discount * np.einsum("ksay,yk->sa", game.transition_terms, told)
-    error = operators.q_of_decision_process(transition, reward, discount, policy=policy, regularizer=None)
-    crowding = moved + covariance / mean_field[:, None]
-    return np.asarray(error + np.einsum("saz,sz->sa", slopes, crowding))
-
-
-@accepts()
-def own_state_gap_constant(
-    game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None
-) -> tuple[float, float]:
-    """Return the constant and the order of the gain of a deviator who sees its own state only.
-
-    Parameters
-    ----------
-    game : MeanFieldGame
-    policy : ndarray, shape (S, A)
-        The equilibrium; without a regularizer one at which all actions are equally good.
-    regularizer : Regularizer or None
-
-    Returns
-    -------
-    constant, order : float
-        The limit of N^order times the gain (docs/theory, section 9.8). With a regularizer the order is 2, or 1 where
-        the rewards have a kink; without one it is 1/2 with a kink, and 1, with the constant nan, where all is smooth:
-        there the deviator's own weight among N agents counts as much as what it deviates from.
-
-    Raises
-    ------
-    InputError
-        As `stationary_covariance`.
-    """
-    game = game.dense(SOURCE)
-    mean_field = operators.stable_population(game, policy)
-    smooth = game.reward_features.differentiable_at(mean_field)
-    if regularizer is not None:
-        error = averaged_error(game, policy, regularizer) if smooth else kinked_bias(game, policy)
-        gains = np.einsum("sa,sab,sb->s", error, _response(policy, regularizer), error)
-        return float(mean_field @ gains) / (2.0 * (1.0 - game.discount)), 2.0 if smooth else 1.0
-    if smooth:
-        return float("nan"), 1.0
-    transition, discount = game.transition(mean_field), game.discount
-    # what a step costs or pays on the average over the population: `kinked_bias` is the sum of it under the policy
-    error = kinked_bias(game, policy)
-    reward = error - discount * transition @ (policy * error).sum(axis=1)
-    best = equilibrium.best_response(transition, reward, discount)
-    value = solvers.discounted_sum(operators.policy_kernel(transition, best), discount, (best * reward).sum(axis=1))
-    return float(mean_field @ (value - (policy * error).sum(axis=1))), 0.5
-
-
-@accepts()
-def two_state_gap_constant(game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None) -> float:
-    """Return the constant of the Nash gap of a game with two states, kinks allowed (docs/theory, section 9.8).
-
-    The population's displacement is then a scalar Gaussian autoregression, here on a grid, and the deviator's problem
-    to leading order a decision process on it.
-
-    Parameters
-    ----------
-    game : Game
-        With two states.
-    policy : ndarray, shape (2, A)
-        The equilibrium; without a regularizer one at which all actions are equally good.
-    regularizer : Regularizer or None
-
-    Returns
-    -------
-    float
-        The limit of N times the gap with a regularizer, of sqrt(N) times the gap without.
-
-    Raises
-    ------
-    InputError
-        As `kinked_bias`, or for another number of states.
-    """
-    game = game.dense(SOURCE)
-    if game.n_states != 2:
-        raise InputError(SOURCE, "n_states", game.n_states, "2")
-    mean_field = operators.stable_population(game, policy)
-    variance = float(stationary_covariance(game, policy)[1, 1])
-    jacobian = operators.population_jacobian(game, mean_field, policy)
-    memory = float(jacobian[1, 1] - jacobian[1, 0])
-    x = np.sqrt(variance) * np.linspace(-GRID_WIDTH, GRID_WIDTH, GRID_POINTS)
-    law = np.exp(-0.5 * x**2 / variance)
-    law /= law.sum()
-    step = np.exp(-0.5 * (x - memory * x[:, None]) ** 2 / (variance * (1.0 - memory**2)))
-    step /= step.sum(axis=1, keepdims=True)
-    value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
-    phi, psi = (
-        directional_derivatives(of, mean_field, np.stack([-x, x], axis=1))
-        for of in (game.transition_features, game.reward_features)
-    )
-    now = np.einsum("xl,lsa->sxa", psi, game.reward_terms)
-    now += game.discount * np.einsum("xk,ksay,y->sxa", phi, game.transition_terms, value)
-    states, actions = 2 * GRID_POINTS, game.n_actions
-    moves = np.einsum("say,xz->sxayz", game.transition(mean_field), step).reshape(states, actions, states)
-    reward = now.reshape(states, actions)
-    kept = np.repeat(policy, GRID_POINTS, axis=0)
-    q = operators.q_of_decision_process(moves, reward, game.discount, policy=kept, regularizer=None)
-    weights = (mean_field[:, None] * law).ravel()
-    if regularizer is not None:
-        response = np.repeat(_response(policy, regularizer), GRID_POINTS, axis=0)
-        return float(weights @ np.einsum("xa,xab,xb->x", q, response, q)) / (2.0 * (1.0 - game.discount))
-    best = equilibrium.best_response(moves, reward, game.discount)
-    advantage = ((best - kept) * q).sum(axis=1)
-    gain = solvers.discounted_sum(operators.policy_kernel(moves, best), game.discount, advantage)
-    return float(weights @ gain)
 
 
 @accepts(start="policy")
@@ -646,10 +449,3 @@ def fixed_point_of_learning(
         if history[-1] <= tolerance:
             return policy
     raise ConvergenceError(f"{source}: no fixed point", history)
-
-
-def _response(policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
-    """Return the derivative of the best response in q at its optimum, shape (S, A, A): symmetric, rows sum to zero."""
-    inverse = 1.0 / regularizer.curvature(policy)
-    outer = inverse[:, :, None] * inverse[:, None, :] / inverse.sum(axis=1)[:, None, None]
-    return np.asarray(inverse[:, :, None] * np.eye(policy.shape[1]) - outer)

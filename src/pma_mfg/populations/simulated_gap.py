@@ -18,7 +18,7 @@ from pma_mfg import equilibrium, operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.populations import fluctuations
+from pma_mfg.populations import fluctuations, gap_constants
 from pma_mfg.populations.finite_population import averaged_kernels, tables_of_state
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.exchangeable import check_n_agents
@@ -202,7 +202,7 @@ def _values(
     for played in (policy, equilibrium.best_response(transition, reward, game.discount, regularizer=regularizer)):
         q = operators.q_of_decision_process(transition, reward, game.discount, policy=played, regularizer=regularizer)
         value = (played * q).sum(axis=1) + (0.0 if regularizer is None else regularizer.value(played))
-        gradient = fluctuations.value_gradient(game, played, centre, value=value, jacobian=jacobian)[1]
+        gradient = gap_constants.value_gradient(game, played, centre, value=value, jacobian=jacobian)[1]
         found.append(_Value(regularizer, value, gradient, centre))
     return found[0], found[1]
 

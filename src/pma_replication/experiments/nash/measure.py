@@ -16,7 +16,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
-from pma_mfg.populations import deviators, fluctuations
+from pma_mfg.populations import deviators, gap_constants
 from pma_mfg.populations.deviators import Sees, indifferent_game
 from pma_mfg.regularizers import Regularizer
 
@@ -80,11 +80,11 @@ def _limits(
         smooth = game.reward_features.differentiable_at(operators.stable_population(game, policy))
         constant = np.nan
         if game.n_states == 2:
-            constant = fluctuations.two_state_gap_constant(game, policy, h)
+            constant = gap_constants.two_state_gap_constant(game, policy, h)
         elif smooth and h is not None:
-            constant = fluctuations.regularized_gap_constant(game, policy, h)
+            constant = gap_constants.regularized_gap_constant(game, policy, h)
         found[variant, "counts"] = (constant, 0.5 if h is None else 1.0)
-        found[variant, "state"] = fluctuations.own_state_gap_constant(game, policy, h)
+        found[variant, "state"] = gap_constants.own_state_gap_constant(game, policy, h)
     return found
 
 
