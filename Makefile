@@ -131,8 +131,8 @@ bench: .venv-bench/.installed ## Time the simulator, the solvers and imports aga
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
 	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
 
-coverage: environment ## Measure how often the intervals cover, into benchmarks/coverage.md (minutes)
-	@$(BIN)/python benchmarks/coverage.py > coverage.md.part && mv coverage.md.part benchmarks/coverage.md
+coverage: environment ## Measure how often the intervals cover, into benchmarks/interval_coverage.md (minutes)
+	@$(BIN)/python benchmarks/interval_coverage.py > coverage.md.part && mv coverage.md.part benchmarks/interval_coverage.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt

@@ -149,6 +149,12 @@ def test_the_sizes_of_a_sweep_take_turns() -> None:
     assert all((group > 0).all() for group in times)
 
 
+def test_no_benchmark_is_named_as_a_module_that_is_looked_for() -> None:
+    # a script's own folder comes first: numba imports `coverage` where there is one, and found a benchmark
+    looked_for = {"coverage", *sys.stdlib_module_names}
+    assert not looked_for & {path.stem for path in SCALING.parent.glob("*.py")}
+
+
 def test_every_rule_that_computes_belongs_to_a_measured_operation() -> None:
     bench = load(SCALING)
     source = "".join(path.read_text() for path in (SCALING.parents[1] / "workflow/rules").glob("*.smk"))

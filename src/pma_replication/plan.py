@@ -26,7 +26,6 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import lipschitz
 from pma_replication import experiments
 from pma_replication.experiments.ctd import measure as ctd_measure
 from pma_replication.experiments.samples import measure as samples_measure
@@ -88,12 +87,6 @@ def step_seconds(game: Game) -> float:
     uniform = np.full(game.n_states, 1.0 / game.n_states)
     n_moves = int((operators.policy_kernel(game.transition(uniform), operators.uniform_policy(game)) > 0.0).sum())
     return 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * n_moves)
-
-
-def default_strength(game: Game) -> float:
-    """Return a tenth of the rewards' range, rounded to two digits: a tenth of what is at stake in one step."""
-    lowest, highest = lipschitz.reward_range(game)
-    return rounded(0.1 * ((highest - lowest) or 1.0), 2)
 
 
 @dataclass

@@ -179,7 +179,7 @@ def _subject(options: argparse.Namespace, name: str) -> Any:
     from pma_replication import plan
 
     game = inputs.load_game(options.game)
-    strength = options.strength or plan.default_strength(game)
+    strength = options.strength or plan.rounded(inputs.default_strength(game), 2)
     if not options.strength:
         log.info("strength %g, a tenth of the rewards' range; --strength sets it", strength)
     regularizer = inputs.load_regularizer(options.regularizer, strength)

@@ -26,6 +26,7 @@ def _warm_up(options: argparse.Namespace) -> None:
     from pma_mfg.simulation import agent_kernels
     from pma_mfg.simulation import exchangeable_kernels as kernels
 
+    # `simulation.environment_kernels` serve learners of a user's own: no job loads them
     if options.out:
         modules = (kernels, lattice, agent_kernels, baseline_kernels)
         storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))

@@ -1,7 +1,8 @@
 """How often the intervals of `statistics` cover, for the laws that occur in the tables (docs/theory, section 11).
 
-Prints benchmarks/coverage.md: `make coverage`. Draws of the bootstrap are made for all resamples at once, and not by
-the statistic resample by resample as in `statistics.bootstrap`; what makes an interval of them is the same function.
+Prints benchmarks/interval_coverage.md: `make coverage`. Draws of the bootstrap are made for all resamples at once, and
+not by the statistic resample by resample as in `statistics.bootstrap`; what makes an interval of them is the same
+function.
 """
 
 from __future__ import annotations
