@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.expected import kinds_expected
 
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
-from pma_replication import statistics
-from pma_replication.experiments.coupling import judge, measure, reading
+from pma_replication import plan, statistics
+from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, reading
 from pma_replication.judging import verdict
+from pma_replication.verdicts import evaluate
 
 ACCURACY, UPDATES, EPOCHS = 0.1, (1000, 4000, 16000), 20
 
@@ -57,6 +59,17 @@ def records(
 def judged(record: Mapping[str, Any], tolerance: float) -> str:
     interval, rival = (record["estimate"].low, record["estimate"].high), record["rival"]
     return verdict(interval, record["expected"], rival.not_rejecting(record["expected"], tolerance))
+
+
+@pytest.mark.parametrize("radius", [0.5, 3.0])
+def test_every_claim_expects_what_was_written_down_before_its_run(radius: float) -> None:
+    rows = table(radius, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    found = evaluate({"coupling": rows}, **plan.TOLERANCES)
+    assert [record["id"] for record in found] == list(EXPERIMENT.claims)
+    for record in found:
+        tolerance = EXPERIMENT.claims[record["id"]].tolerance
+        kinds = kinds_expected(record, plan.TOLERANCES[tolerance] if isinstance(tolerance, str) else tolerance)
+        assert kinds & {"", "stable" if radius < 1.0 else "unstable"}
 
 
 def verdicts(radius: float, **planted: Any) -> tuple[str, ...]:

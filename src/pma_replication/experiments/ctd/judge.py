@@ -62,7 +62,7 @@ def td_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     return {
         "id": "C3",
         "statement": "The error of conditional TD learning falls as M_td^(-1/2).",
-        "source": "Theorem 4.2",
+        "source": "abstract of arXiv 2212.14449v1: O~(eps^-2) time steps, a bound; that as many are needed is ours",
         "quantity": "slope of log E||Q_M - Q||_inf against log M_td",
         "estimate": slope,
         "expected": expected,
