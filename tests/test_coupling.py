@@ -130,6 +130,15 @@ def test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs() -> None
     assert judged(judge.blind(rows.assign(accuracy=1.0), 0.1, 0.95), 0.1) == "vacuous"
 
 
+def test_runs_that_end_at_another_equilibrium_are_told() -> None:
+    rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    assert "away from this equilibrium" not in judge.mirror_ascent(rows, 0.0, 0.95)["how"]
+    ended = rows.assign(error=rows["error"].where(rows["epoch"] == 0, 0.7))
+    told = "all end 0.7 or more away from this equilibrium, where the start is 0.5 away"
+    assert told in judge.mirror_ascent(ended, 0.0, 0.95)["how"]
+    assert told in judge.blind(ended, 0.0, 0.95)["how"]
+
+
 def test_runs_that_have_not_left_the_start_have_no_slope() -> None:
     floors = dict.fromkeys(measure.METHODS, 0.9)
     record = judge.slope(table(3.0, floors=floors, waits=dict.fromkeys(floors, 2)), 0.2, 0.95)
