@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.expected import kinds_expected
 
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
-from pma_replication import statistics
-from pma_replication.experiments.coupling import judge, measure, reading
+from pma_replication import plan, statistics
+from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, reading
 from pma_replication.judging import verdict
+from pma_replication.verdicts import evaluate
 
 ACCURACY, UPDATES, EPOCHS = 0.1, (1000, 4000, 16000), 20
 
@@ -57,6 +59,17 @@ def records(
 def judged(record: Mapping[str, Any], tolerance: float) -> str:
     interval, rival = (record["estimate"].low, record["estimate"].high), record["rival"]
     return verdict(interval, record["expected"], rival.not_rejecting(record["expected"], tolerance))
+
+
+@pytest.mark.parametrize("radius", [0.5, 3.0])
+def test_every_claim_expects_what_was_written_down_before_its_run(radius: float) -> None:
+    rows = table(radius, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    found = evaluate({"coupling": rows}, **plan.TOLERANCES)
+    assert [record["id"] for record in found] == list(EXPERIMENT.claims)
+    for record in found:
+        tolerance = EXPERIMENT.claims[record["id"]].tolerance
+        kinds = kinds_expected(record, plan.TOLERANCES[tolerance] if isinstance(tolerance, str) else tolerance)
+        assert kinds & {"", "stable" if radius < 1.0 else "unstable"}
 
 
 def verdicts(radius: float, **planted: Any) -> tuple[str, ...]:
@@ -115,6 +128,15 @@ def test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs() -> None
     rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 1.0), waits=dict.fromkeys(measure.METHODS, 2))
     # where the accuracy that is asked for is the start's, a learner that stays there has it, too
     assert judged(judge.blind(rows.assign(accuracy=1.0), 0.1, 0.95), 0.1) == "vacuous"
+
+
+def test_runs_that_end_at_another_equilibrium_are_told() -> None:
+    rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    assert "away from this equilibrium" not in judge.mirror_ascent(rows, 0.0, 0.95)["how"]
+    ended = rows.assign(error=rows["error"].where(rows["epoch"] == 0, 0.7))
+    told = "all end 0.7 or more away from this equilibrium, where the start is 0.5 away"
+    assert told in judge.mirror_ascent(ended, 0.0, 0.95)["how"]
+    assert told in judge.blind(ended, 0.0, 0.95)["how"]
 
 
 def test_runs_that_have_not_left_the_start_have_no_slope() -> None:

@@ -286,6 +286,20 @@ def test_damping_finds_the_strength_below_which_only_pma_converges():
     assert (tail[strengths[0]], tail[strengths[1]]) == (1, 2)  # a point, and a cycle of two
 
 
+def test_damping_asks_about_the_planted_equilibrium_where_a_game_has_several():
+    wanted = {"strength": 0.1, "best_response_radius": 1.5, "channel": "rewards", "sign": "seeking"}
+    game = games.make("planted_coupled", n_states=5, n_actions=3, discount=0.8, seed=0, **wanted)  # type: ignore[arg-type]
+    table, attractors = orbit_measure.damping(
+        game, Entropy(0.1), "seeking", strengths=[0.3, 0.1], shares=[0.3], n_starts=1, max_iterations=200, seed=0
+    )
+    here = table[table["strength"] == 0.1]
+    assert here["best_response_radius"].to_numpy() == pytest.approx(1.5, rel=1e-8)
+    assert (here["predicted_rate"] > 1.0).all()  # an eigenvalue above 1: no step helps
+    assert not here["arrived"].any()
+    population = attractors.query("part == 'equilibrium' and strength == 0.1")["mean_field"]
+    assert population.to_numpy() == pytest.approx(game.planted.mean_field, abs=1e-12)
+
+
 def test_basins_leave_the_symmetric_equilibrium_of_a_coordination_game_for_the_gathering_ones():
     game, regularizer = games.make("coordination", n_states=3, discount=0.9, attraction=1.0), Entropy(0.1)
     uniform = operators.uniform_policy(game)

@@ -57,7 +57,7 @@ def game_and_equilibrium(options: argparse.Namespace, *, features: bool = False)
     if options.equilibrium is not None:
         return game, *load_equilibrium(options, game)
     regularizer = load_regularizer(options.regularizer, options.strength)
-    return game, equilibrium.solve(game, regularizer), regularizer
+    return game, equilibrium.planted_or_found(game, regularizer), regularizer
 
 
 def load_equilibrium(options: argparse.Namespace, game: Any) -> tuple[Any, Any]:

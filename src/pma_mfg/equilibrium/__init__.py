@@ -14,7 +14,7 @@ from pma_mfg.equilibrium.best_responses import best_response, exploitability
 from pma_mfg.equilibrium.conditions import shortcomings
 from pma_mfg.equilibrium.files import load, recorded_regularizer, save
 from pma_mfg.equilibrium.newton_in_population import from_population
-from pma_mfg.equilibrium.search import solve
+from pma_mfg.equilibrium.search import planted_or_found, solve
 from pma_mfg.equilibrium.solution import Equilibrium, residuals
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "exploitability",
     "from_population",
     "load",
+    "planted_or_found",
     "recorded_regularizer",
     "residuals",
     "save",

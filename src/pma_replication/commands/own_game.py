@@ -183,7 +183,7 @@ def _subject(options: argparse.Namespace, name: str) -> Any:
     if not options.strength:
         log.info("strength %g, a tenth of the rewards' range; --strength sets it", strength)
     regularizer = inputs.load_regularizer(options.regularizer, strength)
-    found = equilibrium.solve(game, regularizer)
+    found = equilibrium.planted_or_found(game, regularizer)
     for warning in found.warnings:
         log.warning("warning: %s", warning)
     return plan.Subject(game, regularizer, options.regularizer, name, found.policy)

@@ -55,6 +55,15 @@ def told(rows: pd.DataFrame, method: str) -> str:
     return f"K = {of_method['n_epochs'].iloc[0]} epochs of M_td = {updates} end at {ends} accuracies"
 
 
+def elsewhere(rows: pd.DataFrame, method: str) -> str:
+    """Return words on runs that all end far from this equilibrium, as at another one of the game, or nothing."""
+    found = curves(rows, method, "error").values()
+    ends, start = [float(last(group).mean()) for group in found], max(float(group[:, 0].mean()) for group in found)
+    if min(ends) <= LEARNED * start:
+        return ""
+    return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
+
+
 def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-coupled in one game (docs/theory, section 12)."""
     return {
@@ -89,7 +98,7 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
-        f"{told(rows, method)}; samples to 4, 2 and 1 accuracies {costs}",
+        f"{told(rows, method)}{elsewhere(rows, method)}; samples to 4, 2 and 1 accuracies {costs}",
     }
 
 

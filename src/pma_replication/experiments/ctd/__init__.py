@@ -22,7 +22,7 @@ EXPERIMENT = Experiment(
             words="the error of TD learning halves with four times the updates",
             rival="the error falls like the updates to the power -1/4, or like 1 over them, as what is left of the "
             "start does",
-            standing="sharpened",
+            standing="paper",
             judge="td_rate",
             tables=("ctd",),
             tolerance="slope_tolerance",

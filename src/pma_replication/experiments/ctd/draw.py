@@ -52,7 +52,7 @@ def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for game, table in by_game(ctd):
         largest = largest_population(table)
-        first = largest.groupby("n_waiting")["replicate"].nunique().idxmax()
+        first = largest["n_waiting"].iloc[0]  # M_mix of the settings, in every population
         exact = moments[(moments["game"] == game) & np.isfinite(moments["n_waiting"])].astype({"n_waiting": int})
         for panel, y, rows in (
             ("agents", "n_agents", table[table["n_waiting"] == first]),

@@ -33,7 +33,7 @@ class Ctd(Section):
         "M_mix, steps that pass before each update: the first in every population, the others in the largest only"
     )
     n_replicates: Replicates = key("independent runs per point of the first M_mix")
-    other_replicates: Replicates = key("runs per point of all other M_mix")
+    other_replicates: Replicates = key("runs per point of all other M_mix, which are drawn, and judged nowhere")
     exact_updates: Annotated[Distinct[Count], Field(min_length=1), AfterValidator(increasing)] = key(
         "M_td at which the error is computed exactly with infinitely many agents, increasing; cost (SA)⁴ per update"
     )

@@ -40,7 +40,7 @@ def _solve(options: argparse.Namespace) -> None:
     from pma_replication.experiments.equilibria import measure
 
     regularizer = inputs.load_regularizer(options.regularizer, options.strength)
-    found = equilibrium.solve(inputs.load_game(options.game), regularizer)
+    found = equilibrium.planted_or_found(inputs.load_game(options.game), regularizer)
     equilibrium.save(found, regularizer, options.out)
     outputs.write_to(options.out_table, measure.table(found, inputs.game_name(options)))
     solve.tell(found)

@@ -123,25 +123,29 @@ def independent_excess(rows: pd.DataFrame, tolerance: float, confidence: float) 
     }
 
 
-def excess_of_few(rows: pd.DataFrame, n_agents: float) -> float:
-    """Return by which share the spread of so many agents exceeds that of many, for the noise of a finite population.
+def noise_of_few(rows: pd.DataFrame) -> float:
+    """Return b, where the square of the spread of N agents is A (1 - 1/N) (1 + b/N), fitted to runs that differ in N.
 
     The fluctuations of the mean field add a variance of order 1/N to that of every agent's estimate, and the agents'
-    own mean takes 1/N of it away: the square of the spread is A (1 - 1/N) (1 + b/N), fitted to runs that differ in N.
-    Infinite where this says nothing, nan with one N.
+    own mean takes 1/N of it away. Infinite where this says nothing, nan with one N.
 
     Parameters
     ----------
     rows : DataFrame
         After the last epoch.
-    n_agents : float
     """
     squares = rows.groupby("n_agents")["spread"].mean() ** 2
     squares /= 1.0 - 1.0 / squares.index.to_numpy(float)
     if len(squares) < 2:
         return math.nan
     slope, limit = np.polyfit(1.0 / squares.index.to_numpy(float), squares.to_numpy(), 1)
-    return math.sqrt(max(1.0 + slope / (limit * n_agents), 0.0)) - 1.0 if limit > 0.0 else math.inf
+    return float(slope / limit) if limit > 0.0 else math.inf
+
+
+def excess_of_few(rows: pd.DataFrame, n_agents: float) -> float:
+    """Return by which share the spread of so many agents exceeds that of many, by `noise_of_few`."""
+    noise = noise_of_few(rows)
+    return math.sqrt(max(1.0 + noise / n_agents, 0.0)) - 1.0 if not math.isnan(noise) else noise
 
 
 def final_of(rows: pd.DataFrame, sweep: str) -> pd.DataFrame:
@@ -188,7 +192,11 @@ def too_few(rows: pd.DataFrame, n_agents: float, tolerance: float) -> str:
         return ""
     if math.isnan(excess):
         return "there is no other N to see whether so many agents are enough"
-    return f"with {n_agents:g} agents the mean field's own noise adds {excess:.0%} to the spread"
+    told = f"with {n_agents:g} agents the mean field's own noise adds {excess:.0%} to the spread"
+    if math.isinf(excess):
+        return told
+    enough = float(f"{noise_of_few(rows) / ((1.0 + tolerance) ** 2 - 1.0):.2g}")
+    return f"{told}; with {enough:,.0f}, and {enough / n_agents:.2g} times the work, it would be {tolerance:.0%}"
 
 
 def independent_spread(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:

@@ -36,6 +36,8 @@ def damping(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run best response and PMA while the regularizer weakens, beside the spectral radius of the best response.
 
+    The equilibrium is followed from the strongest regularizer down, and is the planted one where there is one.
+
     Parameters
     ----------
     game : Game
@@ -69,9 +71,9 @@ def damping(
     for strength in sorted(strengths, reverse=True):
         h = regularizers.with_strength(regularizer, strength)
         try:
-            policy = equilibrium.solve(game, h, policy).policy
+            policy = equilibrium.planted_or_found(game, h, policy).policy
         except ConvergenceError:
-            policy = equilibrium.solve(game, h).policy
+            policy = equilibrium.planted_or_found(game, h).policy
         parts = [population_rows(game, policy[None], [0], name=name, method="", part="equilibrium")]
         radius = step_size("best_response", game, h, policy=policy)[1]
         for method, share in [("best_response", 1.0), *((f"pma_{m}", x) for m in ("euclidean", "kl") for x in shares)]:

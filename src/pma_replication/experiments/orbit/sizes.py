@@ -28,7 +28,7 @@ def _orbit(subject: Subject) -> Settings:
         strength = rounded(share * subject.regularizer.rho, 2)
         weaker = regularizers.load(subject.kind, strength)
         try:
-            policy = equilibrium.solve(subject.game, weaker, policy, max_iterations=500).policy
+            policy = equilibrium.planted_or_found(subject.game, weaker, policy, max_iterations=500).policy
         except ConvergenceError:
             break
         radii = [
