@@ -34,6 +34,11 @@ class LeftOut(dict):
 onstart:
     # one run at a time in a folder, also of those that are started by `snakemake`
     locks.lock(".snakemake")
+    # Snakemake's limit of 100 started jobs a second, which no option takes away, makes it look at all waiting jobs
+    # again once a second for every job that has ended: a third of a core (docs/scheduler.md). Another limit stays.
+    limit = getattr(getattr(workflow, "scheduler", None), "job_rate_limiter", None)
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 for section in (*configuration.SECTIONS, "claims"):
