@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm fuzz mutation docs bench scaling coverage environment lock clean
+.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist fuzz mutation docs bench scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -66,9 +66,9 @@ test: environment ## Check style and types, then run all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long and not slurm'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long and not slurm and not dist'
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
 
 test-long: environment ## Run the tests that take many minutes or hours
@@ -104,6 +104,19 @@ test-interop: .venv-interop/.installed ## Test against MFGLib, Bench-MFG and Ope
 
 test-slurm: environment ## Test the pipeline through a real Slurm on this machine (as root, with slurm-wlm and munge installed)
 	$(BIN)/pytest -q -n 0 -m slurm tests/workflow/test_slurm.py
+
+# The wheel is made from the source distribution, which so is shown to be complete.
+dist: environment ## Build the source distribution and the wheel into dist/
+	@rm -rf dist build && mkdir dist
+	@$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' > /dev/null
+	@$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --no-index -w dist dist/*.tar.gz && ls dist/*
+
+test-dist: dist .venv-dist/.installed ## Install what `make dist` built into fresh environments, with and without extras (minutes)
+	$(BIN)/pytest -q -n 0 -m dist tests/dist
+
+.venv-dist/.installed: .venv/.project tests/dist/requirements.txt
+	@rm -rf .venv-dist && $(BIN)/python -m venv --without-pip .venv-dist
+	@$(BIN)/python -m pip --python .venv-dist/bin/python install -qq -r tests/dist/requirements.txt && touch $@
 
 # A module of TESTS in tests/mutation/run.py, and how many of its mutants, drawn at random: all if not said.
 MODULE ?= operators
@@ -197,4 +210,4 @@ lock: ## Rewrite requirements.lock and environment.yml after a change of pyproje
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv, results/ and site/
-	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation results site
+	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation .venv-dist results site dist

@@ -1,38 +1,11 @@
-"""Replication of policy mirror ascent in mean field games: games, equilibria, operator checks, learning, verdicts."""
-
-from snakemake.utils import min_version
-
-min_version("9.0")
+"""What `snakemake` finds here; the workflow is where Snakemake's catalog expects it."""
 
 
-# a configuration given on the command line replaces this one; merging two would mix their games
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
+include: "workflow/Snakefile"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/games.smk"
-include: "workflow/rules/operators.smk"
-include: "workflow/rules/dynamics.smk"
-include: "workflow/rules/learning.smk"
-include: "workflow/rules/comparison.smk"
-include: "workflow/rules/atlas.smk"
-include: "workflow/rules/results.smk"
-
-
-# seconds each, at the end: on a cluster they run where the command was typed
-localrules:
-    table,
-    claims,
-    findings,
-    figure,
-
-
-rule all:
+# the target of an included file is not that of the file that includes it
+rule replication:
     default_target: True
     input:
-        f"{RESULTS}/claims.json",
-        FINDINGS,
-        expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
-        expand("{figures}/{figure}.{suffix}", figures=config["figures"], figure=FIGURES, suffix=["png", "svg"]),
+        rules.all.input,

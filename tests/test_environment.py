@@ -4,6 +4,7 @@ It belongs to one checkout and one interpreter, and two set-ups at once make one
 """
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import pma_mfg
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,7 +90,7 @@ def test_an_extra_that_is_not_locked_is_pinned_where_it_is_tested(extra, pins):
         assert requirement.specifier.contains(specifier.version)
 
 
-@pytest.mark.parametrize("folder", ["benchmarks", "tests/interop", "tests/mutation"])
+@pytest.mark.parametrize("folder", ["benchmarks", "tests/dist", "tests/interop", "tests/mutation"])
 def test_an_environment_on_top_of_the_lock_pins_exact_versions_and_nothing_twice(folder):
     pinned = pins_of(f"{folder}/requirements.txt")
     assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pinned.values())
@@ -120,6 +123,24 @@ def test_no_file_names_a_package_index():
         for match in INDEX.finditer(path.read_text(encoding="utf-8", errors="ignore"))
     }
     assert found == set()
+
+
+# How it is cited and listed
+
+
+def test_what_names_the_version_agrees_with_the_library_which_alone_sets_it():
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in document["project"]
+    assert document["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "pma_mfg.__version__"}
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == pma_mfg.__version__
+
+
+def test_the_archive_and_the_citation_say_the_same():
+    archived = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (archived["title"], archived["license"]) == (cited["title"], cited["license"])
+    assert [author["name"] for author in archived["creators"]] == [author["name"] for author in cited["authors"]]
+    assert set(cited["keywords"]) <= set(archived["keywords"])
 
 
 # Its set-up

@@ -46,7 +46,7 @@ def main(path: str, *options: str) -> int:
         if any("file" in game for game in settings["games"].values()):
             from pma_replication import cost  # the solvers, which other runs need not load
 
-            print(cost.announcement(settings, len(os.sched_getaffinity(0))), flush=True)
+            print(cost.announcement(settings, processes.cores()), flush=True)
         prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
         start = time.monotonic()
         code = run_snakemake("--configfile", config, *OPTIONS, *options)

@@ -26,6 +26,12 @@ POLL_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    # macOS has no such call
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def die_with_parent() -> None:
     """Tie this process to its parent, if the environment asks for it. Processes that it starts are not tied."""
     parent = int(os.environ.pop(PARENT, "0"))

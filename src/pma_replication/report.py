@@ -1,9 +1,8 @@
 """One HTML page that shows a whole replication, and opens offline: the answer, claims, figures, data, how it was made.
 
 It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml and in each
-experiment's words.yaml, the layout in report.html. Snakemake's own report would open offline too, but it has no front
-page with claims and verdicts, shows nothing without JavaScript, and keeps every figure behind clicks; so this page is
-written here, and the rules carry no captions.
+experiment's words.yaml, the layout in report.html. Snakemake's own report, `snakemake --report`, has the same words as
+captions (workflow/report), but no front page with claims and verdicts, and keeps every figure behind clicks.
 """
 
 from __future__ import annotations

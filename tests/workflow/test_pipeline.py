@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests import browser
 from tests.statistical import Level
 
 from pma_replication import judging, registry
+from pma_replication import report as report_page
 from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
@@ -115,6 +117,15 @@ def test_every_rule_has_its_times_in_benchmark_files_named_after_it(smoke: Path)
     timed = {path.relative_to(smoke / RESULTS / "benchmarks").parts[0].removesuffix(".tsv") for path in files}
     sources = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     assert timed == set(re.findall(r"^rule (\w+):", sources, re.MULTILINE))
+
+
+def test_the_report_of_snakemake_has_the_caption_of_every_figure(smoke: Path, run: Run) -> None:
+    done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--report", "report.zip")
+    assert done.returncode == 0, done.stderr[-3000:]
+    with zipfile.ZipFile(smoke / "report.zip") as archive:
+        text = "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith((".html", ".js")))
+    for name in registry.figures():
+        assert report_page.FIGURES[name]["title"] in text, name
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_the_profile_groups_or_gives_resources_is_a_rule_and_no_local_one() -> None:
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    snakefile = (ROOT / "Snakefile").read_text()
+    snakefile = (ROOT / "workflow/Snakefile").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     rules = set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)\b", sources, re.MULTILINE))
     block = re.search(r"^localrules:\n((?:    \w+,\n)+)", snakefile, re.MULTILINE)

@@ -13,9 +13,11 @@ from pma_replication.experiments.independent import SWEEPS
 from pma_replication.runs import locks, sources
 from snakemake.exceptions import WorkflowError
 
+# the folder of the workflow's own files: not workflow.basedir, which depends on the Snakefile that was called
+ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 CONFIGURED = [os.path.relpath(path) for path in workflow.overwrite_configfiles] or ["config/config.yaml"]
 try:
-    locks.refuse_another_checkout(workflow.basedir)
+    locks.refuse_another_checkout(ROOT)
     for path in CONFIGURED:
         configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
     # games that stay Python functions; those that are recognized become arrays, as all others are
@@ -60,7 +62,19 @@ FIGURES = registry.drawn(TABLES)
 # the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = batches(config)
 # the source files of modules and of all that they import: a job depends on these alone
-library = functools.partial(sources.library, Path(workflow.basedir))
+library = functools.partial(sources.library, ROOT)
+
+
+class Captions(dict):
+    """Figure -> its words, for report/figure.rst, which finds them in the configuration; read when first asked for."""
+
+    def __missing__(self, figure):
+        from pma_replication import report  # slow to import, and only a report asks
+
+        return report.FIGURES[figure]
+
+
+config["captions"] = Captions()
 
 
 wildcard_constraints:

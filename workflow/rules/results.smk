@@ -40,7 +40,7 @@ rule claims:
         ),
     output:
         claims=f"{RESULTS}/claims.json",
-        markdown=f"{config['figures']}/verdicts.md",
+        markdown=report(f"{config['figures']}/verdicts.md", caption="../report/verdicts.rst", category="Verdicts"),
         assumptions=f"{config['figures']}/assumptions.md",
         comparison=f"{config['figures']}/samples_to_accuracy.md",
         games=f"{config['figures']}/games.md",
@@ -96,7 +96,13 @@ rule figure:
             f"{RESULTS}/tables/{{table}}.parquet", table=registry.figures()[wildcards.figure]
         ),
     output:
-        expand("{figures}/{{figure}}.{suffix}", figures=config["figures"], suffix=["png", "svg"]),
+        f"{config['figures']}/{{figure}}.png",
+        report(
+            f"{config['figures']}/{{figure}}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{RESULTS}/logs/figure/{{figure}}.log",
     benchmark:
