@@ -43,7 +43,7 @@ TABLE = (
     "How samples to an accuracy grow along lines of games in which one quantity moves (docs/theory, section 10.15): "
     "exponents, that is slopes of log samples against the log of the quantity. *Measured*: centralized learning with "
     "K epochs, no waiting and the steps of docs/theory, section 10.6, with a bootstrap interval over replicates; "
-    "*exact*: from the noise of TD learning without sampling, in the limit of small epsilon; *theorem*: the samples of our "
+    "*exact*: from the noise of TD learning without sampling, in the limit of small epsilon; *theorem*: samples of our "
     "Theorem 10.5 (the constants of the paper have not been seen), over the games that it certifies. Its p_inf and "
     "delta_mix are bounds on all policies that learning may meet, and move more than the equilibrium's own. *Also "
     "moves*: what else differs by more than a twentieth between games of the line."
@@ -124,7 +124,7 @@ def measured(rows: pd.DataFrame, claim: str, confidence: float) -> Estimate:
 
 def certified(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the games for which the theorem prescribes something."""
-    return rows[np.isfinite(rows["theorem_samples"])]
+    return rows[rows["theorem_samples"].notna()]
 
 
 def below_theorem(rows: pd.DataFrame, tolerance: float, confidence: float) -> list[Claim]:
