@@ -386,6 +386,13 @@ BASES: dict[str, dict[str, object]] = {
         "strength": 0.1,
         "best_response_radius": 0.5,
     },
+    "planted_rare": {
+        "n_states": 4,
+        "n_actions": 3,
+        "discount": 0.8,
+        "strength": 0.1,
+        "best_response_radius": 0.5,
+    },
     "garnet": {"n_states": 6},
 }
 #: Other values, of those that cannot be found by halving and adding one.

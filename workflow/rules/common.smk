@@ -114,6 +114,13 @@ def game_arguments(wildcards):
     return shlex.join([game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))])
 
 
+def line_arguments(wildcards):
+    """The arguments that make the games of a line: all parameters, the one that moves with all of its values."""
+    line = config["scaling"]["lines"][wildcards.line]
+    moving = {line["along"]: ",".join(map(str, line["values"]))}
+    return shlex.join(f"{name}={value}" for name, value in sorted((line["parameters"] | moving).items()))
+
+
 def independent_settings(wildcards):
     """The options of one sweep of independent learning: what the sweep varies, and the rest as configured."""
     section = config["independent"]

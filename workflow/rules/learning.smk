@@ -431,3 +431,35 @@ rule independent_epsilons:
         " --waiting-constant {params.waiting_constant}"
         " --replicates {params.n_replicates} --sweep epsilons --seed {params.seed} --out {output.agents:q}"
         " --out-learning {output.learning:q} --log {log:q}"
+
+
+rule scaling_measure:
+    input:
+        library("pma_replication.experiments.scaling.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+    output:
+        f"{RESULTS}/points/scaling/{{line}}.parquet",
+    log:
+        f"{RESULTS}/logs/scaling_measure/{{line}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scaling_measure/{{line}}.tsv"
+    wildcard_constraints:
+        line="[A-Za-z][A-Za-z0-9_-]*",
+    conda:
+        "../../environment.yml"
+    params:
+        games=line_arguments,
+        epsilon=lambda wildcards: config["scaling"]["lines"][wildcards.line]["epsilon"],
+        step_size=lambda wildcards: config["scaling"]["lines"][wildcards.line]["step_size"],
+        n_epochs=lambda wildcards: config["scaling"]["lines"][wildcards.line]["n_epochs"],
+        factors=config["scaling"]["factors"],
+        n_agents=config["scaling"]["n_agents"],
+        n_replicates=config["scaling"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Learn the games of the line {wildcards.line}"
+    shell:
+        "pma-replicate scaling measure {wildcards.line} {params.games} --epsilon {params.epsilon}"
+        " --step-size {params.step_size} --epochs {params.n_epochs} --factors {params.factors}"
+        " --agents {params.n_agents} --replicates {params.n_replicates} --seed {params.seed}"
+        " --out {output:q} --log {log:q}"

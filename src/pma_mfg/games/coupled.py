@@ -43,6 +43,12 @@ KINK_SHARE = 0.5
 #: Exponent of the link `power`.
 EXPONENT = 2.0
 
+#: In `planted_rare`: an action multiplies the probability of a state to go to by 1 minus to 1 plus this.
+STEERING = 0.5
+
+#: A share of what each state, or action, would have if all had the same.
+SHARE = Range(lambda x: 0 < x <= 1, "a number in (0, 1]")
+
 
 @family(
     strength=POSITIVE,
@@ -106,6 +112,88 @@ def planted_coupled(
     draw = _draw(n_states, n_actions, discount, seed, strength, stay)
     through = _through_rewards if channel == "rewards" else _through_dynamics
     return through(draw, link, best_response_radius if sign == "seeking" else -best_response_radius)
+
+
+@family(
+    strength=POSITIVE,
+    best_response_radius=AT_LEAST_ZERO,
+    rare_state=SHARE,
+    rare_action=SHARE,
+    value=AT_LEAST_ZERO,
+)
+def planted_rare(
+    *,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    strength: float,
+    best_response_radius: float,
+    rare_state: float = 0.5,
+    rare_action: float = 0.5,
+    value: float = 0.2,
+) -> MeanFieldGame:
+    """Return a game at whose known equilibrium one state and one action are as rare as asked for.
+
+    Nothing is random. The equilibrium plays the first action with probability rare_action / A in every state, and the
+    first state has the share rare_state / S of the population; the others share the rest evenly. So S, A, gamma, the
+    least probability of an action and that of a state are set one by one. Agents avoid each other through their
+    rewards, as in `planted_coupled`, and `best_response_radius` is reached in closed form (docs/theory, section 6.6).
+
+    Parameters
+    ----------
+    n_states, n_actions, discount
+        As in `affine`.
+    strength : float
+        tau > 0, the entropy weight of the planted equilibrium. Rewards are proportional to it, and not in [0, 1].
+    best_response_radius : float
+        r(J_inf) >= 0 at the equilibrium; with one state or one action it is 0.
+    rare_state : float
+        Share of the first state in the population, in units of 1 / S, in (0, 1].
+    rare_action : float
+        Probability of the first action, in units of 1 / A, in (0, 1].
+    value : float
+        Values of the states at the equilibrium lie within plus and minus this many strengths, >= 0.
+
+    Returns
+    -------
+    MeanFieldGame
+        With `planted` set.
+    """
+    mean_field, actions = _with_rare_first(n_states, rare_state), _with_rare_first(n_actions, rare_action)
+    policy = np.tile(actions, (n_states, 1))
+    where, which = _alternating(mean_field), _alternating(actions)
+    # the same from every state: where an agent goes depends on its action alone, and on average is drawn from mu*
+    transition = np.tile(mean_field * (1.0 + STEERING * which[:, None] * where), (n_states, 1, 1))
+    draw = _Draw(
+        discount=discount,
+        strength=strength,
+        transition=transition,
+        delta=STEERING,
+        policy=policy,
+        mean_field=mean_field,
+        value=value * strength * where,
+        group=(np.arange(n_states) < n_states // 2).astype(float),
+        long_run=transition,  # the fundamental matrix is the identity
+        steering=transition - mean_field,
+        across=np.tile(which, (n_states, 1)),
+    )
+    return _through_rewards(draw, "identity", -best_response_radius)
+
+
+def _with_rare_first(count: int, share: float) -> np.ndarray:
+    """Return probabilities of which the first is so much of an even share, and all others are equal."""
+    if count == 1:
+        return np.ones(1)
+    first = share / count
+    return np.array([first] + [(1.0 - first) / (count - 1)] * (count - 1))
+
+
+def _alternating(law: np.ndarray) -> np.ndarray:
+    """Return numbers that alternate, have the mean zero under a law, and at most the absolute value 1."""
+    numbers = np.where(np.arange(len(law)) % 2 == 0, 1.0, -1.0)
+    numbers -= law @ numbers
+    largest = np.abs(numbers).max()
+    return np.asarray(numbers / largest) if largest > 0.0 else numbers
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
@@ -139,6 +140,43 @@ def moments(
             means.append(first.sum(axis=0).reshape(policy.shape))
             squares.append(second[:, each, each].sum(axis=0).reshape(policy.shape))
     return Moments(np.array(means), np.array(squares))
+
+
+@accepts()
+def asymptotic_covariance(game: Game, policy: np.ndarray, regularizer: Regularizer, *, td_scale: float) -> np.ndarray:
+    """Return the limit of M times the covariance of Q after M updates, for the steps c / (m + m_0).
+
+    The same for every m_0 and every waiting time (docs/theory, section 10.15).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+        Held by all of infinitely many agents.
+    regularizer : Regularizer
+    td_scale : float
+        c > 0, so large that the start is forgotten faster than noise is averaged out.
+
+    Returns
+    -------
+    ndarray, shape (S A, S A)
+
+    Raises
+    ------
+    InputError
+        If c is not large enough: noise then does not fall as 1 / M.
+    """
+    pairs, visits = pair_chain(game, policy)
+    mean_field = operators.stable_population(game, policy)
+    truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
+    ahead = game.discount * (truth + regularizer.value(policy)[:, None]).ravel()
+    # given its pair, a target r + gamma (q(z') + h(s')) varies by what comes next alone
+    variances = np.maximum(pairs @ ahead**2 - (pairs @ ahead) ** 2, 0.0)
+    drift = td_scale * visits[:, None] * (game.discount * pairs - np.eye(len(pairs))) + 0.5 * np.eye(len(pairs))
+    if not float(np.linalg.eigvals(drift).real.max()) < 0.0:
+        slowest = 0.5 - float(np.linalg.eigvals(drift).real.max())
+        raise InputError(SOURCE, "td_scale", td_scale, f"a number > {td_scale * 0.5 / slowest:.6g}")
+    return np.asarray(scipy.linalg.solve_continuous_lyapunov(drift, -np.diag(td_scale**2 * visits * variances)))
 
 
 @accepts()

@@ -43,6 +43,7 @@ def add(commands: arguments.Commands) -> None:
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
     claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
+    claims.add_argument("--out-scaling", help="how samples grow with a game as a table for readers, to write")
 
 
 def _claims(options: argparse.Namespace) -> None:
@@ -80,6 +81,7 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
     from pma_replication.experiments.comparison import judge as comparison_judge
     from pma_replication.experiments.equilibria import judge as equilibria_judge
     from pma_replication.experiments.literature import judge as literature_judge
+    from pma_replication.experiments.scaling import judge as scaling_judge
 
     pages = {}
     if options.out_comparison:
@@ -99,4 +101,8 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
             pages[options.out_games] = literature_judge.games_markdown(
                 tables["literature"], tables["literature_equilibria"]
             )
+    if options.out_scaling:
+        pages[options.out_scaling] = "How samples grow with a game is not measured in this configuration.\n"
+        if "scaling" in tables:
+            pages[options.out_scaling] = scaling_judge.scaling_markdown(tables["scaling"], options.confidence)
     return pages
