@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHERS = ["jinja2", "jsonschema", "matplotlib", "pandas", "plotly", "pma_replication", "pyarrow", "pydantic"]
-OTHERS += ["snakemake", "tqdm"]
+OTHERS += ["seaborn", "snakemake", "tqdm"]
 #: Imports all modules of the library but those for other libraries and pictures; prints which of `OTHERS` that loads.
 IMPORT_ALL = f"""
 import importlib, json, pkgutil, sys

@@ -22,7 +22,7 @@ SMOKE = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
 LOADED = """
 import json, sys
 import pma_replication.configuration
-print(json.dumps(sorted({"numba", "pandas", "pyarrow", "matplotlib"} & sys.modules.keys())))
+print(json.dumps(sorted({"numba", "pandas", "pyarrow", "matplotlib", "seaborn"} & sys.modules.keys())))
 """
 
 

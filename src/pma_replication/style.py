@@ -11,9 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+import seaborn
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
@@ -280,5 +279,4 @@ def legend_marks(markers: dict[str, str], **look: Any) -> tuple[Line2D, ...]:
 def ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
     """Return a colour for each distinct value, dark to light in their order."""
     ordered = sorted(set(values), reverse=reverse)
-    shares = np.linspace(0.0, 1.0, len(ordered) + 2)[1:-1]  # neither of the ends, which are nearly black and yellow
-    return {value: to_hex(colour) for value, colour in zip(ordered, colormaps["viridis"](shares), strict=True)}
+    return dict(zip(ordered, seaborn.color_palette("viridis", len(ordered)).as_hex(), strict=True))
