@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
@@ -278,5 +277,7 @@ def legend_marks(markers: dict[str, str], **look: Any) -> tuple[Line2D, ...]:
 
 def ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
     """Return a colour for each distinct value, dark to light in their order."""
+    import seaborn  # a third of the time that a figure takes to start, for the few that have such colours
+
     ordered = sorted(set(values), reverse=reverse)
     return dict(zip(ordered, seaborn.color_palette("viridis", len(ordered)).as_hex(), strict=True))
