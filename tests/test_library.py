@@ -126,3 +126,23 @@ def test_no_call_hands_over_more_than_seven_arguments_by_position() -> None:
                 found.append(f"{path.relative_to(ROOT)}:{call.lineno}: {called}")
     assert seen > 5000
     assert found == []
+
+
+def test_modules_and_functions_are_short_enough_to_be_held_in_mind() -> None:
+    """At most 600 lines of a module, and 80 of a function besides its docstring, which is long where it explains."""
+    found, seen = [], 0
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if (n_lines := text.count("\n")) > 600:
+            found.append(f"{path.relative_to(ROOT)}: {n_lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            seen += 1
+            first, length = node.body[0], (node.end_lineno or node.lineno) - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                length -= (first.end_lineno or first.lineno) - first.lineno + 1
+            if length > 80:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {length} lines")
+    assert seen > 1000
+    assert found == []

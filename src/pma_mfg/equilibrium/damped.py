@@ -6,6 +6,8 @@ Anderson acceleration: it needs no stable population of any policy on the way, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pma_mfg import operators, solvers
@@ -113,13 +115,24 @@ def damped_iteration(
                 else ""
             )
         if beta in (DAMPINGS[0], DAMPINGS[-1]) and game.has_derivatives():
-            for near in (parts(x)[0], mean_field):
-                near = newton_in_population(game, regularizer, near, history=history)
-                response = played(game, regularizer, near)[0]
-                found = checked(game, regularizer, response, mean_field=near, tolerance=tolerance, history=history)
-                if isinstance(found, Equilibrium):
-                    return found
+            starts = (parts(x)[0], mean_field)
+            solved = _by_newton(game, regularizer, starts, tolerance=tolerance, history=history)
+            if solved is not None:
+                return solved
     return reached, why
+
+
+def _by_newton(
+    game: Game, regularizer: Regularizer, starts: Iterable[np.ndarray], *, tolerance: float, history: list[float]
+) -> Equilibrium | None:
+    """Return the first equilibrium to which Newton's method leads from some mean fields, None where none does."""
+    for start in starts:
+        near = newton_in_population(game, regularizer, start, history=history)
+        response = played(game, regularizer, near)[0]
+        found = checked(game, regularizer, response, mean_field=near, tolerance=tolerance, history=history)
+        if isinstance(found, Equilibrium):
+            return found
+    return None
 
 
 def checked(

@@ -35,6 +35,9 @@ ATLAS_BOUNDS = {
     "attraction": ("attraction", COLOURS[1], "D"),
 }
 
+#: Look of the markers of single games.
+MARKERS: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
+
 
 def data(atlas: pd.DataFrame) -> pd.DataFrame:
     """Return what holds in which share of many games, and measured against predicted game by game (C1, C4, C6).
@@ -103,47 +106,17 @@ def figure(data: pd.DataFrame) -> Figure:
     """
     colours, markers, _ = game_looks(data.loc[data["game"] != "", "game"])
     panels = {name: data[data["panel"] == name] for name in ("shares", "bound", "rate", "bias", "learning", "gain")}
-    small: dict[str, Any] = {"linestyle": "none", "markersize": 3.0, "markeredgewidth": 0.6, "markerfacecolor": "none"}
-    grids = [Line2D([], [], color=colours[g], marker=markers[g], label=plain_name(g), **small) for g in colours]
+    grids = [Line2D([], [], color=colours[g], marker=markers[g], label=plain_name(g), **MARKERS) for g in colours]
     title = "Many generated games: a marker is a game, a colour a grid of them"
     figure, axes = make_panels(6, 1.9, max(5, 1 + len(grids)), title=title)
 
     def scattered(ax: Axes, rows: pd.DataFrame) -> None:
         for game, points in by_game(rows[rows["series"] == "measured"]):
             ax.vlines(points["x"], points["low"], points["high"], color=colours[game], linewidth=0.5, alpha=0.5)
-            ax.plot(points["x"], points["value"], color=colours[game], marker=markers[game], **small)
+            ax.plot(points["x"], points["value"], color=colours[game], marker=markers[game], **MARKERS)
 
-    ax, rows = axes[0], panels["shares"]
-    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
-        label = f"certified by {label}" if series == "paper_bound" else f"or by the {label}"
-        draw_line(ax, rows, series, color=colour, marker=marker, label=label)
-    draw_line(ax, rows, "converges", color="0.35", marker="s", label="PMA converges")
-    draw_line(ax, rows, "contracts", label="contracts, if no kink", **DASHED)
-    ax.set(xscale="log", xlabel=r"strength $\tau$", ylabel="share of games", ylim=(-0.03, 1.03))
-    panel_title(ax, 0, "what is certified, what holds")
-    add_legend(ax, None)
-
-    ax, rows = axes[1], panels["bound"]
-    finite = rows.loc[np.isfinite(rows["value"]), "value"]
-    highest = 10.0 ** np.ceil(np.log10(max(10.0, *finite)))
-    lowest = 0.5 * min(1.0, *finite)
-    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
-        points = rows[rows["series"] == series]
-        value = points["value"].where(np.isfinite(points["value"]), 3.0 * highest)
-        count = int(np.isinf(points["value"]).sum())
-        label = rf"{label} ($\infty$: {count} of {len(points)})"
-        ax.plot(points["x"], value, color=colour, marker=marker, label=label, rasterized=len(points) > 100, **small)
-    ax.set(yscale="log", ylim=(lowest, 10.0 * highest), ylabel="bound on the rate")
-    ax.axhspan(highest, 10.0 * highest, color="0.94", linewidth=0.0)
-    ax.axhline(1.0, **DOTTED)
-    _diagonal(ax)
-    ax.set_xlabel(r"spectral radius of $D\Gamma_\eta(\pi^*)$")
-    step = max(1, int(np.ceil(np.log10(highest) / 4.0)))
-    ticks = 10.0 ** np.arange(0.0, np.log10(highest) + 0.5, step)
-    ax.set_yticks([*ticks, 3.0 * highest], [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"])
-    ax.yaxis.set_minor_locator(NullLocator())
-    panel_title(ax, 1, "bounds")
-    add_legend(ax, None, [Line2D([], [], label="below: a bound is refuted", **DASHED)])
+    _shares(axes[0], panels["shares"])
+    _bounds(axes[1], panels["bound"])
 
     ax, rows = axes[2], panels["rate"]
     scattered(ax, rows)
@@ -176,6 +149,42 @@ def figure(data: pd.DataFrame) -> Figure:
     panel_title(ax, 5, "what was gained")
     add_legend(ax, None, [Line2D([], [], label="nothing", **DASHED)])
     return figure
+
+
+def _shares(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw which share of the games each bound certifies, and in which PMA converges, over the strength."""
+    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
+        label = f"certified by {label}" if series == "paper_bound" else f"or by the {label}"
+        draw_line(ax, rows, series, color=colour, marker=marker, label=label)
+    draw_line(ax, rows, "converges", color="0.35", marker="s", label="PMA converges")
+    draw_line(ax, rows, "contracts", label="contracts, if no kink", **DASHED)
+    ax.set(xscale="log", xlabel=r"strength $\tau$", ylabel="share of games", ylim=(-0.03, 1.03))
+    panel_title(ax, 0, "what is certified, what holds")
+    add_legend(ax, None)
+
+
+def _bounds(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw the bounds against the spectral radius, the infinite ones in a band of their own at the top."""
+    finite = rows.loc[np.isfinite(rows["value"]), "value"]
+    highest = 10.0 ** np.ceil(np.log10(max(10.0, *finite)))
+    lowest = 0.5 * min(1.0, *finite)
+    for series, (label, colour, marker) in ATLAS_BOUNDS.items():
+        points = rows[rows["series"] == series]
+        value = points["value"].where(np.isfinite(points["value"]), 3.0 * highest)
+        count = int(np.isinf(points["value"]).sum())
+        label = rf"{label} ($\infty$: {count} of {len(points)})"
+        ax.plot(points["x"], value, color=colour, marker=marker, label=label, rasterized=len(points) > 100, **MARKERS)
+    ax.set(yscale="log", ylim=(lowest, 10.0 * highest), ylabel="bound on the rate")
+    ax.axhspan(highest, 10.0 * highest, color="0.94", linewidth=0.0)
+    ax.axhline(1.0, **DOTTED)
+    _diagonal(ax)
+    ax.set_xlabel(r"spectral radius of $D\Gamma_\eta(\pi^*)$")
+    step = max(1, int(np.ceil(np.log10(highest) / 4.0)))
+    ticks = 10.0 ** np.arange(0.0, np.log10(highest) + 0.5, step)
+    ax.set_yticks([*ticks, 3.0 * highest], [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"])
+    ax.yaxis.set_minor_locator(NullLocator())
+    panel_title(ax, 1, "bounds")
+    add_legend(ax, None, [Line2D([], [], label="below: a bound is refuted", **DASHED)])
 
 
 def _diagonal(ax: Axes) -> None:

@@ -6,6 +6,7 @@ The algorithm, and how the samples to an accuracy are read, is in docs/theory, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,48 +166,36 @@ def compare(
             epochs = learning.blind(game, n_agents, regularizer, rng=rng, budget=schedule.n_samples)
             policies = np.stack([operators.uniform_policy(game), *(epoch.policy for epoch in epochs)])
         else:
-            policies = learning.centralized(
-                game,
-                n_agents,
-                regularizer,
-                schedule=schedule,
-                rng=rng,
-                resume=resume,
-                save=None if checkpoint is None else save,
-            )
+            kept: dict[str, Any] = {"resume": resume, "save": None if checkpoint is None else save}
+            policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng, **kept)
         measured = np.full((2, longest), np.nan)
         measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
         measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
         after_run()
         return measured
 
+    common = {"game": name, "line": line, "best_response_radius": radii[np.inf], "accuracy": accuracy}
     parts = []
     for number, measured in enumerate(each_replicate(run, len(planned) * n_replicates, checkpoint)):
         method, n_updates, schedule = planned[number // n_replicates]
         taken = samples[number // n_replicates]
         epochs = np.arange(len(taken))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "game": name,
-                    "line": line,
-                    "best_response_radius": radii[np.inf],
-                    "accuracy": accuracy,
-                    "method": method,
-                    "step_size": schedule.step_size,
-                    "radius": radii[schedule.step_size],
-                    "n_agents": n_agents,
-                    "n_epochs": len(taken) - 1,
-                    "n_updates": n_updates,
-                    "n_waiting": 0 if method == BLIND else n_waiting,
-                    "replicate": number % n_replicates,
-                    "epoch": epochs,
-                    "samples": taken,
-                    "error": measured[0, epochs],
-                    "exploitability": measured[1, epochs],
-                }
-            )
-        )
+        columns = {
+            **common,
+            "method": method,
+            "step_size": schedule.step_size,
+            "radius": radii[schedule.step_size],
+            "n_agents": n_agents,
+            "n_epochs": len(taken) - 1,
+            "n_updates": n_updates,
+            "n_waiting": 0 if method == BLIND else n_waiting,
+            "replicate": number % n_replicates,
+            "epoch": epochs,
+            "samples": taken,
+            "error": measured[0, epochs],
+            "exploitability": measured[1, epochs],
+        }
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -172,8 +172,22 @@ def phase_diagram(
                     rows.append((*point, radius, paper, certified, rate, region))
             after_strength()
     table = pd.DataFrame(rows, columns=columns)
-    table["returned"] = np.nan
     rng = seeds.generator(seed, "phase_diagram", name)
+    table["returned"] = _returned(game, table, solved, n_probes=n_probes, rng=rng)
+    table.insert(0, "game", name)
+    return table
+
+
+def _returned(
+    game: Game,
+    table: pd.DataFrame,
+    solved: Mapping[tuple[str, float], np.ndarray],
+    *,
+    n_probes: int,
+    rng: np.random.Generator,
+) -> pd.Series:
+    """Return the column `returned` of `phase_diagram`: PMA is run at points drawn from every region."""
+    returned = pd.Series(np.nan, index=table.index)
     for _, group in table.groupby(["regularizer", "mirror", "region"], sort=True):
         decided = group[(group["spectral_radius"] < PROBED_RADII[0]) | (group["spectral_radius"] > PROBED_RADII[1])]
         for i in rng.permutation(decided.index)[:n_probes]:
@@ -181,10 +195,10 @@ def phase_diagram(
             regularizer = regularizers.make(point["regularizer"], point["strength"])
             eta = units.absolute(point["relative_step_size"], regularizer)
             policy = solved[point["regularizer"], point["strength"]]
-            returned = _returns(game, regularizer, policy, eta, point["mirror"], point["spectral_radius"], rng)
-            table.loc[i, "returned"] = float(returned)
-    table.insert(0, "game", name)
-    return table
+            returned[i] = float(
+                _returns(game, regularizer, policy, eta, point["mirror"], point["spectral_radius"], rng)
+            )
+    return returned
 
 
 def region_of_point(certificate: float, attraction: float, radius: float, *, missing: str) -> str:
