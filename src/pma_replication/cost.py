@@ -247,7 +247,8 @@ def announcement(settings: Settings, n_cores: int) -> str:
         return f"its time is not predicted: {error}"
     makers = {"atlas": "the atlas", "scaling": "the lines of games"}  # sections that make their own games
     others = " and ".join(words for section, words in makers.items() if settings.get(section))
+    without = f" without {others}" if others else ""
     return (
-        f"{in_words(total / n_cores)} on {n_cores} core{'s' * (n_cores > 1)}{f' without {others}' if others else ''}, if nothing is done yet "
+        f"{in_words(total / n_cores)} on {n_cores} core{'s' * (n_cores > 1)}{without}, if nothing is done yet "
         f"(predicted: {total:.0f} s of processor time, from a timing of the game)"
     )
