@@ -196,7 +196,7 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     Parameters
     ----------
     settings : mapping
-        A configuration. Of an atlas nothing is predicted.
+        A configuration. Of an atlas and of lines of games nothing is predicted.
     units : mapping of str to Units
         Of each of its games.
 
@@ -245,8 +245,10 @@ def announcement(settings: Settings, n_cores: int) -> str:
         total = sum(predicted(settings, measure_all(settings)).values())
     except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
         return f"its time is not predicted: {error}"
-    atlas = " without the atlas" if settings.get("atlas") else ""
+    makers = {"atlas": "the atlas", "scaling": "the lines of games"}  # sections that make their own games
+    others = " and ".join(words for section, words in makers.items() if settings.get(section))
+    without = f" without {others}" if others else ""
     return (
-        f"{in_words(total / n_cores)} on {n_cores} core{'s' * (n_cores > 1)}{atlas}, if nothing is done yet "
+        f"{in_words(total / n_cores)} on {n_cores} core{'s' * (n_cores > 1)}{without}, if nothing is done yet "
         f"(predicted: {total:.0f} s of processor time, from a timing of the game)"
     )

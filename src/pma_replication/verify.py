@@ -49,9 +49,9 @@ def named(name: str) -> str:
     if name.lower() in known:
         return known[name.lower()]
     if name.lower() in {claim.lower() for claim in MANY_GAMES}:
-        raise InputError(
-            SOURCE, "claim", name, "a claim on one game; this one is about a grid of games: `pma-replicate atlas`"
-        )
+        experiment = "scaling" if "scaling" in name.lower() else "atlas"
+        where = f"{'a line' if experiment == 'scaling' else 'a grid'} of games: `pma-replicate {experiment}`"
+        raise InputError(SOURCE, "claim", name, f"a claim on one game; this one is about {where}")
     near = [known[found] for found in difflib.get_close_matches(name.lower(), known, 3, 0.5)]
     allowed = f"{' or '.join(near)}; `pma-mfg verify --list` lists all" if near else "one of `pma-mfg verify --list`"
     raise InputError(SOURCE, "claim", name, allowed)

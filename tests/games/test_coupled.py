@@ -339,3 +339,42 @@ def test_a_coupled_game_is_saved_with_its_equilibrium(tmp_path):
         game = coupled_game(**kind)
         games.save(game, tmp_path / f"{i}.npz")
         assert games.load(tmp_path / f"{i}.npz") == game
+
+
+# --- rare states and actions
+
+RARE = {"n_states": 4, "n_actions": 3, "discount": 0.8, "strength": TAU, "best_response_radius": 1.3}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({}, {"n_states": 2}, {"n_states": 7}, {"n_actions": 2}, {"n_actions": 5}, {"discount": 0.3}, {"value": 2.0}),
+        *({"rare_state": 0.05}, {"rare_action": 0.05}, {"rare_state": 1.0, "rare_action": 1.0}),
+    ],
+)
+def test_one_state_and_one_action_are_as_rare_as_asked_for_and_nothing_else_moves_with_them(changes):
+    parameters = {"rare_state": 0.5, "rare_action": 0.5} | RARE | changes
+    game = games.make("planted_rare", **parameters)
+    policy, mean_field = game.planted.policy, game.planted.mean_field
+    assert policy.min() == pytest.approx(parameters["rare_action"] / parameters["n_actions"], rel=1e-12)
+    assert mean_field.min() == pytest.approx(parameters["rare_state"] / parameters["n_states"], rel=1e-12)
+    # an equilibrium: the population is stable, and the policy its own best response
+    kernel = np.einsum("sa,say->sy", policy, game.transition(mean_field))
+    np.testing.assert_allclose(mean_field @ kernel, mean_field, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(best_response(game, policy), policy, rtol=0, atol=1e-12)
+    columns = np.array(
+        [best_response(game, policy + 1e-6 * d) - best_response(game, policy - 1e-6 * d) for d in directions(game)]
+    )
+    found = eigenvalues(columns / 2e-6)
+    assert found[np.abs(found).argmax()].real == pytest.approx(-1.3, rel=1e-5)
+    assert lipschitz.constants(game).L_pop <= 0.5 + 1e-12
+
+
+def test_rarity_needs_more_than_one_state_and_one_action():
+    single = games.make("planted_rare", **(RARE | {"n_states": 1, "n_actions": 1, "best_response_radius": 0.0}))
+    np.testing.assert_array_equal(single.planted.policy, [[1.0]])
+    with pytest.raises(InputError, match=r"best_response_radius: got 1\.3"):
+        games.make("planted_rare", **(RARE | {"n_actions": 1}))
+    with pytest.raises(InputError, match=r"rare_state: got 0.0, expected a number in \(0, 1\]"):
+        games.make("planted_rare", **(RARE | {"rare_state": 0.0}))
