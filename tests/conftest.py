@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.statistical import Level
 
 HERE = Path(__file__).parent
 
-# the same examples on every run, and no wall-clock limits
-settings.register_profile("project", derandomize=True, deadline=None, max_examples=50)
+# the same examples on every run, and no limits of time: neither of an example, nor of making them on a busy machine
+settings.register_profile(
+    "project", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("project")
 
 

@@ -36,11 +36,10 @@ def start(platform, parent):
 
 def is_there(pid):
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat") as stat:  # the dead are there until somebody asks after them
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):  # which it may be before it is opened, or before it is read
         return False
-    with open(f"/proc/{pid}/stat") as stat:  # the dead are there until somebody asks after them
-        return stat.read().rpartition(")")[2].split()[0] != "Z"
 
 
 def assert_dies(pid):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +39,65 @@ def run_in(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
+
+
+class Running:
+    """A run in the background, with what it and its jobs print in a file."""
+
+    def __init__(self, folder: Path, *command: str, **variables: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(folder / "src"), **variables}
+        self.log = folder / "run.log"
+        with self.log.open("w") as log:
+            self.process = psutil.Popen(
+                [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.folder = folder
+
+    def below(self) -> list[psutil.Process]:
+        """All processes that the run has started and that are there, from the top down."""
+        try:
+            return self.process.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def snakemake(self) -> list[psutil.Process]:
+        """The run's Snakemake, if it is there. Before it is, a copy of run.py may be, and after it nothing."""
+        return [process for process in self.below() if "processes.die_with_parent(); from snakemake" in words(process)]
+
+    def jobs(self) -> list[psutil.Process]:
+        """The run's jobs that are there; a shell that is about to become one is one."""
+        return [process for process in self.below() if re.search(r"(exec |/bin/)pma-replicate ", words(process))]
+
+    def wait_for(self, what: Callable[[], Any]) -> None:
+        """Wait until a function returns something true."""
+        end = time.monotonic() + PATIENCE
+        while not what():
+            assert self.process.poll() is None, f"ended before {what}: {self.log.read_text()[-3000:]}"
+            assert time.monotonic() < end, f"no {what}: {self.log.read_text()[-3000:]}"
+            time.sleep(0.05)
+
+    def assert_nothing_left(self) -> None:
+        """Wait until no process is at work in the run's folder, whoever has started it."""
+        end = time.monotonic() + PATIENCE
+        while left := [process for process in psutil.process_iter() if works_in(process, self.folder)]:
+            assert time.monotonic() < end, left
+            time.sleep(0.05)
+
+
+def words(process: psutil.Process) -> str:
+    """The command of a process; nothing if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def works_in(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process is alive in a folder; the dead have none."""
+    try:
+        return process.cwd() == str(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 @pytest.fixture(scope="session")

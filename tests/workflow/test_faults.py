@@ -18,14 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.workflow.conftest import copy_of_repository, run_in
+from tests.workflow.conftest import PATIENCE, Running, copy_of_repository, run_in
 
 from pma_replication.runs import damage
 from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
-#: Seconds after which a test gives up. Only a fault takes so long: nothing waits for them.
-PATIENCE = 3600
 TINY = """
 seed: 1
 results: results/tiny
@@ -102,66 +100,6 @@ def finished_jobs(log: str) -> set[str]:
     return {jobs(log)[number] for number in numbers if number in jobs(log)}
 
 
-class Running:
-    """A run in the background, with what it and its jobs print in a file."""
-
-    def __init__(self, folder: Path, *command: str) -> None:
-        # where no kernels are compiled yet: that may be interrupted too
-        environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "NUMBA_CACHE_DIR": str(folder / "kernels")}
-        self.log = folder / "run.log"
-        with self.log.open("w") as log:
-            self.process = psutil.Popen(
-                [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        self.folder = folder
-
-    def below(self) -> list[psutil.Process]:
-        """All processes that the run has started and that are there, from the top down."""
-        try:
-            return self.process.children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def snakemake(self) -> list[psutil.Process]:
-        """The run's Snakemake, if it is there. Before it is, a copy of run.py may be, and after it nothing."""
-        return [process for process in self.below() if "processes.die_with_parent(); from snakemake" in words(process)]
-
-    def jobs(self) -> list[psutil.Process]:
-        """The run's jobs that are there; a shell that is about to become one is one."""
-        return [process for process in self.below() if re.search(r"(exec |/bin/)pma-replicate ", words(process))]
-
-    def wait_for(self, what: Callable[[], Any]) -> None:
-        """Wait until a function returns something true."""
-        end = time.monotonic() + PATIENCE
-        while not what():
-            assert self.process.poll() is None, f"ended before {what}: {self.log.read_text()[-3000:]}"
-            assert time.monotonic() < end, f"no {what}: {self.log.read_text()[-3000:]}"
-            time.sleep(0.05)
-
-    def assert_nothing_left(self) -> None:
-        """Wait until no process is at work in the run's folder, whoever has started it."""
-        end = time.monotonic() + PATIENCE
-        while left := [process for process in psutil.process_iter() if works_in(process, self.folder)]:
-            assert time.monotonic() < end, left
-            time.sleep(0.05)
-
-
-def words(process: psutil.Process) -> str:
-    """The command of a process; nothing if it has ended."""
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return ""
-
-
-def works_in(process: psutil.Process, folder: Path) -> bool:
-    """Whether a process is alive in a folder; the dead have none."""
-    try:
-        return process.cwd() == str(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-
-
 #: Ways to end a run: whom a signal is sent to, which one, and the exit code of run.py if it is told.
 ENDS = [
     ("everything", signal.SIGKILL, -signal.SIGKILL),
@@ -222,7 +160,8 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
             shutil.rmtree(folder / "results")
             shutil.rmtree(folder / ".snakemake")
             done_before.clear()
-        run = Running(folder, *command)
+        # where no kernels are compiled yet: that may be interrupted too
+        run = Running(folder, *command, NUMBA_CACHE_DIR=str(folder / "kernels"))
         whom, number, code = ENDS[n_ended % len(ENDS)]
         # a random while after a random number of jobs: the sequence does not depend on the machine's speed
         n_jobs, pause = rng.randrange(12 if n_ends > 10 else 3), rng.uniform(0, 3)
@@ -300,6 +239,32 @@ def test_a_run_is_refused_while_snakemake_runs_by_hand(finished: Path) -> None:
     first.process.kill()
     first.process.wait()
     first.assert_nothing_left()  # jobs die with Snakemake, too
+
+
+#: A shell that begins when its parent, whom it saw, has died.
+LATE = """#!/bin/sh
+parent=$PPID
+touch begun
+while kill -0 $parent 2>/dev/null; do sleep 0.05; done
+exec /bin/bash "$@"
+"""
+
+
+def test_a_job_whose_snakemake_is_killed_before_it_begins_does_not_begin(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(finished)
+    shell = tmp_path / "bin/bash"
+    shell.parent.mkdir()
+    shell.write_text(LATE)
+    shell.chmod(0o755)
+    monkeypatch.setenv("PATH", str(shell.parent), prepend=os.pathsep)
+    run = Running(finished, "-m", "snakemake", *TARGETS, "--configfile", "tiny.yaml")
+    run.wait_for((finished / "begun").exists)
+    run.process.kill()
+    run.process.wait()
+    run.assert_nothing_left()
+    assert not (finished / RESULTS / "points/bounds/own.parquet").exists()
 
 
 def flip(path: Path) -> None:

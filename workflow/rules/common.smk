@@ -47,8 +47,11 @@ for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
 # Jobs find the pma-replicate of this environment, also where it was not activated. It takes the place of the shell, so
-# that its parent is Snakemake, and it dies with it.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
+# that its parent is Snakemake, and it dies with it. (Its number, and not the shell's $PPID: Snakemake may be killed
+# before the shell looks who its parent is.)
+shell.prefix(
+    f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}={os.getpid()}; exec "
+)
 
 for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
