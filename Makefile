@@ -48,10 +48,10 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
 replicate: environment ## Run the full replication into results/ and figures/, or another one: CONFIG=config/example.yaml
-	@$(BIN)/python workflow/run.py '$(CONFIG)' --workflow-profile profiles/$(PROFILE)
+	@$(BIN)/python workflow/run.py '$(CONFIG)' --progress --workflow-profile profiles/$(PROFILE)
 
 smoke: environment ## Run the same pipeline at toy size, in minutes
-	@$(BIN)/python workflow/run.py config/smoke.yaml --workflow-profile profiles/$(PROFILE)
+	@$(BIN)/python workflow/run.py config/smoke.yaml --progress --workflow-profile profiles/$(PROFILE)
 
 replicate-seeds: environment ## Run all verdicts at three other seeds, and tell which move: SEEDS="101 102 103" (an hour or more)
 	@$(BIN)/python workflow/seeds.py '$(CONFIG)' $(SEEDS) -- --workflow-profile profiles/$(PROFILE)

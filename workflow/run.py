@@ -1,9 +1,11 @@
 """Run the whole pipeline of one configuration: check it, resume where a former run stopped, say where the results are.
 
-    python workflow/run.py config/config.yaml [further options of snakemake]
+    python workflow/run.py config/config.yaml [--progress] [further options of snakemake]
 
-One run at a time, and one command however the last one ended: see docs/faults.md. Exit codes: 0 done; 2 a bad
-configuration, folders that cannot be written, or a second run; 128 + n stopped by signal n; else Snakemake's own.
+With --progress, as `make` runs it, one line says how far the run is, and Snakemake writes into the results, to
+logs/snakemake.log; without it Snakemake's lines are printed. One run at a time, and one command however the last one
+ended: see docs/faults.md. Exit codes: 0 done; 2 a bad configuration, folders that cannot be written, or a second run;
+128 + n stopped by signal n; else Snakemake's own.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 from pma_mfg import processes, storage
 from pma_mfg.errors import InputError
 from pma_replication import configuration
-from pma_replication.runs import locks, recovery
+from pma_replication.runs import locks, progress, recovery, times
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
@@ -47,9 +49,13 @@ def main(path: str, *options: str) -> int:
             from pma_replication import cost  # the solvers, which other runs need not load
 
             print(cost.announcement(settings, processes.cores()), flush=True)
-        prepare(settings, dry={"-n", "--dry-run", "--dryrun"}.intersection(options) != set())
+        dry = not {"-n", "--dry-run", "--dryrun"}.isdisjoint(options)
+        prepare(settings, dry)
         start = time.monotonic()
-        code = run_snakemake("--configfile", config, *OPTIONS, *options)
+        asked = [option for option in options if option != "--progress"]
+        # a dry run is asked for to be read
+        log = results / "logs/snakemake.log" if "--progress" in options and not dry else None
+        code = run_snakemake("--configfile", config, *OPTIONS, *asked, log=log, benchmarks=results / "benchmarks")
         if code:
             print(f"\nstopped; run the same command to resume. Logs: {results / 'logs'}", file=sys.stderr)
             return code
@@ -95,8 +101,19 @@ def prepare(settings: dict, dry: bool) -> None:
             print(f"computed again: {problem}", flush=True)
 
 
-def run_snakemake(*options: str) -> int:
-    """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code."""
+def shown(log: Path, benchmarks: Path) -> progress.Display:
+    """Return what shows a run on this terminal: times are those of its last run here, or of the full replication."""
+    last = times.means(times.of_jobs(benchmarks))
+    full = times.tracked()["rules"] if benchmarks == Path("results/full/benchmarks") else {}
+    print(f"Snakemake's own log: {log}", flush=True)
+    return progress.Display(log, progress.Progress(full | last), sys.stdout)
+
+
+def run_snakemake(*options: str, log: Path | None, benchmarks: Path) -> int:
+    """Run Snakemake in a process group of its own, stop all of it if this process is told to stop; return its code.
+
+    With a log it writes there, and how far it is, is shown; else it prints.
+    """
     # in UTF-8 whatever the terminal's language: files of a run do not depend on it
     environment = {**os.environ, "PYTHONUTF8": "1", processes.PARENT: str(os.getpid())}
     home = os.path.expanduser("~")
@@ -112,7 +129,14 @@ def run_snakemake(*options: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stopped.append((number, time.monotonic())))
     # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
-    child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    output = display = None
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        output = log.open("wb")
+        display = shown(log, benchmarks)
+    child = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+    )
     told = False
     while (code := child.poll()) is None:
         if len(stopped) > 1 or (stopped and time.monotonic() > stopped[0][1] + GRACE):
@@ -120,7 +144,13 @@ def run_snakemake(*options: str) -> int:
         elif stopped and not told:
             os.killpg(child.pid, signal.SIGINT)
             told = True
+        if display is not None:
+            display.update(time.monotonic())
         time.sleep(0.1)
+    if display is not None:
+        display.update(time.monotonic(), last=True)
+        if code and not stopped and not display.told:  # no job failed: Snakemake itself says why, at the end
+            print("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]), file=sys.stderr)
     if stopped:
         return 128 + stopped[0][0]
     return code if code >= 0 else 128 - code

@@ -56,18 +56,18 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
 
     metadata, incomplete = root / ".snakemake/metadata", root / ".snakemake/incomplete"
     files = _record_files(metadata)
-    records = {output: record for output, file in files.items() if (record := _read(file))}
-    made_from = {output: record.get("input_checksums") or {} for output, record in records.items()}
+    recorded = records(metadata)
+    made_from = {output: record.get("input_checksums") or {} for output, record in recorded.items()}
     confirmed = {item for checksums in made_from.values() for item in checksums.items()}
     owned = {
         output: root / output
-        for output in sorted(records.keys() - _record_files(incomplete).keys())
+        for output in sorted(recorded.keys() - _record_files(incomplete).keys())
         if (root / output).is_file() and any((root / output).is_relative_to(folder) for folder in folders)
     }
     wrong = {}
     for output, path in owned.items():
         problem = damage.damage(path)
-        times = (records[output]["endtime"], OUT_OF_DATE)
+        times = (recorded[output]["endtime"], OUT_OF_DATE)
         if problem is None and path.stat().st_mtime not in times and (output, digest(output)) not in confirmed:
             problem = f"{path}: written since it was computed"
         if problem:
@@ -84,6 +84,11 @@ def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> lis
         if path.stat().st_mtime > now:
             os.utime(path, (now, now))
     return list(wrong.values())
+
+
+def records(metadata: Path) -> dict[str, dict[str, Any]]:
+    """Return what Snakemake recorded of each output, from its folder .snakemake/metadata."""
+    return {output: record for output, file in _record_files(metadata).items() if (record := _read(file))}
 
 
 def _record_files(folder: Path) -> dict[str, Path]:

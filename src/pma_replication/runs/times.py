@@ -1,0 +1,100 @@
+"""How long the jobs of a run took, from the benchmark files that Snakemake writes, and of the full replication.
+
+`python -m pma_replication.runs.times`, in a checkout with a finished full replication, keeps the latter in times.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pma_mfg import storage
+
+#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a figure needs.
+TRACKED = Path(__file__).parents[1] / "times.yaml"
+
+
+def of_jobs(benchmarks: Path) -> dict[str, list[float]]:
+    """Return the seconds of every job that has a benchmark file, by its rule; what cannot be read is left out."""
+    found: dict[str, list[float]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        seconds = of_job(path)
+        if seconds is not None:
+            found.setdefault(path.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(seconds)
+    return found
+
+
+def of_job(path: Path) -> float | None:
+    """Return the seconds in a benchmark file: its first column; None if there are none."""
+    try:
+        return float(path.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def means(jobs: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return the mean seconds of a job of each rule."""
+    return {rule: sum(seconds) / len(seconds) for rule, seconds in jobs.items()}
+
+
+def tracked() -> dict[str, Any]:
+    """Return what is known of the full replication."""
+    found: dict[str, Any] = yaml.safe_load(TRACKED.read_text(encoding="utf-8"))
+    return found
+
+
+def words(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    Examples
+    --------
+    >>> words(20.0), words(100.0), words(9000.0)
+    ('less than a minute', 'about 2 min', 'about 2.5 h')
+    """
+    if seconds < 60.0:
+        return "less than a minute"
+    return f"about {seconds / 60.0:.0f} min" if seconds < 90 * 60.0 else f"about {seconds / 3600.0:.1f} h"
+
+
+def needed(records: Mapping[str, Mapping[str, Any]], target: str) -> tuple[int, float]:
+    """Return how many jobs made all that a file needs, and the seconds that they took together.
+
+    Parameters
+    ----------
+    records : mapping
+        What Snakemake recorded of each output (`recovery.records`).
+    target : str
+    """
+    waiting, jobs, seen = [target], dict[str, float](), set[str]()
+    while waiting:
+        path = waiting.pop()
+        if path in records and path not in seen:
+            record = records[path]
+            for log in record["log"]:  # beside which every rule has a benchmark file of the same name
+                jobs[log] = of_job(Path(log.replace("/logs/", "/benchmarks/", 1)).with_suffix(".tsv")) or 0.0
+            waiting += record["input"]
+        seen.add(path)
+    return len(jobs), sum(jobs.values())
+
+
+def main() -> None:
+    """Write times.yaml from the finished full replication in this folder."""
+    from pma_replication import configuration, registry
+    from pma_replication.runs import recovery
+
+    settings = configuration.load("config/config.yaml")
+    records = recovery.records(Path(".snakemake/metadata"))
+    figures = {}
+    for name in registry.drawn(configuration.tables(settings)):
+        n_jobs, seconds = needed(records, f"{settings['figures']}/{name}.png")
+        figures[name] = {"jobs": n_jobs, "minutes": round(seconds / 60.0, 1)}
+    rules = {rule: round(mean, 1) for rule, mean in means(of_jobs(Path(settings["results"], "benchmarks"))).items()}
+    start = "# Written by `python -m pma_replication.runs.times`: of the full replication on two busy cores.\n"
+    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()
