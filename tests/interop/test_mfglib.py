@@ -80,7 +80,11 @@ def test_exploitability_is_that_of_mfglib(name: str, seed: int) -> None:
     assert abs(ours - theirs) <= 1e-9
 
 
-@pytest.mark.parametrize("family", sorted(set(games.families()) - set(NAMED)))
+#: Families without defaults, which are not of the literature.
+GENERATED = {"planted_coupled"}
+
+
+@pytest.mark.parametrize("family", sorted(set(games.families()) - set(NAMED) - GENERATED))
 def test_exploitability_is_that_of_mfglib_in_games_of_the_literature(family: str) -> None:
     game = games.make(family)
     policy = random_policy(game, 0, 1.0)
@@ -237,3 +241,53 @@ def test_of_a_policy_of_mfglib_that_changes_the_time_is_to_be_said():
     ]:
         with pytest.raises(InputError, match=re.escape(message)):
             mfglib.stationary_policy(given, game, **arguments)
+
+
+@pytest.mark.parametrize("family", ["crowd_averse", "affine"])
+def test_a_game_of_ours_comes_back_from_mfglib_entry_by_entry(family):
+    game = family_game(family, discount=DISCOUNT)
+    found = mfglib.stationary_game(mfglib.environment(game, 6), DISCOUNT)
+    for mean_field in np.random.default_rng(0).dirichlet(np.ones(game.n_states), size=3):
+        np.testing.assert_allclose(found.transition(mean_field), game.transition(mean_field), rtol=0.0, atol=1e-12)
+        np.testing.assert_allclose(found.reward(mean_field), game.reward(mean_field), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("beach_bar", {"n": 5}),
+        ("susceptible_infected", {}),
+        ("building_evacuation", {"n_floor": 2, "floor_l": 2, "floor_w": 2}),
+    ],
+)
+def test_environments_of_mfglib_become_games_entry_by_entry(name, arguments):
+    environment = getattr(Environment, name)(**arguments)
+    game = mfglib.stationary_game(environment, DISCOUNT)
+    joint = np.random.default_rng(2).dirichlet(np.ones(game.n_states * game.n_actions))
+    law = torch.tensor(joint).reshape(*environment.S, *environment.A)
+    mean_field = joint.reshape(game.n_states, game.n_actions).sum(axis=1)
+    for time in (0, environment.T):
+        theirs = environment.prob(time, law).reshape(game.n_states, game.n_states, game.n_actions).numpy()
+        np.testing.assert_allclose(game.transition(mean_field), np.moveaxis(theirs, 0, 2), rtol=0.0, atol=1e-12)
+        rewards = environment.reward(time, law).reshape(game.n_states, -1).numpy()
+        np.testing.assert_allclose(
+            game.reward(mean_field), np.broadcast_to(rewards, (game.n_states, game.n_actions)), atol=1e-12
+        )
+    assert game.state_labels[:2] == (("0, 0, 0", "0, 0, 1") if name == "building_evacuation" else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "conservative_treasure_hunting",
+            r"transition of state 0, action 0, next state 0: got 0.51\d* at time 1 and 1 at time 0",
+        ),
+        ("linear_quadratic", r"reward of state 0, action 2: got -12.5 at time 3 and -0.625 at time 0"),
+        ("random_linear", r"got a change by 0.\d+ with the population's actions, expected none"),
+    ],
+)
+def test_environments_that_are_no_stationary_games_are_refused_with_the_entry(name, message):
+    with pytest.raises(InputError, match=message) as raised:
+        mfglib.stationary_game(getattr(Environment, name)(), DISCOUNT)
+    assert "\n" not in str(raised.value)

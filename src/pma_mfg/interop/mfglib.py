@@ -1,11 +1,12 @@
-"""Games as environments of MFGLib: finite horizon, the discount folded into the rewards.
+"""Games as environments of MFGLib: finite horizon, the discount folded into the rewards; and the way back.
 
-See docs/theory, section 16.1. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*, arXiv:2304.08630. It
-computes with PyTorch, on tensors of PyTorch's default type.
+See docs/theory, sections 16.1, 16.5 and 16.7. MFGLib: X. Guo et al., *MFGLib: a library for mean-field games*,
+arXiv:2304.08630. It computes with PyTorch, on tensors of PyTorch's default type.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from pma_mfg.arrays import TOLERANCE, floats, probabilities
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import Features
+from pma_mfg.games.files import from_functions
 from pma_mfg.games.functions import Game, sample_mean_fields
+from pma_mfg.interop import stationarity
 
 try:
     import torch
@@ -61,9 +64,7 @@ def environment(game: Game, horizon: int, mean_field: np.ndarray | None = None) 
     (3,)
     """
     source = "interop.mfglib.environment"
-    if torch.get_default_dtype() != torch.float64:
-        allowed = "torch.float64, by torch.set_default_dtype(torch.float64)"
-        raise InputError(source, "PyTorch's default type", Description(torch.get_default_dtype()), allowed)
+    _double_precision(source)
     if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
         raise InputError(source, "horizon", horizon, "an integer >= 1")
     game = game.dense(source)
@@ -142,6 +143,83 @@ def stationary_policy(
         told = Description(f"another rule than at time 0 in state {s}, by {change[t, s]:.2g}")
         raise InputError(source, f"policy at time {t}", told, "the same at all times, or `time`")
     return probabilities(given[time or 0], one, source, field="policy")
+
+
+def stationary_game(environment: Environment, discount: float) -> Game:
+    """Return an environment of MFGLib as a game, if its dynamics are the same at all times.
+
+    Rewards that are the same at all times are taken as R, and those that fall as discount^t as gamma^t R
+    (docs/theory, section 16.7): of what `environment` returns the game comes back.
+
+    Parameters
+    ----------
+    environment : mfglib.env.Environment
+        T >= 1; states or actions of several dimensions are put in a row, the last one fastest. It may depend on the law
+        of state and action through the states only.
+    discount : float
+        gamma, in [0, 1). MFGLib's environments have none.
+
+    Returns
+    -------
+    MeanFieldGame or FunctionGame
+        With features if they are recognized in the tables. States and actions of several dimensions have their indices
+        as labels.
+
+    Raises
+    ------
+    InputError
+        If tables change with time, or with the actions of the population (which entry, when, by how much), or
+        PyTorch's default type is not float64.
+    """
+    source, T = "interop.mfglib.stationary_game", environment.T
+    _double_precision(source)
+    if not 0.0 <= discount < 1.0:
+        raise InputError(source, "discount", discount, "a number in [0, 1)")
+    if T < 1:
+        raise InputError(source, "environment", Description(f"T = {T}"), "T >= 1: there are no times to compare")
+    size, width = math.prod(environment.S), math.prod(environment.A)
+    uniform = np.full((size, width), 1.0 / width)
+    other = np.random.default_rng(0).dirichlet(np.ones(width), size=size)
+
+    def tables(time: int, mean_field: np.ndarray, played: np.ndarray = uniform) -> tuple[np.ndarray, np.ndarray]:
+        joint = torch.tensor(mean_field[:, None] * played).reshape(*environment.S, *environment.A)
+        transition = environment.prob(time, joint).detach().numpy().reshape(size, size, width)
+        reward = environment.reward(time, joint).detach().numpy()
+        # MFGLib's rewards may lack an axis along which they are the same
+        reward = np.broadcast_to(reward, (*environment.S, *environment.A)).reshape(size, width)
+        return np.moveaxis(transition, 0, 2).astype(float), reward.astype(float)
+
+    named = _names(environment.S), _names(environment.A)
+    visits = [(point, range(T + 1)) for point in stationarity.points(size)]
+    stationarity.folded(tables, visits, discount, source=source, labels=named)  # at time 0 the factor is 1
+    for point, _ in visits:
+        for one, two in zip(tables(0, point), tables(0, point, other), strict=True):
+            change = np.abs(one - two)
+            if change.max() > TOLERANCE * max(1.0, np.abs(one).max()):
+                s, a = np.unravel_index(int(change.argmax()), change.shape)[:2]
+                told = Description(f"a change by {change.max():.2g} with the population's actions")
+                raise InputError(source, f"state {named[0][s]}, action {named[1][a]}", told, "none: mu only")
+    several = len(environment.S) > 1, len(environment.A) > 1
+    return from_functions(
+        lambda mean_field: tables(0, mean_field)[0],
+        lambda mean_field: tables(0, mean_field)[1],
+        discount,
+        n_states=size,
+        state_labels=named[0] if several[0] else (),
+        action_labels=named[1] if several[1] else (),
+    )
+
+
+def _names(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the indices of all places of a shape as texts, the last one fastest."""
+    return tuple(", ".join(map(str, place)) for place in itertools.product(*map(range, shape)))
+
+
+def _double_precision(source: str) -> None:
+    """Raise an error unless PyTorch's default type is float64."""
+    if torch.get_default_dtype() != torch.float64:
+        allowed = "torch.float64, by torch.set_default_dtype(torch.float64)"
+        raise InputError(source, "PyTorch's default type", Description(torch.get_default_dtype()), allowed)
 
 
 def _table(game: Game, kind: str, joint: torch.Tensor) -> torch.Tensor:
