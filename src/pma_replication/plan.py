@@ -373,10 +373,12 @@ def all_settings(
     for section in sections():
         try:
             chosen[section] = settings(section, subject)
-        except (InputError, ConvergenceError) as refused:
-            left_out[section] = (
-                f"{refused.value}; it takes {refused.allowed}" if isinstance(refused, InputError) else str(refused)
-            )
+        except BeyondBudget as refused:
+            left_out[section] = f"{refused.value}; allowed is {refused.allowed}"
+        except InputError as refused:
+            left_out[section] = f"{refused.value}; it takes {refused.allowed}"
+        except ConvergenceError as error:
+            left_out[section] = str(error)
         after_section()
     return chosen, left_out
 

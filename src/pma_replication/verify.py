@@ -99,6 +99,7 @@ def beyond_budget(claim: str, subject: Subject, refused: plan.BeyondBudget) -> d
         "id": claim,
         "game": subject.name,
         "statement": CLAIMS[claim].words,
+        "rival": CLAIMS[claim].rival,
         "verdict": "inconclusive",
         "how": f"not run: it takes {refused.value}; allowed is {refused.allowed}",
     }

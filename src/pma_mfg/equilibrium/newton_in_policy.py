@@ -1,7 +1,8 @@
 """Newton's method in the policy: Gamma_eta(pi) = pi with the exact Jacobian of Gamma_eta (docs/theory, section 3.7).
 
 A step solves (I - J) x = Gamma_eta(pi) - pi in the tangent space of the simplices, S (A - 1) unknowns: densely up to
-`solvers.DIRECT_SIZE` of them, by GMRES with products above. It is kept if it halves the residual.
+`solvers.DIRECT_SIZE` of them, by GMRES with products above. It is kept if it halves the residual. The last step of the
+search is dense up to `POLISHED_SIZE` unknowns: GMRES is stuck where J has eigenvalues of a million.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pma_mfg.regularizers import Regularizer
 
 #: Relative residual at which GMRES stops; it is the factor that a Newton step gains at most.
 NEWTON_FORCING = 1e-4
+
+#: Largest number of unknowns of a dense step at the end of the search: a matrix of 128 MB.
+POLISHED_SIZE = 4000
 
 
 def fixed_point_residual(game: Game, policy: np.ndarray, step_size: float, *, regularizer: Regularizer) -> float:
@@ -34,15 +38,16 @@ def newton(
     regularizer: Regularizer,
     tolerance: float,
     history: list[float],
+    direct_size: int = solvers.DIRECT_SIZE,
 ) -> tuple[np.ndarray, float]:
-    """Newton's method for Gamma_eta(pi) = pi, while each step at least halves the residual."""
+    """Newton's method for Gamma_eta(pi) = pi, while each step at least halves the residual; GMRES above direct_size."""
     states, actions = policy.shape
     basis = jacobian.tangent_basis(actions)
     residual = fixed_point_residual(game, policy, step_size, regularizer=regularizer)
     while tolerance < residual < np.inf and actions > 1 and game.has_derivatives():
         gap = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer) - policy
         try:
-            if states * (actions - 1) <= solvers.DIRECT_SIZE:
+            if states * (actions - 1) <= direct_size:
                 matrix = np.eye(states * (actions - 1)) - jacobian.jacobian(
                     game, policy, step_size, regularizer=regularizer
                 )

@@ -15,7 +15,7 @@ from pma_mfg.equilibrium.best_responses import best_response
 from pma_mfg.equilibrium.continuation import branch
 from pma_mfg.equilibrium.damped import DAMPED_STEPS, NEARLY, checked, damped_iteration
 from pma_mfg.equilibrium.flow import implicit_flow
-from pma_mfg.equilibrium.newton_in_policy import fixed_point_residual, newton
+from pma_mfg.equilibrium.newton_in_policy import POLISHED_SIZE, fixed_point_residual, newton
 from pma_mfg.equilibrium.newton_in_population import played, separate_parts
 from pma_mfg.equilibrium.solution import COARSEST, FAILURES, Equilibrium, finished, policy_rounding
 from pma_mfg.errors import ConvergenceError
@@ -266,7 +266,13 @@ def _by_flow(
         return (found if isinstance(found, Equilibrium) else None), gap, end
     # small probabilities, which small masses depend on, are known better than a best response is
     policy, residual = newton(
-        game, policy, 1.0 / regularizer.rho, regularizer=regularizer, tolerance=tolerance, history=history
+        game,
+        policy,
+        1.0 / regularizer.rho,
+        regularizer=regularizer,
+        tolerance=tolerance,
+        history=history,
+        direct_size=POLISHED_SIZE,
     )
     return (finished(game, policy, regularizer, history=history) if residual <= tolerance else None), gap, end
 

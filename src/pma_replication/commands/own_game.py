@@ -76,7 +76,9 @@ def _verify(options: argparse.Namespace) -> int:
         chosen = verify.settings(verify.steps(claim, bool(options.plot)), subject)
     except plan.BeyondBudget as refused:
         record = verify.beyond_budget(claim, subject, refused)
-        output.print_json(record) if options.json else output.print(verify.last_line(record, record["how"]))
+        told = [f"claim      {record['id']}: {record['statement']}", f"rival      {record['rival']}"]
+        told.append(verify.last_line(record, record["how"]))
+        output.print_json(record) if options.json else output.print("\n".join(told))
         return 1
     from pma_replication import cost, style  # a second or two, after what may be refused
     from pma_replication.runs import tables as parquet
@@ -125,12 +127,13 @@ def _list_claims(options: argparse.Namespace) -> None:
     if options.json:
         output.print_json(listed)
         return
-    output.print(f"{'claim':17}{'seconds':>8}{'with --plot':>13}   what it says")
+    width = max(len(row["claim"]) for row in listed)
+    output.print(f"{'claim':{width}}{'seconds':>9}{'with --plot':>13}   what it says")
     for row in listed:
         times = (row["reason"] and ("-", "-")) or tuple(f"{row[key]:.0f}" for key in ("seconds", "seconds_with_plot"))
-        output.print(f"{row['claim']:17}{times[0]:>8}{times[1]:>13}   {row['words']}")
+        output.print(f"{row['claim']:{width}}{times[0]:>9}{times[1]:>13}   {row['words']}")
         if row["reason"]:
-            output.print(f"{'':41}not on this game: {row['reason']}")
+            output.print(f"{'':{width + 25}}not on this game: {row['reason']}")
     output.print(f"\nnot about one game: {', '.join(verify.MANY_GAMES)} (`pma-replicate atlas`)")
     told = "a game of 5 states and 3 actions; `--list GAME` says it of yours" if source is None else source
     output.print(

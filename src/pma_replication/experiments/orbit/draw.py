@@ -169,5 +169,5 @@ def figure(data: pd.DataFrame) -> Figure:
         ax.axvline(1.0, **DOTTED)
         ax.set(xscale="log", ylim=(-0.08, 1.08), xlabel=r"coupling $r(J_\infty)$", ylabel="share of runs that arrive")
         label_decades(ax.xaxis)
-        panel_title(ax, axes.index(ax), f"all games: {label}")
+        panel_title(ax, axes.index(ax), label if arrived["game"].nunique() == 1 else f"all games: {label}")
     return figure

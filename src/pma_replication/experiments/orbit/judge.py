@@ -21,6 +21,8 @@ def region_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         return unstable, f"none of {total} strengths has a spectral radius of the best response above 1"
     low, high = unstable["strength"].min(), unstable["strength"].max()
     radii, count = unstable["best_response_radius"], unstable["strength"].nunique()
+    if count == 1:
+        return unstable, f"spectral radius of the best response {radii.min():.3g} at 1 of {total} strengths, {low:g}"
     return unstable, (
         f"spectral radius of the best response {radii.min():.3g} to {radii.max():.3g} at {count} of {total} strengths, "
         f"{low:g} to {high:g}"

@@ -121,7 +121,7 @@ def figure(data: pd.DataFrame) -> Figure:
     games = sorted(set(data["game"]) - {""})
     colours, markers, styles = game_looks(games)
     handles: list[Line2D | tuple[Line2D, ...]] = [
-        legend_marks(markers, label="exact"),
+        *([legend_marks(markers, label="exact")] if (data["series"] == "exact").any() else []),
         legend_marks(markers, markerfacecolor="white", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
