@@ -21,7 +21,7 @@ from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, 
 #: a row's probability is on a few states, so that rows differ much.
 ROW_CONCENTRATION = 0.5
 
-#: Relative size of what counts as rounding when planted games are made.
+#: Relative difference up to which two numbers count as equal in the checks of planted games and of couplings.
 ROUNDING = 1e-12
 
 #: Weight of the uniform distribution in the transition rows of random games, so that every state keeps being visited

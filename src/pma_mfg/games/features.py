@@ -31,7 +31,7 @@ LINKS = (
 #: Distance from a link's kink below which an argument counts as being on it. Equilibria are computed to some 1e-12.
 KINK_WIDTH = 1e-9
 
-#: A dense array (ndarray) or a sparse matrix (csr_array); the docstring at hand says of what shape. Code that works
+#: A dense array (ndarray) or a sparse matrix (csr_array); each function's docstring gives the shape. Code that works
 #: with dense arrays only calls `MeanFieldGame.dense` first.
 Table = Any
 
