@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# a configuration given on the command line replaces this one; merging two would mix their games
+# used unless a configuration is given on the command line; Snakemake would merge the two, and mix their games
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
@@ -21,7 +21,7 @@ include: "workflow/rules/atlas.smk"
 include: "workflow/rules/results.smk"
 
 
-# seconds each, at the end: on a cluster they run where the command was typed
+# rules of some seconds each, at the end of a run; on a cluster they run on the machine where the command was typed
 localrules:
     table,
     claims,

@@ -326,7 +326,7 @@ def spread_over(values: list[int], count: int) -> list[int]:
 
 @cache
 def sections() -> dict[str, Callable[[Subject], Settings]]:
-    """Return what makes the settings of each section; the section `atlas` makes its own games and is not among them."""
+    """Return the function that makes the settings of each section. `atlas` is not among them: it makes its games."""
     return experiments.joined("sizes", "SIZES")
 
 

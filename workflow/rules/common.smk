@@ -18,7 +18,7 @@ try:
     locks.refuse_another_checkout(workflow.basedir)
     for path in CONFIGURED:
         configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
-    # games that stay Python functions; those that are recognized become arrays, as all others are
+    # games that stay Python functions; functions that are recognized become arrays, as all other games are
     FUNCTIONS = configuration.check(config, " + ".join(CONFIGURED))
 except InputError as error:
     raise WorkflowError(str(error))
@@ -32,15 +32,15 @@ class LeftOut(dict):
 
 
 onstart:
-    # one run at a time in a folder, also of those that are started by `snakemake`
+    # only one run at a time in a folder, also if it was started by `snakemake` itself
     locks.lock(".snakemake")
 
 
 for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
-# Jobs find the pma-replicate of this environment, also where it was not activated. It takes the place of the shell, so
-# that its parent is Snakemake, and it dies with it.
+# Jobs find the pma-replicate of this environment, also where it was not activated. `exec` puts it in the place of the
+# shell, so that its parent is Snakemake, and it ends when Snakemake does.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}=$PPID; exec ")
 
 for folder in ("results", "figures"):
@@ -54,7 +54,7 @@ TABLES = {
 FIGURES = registry.drawn(TABLES)
 # the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = batches(config)
-# the source files of modules and of all that they import: a job depends on these alone
+# the source files of modules and of all that they import; a job depends on no other source file
 library = functools.partial(sources.library, Path(workflow.basedir))
 
 
@@ -72,7 +72,7 @@ def described(wildcards, section=None):
     try:
         return configuration.described(settings, wildcards.game, " + ".join(CONFIGURED), field=field)
     except InputError as error:
-        # no exception: Snakemake would show the place in its own code, and not the message alone
+        # no exception is raised: Snakemake would show where in its own code it was, and not the message alone
         sys.exit(f"error: {error}")
 
 
