@@ -222,6 +222,15 @@ def own_state_terms(n_states: int, n_actions: int) -> np.ndarray:
     return np.repeat(np.eye(n_states)[:, :, None], n_actions, axis=2)
 
 
+def autonomous(transition: np.ndarray) -> dict[str, Any]:
+    """Return the keywords of a game whose transitions (S, A, S) do not depend on the mean field."""
+    return {
+        "base_transition": transition,
+        "transition_terms": np.zeros((0, *transition.shape)),
+        "transition_features": Features.none(len(transition)),
+    }
+
+
 def in_words(features: Features) -> str:
     """Return how features depend on the mean field, such as "affine in the mean field"."""
     curved = sorted({LINKS[link] for link in features.links if link})
