@@ -21,7 +21,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq
 # Snakemake's jobs run the python and pma-replicate found first in the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Nothing installed elsewhere may leak into the environment, and nothing of it may be installed elsewhere.
+# Packages installed elsewhere must not be imported, and pip must install into .venv only.
 unexport PYTHONHOME PYTHONPATH
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_NO_DEPS PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE \
     PIP_ONLY_BINARY PIP_NO_BINARY PIP_REQUIRE_VIRTUALENV PIP_IGNORE_INSTALLED
@@ -29,17 +29,17 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_NO_DEPS PIP_C
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
-# Small matrices: threads of the linear algebra library would only get into each other's way.
+# The matrices are small: several threads of the linear algebra library would make them slower.
 export OPENBLAS_NUM_THREADS := 1
-# Files do not depend on the terminal's language.
+# Files are written in UTF-8 whatever the terminal's language is.
 export PYTHONUTF8 := 1
-# Without a home folder that can be written, caches are kept here.
+# Where the home folder cannot be written, caches are kept in this folder.
 ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
 export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/matplotlib
 endif
-# What tells interpreters from each other, and an environment that was made here, by this one, from another: a copy or
-# what was moved still has the paths, and so runs the code, of where it came from.
+# WHICH prints the path that identifies an interpreter. OWN is true if .venv was made in this folder by the interpreter
+# asked for: a .venv that was copied or moved still has the paths of its old folder, and would run the code there.
 WHICH := import os, sys; print(os.path.realpath(sys.executable))
 OWN = [ "$$(sed -n 1p .venv/.locked 2>/dev/null)" = '$(CURDIR)' ] && [ -x "$$(sed -n 2p .venv/.locked)" ] \
     && { [ -z '$(PYTHON)' ] || [ "$$(sed -n 2p .venv/.locked)" = "$$('$(PYTHON)' -c '$(WHICH)')" ]; }
@@ -74,7 +74,7 @@ test: environment ## Check style and types, then run all tests
 test-long: environment ## Run the tests that take many minutes or hours
 	$(BIN)/pytest -v -s -m long
 
-# pytest calls it a failure when it has written a reference, which is the purpose here.
+# pytest exits with a failure after it has written references, which is the purpose here, so the code is ignored.
 figure-baselines: environment ## Renew what the figures are compared with, after an intended change: look at the difference
 	-@$(BIN)/pytest -q tests/figures/test_figures.py -k test_numbers --force-regen
 	@$(BIN)/pytest -q tests/figures/test_figures.py -k 'test_picture and not compared' -o addopts= --mpl-generate-path=tests/figures/baseline
@@ -92,8 +92,8 @@ docs: environment ## Build the documentation into site/, to be opened in a brows
 test-interop: .venv-interop/.installed ## Test against MFGLib, Bench-MFG and OpenSpiel (installs PyTorch and JAX into .venv-interop)
 	.venv-interop/bin/python -m pytest -m interop tests/interop
 
-# Like .venv-bench. With its dependencies, because PyTorch's depend on the build: none more for the CPU, some gigabytes of
-# CUDA libraries for what most package indexes hold for Linux.
+# Like .venv-bench, but pip resolves the dependencies, because PyTorch's depend on its build: a CPU build needs none more,
+# the build that most package indexes hold for Linux needs some gigabytes of CUDA libraries.
 .venv-interop/.installed: .venv/.project tests/interop/requirements.txt
 	@rm -rf .venv-interop && $(BIN)/python -m venv --without-pip .venv-interop
 	@own=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
@@ -118,7 +118,7 @@ test-dist: dist .venv-dist/.installed ## Install what `make dist` built into fre
 	@rm -rf .venv-dist && $(BIN)/python -m venv --without-pip .venv-dist
 	@$(BIN)/python -m pip --python .venv-dist/bin/python install -qq -r tests/dist/requirements.txt && touch $@
 
-# A module of TESTS in tests/mutation/run.py, and how many of its mutants, drawn at random: all if not said.
+# A module of TESTS in tests/mutation/run.py, and how many of its mutants are drawn at random (all by default).
 MODULE ?= operators
 SAMPLE ?=
 
@@ -140,14 +140,14 @@ bench: .venv-bench/.installed ## Time the simulator, the solvers and imports aga
 	@.venv-bench/bin/python benchmarks/solvers.py
 	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
 
-# Of the finished full replication the times and memory of every rule are told too.
+# If the full replication is finished, the page also has the times and memory of its rules.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)
 	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
 
 coverage: environment ## Measure how often the intervals cover, into benchmarks/interval_coverage.md (minutes)
 	@$(BIN)/python benchmarks/interval_coverage.py > coverage.md.part && mv coverage.md.part benchmarks/interval_coverage.md
 
-# Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
+# Imports everything in .venv, and in addition the libraries that benchmarks compare with, which .venv does not have.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt
 	@rm -rf .venv-bench && $(BIN)/python -m venv --without-pip .venv-bench
 	@own=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
@@ -159,9 +159,10 @@ coverage: environment ## Measure how often the intervals cover, into benchmarks/
 environment: .venv/.project ## Set up .venv from requirements.lock (done by the targets above)
 	@:
 
-# One at a time: a link that names its process is made or not, whole, also where there is no flock. Each stamp is written
-# last, so a set-up that was interrupted starts afresh the next time. The locked pip and setuptools go first and install
-# the rest, so that it does not depend on the versions Python came with.
+# Only one process sets up the environment at a time: the lock is a symbolic link that names the process, since making a
+# link is atomic also where there is no flock. Each stamp is written last, so that a set-up that was interrupted starts
+# again the next time. The locked pip and setuptools are installed first and install the rest, so that the result does not
+# depend on the versions that Python came with.
 .venv/.project: requirements.lock pyproject.toml $(if $(shell $(OWN) && echo yes),,another)
 	@set -e; start=$$(date +%s); me="$$(uname -n):$$$$"; told=; tries=0; \
 	until ln -s "$$me" .venv-lock 2>/dev/null; do \
@@ -203,7 +204,7 @@ environment: .venv/.project ## Set up .venv from requirements.lock (done by the 
 
 .PHONY: another
 
-# Keeps the present pins where pyproject.toml allows; `rm requirements.lock` first to bring all up to date.
+# Keeps the present versions where pyproject.toml allows; after `rm requirements.lock` it takes the newest ones.
 lock: ## Rewrite requirements.lock and environment.yml after a change of pyproject.toml
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	    --extra replication --extra slurm --extra pettingzoo --extra docs --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock

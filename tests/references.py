@@ -235,18 +235,28 @@ def joint_learning_limit(game: MeanFieldGame, policy: np.ndarray, n_agents: int,
         q = updated
 
 
-def deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: object) -> float:
-    """Return what agent 0 gains by the best policy of the joint state, by value iteration; the others keep theirs."""
-    states, matrix, tables = _joint_chain(game, policy, n_agents)
-    law = left_eigenvector(matrix)
-    rewards = np.array([game.reward(np.bincount(s, minlength=game.n_states) / n_agents)[s[0]] for s in states])
-    # (states, A, states): agent 0 by its action's row, the others by the policy
+def _of_agent_0(
+    game: MeanFieldGame,
+    policy: np.ndarray,
+    states: list[tuple[int, ...]],
+    tables: dict[tuple[int, ...], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return moves (X, A, X) of the joint state by the action of agent 0, the others by the policy, and its rewards."""
     moves = np.empty((len(states), game.n_actions, len(states)))
     for i, state in enumerate(states):
         others = np.ones(1)
         for s in state[1:]:
             others = np.kron(others, policy[s] @ tables[state][s])
         moves[i] = [np.kron(tables[state][state[0], a], others) for a in range(game.n_actions)]
+    shares = (np.bincount(s, minlength=game.n_states) / len(s) for s in states)
+    return moves, np.array([game.reward(mu)[s[0]] for mu, s in zip(shares, states, strict=True)])
+
+
+def deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: int, regularizer: object) -> float:
+    """Return what agent 0 gains by the best policy of the joint state, by value iteration; the others keep theirs."""
+    states, matrix, tables = _joint_chain(game, policy, n_agents)
+    law = left_eigenvector(matrix)
+    moves, rewards = _of_agent_0(game, policy, states, tables)
     kept = policy[[s[0] for s in states]]
     best, own = np.zeros(len(states)), np.zeros(len(states))
     while True:
@@ -268,13 +278,7 @@ def own_state_deviators_gain(game: MeanFieldGame, policy: np.ndarray, n_agents: 
     """
     states, matrix, tables = _joint_chain(game, policy, n_agents)
     law, own = left_eigenvector(matrix), [s[0] for s in states]
-    rewards = np.array([game.reward(np.bincount(s, minlength=game.n_states) / n_agents)[s[0]] for s in states])
-    moves = np.empty((len(states), game.n_actions, len(states)))
-    for i, state in enumerate(states):
-        others = np.ones(1)
-        for s in state[1:]:
-            others = np.kron(others, policy[s] @ tables[state][s])
-        moves[i] = [np.kron(tables[state][state[0], a], others) for a in range(game.n_actions)]
+    moves, rewards = _of_agent_0(game, policy, states, tables)
 
     def values(tried: np.ndarray) -> np.ndarray:
         """Return the value of each of B policies (B, S, 2), averaged over the law in which nobody deviates."""

@@ -350,15 +350,14 @@ def test_the_unit_is_the_range_of_rewards():
     assert comparison_measure.reward_range(games.make("lasry_lions_chain")) == pytest.approx(2.0 + 3.0 * 9.0 + 40.0)
 
 
-def compared(seed, **changes):
+def compared(seed, regularizer=REGULARIZER, **changes):
     grids = {
         "fitted_q": {"first": [10], "growth": [1.0, 1.5], "share": [1.0]},
         "pma": {"step_size": [1.0], "first": [10], "growth": [1.5], "constant": [1.0]},
     }
-    settings = {"n_agents": 100, "budget": 2000, "pilot_budget": 1000, "per_decade": 3, "target": 0.003} | changes
-    return comparison_measure.compare(
-        planted(), REGULARIZER, "g", grids=grids, n_pilots=2, n_replicates=3, seed=seed, **settings
-    )
+    settings = {"grids": grids, "n_agents": 100, "budget": 2000, "pilot_budget": 1000, "per_decade": 3}
+    settings |= {"target": 0.003, "n_pilots": 2, "n_replicates": 3} | changes
+    return comparison_measure.compare(planted(), regularizer, "g", seed=seed, **settings)
 
 
 def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
@@ -385,20 +384,7 @@ def test_comparison_is_tidy_repeatable_and_tuned_on_runs_of_its_own():
 @pytest.mark.parametrize("target", [0.003, 1e-9])  # the second is never reached: the last exploitability decides
 def test_the_settings_that_cost_least_in_the_pilot_runs_are_run_in_full(target):
     grids = {"fitted_q": {"first": [2, 10], "growth": [1.0, 1.5], "share": [1.0]}}
-    comparison, tuning = comparison_measure.compare(
-        planted(),
-        REGULARIZER,
-        "g",
-        grids=grids,
-        n_agents=100,
-        budget=2000,
-        pilot_budget=1000,
-        per_decade=3,
-        target=target,
-        n_pilots=2,
-        n_replicates=2,
-        seed=1,
-    )
+    comparison, tuning = compared(1, grids=grids, target=target, n_replicates=2)
     assert np.isinf(tuning["samples_to_target"]).all() == (target < 1e-6)
     costs = np.log(tuning["final_exploitability" if target < 1e-6 else "samples_to_target"])
     costs = costs.where(np.isfinite(costs), np.log(1000 * tuning["final_exploitability"] / target))
@@ -522,20 +508,7 @@ def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, mon
 
 def test_games_and_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"regularizer.*the entropy"):
-        comparison_measure.compare(
-            planted(),
-            Quadratic(0.1),
-            "g",
-            grids={},
-            n_agents=10,
-            budget=1000,
-            pilot_budget=1000,
-            per_decade=2,
-            target=0.1,
-            n_pilots=1,
-            n_replicates=1,
-            seed=0,
-        )
+        compared(0, Quadratic(0.1), grids={})
     with pytest.raises(InputError, match="budget: got 50, expected an integer >= 100"):
         compared(1, budget=50)
     for method, grid, message in (
@@ -573,20 +546,7 @@ def test_seeds_of_replicates_do_not_depend_on_the_order_of_methods():
         run, game, REGULARIZER, samples=samples
     ) / comparison_measure.reward_range(game)
     grids = {"fitted_q": {"first": [10], "growth": [1.5], "share": [1.0]}}
-    table = comparison_measure.compare(
-        game,
-        REGULARIZER,
-        "g",
-        grids=grids,
-        n_agents=100,
-        budget=2000,
-        pilot_budget=1000,
-        per_decade=3,
-        target=0.05,
-        n_pilots=1,
-        n_replicates=1,
-        seed=3,
-    )[0]
+    table = compared(3, grids=grids, target=0.05, n_pilots=1, n_replicates=1)[0]
     np.testing.assert_array_equal(table["exploitability"], expected)
 
 
@@ -605,20 +565,7 @@ def test_a_learner_of_one_s_own_is_compared_by_name(monkeypatch):
     game = planted()
     grids = {name: {key: [value] for key, value in SETTINGS[name].items()} for name in ("fitted_q", "pma")}
     grids = {"stays_uniform": {"first": [10], "patience": [0.0]}, **grids}
-    table = comparison_measure.compare(
-        game,
-        REGULARIZER,
-        "g",
-        grids=grids,
-        n_agents=100,
-        budget=2000,
-        pilot_budget=1000,
-        per_decade=3,
-        target=0.05,
-        n_pilots=1,
-        n_replicates=2,
-        seed=3,
-    )[0]
+    table = compared(3, grids=grids, target=0.05, n_pilots=1, n_replicates=2)[0]
     flat = table.loc[table["method"] == "stays_uniform", "exploitability"]
     unit = comparison_measure.reward_range(game)
     assert flat.to_numpy() == pytest.approx(

@@ -26,9 +26,10 @@ from pma_replication.runs import locks, progress, recovery, times
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
-#: Snakemake, which dies with this process.
+#: Command that runs Snakemake so that it ends when this process does.
 SNAKEMAKE = "from pma_mfg import processes; processes.die_with_parent(); from snakemake.cli import main; main()"
-#: Whatever the profile: our lock, as Snakemake's outlives a crash, and hashes of all that jobs read, for `recover`.
+#: Options used with every profile. The run has a lock of its own, since Snakemake's outlives a crash; hashes of all
+#: inputs are recorded for `recover`.
 OPTIONS = ("--directory", str(ROOT), "--nolock", "--rerun-incomplete", "--max-checksum-file-size", str(10**9))
 #: Seconds that Snakemake and its jobs get to end by themselves. Killing them loses no more than that.
 GRACE = 10
@@ -37,7 +38,7 @@ GRACE = 10
 def main(path: str, *options: str) -> int:
     """Return the exit code."""
     print(f"checking {path}", flush=True)
-    # wherever it is called: paths in the configuration begin at the repository, for the check as for the run
+    # paths in the configuration begin at the repository, wherever this is called from
     given = Path(path).absolute()
     config = str(given.relative_to(ROOT) if given.is_relative_to(ROOT) else given)
     os.chdir(ROOT)
@@ -114,7 +115,7 @@ def run_snakemake(*options: str, log: Path | None, benchmarks: Path) -> int:
 
     With a log it writes there, and how far it is, is shown; else it prints.
     """
-    # in UTF-8 whatever the terminal's language: files of a run do not depend on it
+    # UTF-8 whatever the terminal's language, on which the files of a run must not depend
     environment = {**os.environ, "PYTHONUTF8": "1", processes.PARENT: str(os.getpid())}
     home = os.path.expanduser("~")
     if not (os.path.isdir(home) and os.access(home, os.W_OK)):
@@ -125,10 +126,10 @@ def run_snakemake(*options: str, log: Path | None, benchmarks: Path) -> int:
         )
     command = [sys.executable, "-c", SNAKEMAKE, *options]
     stopped: list[tuple[int, float]] = []
-    # before there is a child: a signal that comes while it is started is for it, too
+    # set before the child is started, so that a signal which arrives meanwhile is passed on to it
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stopped.append((number, time.monotonic())))
-    # a group of its own: whichever way this process is told to stop, it passes it on once, to all of them
+    # a process group of its own, so that a signal to this process is passed on exactly once to all of its jobs
     output = display = None
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 A policy is (S, A), a mean field (S,), whatever they come as: lists, data frames, integers, read-only, memory-mapped or
 big-endian arrays. `accepts` puts the conversion before a function; an array of 64-bit floats passes as it is, bit by
-bit. What is no policy is refused with the row and by how much.
+bit. An array that is not a policy is refused; the message names the row and its deviation.
 """
 
 from __future__ import annotations

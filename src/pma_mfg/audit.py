@@ -35,11 +35,13 @@ Route = Literal["exact", "simulated", "closed form", "limit"]
 #: population that has no Gaussian limit cannot be cut, and may have `UNCUT_STATES`.
 EXACT_STATES, UNCUT_STATES = 16_000, 5_000
 
-#: Exploitability that counts as none, as a share of the values' range; rounding is smaller.
+#: Exploitability up to which a policy counts as an equilibrium, as a share of the values' range; rounding errors are
+#: smaller.
 NEGLIGIBLE = 1e-10
 
-#: Distance of a policy to an equilibrium up to which the equilibrium's constant is told of it: the relative error is of
-#: the order of the distance. At a kink the distance must be as small next to the fluctuations, 1 / sqrt(N).
+#: Largest distance of a policy to an equilibrium at which the equilibrium's constant is reported for the policy; its
+#: relative error is of the order of the distance. Beside a kink sqrt(N) times the distance must be as small, since
+#: fluctuations of the size 1 / sqrt(N) have to reach well beyond the kink.
 CLOSE = 0.01
 
 #: Advantage of the best action over another, as a share of the values' range, up to which the two tie.
@@ -56,8 +58,8 @@ SMALL = 10**8
 STARTS, CONCENTRATION = 4, 0.2
 
 
-#: Exceptions of a computation that not every game allows; what it would have found is then told as unknown. Of games
-#: that do not fit dense, chains with several recurrent classes, and iterations that do not settle.
+#: Exceptions after which a result is reported as unknown. They come from games whose dense tables would be too large,
+#: chains with several recurrent classes, and iterations that do not converge.
 FAILURES = (ConvergenceError, InputError, np.linalg.LinAlgError)
 
 
@@ -300,7 +302,7 @@ def _equilibria(
 ) -> list[Equilibrium]:
     """Return the equilibria found from the policy, the uniform one, its population and a few others, each once.
 
-    Of a large game or one of functions, where each search is dear, only that found from the policy.
+    In a large game, or one given by functions, each search is expensive, and only the one from the policy is made.
     """
     searches: list[Callable[[], Equilibrium]] = [lambda: equilibrium.solve(game, regularizer, policy)]
     if _is_small(game):

@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file; that it cannot be written ends the command, as with any other file."""
+    """A log file; an error in writing it ends the command, as with any other file."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         raise

@@ -85,7 +85,7 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
 def _pma_step_size(
     game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0, *, mirror: Mirror
 ) -> tuple[float, float]:
-    """Return the share of the step size in `RELATIVE_STEP_SIZES` / rho with the least spectral radius, and its own."""
+    """Return `share` times the best of `RELATIVE_STEP_SIZES` / rho, by spectral radius, and the radius there."""
     # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
     policy = operators.best_response_step(game, policy, regularizer)
 

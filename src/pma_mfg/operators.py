@@ -139,7 +139,7 @@ def stable_population(
     subtractions, every entry to some S machine epsilons of itself. Else Newton's method, safeguarded by plain updates
     (a step is kept only if it stays in the simplex and halves the residual), and at the end mu is the stationary law of
     its own chain P(mu), by the same elimination (section 3.2). A game of functions gets accelerated plain updates
-    first: its derivatives are dear.
+    first, since its derivatives are expensive.
 
     Above `solvers.DIRECT_SIZE` states: Anderson acceleration of the plain updates (section 3.3), which promises an l1
     residual of 1e-13 and no more. The error may be 1 / (1 - |lambda_2|) times that, with lambda_2 the second largest

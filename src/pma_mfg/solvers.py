@@ -38,7 +38,7 @@ TINY = float(np.finfo(float).tiny)
 #: Ratio of two masses in one recurrent class above which the elimination starts again from the heavier state.
 LARGE = 1e200
 
-#: Largest number of such new starts.
+#: Largest number of times that the elimination starts again from a heavier state.
 HEADS = 10
 
 Map = Callable[[np.ndarray], np.ndarray]
@@ -140,7 +140,7 @@ class Elimination:
         return np.asarray(law / law.sum())
 
     def deviation(self, flows: np.ndarray) -> np.ndarray:
-        """Return the x with x (I - P) = f that moves no mass between classes, for flows f (..., S) of the same kind."""
+        """Return x with x (I - P) = f and no mass in any class, for flows f (..., S) without mass in any class."""
         x = self._reduced(flows)
         x[..., : self.classes] = 0.0
         for block, entries, _, visits in reversed(self._stages):
@@ -176,7 +176,7 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
 
 
 def on_simplex(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return a candidate for the place of x on the simplex: without what is negative, divided by its sum."""
+    """Return a point of the simplex near a candidate: negative entries become 0, and the sum becomes 1."""
     candidate = np.maximum(candidate, 0.0)
     return np.asarray(candidate / candidate.sum())
 

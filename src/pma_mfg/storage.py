@@ -41,7 +41,7 @@ MARK = b"SHA-256 of this file with zeros here: "
 #: What stands where the hash belongs while it is computed.
 ZEROS = b"0" * 64
 
-#: What is expected of the hash of a file that was changed, for the message.
+#: Words on the hash that is expected of a file, for the message about one that was changed or damaged.
 CHANGED = "the hash of its content: it was changed or damaged; delete it, and the next run computes it again"
 
 #: Version of the .npy format -> function that reads its header. numpy.savez writes version 1, or 2 for long headers.

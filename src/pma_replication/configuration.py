@@ -176,7 +176,7 @@ def _is_shaped(settings: Any) -> bool:
 
 
 def _refuse(source: str, problems: Sequence[InputError]) -> None:
-    """Raise what there is of problems, each once, as one error."""
+    """Raise one error that lists every distinct problem; return if there is none."""
     found = list({str(problem): problem for problem in problems}.values())
     if found:
         raise found[0] if len(found) == 1 else InputErrors(source, found)
@@ -308,7 +308,7 @@ def _check_folders(source: str, content: Mapping[str, Any], sound: set[str], pro
 
 
 def _check_folder(source: str, field: str, path: str) -> None:
-    """Refuse a folder that is none, cannot be written, or holds what is not to be overwritten."""
+    """Refuse a path that is not a folder, cannot be written, or holds files that must not be overwritten."""
     folder = Path(REPOSITORY, path).resolve()
     own = "a folder of its own: not the repository, not one that contains it, not one of its sources"
     if REPOSITORY.is_relative_to(folder) or any(folder.is_relative_to(REPOSITORY / name) for name in SOURCES):

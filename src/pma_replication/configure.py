@@ -100,7 +100,8 @@ def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, *, 
             parts.append(_comment(f"{_words(section)} {seconds[section]:.0f} s.") + _yaml({section: made[section]}))
         else:
             parts.append(_comment(f"{section} is left out ({_words(section).rstrip('.')}): {left_out[section]}"))
-    parts.append(_comment("How close is close enough: config/README.md.") + _yaml({"claims": made["claims"]}))
+    told = "Confidence of the intervals, and tolerances of the verdicts: config/README.md."
+    parts.append(_comment(told) + _yaml({"claims": made["claims"]}))
     return "\n".join(parts)
 
 

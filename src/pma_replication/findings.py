@@ -112,7 +112,7 @@ def _render(template: str, records: list[Claim], figures: str | Path, folder: st
     return _clean(text)
 
 
-#: Around what `readme` writes into README.md.
+#: Lines of README.md between which `readme` writes.
 MARKS = ("<!-- found: start, written by pma-replicate findings -->", "<!-- found: end -->")
 
 

@@ -23,7 +23,7 @@ from pma_replication.statistics import Estimate
 
 Verdict = Literal["confirmed", "not confirmed", "vacuous", "inconclusive"]
 
-#: In the order in which they are told.
+#: The verdicts in the order in which they are reported.
 VERDICTS: tuple[Verdict, ...] = ("confirmed", "not confirmed", "vacuous", "inconclusive")
 
 #: A range of numbers, its ends included.

@@ -326,7 +326,10 @@ def spread_over(values: list[int], count: int) -> list[int]:
 
 @cache
 def sections() -> dict[str, Callable[[Subject], Settings]]:
-    """Return what makes the settings of each section but `atlas` and `scaling`, which make their own games."""
+    """Return the function that makes the settings of each section.
+
+    `atlas` and `scaling` are not among them: they make their own games.
+    """
     return experiments.joined("sizes", "SIZES")
 
 

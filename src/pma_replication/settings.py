@@ -2,8 +2,8 @@
 
 A section of a configuration is a `Section` in the `settings.py` of its experiment's folder: a line for each key, with
 its type, what it means and its unit. `pma_replication.configuration` joins the sections and checks a file;
-`pma_replication.schema` writes the JSON schema and the page of keys from them. What one key alone cannot say (are there
-games that large?) is a section's `check`.
+`pma_replication.schema` writes the JSON schema and the page of keys from them. What depends on several keys, or on the
+games, is checked by a section's `check`.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Game(Settings):
 
 
 class Claims(Settings):
-    """How close is close enough.
+    """Confidence of the intervals, and tolerances of the verdicts.
 
     A verdict compares a whole interval with what the claim expects, plus or minus a tolerance: inside it is
     *confirmed* (*vacuous* if the rival of the claim is not rejected), outside *not confirmed*, across the border

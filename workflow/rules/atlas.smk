@@ -11,7 +11,7 @@ rule atlas_measure:
     conda:
         "../../environment.yml"
     params:
-        # the games themselves: another grid reruns only the batches that it changes
+        # the games of the batch, so that a changed grid reruns only the batches that change
         games=lambda wildcards: ATLAS[int(wildcards.batch)],
         step_size=config["atlas"]["step_size"],
         n_starts=config["atlas"]["n_starts"],

@@ -20,7 +20,7 @@ try:
     locks.refuse_another_checkout(ROOT)
     for path in CONFIGURED:
         configuration.read(path)  # Snakemake, which has read it by itself, takes 010 for 8
-    # games that stay Python functions; those that are recognized become arrays, as all others are
+    # games that stay Python functions; functions that are recognized become arrays, as all other games are
     FUNCTIONS = configuration.check(config, " + ".join(CONFIGURED))
 except InputError as error:
     raise WorkflowError(str(error))
@@ -34,7 +34,7 @@ class LeftOut(dict):
 
 
 onstart:
-    # one run at a time in a folder, also of those that are started by `snakemake`
+    # only one run at a time in a folder, also if it was started by `snakemake` itself
     locks.lock(".snakemake")
     # Snakemake's limit of 100 started jobs a second, which no option takes away, makes it look at all waiting jobs
     # again once a second for every job that has ended: a third of a core (docs/scheduler.md). Another limit stays.
@@ -46,9 +46,9 @@ onstart:
 for section in (*configuration.SECTIONS, "claims"):
     config.setdefault(section, LeftOut())
 
-# Jobs find the pma-replicate of this environment, also where it was not activated. It takes the place of the shell, so
-# that its parent is Snakemake, and it dies with it. (Its number, and not the shell's $PPID: Snakemake may be killed
-# before the shell looks who its parent is.)
+# Jobs find the pma-replicate of this environment, also where it was not activated. `exec` puts it in the place of the
+# shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
+# here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.)
 shell.prefix(
     f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}={os.getpid()}; exec "
 )
@@ -64,7 +64,7 @@ TABLES = {
 FIGURES = registry.drawn(TABLES)
 # the games of the atlas, as `pma-replicate atlas measure` takes them: one job per batch
 ATLAS = batches(config)
-# the source files of modules and of all that they import: a job depends on these alone
+# the source files of modules and of all that they import; a job depends on no other source file
 library = functools.partial(sources.library, ROOT)
 
 
@@ -94,7 +94,7 @@ def described(wildcards, section=None):
     try:
         return configuration.described(settings, wildcards.game, " + ".join(CONFIGURED), field=field)
     except InputError as error:
-        # no exception: Snakemake would show the place in its own code, and not the message alone
+        # no exception is raised: Snakemake would show where in its own code it was, and not the message alone
         sys.exit(f"error: {error}")
 
 

@@ -7,7 +7,7 @@ rule dynamics_measure:
         histories=f"{RESULTS}/points/histories/{{game}}.parquet",
         outcomes=f"{RESULTS}/points/outcomes/{{game}}.parquet",
         orbits=f"{RESULTS}/points/orbits/{{game}}.parquet",
-        # seconds differ from run to run: no table of the results
+        # seconds differ from run to run, so they are in none of the results' tables
         seconds=f"{RESULTS}/benchmarks/seconds/{{game}}.parquet",
     log:
         f"{RESULTS}/logs/dynamics_measure/{{game}}.log",

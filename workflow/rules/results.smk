@@ -1,4 +1,4 @@
-# the documentation tells of the full replication; every other configuration has its findings beside its figures
+# the findings of the full replication go into docs/, those of other configurations beside their figures
 FINDINGS = "docs/findings.md" if config["figures"] == "figures" else f"{config['figures']}/findings.md"
 
 
@@ -28,7 +28,7 @@ rule table:
 
 rule claims:
     input:
-        # the judges and what is said of their claims, which are found by name
+        # the judges and the words on their claims are imported by name, so they are listed here
         library(
             "pma_replication.commands.claims",
             *(f"pma_replication.experiments.{name}{part}" for name in JUDGING for part in ("", ".judge")),
@@ -79,7 +79,7 @@ rule findings:
         "../../environment.yml"
     params:
         figures=config["figures"],
-        # no output, which Snakemake would delete before it is written anew
+        # not an output: Snakemake would delete it before it is written again
         readme="--readme README.md" if FINDINGS == "docs/findings.md" else "",
     message:
         "Write what was found"

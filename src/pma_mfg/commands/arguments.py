@@ -180,7 +180,7 @@ def add_runs(to: argparse.ArgumentParser, iterations: int) -> None:
 
 
 def integer(least: int, most: int = 10**15) -> Callable[[str], int]:
-    """Return what reads an integer; beyond 10^15 they are no longer exact as floating-point numbers."""
+    """Return the function that reads an integer option, of at most 10^15: larger ones are not exact as floats."""
 
     def parse(text: str) -> int:
         try:

@@ -1,4 +1,4 @@
-"""What the theory asks of a game and a policy and these lack (docs/theory, section 3.5).
+"""Conditions of the theory that a game with a policy does not meet (docs/theory, section 3.5).
 
 The paper assumes that mu -> Gamma_pop(mu, pi) is a contraction, so that every policy has one stable population, which
 every start reaches. What is looked at: the constant L_pop < 1, the recurrent classes and transient states of the chain
@@ -76,7 +76,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
 def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
     """Look for stable populations other than `mean_field` from a few starts, corners and random ones.
 
-    For a game of functions, where every call is dear: by `OTHER_UPDATES` updates from two corners, if transitions
+    For a game of functions, where every call is expensive: `OTHER_UPDATES` updates from two corners, if transitions
     depend on the mean field at all.
     """
     size = game.n_states

@@ -1,7 +1,8 @@
 """The flow mu' = Gamma_pop(mu, pi_mu) - mu by implicit Euler steps, pi_mu the best response to mu (section 3.7).
 
-The last stage of the search, for games whose populations answer a change of themselves thousands of times over. Cost
-per step: one derivative of the best response, a dense system in S unknowns, and a best response.
+The last stage of the search, for games in which the best response to a change of the population moves it back by
+thousands of times that change. Cost per step: one derivative of the best response, a dense system in S unknowns, and a
+best response.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pma_mfg.equilibrium.newton_in_population import KEPT_SHARE, newton_in_law, 
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: Steps along the flow, at most.
+#: Largest number of steps along the flow.
 FLOW_STEPS = 400
 
-#: The first of them and the shortest that is tried, in units of the time in which the population is renewed once.
+#: First and shortest length of a step, in units of the time of one population update.
 FLOW_TIMES = (0.5, 1e-6)
 
 #: A step is kept if the gap Gamma_pop(mu, pi_mu) - mu after it misses its linear prediction by less than the first of

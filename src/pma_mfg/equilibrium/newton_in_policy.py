@@ -14,7 +14,7 @@ from pma_mfg.equilibrium.solution import FAILURES
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Regularizer
 
-#: Relative residual at which GMRES stops; it is the factor that a Newton step gains at most.
+#: Relative residual at which GMRES stops. A Newton step cannot reduce the residual by more than this factor.
 NEWTON_FORCING = 1e-4
 
 #: Largest number of unknowns of a dense step at the end of the search: a matrix of 128 MB.

@@ -1,7 +1,8 @@
 """Newton's method in the population: mu = Gamma_pop(mu, pi_mu), pi_mu the best response to mu (section 3.7).
 
-S unknowns, and no stable population of any policy on the way. The Jacobian is that of the flow, split into what mu does
-to it through the best response and the chain itself. Parts of a game between which nobody moves keep their masses.
+S unknowns, and no stable population of any policy on the way. The Jacobian is the sum of two parts: mu changes the
+population's next step through the best response, and directly. Parts of a game between which nobody moves keep their
+masses.
 """
 
 from __future__ import annotations

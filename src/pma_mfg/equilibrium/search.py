@@ -95,7 +95,7 @@ def solve(
     tolerance = max(tolerance, min(rounding, COARSEST))
     best = policy, fixed_point_residual(game, policy, 1.0 / regularizer.rho, regularizer=regularizer)
     history, joint = [best[1]], np.inf
-    # derivatives of functions are dear, and PMA takes them; products with those of a large game are
+    # PMA takes derivatives, which are expensive in a game of functions; in a large game products with them are
     joint_attempt = len(SOLVER_STEP_SIZES)
     if not game.has_features:
         joint_attempt = 0
@@ -219,7 +219,7 @@ def _pma_and_newton(
     policy from which Newton's method led nowhere.
     """
     measure = 1.0 / regularizer.rho
-    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are dear
+    patience = 100 if policy.size <= solvers.DIRECT_SIZE else 20  # steps of a large game are expensive
     for iteration in range(max_iterations):
         if history[-1] <= tolerance:
             return finished(game, policy, regularizer, history=history), best, stuck

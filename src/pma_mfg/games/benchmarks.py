@@ -7,13 +7,11 @@ names the older literature that its game comes from. Noise is multiplied out int
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pma_mfg.errors import InputError
 from pma_mfg.games import grids
-from pma_mfg.games.features import Features, own_state_terms
+from pma_mfg.games.features import Features, autonomous, own_state_terms
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.registry import AT_LEAST_ZERO, FLOOR, PROBABILITY, REAL, Range, family
 
@@ -45,14 +43,13 @@ def contraction_game(*, discount: float = 0.9, switching_cost: float = 2.0, coup
     transition = np.stack([np.eye(2), np.eye(2)[::-1]], axis=1)
     return MeanFieldGame(
         discount=discount,
-        base_transition=transition,
+        **autonomous(transition),
         base_reward=np.tile([0.0, -switching_cost], (2, 1)),
         reward_terms=-coupling * own_state_terms(2, 2),
         reward_features=Features.build(np.eye(2)),
         state_labels=("first", "second"),
         action_labels=("stay", "switch"),
         layout=_line(2),
-        **_autonomous(transition),
     )
 
 
@@ -81,14 +78,13 @@ def rock_paper_scissors(*, discount: float = 0.9, coupling: float = 1.0) -> Mean
     names = ("rock", "paper", "scissors")
     return MeanFieldGame(
         discount=discount,
-        base_transition=transition,
+        **autonomous(transition),
         base_reward=np.zeros((3, 3)),
         reward_terms=np.repeat(coupling * skew.T[:, :, None], 3, axis=2),
         reward_features=Features.build(np.eye(3)),
         state_labels=names,
         action_labels=names,
         layout=np.array([[0.5, np.sqrt(0.75)], [1.0, 0.0], [0.0, 0.0]]),
-        **_autonomous(transition),
     )
 
 
@@ -362,14 +358,13 @@ def four_rooms(
     transition[walls] = ~walls / np.count_nonzero(~walls)
     return MeanFieldGame(
         discount=discount,
-        base_transition=transition,
+        **autonomous(transition),
         base_reward=np.zeros((size, len(moves))),
         reward_terms=-coupling * own_state_terms(size, len(moves)),
         reward_features=Features.build(np.eye(size), link="floored_log", parameter=floor),
         state_labels=grids.state_labels(rows, columns),
         action_labels=tuple(grids.MOVES),
         layout=grids.layout(rows, columns),
-        **_autonomous(transition),
     )
 
 
@@ -396,23 +391,14 @@ def _chain(
     coupled = weight != 0.0
     return MeanFieldGame(
         discount=discount,
-        base_transition=transition,
+        **autonomous(transition),
         base_reward=reward_of_state[:, None] - movement_cost * np.abs(moves),
         reward_terms=weight * own_state_terms(size, len(moves)) if coupled else np.zeros((0, size, len(moves))),
         reward_features=Features.build(np.eye(size)) if coupled else Features.none(size),
         state_labels=tuple(map(str, range(size))),
         action_labels=tuple(CHAIN_MOVES),
         layout=_line(size),
-        **_autonomous(transition),
     )
-
-
-def _autonomous(transition: np.ndarray) -> dict[str, Any]:
-    """Return the part of a game that says that the transitions do not depend on the mean field."""
-    return {
-        "transition_terms": np.zeros((0, *transition.shape)),
-        "transition_features": Features.none(len(transition)),
-    }
 
 
 def _line(states: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Games with a planted equilibrium at which agents matter to each other as much as asked for.
+"""Games with a planted equilibrium and a chosen strength of the coupling between the agents.
 
 The spectral radius of the best response's Jacobian at the equilibrium is known in closed form (docs/theory, section
 6.5). Games that differ in this radius alone have the same equilibrium and the same transitions.
@@ -26,15 +26,16 @@ TARGET_CONCENTRATION = 0.5
 #: gives the dynamics the most room (docs/theory, section 6.5).
 UNIFORM_SHARE = 0.5
 
-#: Share of what L_pop lacks to 1 without a mean field that the dynamics may use up (Assumption 2). At least a tenth of
-#: every transition's probability at the equilibrium then remains at every mean field (Assumption 4).
+#: Share of 1 - delta, delta the Dobrushin coefficient of P*, that the dependence of the transitions on the mean field
+#: may add to L_pop, so that L_pop < 1 (Assumption 2). At least a tenth of every transition's probability at the
+#: equilibrium then remains at every mean field (Assumption 4).
 LARGEST_USE = 0.9
 
-#: Logits of the planted policy are uniform in plus or minus this.
+#: Logits of the planted policy are drawn uniformly from [-LOGIT, LOGIT].
 LOGIT = 1.0
 
-#: How far the values of the two groups of states are apart at most, in units of the strength. Transitions matter only
-#: as far as values differ, and TD learning pays for the difference with noise.
+#: Largest difference between the values of the two groups of states, in units of the strength. The larger it is, the
+#: more transitions matter, and the noisier TD learning is.
 LARGEST_GAP = 90.0
 
 #: Size of the kink of the link `absolute`, in units of the smooth coupling along the leading direction.
@@ -71,7 +72,7 @@ def planted_coupled(
     link: str = "identity",
     stay: float = 0.0,
 ) -> MeanFieldGame:
-    """Return a game with a known equilibrium at which agents matter to each other as much as asked for.
+    """Return a game with a known equilibrium and a chosen strength of the coupling between the agents.
 
     The Jacobian of the best response at the equilibrium has real eigenvalues of one sign, and `best_response_radius`
     is its spectral radius, in closed form. Games that differ in the radius alone have the same equilibrium and the same
@@ -289,7 +290,7 @@ def _draw(n_states: int, n_actions: int, discount: float, seed: int, strength: f
 
 
 def _through_rewards(draw: _Draw, link: str, eigenvalue: float) -> MeanFieldGame:
-    """Return the game whose rewards depend on the mean field; `eigenvalue` is the leading one of the best response."""
+    """Return the game whose rewards depend on mu; the best response's Jacobian has this leading eigenvalue."""
     each = np.eye(len(draw.mean_field))
     variances, directions = np.linalg.eigh(draw.product(draw.steering, draw.steering))
     leading = directions[:, [-1]]
@@ -389,7 +390,7 @@ def _game(
 
 
 def _largest_scale(draw: _Draw, features: Features, terms: np.ndarray) -> float:
-    """Return by how much the transitions' coupling is multiplied, so much that `LARGEST_USE` is used up (6.6)."""
+    """Return the factor of the transitions' coupling at which it adds `LARGEST_USE` of 1 - delta to L_pop (6.6)."""
     low, high = (end - features.values(draw.mean_field) for end in features.ranges())
     steepness = 0.5 * features.link_lipschitz() * np.ptp(features.weights, axis=1)  # adds to K_mu
     farthest = np.maximum(high, -low)  # adds to delta

@@ -13,7 +13,7 @@ import scipy
 from scipy.sparse import csr_array, eye_array
 
 from pma_mfg.errors import InputError
-from pma_mfg.games.features import Features, own_state_terms
+from pma_mfg.games.features import Features, autonomous, own_state_terms
 from pma_mfg.games.model import MeanFieldGame, Planted
 from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, PROBABILITY, REAL, Range, family
 
@@ -21,7 +21,7 @@ from pma_mfg.games.registry import AT_LEAST_ZERO, AT_MOST_ALL_STATES, POSITIVE, 
 #: a row's probability is on a few states, so that rows differ much.
 ROW_CONCENTRATION = 0.5
 
-#: Relative size of what counts as rounding when planted games are made.
+#: Relative difference up to which two numbers count as equal in the checks of planted games and of couplings.
 ROUNDING = 1e-12
 
 #: Weight of the uniform distribution in the transition rows of random games, so that every state keeps being visited
@@ -225,10 +225,8 @@ def crowd_averse(
     rows = _shrink_to_targets(rows, 2.0, K_a, 2.0)[:, :, 0]
     return MeanFieldGame(
         discount=discount,
-        base_transition=rows,
+        **autonomous(rows),
         base_reward=rng.uniform(size=(n_states, n_actions)),
-        transition_terms=np.zeros((0, *rows.shape)),
-        transition_features=Features.none(n_states),
         reward_terms=-coupling * own_state_terms(n_states, n_actions),
         reward_features=Features.build(np.eye(n_states)),
     )
@@ -297,10 +295,8 @@ def coordination(*, n_states: int, discount: float, attraction: float, slip: flo
     goes = np.broadcast_to(np.eye(n_states), (n_states, n_states, n_states))
     return MeanFieldGame(
         discount=discount,
-        base_transition=(1.0 - slip) * goes + slip / n_states,
+        **autonomous((1.0 - slip) * goes + slip / n_states),
         base_reward=np.zeros((n_states, n_states)),
-        transition_terms=np.zeros((0, n_states, n_states, n_states)),
-        transition_features=Features.none(n_states),
         reward_terms=attraction * own_state_terms(n_states, n_states),
         reward_features=Features.build(np.eye(n_states)),
     )

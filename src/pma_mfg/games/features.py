@@ -31,7 +31,7 @@ LINKS = (
 #: Distance from a link's kink below which an argument counts as being on it. Equilibria are computed to some 1e-12.
 KINK_WIDTH = 1e-9
 
-#: A dense array (ndarray) or a sparse matrix (csr_array); the docstring at hand says of what shape. Code that works
+#: A dense array (ndarray) or a sparse matrix (csr_array); each function's docstring gives the shape. Code that works
 #: with dense arrays only calls `MeanFieldGame.dense` first.
 Table = Any
 
@@ -220,6 +220,15 @@ class Features:
 def own_state_terms(n_states: int, n_actions: int) -> np.ndarray:
     """Return the reward terms (S, S, A) with which S features, one for each state, give R(s,a,mu) = phi_s(mu)."""
     return np.repeat(np.eye(n_states)[:, :, None], n_actions, axis=2)
+
+
+def autonomous(transition: np.ndarray) -> dict[str, Any]:
+    """Return the keywords of a game whose transitions (S, A, S) do not depend on the mean field."""
+    return {
+        "base_transition": transition,
+        "transition_terms": np.zeros((0, *transition.shape)),
+        "transition_features": Features.none(len(transition)),
+    }
 
 
 def in_words(features: Features) -> str:

@@ -268,7 +268,7 @@ def problems(path: str | Path) -> list[str]:
 
 
 def _single_precision(arrays: dict[str, np.ndarray]) -> str:
-    """Return advice for rows that miss one because their numbers have fewer than 64 bits; else an empty text."""
+    """Return advice where row sums differ from 1 since numbers have fewer than 64 bits; else an empty text."""
     dtype = next((a.dtype for name, a in arrays.items() if name.startswith("base_transition")), np.dtype(float))
     if dtype.kind != "f" or dtype.itemsize >= 8:
         return ""

@@ -1,8 +1,8 @@
 """Mean field games given by two Python functions (docs/theory, section 1.2).
 
-Functions that `recognition` knows become a `MeanFieldGame`; this is for the others. A `FunctionGame` is solved exactly,
-simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing about it is proved,
-its Lipschitz constants are estimates, and derivatives come from differences.
+Functions whose form `recognition` recognizes become a `MeanFieldGame`; this module is for all others. A `FunctionGame`
+is solved exactly, simulated and learnt in by the code that serves a `MeanFieldGame`, but it has no features: nothing
+about it is proved, its Lipschitz constants are estimates, and derivatives come from differences.
 
 Functions that take both kinds are annotated with `Game`, and use what both classes have: `transition`, `reward`,
 `linearized`, `differentiable_at`, `has_derivatives`, `depends_on_population`, `without_rewards`, `dense`. What needs
@@ -127,7 +127,7 @@ class FunctionGame:
 
     @property
     def depends_on_population(self) -> bool:
-        """Whether the transitions depend on the mean field: they may."""
+        """True, since transitions given by a function may depend on the mean field."""
         return True
 
     def transition(self, mean_field: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, kron
 
 from pma_mfg.games import grids
 from pma_mfg.games.families import ROW_CONCENTRATION, UNIFORM_SHARE
-from pma_mfg.games.features import Features, own_state_terms
+from pma_mfg.games.features import Features, autonomous, own_state_terms
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.registry import (
     AT_LEAST_ZERO,
@@ -513,10 +513,8 @@ def _game(
     """Return a game whose transitions do not depend on the mean field."""
     return MeanFieldGame(
         discount=discount,
-        base_transition=transition,
+        **autonomous(transition),
         base_reward=reward,
-        transition_terms=np.zeros((0, *transition.shape)),
-        transition_features=Features.none(len(transition)),
         reward_terms=terms,
         reward_features=features,
         state_labels=state_labels,

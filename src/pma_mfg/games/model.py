@@ -25,7 +25,8 @@ from pma_mfg.arrays import floats, precision_advice
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import LINKS, Features, Table, in_words, same_content, to_dense
 
-#: Transition rows may miss 1 by S times this, and entries 0 by this: more than rounding.
+#: The sum of a transition row may differ from 1 by S times this, and an entry may be this much below 0. Rounding errors
+#: are smaller.
 ROW_SUM_TOLERANCE = 1e-12
 
 #: Largest number of table entries of a dense game (160 MB).
@@ -122,7 +123,8 @@ class MeanFieldGame:
     action_labels: tuple[str, ...] = ()
     layout: np.ndarray | None = None
 
-    #: Whether the mean field acts through features, of which bounds can be proved, or within two Python functions.
+    #: Whether the mean field acts through features, for which bounds can be proved. It does in this class; it is not
+    #: known to in a `FunctionGame`.
     has_features: ClassVar[Literal[True]] = True
 
     def __post_init__(self) -> None:

@@ -62,7 +62,7 @@ Found = tuple[np.ndarray, Features, np.ndarray]
 
 
 def recognized(game: FunctionGame) -> MeanFieldGame | None:
-    """Return the game with features that a game of two functions is, or None.
+    """Return the same game with features, or None if the form of its functions is not recognized.
 
     Looked for are functions that are, entry by entry, affine in the mean field plus a combination of one of: a power of
     the shares mu(z); log(mu(z) + c) or log(max(mu(z), c)) with c = 1, 2 or 5 times 10^-k; functions with kinks, linear

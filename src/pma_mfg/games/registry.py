@@ -1,7 +1,7 @@
 """The families of games: what `make` can make, and which values their parameters may take.
 
 A family is a function that takes only keywords and returns a `MeanFieldGame`. The decorator `family` enters it here,
-with the ranges of its parameters. `make` is the front door: it checks the keywords of a family by name before anything
+with the ranges of its parameters. `make` checks the keywords of a family by name before anything
 is computed, so that a configuration can be refused before any job starts.
 """
 
@@ -62,7 +62,7 @@ BOOLEAN = Range(lambda x: True, "true or false")
 COUNT = Range(lambda x: x >= 1, "an integer >= 1")
 INDEX = Range(lambda x: x >= 0, "an integer >= 0")
 
-#: The least share of a state that counts, where a logarithm is taken.
+#: Range of the parameter `floor`, which replaces smaller shares before a logarithm is taken.
 FLOOR = Range(lambda x: 0 < x < 1, "a number in (0, 1)")
 
 AT_MOST_ALL_STATES = Limit(lambda p: p["n_successors"] <= p["n_states"], "at most n_states, {n_states}")

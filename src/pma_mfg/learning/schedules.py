@@ -95,7 +95,7 @@ class Schedule:
 
 
 def check_td(source: str, td_scale: float, td_offset: float, *, start: float) -> None:
-    """Refuse TD steps c / (m + m_0) that are not in (0, 1], with which estimates could grow for ever, or no start."""
+    """Refuse TD steps c / (m + m_0) outside of (0, 1], with which estimates may diverge, and an infinite Q_0."""
     if not 0.0 < td_scale < np.inf:
         raise InputError(source, "td_scale", td_scale, "a finite number > 0")
     if not td_scale <= td_offset < np.inf:
@@ -235,7 +235,7 @@ class BlindSchedule:
 
 
 def blind_schedule(game: Game, regularizer: Regularizer, *, budget: int | None = None) -> BlindSchedule:
-    """Return a schedule that anybody with a simulator can have (docs/theory, section 10.11).
+    """Return a schedule from S, A, gamma and rho alone, which needs no equilibrium (docs/theory, section 10.11).
 
     Of the game it reads S, A and gamma, of the regularizer rho: no equilibrium, no visit probability, no Jacobian, no
     range of rewards. c = 1 / (1 - gamma) makes the slowest mode of TD learning fall like 1 / m where steps count visits

@@ -33,8 +33,9 @@ ROUNDING = 1e-13
 #: Rounding of a mean improvement, a sum of terms of the size of values, relative to the largest of them.
 IMPROVEMENT_ROUNDING = 2e-15
 
-#: Shortest step of policy iteration for a deviator who sees its own state only, and what may be left to gain, relative
-#: to the gain, where none of them helps: without a regularizer the best policy may mix, and steps are short.
+#: For a deviator who sees its own state only: the shortest step of policy iteration, and the remaining gain, relative
+#: to the whole, that is accepted where no step improves. Without a regularizer the best policy may be mixed, and is
+#: approached in short steps.
 SHORTEST, LEFT = 1e-9, 1e-6
 
 #: Accuracy of the deviator's values, relative to its rewards.
@@ -203,7 +204,7 @@ class _Process:
         return solvers.krylov_solve(apply, gain.ravel(), VALUE_ACCURACY).reshape(gain.shape)
 
     def occupation(self, actions: np.ndarray) -> np.ndarray:
-        """Return how long a deviator who draws actions from (S, D, A) is where, discounted, shape (S, D)."""
+        """Return the discounted time at each point of a deviator who draws actions from (S, D, A), shape (S, D)."""
         ends = np.einsum("sna,snay->sny", actions, self.moves)
 
         def apply(flat: np.ndarray) -> np.ndarray:

@@ -292,9 +292,16 @@ def _law_and_chain(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> tu
 def _settled_law(
     kernels: Callable[[np.ndarray], np.ndarray], points: np.ndarray, columns: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, float, Step]:
-    """Return the law that the chain keeps on some points, given that it stays there, what leaves in one step, and it.
+    """Return the stationary law of the chain restricted to some points, and what the restriction leaves out.
 
-    The chain is returned as the map of one step, without what leaves.
+    Returns
+    -------
+    law : ndarray, shape (D,)
+        Stationary for the chain given that it stays on the points.
+    lost : float
+        Probability of leaving the points in one step from this law.
+    step : callable
+        One step of the chain, without the mass that leaves.
     """
     counts = points[columns]
     fields = counts / counts[0].sum()

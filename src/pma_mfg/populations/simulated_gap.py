@@ -27,13 +27,14 @@ SOURCE = "simulated_gap"
 
 Kernels = Callable[[np.ndarray], np.ndarray]
 
-#: Share of the sum over time, and of the fluctuations at the start, that is left out at the end.
+#: Relative size of what is neglected of the discounted sum after its last step, and of the initial fluctuations after
+#: the burn-in.
 LEFT_OUT = 1e-3
 
 #: Entries of kernels that are computed for all replicates and steps together: some seconds.
 WORK = 5 * 10**7
 
-#: Fewest and most replicates: with fewer an interval means little.
+#: Fewest and most replicates; with fewer of them an interval would not cover as often as it says.
 REPLICATES = (100, 2000)
 
 #: Probability that an interval covers the value.
@@ -42,7 +43,7 @@ CONFIDENCE = 0.95
 #: Largest number of states for which the gradient of the value is found, a linear system in S^2 unknowns.
 GRADIENT_STATES = 50
 
-#: Longest time in which fluctuations are left to settle.
+#: Largest number of steps before the gains are counted, in which the fluctuations become stationary.
 LONGEST_BURN_IN = 10_000
 
 

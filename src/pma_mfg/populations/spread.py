@@ -17,7 +17,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 
-#: Gaussian draws behind an expected norm: known to half a percent.
+#: Number of Gaussian draws from which an expected norm is estimated, to half a percent.
 DRAWS = 20_000
 
 

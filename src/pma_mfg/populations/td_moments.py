@@ -24,7 +24,7 @@ SOURCE = "td_moments"
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the error Q_m - Gamma_q(pi, mu_pi) after each of C numbers of updates.
+    """Moments of the error Q_m - Gamma_q(pi, mu_pi) after each of C numbers of updates.
 
     Parameters
     ----------

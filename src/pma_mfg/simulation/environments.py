@@ -121,7 +121,7 @@ class Environment:
         return self._draw(_thresholds(played)).astype(self.dtype)
 
     def _by_agent(self, policies: np.ndarray, source: str) -> np.ndarray:
-        """Return policies as they are, if they are one or one for each agent by their shape."""
+        """Return policies unchanged if their shape is (S, A) or (N, S, A), or raise an `InputError`."""
         one = self.game.n_states, self.game.n_actions
         many = (self.shape[1], *one)
         if policies.shape not in (one, many):
@@ -144,7 +144,7 @@ class Environment:
         return rewards
 
     def _checked(self, given: ArrayLike) -> np.ndarray:
-        """Return actions as kernels take them, or say which is none."""
+        """Return actions in the form that kernels take; the error names the first one that is not an action."""
         source, most = "environment.step", self.game.n_actions - 1
         try:
             actions = np.asarray(given)

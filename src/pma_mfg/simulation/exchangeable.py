@@ -27,7 +27,7 @@ from pma_mfg.simulation import exchangeable_kernels, random_numbers
 #: P_pi.
 AGENTS_PER_ENTRY = 3.0
 
-#: Alias tables with more entries than this, of 24 bytes each, do not fit into the processor's cache: the number above
+#: Alias tables with more entries than this, of 24 bytes each, do not fit into the processor's cache; `AGENTS_PER_ENTRY`
 #: is then reduced in proportion.
 CACHED_ENTRIES = 2**13
 

@@ -1,9 +1,8 @@
-"""Lipschitz constants of a game, the contraction bound of the theory, and the exact Jacobian of PMA.
+"""Lipschitz constants of a game, and the contraction bound of the theory.
 
-Sources: docs/theory, sections 4 (constants), 5 (the bound) and 7 (the Jacobian, and its products with vectors for
-games too large for it); sharper bounds are in `theory.certificates`. Every constant says whether it is `exact`, an
-`upper bound`, or an `estimate`. Cost: O((S A)^2 S^2) for the constants; for a Jacobian two (S, S) solves with S (A - 1)
-right-hand sides.
+Sources: docs/theory, sections 4 (constants) and 5 (the bound); sharper bounds are in `theory.certificates`, the exact
+Jacobian is in `jacobian`. Every constant says whether it is `exact`, an `upper bound`, or an `estimate`. Cost:
+O((S A)^2 S^2).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What keeps a run safe: locks, recovery, checkpoints, and tables that know when they were damaged."""
+"""What keeps a run safe: locks, recovery, checkpoints, and tables whose damage is noticed."""

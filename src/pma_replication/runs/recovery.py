@@ -1,4 +1,4 @@
-"""Before a run: put right what crashes, other hands and clocks have done to the results of former runs.
+"""Before a run: mark outputs that no longer match Snakemake's records, so that they are computed again.
 
 Snakemake reruns a job whose parameters, rule or set of inputs changed, or which it did not see finish. For everything
 else it compares times of files, and so cannot see damage, and is misled by a clock that was set back. It keeps a record
@@ -26,7 +26,7 @@ OUT_OF_DATE = 1.0
 
 
 def recover(root: Path, folders: Iterable[Path], sources: Iterable[Path]) -> list[str]:
-    """Let Snakemake compute again whatever is not what it was, and nothing else.
+    """Mark each output that no longer matches its record, so that Snakemake computes it again, and no other.
 
     Outputs that do not match the hash of their own content are marked as unfinished, as those of a killed job are; so
     are outputs written since Snakemake recorded them, unless a job that has read them recorded the same content.

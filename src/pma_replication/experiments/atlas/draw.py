@@ -1,4 +1,4 @@
-"""What is drawn on many generated games: from tables to the numbers drawn, and to the figure."""
+"""Figure: many generated games. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is judged on many generated games: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: many generated games. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pma_replication.judging import Claim, Rival, exactly, not_equivalent
 #: Probability with which a correct prediction of the bias in all games of a grid of the atlas is called wrong.
 FALSE_ALARM = 0.01
 
-#: The bias is equivalent to the prediction if it is within this share of it: what the rival is off by.
+#: Relative difference up to which bias and prediction count as equivalent; the rival is off by as much.
 BIAS_MARGIN = 0.1
 
 
@@ -69,7 +69,7 @@ def atlas_convergence(rows: pd.DataFrame, tolerance: float, confidence: float) -
 
 
 def elsewhere(kept: pd.Series) -> Rival:
-    """Return the rival that games which no bound certifies do as well; 1 where there is none to see it."""
+    """Return the rival that a certificate tells nothing: the share of uncertified games, 1 if there are none."""
     share = float(kept.mean()) if len(kept) else 1.0
     return Rival(f"{share:.3g}, the share of the {len(kept)} games that are not certified", (share,))
 

@@ -1,4 +1,4 @@
-"""What is measured on many generated games: from one game to tables (docs/theory, section 12)."""
+"""Measurements: many generated games. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

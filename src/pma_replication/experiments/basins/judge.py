@@ -1,4 +1,4 @@
-"""What is judged on games with several equilibria: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: games with several equilibria. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on games with several equilibria: from one game to tables (docs/theory, section 12)."""
+"""Measurements: games with several equilibria. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

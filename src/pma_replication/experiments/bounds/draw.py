@@ -1,4 +1,4 @@
-"""What is drawn on how loose the Lipschitz bounds are: from tables to the numbers drawn, and to the figure."""
+"""Figure: how loose the Lipschitz bounds are. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

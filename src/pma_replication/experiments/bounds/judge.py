@@ -1,4 +1,4 @@
-"""What is judged on how loose the Lipschitz bounds are: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: how loose the Lipschitz bounds are. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPERATORS = {
 
 
 def half_as_large(found: str = "ratio") -> Rival:
-    """Return the rival of a bound: one half as large, beyond half of which nothing would be found."""
+    """Return the rival of a bound, that one half as large holds: no ratio above 0.5 of the bound is then found."""
     return Rival(f"no {found} above 0.5 of the bound", (0.5,), ((-math.inf, 0.5),), power=1.0)
 
 

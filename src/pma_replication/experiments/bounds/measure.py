@@ -1,4 +1,4 @@
-"""What is measured on how loose the Lipschitz bounds are: from one game to tables (docs/theory, section 12)."""
+"""Measurements: how loose the Lipschitz bounds are. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

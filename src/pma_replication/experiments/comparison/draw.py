@@ -1,4 +1,4 @@
-"""What is drawn on one trajectory against methods with a generative model.
+"""Figure: one trajectory against methods with a generative model.
 
 From tables to the numbers drawn, and to the figure.
 """

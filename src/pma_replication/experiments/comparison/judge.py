@@ -1,4 +1,4 @@
-"""What is judged on one trajectory against methods with a generative model.
+"""Verdicts: one trajectory against methods with a generative model.
 
 From tables to verdicts (docs/theory, section 12).
 """
@@ -23,7 +23,8 @@ TITLES = {
     "two_timescale": "two timescales",
 }
 
-#: Where `experiments.comparison.measure.checkpoints` begin: exploitability that is small here was so at the start.
+#: Samples at the first of `experiments.comparison.measure.checkpoints`. An exploitability that is small there was small
+#: at the start.
 FIRST_SAMPLES = 10
 
 COMPARISON = (

@@ -1,4 +1,4 @@
-"""What is measured on one trajectory against methods with a generative model.
+"""Measurements: one trajectory against methods with a generative model.
 
 From one game to tables (docs/theory, section 12).
 """
@@ -312,7 +312,7 @@ def _tuned_median(groups: Sequence[np.ndarray]) -> float:
 
 
 def _slower_median(rates: np.ndarray) -> float:
-    """Return the median, of an even number the lower of the two in the middle: no average with what never arrived."""
+    """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average."""
     return float(np.sort(rates)[(len(rates) - 1) // 2])
 
 

@@ -1,4 +1,4 @@
-"""What is drawn on how fast exact policy mirror ascent converges.
+"""Figure: how fast exact policy mirror ascent converges.
 
 From tables to the numbers drawn, and to the figure.
 """

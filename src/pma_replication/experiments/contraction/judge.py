@@ -1,4 +1,4 @@
-"""What is judged on how fast exact policy mirror ascent converges.
+"""Verdicts: how fast exact policy mirror ascent converges.
 
 From tables to verdicts (docs/theory, section 12).
 """

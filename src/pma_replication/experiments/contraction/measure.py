@@ -1,4 +1,4 @@
-"""What is measured on how fast exact policy mirror ascent converges.
+"""Measurements: how fast exact policy mirror ascent converges.
 
 From one game to tables (docs/theory, section 12).
 """

@@ -7,27 +7,11 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _contraction(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    iterates, rates = measure.pma_convergence(
-        subject.game,
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        step_sizes=subject.step_sizes(settings),
-        n_starts=settings["n_starts"],
-        max_iterations=settings["max_iterations"],
-        seed=seed,
-        after_run=advance,
-    )
-    certified = measure.certified_convergence(
-        subject.game,
-        subject.regularizer,
-        subject.policy,
-        name=subject.name,
-        step_sizes=subject.step_sizes(settings),
-        n_starts=settings["n_starts"],
-        max_iterations=settings["max_iterations"],
-        seed=seed,
-    )
+    solved = subject.game, subject.regularizer, subject.policy
+    sizes = {key: settings[key] for key in ("n_starts", "max_iterations")} | {"seed": seed}
+    runs = {"name": subject.name, "step_sizes": subject.step_sizes(settings), **sizes}
+    iterates, rates = measure.pma_convergence(*solved, **runs, after_run=advance)
+    certified = measure.certified_convergence(*solved, **runs)
     advance()
     return {"iterates": iterates, "rates": rates, "certified": certified}
 

@@ -1,4 +1,4 @@
-"""What is drawn on mirror ascent and best response with one TD budget.
+"""Figure: mirror ascent and best response with one TD budget.
 
 From a table to the numbers drawn, and to the figure.
 """

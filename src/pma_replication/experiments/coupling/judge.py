@@ -1,4 +1,4 @@
-"""What is judged on mirror ascent and best response with one TD budget: from a table to verdicts.
+"""Verdicts: mirror ascent and best response with one TD budget. From a table to verdicts.
 
 docs/theory, sections 10.12 and 12.
 """
@@ -21,7 +21,8 @@ from pma_replication.statistics import Estimate
 #: A ratio of samples whose denominator is never reached, in place of infinity, of which no quantile can be taken.
 NEVER = 1e9
 
-#: Ends above this share of the start are not learning yet, and no slope is fitted to them.
+#: Share of the first exploitability above which the end of a run counts as not learned yet; no slope is fitted to such
+#: ends.
 LEARNED = 0.5
 
 

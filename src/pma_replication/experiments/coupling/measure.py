@@ -1,4 +1,4 @@
-"""What is measured on mirror ascent and best response with one TD budget, from one game to a table.
+"""Measurements: mirror ascent and best response with one TD budget. From one game to a table.
 
 The algorithm, and how the samples to an accuracy are read, is in docs/theory, section 10.12.
 """

@@ -7,13 +7,14 @@ import math
 from pma_replication.experiments.coupling.measure import METHODS
 from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, step_seconds
 
-#: Epochs of best response, and the step of mirror ascent in units of 1 / rho with its epochs in one of those.
+#: Epochs of best response, the step size of mirror ascent in units of 1 / rho, and by what factor mirror ascent has
+#: more, and shorter, epochs.
 N_EPOCHS, STEP, SPLIT = 20, 0.025, 4
 
 #: M_td of best response, in units of the updates from which on TD learning errs by noise alone.
 UPDATES = (1.0, 2.0, 4.0)
 
-#: As few as an interval may come from.
+#: Number of runs, the smallest from which an interval is computed.
 REPLICATES = 8
 
 

@@ -1,4 +1,4 @@
-"""What is drawn on the error of temporal-difference learning: from tables to the numbers drawn, and to the figure."""
+"""Figure: the error of temporal-difference learning. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

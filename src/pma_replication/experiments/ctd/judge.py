@@ -1,4 +1,4 @@
-"""What is judged on the error of temporal-difference learning: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: the error of temporal-difference learning. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pma_replication.judging import (
     verdict,
 )
 
-#: The rate of the bias of waiting is fitted from where its slowest mode has fallen to this: faster ones are gone by
-#: then (docs/theory, section 12.1).
+#: The rate of the mixing bias is fitted from where its slowest mode has fallen to this share of its start; faster modes
+#: have vanished by then (docs/theory, section 12.1).
 LEFT_OF_MODE = 0.05
 
-#: A mixing bias below this is rounding of Q.
+#: Mixing bias below which it is only a rounding error of Q.
 ROUNDED_BIAS = 1e-11
 
 

@@ -1,4 +1,4 @@
-"""What is measured on the error of temporal-difference learning.
+"""Measurements: the error of temporal-difference learning.
 
 From one game to tables (docs/theory, section 12).
 """

@@ -1,4 +1,4 @@
-"""What is drawn on exact methods side by side: from tables to the numbers drawn, and to the figure."""
+"""Figure: exact methods side by side. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on exact methods side by side: from one game to tables (docs/theory, section 12)."""
+"""Measurements: exact methods side by side. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

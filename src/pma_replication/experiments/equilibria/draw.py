@@ -1,4 +1,4 @@
-"""What is drawn on equilibria and assumptions: from tables to the numbers drawn, and to the figure."""
+"""Figure: equilibria and assumptions. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is judged on equilibria and assumptions: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: equilibria and assumptions. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

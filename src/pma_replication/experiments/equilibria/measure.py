@@ -1,4 +1,4 @@
-"""What is measured on equilibria and assumptions: from one game to tables (docs/theory, section 12)."""
+"""Measurements: equilibria and assumptions. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

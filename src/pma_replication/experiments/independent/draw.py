@@ -1,4 +1,4 @@
-"""What is drawn on learners that share nothing: from tables to the numbers drawn, and to the figure."""
+"""Figure: learners that share nothing. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is judged on learners that share nothing: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: learners that share nothing. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on learners that share nothing: from one game to tables (docs/theory, section 12)."""
+"""Measurements: learners that share nothing. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pma_replication.statistics import FEWEST_REPLICATES
 #: root of the states (benchmarks/scaling.md).
 AGENT_SECONDS = 1.2e-8
 
-#: What the experiment may take, with the fewest replicates that have an interval.
+#: Largest predicted seconds of the experiment with the fewest replicates that have an interval.
 MOST = 8.0 * BUDGET
 
 

@@ -1,4 +1,4 @@
-"""What is drawn on games from the literature: from tables to the numbers drawn, and to the figure."""
+"""Figure: games from the literature. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

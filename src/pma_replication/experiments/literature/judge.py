@@ -1,4 +1,4 @@
-"""What is judged on games from the literature: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: games from the literature. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on games from the literature: from one game to tables (docs/theory, section 12)."""
+"""Measurements: games from the literature. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

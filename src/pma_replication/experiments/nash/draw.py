@@ -1,4 +1,4 @@
-"""What is drawn on what one agent among N gains by deviating: from tables to the numbers drawn, and to the figure."""
+"""Figure: what one agent among N gains by deviating. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pma_replication.style import (
     styled,
 )
 
-#: Numbers of agents up to which each has a label: there are no 4.5 agents.
+#: Up to this many numbers of agents, each is a tick with its label, since automatic ticks would lie between integers.
 FEW = 3
 
 

@@ -1,4 +1,4 @@
-"""What is judged on what one agent among N gains by deviating: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: what one agent among N gains by deviating. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pma_replication.judging import (
     settled,
 )
 
-#: The slope of the Nash gap is taken over the upper end of the populations: the last two decades.
+#: Factor between the largest N and the smallest one over which the slope of the Nash gap is taken, two decades.
 GAP_DECADES = 100.0
 
-#: A gain that is so much smaller than another counts as smaller: by an order of magnitude.
+#: Ratio of two gains below which the first counts as smaller by an order of magnitude.
 CLOSER = 0.1
 
 #: The game without a regularizer, in words.
@@ -84,7 +84,7 @@ def of_slope(
 
 
 def near(slope: float, tolerance: float) -> tuple[float, float]:
-    """Return the slopes that count as this one."""
+    """Return the range of slopes that count as equal to this one."""
     return slope - tolerance, slope + tolerance
 
 

@@ -1,4 +1,4 @@
-"""What is measured on what one agent among N gains by deviating.
+"""Measurements: what one agent among N gains by deviating.
 
 From one game to tables (docs/theory, section 12).
 """

@@ -1,4 +1,4 @@
-"""What is drawn on best response and mirror ascent while the regularizer weakens.
+"""Figure: best response and mirror ascent while the regularizer weakens.
 
 From tables to the numbers drawn, and to the figure.
 """

@@ -1,4 +1,4 @@
-"""What is judged on best response and mirror ascent while the regularizer weakens.
+"""Verdicts: best response and mirror ascent while the regularizer weakens.
 
 From tables to verdicts (docs/theory, section 12).
 """

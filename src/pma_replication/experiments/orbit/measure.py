@@ -1,4 +1,4 @@
-"""What is measured on best response and mirror ascent while the regularizer weakens.
+"""Measurements: best response and mirror ascent while the regularizer weakens.
 
 From one game to tables (docs/theory, section 12).
 """

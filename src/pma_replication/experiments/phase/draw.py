@@ -1,4 +1,4 @@
-"""What is drawn on which strengths and step sizes contract: from tables to the numbers drawn, and to the figure."""
+"""Figure: which strengths and step sizes contract. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

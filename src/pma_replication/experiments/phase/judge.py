@@ -1,4 +1,4 @@
-"""What is judged on which strengths and step sizes contract: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: which strengths and step sizes contract. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on which strengths and step sizes contract: from one game to tables (docs/theory, section 12)."""
+"""Measurements: which strengths and step sizes contract. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn on what a finite number of agents does to what is learned.
+"""Figure: what a finite number of agents does to what is learned.
 
 From tables to the numbers drawn, and to the figure.
 """

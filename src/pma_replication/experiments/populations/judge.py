@@ -1,4 +1,4 @@
-"""What is judged on what a finite number of agents does to what is learned.
+"""Verdicts: what a finite number of agents does to what is learned.
 
 From tables to verdicts (docs/theory, section 12).
 """
@@ -27,8 +27,9 @@ from pma_replication.judging import (
 #: Simulation and exact solution agree within this many standard errors.
 AGREEMENT_STANDARD_ERRORS = 4.0
 
-#: The simulator is equivalent to the exact game if it is within this share of what so few agents change: as sharp as
-#: the sharpest claim that is measured with it, on constants (`claims.constant_tolerance` of config/config.yaml).
+#: Difference between simulator and exact game, relative to what so few agents change, up to which the two count as
+#: equivalent. It is the tolerance of the sharpest claim that is measured with the simulator, on constants
+#: (`claims.constant_tolerance` of config/config.yaml).
 AGREEMENT_MARGIN = 0.02
 
 #: The rival of a constant: what is measured in units of it is a tenth off.
@@ -208,7 +209,7 @@ def bias_constant(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
 
 
 def beyond(standard_errors: float, allowed: float) -> Rival:
-    """Return the rival that is so many standard errors away, and is granted as many of noise as the claim is."""
+    """Return the rival that lies so many standard errors away, with the same allowance for noise as the claim."""
     prediction = f"{standard_errors:.3g} standard errors"
     return Rival(prediction, (standard_errors,), ((standard_errors - allowed, math.inf),))
 

@@ -1,4 +1,4 @@
-"""What is measured on what a finite number of agents does to what is learned.
+"""Measurements: what a finite number of agents does to what is learned.
 
 From one game to tables (docs/theory, section 12).
 """

@@ -1,4 +1,4 @@
-"""What is drawn on how many samples an accuracy costs: from tables to the numbers drawn, and to the figure."""
+"""Figure: how many samples an accuracy costs. From tables to the numbers drawn, and to the figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is judged on how many samples an accuracy costs: from tables to verdicts (docs/theory, section 12)."""
+"""Verdicts: how many samples an accuracy costs. From tables to verdicts (docs/theory, section 12)."""
 
 from __future__ import annotations
 

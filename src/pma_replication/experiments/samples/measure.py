@@ -1,4 +1,4 @@
-"""What is measured on how many samples an accuracy costs: from one game to tables (docs/theory, section 12)."""
+"""Measurements: how many samples an accuracy costs. From one game to tables (docs/theory, section 12)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def every(n: int, advance: Advance) -> Callable[[], None]:
-    """Return what calls `advance` once in n calls: after each run of n epochs."""
+    """Return a function that calls `advance` at every n-th call, that is, after each run of n epochs."""
     calls = itertools.count(1)
     return lambda: advance() if next(calls) % n == 0 else None
 
