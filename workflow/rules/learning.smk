@@ -452,6 +452,7 @@ rule scaling_measure:
         epsilon=lambda wildcards: config["scaling"]["lines"][wildcards.line]["epsilon"],
         step_size=lambda wildcards: config["scaling"]["lines"][wildcards.line]["step_size"],
         n_epochs=lambda wildcards: config["scaling"]["lines"][wildcards.line]["n_epochs"],
+        n_last=config["scaling"]["n_last"],
         factors=config["scaling"]["factors"],
         n_agents=config["scaling"]["n_agents"],
         n_replicates=config["scaling"]["n_replicates"],
@@ -460,6 +461,6 @@ rule scaling_measure:
         "Learn the games of the line {wildcards.line}"
     shell:
         "pma-replicate scaling measure {wildcards.line} {params.games} --epsilon {params.epsilon}"
-        " --step-size {params.step_size} --epochs {params.n_epochs} --factors {params.factors}"
+        " --step-size {params.step_size} --epochs {params.n_epochs} --last {params.n_last} --factors {params.factors}"
         " --agents {params.n_agents} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output:q} --log {log:q}"

@@ -35,6 +35,9 @@ def add(steps: arguments.Commands) -> None:
     step.add_argument("--step-size", type=arguments.positive, default=10.0, help="eta in units of 1 / rho (default 10)")
     step.add_argument("--epochs", type=arguments.integer(1), default=3, help="K (default 3)")
     step.add_argument(
+        "--last", type=arguments.integer(1), default=16, help="epochs, from the K-th on, that are averaged (default 16)"
+    )
+    step.add_argument(
         "--factors",
         type=arguments.positive,
         nargs="+",
@@ -67,6 +70,7 @@ def _measure(options: argparse.Namespace) -> None:
         epsilon=options.epsilon,
         step_size=options.step_size,
         n_epochs=options.epochs,
+        n_last=options.last,
         factors=options.factors,
         n_agents=options.agents,
         n_replicates=options.replicates,

@@ -64,7 +64,7 @@ def _measured(of_game: pd.DataFrame, line: str, value: float) -> statistics.Esti
     """Return the samples of one game with their interval."""
     read = judge.reading(of_game)
     rng = seeds.generator(0, "figure", "scaling", line, value)
-    return statistics.bootstrap(judge.replicates(of_game), lambda drawn: read(drawn)[0], rng, kind="smooth")
+    return statistics.bootstrap(judge.replicates(of_game), lambda drawn: read(drawn)[0], rng, kind="mean")
 
 
 @styled
@@ -81,7 +81,10 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     shown = [at for at in QUANTITIES.values() if at in set(data["panel"])]
-    handles = [Line2D([], [], linestyle="none", label=f"measured, {words}", **look) for look, words in LOOKS.values()]
+    handles = [
+        Line2D([], [], linestyle="none", markerfacecolor="none", label=f"measured, {words}", **look)
+        for look, words in LOOKS.values()
+    ]
     handles += [
         Line2D([], [], color="0.3", label="exact"),
         Line2D([], [], color="0.3", linestyle="--", label="theorem (our constants)"),

@@ -40,6 +40,8 @@ class Runs:
         eta in units of 1 / rho.
     n_epochs : int
         K.
+    n_last : int
+        Epochs whose distances are averaged: the K-th, and those after it, where nothing of the start is left either.
     factors : sequence of float
         M_td, in units of what exact moments say that epsilon takes.
     n_agents, n_replicates : int
@@ -48,6 +50,7 @@ class Runs:
     epsilon: float
     step_size: float
     n_epochs: int
+    n_last: int
     factors: Sequence[float]
     n_agents: int
     n_replicates: int
@@ -178,29 +181,30 @@ def measure(
         inverse_state (one over the least probability at the equilibrium), L_pop, best_response_radius, radius (of PMA),
         start (distance of the uniform policy), td_scale, theorem_samples (nan if nothing is prescribed),
         theorem_inverse_action and theorem_inverse_state (one over the theorem's p_inf and delta_mix), exact_samples,
-        epsilon, step_size, n_epochs, n_updates, replicate, error (sup_s l1 distance to the equilibrium at the end).
+        epsilon, step_size, n_epochs, n_updates, replicate, error (sup_s l1 distance to the equilibrium, the mean over
+        `Runs.n_last` epochs from the K-th on).
     """
     parts = []
     for value in values:
         game = games.make(FAMILY, **{**parameters, along: value})
         regularizer = Entropy(float(parameters["strength"]))
         known, equilibrium = described(game, regularizer, runs=runs), game.planted.policy  # type: ignore[union-attr]
-        start, scale = schedules.td_start(game, regularizer), known["td_scale"]
+        scale = known["td_scale"]
         for factor in runs.factors:
             schedule = schedules.Schedule(
-                n_epochs=runs.n_epochs,
+                n_epochs=runs.n_epochs + runs.n_last - 1,
                 n_updates=max(1, math.ceil(factor * known["exact_samples"] / runs.n_epochs)),
                 n_waiting=0,
                 step_size=runs.step_size / regularizer.rho,
                 td_scale=scale,
                 td_offset=scale,
-                start=start,
             )
             errors = []
             for replicate in range(runs.n_replicates):
                 rng = seeds.generator(seed, "scaling", line, value, factor, replicate)
                 policies = learning.centralized(game, runs.n_agents, regularizer, schedule=schedule, rng=rng)
-                errors.append(operators.policy_distance(policies[-1], equilibrium))
+                distances = [operators.policy_distance(policy, equilibrium) for policy in policies[runs.n_epochs :]]
+                errors.append(float(np.mean(distances)))
                 after_run()
             parts.append(
                 pd.DataFrame(

@@ -45,6 +45,7 @@ class Scaling(Section):
 
     lines: Annotated[dict[Name, Line], Field(min_length=1)] = key("lines of games, by their names in tables")
     factors: Annotated[Positives, Field(min_length=2)] = key("M_td, in units of what the exact moments say")
+    n_last: Count = key("epochs whose distances are averaged: the K-th, and those after it")
     n_agents: Agents = key("N")
     n_replicates: Replicates = key("independent runs per game and M_td")
 
