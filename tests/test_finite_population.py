@@ -21,7 +21,7 @@ from pma_mfg import equilibrium, games, operators, seeds, solvers
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
-from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants, lattice
+from pma_mfg.populations import counts, deviators, finite_population, fluctuations, gap_constants, lattice
 from pma_mfg.regularizers import Entropy, Quadratic, Regularizer
 from pma_mfg.simulation import exchangeable as simulation
 from pma_replication.experiments.populations import measure as populations_measure
@@ -350,7 +350,7 @@ def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_age
     game, policy = infection(), np.ones((2, 1))
     # with infinitely many agents it stays: 0.8 mu(0) mu(1) = 0.3 mu(1)
     assert operators.stable_population(game, policy)[1] == pytest.approx(1.0 - 0.3 / 0.8, rel=1e-14)
-    assert finite_population.never_visited(game, policy, n_agents).tolist() == [1]
+    assert counts.never_visited(game, policy, n_agents).tolist() == [1]
     for limit in (finite_population.learning_limit, deviators.nash_gap):
         with pytest.raises(InputError, match=f"n_agents: got {n_agents}, of whom none is in state 1 in the long run"):
             limit(game, policy, n_agents, regularizer=ENTROPY)
@@ -358,7 +358,7 @@ def test_a_disease_that_dies_out_has_no_limit_of_learning_and_that_is_said(n_age
 
 def test_more_states_than_patterns_are_examined_for_are_told_by_the_law_itself() -> None:
     # the disease of `infection` in one of eleven places, the other ten of which are alike
-    n_states = finite_population.PATTERN_STATES + 1
+    n_states = counts.PATTERN_STATES + 1
     base = np.full((n_states, 1, n_states), 1.0 / (n_states - 1))
     base[:, :, -1] = 0.0
     base[-1] = [*np.full(n_states - 1, 0.3 / (n_states - 1)), 0.7]
@@ -408,7 +408,7 @@ def test_states_left_for_good_are_those_outside_all_recurrent_classes_of_the_cou
     chain = lattice.Rows(points, np.arange(len(points)))(points, kernels)
     recurrent = np.concatenate(operators.recurrent_classes(chain))
     expected = np.flatnonzero((points[recurrent] == 0).all(axis=0))
-    assert finite_population.never_visited(game, np.ones((3, 1)), n_agents).tolist() == expected.tolist()
+    assert counts.never_visited(game, np.ones((3, 1)), n_agents).tolist() == expected.tolist()
 
 
 # --- how far the law of the counts may be off

@@ -19,11 +19,10 @@ from pma_mfg.arrays import accepts
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
+from pma_mfg.games.model import MOST_LUMPED_STATES, check_n_agents, n_lumped_states
 from pma_mfg.populations import deviators, finite_population, fluctuations, gap_constants
 from pma_mfg.populations.simulated_gap import GRADIENT_STATES, simulated_gap
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 #: How a gain was found: on the lattice of counts; by simulation, with an interval; from its limit and the first

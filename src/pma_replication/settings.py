@@ -313,12 +313,12 @@ def check_visited(
         game = chosen[name].game if name in chosen else None
         if game is None or not is_lumpable(game, n_agents):
             continue
-        # which import the compiler
+        # which import scipy
         from pma_mfg import operators
-        from pma_mfg.populations import finite_population
+        from pma_mfg.populations import counts
 
         try:
-            finite_population.check_visited(game, operators.uniform_policy(game), n_agents)
+            counts.check_visited(game, operators.uniform_policy(game), n_agents)
         except InputError as left:
             where = f"populations[{populations.index(n_agents)}]"
             refuse(where, Description(f"{left.value} of {name}"), left.allowed)

@@ -463,6 +463,14 @@ def _sparse_problems(source: str, name: str, matrix: csr_array) -> Iterator[Inpu
         yield InputError(source, name, float(matrix.data[np.abs(matrix.data).argmax()]), _SIZE)
 
 
+def check_n_agents(n_agents: int) -> int:
+    """Return the number of agents as an int, or raise an `InputError` unless it is an integer from 2 to 10^15."""
+    whole = isinstance(n_agents, int | np.integer) or (isinstance(n_agents, float) and n_agents.is_integer())
+    if isinstance(n_agents, bool) or not whole or not 2 <= n_agents <= 10**15:
+        raise InputError("simulation", "n_agents", n_agents, "an integer from 2 to 10^15")
+    return int(n_agents)
+
+
 def n_lumped_states(n_states: int, n_agents: int) -> int:
     """Return S C(N + S - 2, S - 1), the states of one agent and the counts of the others (docs/theory, section 9.6).
 

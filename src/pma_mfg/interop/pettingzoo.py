@@ -14,7 +14,7 @@ from pma_mfg import seeds
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
-from pma_mfg.simulation.exchangeable import check_n_agents
+from pma_mfg.games.model import check_n_agents
 
 try:
     from gymnasium import spaces

@@ -18,6 +18,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.populations import finite_population, lattice
+from pma_mfg.populations.counts import averaged_kernels
 from pma_mfg.populations.finite_population import StationaryCounts
 from pma_mfg.regularizers import Regularizer
 
@@ -231,7 +232,7 @@ def _process(game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts) -> 
     n_agents = int(law.counts[0].sum())
     others = lattice.points(n_agents - 1, game.n_states)
     columns = np.flatnonzero(finite_population.distances_of(game, policy, others)[0] <= law.radius)
-    counts, kernels = others[columns], finite_population.averaged_kernels(game, policy)
+    counts, kernels = others[columns], averaged_kernels(game, policy)
     # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
     fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
     pairs = [finite_population.tables_of_state(game, fields[s], s) for s in range(game.n_states)]

@@ -18,6 +18,8 @@ from scipy import fft
 
 from pma_mfg.arrays import contiguous
 from pma_mfg.compilation import COMPLEX, CUBE, INTEGER_MATRIX, INTEGERS, MATRIX, NONE, VECTOR, kernel_cache
+from pma_mfg.populations.counts import n_points as n_points  # written so, they can be imported from here too
+from pma_mfg.populations.counts import points as points
 
 #: Mass of a row that may lie outside its window, per coordinate.
 WINDOW_MASS = 1e-15
@@ -94,28 +96,6 @@ with kernel_cache(Path(__file__)) as kernel:
                     i = points[d, 1] % width
                 # the inverse transform leaves rounding of some 1e-18, of either sign
                 out[b, d] = max(0.0, grid[b, i, points[d, n_states - 1] % depth]) if inside else 0.0
-
-
-def n_points(n_agents: int, n_states: int) -> int:
-    """Return C(n + S - 1, S - 1), the number of counts of n agents in S states."""
-    return comb(n_agents + n_states - 1, n_states - 1)
-
-
-def points(n_agents: int, n_states: int) -> np.ndarray:
-    """Return all counts of n agents, shape (L, S), ordered by the number outside state 0, then lexicographically."""
-    levels = [np.zeros((1, 0), dtype=np.int64)] * (n_agents + 1) if n_states == 1 else None
-    if levels is None:
-        # of[t]: the ways to put t agents into the last k states, in lexicographic order
-        of = [np.full((1, 1), t, dtype=np.int64) for t in range(n_agents + 1)]
-        for _ in range(n_states - 2):
-            of = [
-                np.vstack([np.insert(of[t - first], 0, first, axis=1) for first in range(t + 1)])
-                for t in range(n_agents + 1)
-            ]
-        outside = np.vstack(of)
-    else:
-        outside = levels[0]
-    return np.ascontiguousarray(np.insert(outside, 0, n_agents - outside.sum(axis=1), axis=1))
 
 
 def points_below(counts: np.ndarray) -> np.ndarray:

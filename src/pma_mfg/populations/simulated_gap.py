@@ -17,11 +17,11 @@ from scipy.special import ndtri
 from pma_mfg import equilibrium, operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.populations import fluctuations, gap_constants
-from pma_mfg.populations.finite_population import averaged_kernels, tables_of_state
+from pma_mfg.populations.counts import averaged_kernels
+from pma_mfg.populations.finite_population import tables_of_state
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.simulation.exchangeable import check_n_agents
 
 SOURCE = "simulated_gap"
 

@@ -20,10 +20,10 @@ from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import Features
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame
+from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, check_n_agents
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels
-from pma_mfg.simulation.exchangeable import Tables, check_n_agents, feature_tables
+from pma_mfg.simulation.exchangeable import Tables, feature_tables
 
 #: Agents that are moved, plus entries of tables that are read, in one call of a kernel. A call takes some tenths of a
 #: second: Python sees Ctrl-C only between two calls.

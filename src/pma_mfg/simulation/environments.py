@@ -17,11 +17,10 @@ from pma_mfg import seeds
 from pma_mfg.arrays import accepts, contiguous, floats, probabilities
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import MOST_PAIRS
+from pma_mfg.games.model import MOST_PAIRS, check_n_agents
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import environment_kernels
 from pma_mfg.simulation.agents import SLICE, cumulated, table_spans
-from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 
 

@@ -16,10 +16,9 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csc_array, csr_array, issparse
 
 from pma_mfg.arrays import accepts, contiguous
-from pma_mfg.errors import InputError
 from pma_mfg.games.features import Features, Table, to_dense
 from pma_mfg.games.functions import FunctionGame, Game
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable_kernels, random_numbers
 
@@ -142,14 +141,6 @@ class ErgodicAverages:
     second_moments: np.ndarray
     transition_remainders: np.ndarray
     reward_remainders: np.ndarray
-
-
-def check_n_agents(n_agents: int) -> int:
-    """Return the number of agents as an int, or raise an `InputError` unless it is an integer from 2 to 10^15."""
-    whole = isinstance(n_agents, int | np.integer) or (isinstance(n_agents, float) and n_agents.is_integer())
-    if isinstance(n_agents, bool) or not whole or not 2 <= n_agents <= 10**15:
-        raise InputError("simulation", "n_agents", n_agents, "an integer from 2 to 10^15")
-    return int(n_agents)
 
 
 def random_stream(rng: np.random.Generator) -> np.ndarray:

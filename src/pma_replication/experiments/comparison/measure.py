@@ -15,11 +15,10 @@ import pandas as pd
 
 from pma_mfg import equilibrium, operators, seeds
 from pma_mfg.errors import InputError
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.learning import generative
 from pma_mfg.learning.generative import METHODS, SOURCE, Learner, Setting, Task, check_entropy
 from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation.exchangeable import check_n_agents
 from pma_mfg.theory import lipschitz
 from pma_replication import statistics
 

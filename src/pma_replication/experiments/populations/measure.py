@@ -16,7 +16,7 @@ from pma_mfg.games.functions import Game, is_lumpable
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
-from pma_mfg.populations import finite_population, fluctuations
+from pma_mfg.populations import counts, finite_population, fluctuations
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable as simulation
 
@@ -83,7 +83,7 @@ def finite_population_bias(
             game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
         )
         if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
-            raise finite_population.unvisited(game, n_agents, lost)
+            raise counts.unvisited(game, n_agents, lost)
         limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
         tables.append(
             pd.DataFrame(
