@@ -18,6 +18,7 @@ import jinja2
 from pma_mfg.errors import Description, InputError
 from pma_replication import registry
 from pma_replication.judging import VERDICTS, Claim
+from pma_replication.runs import times
 
 #: A bound of which at least this share is attained is called tight.
 TIGHT = 0.9
@@ -57,6 +58,53 @@ def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -
             verdicts=verdicts,
         )
     )
+
+
+def reviewer(records: list[Claim], results: str, figures: str, folder: str | Path) -> str:
+    """Return a row for each claim: how to compute it alone, how long it takes, and what came out; cheapest first.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `verdicts.evaluate`, of the full replication.
+    results, figures : str
+        Its folders.
+    folder : path
+        Where the text will be: links are relative to it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    claims, took = registry.claims(), times.tracked()["claims"]
+    rows = []
+    for name in dict.fromkeys(record["id"] for record in records):
+        if not (claim := claims[name]).figure:
+            continue
+        counts = Counter(record["verdict"] for record in records if record["id"] == name)
+        known = took.get(name, {"jobs": "–", "minutes": "–"})
+        rows.append(
+            {
+                "id": name,
+                "words": claim.words,
+                "standing": STANDINGS[claim.standing],
+                "figure": claim.figure,
+                "command": f"snakemake -F {' '.join(times.targets(claim, results, figures))}",
+                "tables": [f"{results}/tables/{table}.parquet" for table in claim.tables],
+                "verdicts": ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]),
+                **known,
+            }
+        )
+    rows.sort(key=lambda row: (row["minutes"] == "–", row["minutes"], row["figure"]))
+    # all claims of a figure once: what fits into an hour of two cores
+    costs = {row["command"]: row["minutes"] for row in rows if row["minutes"] != "–"}
+    fitting, most = 0.0, 0.0
+    for minutes in sorted(costs.values()):
+        fitting += minutes
+        most = minutes if fitting <= 120.0 else most
+    page = {"rows": rows, "most": most, "figures": Path(os.path.relpath(figures, folder)).as_posix()}
+    return _clean(_template("reviewer.md.jinja").render(page))
 
 
 def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
