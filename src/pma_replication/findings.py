@@ -176,12 +176,21 @@ def readme(text: str, records: list[Claim]) -> str:
     _, end, after = between.partition(MARKS[1])
     if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
         raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
-    found = _render("found.md.jinja", records, "figures", ".")
-    # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
-    lines = [re.sub(r" {2,}", " ", line.strip()) for line in found.splitlines() if line.strip()]
-    items = next((i for i, line in enumerate(lines) if line.startswith("- ")), len(lines))
-    head, rest = lines[:items], [line if line.startswith("- ") else f"  {line}" for line in lines[items:]]
+    head, *items = found(records)
+    rest = [f"{'  ' if i else '- '}{line}" for item in items for i, line in enumerate(item)]
     return "\n".join([before + start, "", *head, "", *rest, "", end + after])
+
+
+def found(records: list[Claim]) -> list[list[str]]:
+    """Return what was found in short, as lines of Markdown: those on all verdicts, then those of each item of a list."""
+    items: list[list[str]] = [[]]
+    for line in _render("found.md.jinja", records, "figures", ".").splitlines():
+        # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
+        if text := re.sub(r" {2,}", " ", line.strip()):
+            if text.startswith("- "):
+                items.append([])
+            items[-1].append(text.removeprefix("- "))
+    return items
 
 
 def moved(runs: Mapping[int, list[Claim]]) -> list[tuple[str, str]]:
