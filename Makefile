@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist article fuzz mutation docs bench scaling coverage environment lock clean
+.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist article crate fuzz mutation docs bench scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -64,6 +64,9 @@ report: environment ## Write one HTML page of a finished run, or another one: CO
 
 article: .venv-article/.installed ## Write the article of a finished run, article.pdf in its results, or of another run: CONFIG=...
 	@.venv-article/bin/python article/build.py '$(CONFIG)'
+
+crate: environment ## Pack a finished run as an RO-Crate, into crate/ in its results, or another run: CONFIG=...
+	@$(BIN)/python workflow/crate.py '$(CONFIG)'
 
 # Like .venv-bench.
 .venv-article/.installed: .venv/.project article/requirements.txt

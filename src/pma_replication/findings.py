@@ -182,7 +182,7 @@ def readme(text: str, records: list[Claim]) -> str:
 
 
 def found(records: list[Claim]) -> list[list[str]]:
-    """Return what was found in short, as lines of Markdown: those on all verdicts, then those of each item of a list."""
+    """Return what was found in short, as lines of Markdown: on all verdicts first, then those of each item."""
     items: list[list[str]] = [[]]
     for line in _render("found.md.jinja", records, "figures", ".").splitlines():
         # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
