@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist fuzz mutation docs bench scaling coverage environment lock clean
+.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist article crate fuzz mutation docs bench scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -61,6 +61,20 @@ figures: environment ## Draw the figures of a finished run again, from its table
 
 report: environment ## Write one HTML page of a finished run, or another one: CONFIG=config/smoke.yaml
 	@$(BIN)/snakemake --configfile '$(CONFIG)' --rulegraph | $(BIN)/pma-replicate report '$(CONFIG)' --rulegraph -
+
+article: .venv-article/.installed ## Write the article of a finished run, article.pdf in its results, or of another run: CONFIG=...
+	@.venv-article/bin/python article/build.py '$(CONFIG)'
+
+crate: environment ## Pack a finished run as an RO-Crate, into crate/ in its results, or another run: CONFIG=...
+	@$(BIN)/python workflow/crate.py '$(CONFIG)'
+
+# Like .venv-bench.
+.venv-article/.installed: .venv/.project article/requirements.txt
+	@rm -rf .venv-article && $(BIN)/python -m venv --without-pip .venv-article
+	@own=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	article=$$(.venv-article/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$own')" > "$$article/project.pth"
+	@$(BIN)/python -m pip --python .venv-article/bin/python install -qq --no-deps -r article/requirements.txt && touch $@
 
 test: environment ## Check style and types, then run all tests
 	$(BIN)/ruff check
@@ -211,4 +225,4 @@ lock: ## Rewrite requirements.lock and environment.yml after a change of pyproje
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
 clean: ## Remove .venv, results/ and site/
-	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation .venv-dist results site dist
+	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation .venv-dist .venv-article results site dist

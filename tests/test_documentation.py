@@ -140,6 +140,11 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
         findings.readme(text.replace(findings.MARKS[1], ""), records)
 
 
+def test_the_table_for_a_reviewer_is_that_of_the_verdicts() -> None:
+    page = findings.reviewer(verdicts_as_printed(), "results/full", "figures", "docs")
+    assert page == (ROOT / "docs/reviewer.md").read_text()
+
+
 def test_the_concordance_is_that_of_the_verdicts_and_has_every_claim() -> None:
     records = verdicts_as_printed()
     page = findings.concordance(records, "figures", "docs")
@@ -262,6 +267,8 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
         "py.typed",
         "report.html",
         "report.yaml",
+        "reviewer.md.jinja",
+        "times.yaml",
     }
     assert {path.name for path in (installed / "pma_replication").iterdir()} >= words
     told = "experiments/*/words.yaml"

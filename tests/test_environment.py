@@ -90,7 +90,7 @@ def test_an_extra_that_is_not_locked_is_pinned_where_it_is_tested(extra, pins):
         assert requirement.specifier.contains(specifier.version)
 
 
-@pytest.mark.parametrize("folder", ["benchmarks", "tests/dist", "tests/interop", "tests/mutation"])
+@pytest.mark.parametrize("folder", ["article", "benchmarks", "tests/dist", "tests/interop", "tests/mutation"])
 def test_an_environment_on_top_of_the_lock_pins_exact_versions_and_nothing_twice(folder):
     pinned = pins_of(f"{folder}/requirements.txt")
     assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pinned.values())

@@ -121,10 +121,10 @@ def test_a_failure_at_the_very_end_of_the_log_is_told_too(tmp_path: Path) -> Non
     assert "failed: Search own for pairs" in out.getvalue()
 
 
-def test_times_that_are_kept_of_the_full_replication_are_those_of_figures() -> None:
+def test_times_that_are_kept_of_the_full_replication_are_those_of_claims() -> None:
     tracked = times.tracked()
-    assert set(tracked["figures"]) <= set(registry.figures())
-    assert all(each["jobs"] >= 1 and each["minutes"] >= 0 for each in tracked["figures"].values())
+    assert set(tracked["claims"]) <= set(registry.claims())
+    assert all(each["jobs"] >= 1 and each["minutes"] >= 0 for each in tracked["claims"].values())
 
 
 def test_a_job_that_two_files_need_counts_once() -> None:
@@ -133,4 +133,4 @@ def test_a_job_that_two_files_need_counts_once() -> None:
         "a": {"rule": "measure", "log": ["r/logs/measure.log"], "input": []},
         "b": {"rule": "measure", "log": ["r/logs/measure.log"], "input": []},
     }
-    assert times.needed(records, "figure") == (2, 0.0)
+    assert times.needed(records, ["figure", "b"]) == (2, 0.0)

@@ -18,6 +18,7 @@ import jinja2
 from pma_mfg.errors import Description, InputError
 from pma_replication import registry
 from pma_replication.judging import VERDICTS, Claim
+from pma_replication.runs import times
 
 #: A bound of which at least this share is attained is called tight.
 TIGHT = 0.9
@@ -57,6 +58,53 @@ def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -
             verdicts=verdicts,
         )
     )
+
+
+def reviewer(records: list[Claim], results: str, figures: str, folder: str | Path) -> str:
+    """Return a row for each claim: how to compute it alone, how long it takes, and what came out; cheapest first.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `verdicts.evaluate`, of the full replication.
+    results, figures : str
+        Its folders.
+    folder : path
+        Where the text will be: links are relative to it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    claims, took = registry.claims(), times.tracked()["claims"]
+    rows = []
+    for name in dict.fromkeys(record["id"] for record in records):
+        if not (claim := claims[name]).figure:
+            continue
+        counts = Counter(record["verdict"] for record in records if record["id"] == name)
+        known = took.get(name, {"jobs": "–", "minutes": "–"})
+        rows.append(
+            {
+                "id": name,
+                "words": claim.words,
+                "standing": STANDINGS[claim.standing],
+                "figure": claim.figure,
+                "command": f"snakemake -F {' '.join(times.targets(claim, results, figures))}",
+                "tables": [f"{results}/tables/{table}.parquet" for table in claim.tables],
+                "verdicts": ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]),
+                **known,
+            }
+        )
+    rows.sort(key=lambda row: (row["minutes"] == "–", row["minutes"], row["figure"]))
+    # all claims of a figure once: what fits into an hour of two cores
+    costs = {row["command"]: row["minutes"] for row in rows if row["minutes"] != "–"}
+    fitting, most = 0.0, 0.0
+    for minutes in sorted(costs.values()):
+        fitting += minutes
+        most = minutes if fitting <= 120.0 else most
+    page = {"rows": rows, "most": most, "figures": Path(os.path.relpath(figures, folder)).as_posix()}
+    return _clean(_template("reviewer.md.jinja").render(page))
 
 
 def markdown(records: list[Claim], figures: str | Path, folder: str | Path) -> str:
@@ -128,12 +176,21 @@ def readme(text: str, records: list[Claim]) -> str:
     _, end, after = between.partition(MARKS[1])
     if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
         raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
-    found = _render("found.md.jinja", records, "figures", ".")
-    # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
-    lines = [re.sub(r" {2,}", " ", line.strip()) for line in found.splitlines() if line.strip()]
-    items = next((i for i, line in enumerate(lines) if line.startswith("- ")), len(lines))
-    head, rest = lines[:items], [line if line.startswith("- ") else f"  {line}" for line in lines[items:]]
+    head, *items = found(records)
+    rest = [f"{'  ' if i else '- '}{line}" for item in items for i, line in enumerate(item)]
     return "\n".join([before + start, "", *head, "", *rest, "", end + after])
+
+
+def found(records: list[Claim]) -> list[list[str]]:
+    """Return what was found in short, as lines of Markdown: on all verdicts first, then those of each item."""
+    items: list[list[str]] = [[]]
+    for line in _render("found.md.jinja", records, "figures", ".").splitlines():
+        # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
+        if text := re.sub(r" {2,}", " ", line.strip()):
+            if text.startswith("- "):
+                items.append([])
+            items[-1].append(text.removeprefix("- "))
+    return items
 
 
 def moved(runs: Mapping[int, list[Claim]]) -> list[tuple[str, str]]:

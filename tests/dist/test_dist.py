@@ -7,9 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from workflow import crate
 
 from pma_mfg import __version__
 
@@ -91,3 +94,26 @@ def test_the_wheel_with_extras_judges_a_game(python: str, tmp_path: Path) -> Non
     assert (programs.parent / "game.png").stat().st_size > 10_000
     kit = "import pma_mfg.interop.pettingzoo, pma_mfg.interop.gymnasium, snakemake; print('imported')"
     assert run(programs, "python", "-c", kit).stdout == "imported\n"
+
+
+def test_a_crate_is_valid_by_the_tool_of_its_format_which_sees_what_is_missing(tmp_path: Path) -> None:
+    files = {"object": ["config.yaml"], "result": ["claims.json", "tables/rates.parquet"]}
+    files["code"] = ["workflow/Snakefile", "requirements.lock", "LICENSE"]
+    pairs = {part: [(tmp_path / place, place) for place in places] for part, places in files.items()}
+    for path, place in (pair for of in pairs.values() for pair in of):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(place)
+    text = json.dumps(crate.metadata(pairs, "config.yaml", "abc", datetime(2026, 1, 1, tzinfo=UTC)))
+
+    def validate(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "ro-crate-metadata.json").write_text(text)
+        command = [TOOLS / "python", ROOT / "tests/dist/validate_crate.py", tmp_path]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    valid = validate(text)
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    assert " 0 faults" in valid.stdout
+    for broken in (text.replace('"mainEntity"', '"about"'), text.replace('"instrument"', '"tool"')):
+        refused = validate(broken)
+        assert refused.returncode == 1
+        assert "REQUIRED" in refused.stdout

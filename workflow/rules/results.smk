@@ -66,7 +66,8 @@ rule claims:
 rule findings:
     input:
         library("pma_replication.commands.findings"),
-        expand("src/pma_replication/{page}.md.jinja", page=["findings", "concordance", "found"]),
+        expand("src/pma_replication/{page}.md.jinja", page=["findings", "concordance", "found", "reviewer"]),
+        "src/pma_replication/times.yaml",
         claims=f"{RESULTS}/claims.json",
     output:
         findings=FINDINGS,
@@ -79,13 +80,13 @@ rule findings:
         "../../environment.yml"
     params:
         figures=config["figures"],
-        # not an output: Snakemake would delete it before it is written again
-        readme="--readme README.md" if FINDINGS == "docs/findings.md" else "",
+        # no outputs, which Snakemake would delete before they are written anew, and which other configurations have not
+        full="--readme README.md --out-reviewer docs/reviewer.md" if FINDINGS == "docs/findings.md" else "",
     message:
         "Write what was found"
     shell:
         "pma-replicate findings {input.claims:q} --figures {params.figures:q} --out {output.findings:q}"
-        " --out-concordance {output.concordance:q} {params.readme} --log {log:q}"
+        " --out-concordance {output.concordance:q} {params.full} --log {log:q}"
 
 
 rule figure:

@@ -22,6 +22,7 @@ def add(commands: arguments.Commands) -> None:
     findings.add_argument("--figures", required=True, help="folder of the figures and of verdicts.md, to link")
     findings.add_argument("--out", required=True, help="Markdown file to write")
     findings.add_argument("--out-concordance", help="what the paper states beside what was tested, to write")
+    findings.add_argument("--out-reviewer", help="how to compute each claim of the full replication alone, to write")
     findings.add_argument("--readme", help="README.md, whose part on what was found to write anew")
 
 
@@ -35,6 +36,9 @@ def _findings(options: argparse.Namespace) -> None:
         if options.out_concordance:
             folder = Path(options.out_concordance).parent
             pages[options.out_concordance] = findings.concordance(records, options.figures, folder)
+        if options.out_reviewer:
+            target, results = Path(options.out_reviewer), Path(options.claims).parent.as_posix()
+            pages[options.out_reviewer] = findings.reviewer(records, results, options.figures, target.parent)
         if options.readme:
             pages[options.readme] = findings.readme(Path(options.readme).read_text(encoding="utf-8"), records)
     for path, text in pages.items():

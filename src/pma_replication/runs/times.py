@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pma_mfg import storage
+from pma_replication import registry
+from pma_replication.experiment import Claim
 
-#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a figure needs.
+#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a claim needs.
 TRACKED = Path(__file__).parents[1] / "times.yaml"
 
 
@@ -59,16 +61,22 @@ def words(seconds: float) -> str:
     return f"about {seconds / 60.0:.0f} min" if seconds < 90 * 60.0 else f"about {seconds / 3600.0:.1f} h"
 
 
-def needed(records: Mapping[str, Mapping[str, Any]], target: str) -> tuple[int, float]:
-    """Return how many jobs made all that a file needs, and the seconds that they took together.
+def targets(claim: Claim, results: str, figures: str) -> list[str]:
+    """Return what Snakemake makes of a claim: its figure, and the tables that are judged and not in the figure."""
+    tables = [name for name in claim.tables if name not in registry.figures()[claim.figure]]
+    return [f"{figures}/{claim.figure}.png", *(f"{results}/tables/{name}.parquet" for name in tables)]
+
+
+def needed(records: Mapping[str, Mapping[str, Any]], targets: Iterable[str]) -> tuple[int, float]:
+    """Return how many jobs made all that some files need, and the seconds that they took together.
 
     Parameters
     ----------
     records : mapping
         What Snakemake recorded of each output (`recovery.records`).
-    target : str
+    targets : iterable of str
     """
-    waiting, jobs, seen = [target], dict[str, float](), set[str]()
+    waiting, jobs, seen = list(targets), dict[str, float](), set[str]()
     while waiting:
         path = waiting.pop()
         if path in records and path not in seen:
@@ -82,18 +90,19 @@ def needed(records: Mapping[str, Mapping[str, Any]], target: str) -> tuple[int, 
 
 def main() -> None:
     """Write times.yaml from the finished full replication in this folder."""
-    from pma_replication import configuration, registry
+    from pma_replication import configuration
     from pma_replication.runs import recovery
 
     settings = configuration.load("config/config.yaml")
     records = recovery.records(Path(".snakemake/metadata"))
-    figures = {}
-    for name in registry.drawn(configuration.tables(settings)):
-        n_jobs, seconds = needed(records, f"{settings['figures']}/{name}.png")
-        figures[name] = {"jobs": n_jobs, "minutes": round(seconds / 60.0, 1)}
+    claims = {}
+    for name, claim in registry.claims().items():
+        if set(claim.tables) <= set(configuration.tables(settings)) and claim.figure:
+            n_jobs, seconds = needed(records, targets(claim, settings["results"], settings["figures"]))
+            claims[name] = {"jobs": n_jobs, "minutes": round(seconds / 60.0, 1)}
     rules = {rule: round(mean, 1) for rule, mean in means(of_jobs(Path(settings["results"], "benchmarks"))).items()}
     start = "# Written by `python -m pma_replication.runs.times`: of the full replication on two busy cores.\n"
-    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "figures": figures}))
+    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "claims": claims}))
 
 
 if __name__ == "__main__":

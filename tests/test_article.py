@@ -1,0 +1,45 @@
+"""The article prints what the verdicts say, and no number of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from article import build
+
+from pma_replication.judging import VERDICTS
+
+TEMPLATE = Path(build.__file__).with_name("article.typ")
+
+
+def numbers_in_prose(text: str) -> list[str]:
+    """Lines of text, not of layout, with a digit that is not read from the data."""
+    _, body = text.split("#align(center)", 1)
+    lines = [line for line in body.splitlines() if not line.startswith(("#", "  #text", "  #v"))]
+    # what is printed from the data, and what is code
+    calls = r'#[\w.]+(?:\.at\("[^"]*"\))?(?:\((?:"[^"]*"|[\w.]*)\))?'
+    return [line for line in (re.sub(calls, "", line) for line in lines) if re.search(r"\d", line)]
+
+
+def test_the_template_types_no_number() -> None:
+    text = TEMPLATE.read_text()
+    assert numbers_in_prose(text) == []
+    assert len(numbers_in_prose(text.replace("= Limits\n", "= Limits\n\nOf 388 verdicts most hold.\n"))) == 1
+
+
+def test_a_sentence_of_the_findings_keeps_its_words_and_loses_its_links() -> None:
+    line = (
+        "**Samples** ([figure](figures/a.png), [more](b.md)): 1.98 to *two* in `smooth`, see [verdicts](c.md), 2 * 3."
+    )
+    pieces = build.typst_text(line)
+    assert "".join(piece["text"] for piece in pieces) == "Samples: 1.98 to two in smooth, see verdicts, 2 * 3."
+    assert [piece["text"] for piece in pieces if piece["style"] != "plain"] == ["Samples", "two", "smooth"]
+
+
+def test_the_counts_of_the_claims_are_those_of_the_verdicts() -> None:
+    power = {"confirmed": 0.9, "not confirmed": 0.5, "vacuous": None, "inconclusive": None}
+    records = [{"id": "C7", "game": name, "verdict": name, "power": power[name]} for name in VERDICTS]
+    groups = build.claim_rows([*records, {**records[0], "id": "C1c"}])
+    assert groups["C7"][0]["verdicts"] == dict.fromkeys(VERDICTS, 1)
+    assert groups["C7"][0]["power"] == "0.50"
+    assert groups["C1"][0]["verdicts"]["confirmed"] == 1
