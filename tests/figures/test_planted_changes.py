@@ -181,7 +181,7 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawn_table, same_
     drawing = registry.draw(figure).figure(drawn_table(figure))
     label = drawing.axes[0].yaxis.label
     text = label.get_text().replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
-    text = text.replace("exploit", "explor").replace("share", "part")
+    text = text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates")
     label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$"))
     assert not same_picture(figure, drawing)
 

@@ -23,6 +23,9 @@ HALF = 0.5
 #: cannot turn a line through two points that lie close together.
 EXPONENTS = (-1.0, -0.25)
 
+#: The exponent of noise, where a game has one M_td.
+NOISE = -0.5
+
 #: TD learning is past its start after this many c updates: steps are then near c / m (docs/theory, section 12.1).
 SETTLED = 5.0
 
@@ -74,7 +77,8 @@ def reading(rows: pd.DataFrame) -> Callable[[Sequence[np.ndarray]], list[float]]
         for chosen in places:
             centre, of_game = float(updates[chosen].mean()), errors[chosen]
             beside = updates[chosen] - centre
-            exponent = float(np.clip(beside @ of_game / (beside @ beside), *EXPONENTS))
+            slope = beside @ of_game / (beside @ beside) if len(beside) > 1 else NOISE
+            exponent = float(np.clip(slope, *EXPONENTS))
             found.append(n_epochs * math.exp(centre + (log_epsilon - float(of_game.mean())) / exponent))
         return found
 
