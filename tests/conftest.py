@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ settings.load_profile("project")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Import QuantEcon once before any worker starts: workers that compile it at the same time spoil numba's cache."""
+    # Python's bytecode is written at first use also by the processes that tests start: they would compile for seconds
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not hasattr(config, "workerinput"):
         importlib.import_module("quantecon")
 

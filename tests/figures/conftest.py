@@ -1,10 +1,12 @@
 """Small fixed tables: ``<table>.csv`` are cut from real runs, ``<figure>_drawn.csv`` are thinned data of figures."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from pma_replication import registry
 from pma_replication.statistics import FEWEST_REPLICATES
@@ -33,3 +35,14 @@ def raw_tables() -> Callable[[str], list[pd.DataFrame]]:
 def drawn_table() -> Callable[[str], pd.DataFrame]:
     """What a figure draws."""
     return lambda figure: _read(f"{figure}_drawn")
+
+
+@pytest.fixture(scope="session")
+def drawing() -> Callable[[str], Figure]:
+    """A figure that is drawn from its fixed table once for all tests that leave it as it is."""
+
+    @functools.cache
+    def draw(figure: str) -> Figure:
+        return registry.draw(figure).figure(_read(f"{figure}_drawn"))
+
+    return draw

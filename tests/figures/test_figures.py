@@ -77,15 +77,16 @@ def test_a_figure_is_drawn_from_the_tables_that_are_named_for_it(figure):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(figure, drawn_table, tmp_path):
-    draw = registry.draw(figure).figure
+def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(
+    figure, drawn_table, drawing, tmp_path
+):
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
         before = dict(matplotlib.rcParams)
-        first = draw(drawn_table(figure))
+        first = registry.draw(figure).figure(drawn_table(figure))
         style.save(first, tmp_path / "once")
         assert dict(matplotlib.rcParams) == before
     assert 31.0 not in {text.get_fontsize() for text in first.findobj(matplotlib.text.Text)}
-    style.save(draw(drawn_table(figure)), tmp_path / "anew")
+    style.save(drawing(figure), tmp_path / "anew")
     for suffix in ("png", "svg"):
         assert (tmp_path / f"once.{suffix}").read_bytes() == (tmp_path / f"anew.{suffix}").read_bytes()
     assert len(list(tmp_path.iterdir())) == 4  # and no temporary files
@@ -128,8 +129,8 @@ def covers_nothing(drawing):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_legends_and_labels_cover_nothing(figure, drawn_table):
-    covers_nothing(registry.draw(figure).figure(drawn_table(figure)))
+def test_legends_and_labels_cover_nothing(figure, drawing):
+    covers_nothing(drawing(figure))
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -195,10 +196,9 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
 
 
 @pytest.mark.parametrize("figure", ["nash", "populations"])
-def test_a_legend_shows_markers_that_the_data_have(figure, drawn_table):
-    drawing = registry.draw(figure).figure(drawn_table(figure))
-    drawn = {line.get_marker() for ax in drawing.axes for line in ax.get_lines()} - {"None"}
-    (legend,) = drawing.legends
+def test_a_legend_shows_markers_that_the_data_have(figure, drawing):
+    drawn = {line.get_marker() for ax in drawing(figure).axes for line in ax.get_lines()} - {"None"}
+    (legend,) = drawing(figure).legends
     shown = {line.get_marker() for line in legend.findobj(matplotlib.lines.Line2D)} - {"None", ""}
     assert shown
     assert shown <= drawn
@@ -327,10 +327,9 @@ def test_cycling_step_size_is_shown_without_prediction(raw_tables):
     assert only["iteration"].max() == 1999
 
 
-def test_game_has_one_colour_in_all_figures(drawn_table):
+def test_game_has_one_colour_in_all_figures(drawing):
     def colours(figure, label):
-        drawing = registry.draw(figure).figure(drawn_table(figure))
-        lines = [line for ax in drawing.axes for line in ax.get_lines() if line.get_label().startswith(label)]
+        lines = [line for ax in drawing(figure).axes for line in ax.get_lines() if line.get_label().startswith(label)]
         return {to_hex(line.get_color()) for line in lines}
 
     assert colours("samples", "centralized") == colours("populations", "smooth")

@@ -27,7 +27,8 @@ def copy_of_repository(folder: Path) -> Path:
     for name in PIPELINE:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            # with its bytecode, but for what another process is about to write
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"))
         else:
             shutil.copy2(source, folder / name)
     return folder
