@@ -143,6 +143,12 @@ def test_the_closed_form_agrees_with_the_exact_gain_where_both_are_known(monkeyp
         assert "not simulated" in other.why
         # docs/theory, section 9.10: relative errors of order 1 / N and of the distance to the equilibrium
         assert other.regularized == pytest.approx(exact.regularized, rel=0.02)
+        assert other.own_state.regularized <= exact.regularized
+        if policy is near:  # too far from the equilibrium for the constant of 1 / N^2
+            assert other.own_state.route == "limit"
+        else:
+            assert other.own_state.route == "closed form"
+            assert other.own_state.regularized == pytest.approx(exact.own_state.regularized, rel=0.02)
         np.testing.assert_allclose(other.mean_field, exact.mean_field, rtol=0.0, atol=0.005)
         # 1 / N, relative
         np.testing.assert_allclose(other.deviations, exact.deviations, rtol=0.01)
@@ -157,11 +163,21 @@ def test_gains_have_the_order_and_the_constant_that_is_told() -> None:
         )
         # corrections of order 1 / sqrt(N), as in the test of the constants themselves
         assert found.gains[0].regularized * 3200 == pytest.approx(found.order.constant, rel=0.01)
+        own = found.gains[0].own_state
+        assert own.route == "exact"
+        assert own.regularized == pytest.approx(own.predicted, rel=0.01)
+        assert own.predicted * 3200**found.order.own_state_exponent == pytest.approx(found.order.own_state_constant)
         indifferent = deviators.indifferent_game(game, planted_policy(game), ENTROPY)
         told = audit(indifferent, planted_policy(game), ENTROPY, n_agents=[3200])
         assert told.order_unregularized.exponent == 0.5
         gain = told.gains[0].unregularized * np.sqrt(3200)
         assert gain == pytest.approx(told.order_unregularized.constant, rel=0.01)
+        told_own, constant = told.gains[0].own_state.unregularized, told.order_unregularized.own_state_constant
+        if family == "planted_kinked":  # of a smooth game the constant of 1 / N is not known
+            assert told_own * np.sqrt(3200) == pytest.approx(constant, rel=0.05)
+        else:
+            assert np.isnan(constant)
+            assert 0.0 < told_own < 0.1 * told.gains[0].unregularized
 
 
 def test_what_few_agents_add_to_an_exploitable_policy_falls_with_the_order_that_is_told() -> None:
@@ -172,6 +188,17 @@ def test_what_few_agents_add_to_an_exploitable_policy_falls_with_the_order_that_
     added = [each.regularized - found.exploitability for each in found.gains]
     assert found.exploitability > 100.0 * abs(added[0])
     assert added[0] / added[1] == pytest.approx(2.0, rel=0.05)  # the next term is of order 1 / N, relative
+
+
+def test_who_sees_less_gains_less() -> None:
+    game = curved_game("log", n_states=3, n_actions=2)
+    for seed in range(3):
+        (gain,) = audit(game, random_policy(game, seed), ENTROPY, n_agents=[4]).gains
+        own = gain.own_state
+        assert own.route == "exact"
+        # the accuracy of policy iteration
+        assert 0.0 < own.regularized <= gain.regularized * (1.0 + 1e-6)
+        assert 0.0 < own.unregularized <= gain.unregularized * (1.0 + 1e-6)
 
 
 def test_a_best_response_that_is_strict_is_left_for_nothing_however_few_the_agents() -> None:
@@ -280,9 +307,44 @@ def test_a_policy_is_the_same_from_every_kind_of_file(bar: tuple[MeanFieldGame, 
     assert policy_files.regularizer_of(folder / "policy.json") is None
 
 
+def test_policies_of_several_runs_are_told_apart(bar: tuple[MeanFieldGame, np.ndarray, Path]) -> None:
+    game, policy, folder = bar
+    rows = [
+        f"{replicate},{('first', 1)[s]},{a},{float((policy[s] if replicate else policy[s, ::-1])[a])!r}"
+        for replicate in (0, 1)
+        for s, a in itertools.product(range(2), repeat=2)
+    ]
+    path = folder / "runs.csv"
+    path.write_text("\n".join(["replicate,state,action,probability", *rows]))
+    np.testing.assert_array_equal(policy_files.load(path, game, replicate=1), policy)
+    np.testing.assert_array_equal(policy_files.load(path, game, replicate=0), policy[:, ::-1])
+    for replicate, told in (
+        (None, r"replicate: got policies of 2 replicates, expected which one to take: 0, 1"),
+        (2, r"replicate: got 2, expected one of the file's: 0, 1"),
+    ):
+        with pytest.raises(InputError, match=told):
+            policy_files.load(path, game, replicate=replicate)
+
+
+def test_single_precision_of_a_file_is_no_error(bar: tuple[MeanFieldGame, np.ndarray, Path]) -> None:
+    game, policy, folder = bar
+    np.save(folder / "single.npy", (policy / 3.0 * 3.0).astype(np.float32))
+    found = policy_files.load(folder / "single.npy", game)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=0.0, atol=1e-15)
+    np.testing.assert_allclose(found, policy, rtol=0.0, atol=1e-7)  # the rounding of the type
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("state,action,probability\n0,stay,1\n0,stay,1\n", r"state 0, action stay: got two rows, expected one row"),
+        ("state,action,probability\n0,stay,1\n", r"state first, action switch: got no row, expected one row"),
+        (
+            "state,action,probability\n0,swich,1\n",
+            r"action: got 'swich', expected one of the game's, or a number below 2",
+        ),
+        ("state,action,probability\n7,stay,1\n", r"state: got '7', expected one of the game's, or a number below 2"),
+        ("state,action,probability\n0,stay,x\n", r"state 0, action stay: got 'x', expected a probability"),
         ("state,stay,swich\nfirst,1,0\nsecond,1,0\n", r"action label: got 'swich', expected .* did you mean switch\?"),
         ("state,stay\nfirst,1\nsecond,1\n", r"action label: got no 'switch', expected each action"),
         ("state,stay,switch\nfirst,1,0\nfirst,1,0\n", r"state label: got 'first' twice"),
@@ -351,7 +413,8 @@ def test_the_command_ends_with_what_came_out_and_whether_it_is_good(
     assert run("audit contraction_game bad.csv --agents 5 --json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"].startswith("not good: bad.csv is no equilibrium")
-    assert told["gains"][0]["route"] == "exact"
+    assert told["gains"][0]["route"] == told["gains"][0]["own_state"]["route"] == "exact"
+    assert told["order"]["own_state_exponent"] in (0.5, 1.0, 2.0)
     assert told["nearest"]["policy"]
     expected = equilibrium.exploitability(games.make("contraction_game"), np.array([[0.5, 0.5], [0.25, 0.75]]))
     assert told["exploitability_unregularized"] == expected

@@ -1,6 +1,7 @@
 """Blind learning uses the trajectory alone, learns where best response cycles, and says whether it reached epsilon."""
 
 import contextlib
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from tests.references import family_game, frozen_game
 
-from pma_mfg import cli, equilibrium, games, jacobian, operators
+from pma_mfg import cli, equilibrium, games, jacobian, operators, policy_files
 from pma_mfg.commands import learn
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import MeanFieldGame
@@ -243,6 +244,10 @@ def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(gam
         uniform = operators.uniform_policy(COUPLED)
         for shown, policy in zip(found.groups(), (uniform, learned), strict=True):
             assert float(shown) == pytest.approx(equilibrium.exploitability(COUPLED, policy, WEAK), rel=1e-3)
+    np.testing.assert_array_equal(policy_files.load(policies, COUPLED), learned)
+    assert cli.main(["audit", str(game_file), str(policies), "--strength", "0.05", "--agents", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["exploitability"] == equilibrium.exploitability(COUPLED, learned, WEAK)
 
 
 def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, monkeypatch):

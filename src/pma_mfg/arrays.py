@@ -74,6 +74,28 @@ def contiguous(given: Any, kind: type = float) -> np.ndarray:
     return array if array.flags.writeable else array.copy()
 
 
+def normalized(table: np.ndarray) -> np.ndarray:
+    """Return a table of probabilities in half or single precision in double, its rows divided by their sums.
+
+    For policies from files and other libraries, whose type was not the user's choice. A table of another type, or one
+    whose rows miss 1 by more than the rounding of its type, is returned as it is.
+
+    Parameters
+    ----------
+    table : ndarray
+
+    Returns
+    -------
+    ndarray
+    """
+    if table.dtype.kind != "f" or table.dtype.itemsize >= FLOAT.itemsize or not table.ndim:
+        return table
+    sums = table.astype(float).sum(axis=-1, keepdims=True)
+    # every entry is rounded once, and the sums that it was divided by are of the same type
+    rounding = 2.0 * table.shape[-1] * float(np.finfo(table.dtype).eps)
+    return table.astype(float) / sums if (np.abs(sums - 1.0) <= rounding).all() else table
+
+
 def probabilities(given: Any, shape: tuple[int, ...], source: str, *, field: str) -> np.ndarray:
     """Check that the rows of an array (its last axis) are probability distributions, and return it as floats.
 

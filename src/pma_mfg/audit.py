@@ -76,7 +76,7 @@ class Order:
         near the stable population; nan where nothing is known.
     constant : float
         nan where no closed form is known.
-    own_state_exponent : float
+    own_state_exponent, own_state_constant : float
         The same for a deviator who sees its own state only.
     """
 
@@ -84,6 +84,28 @@ class Order:
     exponent: float
     constant: float
     own_state_exponent: float
+    own_state_constant: float
+
+
+@dataclass(frozen=True)
+class OwnStateGain:
+    """What one of N agents gains by deviating who sees its own state only, as the agents of the paper do.
+
+    Parameters
+    ----------
+    route : str
+        `Route`, never "simulated".
+    regularized, unregularized : float
+        At most the gains of a deviator who sees the counts of the others too.
+    predicted : float
+        The regularized gain by `Order`; nan where its constant is not known, or the policy is not close enough to an
+        equilibrium for so many agents.
+    """
+
+    route: Route
+    regularized: float
+    unregularized: float
+    predicted: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +129,7 @@ class Gain:
         limit where the route is a closed form, and nan deviations where that is not known.
     why : str
         Why the route is not "exact".
+    own_state : OwnStateGain
     """
 
     n_agents: int
@@ -119,6 +142,7 @@ class Gain:
     mean_field: np.ndarray
     deviations: np.ndarray
     why: str
+    own_state: OwnStateGain
 
 
 @dataclass(frozen=True)
@@ -379,18 +403,32 @@ class _Constants:
             with contextlib.suppress(*FAILURES):  # also of a kink in the transitions, or fluctuations that grow
                 self.covariance = fluctuations.stationary_covariance(game, policy)
 
-    def regularized(self) -> float:
-        """Return the constant of the gain at the nearest equilibrium, if the policy is close to it."""
+    def close(self) -> Equilibrium | None:
+        """Return the nearest equilibrium, if the policy is close to it and it has closed forms."""
         nearest = self.nearest
         if nearest is None or not (self.game.has_features and self.distance <= CLOSE and nearest.policy.min() > 0.0):
-            return np.nan
-        if self.game.n_states > GRADIENT_STATES:
+            return None
+        return nearest if self.game.n_states <= GRADIENT_STATES else None
+
+    def regularized(self) -> float:
+        """Return the constant of the gain at the nearest equilibrium, if the policy is close to it."""
+        if (nearest := self.close()) is None or not self.game.has_features:
             return np.nan
         with contextlib.suppress(*FAILURES):
             if self.smooth:
                 return gap_constants.regularized_gap_constant(self.game, nearest.policy, self.regularizer)
             if self.game.n_states == 2:
                 return gap_constants.two_state_gap_constant(self.game, nearest.policy, self.regularizer)
+        return np.nan
+
+    def own_state(self, regularizer: Regularizer | None) -> float:
+        """Return the constant for a deviator who sees its own state only; without a regularizer if all actions tie."""
+        nearest = self.close() if regularizer is not None else None
+        if not self.game.has_features or (regularizer is not None and nearest is None):
+            return np.nan
+        policy = self.policy if nearest is None else nearest.policy
+        with contextlib.suppress(*FAILURES):
+            return fluctuations.own_state_gap_constant(self.game, policy, regularizer)[0]
         return np.nan
 
     def unregularized(self) -> float:
@@ -405,22 +443,28 @@ def _order(
 ) -> Order:
     """Return the order of the gain with a regularizer or without (docs/theory, section 9.10)."""
     if constants.covariance is None:
-        return Order(limit, np.nan, np.nan, np.nan)
+        return Order(limit, np.nan, np.nan, np.nan, np.nan)
     kinked = 0.5 if not constants.smooth else 1.0
     # at an equilibrium what is gained is of second order in what the population moves
     equilibrium_like = limit <= NEGLIGIBLE * values_range
     if regularizer is not None:
         constant = constants.regularized()
         if not (equilibrium_like or np.isfinite(constant)):
-            return Order(limit, kinked, np.nan, kinked)
-        return Order(limit, 1.0, constant, 2.0 * kinked if equilibrium_like else kinked)
+            return Order(limit, kinked, np.nan, kinked, np.nan)
+        if not equilibrium_like:
+            return Order(limit, 1.0, constant, kinked, np.nan)
+        return Order(limit, 1.0, constant, 2.0 * kinked, constants.own_state(regularizer))
     gaps = _advantages(game, constants.policy, constants.mean_field)
     tied = (gaps <= TIE * values_range).sum(axis=1) > 1
     visited = constants.mean_field > 0.0
     if (tied & visited).any():
         all_tied = (gaps[visited] <= TIE * values_range).all()
-        return Order(limit, 0.5, constants.unregularized() if all_tied else np.nan, kinked)
-    return Order(limit, np.inf, 0.0, np.inf) if equilibrium_like else Order(limit, kinked, np.nan, kinked)
+        if not all_tied:
+            return Order(limit, 0.5, np.nan, kinked, np.nan)
+        return Order(limit, 0.5, constants.unregularized(), kinked, constants.own_state(None))
+    if equilibrium_like:
+        return Order(limit, np.inf, 0.0, np.inf, 0.0)
+    return Order(limit, kinked, np.nan, kinked, np.nan)
 
 
 def _advantages(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> np.ndarray:
@@ -446,6 +490,9 @@ def _gain(
     # next to a kink the constant is right only while the fluctuations are much larger than the distance to it
     near = constants.smooth or not constants.distance * np.sqrt(n_agents) > CLOSE
     predicted = order.limit + order.constant / n_agents**order.exponent if near else np.nan
+    # the own-state gain at a distance errs by the order of distance / N, or distance / sqrt(N) at a kink
+    steady = constants.distance * n_agents ** (0.5 * order.own_state_exponent) <= CLOSE
+    own_predicted = order.limit + order.own_state_constant / n_agents**order.own_state_exponent if steady else np.nan
 
     def told(
         route: Route,
@@ -454,7 +501,10 @@ def _gain(
         mean: np.ndarray,
         spread: np.ndarray,
         why: str,
+        own: Sequence[float] | None = None,
     ) -> Gain:
+        limits = (own_predicted if np.isfinite(own_predicted) else order.limit, orders[1].limit)
+        own_route: Route = "exact" if own else "closed form" if np.isfinite(own_predicted) else "limit"
         intervals = [(float(v - w), float(v + w)) for v, w in zip(values, half_widths, strict=True)]
         return Gain(
             n_agents=n_agents,
@@ -467,6 +517,7 @@ def _gain(
             mean_field=mean,
             deviations=spread,
             why=why,
+            own_state=OwnStateGain(own_route, *map(float, own or limits), float(own_predicted)),
         )
 
     largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
@@ -481,7 +532,10 @@ def _gain(
             values = deviators.nash_gaps(with_features, policy, law, regularizers=[regularizer, None])
             mean = law.probabilities @ law.mean_fields
             spread = np.sqrt(law.probabilities @ (law.mean_fields - mean) ** 2)
-            return told("exact", values, (0.0, 0.0), mean, spread, "")
+            own: list[float] | None = None
+            with contextlib.suppress(ConvergenceError):
+                own = deviators.nash_gaps(with_features, policy, law, regularizers=[regularizer, None], sees="state")
+            return told("exact", values, (0.0, 0.0), mean, spread, "", own)
     except FAILURES as error:
         why = str(error)
     try:

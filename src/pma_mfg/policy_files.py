@@ -1,8 +1,9 @@
 """Policies from files, of whatever origin: `load` reads them and matches states and actions by their labels.
 
-Four kinds: an equilibrium's ``.npz`` (`pma-mfg solve --out`, or any ``.npz`` with an array ``policy``), a ``.npy`` of
-shape (S, A), the JSON of `pma-mfg solve --json`, and a CSV with a row per state and a column per action, each with its
-label, in any order.
+Four kinds: an equilibrium's ``.npz`` (`pma-mfg solve --out`, or any ``.npz`` with an array ``policy``, as Bench-MFG
+writes), a ``.npy`` of shape (S, A), the JSON of `pma-mfg solve --json`, and a CSV: with a row per state and a column
+per action, each with its label, in any order; or with a row per state and action, as `pma-mfg learn --out-policies`
+writes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pma_mfg.games.functions import Game
 #: Suffixes of the files that `load` reads.
 SUFFIXES = (".npz", ".npy", ".csv", ".json")
 
+#: Columns of a CSV with a row for each state and action; a column `replicate` may tell several policies apart.
+PAIR_COLUMNS = ("state", "action", "probability")
+
 
 def labels(game: Game) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the labels of a game's states and actions; their numbers where it has none."""
@@ -31,14 +35,17 @@ def labels(game: Game) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(states), tuple(actions)
 
 
-def load(path: str | Path, game: Game) -> np.ndarray:
+def load(path: str | Path, game: Game, *, replicate: int | None = None) -> np.ndarray:
     """Read a policy of a game.
 
     Parameters
     ----------
     path : path-like
-        One of `SUFFIXES`.
+        One of `SUFFIXES`. Of a table in half or single precision, rows are divided by their sums, if these are 1 up to
+        the rounding of that type.
     game : Game
+    replicate : int, optional
+        Whose policy to take, of a CSV with the policies of several runs.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def load(path: str | Path, game: Game) -> np.ndarray:
         raise InputError(source, "file", Description(suffix or "no suffix"), f"a policy: {', '.join(SUFFIXES)}")
     storage.regular_file(path, "an existing file with a policy")
     if suffix == ".csv":
-        table = _from_csv(source, game)
+        table = _from_csv(source, game, replicate)
     elif suffix == ".npy":
         table = storage.read_array(source)
     else:
@@ -65,6 +72,10 @@ def load(path: str | Path, game: Game) -> np.ndarray:
                 source, "policy", Description("nothing"), "an entry `policy`, as `pma-mfg solve` writes it"
             )
         table = held["policy"]
+    if replicate is not None and suffix != ".csv":
+        raise InputError(source, "replicate", replicate, f"nothing: a {suffix} file holds one policy")
+    if isinstance(table, np.ndarray):
+        table = arrays.normalized(table)
     try:
         return arrays.probabilities(table, (game.n_states, game.n_actions), source, field="policy")
     except InputError as error:
@@ -96,7 +107,7 @@ def regularizer_of(path: str | Path) -> tuple[str, float] | None:
     return None
 
 
-def _from_csv(source: str, game: Game) -> np.ndarray:
+def _from_csv(source: str, game: Game, replicate: int | None) -> np.ndarray:
     """Return the table of a CSV with labels, in the game's order."""
     try:
         text = Path(source).read_text(encoding="utf-8-sig")
@@ -105,6 +116,11 @@ def _from_csv(source: str, game: Game) -> np.ndarray:
         raise InputError(source, "file", Description(error), "comma-separated values in UTF-8") from None
     if not rows:
         raise InputError(source, "file", Description("no line"), "a line of action labels, then a line per state")
+    names = [cell.strip() for cell in rows[0]]
+    if set(PAIR_COLUMNS) <= set(names):
+        return _from_pairs(source, game, [dict(zip(names, row, strict=False)) for row in rows[1:]], replicate)
+    if replicate is not None:
+        raise InputError(source, "replicate", replicate, "nothing: this file holds one policy")
     states, actions = labels(game)
     header, body = [cell.strip() for cell in rows[0][1:]], rows[1:]
     columns = _order(source, "action", header, actions)
@@ -122,6 +138,47 @@ def _from_csv(source: str, game: Game) -> np.ndarray:
                 where = f"state {states[s]}, action {actions[a]}"
                 raise InputError(source, where, cells[column], "a probability") from None
     return table
+
+
+def _from_pairs(source: str, game: Game, rows: list[dict[str, str]], replicate: int | None) -> np.ndarray:
+    """Return the table of a CSV with a row for each state and action, of one replicate, in the game's order."""
+    runs = list(dict.fromkeys(row.get("replicate", "0").strip() for row in rows))
+    if replicate is None and len(runs) > 1:
+        told = Description(f"policies of {len(runs)} replicates")
+        raise InputError(source, "replicate", told, f"which one to take: {', '.join(runs[:12])}")
+    chosen = runs[0] if replicate is None and runs else str(replicate)
+    if chosen not in runs:
+        raise InputError(source, "replicate", replicate, f"one of the file's: {', '.join(runs[:12])}")
+    table = np.full((game.n_states, game.n_actions), np.nan)
+    for row in rows:
+        if row.get("replicate", "0").strip() != chosen:
+            continue
+        place = tuple(
+            _number(source, kind, (row.get(kind) or "").strip(), known)
+            for kind, known in zip(("state", "action"), labels(game), strict=True)
+        )
+        where = f"state {row['state'].strip()}, action {row['action'].strip()}"
+        if not np.isnan(table[place]):
+            raise InputError(source, where, Description("two rows"), "one row")
+        try:
+            table[place] = float(row.get("probability") or "")
+        except ValueError:
+            raise InputError(source, where, row.get("probability"), "a probability") from None
+    if np.isnan(table).any():
+        s, a = np.argwhere(np.isnan(table))[0]
+        names = labels(game)
+        raise InputError(source, f"state {names[0][s]}, action {names[1][a]}", Description("no row"), "one row")
+    return table
+
+
+def _number(source: str, kind: str, given: str, known: tuple[str, ...]) -> int:
+    """Return the number of a state or an action that a file names by its label or its number."""
+    if given in known:
+        return known.index(given)
+    if re.fullmatch(r"\d+", given) and int(given) < len(known):
+        return int(given)
+    shown = f"{', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+    raise InputError(source, kind, given, f"one of the game's, or a number below {len(known)}: {shown}")
 
 
 def _order(source: str, kind: str, given: Sequence[str], expected: tuple[str, ...]) -> list[int]:

@@ -34,8 +34,14 @@ def add(commands: arguments.Commands) -> None:
     audit.add_argument("game", help=arguments.GAME)
     audit.add_argument(
         "policy",
-        help="an equilibrium's .npz, a .npy of shape (S, A), the JSON of `pma-mfg solve --json`, or a .csv with a row "
-        "per state and a column per action, each with its label, in any order",
+        help="an equilibrium's .npz, a .npy of shape (S, A), the JSON of `pma-mfg solve --json`, the .csv of "
+        "`pma-mfg learn --out-policies`, or one with a row per state and a column per action, each with its label",
+    )
+    audit.add_argument(
+        "--replicate",
+        type=arguments.integer(0),
+        metavar="R",
+        help="whose policy to take, of a .csv of `pma-mfg learn --out-policies` with several runs",
     )
     audit.add_argument(
         "--agents",
@@ -65,7 +71,7 @@ def _audit(options: argparse.Namespace) -> None:
     from pma_mfg.audit import audit
 
     game = inputs.load_game(options.game)
-    policy = policy_files.load(options.policy, game)
+    policy = policy_files.load(options.policy, game, replicate=options.replicate)
     regularizer, chosen = _regularizer(options, game)
     with output.progress(len(options.agents), "populations") as advance:
         found = audit(game, policy, regularizer, n_agents=options.agents, seed=options.seed, after_population=advance)

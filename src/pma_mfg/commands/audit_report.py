@@ -11,6 +11,13 @@ from typing import Any
 #: Share of the rewards' range up to which an exploitability counts as nearly none; the accuracy of `pma-mfg learn`.
 NEARLY = 0.03
 
+#: How a gain was found, for readers; that of a simulated one is told with its interval.
+ROUTES = {
+    "exact": "exact",
+    "closed form": "closed form for large N, and the limit without the regularizer",
+    "limit": "the limit for large N",
+}
+
 _STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd }
 td { text-align: right; font-variant-numeric: tabular-nums } th, td:first-child { text-align: left }
@@ -72,6 +79,13 @@ def in_words(found: Any, game: Any, *, name: str, of: str) -> list[str]:
             f"{number(each.predicted):>10}   {how(each)}"
             for each in found.gains
         ),
+        "and one who sees its own state only, as in the paper:",
+        *(
+            f"{each.n_agents:>12} {number(each.own_state.regularized):>13} "
+            f"{number(each.own_state.unregularized):>14}   {number(each.own_state.predicted):>10}   "
+            f"{ROUTES[each.own_state.route]}"
+            for each in found.gains
+        ),
         *theory(found),
         verdict(found, name),
     ]
@@ -120,16 +134,12 @@ def _stable(radius: float) -> str:
 
 def how(gain: Any) -> str:
     """Return how a gain was found, with the interval of a simulated one."""
-    if gain.route == "exact":
-        return "exact"
     if gain.route == "simulated":
         intervals = (gain.regularized_interval, gain.unregularized_interval)
         told = " and ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals)
         left = "; some states are empty in the long run" if "long run" in gain.why else ""
         return f"simulated, 95 % intervals {told}{left}"
-    if gain.route == "closed form":
-        return "closed form for large N, and the limit without the regularizer"
-    return "the limit for large N"
+    return ROUTES[gain.route]
 
 
 def orders(found: Any) -> Iterator[str]:
@@ -138,12 +148,17 @@ def orders(found: Any) -> Iterator[str]:
         if math.isnan(order.exponent):
             yield f"for large N, {kind}: nothing is predicted (the population's fluctuations do not settle, or a kink)"
             continue
-        known = math.isfinite(order.constant) and math.isfinite(order.exponent)
-        added = f"{order.constant:.4g} * {power(order.exponent)}" if known else f"O({power(order.exponent)})"
+        added, own = _added(order.constant, order.exponent), _added(order.own_state_constant, order.own_state_exponent)
         yield (
             f"for large N, {kind}: {number(order.limit)} + {added}; "
-            f"of a deviator who sees its own state only: {number(order.limit)} + O({power(order.own_state_exponent)})"
+            f"of a deviator who sees its own state only: {number(order.limit)} + {own}"
         )
+
+
+def _added(constant: float, exponent: float) -> str:
+    """Return what finitely many agents add, in words; without a constant, its order."""
+    known = math.isfinite(constant) and math.isfinite(exponent)
+    return f"{constant:.4g} * {power(exponent)}" if known else f"O({power(exponent)})"
 
 
 def constant(certified: Any) -> str:
@@ -200,6 +215,17 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
             for each in found.gains
         ],
     )
+    own = _table(
+        ("N", "regularized", "unregularized", "predicted", "how"),
+        [
+            (
+                str(each.n_agents),
+                *map(number, (each.own_state.regularized, each.own_state.unregularized, each.own_state.predicted)),
+                ROUTES[each.own_state.route],
+            )
+            for each in found.gains
+        ],
+    )
     policy = _table(
         ("state", "share", *actions),
         [
@@ -218,7 +244,10 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
 <h2>Picture</h2>
 <img src="data:image/png;base64,{image}" alt="Policy, nearest equilibrium, gains against N, populations at each N">
 <h2>What one of N agents gains by deviating</h2>
+<p>Who sees its own state and how many of the others are in each:</p>
 {gains}
+<p>Who sees its own state only, as the agents of the paper do:</p>
+{own}
 <h2>All that was found</h2>
 <ul>
 {told}</ul>
