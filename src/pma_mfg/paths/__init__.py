@@ -1,0 +1,1 @@
+"""The path of equilibria from a strong regularizer to none (docs/theory, section 19)."""
