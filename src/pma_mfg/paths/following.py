@@ -53,8 +53,8 @@ class Node:
         `unit_residual`.
     tangent : tuple of ndarray and float
         Direction of the path in mean field and log-strength, of length 1.
-    bordered : Bordered
-        The derivative there, with the row of the point before.
+    bordered : Bordered or None
+        The derivative there, with the row of the point before; None for points that lie behind, to save memory.
     unstable : int
         Number of eigenvalues of J_inf with real part above 1; -1 where they were not computed.
     radius : float
@@ -64,7 +64,7 @@ class Node:
     place: Place
     residual: float
     tangent: tuple[np.ndarray, float]
-    bordered: Bordered
+    bordered: Bordered | None
     unstable: int
     radius: float
 
@@ -207,11 +207,12 @@ class Follower:
     def advanced(self, node: Node, step: float) -> Place | None:
         """Return the place a step further along the path, None if it is not found."""
         d_mean_field, d_log = node.tangent
-        linear = node.bordered.linear
+        bordered = held(node)
+        linear = bordered.linear
         d_value = linear.value_slope @ d_mean_field + d_log * linear.value_strength
         predicted = self.system.moved(node.place, (step * d_mean_field, step * d_value, step * d_log))
         try:
-            return self.corrected(predicted, node.bordered, LARGEST_CORRECTION * step if step > KINK_STEP else np.inf)
+            return self.corrected(predicted, bordered, LARGEST_CORRECTION * step if step > KINK_STEP else np.inf)
         except np.linalg.LinAlgError:
             return None
 
@@ -224,7 +225,7 @@ class Follower:
             following = self.node(place, node.row())
         except np.linalg.LinAlgError:
             return None
-        before, after = (one.bordered.linear.direction(*one.tangent) for one in (node, following))
+        before, after = (held(one).linear.direction(*one.tangent) for one in (node, following))
         centre = node.place.mean_field
         cosine = inner(centre, before, after) / np.sqrt(inner(centre, after) * inner(centre, before))
         return None if step > KINK_STEP and cosine < SMALLEST_COSINE else following
@@ -255,7 +256,7 @@ class Follower:
         return best
 
     def follow(
-        self, node: Node, *, low: float, high: float, max_points: int, stop: Callable[[Node], str] | None = None
+        self, node: Node, *, low: float, high: float, max_points: int, stop: Callable[[Trace], str] | None = None
     ) -> Trace:
         """Follow the path from a point to a bound of the log-strength, or as far as it can be followed."""
         trace, step = Trace([node]), FIRST_STEP
@@ -272,9 +273,10 @@ class Follower:
                     return trace
                 continue
             self._events(trace, node, length, following)
+            trace.nodes[-1] = replace(node, bordered=None)
             trace.nodes.append(following)
             node, step = following, min(2.0 * length if length == step else step, LONGEST_STEP)
-            if stop is not None and (why := stop(node)):
+            if stop is not None and (why := stop(trace)):
                 trace.ended = why
                 return trace
             ahead, at = node.tangent[1], node.place.log_strength
@@ -288,17 +290,21 @@ class Follower:
     def _finished(self, trace: Trace, bound: float) -> None:
         """Add the point exactly at a bound of the log-strength."""
         node = trace.nodes[-1]
-        row = (np.zeros(len(node.place.mean_field)), 1.0)
-        try:
-            bordered = Bordered(Linearization(self.system, node.place), row)
-            step = bordered.step(node.place.gaps, ahead=bound - node.place.log_strength)
-            place = self.corrected(self.system.moved(node.place, step), bordered)
-            if place is not None:
-                end = self.node(replace(place, log_strength=bound), row)
-                trace.nodes[-1] = replace(end, tangent=node.tangent)
-        except np.linalg.LinAlgError:
-            pass
+        end = self.at_strength(node.place, bound)
+        if end is not None:
+            trace.nodes[-1] = replace(end, tangent=node.tangent)
         trace.ended = "bound"
+
+    def at_strength(self, place: Place, log_strength: float) -> Node | None:
+        """Return the point at a log-strength next to a place; None if Newton's method leads nowhere."""
+        row = (np.zeros(len(place.mean_field)), 1.0)
+        try:
+            bordered = Bordered(Linearization(self.system, place), row)
+            step = bordered.step(place.gaps, ahead=log_strength - place.log_strength)
+            found = self.corrected(self.system.moved(place, step), bordered)
+            return None if found is None else self.node(replace(found, log_strength=log_strength), row)
+        except np.linalg.LinAlgError:
+            return None
 
     def _events(self, trace: Trace, node: Node, step: float, following: Node) -> None:
         """Add the fold and the branch point between two points, if there are such."""
@@ -308,19 +314,25 @@ class Follower:
         change = abs(following.unstable - node.unstable) - fold if node.unstable >= 0 else 0
         if _classes(node) != _classes(following):
             return  # the equations have changed
-        if node.bordered.sign != following.bordered.sign:
-            reference = node.bordered.log_determinant
+        if held(node).sign != held(following).sign:
+            reference = held(node).log_determinant
 
             def determinant(one: Node) -> float:
-                return one.bordered.sign * float(np.exp(np.clip(one.bordered.log_determinant - reference, -700.0, 700.0)))
+                return held(one).sign * float(np.exp(np.clip(held(one).log_determinant - reference, -700.0, 700.0)))
 
             trace.crossings.append(self.located(node, step, determinant, end=following))
         elif change >= 2:
             between = 0.5 * (node.unstable + following.unstable)
             place = self.located(node, step, lambda one: one.unstable - between, end=following)
-            spectrum = place.bordered.linear.best_response_spectrum()
+            spectrum = held(place).linear.best_response_spectrum()
             if (np.abs(spectrum - 1.0) < CROSSING).sum() >= 2:
                 trace.crossings.append(place)
+
+
+def held(node: Node) -> Bordered:
+    """Return the derivative at a point that the path has not left behind."""
+    assert node.bordered is not None
+    return node.bordered
 
 
 def _classes(node: Node) -> int:
