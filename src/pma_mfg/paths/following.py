@@ -15,13 +15,17 @@ import numpy as np
 from pma_mfg import operators, solvers
 from pma_mfg.equilibrium.solution import COARSEST, policy_rounding
 from pma_mfg.paths.system import LIGHT, Bordered, Linearization, Place, System, inner
+from pma_mfg.regularizers import kind
 
 #: First, largest and smallest length of a step, in the metric of the path: 1 is a factor e in the strength.
 FIRST_STEP, LONGEST_STEP, SHORTEST_STEP = 0.05, 1.0, 1e-8
 
 #: A step is halved if Newton's first correction exceeds this share of it, or if the path turns by more than the angle
-#: of this cosine. A step below `KINK_STEP` may turn by any acute angle: the path has a kink there.
-LARGEST_CORRECTION, SMALLEST_COSINE, KINK_STEP = 0.3, 0.9, 1e-4
+#: of this cosine. A shorter step than `KINK_STEP` may turn by any acute angle: the path may have a kink there.
+LARGEST_CORRECTION, SMALLEST_COSINE = 0.3, 0.9
+
+#: Of a smooth game with the entropy, and of others, whose path has kinks.
+KINK_STEP = (1e-4, 2e-2)
 
 #: A Newton step with an old derivative that does not shrink by this factor is made again with a new one.
 CONTRACTION = 0.2
@@ -59,6 +63,8 @@ class Node:
         Number of eigenvalues of J_inf with real part above 1; -1 where they were not computed.
     radius : float
         Spectral radius of J_inf; nan where it was not computed.
+    power : float
+        The p for which the mean field moves in proportion to tau^p, as far as the last step tells.
     """
 
     place: Place
@@ -67,6 +73,7 @@ class Node:
     bordered: Bordered | None
     unstable: int
     radius: float
+    power: float = 0.0
 
     def row(self) -> tuple[np.ndarray, float]:
         """Return the row that fixes the place along the path: the log-strength where that moves, or the tangent."""
@@ -165,6 +172,10 @@ class Follower:
 
     def __init__(self, system: System, reward_range: float, *, spectra: bool) -> None:
         self.system, self.reward_range, self.spectra = system, reward_range, spectra
+        tables = system.game.linearized(np.full(system.game.n_states, 1.0 / system.game.n_states))
+        kinks = np.concatenate([tables.transition_features.kinks(), tables.reward_features.kinks()])
+        smooth = kind(system.regularizer) == "entropy" and bool(np.isnan(kinks).all())
+        self.kink_step = KINK_STEP[not smooth]
 
     def node(self, place: Place, row: tuple[np.ndarray, float]) -> Node:
         """Return the point of a place: its last digits, its tangent on the side of the row, its eigenvalues."""
@@ -201,6 +212,7 @@ class Follower:
             if shrinks or fresh:
                 place, previous = candidate, size
             if not shrinks:
+                previous = previous if fresh else np.inf
                 bordered, fresh = Bordered(Linearization(self.system, place), bordered.row), True
         return None
 
@@ -210,9 +222,13 @@ class Follower:
         bordered = held(node)
         linear = bordered.linear
         d_value = linear.value_slope @ d_mean_field + d_log * linear.value_strength
-        predicted = self.system.moved(node.place, (step * d_mean_field, step * d_value, step * d_log))
+        of_field = of_value = step
+        if abs(d_log) > STEEP:  # values are nearly linear in the strength, the mean field in a power of it
+            of_value = np.expm1(step * d_log) / d_log
+            of_field = np.expm1(node.power * step * d_log) / (node.power * d_log) if node.power else step
+        predicted = self.system.moved(node.place, (of_field * d_mean_field, of_value * d_value, step * d_log))
         try:
-            return self.corrected(predicted, bordered, LARGEST_CORRECTION * step if step > KINK_STEP else np.inf)
+            return self.corrected(predicted, bordered, LARGEST_CORRECTION * step if step > self.kink_step else np.inf)
         except np.linalg.LinAlgError:
             return None
 
@@ -228,7 +244,9 @@ class Follower:
         before, after = (held(one).linear.direction(*one.tangent) for one in (node, following))
         centre = node.place.mean_field
         cosine = inner(centre, before, after) / np.sqrt(inner(centre, after) * inner(centre, before))
-        return None if step > KINK_STEP and cosine < SMALLEST_COSINE else following
+        if step > self.kink_step and cosine < SMALLEST_COSINE:
+            return None
+        return replace(following, power=_power(node, following))
 
     def located(self, node: Node, step: float, value: Callable[[Node], float], *, end: Node) -> Node:
         """Return the point within a step where a function of the point changes its sign, by regula falsi."""
@@ -333,6 +351,17 @@ def held(node: Node) -> Bordered:
     """Return the derivative at a point that the path has not left behind."""
     assert node.bordered is not None
     return node.bordered
+
+
+def _power(node: Node, following: Node) -> float:
+    """Return the p between -1 and 1 for which d mu / d log(tau) went as tau^p between two points."""
+    if min(abs(node.tangent[1]), abs(following.tangent[1])) <= STEEP:
+        return 0.0
+    slopes = [float(np.abs(d_mean_field / d_log).sum()) for d_mean_field, d_log in (node.tangent, following.tangent)]
+    moved = following.place.log_strength - node.place.log_strength
+    if not min(slopes) > 0.0 or moved == 0.0:
+        return 0.0
+    return float(np.clip(np.log(slopes[1] / slopes[0]) / moved, -1.0, 1.0))
 
 
 def _classes(node: Node) -> int:
