@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import scipy
+from tests.own_regularizers import Tsallis
 
 import pma_mfg
 from pma_mfg import equilibrium, games, operators, paths, regularizers
@@ -15,14 +16,13 @@ from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.paths.following import Follower, held
 from pma_mfg.paths.system import System
-from pma_mfg.regularizers import Entropy, Quadratic
-from tests.own_regularizers import Tsallis
+from pma_mfg.regularizers import Entropy
 
 REFERENCE = games.make("rock_paper_scissors")
 
 
 def two_way_game(rewards: np.ndarray, pull: np.ndarray) -> MeanFieldGame:
-    """Return a game of two states without discount: action a leads to `leads[a]`, its reward moves with mu(0) - mu(1)."""
+    """Return a game of two states without discount: all actions but the last lead to 0; `pull` times mu(0) - mu(1)."""
     actions = len(rewards)
     transition = np.zeros((2, actions, 2))
     transition[:, :-1, 0] = transition[:, -1, 1] = 1.0
@@ -55,7 +55,9 @@ def test_folds_are_found_where_they_are_planted_and_the_path_passes_them() -> No
     b = 0.32 * np.log(16.0) + x - 0.64 * np.arctanh(x)
 
     def other(tau: float) -> float:  # the fold with x < 0
-        return float(tau * np.log(16.0) - b - np.sqrt(1.0 - 2.0 * tau) + 2.0 * tau * np.arctanh(np.sqrt(1.0 - 2.0 * tau)))
+        return float(
+            tau * np.log(16.0) - b - np.sqrt(1.0 - 2.0 * tau) + 2.0 * tau * np.arctanh(np.sqrt(1.0 - 2.0 * tau))
+        )
 
     second = scipy.optimize.brentq(other, 0.35, 0.499, xtol=1e-15)
     # a fold is a maximum of the strength: an error e along the path changes it by e^2 only
@@ -207,7 +209,9 @@ def test_a_wrong_derivative_of_the_strength_is_noticed(monkeypatch: pytest.Monke
             system.at(path.points[0].mean_field, float(np.log(3.0))), (np.zeros(game.n_states), -1.0)
         )
         slope = node.tangent[0] / node.tangent[1]
-        near = [pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.1, t)).last.mean_field for t in (2.997, 3.003)]
+        near = [
+            pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.1, t)).last.mean_field for t in (2.997, 3.003)
+        ]
         measured = (near[1] - near[0]) / np.log(3.003 / 2.997)
         return float(np.abs(slope - measured).max() / np.abs(measured).max())
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pma_mfg import solvers
 from pma_mfg.paths.following import CROSSING, Follower, Node, held
-from pma_mfg.paths.system import LIGHT, Bordered, Linearization
+from pma_mfg.paths.system import LIGHT, Bordered, Linearization, inner
 
 #: Distances from the branch point at which another branch is looked for, from the first that leads to one.
 DEPARTURES = (0.05, 0.02, 0.1, 0.005)
@@ -39,12 +40,13 @@ def departures(follower: Follower, crossing: Node) -> list[Node]:
     if count > 1:
         drawn = np.random.default_rng(0).normal(size=(DIRECTIONS * count, count)) @ basis
         directions += list(drawn)
-    centre, found = crossing.place, []
+    found: list[Node] = []
+    centre = crossing.place
     d_mean_field, d_log = crossing.tangent
     weight = 1.0 / (centre.mean_field + LIGHT / len(centre.mean_field))
     for direction in directions:
         way = linear.direction(direction, 0.0)
-        size = np.sqrt(max(_squared(centre.mean_field, way[0], way[1]), 1e-300))
+        size = np.sqrt(max(inner(centre.mean_field, way), solvers.TINY))
         unit = direction / size
         row_field = weight * unit
         row_field = row_field / float(row_field @ unit)
@@ -63,8 +65,3 @@ def departures(follower: Follower, crossing: Node) -> list[Node]:
             except np.linalg.LinAlgError:
                 continue
     return found
-
-
-def _squared(mean_field: np.ndarray, d_mean_field: np.ndarray, d_policy: np.ndarray) -> float:
-    weight = mean_field + LIGHT / len(mean_field)
-    return float((d_mean_field**2 / weight).sum() + (weight * (d_policy**2).sum(axis=1)).sum())

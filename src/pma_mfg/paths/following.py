@@ -24,11 +24,17 @@ FIRST_STEP, LONGEST_STEP, SHORTEST_STEP = 0.05, 1.0, 1e-8
 #: of this cosine. A shorter step than `KINK_STEP` may turn by any acute angle: the path may have a kink there.
 LARGEST_CORRECTION, SMALLEST_COSINE = 0.3, 0.9
 
+#: Distance beyond a kink at which the equations that hold there are looked at.
+BEYOND = 1e-6
+
 #: Of a smooth game with the entropy, and of others, whose path has kinks.
 KINK_STEP = (1e-4, 2e-2)
 
 #: A Newton step with an old derivative that does not shrink by this factor is made again with a new one.
 CONTRACTION = 0.2
+
+#: Largest correction of the log-strength.
+FARTHEST = 5.0
 
 #: Number of corrections of one point.
 CORRECTIONS = 12
@@ -108,8 +114,8 @@ class Trace:
     arrived: bool = False
 
 
-def unit_residual(system: System, place: Place, reward_range: float) -> float:
-    """Return the largest of the three residuals of a pair of policy and population (equation 19.6).
+def unit_residual(place: Place, reward_range: float) -> float:
+    """Return the largest of the three residuals of a pair of policy and population (equation 19.5).
 
     The l1 norm of Gamma_pop(mu, pi) - mu; the error of the Bellman equation, relative to the size of values; and the
     move of PMA with the step size 1 / (range of the rewards).
@@ -125,14 +131,14 @@ def unit_residual(system: System, place: Place, reward_range: float) -> float:
     )
 
 
-def refined(system: System, place: Place, bordered: Bordered, reward_range: float) -> tuple[Place, float]:
+def refined(system: System, place: Place, bordered: Bordered, *, reward_range: float) -> tuple[Place, float]:
     """Make the last of Newton's steps with the policy as an unknown of its own; return the place and its residual.
 
     softmax(q / tau) is known to the rounding error of q over tau; a policy that is an unknown is known to its own
     (section 19.2). Steps are made while the residual halves.
     """
     linear = bordered.linear
-    best, residual = place, unit_residual(system, place, reward_range)
+    best, residual = place, unit_residual(place, reward_range)
     for _ in range(6):
         mean_field, policy, value = best.mean_field, best.policy, best.value
         missing = _missing(best, linear)
@@ -145,7 +151,7 @@ def refined(system: System, place: Place, bordered: Bordered, reward_range: floa
         following = np.maximum(policy + linear.steered(d_q), 0.1 * policy)
         following /= following.sum(axis=1, keepdims=True)
         candidate = replace(system.moved(best, (d_mean_field, d_value, d_log)), policy=following)
-        reached = unit_residual(system, candidate, reward_range)
+        reached = unit_residual(candidate, reward_range)
         if not reached <= 0.5 * residual:
             break
         best, residual = candidate, reached
@@ -181,7 +187,7 @@ class Follower:
         """Return the point of a place: its last digits, its tangent on the side of the row, its eigenvalues."""
         linear = Linearization(self.system, place)
         bordered = Bordered(linear, row)
-        best, residual = refined(self.system, place, bordered, self.reward_range)
+        best, residual = refined(self.system, place, bordered, reward_range=self.reward_range)
         tangent = bordered.tangent()
         if not np.isfinite(tangent[0]).all() or not np.isfinite(tangent[1]):
             raise np.linalg.LinAlgError("singular")
@@ -200,7 +206,7 @@ class Follower:
         found = max(FOUND, min(policy_rounding(place.q, place.regularizer), COARSEST))
         for _ in range(CORRECTIONS):
             step = bordered.step(place.gaps)
-            if not all(np.isfinite(part).all() for part in step):
+            if not all(np.isfinite(part).all() for part in step) or abs(step[2]) > FARTHEST:
                 return None
             candidate = self.system.moved(place, step)
             size = candidate.distance(place)
@@ -277,7 +283,7 @@ class Follower:
         self, node: Node, *, low: float, high: float, max_points: int, stop: Callable[[Trace], str] | None = None
     ) -> Trace:
         """Follow the path from a point to a bound of the log-strength, or as far as it can be followed."""
-        trace, step = Trace([node]), FIRST_STEP
+        trace, step, turned = Trace([node]), FIRST_STEP, False
         while len(trace.nodes) < max_points:
             ahead = node.tangent[1]
             bound = low if ahead < 0.0 else high
@@ -287,9 +293,16 @@ class Follower:
             if following is None:
                 step = 0.5 * length
                 if step < SHORTEST_STEP:
-                    trace.ended = "lost"
-                    return trace
+                    beyond = None if turned else self._turned(node)
+                    if beyond is None:
+                        trace.ended = "lost"
+                        return trace
+                    if beyond.tangent[1] * node.tangent[1] < 0.0:
+                        trace.folds.append(node)
+                    trace.nodes[-1] = node = beyond
+                    step, turned = BEYOND, True
                 continue
+            turned = False
             self._events(trace, node, length, following)
             trace.nodes[-1] = replace(node, bordered=None)
             trace.nodes.append(following)
@@ -304,6 +317,25 @@ class Follower:
                 return trace
         trace.ended = "points"
         return trace
+
+    def _turned(self, node: Node) -> Node | None:
+        """Return a point at a kink with the tangent beyond it, where the path turns back by more than a right angle.
+
+        That is the direction in which the determinant keeps its sign (Proposition 19.4); None without such a kink.
+        """
+        if self.kink_step == KINK_STEP[0]:
+            return None
+        bordered = held(node)
+        d_mean_field, d_log = BEYOND * node.tangent[0], BEYOND * node.tangent[1]
+        place = self.system.moved(node.place, (d_mean_field, bordered.linear.value_slope @ d_mean_field, d_log))
+        try:
+            linear = Linearization(self.system, place)
+            other = Bordered(linear, (-bordered.row[0], -bordered.row[1]))
+        except np.linalg.LinAlgError:
+            return None
+        if other.sign != bordered.sign:
+            return None
+        return replace(node, bordered=other, tangent=other.tangent(), power=0.0)
 
     def _finished(self, trace: Trace, bound: float) -> None:
         """Add the point exactly at a bound of the log-strength."""

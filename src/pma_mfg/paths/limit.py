@@ -112,7 +112,7 @@ def polish(game: Game, policy: np.ndarray, *, mean_field: np.ndarray | None = No
 
 
 def unregularized_residual(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> float:
-    """Return by how much a pair misses an equilibrium without a regularizer, from every state (equation 19.8)."""
+    """Return by how much a pair misses an equilibrium without a regularizer, from every state (equation 19.7)."""
     q = operators.q_values(game, policy, mean_field)
     gain = float((q.max(axis=1) - (policy * q).sum(axis=1)).max())
     moved = operators.population_update(game, mean_field, policy)
@@ -130,7 +130,7 @@ def _solved(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return policy, mean field and values with q = V on the support, by Newton's method; steps of least length.
 
-    The equations are those of (19.7). Where they leave something open (ties that no population decides) the step of
+    The equations are those of (19.6). Where they leave something open (ties that no population decides) the step of
     least length keeps next to the start.
     """
     states, actions = policy.shape

@@ -89,9 +89,7 @@ def equilibrium_path(
     found = solve(game, regularizer, start)
     system = System(game, regularizer, found.mean_field)
     follower = Follower(system, reward_range, spectra=game.n_states <= solvers.DIRECT_SIZE)
-    node = follower.node(
-        system.at(found.mean_field, float(np.log(high))), (np.zeros(game.n_states), -1.0)
-    )
+    node = follower.node(system.at(found.mean_field, float(np.log(high))), (np.zeros(game.n_states), -1.0))
     bounds = float(np.log(low)), float(np.log(high)) + MARGIN
     path = _followed(follower, node, bounds, max_points)
     if branches:
@@ -99,14 +97,14 @@ def equilibrium_path(
     return path
 
 
-def _bounds(
-    game: Game, regularizer: Regularizer, strengths: tuple[float, float] | None
-) -> tuple[float, float, float]:
+def _bounds(game: Game, regularizer: Regularizer, strengths: tuple[float, float] | None) -> tuple[float, float, float]:
     """Return both strengths and the range of the rewards, checked."""
     strength = getattr(regularizer, "strength", None)
     if not (isinstance(strength, float | int) and 0.0 < strength < np.inf):
         shown = Description(f"a {type(regularizer).__name__} with the strength {strength}")
-        raise InputError(SOURCE, "regularizer", shown, "a regularizer with a strength > 0, in proportion to which it grows")
+        raise InputError(
+            SOURCE, "regularizer", shown, "a regularizer with a strength > 0, in proportion to which it grows"
+        )
     if not game.has_derivatives():
         raise InputError(SOURCE, "game", Description(repr(game)), "a game whose derivatives fit into memory")
     lowest, highest = lipschitz.reward_range(game)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Point:
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
     residual : float
-        The largest of three (equation 19.6): l1 norm of Gamma_pop(mu, pi) - mu; error of the Bellman equation, relative
+        The largest of three (equation 19.5): l1 norm of Gamma_pop(mu, pi) - mu; error of the Bellman equation, relative
         to the size of Q; move of PMA at the step size 1 / (range of the rewards).
     spectral_radius : float
         Of J_inf: best response is stable below 1. nan above `solvers.DIRECT_SIZE` states.
@@ -156,7 +157,7 @@ class Path:
             if (follower := path._follower) is None or path._trace is None:
                 continue
             nodes = path._trace.nodes
-            for one, other in zip(nodes, nodes[1:], strict=False):
+            for one, other in pairwise(nodes):
                 ends = one.place.log_strength - target, other.place.log_strength - target
                 if ends[0] * ends[1] > 0.0:
                     continue
@@ -174,5 +175,11 @@ def point_of(system: System, node: Node) -> Point:
     """Return a point of the path as users see it."""
     place = node.place
     return Point(
-        system.game, place.regularizer, place.policy, place.mean_field, node.residual, node.radius, node.unstable
+        game=system.game,
+        regularizer=place.regularizer,
+        policy=place.policy,
+        mean_field=place.mean_field,
+        residual=node.residual,
+        spectral_radius=node.radius,
+        unstable=node.unstable,
     )

@@ -22,6 +22,9 @@ from pma_mfg.regularizers import Regularizer
 #: Share of a uniform state's mass below which changes in a state no longer count more, in the length of a step.
 LIGHT = 1e-3
 
+#: What a direction does to mean field, policy and log-strength.
+Direction = tuple[np.ndarray, np.ndarray, float]
+
 
 @dataclass(frozen=True, eq=False)
 class Place:
@@ -54,21 +57,14 @@ class Place:
     chain: solvers.Elimination | None
 
     def distance(self, other: Place) -> float:
-        """Return the length of the way from another place, in the metric of the path (equation 19.5)."""
-        return length(
-            self.mean_field,
-            self.mean_field - other.mean_field,
-            self.policy - other.policy,
-            self.log_strength - other.log_strength,
-        )
+        """Return the length of the way from another place, in the metric of the path (equation 19.4)."""
+        ways = self.mean_field - other.mean_field, self.policy - other.policy, self.log_strength - other.log_strength
+        return length(self.mean_field, ways)
 
 
-def length(mean_field: np.ndarray, d_mean_field: np.ndarray, d_policy: np.ndarray, d_log_strength: float) -> float:
+def length(mean_field: np.ndarray, direction: Direction) -> float:
     """Return sqrt(sum_s d mu(s)^2 / omega(s) + omega(s) ||d pi(s)||^2 + (d log tau)^2), omega = mu + a small share."""
-    return float(np.sqrt(inner(mean_field, (d_mean_field, d_policy, d_log_strength))))
-
-
-Direction = tuple[np.ndarray, np.ndarray, float]
+    return float(np.sqrt(inner(mean_field, direction)))
 
 
 def inner(mean_field: np.ndarray, one: Direction, other: Direction | None = None) -> float:
@@ -118,7 +114,17 @@ class System:
         policy = regularizer.best_response(q)
         gap, chain = self.population_gap(mean_field, policy, transition)
         gaps = gap, regularizer.optimum(q) - value
-        return Place(mean_field, value, log_strength, regularizer, transition, q, policy, gaps, chain)
+        return Place(
+            mean_field=mean_field,
+            value=value,
+            log_strength=log_strength,
+            regularizer=regularizer,
+            transition=transition,
+            q=q,
+            policy=policy,
+            gaps=gaps,
+            chain=chain,
+        )
 
     def at(self, mean_field: np.ndarray, log_strength: float) -> Place:
         """Return the place of a mean field with the values of the best response to it."""
@@ -270,7 +276,7 @@ class Bordered:
         right[-1] = 1.0
         found = scipy.linalg.lu_solve(self.factors, right)
         mean_field = self.linear.place.mean_field
-        size = length(mean_field, *self.linear.direction(found[:-1], float(found[-1])))
+        size = length(mean_field, self.linear.direction(found[:-1], float(found[-1])))
         return found[:-1] / size, float(found[-1] / size)
 
     def step(
