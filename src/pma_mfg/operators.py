@@ -220,7 +220,9 @@ def stable_population(
     raise _no_stable_population(game, policy, mean_field, history)
 
 
-def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tuple[solvers.Elimination, np.ndarray]:
+def policy_chain(
+    game: Game, mean_field: np.ndarray, policy: np.ndarray, *, heaviest_first: bool = False
+) -> tuple[solvers.Elimination, np.ndarray]:
     """Return the chain of a policy at a mean field, eliminated, and the population after one step of it.
 
     Where transitions depend on the mean field, those that may be rounding of zero join no classes of states.
@@ -233,7 +235,7 @@ def policy_chain(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> tupl
     if game.depends_on_population and (kernel[edges] < UNREACHABLE).any():
         real = (to_dense(transition) > ROUNDED).reshape(*policy.shape, -1)
         edges &= (real & (policy > 0.0)[:, :, None]).any(axis=1)
-    return solvers.Elimination(kernel, edges), updated
+    return solvers.Elimination(kernel, edges, masses=mean_field if heaviest_first else None), updated
 
 
 def _law_of_its_chain(

@@ -57,6 +57,8 @@ class Elimination:
         P(y|s); what is below zero is rounding, and counts as zero.
     edges : ndarray of bool, shape (S, S), optional
         Which entries lead from one state to another; by default those above zero. Others join no classes.
+    masses : ndarray, shape (S,), optional
+        Begin with the state of most mass in every class, which `deviation` wants: by default with the first.
 
     Attributes
     ----------
@@ -66,13 +68,16 @@ class Elimination:
         How many recurrent classes there are.
     """
 
-    def __init__(self, kernel: np.ndarray, edges: np.ndarray | None = None) -> None:
+    def __init__(
+        self, kernel: np.ndarray, edges: np.ndarray | None = None, *, masses: np.ndarray | None = None
+    ) -> None:
         kernel = np.maximum(kernel, 0.0)
         edges = kernel > 0.0 if edges is None else edges
         self.label, self.classes = np.zeros(len(kernel), dtype=np.int64), 1
         if not edges.all():
             self.label, self.classes = closed_components(edges)
-        heads = np.array([np.argmax(self.label == c) for c in range(self.classes)])
+        weights = np.ones(len(kernel)) if masses is None else masses
+        heads = np.array([np.argmax(np.where(self.label == c, weights, -1.0)) for c in range(self.classes)])
         self._laws = np.empty(len(kernel))
         for _ in range(HEADS):
             with np.errstate(over="ignore"):

@@ -1,0 +1,279 @@
+"""The path of equilibria: against the solver, brute force, folds known in advance and planted violations."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy
+from tests.own_regularizers import Tsallis
+
+import pma_mfg
+from pma_mfg import equilibrium, games, operators, paths, regularizers
+from pma_mfg.errors import InputError
+from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.paths.following import Follower, held
+from pma_mfg.paths.system import System
+from pma_mfg.regularizers import Entropy
+
+REFERENCE = games.make("rock_paper_scissors")
+
+
+def two_way_game(rewards: np.ndarray, pull: np.ndarray) -> MeanFieldGame:
+    """Return a game of two states without discount: all actions but the last lead to 0; `pull` times mu(0) - mu(1)."""
+    actions = len(rewards)
+    transition = np.zeros((2, actions, 2))
+    transition[:, :-1, 0] = transition[:, -1, 1] = 1.0
+    return MeanFieldGame(
+        discount=0.0,
+        base_transition=transition,
+        base_reward=np.tile(rewards, (2, 1)),
+        transition_terms=np.zeros((0, 2, actions, 2)),
+        transition_features=Features.none(2),
+        reward_terms=np.tile(pull, (1, 2, 1)),
+        reward_features=Features.build(np.array([[1.0, -1.0]])),
+    )
+
+
+def folded_game(fold: float, copies: int) -> MeanFieldGame:
+    """Return a coordination game whose path from a strong entropy has a fold at the strength `fold`.
+
+    `copies` actions lead to state 0 and one to state 1. With x = mu(0) - mu(1) an equilibrium is 2 tau artanh x =
+    tau log(copies) - b + x, so folds are where 1 - x^2 = 2 tau; b puts one of them at `fold`, on the side of x > 0.
+    """
+    x = np.sqrt(1.0 - 2.0 * fold)
+    b = fold * np.log(copies) + x - 2.0 * fold * np.arctanh(x)
+    signs = np.append(np.ones(copies), -1.0)
+    return two_way_game(-0.5 * b * signs, 0.5 * signs)
+
+
+def test_folds_are_found_where_they_are_planted_and_the_path_passes_them() -> None:
+    path = pma_mfg.equilibrium_path(folded_game(0.32, 16), Entropy(1.0), strengths=(2.0, 1e-3))
+    x = np.sqrt(1.0 - 0.64)
+    b = 0.32 * np.log(16.0) + x - 0.64 * np.arctanh(x)
+
+    def other(tau: float) -> float:  # the fold with x < 0
+        return float(
+            tau * np.log(16.0) - b - np.sqrt(1.0 - 2.0 * tau) + 2.0 * tau * np.arctanh(np.sqrt(1.0 - 2.0 * tau))
+        )
+
+    second = scipy.optimize.brentq(other, 0.35, 0.499, xtol=1e-15)
+    # a fold is a maximum of the strength: an error e along the path changes it by e^2 only
+    np.testing.assert_allclose([fold.strength for fold in path.folds], [0.32, second], rtol=1e-12)
+    assert path.complete
+    assert [len(path.at(strength)) for strength in (1.0, 0.38, 0.33, 0.31)] == [1, 3, 3, 1]
+    unstable = [point.unstable for point in path.at(0.36)]
+    assert sorted(unstable) == [0, 0, 1]  # the one between the folds is the one that no step size makes stable
+
+
+def test_other_equilibria_at_a_strength_are_those_of_the_symmetric_coordination_game() -> None:
+    """Two states, reward x / 2 for the crowd: a pitchfork at tau = 1/2, x = tanh(x / (2 tau)) on its branches."""
+    game = two_way_game(np.zeros(2), 0.5 * np.array([1.0, -1.0]))
+    path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(2.0, 1e-2), branches=True)
+    # the determinant changes by its square root's accuracy at worst: it is found to the smallest step
+    np.testing.assert_allclose([point.strength for point in path.branch_points], [0.5], rtol=1e-6)
+    assert len(path.branches) == 2
+    x = scipy.optimize.brentq(lambda x: np.tanh(x / 0.6) - x, 0.1, 1.0, xtol=1e-15)
+    shares = sorted(point.mean_field[0] for point in path.at(0.3))
+    np.testing.assert_allclose(shares, [0.5 - 0.5 * x, 0.5, 0.5 + 0.5 * x], atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("beach_bar", "entropy"), ("rock_paper_scissors", "quadratic")])
+def test_the_path_passes_through_what_the_solver_finds(name: str, kind: str) -> None:
+    game = games.make(name)
+    path = pma_mfg.equilibrium_path(game, regularizers.make(kind, 1.0), strengths=(20.0, 0.02))
+    assert path.complete
+    assert not path.folds
+    for strength in (5.0, 0.02):
+        regularizer = regularizers.make(kind, strength)
+        (point,) = path.at(strength)
+        solved = equilibrium.solve(game, regularizer)
+        # both are known to the rounding error of q over the strength, and what the response makes of it
+        tolerance = 1e-10 * (1.0 + point.spectral_radius)
+        np.testing.assert_allclose(point.policy, solved.policy, atol=tolerance)
+        np.testing.assert_allclose(point.mean_field, solved.mean_field, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", ["entropy", "quadratic"])
+def test_every_point_is_an_equilibrium_to_1e_12_down_to_a_millionth_of_the_rewards(kind: str) -> None:
+    for name in ("contraction_game", "sis_epidemic"):
+        game = games.make(name)
+        path = pma_mfg.equilibrium_path(game, regularizers.make(kind, 1.0))
+        assert path.complete, path.ended
+        low, high = 4.0 if name == "contraction_game" else 11.0, path.last.strength
+        np.testing.assert_allclose(high, 1e-6 * low, rtol=1e-12)
+        assert max(point.residual for point in path.points) <= 1e-12
+        for point in path.points[::6]:
+            update = operators.population_update(game, point.mean_field, point.policy)
+            assert np.abs(update - point.mean_field).sum() <= 1e-12
+            step = 1.0 / low
+            moved = operators.mirror_ascent_step(
+                operators.q_values(game, point.policy, point.mean_field, regularizer=point.regularizer),
+                point.policy,
+                step,
+                regularizer=point.regularizer,
+            )
+            assert operators.policy_distance(moved, point.policy) <= 1e-12
+            # what the regularizer costs, exactly, is at most its span over 1 - gamma
+            bound = point.regularizer.span(game.n_actions) / (1.0 - game.discount)
+            assert -1e-12 <= point.exploitability() <= bound
+
+
+def brute_force(game: MeanFieldGame, strength: float) -> list[np.ndarray]:
+    """Return all equilibria of a game with two states under the entropy, by the sign of Gamma_pop(mu, pi_mu) - mu.
+
+    On a grid of mean fields, each with its own value iteration; roots by bisection.
+    """
+    base, terms = game.base_transition, game.transition_terms
+
+    def gap(first: np.ndarray) -> np.ndarray:
+        mean_field = np.stack([first, 1.0 - first], axis=-1)
+        reward = np.array([game.reward(row) for row in mean_field])
+        transition = base if len(terms) == 0 else np.array([game.transition(row) for row in mean_field])
+        value = np.zeros_like(mean_field)
+        for _ in range(int(np.ceil(np.log(1e-14) / np.log(game.discount)))):
+            q = reward + game.discount * np.einsum("...say,ny->nsa", transition, value)
+            value = strength * scipy.special.logsumexp(q / strength, axis=2)
+        policy = scipy.special.softmax(q / strength, axis=2)
+        return np.einsum("ns,nsa,sa->n", mean_field, policy, base[:, :, 0]) - first
+
+    grid = np.linspace(0.0, 1.0, 801)
+    signs = np.sign(gap(grid))
+    places = np.flatnonzero(signs[1:] * signs[:-1] <= 0.0)
+    low, high = grid[places], grid[places + 1]
+    rising = signs[places] > 0.0
+    for _ in range(45):
+        middle = 0.5 * (low + high)
+        positive = (gap(middle) > 0.0) == rising
+        low, high = np.where(positive, middle, low), np.where(positive, high, middle)
+    return list(np.stack([low, 1.0 - low], axis=-1))
+
+
+def small_game(seed: int) -> MeanFieldGame:
+    """Return a random game with S = A = 2 in which agents like, or flee, the crowd."""
+    rng = np.random.default_rng(seed)
+    base = rng.dirichlet([0.3, 0.3], size=(2, 2))
+    return MeanFieldGame(
+        discount=0.5,
+        base_transition=base,
+        base_reward=rng.uniform(-1.0, 1.0, size=(2, 2)),
+        transition_terms=np.zeros((0, 2, 2, 2)),
+        transition_features=Features.none(2),
+        reward_terms=rng.uniform(-2.0, 4.0) * (base[None, :, :, 0] - base[None, :, :, 1]),
+        reward_features=Features.build(np.array([[1.0, -1.0]])),
+    )
+
+
+def test_in_games_with_two_states_and_actions_no_equilibrium_is_missed() -> None:
+    several = 0
+    for seed in (0, 5, 6, 12, 13, 19):
+        game = small_game(seed)
+        expected = sorted(row[0] for row in brute_force(game, 0.2))
+        found = sorted(
+            point.mean_field[0]
+            for point in paths.all_equilibria(game, Entropy(0.2), n_starts=4, strengths=(20.0, 0.05))
+        )
+        assert len(found) == len(expected), seed
+        np.testing.assert_allclose(found, expected, atol=1e-9)  # bisection of 45 halvings, value iteration to 1e-14
+        several += len(expected) > 1
+    assert several >= 3
+
+
+def test_the_sign_of_the_determinant_and_the_spectrum_are_those_of_the_jacobian_of_best_response() -> None:
+    """det(I - J_inf) from section 7 against the one of the path, and the eigenvalues but for zeros."""
+    from pma_mfg import jacobian
+
+    game = games.make("planted_smooth", n_states=4, n_actions=3, discount=0.9, seed=0, strength=0.1)
+    solved = equilibrium.solve(game, Entropy(0.1))
+    system = System(game, Entropy(0.1), solved.mean_field)
+    node = Follower(system, 1.0, spectra=True).node(
+        system.at(solved.mean_field, float(np.log(0.1))), (np.zeros(4), -1.0)
+    )
+    matrix = jacobian.jacobian(game, solved.policy, np.inf, regularizer=Entropy(0.1))
+    ours = held(node).linear.best_response_spectrum()
+    theirs = np.linalg.eigvals(matrix)
+    largest = np.sort_complex(theirs[np.argsort(-np.abs(theirs))[:3]])
+    np.testing.assert_allclose(np.sort_complex(ours[np.argsort(-np.abs(ours))[:3]]), largest, atol=1e-9)
+
+
+def test_a_wrong_derivative_of_the_strength_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: without what the strength does to the values the tangent points elsewhere, which differences show."""
+    game = games.make("beach_bar")
+
+    def error() -> float:
+        path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.0, 2.9))
+        system = System(game, Entropy(3.0), path.points[0].mean_field)
+        node = Follower(system, 1.0, spectra=False).node(
+            system.at(path.points[0].mean_field, float(np.log(3.0))), (np.zeros(game.n_states), -1.0)
+        )
+        slope = node.tangent[0] / node.tangent[1]
+        near = [
+            pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.1, t)).last.mean_field for t in (2.997, 3.003)
+        ]
+        measured = (near[1] - near[0]) / np.log(3.003 / 2.997)
+        return float(np.abs(slope - measured).max() / np.abs(measured).max())
+
+    assert error() < 1e-5  # differences of second order in 1e-3
+    original = regularizers.Entropy.value
+    monkeypatch.setattr(regularizers.Entropy, "value", lambda self, u: 0.0 * original(self, u))
+    assert error() > 1e-3
+
+
+def test_the_end_of_the_path_is_polished_to_an_equilibrium_without_a_regularizer() -> None:
+    for name, mixed in (("sis_epidemic", 1), ("rock_paper_scissors", 3), ("beach_bar", None)):
+        game = games.make(name)
+        path = pma_mfg.equilibrium_path(game, Entropy(1.0))
+        found = paths.polish(game, path.last.policy, mean_field=path.last.mean_field)
+        assert found.residual <= 1e-10
+        assert abs(equilibrium.exploitability(game, found.policy, mean_field=found.mean_field)) <= 1e-10
+        assert path.last.exploitability() >= -1e-12
+        assert mixed in (None, found.mixed)
+
+
+def test_own_regularizers_have_a_path_and_those_without_a_strength_are_refused_by_name() -> None:
+    path = pma_mfg.equilibrium_path(REFERENCE, Tsallis(1.0), strengths=(2.0, 0.05))
+    assert path.complete
+    solved = equilibrium.solve(REFERENCE, regularizers.with_strength(Tsallis(1.0), 0.05))
+    np.testing.assert_allclose(path.last.policy, solved.policy, atol=1e-9)
+
+    class Strengthless(Entropy):
+        strength = None  # type: ignore[assignment]
+
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(InputError, match=r"equilibrium_path: regularizer: got a Strengthless with the strength None"):
+        pma_mfg.equilibrium_path(REFERENCE, Strengthless())
+
+
+@pytest.mark.parametrize("strengths", [(0.1, 1.0), (1.0, 0.0), (1.0, -1.0), (1.0,), (np.inf, 1.0), (1.0, 1.0)])
+def test_strengths_that_make_no_path_are_refused(strengths: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match=r"strengths: got \(.*\), expected \(high, low\) with high > low > 0"):
+        pma_mfg.equilibrium_path(REFERENCE, Entropy(1.0), strengths=strengths)
+
+
+def test_rewards_that_are_all_the_same_are_refused() -> None:
+    with pytest.raises(InputError, match="rewards: got the reward 0 in every state"):
+        pma_mfg.equilibrium_path(REFERENCE.without_rewards(), Entropy(1.0))
+
+
+def test_a_path_that_is_lost_keeps_its_last_point_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Follower.advanced
+
+    def lost(self: Follower, node, step):  # type: ignore[no-untyped-def]
+        found = original(self, node, step)
+        return None if found is None or found.log_strength < np.log(0.5) else found
+
+    monkeypatch.setattr(Follower, "advanced", lost)
+    path = pma_mfg.equilibrium_path(REFERENCE, Entropy(1.0), strengths=(2.0, 0.1))
+    assert not path.complete
+    assert path.ended.startswith("no point was found beyond the strength 0.5")
+    assert path.last.strength == pytest.approx(0.5, rel=1e-6)
+    assert path.last.residual <= 1e-12
+
+
+def test_importing_the_package_and_its_path_loads_no_compiler() -> None:
+    code = "import sys, pma_mfg; pma_mfg.equilibrium_path; print('numba' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
