@@ -428,7 +428,7 @@ class _Constants:
             return np.nan
         policy = self.policy if nearest is None else nearest.policy
         with contextlib.suppress(*FAILURES):
-            return fluctuations.own_state_gap_constant(self.game, policy, regularizer)[0]
+            return gap_constants.own_state_gap_constant(self.game, policy, regularizer)[0]
         return np.nan
 
     def unregularized(self) -> float:
@@ -505,6 +505,7 @@ def _gain(
     ) -> Gain:
         limits = (own_predicted if np.isfinite(own_predicted) else order.limit, orders[1].limit)
         own_route: Route = "exact" if own else "closed form" if np.isfinite(own_predicted) else "limit"
+        gains = own or limits
         intervals = [(float(v - w), float(v + w)) for v, w in zip(values, half_widths, strict=True)]
         return Gain(
             n_agents=n_agents,
@@ -517,7 +518,7 @@ def _gain(
             mean_field=mean,
             deviations=spread,
             why=why,
-            own_state=OwnStateGain(own_route, *map(float, own or limits), float(own_predicted)),
+            own_state=OwnStateGain(own_route, float(gains[0]), float(gains[1]), float(own_predicted)),
         )
 
     largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES

@@ -103,10 +103,10 @@ class Point:
 
     def gap_constant(self) -> float:
         """Return the limit of N times the Nash gap with N agents (docs/theory, section 9.8), for smooth games."""
-        from pma_mfg.populations import fluctuations
+        from pma_mfg.populations import gap_constants
 
         game = self.game.with_features("paths.gap_constant")
-        return fluctuations.regularized_gap_constant(game, self.policy, self.regularizer)
+        return gap_constants.regularized_gap_constant(game, self.policy, self.regularizer)
 
 
 @dataclass(eq=False)
