@@ -123,7 +123,7 @@ def test_a_table_has_what_is_known_of_each_game_and_every_run() -> None:
         epsilon=0.1, step_size=10.0, n_epochs=2, n_last=2, factors=(1.0, 2.0), n_agents=1000, n_replicates=2
     )
     fixed = {"n_actions": 2, "discount": 0.2, "strength": TAU, "best_response_radius": 0.01}
-    table = measure.measure("states", "n_states", [2, 4], fixed, runs=runs, seed=1)
+    table = measure.measure("states", "n_states", [2, 4], parameters=fixed, runs=runs, seed=1)
     assert len(table) == 2 * 2 * 2
     assert (table["game"] == "states").all()
     known = table.groupby("value").first()
@@ -133,10 +133,12 @@ def test_a_table_has_what_is_known_of_each_game_and_every_run() -> None:
     np.testing.assert_allclose(known["best_response_radius"], 0.01, rtol=1e-9)
     np.testing.assert_allclose(known["start"], 0.5, rtol=1e-12)
     assert (known["theorem_samples"] > 1e3 * known["exact_samples"]).all()
-    again = measure.measure("states", "n_states", [4], fixed, runs=runs, seed=1)
+    again = measure.measure("states", "n_states", [4], parameters=fixed, runs=runs, seed=1)
     rest = table[table["value"] == 4.0].reset_index(drop=True)
     pd.testing.assert_frame_equal(rest, again, check_exact=True)  # a game does not depend on the others of its line
-    nothing = measure.measure("far", "n_states", [2], fixed | {"best_response_radius": 1.5}, runs=runs, seed=1)
+    nothing = measure.measure(
+        "far", "n_states", [2], parameters=fixed | {"best_response_radius": 1.5}, runs=runs, seed=1
+    )
     assert nothing["theorem_samples"].isna().all()
 
 

@@ -76,5 +76,7 @@ def _measure(options: argparse.Namespace) -> None:
         n_replicates=options.replicates,
     )
     with output.progress(len(values) * len(runs.factors) * runs.n_replicates, "runs") as advance:
-        table = measure.measure(options.line, along, values, fixed, runs=runs, seed=options.seed, after_run=advance)
+        table = measure.measure(
+            options.line, along, values, parameters=fixed, runs=runs, seed=options.seed, after_run=advance
+        )
     outputs.write(options, table)

@@ -97,6 +97,14 @@ def policy_constant(
     return float(np.abs(changes).sum(axis=2).max(axis=1).mean())
 
 
+def mean_value(game: MeanFieldGame, regularizer: Entropy) -> float:
+    """Return the mean of Q at the planted equilibrium, which the pilot of blind learning would estimate (10.11)."""
+    assert game.planted is not None
+    mean_field, policy = game.planted.mean_field, game.planted.policy
+    rewards = float(mean_field @ (policy * game.reward(mean_field)).sum(axis=1))
+    return (rewards + game.discount * float(mean_field @ regularizer.value(policy))) / (1.0 - game.discount)
+
+
 @accepts()
 def described(game: MeanFieldGame, regularizer: Entropy, *, runs: Runs) -> dict[str, float]:
     """Return a game's own quantities, what the theorem prescribes for it, and what exact moments say.
@@ -150,8 +158,8 @@ def measure(
     line: str,
     along: str,
     values: Sequence[float],
-    parameters: Mapping[str, Any],
     *,
+    parameters: Mapping[str, Any],
     runs: Runs,
     seed: int,
     after_run: Callable[[], None] = lambda: None,
@@ -198,6 +206,7 @@ def measure(
                 step_size=runs.step_size / regularizer.rho,
                 td_scale=scale,
                 td_offset=scale,
+                start=mean_value(game, regularizer),
             )
             errors = []
             for replicate in range(runs.n_replicates):
