@@ -270,7 +270,8 @@ def test_what_no_size_within_the_budget_decides_is_inconclusive_before_any_run(
     monkeypatch.setattr(verify, "run", never)
     (tmp_path / "own.py").write_text(source)
     assert cli.main(["verify", claim, str(tmp_path / "own.py")]) == 1
-    last = capsys.readouterr().out.splitlines()[-1]
+    *_, rival, last = capsys.readouterr().out.splitlines()
+    assert rival == f"rival      {registry.claims()[claim].rival}"
     assert last.startswith("verdict    inconclusive on own: not run: ")
     assert re.search(words, last)
     assert cli.main(["verify", claim, str(tmp_path / "own.py"), "--json"]) == 1

@@ -159,9 +159,8 @@ def figure(data: pd.DataFrame) -> Figure:
         draw_points(ax, table, "measured", label="_", color=colours[game], marker=markers[game])
     log_log(ax, r"TD updates $M_{\mathrm{td}}$", distance)
     panel_title(ax, 0, "mean error, by game")
-    marks = Line2D(
-        [], [], label="a game, named in b", color="0.3", marker="o", markerfacecolor="none", linestyle="none"
-    )
+    mark: dict[str, Any] = {"marker": _mark(learned, markers), "markerfacecolor": "none", "linestyle": "none"}
+    marks = Line2D([], [], label="a game, named in b", color="0.3", **mark)
     add_legend(ax, None, [marks, Line2D([], [], label="predicted noise", **DOTTED)])
     _forest(axes[1], panels["excess"], colours, markers)
     panel_title(axes[1], 1, "excess exponent $a$")
@@ -221,6 +220,11 @@ def _history(ax: Axes, rows: pd.DataFrame) -> None:
         draw_line(ax, curve, "worst", color=looks[size], linestyle=(0, (4, 2)))
 
 
+def _mark(games: list[str], markers: dict[str, str]) -> str:
+    """Return the marker that stands for any game in a legend: its own if there is one only."""
+    return markers[games[0]] if len(games) == 1 else "o"
+
+
 def _forest(ax: Axes, rows: pd.DataFrame, colours: dict[str, str], markers: dict[str, str]) -> None:
     """Draw the excess exponent of every game in a line of its own, those of the least A L_{q,pi} / rho on top."""
     constants = rows.groupby("game")["x"].first().sort_values(kind="stable")
@@ -247,7 +251,7 @@ def _forest(ax: Axes, rows: pd.DataFrame, colours: dict[str, str], markers: dict
         Line2D([], [], label=r"none, $a = 0$", **DOTTED),
         Line2D([], [], label="rival", **{**DASHED, "color": "0.35"}),
     ]
-    mark: dict[str, Any] = {"color": "0.3", "marker": "o", "linestyle": "none"}
+    mark: dict[str, Any] = {"color": "0.3", "marker": _mark(list(places), markers), "linestyle": "none"}
     handles += [Line2D([], [], label="equal starts", **mark)]
     handles += [Line2D([], [], label="unequal starts", markerfacecolor="none", **mark)]
     if 0 < below < len(constants):
