@@ -57,7 +57,13 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
 
 
 def recorded_regularizer(path: str | Path) -> tuple[str, float]:
-    """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file."""
+    """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file.
+
+    Raises
+    ------
+    InputError
+        If the file is not one of an equilibrium.
+    """
     _, metadata = read_arrays(path)
     for name in ("regularizer", "strength"):
         if name not in metadata:

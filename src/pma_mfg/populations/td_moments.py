@@ -90,6 +90,11 @@ def moments(
     Returns
     -------
     Moments
+
+    Raises
+    ------
+    InputError
+        For numbers of updates or of waiting steps out of range.
     """
     if not len(n_updates) or (np.diff(n_updates, prepend=0) <= 0).any():
         raise InputError(SOURCE, "n_updates", list(n_updates), "integers >= 1 in increasing order")
