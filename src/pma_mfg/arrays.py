@@ -46,7 +46,7 @@ def floats(given: Any, source: str, field: str) -> np.ndarray:
     Raises
     ------
     InputError
-        For what are no real numbers: texts, complex numbers, masked values, rows of different lengths.
+        For values that are not real numbers: texts, complex numbers, masked values, rows of different lengths.
     """
     if isinstance(given, np.ndarray) and type(given) is np.ndarray and given.dtype == FLOAT:
         return given

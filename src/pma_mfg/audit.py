@@ -258,7 +258,7 @@ def audit(
     Raises
     ------
     InputError
-        If the policy is none, or some N is out of range.
+        If the array is not a policy of the game, or some N is out of range.
     ConvergenceError
         If the policy has no stable population that can be found.
 

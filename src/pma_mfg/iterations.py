@@ -43,7 +43,28 @@ PERTURBATION, DEPARTURE = 1e-3, 10.0
 def pma(
     game: Game, regularizer: Regularizer, start: np.ndarray, *, step_size: float, mirror: Mirror = "euclidean"
 ) -> Orbit:
-    """Yield pi_{k+1} = Gamma_eta(pi_k), equation (6); at eta = infinity the one-step regularized best response."""
+    """Yield pi_{k+1} = Gamma_eta(pi_k), equation (6); at eta = infinity the one-step regularized best response.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    start : ndarray, shape (S, A)
+        pi_0, which is yielded first.
+    step_size : float
+        eta > 0, infinity included.
+    mirror : {"euclidean", "kl"}
+
+    Yields
+    ------
+    ndarray, shape (S, A)
+        Without end.
+
+    Raises
+    ------
+    ConvergenceError
+        If a policy on the way has no stable population that is found.
+    """
     policy = start
     while True:
         yield policy
@@ -52,7 +73,27 @@ def pma(
 
 @accepts(start="policy")
 def online_mirror_descent(game: Game, regularizer: Regularizer, start: np.ndarray, *, step_size: float) -> Orbit:
-    """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1)."""
+    """Yield pi_{k+1} proportional to pi_k exp(eta (q_k + grad h(pi_k))), the explicit KL step, equation (13.1).
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    start : ndarray, shape (S, A)
+        pi_0, which is yielded first.
+    step_size : float
+        eta > 0, finite.
+
+    Yields
+    ------
+    ndarray, shape (S, A)
+        Without end.
+
+    Raises
+    ------
+    ConvergenceError
+        As `pma`.
+    """
     policy = start
     while True:
         yield policy
@@ -68,6 +109,23 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
 
     Round k plays the optimal policy against the average of the mean fields so far; the averaged policy weighs the
     policies played by their populations. A state that was never visited has the policy played last.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    start : ndarray, shape (S, A)
+        The policy of the first round, which is yielded first.
+
+    Yields
+    ------
+    ndarray, shape (S, A)
+        Without end.
+
+    Raises
+    ------
+    ConvergenceError
+        As `pma`.
     """
     flow = operators.stable_population(game, start)[:, None] * start  # average of mu_j(s) pi_j(a|s)
     played, rounds = start, 1
@@ -156,6 +214,19 @@ def _method(name: str) -> Method:
 @accepts(start="policy")
 def iteration(method: str, game: Game, regularizer: Regularizer, *, start: np.ndarray, step_size: float) -> Orbit:
     """Return the iteration called `method`, one of `METHODS`; those without a step size ignore it.
+
+    Parameters
+    ----------
+    method : str
+    game : Game
+    regularizer : Regularizer
+    start : ndarray, shape (S, A)
+    step_size : float
+        eta > 0, absolute.
+
+    Returns
+    -------
+    iterator of ndarray, shape (S, A)
 
     Raises
     ------

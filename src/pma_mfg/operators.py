@@ -105,7 +105,18 @@ def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:
 
 @accepts(inner=True)
 def population_jacobian(game: Game, mean_field: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """J(y, z) = d Gamma_pop(mu, pi)(y) / d mu(z), shape (S, S); acts on directions that sum to zero."""
+    """J(y, z) = d Gamma_pop(mu, pi)(y) / d mu(z); acts on directions that sum to zero.
+
+    Parameters
+    ----------
+    game : Game
+    mean_field : ndarray, shape (S,)
+    policy : ndarray, shape (S, A)
+
+    Returns
+    -------
+    ndarray, shape (S, S)
+    """
     game = game.linearized(mean_field)
     flow = to_dense(flow_per_feature(game, mean_field[:, None] * policy))
     gradients = to_dense(game.transition_features.gradients(mean_field))
@@ -374,7 +385,19 @@ def _newton_step(
 def state_values(
     game: Game, policy: np.ndarray, mean_field: np.ndarray, *, regularizer: Regularizer | None = None
 ) -> np.ndarray:
-    """V = (I - gamma P_pi)^{-1} (R_pi + h(pi)), shape (S,), equation (3); without a regularizer h = 0."""
+    """V = (I - gamma P_pi)^{-1} (R_pi + h(pi)), shape (S,), equation (3); without a regularizer h = 0.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+    regularizer : Regularizer, optional
+
+    Returns
+    -------
+    ndarray, shape (S,)
+    """
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     return _evaluate(transition, reward, game.discount, policy, regularizer)
 
@@ -416,9 +439,21 @@ def q_values(
 def q_of_decision_process(
     transition: Table, reward: np.ndarray, discount: float, *, policy: np.ndarray, regularizer: Regularizer | None
 ) -> np.ndarray:
-    """Q of a policy, shape (S, A), in the decision process of a frozen transition and reward (S, A).
+    """Q of a policy in the decision process of a frozen transition and reward.
 
-    The transition has shape (S, A, S), or is sparse of shape (S A, S).
+    Parameters
+    ----------
+    transition : ndarray, shape (S, A, S), or csr_array, shape (S A, S)
+    reward : ndarray, shape (S, A)
+    discount : float
+        gamma, in [0, 1).
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer or None
+        None means h = 0.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
     """
     value = _evaluate(transition, reward, discount, policy, regularizer)
     # in this order, although it copies the table: the results of every small game depend on it in their last bits
@@ -498,7 +533,23 @@ def policy_mirror_ascent(
 
 @accepts(inner=True)
 def best_response_step(game: Game, policy: np.ndarray, regularizer: Regularizer) -> np.ndarray:
-    """BR_h(pi) = argmax_u <u, Gamma_q(pi, mu_pi)(s,.)> + h(u), shape (S, A): Gamma_eta in the limit of large eta."""
+    """BR_h(pi) = argmax_u <u, Gamma_q(pi, mu_pi)(s,.)> + h(u): Gamma_eta in the limit of large eta.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+
+    Raises
+    ------
+    ConvergenceError
+        As `policy_mirror_ascent`.
+    """
     return policy_mirror_ascent(game, policy, np.inf, regularizer=regularizer)
 
 

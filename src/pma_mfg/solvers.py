@@ -104,7 +104,8 @@ class Elimination:
         while stop > self.classes:
             start = max(self.classes, stop - BLOCK)
             size = stop - start
-            # rows [P_BA, P_BB, I], reduced to [exits, 0, visits]: where the block is left to, and how often it visits
+            # rows [P_BA, P_BB, I], reduced to [exits, 0, visits]: the law of the first state outside of the block, and
+            # the expected numbers of visits to its states before
             rows = np.zeros((size, stop + size))
             rows[:, :stop] = chain[start:stop, :stop]
             rows[np.arange(size), stop + np.arange(size)] = 1.0

@@ -100,29 +100,29 @@ Natural = Annotated[int, Field(ge=0, le=_LARGEST), bounded]
 Count = Annotated[int, Field(ge=1, le=_LARGEST), bounded]
 Replicates = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
 Agents = Annotated[int, Field(ge=2, le=_LARGEST), bounded]
-# Of agents that are simulated one by one.
+# a number of agents that are simulated one by one
 SingleAgents = Annotated[int, Field(ge=2, le=10**7), bounded]
-# Of a long average.
+# the number of steps of a long average
 Steps = Annotated[int, Field(ge=100, le=_LARGEST), bounded]
 
 Positive = Annotated[float, Field(gt=0), bounded]
 NonNegative = Annotated[float, Field(ge=0), bounded]
-# An accuracy or a probability.
+# an accuracy or a probability
 Fraction = Annotated[float, Field(gt=0, lt=1), bounded]
-# M_td = (td_constant / epsilon)^2; stands below the key `epsilon` or `epsilons`.
+# M_td = (td_constant / epsilon)^2; its key stands below `epsilon` or `epsilons`, whose values it checks
 TdConstant = Annotated[Positive, AfterValidator(_can_be_counted)]
-# The value of a game's parameter, of which its family knows more.
+# the value of a parameter of a game; its range is checked by the game's family
 Parameter = Annotated[Any, bounded]
 
 T = TypeVar("T")
-# Entries that differ, in a list.
+# a list without equal entries
 Distinct = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_differ)]
 Positives = Annotated[Distinct[Positive], Field(min_length=1)]
 Fractions = Annotated[Distinct[Fraction], Field(min_length=1)]
 Naturals = Annotated[Distinct[Natural], Field(min_length=1)]
 Populations = Annotated[Distinct[Agents], Field(min_length=1)]
 
-# Becomes part of file names, tables, figures and seeds.
+# a name that becomes part of file names, tables, figures and seeds
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 File = Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"}), AfterValidator(_can_be_used)]
 Games = Annotated[Distinct[str], Field(min_length=1, description="names of games, of those under `games`")]

@@ -51,7 +51,7 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
             found.append(f"no contraction of the population is guaranteed: L_pop = {L_pop:.3g} ({kind}) is not below 1")
     kernel = operators.policy_kernel(game.transition(mean_field), policy)
     classes = operators.recurrent_classes(kernel)
-    # several classes have several laws, of which the estimate would say that they are far apart
+    # several classes have several stationary laws, whose distance the estimate would report as an error
     if game.n_states > solvers.DIRECT_SIZE and len(classes) == 1:
         error = operators.population_error(kernel, mean_field)
         if error > POPULATION_ERROR:

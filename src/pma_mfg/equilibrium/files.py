@@ -57,7 +57,13 @@ def save(equilibrium: Equilibrium, regularizer: Regularizer, path: str | Path) -
 
 
 def recorded_regularizer(path: str | Path) -> tuple[str, float]:
-    """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file."""
+    """Return the name (`regularizers.name_of`) and the strength of the regularizer of an equilibrium's file.
+
+    Raises
+    ------
+    InputError
+        If the file is not one of an equilibrium.
+    """
     _, metadata = read_arrays(path)
     for name in ("regularizer", "strength"):
         if name not in metadata:
@@ -114,7 +120,7 @@ def load(path: str | Path, game: Game, regularizer: Regularizer | None = None) -
     for name, rows in (("policy", policy), ("mean_field", mean_field)):
         if rows.min() < -LARGEST_RESIDUAL or np.abs(rows.sum(axis=-1) - 1.0).max() > LARGEST_RESIDUAL:
             raise InputError(source, name, Description("something else"), "probabilities that sum to 1")
-    # those in units of rewards are small next to values, not to 1
+    # residuals in units of rewards are compared with the values, not with 1
     values = np.abs(operators.q_values(game, policy, mean_field, regularizer=regularizer)).max()
     units = dict.fromkeys(("bellman", "exploitability"), max(1.0, float(values), regularizer_size(regularizer, policy)))
     again = residuals(game, policy, mean_field, regularizer=regularizer)

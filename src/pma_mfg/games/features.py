@@ -65,7 +65,21 @@ class Features:
     def build(
         cls, weights: ArrayLike | csr_array, offsets: ArrayLike = 0.0, link: str = "identity", *, parameter: float = 0.0
     ) -> Features:
-        """Return K features that share one link; `weights` (K, S), `offsets` broadcast to (K,)."""
+        """Return K features that share one link.
+
+        Parameters
+        ----------
+        weights : array_like or csr_array, shape (K, S)
+        offsets : array_like, shape (K,), or one number for all
+        link : str
+            One of `LINKS`.
+        parameter : float
+            Of the link, as `LINKS` says; 0 for links without one.
+
+        Returns
+        -------
+        Features
+        """
         rows: Table = weights if isinstance(weights, csr_array) else np.asarray(weights, dtype=float)
         count = rows.shape[0]
         return cls(

@@ -44,6 +44,11 @@ def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> Non
         Usually ending in ``.npz``; ending in ``.py`` for a game that was read from such a file, whose text is written.
     inputs : sequence of path-like, optional
         Other files that such a text reads: the copy notes their content (`functions.copied_text`).
+
+    Raises
+    ------
+    InputError
+        For a game given by functions that was not read from a file, or a path for it that does not end in ``.py``.
     """
     if not game.has_features:
         if Path(path).suffix != ".py" or not game.text:

@@ -215,7 +215,18 @@ Game = MeanFieldGame | FunctionGame
 def is_lumpable(game: Game, n_agents: int, most: int = MOST_LUMPED_STATES) -> TypeGuard[MeanFieldGame]:
     """Return whether N agents are computed exactly (`populations.finite_population`).
 
-    The game has features then, and the game of N agents at most so many states (`games.model.n_lumped_states`).
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N >= 1.
+    most : int
+        Largest number of states of the game of N agents (`games.model.n_lumped_states`) that is asked for.
+
+    Returns
+    -------
+    bool
+        Whether the game has features, and no more states than that.
     """
     return game.has_features and n_lumped_states(game.n_states, n_agents) <= most
 

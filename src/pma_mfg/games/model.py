@@ -131,7 +131,7 @@ class MeanFieldGame:
         source = f"game '{self.family}'"
         given = getattr(self.base_transition, "dtype", None)
         for name in ("base_transition", "base_reward", "transition_terms", "reward_terms"):
-            table = getattr(self, name)  # of arrays that are no numbers `validate` tells, of all that are wrong
+            table = getattr(self, name)  # `validate` reports arrays that are not numeric, with all other problems
             if not issparse(table) and (not isinstance(table, np.ndarray) or table.dtype.kind in "fiu"):
                 object.__setattr__(self, name, floats(table, source, name))
         try:

@@ -51,7 +51,7 @@ def smooth_ridges(
     lines = np.array([[function((1.0 - t) * centre + t * v)[entries] for t in times] for v in vertices])  # (S, 9, n)
     bends = np.diff(lines, n=2, axis=1)
     straight = np.abs(bends).max(axis=1) <= 1e-13 * max(1.0, float(np.abs(lines).max()))
-    with np.errstate(all="ignore"):  # what is no such function gives numbers that explain nothing
+    with np.errstate(all="ignore"):  # for other functions these numbers are meaningless, and fail the check
         # f (1 + r t) is quadratic in t: r from what is left of f and of t f when quadratic functions are taken out
         without = scipy.linalg.null_space(np.vander(times, 3).T).T
         curved, moved = (np.einsum("kt,ztn->zkn", without, part) for part in (lines, times[:, None] * lines))

@@ -75,6 +75,11 @@ def ctd(
     Returns
     -------
     ndarray, shape (S, A), or (C, S, A) for a sequence of C numbers
+
+    Raises
+    ------
+    InputError
+        For numbers out of range, among them steps c / (m + m_0) above 1.
     """
     checkpoints = np.atleast_1d(np.asarray(n_updates))
     ordered = checkpoints.size > 0 and checkpoints.dtype.kind in "iu" and (np.diff(checkpoints, prepend=0) > 0).all()

@@ -102,7 +102,7 @@ def own_state_gap_constant(
     if smooth:
         return float("nan"), 1.0
     transition, discount = game.transition(mean_field), game.discount
-    # what a step costs or pays on the average over the population: `kinked_bias` is the sum of it under the policy
+    # the reward of one step, averaged over the population; `kinked_bias` is its discounted sum under the policy
     error = kinked_bias(game, policy)
     reward = error - discount * transition @ (policy * error).sum(axis=1)
     best = equilibrium.best_response(transition, reward, discount)
@@ -202,12 +202,12 @@ def averaged_error(game: MeanFieldGame, policy: np.ndarray, regularizer: Regular
     phi, psi = curvature_means(game, mean_field, covariance)
     reward = np.einsum("l,lsa->sa", psi, game.reward_terms)
     reward += discount * np.einsum("k,ksay,y->sa", phi, game.transition_terms, value)
-    # the agent is in y itself, where the others think of it as spread over P_pi(.|s)
+    # the agent itself is in y, while the update of the population counts it as spread over P_pi(.|s)
     own = gradient @ (drift + np.eye(game.n_states) - operators.policy_kernel(transition, policy)[:, None]).swapaxes(
         1, 2
     )
     reward += discount * np.einsum("say,syy->sa", transition, own)
-    # where moves depend on the population, the next state tells of it
+    # where transitions depend on the population, the next state is correlated with it
     moves = game.transition_features.gradients(mean_field) @ covariance
     told = gradient @ tangent_jacobian(game, mean_field, policy) @ moves.T
     reward += discount * np.einsum("ksay,yk->sa", game.transition_terms, told)

@@ -91,6 +91,11 @@ def moments(
     Returns
     -------
     Moments
+
+    Raises
+    ------
+    InputError
+        For numbers of updates or of waiting steps out of range.
     """
     if not len(n_updates) or (np.diff(n_updates, prepend=0) <= 0).any():
         raise InputError(SOURCE, "n_updates", list(n_updates), "integers >= 1 in increasing order")
@@ -100,7 +105,7 @@ def moments(
     n, each = len(pairs), np.arange(len(pairs))
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
-    # what a target r + gamma (q(z') + h(s')) misses its mean q(z) by, shape (n, n)
+    # difference of a target r + gamma (q(z') + h(s')) from its mean q(z), shape (n, n)
     reward = game.dense(SOURCE).reward(mean_field).ravel()
     ahead = game.discount * (truth + regularizer.value(policy)[:, None]).ravel()
     noise = reward[:, None] + ahead - truth.ravel()[:, None]

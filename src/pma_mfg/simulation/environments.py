@@ -92,7 +92,7 @@ class Environment:
         Raises
         ------
         InputError
-            For what are no actions: with the replicate, the agent and the value of the first.
+            If an action is not one of 0, ..., A - 1. The message names replicate, agent and value of the first one.
         """
         rewards = self._move(self._checked(actions))
         return self.states, rewards, self.mean_field
@@ -112,7 +112,7 @@ class Environment:
         Raises
         ------
         InputError
-            For what are no policies: with the row, and by how much it misses.
+            If a row of the policies is not a probability distribution. The message names the row and its deviation.
         """
         source = "environments.draw_actions"
         given = floats(policies, source, "policies")
@@ -314,7 +314,7 @@ def rollout(
     Raises
     ------
     InputError
-        As `environment`, and for what are no policies: with the row, and by how much it misses.
+        As `environment`, and if a row of the policies is not a probability distribution; the message names the row.
 
     Examples
     --------

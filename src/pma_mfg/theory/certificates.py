@@ -217,7 +217,7 @@ def q_change(
     direct = in_population * population if population > 0.0 else np.zeros_like(in_population)
     through_gain = gain_in_population * population if population > 0.0 else 0.0
     value = (gain + through_gain) / (1.0 - game.discount * found.delta)
-    # nothing is steered where no action differs from another, however much values do
+    # where all actions have the same transitions, differences of values have no effect, however large
     steered = np.multiply(found.steering, value, out=np.zeros_like(found.steering), where=found.steering > 0.0)
     return np.asarray(direct + 0.5 * game.discount * steered)
 

@@ -266,7 +266,7 @@ def _facts(game: MeanFieldGame, regularizer: Regularizer, bounds: Bounds, floor:
     lowest = min(_lowest(regularizer, *entry, game.n_actions) for entry in zip(*bounds, strict=True))
     reward_span = float(distances(lipschitz.reward_rows(game, least)).max())
     value_span = (reward_span + highest - lowest) / (1.0 - game.discount * delta)
-    # nothing is steered where no action differs from another, however much values do
+    # where all actions have the same transitions, differences of values have no effect, however large
     steered = np.multiply(0.5 * game.discount * steering, value_span, out=np.zeros(game.n_states), where=steering > 0.0)
     q_span = (choice + steered) * outward(game.discount)
     return _Facts(q_span, value_span, steering, delta, rows, apart, vertices)

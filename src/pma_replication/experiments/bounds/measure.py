@@ -115,7 +115,7 @@ def operator_ratios(
     """
     c = lipschitz.constants(game)
     above = partial(rows_above, regularizer, lipschitz.policy_floor(game, regularizer))
-    # of functions nothing is certified
+    # certificates exist for the entropy and the quadratic, and for games with features
     mirrors = MIRRORS if regularizers.kind(regularizer) is not None else ("euclidean",)
     invariant = {m: in_invariant_set(game, regularizer, m) for m in mirrors} if game.has_features else {}
     rows: list[tuple[object, ...]] = []

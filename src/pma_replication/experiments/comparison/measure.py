@@ -289,7 +289,7 @@ def samples_to_accuracy(
             with np.errstate(divide="ignore"):
                 middle, low, high = 1.0 / np.array([_slower_median(1.0 / reported), rate.high, rate.low])
             n_reached = int(np.isfinite(reported).sum())
-            # what is reported belongs to its own interval, also where its runs are of settings that resamples miss
+            # the interval is extended to contain the reported value, whose settings the resamples may all miss
             if not math.isnan(low):  # there are replicates enough for an interval
                 low, high = min(low, middle), max(high, middle)
             rows.append((game, method, unit, accuracy, middle, low, high, n_reached, len(reported)))

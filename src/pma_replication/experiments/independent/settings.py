@@ -27,7 +27,7 @@ from pma_replication.settings import (
     refused,
 )
 
-# As few as an interval may come from (docs/theory, section 11).
+# the fewest from which an interval is computed (docs/theory, section 11)
 Replicates = Annotated[int, Field(ge=8), bounded]
 
 

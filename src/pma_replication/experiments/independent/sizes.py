@@ -40,7 +40,7 @@ def _independent(subject: Subject) -> Settings:
         "n_updates": math.ceil(2.0 * first),
         "populations": [500, 1500, 5000],
         "population_replicates": [FEWEST_REPLICATES] * 3,
-        # so many that what each hears of the others' fluctuations is little beside its own noise; their mean is precise
+        # so many agents that the others' fluctuations are small beside the noise of each one; their mean is precise
         "n_agents": 4000,
         "n_replicates": FEWEST_REPLICATES,
         "step_sizes": list(relative),

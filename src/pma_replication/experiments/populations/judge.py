@@ -135,7 +135,7 @@ def learned_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         table = group.pivot(index="replicate", columns=["state", "action"])
         groups.append(table["policy_error"].to_numpy())
         predictions.append(table["predicted_policy_error"].to_numpy()[0])
-    # every N counts the same: each projection is in units of its own prediction
+    # each projection is in units of its own prediction, so that every N has the same weight
     weights = [of / (of @ of) / len(predictions) for of in predictions]
     estimate = statistics.bootstrap(
         groups,

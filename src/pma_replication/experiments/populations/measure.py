@@ -279,7 +279,7 @@ def agreement(
             averages = simulation.ergodic_averages(
                 game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
             )
-            # the plain averages: nothing of the exact solution's identities enters but exchangeability
+            # plain averages, so that of the identities behind the exact solution only exchangeability is used
             process = fluctuations.decision_process(game, averages.transition_features, averages.reward_features)
             q = operators.q_of_decision_process(*process, game.discount, policy=policy, regularizer=regularizer)
             simulated.append(float((direction * q).sum()))

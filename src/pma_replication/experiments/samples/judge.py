@@ -93,7 +93,7 @@ def accuracy(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     expected = (0.0, 1.0 + tolerance)
     too_small = ""
     if compare((estimate.low, estimate.high), expected) == "not confirmed":
-        # an error of a fixed number of epsilons is what constants that are too small give; the orders fail if it grows
+        # constants that are too small give an error of a fixed multiple of epsilon; if it grows, the order is wrong
         inverse, groups = (
             [1.0 / epsilon for epsilon in epsilons],
             [e / x for e, x in zip(errors, epsilons, strict=True)],
@@ -161,7 +161,7 @@ def conservative(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cla
     estimate = statistics.bootstrap(errors, factor, bootstrap_generator(rows, "C4-conservative"), confidence=confidence)
     expected = (1.0 - tolerance, math.inf)
     small = Rival("1, or at most 2", (1.0,), ((-math.inf, 2.0),))
-    # the spread of a factor is in proportion to it
+    # the standard error of a factor is proportional to the factor
     of_one = Estimate(1.0, estimate.low / estimate.value, estimate.high / estimate.value)
     return {
         "id": "C4-conservative",
