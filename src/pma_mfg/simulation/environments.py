@@ -41,6 +41,8 @@ class Environment:
     def __init__(self, game: Game, shape: tuple[int, int], law: np.ndarray, seed: int, dtype: np.dtype[Any]) -> None:
         self.game, self.dtype, self._law = game, dtype, law
         self._tables = dense_tables(game, "environments.environment") if game.has_features else ()
+        few = shape[1] < environment_kernels.FEW * game.n_states * game.n_actions
+        self._cumulated = _cumulated_tables(self._tables) if few and self._tables and len(self._tables[1]) else ()
         self._states = np.zeros(shape, dtype=np.uint16)
         self._generators = np.stack(
             [seeds.generator(seed, "environment", r).integers(2**64, size=4, dtype=np.uint64) for r in range(shape[0])]
@@ -138,6 +140,9 @@ class Environment:
         """Move all agents by actions that are checked, and return their rewards."""
         rewards = np.empty(self.shape)
         game, generators = self.game, self._generators
+        if self._cumulated:
+            environment_kernels.move_few(self._states, actions, generators, self._cumulated, self._mean_field, rewards)
+            return rewards
         if game.has_features:
             environment_kernels.move(self._states, actions, generators, self._tables, self._mean_field, rewards)
             return rewards
@@ -239,6 +244,13 @@ def whole(source: str, name: str, number: Any, *, least: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
         raise InputError(source, name, number, f"an integer >= {least}")
     return int(number)
+
+
+def _cumulated_tables(tables: Any) -> tuple[Any, ...]:
+    """Return a game's tables with those of the transitions cumulated over next states, as `move_few` takes them."""
+    base, terms, *others = tables
+    # entries of terms are of both signs, and rounding of sums of numbers up to one is far below the bits that are drawn
+    return (np.cumsum(base, axis=-1), np.cumsum(terms, axis=-1), *others)
 
 
 def _thresholds(policies: np.ndarray) -> np.ndarray:
