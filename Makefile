@@ -132,7 +132,7 @@ scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into 
 	@$(BIN)/python benchmarks/scaling.py $(wildcard results/full) > scaling.md.part && mv scaling.md.part benchmarks/scaling.md
 
 coverage: environment ## Measure how often the intervals cover, into benchmarks/coverage.md (minutes)
-	@$(BIN)/python benchmarks/coverage.py > coverage.md.part && mv coverage.md.part benchmarks/coverage.md
+	@$(BIN)/python benchmarks/interval_coverage.py > coverage.md.part && mv coverage.md.part benchmarks/coverage.md
 
 # Sees everything in .venv, and has the benchmarks' alternatives on top: they stay out of the project's environment.
 .venv-bench/.installed: .venv/.project benchmarks/requirements.txt

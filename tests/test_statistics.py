@@ -83,7 +83,7 @@ def test_fewer_than_eight_replicates_have_a_value_and_no_interval() -> None:
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="the percentiles alone")
 def test_interval_of_a_heavy_tailed_mean_covers_as_stated(level: Level) -> None:
-    coverage = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "coverage.py"))
+    coverage = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "interval_coverage.py"))
     trials = 600
     found, _ = coverage["covered"]("mean", "log-normal, 1", 8, trials=trials, resamples=500)
     level.accept(binom.cdf(found, trials, 0.93))

@@ -503,6 +503,7 @@ def _gain(
         own: Sequence[float] | None = None,
     ) -> Gain:
         limits = (own_predicted if np.isfinite(own_predicted) else order.limit, orders[1].limit)
+        gained = own if own else limits
         own_route: Route = "exact" if own else "closed form" if np.isfinite(own_predicted) else "limit"
         intervals = [(float(v - w), float(v + w)) for v, w in zip(values, half_widths, strict=True)]
         return Gain(
@@ -516,7 +517,7 @@ def _gain(
             mean_field=mean,
             deviations=spread,
             why=why,
-            own_state=OwnStateGain(own_route, *map(float, own or limits), float(own_predicted)),
+            own_state=OwnStateGain(own_route, float(gained[0]), float(gained[1]), float(own_predicted)),
         )
 
     largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES

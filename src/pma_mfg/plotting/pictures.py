@@ -297,9 +297,7 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
                 ax.vlines(each.n_agents, max(low, 0.01 * max(value, floor)), high, color=colour, linewidth=1.0)
         if limit > floor:
             ax.hlines(limit, *ends, color=colour, linewidth=0.9, linestyle=(0, (1, 1.2)))
-    _draw_own_state(ax, gains, floor=floor)
-    own = [each.own_state.regularized for each in gains if each.own_state.regularized > floor]
-    lowest = min([lowest, *own])
+    lowest = min([lowest, *_draw_own_state(ax, gains, floor=floor)])
     order = found.order
     if np.isfinite(order.constant) and order.constant > 0.0:
         line = np.geomspace(ends[0], ends[1], 50)
@@ -316,14 +314,19 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
     ax.legend(fontsize=7.5)
 
 
-def _draw_own_state(ax: Axes, gains: Sequence[Gain], *, floor: float) -> None:
-    """Draw the regularized gains of a deviator who sees its own state only; nothing of those up to a floor."""
+def _draw_own_state(ax: Axes, gains: Sequence[Gain], *, floor: float) -> list[float]:
+    """Draw the regularized gains of a deviator who sees its own state only, and return them.
+
+    Those up to a floor are left out, and those of which the limit is known only, which is drawn as a line.
+    """
     look: dict[str, Any] = {"marker": "D", "color": COLOURS[0], "linestyle": "none", "markersize": 4.0}
-    for each in gains:
-        if each.own_state.regularized > floor:
-            filled = COLOURS[0] if each.own_state.route == "exact" else "white"
-            ax.plot(each.n_agents, each.own_state.regularized, markerfacecolor=filled, **look)
-    ax.plot([], [], label="with it, seeing the own state only", **look)
+    known = [each for each in gains if each.own_state.route != "limit" and each.own_state.regularized > floor]
+    for each in known:
+        filled = COLOURS[0] if each.own_state.route == "exact" else "white"
+        ax.plot(each.n_agents, each.own_state.regularized, markerfacecolor=filled, **look)
+    if known:
+        ax.plot([], [], label="with it, seeing the own state only", **look)
+    return [each.own_state.regularized for each in known]
 
 
 def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
@@ -357,6 +360,9 @@ def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.grid(False, axis="x")
-    ax.set(xlabel="state", ylabel="share of the agents", ylim=(0.0, 1.25 * ax.get_ylim()[1]))
+    edge = 0.7 if size <= ONE_BY_ONE else 0.0
+    ax.set(
+        xlim=(-edge, size - 1 + edge), xlabel="state", ylabel="share of the agents", ylim=(0.0, 1.25 * ax.get_ylim()[1])
+    )
     ax.set_title("populations: mean and standard deviation\n(while nobody deviates)", fontsize=8)
     ax.legend(fontsize=7.5, ncols=2)

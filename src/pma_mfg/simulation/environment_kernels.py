@@ -141,7 +141,8 @@ with kernel_cache(Path(__file__)) as kernel:
                 bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
                 pair = np.uint64(own[i]) * width + np.uint64(chosen[i])
                 paid[i] = earned[pair]
-                level, first, after = (np.float64(np.int64(bits & _LOW_33)) + 0.5) * 2.0**-33, pair * size, 0
+                level, first = (np.float64(np.int64(bits & _LOW_33)) + 0.5) * 2.0**-33, pair * size
+                after: Any = 0
                 for j in range(limits):
                     after += np.int64(level >= laws[first + j])
                 own[i] = np.uint16(after)
