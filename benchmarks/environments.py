@@ -5,6 +5,7 @@ random beforehand. All sides have the same game, the chain of Lasry and Lions:
 
 - *library*: `simulation.environment`, with 64-bit and with 8-bit states and actions;
 - *and draws*: the same, with actions drawn from a policy by the environment, as in a `rollout`;
+- *alias tables*: the library without its own way of moving few agents (docs/theory, section 10.14), where it has one;
 - *numpy*: whole-array operations over agents, with the library's alias tables (the fastest form we know);
 - *PettingZoo*: `interop.pettingzoo.parallel_env`, dictionaries with an entry for each agent;
 - *Bench-MFG*: the Gymnasium environment of that library, if it is installed. It holds one agent at a fixed mean field,
@@ -28,7 +29,7 @@ from timing import alternating, median_ratio
 from pma_mfg import games, operators, simulation
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.interop.pettingzoo import parallel_env
-from pma_mfg.simulation import agent_kernels, agents
+from pma_mfg.simulation import agent_kernels, agents, environment_kernels
 
 try:
     from benchmfg.envs.lasry_lions_chain.lasry_lions_chain import LasryLionsChain
@@ -51,10 +52,14 @@ def make() -> tuple[MeanFieldGame, MeanFieldGame]:
     return games.make("lasry_lions_chain", n_states=N_STATES), games.make("planted_smooth", **planted)
 
 
-def library(game: MeanFieldGame, shape: tuple[int, int], dtype: Any, draws: bool = False) -> Run:
+def library(
+    game: MeanFieldGame, shape: tuple[int, int], dtype: Any, *, draws: bool = False, few: int = environment_kernels.FEW
+) -> Run:
     """Return steps of the library's environment; those with draws take no actions from outside."""
     n_replicates, n_agents = shape
+    environment_kernels.FEW, held = few, environment_kernels.FEW
     crowd = simulation.environment(game, n_agents, n_replicates, seed=0, dtype=dtype)
+    environment_kernels.FEW = held
     actions = np.random.default_rng(0).integers(game.n_actions, size=shape).astype(dtype)
     policy, steps = operators.uniform_policy(game), max(1, MOVES // (n_agents * n_replicates))
 
@@ -137,6 +142,9 @@ def sides(game: MeanFieldGame, shape: tuple[int, int]) -> dict[str, Run]:
     """Return all sides that can do a number of replicates and agents."""
     found = {"library": library(game, shape, np.int64), "library, 8 bits": library(game, shape, np.uint8)}
     found["and draws"] = library(game, shape, np.int64, draws=True)
+    few = shape[1] < environment_kernels.FEW * game.n_states * game.n_actions
+    if few and len(game.transition_terms):
+        found["alias tables"] = library(game, shape, np.int64, few=0)
     if shape[0] == 1:
         found["numpy"] = with_numpy(game, shape[1])
         if shape[1] <= 10**4:
@@ -158,7 +166,7 @@ def processor() -> str:
 def main() -> None:
     """Write and print one row for each number of replicates and agents."""
     chain, coupled = make()
-    names = list(sides(chain, SHAPES[0]))
+    names = list(sides(chain, SHAPES[0]) | sides(coupled, SHAPES[0]))
     missing = "" if FixedMeanFieldEnv is not None else " Bench-MFG is not installed: see benchmarks/README.md."
     lines = [
         f"Written by `benchmarks/environments.py` (`make bench`), on one core of {processor()}: nanoseconds of "

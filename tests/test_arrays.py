@@ -16,11 +16,13 @@ import pma_replication
 from pma_mfg import arrays, equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.interop import bench_mfg
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative, schedules
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import finite_population, fluctuations, spread, td_moments
 from pma_mfg.regularizers import Entropy
+from pma_mfg.simulation import environments
 from pma_mfg.simulation import exchangeable as simulation
 
 GAME = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
@@ -160,6 +162,10 @@ CALLS = {
         GAME.transition(m), p, 0.5, regularizer=ENTROPY, policy=p, n_sweeps=3, constant=1.0, start=0.0, rng=rng()
     ),
     "settled": lambda p, m: generative.settled(GAME, m, p, n_agents=50, rng=rng()),
+    "environment": lambda p, m: environments.environment(GAME, 20, seed=0, mean_field=m).states,
+    "draw_actions": lambda p, m: environments.environment(GAME, 20, seed=0).draw_actions(p),
+    "rollout": lambda p, m: environments.rollout(GAME, p, 3, seed=0, n_agents=20, mean_field=m).returns,
+    "interop.bench_mfg": lambda p, m: bench_mfg.stationary_policy(p, GAME),
 }
 
 
@@ -171,6 +177,14 @@ def test_whatever_holds_the_same_numbers_gives_the_same_result(call, tmp_path):
         found = CALLS[call](policies[form], mean_fields[form])
         # another layout in memory may change the order of a sum, by some roundings of numbers of order one
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11, err_msg=form)
+
+
+@pytest.mark.parametrize("call", ["draw_actions", "rollout", "interop.bench_mfg", "exploitability"])
+def test_what_is_no_policy_is_refused_with_its_row_and_by_how_much(call):
+    wrong = POLICY * np.array([[1.0], [0.75], [1.0]])
+    with pytest.raises(InputError, match=r"row 1: got the sum 0\.75, off by -0\.25") as raised:
+        CALLS[call](wrong, MEAN_FIELD)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_array_that_will_do_is_used_as_it_is():

@@ -60,7 +60,9 @@ def cells(states):
     power=1 - 1e-9,
     against="policies exchanged; an agent left out of its mean field; 6 % of the moves replaced",
 )
-def test_agents_moved_by_actions_of_a_user_have_the_enumerated_law(level):
+@pytest.mark.parametrize("few", [environment_kernels.FEW, 0], ids=["by inversion", "by alias tables"])
+def test_agents_moved_by_actions_of_a_user_have_the_enumerated_law(level, few, monkeypatch):
+    monkeypatch.setattr(environment_kernels, "FEW", few)
     crowd, rng = simulation.environment(GAME, 3, 20_000, seed=0, mean_field=START), np.random.default_rng(1)
     states = crowd.reset()
     for _ in range(2):

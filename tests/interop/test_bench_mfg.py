@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -108,8 +109,10 @@ def test_policies_that_bench_mfg_finds_and_writes_are_audited(tmp_path, monkeypa
     from benchmfg.learner.python.omd_py import OMD_python
     from benchmfg.utility import save_results
 
+    # a pool of processes for every step of five states takes minutes
+    monkeypatch.setattr("benchmfg.envs.mfg_model_class.ProcessPoolExecutor", ThreadPoolExecutor)
     environment, game = chain(), games.make("no_interaction", n_states=5)
-    solver = OMD_python(environment, np.full((5, 3), 1.0 / 3.0), learning_rate=0.1, num_iterations=20)
+    solver = OMD_python(environment, np.full((5, 3), 1.0 / 3.0), learning_rate=0.1, num_iterations=5)
     results = solver.eval()
     found = bench_mfg.stationary_policy(results[0], game, environment=environment)
     np.testing.assert_array_equal(found, results[0])

@@ -291,3 +291,23 @@ def test_environments_that_are_no_stationary_games_are_refused_with_the_entry(na
     with pytest.raises(InputError, match=message) as raised:
         mfglib.stationary_game(getattr(Environment, name)(), DISCOUNT)
     assert "\n" not in str(raised.value)
+
+
+def read_only(array):
+    locked = array.copy()
+    locked.flags.writeable = False
+    return locked
+
+
+@pytest.mark.parametrize(
+    "form", [np.ndarray.tolist, lambda x: x.astype(np.float32), lambda x: x.astype(">f8"), read_only]
+)
+def test_a_policy_and_a_mean_field_are_taken_as_they_come(form):
+    game, policy = family_game("affine"), np.array([[0.25, 0.5, 0.25]] * 4)
+    environment = mfglib.environment(game, 3, form(np.array([0.25, 0.5, 0.125, 0.125])))
+    assert environment.mu0.tolist() == [0.25, 0.5, 0.125, 0.125]
+    sent = mfglib.policy(form(policy)).build(environment)
+    np.testing.assert_array_equal(sent.numpy(), np.tile(policy, (4, 1, 1)))
+    np.testing.assert_array_equal(mfglib.stationary_policy(form(sent.numpy()), game), policy)
+    with pytest.raises(InputError, match=r"probabilities: row 2: got the sum 0\.75, off by -0\.25"):
+        mfglib.policy(form(policy * np.array([[1.0], [1.0], [0.75], [1.0]])))

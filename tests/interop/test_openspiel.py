@@ -260,3 +260,15 @@ def test_dynamics_that_change_with_time_are_refused_with_the_entry_and_by_how_mu
     monkeypatch.setattr(moves, "_rewards", lambda state: (1.0 + state.t) * rewards(state))
     with pytest.raises(InputError, match=r"reward of state \d, action -?\d: got \S+ at time \d and \S+ at time \d"):
         stationary_game(beach(3, horizon=5), 0.9)
+
+
+def read_only(array):
+    locked = array.copy()
+    locked.flags.writeable = False
+    return locked
+
+
+@pytest.mark.parametrize("form", [list, lambda x: x.astype(np.float32), lambda x: x.astype(">f8"), read_only])
+def test_a_mean_field_is_taken_as_it_comes(form):
+    root = mean_field_game(GAMES["labels"], 3, form(np.array([0.25, 0.75]))).new_initial_state()
+    assert root.chance_outcomes() == [(0, 0.25), (1, 0.75)]

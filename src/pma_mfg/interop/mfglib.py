@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pma_mfg import arrays
 from pma_mfg.arrays import TOLERANCE, floats, probabilities
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import Features
@@ -93,9 +94,13 @@ def environment(game: Game, horizon: int, mean_field: np.ndarray | None = None) 
 def policy(probabilities: np.ndarray) -> Policy:
     """Return a stationary policy, shape (S, A), as a policy of MFGLib: the same at all times.
 
-    `policy(pi).build(env)` is the tensor, shape (T + 1, S, A), that MFGLib's functions take.
+    `policy(pi).build(env)` is the tensor, shape (T + 1, S, A), that MFGLib's functions take. What is no policy is
+    refused with the row and by how much.
     """
-    return Policy.stationary(np.asarray(probabilities, dtype=float), dtype=torch.float64)
+    source = "interop.mfglib.policy"
+    given = arrays.floats(probabilities, source, "probabilities")
+    checked = arrays.probabilities(given, given.shape, source, field="probabilities")
+    return Policy.stationary(arrays.contiguous(checked), dtype=torch.float64)
 
 
 def stationary_policy(

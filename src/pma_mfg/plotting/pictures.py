@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pma_mfg import iterations, jacobian, operators, seeds, solvers
 from pma_mfg.arrays import accepts
-from pma_mfg.audit import FAILURES, Audit
+from pma_mfg.audit import FAILURES, Audit, Gain
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
@@ -125,7 +126,9 @@ def _settled(figure: Figure) -> Figure:
 
 def _key(cells: layouts.Drawn) -> str:
     """Return a short explanation of what stands in a cell or on a bar."""
-    return "most likely action" + ("; hatched: left for good" if cells.transient.any() else "; pale: below 1/2")
+    told = "; hatched: left for good" if cells.transient.any() else "; pale: below 1/2"
+    none = any(action == "several" for action in np.array(cells.actions)[~cells.transient])
+    return "most likely action" + ("; none: several tie" if none else "") + told
 
 
 def _draw_paths(ax: Axes, game: Game, equilibrium: Equilibrium, start: np.ndarray | None) -> None:
@@ -279,10 +282,9 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
         ("unregularized", COLOURS[2], "s", found.exploitability_unregularized),
     )
     words = {"regularized": "with the regularizer", "unregularized": "without it"}
-    lowest, highest = np.inf, 0.0
+    lowest, highest, floor = np.inf, 0.0, 1e-9 * max(found.values_range, 1e-300)
     for name, colour, marker, limit in series:
         values = np.array([getattr(each, name) for each in gains])
-        floor = 1e-9 * max(found.values_range, 1e-300)
         lowest = min(lowest, *values[values > floor], limit if limit > floor else np.inf)
         highest = max(highest, *values, limit)
         ax.plot([], [], color=colour, marker=marker, linestyle="none", label=words[name])
@@ -295,6 +297,7 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
                 ax.vlines(each.n_agents, max(low, 0.01 * max(value, floor)), high, color=colour, linewidth=1.0)
         if limit > floor:
             ax.hlines(limit, *ends, color=colour, linewidth=0.9, linestyle=(0, (1, 1.2)))
+    lowest = min([lowest, *_draw_own_state(ax, gains, floor=floor)])
     order = found.order
     if np.isfinite(order.constant) and order.constant > 0.0:
         line = np.geomspace(ends[0], ends[1], 50)
@@ -309,6 +312,21 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
         ax.text(0.5, 0.5, "nobody gains anything", transform=ax.transAxes, ha="center")
     ax.set_title("what one of $N$ agents gains by deviating\n(filled: exact; hollow: not)", fontsize=8)
     ax.legend(fontsize=7.5)
+
+
+def _draw_own_state(ax: Axes, gains: Sequence[Gain], *, floor: float) -> list[float]:
+    """Draw the regularized gains of a deviator who sees its own state only, and return them.
+
+    Those up to a floor are left out, and those of which the limit is known only, which is drawn as a line.
+    """
+    look: dict[str, Any] = {"marker": "D", "color": COLOURS[0], "linestyle": "none", "markersize": 4.0}
+    known = [each for each in gains if each.own_state.route != "limit" and each.own_state.regularized > floor]
+    for each in known:
+        filled = COLOURS[0] if each.own_state.route == "exact" else "white"
+        ax.plot(each.n_agents, each.own_state.regularized, markerfacecolor=filled, **look)
+    if known:
+        ax.plot([], [], label="with it, seeing the own state only", **look)
+    return [each.own_state.regularized for each in known]
 
 
 def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
@@ -342,6 +360,9 @@ def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.grid(False, axis="x")
-    ax.set(xlabel="state", ylabel="share of the agents", ylim=(0.0, 1.25 * ax.get_ylim()[1]))
+    edge = 0.7 if size <= ONE_BY_ONE else 0.0
+    ax.set(
+        xlim=(-edge, size - 1 + edge), xlabel="state", ylabel="share of the agents", ylim=(0.0, 1.25 * ax.get_ylim()[1])
+    )
     ax.set_title("populations: mean and standard deviation\n(while nobody deviates)", fontsize=8)
     ax.legend(fontsize=7.5, ncols=2)

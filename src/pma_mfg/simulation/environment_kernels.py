@@ -3,7 +3,8 @@
 States and actions are 16-bit integers of shape (R, N), one row for each replicate, with a generator of its own
 (docs/theory, section 10.14). Tables of the game, the draw of a next state and the form of policies are those of
 `simulation.agent_kernels`. A step costs 2 to 4 ns for each agent, and for each replicate the time in which the tables
-are written, in the order of K S A S operations.
+are written, in the order of K S A S operations. Where transitions depend on the mean field and a replicate has few
+agents, writing alias tables would take most of it: there `move_few` draws by inversion, from cumulated laws.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from pma_mfg.simulation.agent_kernels import (
     prepare_transitions,
     successor,
 )
-from pma_mfg.simulation.links import DENSE_GAME
+from pma_mfg.simulation.links import DENSE_GAME, feature_values
 from pma_mfg.simulation.random_numbers import advance
 
-_0 = np.uint64(0)
+#: Agents of a replicate for each pair of state and action below which `move_few` is faster than `move`.
+FEW = 8
+
+_0, _LOW_33 = np.uint64(0), np.uint64(2**33 - 1)
 
 # agents by which a row of a policy is asked for ahead of its use
 _AHEAD = np.uint64(32)
@@ -107,5 +111,40 @@ with kernel_cache(Path(__file__)) as kernel:
                 pair = np.uint64(own[i]) * width + np.uint64(chosen[i])
                 paid[i] = earned[pair]
                 own[i] = successor(bits, table, pair, size)
+            generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
+            write_mean_field(own, mean_fields[r])
+
+    @kernel(NONE(_agents, _agents, _generators, DENSE_GAME, MATRIX, MATRIX))
+    def move_few(states: Any, actions: Any, generators: Any, game: Any, mean_fields: Any, rewards: Any) -> None:
+        """Do as `move` for a game whose transition tables are cumulated along their last axis, by inversion.
+
+        P(.|s,a,mu) is a sum of tables, so that the cumulated law is the sum of the cumulated tables: nothing but that
+        sum is written for each replicate. The next state is the number of its entries, the last one left out, that
+        the lower 33 of 64 random bits reach; half a unit is added, so that rounding makes no impossible move possible.
+        """
+        transition_base, transition_terms, transition_features = game[:3]
+        n_states, n_actions = game[3].shape
+        reward, laws = np.empty((n_states, n_actions)), np.empty(transition_base.size)
+        base, terms = transition_base.reshape(-1), transition_terms.reshape((len(transition_terms), len(laws)))
+        phi, earned = np.empty(len(terms)), reward.reshape(-1)
+        width, size, limits = np.uint64(n_actions), np.uint64(n_states), np.uint64(n_states - 1)
+        for r in range(len(states)):
+            own, chosen, paid = states[r], actions[r], rewards[r]
+            feature_values(mean_fields[r], transition_features, phi)
+            laws[:] = base
+            for k in range(len(phi)):
+                for j in range(len(laws)):
+                    laws[j] += phi[k] * terms[k, j]
+            prepare_rewards(mean_fields[r], game, reward)
+            a0, a1, a2, a3 = generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3]
+            for i in range(len(own)):
+                bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+                pair = np.uint64(own[i]) * width + np.uint64(chosen[i])
+                paid[i] = earned[pair]
+                level, first = (np.float64(np.int64(bits & _LOW_33)) + 0.5) * 2.0**-33, pair * size
+                after: Any = 0
+                for j in range(limits):
+                    after += np.int64(level >= laws[first + j])
+                own[i] = np.uint16(after)
             generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
             write_mean_field(own, mean_fields[r])
