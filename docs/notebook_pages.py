@@ -55,7 +55,7 @@ def unprinted(notebook: dict[str, Any]) -> list[str]:
 
 
 def prepare(app: Sphinx) -> None:
-    """Keep what is run out of the sources, and IPython out of the user's own settings."""
+    """Keep what notebooks write out of the sources, and the user's own settings out of the notebooks."""
     folder = Path(app.doctreedir) / "notebooks"
     app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=str(folder))
     profile = folder / "ipython" / "profile_default"
@@ -63,6 +63,7 @@ def prepare(app: Sphinx) -> None:
     # it warns that whoever is on this machine could listen
     (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")  # also where there is no home folder
     logging.getLogger("traitlets").setLevel(logging.WARNING)  # tells of each notebook that it runs
 
 
@@ -73,7 +74,7 @@ def add_download(app: Sphinx, tree: nodes.document) -> None:
     if app.env.docname not in app.env.nb_metadata or not run.exists() or title is None:
         return
     for number in unprinted(json.loads(run.read_text(encoding="utf-8"))):
-        log.warning("the notebook tells %s, and has not printed it", number, location=tree)
+        log.warning("the notebook tells %s, and has not printed it", number, location=app.env.docname)
     link = download_reference("", reftarget=f"/{os.path.relpath(run, app.srcdir)}", refdoc=app.env.docname)
     link += nodes.literal("", run.name, classes=["xref", "download"])
     line = nodes.paragraph("", "To run it yourself: download ", classes=["download-line"])
