@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from pma_mfg import __version__
 from pma_replication import experiments
@@ -19,7 +20,7 @@ from pma_replication import experiments
 project = "pma-mfg"
 author = "The pma-mfg developers"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["notebook_pages", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "pma-mfg"
@@ -34,10 +35,19 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
+# Notebooks run in every build, in a folder that is thrown away; an exception or a warning in one fails it.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = -1  # a machine under load is slow, and nothing is wrong
+nb_execution_show_tb = True
+nb_output_stderr = "error"
+nb_merge_streams = True
+
 autodoc_mock_imports = ["mfglib", "pyspiel", "torch"]  # of extras that are not locked
 autodoc_typehints = "none"  # numpydoc names the types
 autodoc_member_order = "bysource"
 html_copy_source = False
+html_show_search_summary = False  # it would fetch pages, which browsers refuse to a file
 napoleon_google_docstring = False
 
 log = logging.getLogger(__name__)
