@@ -14,6 +14,7 @@ import pytest
 
 from pma_mfg import storage
 from pma_mfg.errors import InputError
+from pma_replication import cli
 from pma_replication.runs import checkpoints, damage
 from pma_replication.runs import tables as parquet
 
@@ -256,6 +257,30 @@ def test_the_same_table_is_written_as_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         parquet.write_table(tmp_path / name, table)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("columns", "loads_pandas"),
+    [
+        (
+            [{"x": [1.0, np.nan], "game": ["a", "b"]}, {"x": [np.inf], "game": ["a"]}, {"x": [-0.0], "game": [""]}],
+            False,
+        ),
+        ([{"n": [10**15], "own": [True]}], False),
+        ([{"x": [1, 2]}, {"x": [0.5]}], True),
+        ([{"label": [None, None]}, {"label": ["a"]}], True),
+    ],
+)
+def test_tables_are_joined_to_the_bytes_that_pandas_joins_them_to(tmp_path, columns, loads_pandas, monkeypatch):
+    tables = [pd.DataFrame(table) for table in columns]
+    names = [str(tmp_path / f"{i}.parquet") for i in range(len(tables))]
+    for name, table in zip(names, tables, strict=True):
+        parquet.write_table(name, table)
+    parquet.write_table(tmp_path / "expected.parquet", pd.concat(tables, ignore_index=True))
+    if not loads_pandas:  # it is not even asked
+        monkeypatch.setattr(pd, "concat", None)
+    assert cli.main(["collect", *names, "--out", str(tmp_path / "joined.parquet")]) == 0
+    assert (tmp_path / "joined.parquet").read_bytes() == (tmp_path / "expected.parquet").read_bytes()
 
 
 def test_every_flipped_bit_of_json_is_noticed(tmp_path):

@@ -22,12 +22,18 @@ def add(commands: arguments.Commands) -> None:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    import pandas as pd
+    import pyarrow as pa
 
     from pma_replication.runs import tables as parquet
 
-    tables = [parquet.read_table(path) for path in options.tables]
+    tables = [parquet.read_columns(path) for path in options.tables]
     for path, table in zip(options.tables, tables, strict=True):
-        if list(table.columns) != list(tables[0].columns):
-            raise InputError(path, "columns", list(table.columns), f"those of {options.tables[0]}")
-    parquet.write_table(options.out, pd.concat(tables, ignore_index=True))
+        if table.column_names != tables[0].column_names:
+            raise InputError(path, "columns", table.column_names, f"those of {options.tables[0]}")
+    if all(table.schema.equals(tables[0].schema, check_metadata=True) for table in tables):
+        parquet.write_columns(options.out, pa.concat_tables(tables).combine_chunks())
+        return
+    import pandas as pd  # which finds a type for columns that are empty, or whole numbers, in some of them
+
+    joined = pd.concat([table.to_pandas(use_threads=False) for table in tables], ignore_index=True)
+    parquet.write_table(options.out, joined)

@@ -5,22 +5,32 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pma_mfg.errors import Description, InputError
 from pma_mfg.storage import CHANGED, MARK, ZEROS, regular_file, write_bytes
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The key of the metadata under which a file holds its hash.
+HASH = b"content_hash"
+
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tidy table as Parquet (one row per observation), with the hash of the file in its metadata."""
-    columns = pa.Table.from_pandas(table, preserve_index=False, nthreads=1)
+    write_columns(path, pa.Table.from_pandas(table, preserve_index=False, nthreads=1))
+
+
+def write_columns(path: str | Path, columns: pa.Table) -> None:
+    """Write a table of Arrow as `write_table` writes one of pandas."""
     stream = io.BytesIO()
     with pq.ParquetWriter(stream, columns.schema) as writer:
         writer.write_table(columns)
-        writer.add_key_value_metadata({"content_hash": MARK + ZEROS})
+        writer.add_key_value_metadata({HASH: MARK + ZEROS})
     before, _, after = _around_hash(stream.getvalue())
     digest = hashlib.sha256(before + ZEROS + after).hexdigest()
     write_bytes(path, before + digest.encode() + after)
@@ -53,11 +63,25 @@ def read_table(path: str | Path) -> pd.DataFrame:
     InputError
         If the file is missing, not a complete Parquet file, or does not match its hash.
     """
+    columns = read_columns(path)
+    try:
+        table: pd.DataFrame = columns.to_pandas(use_threads=False)
+    except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
+        raise _no_table(path, error) from None
+    return table
+
+
+def read_columns(path: str | Path) -> pa.Table:
+    """Read a table that `write_table` wrote, as one of Arrow: pandas, which takes long to load, is not needed."""
     content = read_hashed_table(path)
     try:
         # in this thread alone: Arrow's threads now and then abort the process when it ends (apache/arrow issue 34314)
         columns = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        table: pd.DataFrame = columns.to_pandas(use_threads=False)
-    except Exception as error:  # whatever pyarrow and pandas raise on bytes that are no table
-        raise InputError(str(path), "file", Description(str(error)), "a complete Parquet table") from None
-    return table
+        known = columns.schema.metadata or {}
+        return columns.replace_schema_metadata({key: value for key, value in known.items() if key != HASH})
+    except Exception as error:
+        raise _no_table(path, error) from None
+
+
+def _no_table(path: str | Path, error: Exception) -> InputError:
+    return InputError(str(path), "file", Description(str(error)), "a complete Parquet table")
