@@ -13,6 +13,9 @@ from pma_mfg.plotting.look import COLOURS, WIDTH, log_log, styled
 #: Costs below are rounding errors and not drawn.
 ROUNDED = 1e-12
 
+#: Spectral radius below which it does not matter how small it is.
+SMALLEST = 1e-3
+
 
 @styled
 def plot_path(path: Path, *, title: str = "") -> Figure:
@@ -60,6 +63,8 @@ def plot_path(path: Path, *, title: str = "") -> Figure:
     middle.plot(strengths, bound, color="black", linestyle=(0, (4, 2)), linewidth=0.9)
     right.axhline(1.0, color="black", linestyle=(0, (4, 2)), linewidth=0.9)
     log_log(middle, r"strength $\tau$", "exploitability without regularizer")
+    right.set_yscale("log")
+    right.set_ylim(bottom=max(right.get_ylim()[0], SMALLEST))
     log_log(right, r"strength $\tau$", r"$\rho(J_\infty)$")
     left.set(
         xscale="log",
