@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from scipy.sparse import issparse
 
 from pma_mfg import operators, regularizers, solvers
 from pma_mfg.equilibrium.best_responses import best_response
@@ -244,7 +243,7 @@ class Linearization:
 
 def _filled(product: Table) -> np.ndarray:
     """Return a product of tables as an array, of whatever kind of sparse matrix it is."""
-    return np.asarray(product.toarray()) if issparse(product) else np.asarray(product)
+    return product if isinstance(product, np.ndarray) else np.asarray(product.toarray())
 
 
 class Bordered:
