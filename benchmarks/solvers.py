@@ -7,6 +7,7 @@ ratios is reported. Nothing is asserted here. With a game's name as argument: th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import statistics
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, eye_array
 
-from pma_mfg import equilibrium, games, operators, solvers
+from pma_mfg import equilibrium, games, operators, paths, solvers
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy
 
@@ -28,6 +30,9 @@ REGULARIZER = Entropy(0.1)
 STEP_SIZE = 3.0 / REGULARIZER.rho
 TOLERANCE = operators.STATIONARITY_TOLERANCE
 PLAIN_LIMIT = 200_000
+
+#: Largest numbers of states of which the path is followed, and of which every strength is solved afresh.
+LARGEST_PATH, LARGEST_AFRESH = 1000, 100
 
 
 def sparse_crowd(n_states: int, moving: float = 1.0) -> MeanFieldGame:
@@ -137,6 +142,8 @@ def measure(name: str) -> dict[str, Any]:
         found["iterations"] = result.iterations
         found["residual"] = result.residuals["fixed_point_large_step"]
         found["exploitability"] = result.residuals["exploitability"]
+    if solved and game.n_states <= LARGEST_PATH:
+        found |= path_and_afresh(game)
     update = operators.population_map(game, policy)
     start = np.full(game.n_states, 1.0 / game.n_states)
     ratios, plain_times, ours_times = [], [], []
@@ -149,6 +156,26 @@ def measure(name: str) -> dict[str, Any]:
     found |= {"plain_s": statistics.median(plain_times), "anderson_s": statistics.median(ours_times)}
     found |= {"anderson_steps": len(history), "anderson_residual": history[-1], "ratio": statistics.median(ratios)}
     found["peak_MiB"] = peak_memory()
+    return found
+
+
+def path_and_afresh(game: MeanFieldGame) -> dict[str, Any]:
+    """Return the time of the path to 1e-6 of the rewards, and of solving afresh at each of its strengths."""
+    found: dict[str, Any] = {}
+    found["path_s"], path = timed(lambda: paths.equilibrium_path(game, REGULARIZER))
+    found["path_points"] = len(path.points)
+    found["path_residual"] = max(point.residual for point in path.points)
+
+    def afresh() -> int:
+        solved = 0
+        for point in path.points:
+            with contextlib.suppress(ConvergenceError):
+                equilibrium.solve(game, point.regularizer)
+                solved += 1
+        return solved
+
+    if game.n_states <= LARGEST_AFRESH:
+        found["afresh_s"], found["afresh_solved"] = timed(afresh)
     return found
 
 
@@ -176,6 +203,12 @@ def main() -> None:
                 f"{name:28} {one['operator_s']:8.4f} s {one['solve_s']:7.2f} s {one['iterations']:6d} "
                 f"{one['residual']:9.1e} {one['exploitability']:10.1e} {one['peak_MiB']:9.0f}"
             )
+    print("\nThe path of equilibria to 1e-6 of the rewards' range, against solving afresh at each of its strengths")
+    for name, one in found.items():
+        if "path_s" in one:
+            afresh = f"{one['afresh_s']:8.2f} s, {one['afresh_solved']} solved" if "afresh_s" in one else "not tried"
+            told = f"{one['path_points']} points, residual {one['path_residual']:.1e}; afresh {afresh}"
+            print(f"{name:28} {one['path_s']:8.2f} s, {told}")
     print(f"\nAnderson against plain iteration of the population update, median of {REPEATS} alternating runs")
     print(f"(up to S = {solvers.DIRECT_SIZE} the library takes Newton's method instead; where plain updates are fast")
     print("Anderson makes no others, but some more: below the tolerance it goes on while steps halve the residual)")

@@ -27,7 +27,7 @@ TEMPLATE = ROOT / "src/pma_replication/findings.md.jinja"
 #: Modules that need what is not locked, and whose examples are run by `make test-interop`.
 EXTRAS = ("pma_mfg.interop.mfglib", "pma_mfg.interop.openspiel")
 #: Packages that say what they offer under their own name.
-PACKAGES = ("pma_mfg.games", "pma_mfg.equilibrium", "pma_mfg.plotting", "pma_mfg.regularizers")
+PACKAGES = ("pma_mfg.games", "pma_mfg.equilibrium", "pma_mfg.paths", "pma_mfg.plotting", "pma_mfg.regularizers")
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in sorted((ROOT / "src").rglob("*.py"))

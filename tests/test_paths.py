@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tests.own_regularizers import Tsallis
 
 import pma_mfg
 from pma_mfg import equilibrium, games, operators, paths, regularizers
+from pma_mfg.cli import main
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.paths.following import Follower, held
@@ -277,3 +280,31 @@ def test_a_path_that_is_lost_keeps_its_last_point_and_says_where(monkeypatch: py
 def test_importing_the_package_and_its_path_loads_no_compiler() -> None:
     code = "import sys, pma_mfg; pma_mfg.equilibrium_path; print('numba' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_the_command_follows_the_path_writes_it_and_ends_with_what_came_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, picture = tmp_path / "path.npz", tmp_path / "path.png"
+    line = ["path", "rock_paper_scissors", "--strengths", "2", "0.001", "--out", str(out), "--plot", str(picture)]
+    assert main(line) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "largest residual" in last
+    assert "reached the strength 0.001; next to it an equilibrium without a regularizer, exploitability" in last
+    assert picture.stat().st_size > 0
+    with np.load(out) as arrays:
+        assert arrays["strength"][-1] == pytest.approx(1e-3, rel=1e-12)
+        assert arrays["policy"].shape[1:] == (3, 3)
+    assert main(["path", "rock_paper_scissors", "--strengths", "0.1", "1"]) == 2
+    assert "got (0.1, 1.0), expected (high, low) with high > low > 0" in capsys.readouterr().err
+
+
+def test_solve_at_strength_0_gives_an_equilibrium_without_a_regularizer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", "sis_epidemic", "--strength", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    game = games.make("sis_epidemic")
+    policy, mean_field = np.array(found["policy"]), np.array(found["mean_field"])
+    assert paths.limit.unregularized_residual(game, policy, mean_field) <= 1e-10
+    # nobody knows it in closed form: a best response against its own population gains nothing
+    assert abs(equilibrium.exploitability(game, policy, mean_field=mean_field)) <= 1e-10
+    assert found["mixed_states"] == 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from pma_mfg import __version__, command_line
-from pma_mfg.commands import arguments, audit, games, learn, plot, populations, solve
+from pma_mfg.commands import arguments, audit, games, learn, path, plot, populations, solve
 
 #: The entry points through which other packages offer commands.
 OFFERED = "pma_mfg.commands"
@@ -32,7 +32,7 @@ def parser() -> arguments.Parser:
     )
     made.add_argument("--version", action="version", version=f"pma-mfg {__version__}")
     commands = arguments.Commands(made, "pma-mfg")
-    for module in (games, solve, plot, learn, audit, populations):
+    for module in (games, solve, path, plot, learn, audit, populations):
         module.add(commands)
     for offered in sorted(entry_points(group=OFFERED), key=lambda entry: entry.name):
         offered.load().add(commands)

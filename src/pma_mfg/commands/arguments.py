@@ -147,10 +147,11 @@ class Commands:
         return Commands(added, self.program, "STEP")
 
 
-def add_regularizer(to: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """Add --regularizer and --strength."""
+def add_regularizer(to: argparse.ArgumentParser, *, required: bool = False, zero: str = "") -> None:
+    """Add --regularizer and --strength; with words for what 0 means, 0 is allowed."""
     to.add_argument("--regularizer", type=regularizer_name, default="entropy", metavar="NAME", help=REGULARIZER)
-    to.add_argument("--strength", type=positive, required=required, help="weight of the regularizer, > 0")
+    told = f"weight of the regularizer, > 0{zero and f'; 0: {zero}'}"
+    to.add_argument("--strength", type=positive_or_zero if zero else positive, required=required, help=told)
 
 
 def add_seed(to: argparse.ArgumentParser) -> None:
@@ -203,6 +204,11 @@ def positive(text: str) -> float:
     if not 1e-50 <= value <= 1e50:
         raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected a number > 0, from 1e-50 to 1e50")
     return value
+
+
+def positive_or_zero(text: str) -> float:
+    """Return 0, or a number as `positive` does."""
+    return 0.0 if text.strip() in ("0", "0.0") else positive(text)
 
 
 def step(text: str) -> float | str:

@@ -33,6 +33,9 @@ KINK_STEP = (1e-4, 2e-2)
 #: A Newton step with an old derivative that does not shrink by this factor is made again with a new one.
 CONTRACTION = 0.2
 
+#: Residual above which a last step to the law of the chain is tried.
+ROUNDING = 1e-13
+
 #: Largest correction of the log-strength.
 FARTHEST = 5.0
 
@@ -155,6 +158,11 @@ def refined(system: System, place: Place, bordered: Bordered, *, reward_range: f
         if not reached <= 0.5 * residual:
             break
         best, residual = candidate, reached
+    if residual > ROUNDING and system.by_law:  # states that are left for good may hold what a step leaves there
+        gap = system.population_gap(best.mean_field, best.policy, best.transition)[0]
+        candidate = replace(system.place(best.mean_field + gap, best.value, best.log_strength), policy=best.policy)
+        if (reached := unit_residual(candidate, reward_range)) < residual:
+            best, residual = candidate, reached
     return best, residual
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pma_mfg import operators, regularizers, solvers
 from pma_mfg.arrays import accepts
@@ -107,7 +108,7 @@ def _bounds(game: Game, regularizer: Regularizer, strengths: tuple[float, float]
         )
     if not game.has_derivatives():
         raise InputError(SOURCE, "game", Description(repr(game)), "a game whose derivatives fit into memory")
-    lowest, highest = lipschitz.reward_range(game)
+    lowest, highest = _reward_range(game)
     if not highest > lowest:
         shown = Description(f"the reward {lowest:g} in every state, for every action")
         raise InputError(SOURCE, "rewards", shown, "rewards that differ: otherwise every policy is an equilibrium")
@@ -122,6 +123,17 @@ def _bounds(game: Game, regularizer: Regularizer, strengths: tuple[float, float]
     if given.shape != (2,) or not np.isfinite(given).all() or not given[0] > given[1] > 0.0:
         raise InputError(SOURCE, "strengths", strengths, "(high, low) with high > low > 0")
     return float(given[0]), float(given[1]), reward_range
+
+
+def _reward_range(game: Game) -> tuple[float, float]:
+    """Return bounds on the rewards: of a large sparse game, of which no dense table fits, from its features' ranges."""
+    if game.has_features and isinstance(game.reward_terms, csr_array) and game.n_states > solvers.DIRECT_SIZE:
+        low, high = game.reward_features.ranges()
+        base, terms = game.base_reward.ravel(), game.reward_terms
+        above, below = terms.maximum(0.0), terms.minimum(0.0)
+        lowest, highest = base + low @ above + high @ below, base + high @ above + low @ below
+        return float(lowest.min()), float(highest.max())
+    return lipschitz.reward_range(game)
 
 
 def _followed(

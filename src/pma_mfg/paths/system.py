@@ -173,18 +173,18 @@ class Linearization:
             features.gradients(mean_field) for features in (tables.reward_features, tables.transition_features)
         )
         reward_terms = tables.reward_terms.reshape(-1, states * actions)
-        self.target = to_dense(reward_terms.T @ slopes_R)
+        self.target = _filled(reward_terms.T @ slopes_R)
         if slopes_P.shape[0]:
             values = operators.value_per_feature(tables, place.value)
-            self.target = self.target + self.discount * to_dense(values.T @ slopes_P)
+            self.target = self.target + self.discount * _filled(values.T @ slopes_P)
         self.target = self.target.reshape(states, actions, states)
         kernel = to_dense(operators.policy_kernel(self.transition, policy))
         self.values = scipy.linalg.lu_factor(np.eye(states) - self.discount * kernel)
         gain = np.matmul(policy[:, None, :], self.target)[:, 0, :]
         self.value_slope = scipy.linalg.lu_solve(self.values, gain)
         self.value_strength = scipy.linalg.lu_solve(self.values, place.regularizer.value(policy))
-        gradients = to_dense(slopes_P)
-        own = to_dense(operators.flow_per_feature(tables, mean_field[:, None] * policy)).T @ gradients
+        flows = operators.flow_per_feature(tables, mean_field[:, None] * policy)
+        own = _filled(flows.T @ slopes_P)
         if place.chain is None:  # F_1 = Gamma_pop(mu, pi) - mu: nothing is added to the mass of a part of the game
             own += kernel.T
             for part in range(system.parts):
@@ -239,6 +239,11 @@ class Linearization:
     def best_response_spectrum(self) -> np.ndarray:
         """Return the eigenvalues of J_inf but for zeros: those of (I - J)^{-1} Phi B (Proposition 19.1)."""
         return np.asarray(np.linalg.eigvals(np.linalg.solve(np.eye(len(self.own)) - self.own, self.response)))
+
+
+def _filled(product: Table) -> np.ndarray:
+    """Return a product of tables as an array, of whatever kind of sparse matrix it is."""
+    return product if isinstance(product, np.ndarray) else np.asarray(product.toarray())
 
 
 class Bordered:
