@@ -60,17 +60,19 @@ def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -
     )
 
 
-def reviewer(records: list[Claim], results: str, figures: str, folder: str | Path) -> str:
+def reviewer(records: list[Claim], figures: str, folder: str | Path, *, results: str) -> str:
     """Return a row for each claim: how to compute it alone, how long it takes, and what came out; cheapest first.
 
     Parameters
     ----------
     records : list of dict
         From `verdicts.evaluate`, of the full replication.
-    results, figures : str
-        Its folders.
+    figures : str
+        The folder of its figures.
     folder : path
         Where the text will be: links are relative to it.
+    results : str
+        The folder of its results.
 
     Returns
     -------
