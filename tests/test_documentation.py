@@ -140,7 +140,7 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
 
 
 def test_the_table_for_a_reviewer_is_that_of_the_verdicts() -> None:
-    page = findings.reviewer(verdicts_as_printed(), "results/full", "figures", "docs")
+    page = findings.reviewer(verdicts_as_printed(), "figures", "docs", results="results/full")
     assert page == (ROOT / "docs/reviewer.md").read_text()
 
 

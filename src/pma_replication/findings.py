@@ -60,17 +60,19 @@ def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -
     )
 
 
-def reviewer(records: list[Claim], results: str, figures: str, folder: str | Path) -> str:
-    """Return a row for each claim: how to compute it alone, how long it takes, and what came out; cheapest first.
+def reviewer(records: list[Claim], figures: str, folder: str | Path, *, results: str) -> str:
+    """Return how to compute each claim alone, how long it takes, and what came out, as a page; the cheapest come first.
 
     Parameters
     ----------
     records : list of dict
         From `verdicts.evaluate`, of the full replication.
-    results, figures : str
-        Its folders.
+    figures : str
+        The folder of its figures.
     folder : path
         Where the text will be: links are relative to it.
+    results : str
+        The folder of its results.
 
     Returns
     -------
@@ -103,7 +105,11 @@ def reviewer(records: list[Claim], results: str, figures: str, folder: str | Pat
     for minutes in sorted(costs.values()):
         fitting += minutes
         most = minutes if fitting <= 120.0 else most
-    page = {"rows": rows, "most": most, "figures": Path(os.path.relpath(figures, folder)).as_posix()}
+    groups = [
+        (command, [row for row in rows if row["command"] == command])
+        for command in dict.fromkeys(row["command"] for row in rows)
+    ]
+    page = {"rows": rows, "groups": groups, "most": most, "figures": Path(os.path.relpath(figures, folder)).as_posix()}
     return _clean(_template("reviewer.md.jinja").render(page))
 
 

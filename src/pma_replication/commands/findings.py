@@ -38,7 +38,7 @@ def _findings(options: argparse.Namespace) -> None:
             pages[options.out_concordance] = findings.concordance(records, options.figures, folder)
         if options.out_reviewer:
             target, results = Path(options.out_reviewer), Path(options.claims).parent.as_posix()
-            pages[options.out_reviewer] = findings.reviewer(records, results, options.figures, target.parent)
+            pages[options.out_reviewer] = findings.reviewer(records, options.figures, target.parent, results=results)
         if options.readme:
             pages[options.readme] = findings.readme(Path(options.readme).read_text(encoding="utf-8"), records)
     for path, text in pages.items():
