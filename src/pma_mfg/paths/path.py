@@ -24,6 +24,9 @@ from pma_mfg.theory import lipschitz
 #: The strength at which a path ends by default, relative to the range of the rewards.
 WEAKEST = 1e-6
 
+#: Residual of a point above which it is told.
+RESIDUAL = 1e-12
+
 #: By how much, in log-strength, a path may come back above the strength it began at.
 MARGIN = 0.05
 
@@ -156,6 +159,8 @@ def _followed(
         "points": f"stopped after {max_points} points at the strength {np.exp(last.place.log_strength):g}",
         "lost": _lost(follower, last),
     }
+    if (worst := max(one.residual for one in trace.nodes)) > RESIDUAL:
+        words[trace.ended] = f"{words.get(trace.ended, trace.ended)}; the largest residual is {worst:.1e}"
     return Path(
         points=[point_of(system, one) for one in trace.nodes],
         folds=[point_of(system, one) for one in trace.folds],
