@@ -128,15 +128,26 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
     nothing = findings.readme(text, []).partition(findings.MARKS[0])[2].partition(findings.MARKS[1])[0]
     assert nothing.split()[:3] == ["Of", "0", "verdicts,"]
     assert "Contraction" not in nothing
+    assert len(re.findall(r"^- \*\*", findings.readme("\n".join(findings.MARKS), records), re.MULTILINE)) == 5
     held, refuted = (
         findings.readme(text, [record | {"verdict": verdict} for record in records]).partition(findings.MARKS[0])[2]
         for verdict in ("confirmed", "not confirmed")
     )
-    for support in ("reaches it there", "1/N", "1/√N", "is predicted without", "weaker by a factor", "No pair of"):
+    for support in ("in 12 of 12 games", "times what is needed", "of the difference", "reward for randomness"):
         assert support in held
         assert support not in refuted
     with pytest.raises(InputError, match="no place for what was found"):
         findings.readme(text.replace(findings.MARKS[1], ""), records)
+
+
+def test_findings_in_short_say_nothing_that_the_verdicts_do_not() -> None:
+    held, refuted = (
+        findings.markdown([record | {"verdict": verdict} for record in verdicts_as_printed()], "figures", "docs")
+        for verdict in ("confirmed", "not confirmed")
+    )
+    for support in ("reaches it there", "1/N only", "at least like 1/√N", "without a free", "weaker by a", "No pair of"):
+        assert support in held.partition("## Claim by claim")[0]
+        assert support not in refuted.partition("## Claim by claim")[0]
 
 
 def test_the_table_for_a_reviewer_is_that_of_the_verdicts() -> None:
@@ -168,6 +179,7 @@ def typed_numbers(template: str) -> list[str]:
 def test_no_number_is_typed_into_the_findings() -> None:
     assert typed_numbers(TEMPLATE.read_text()) == []
     assert typed_numbers(re.sub("1/√?N", "", TEMPLATE.with_name("found.md.jinja").read_text())) == []
+    assert typed_numbers(TEMPLATE.with_name("readme.md.jinja").read_text()) == []
     assert typed_numbers("as loose as 12.5 in C1a, section 5.2, $1/N$") == ["12.5"]
 
 
@@ -264,6 +276,7 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
         "concordance.md.jinja",
         "expected.yaml",
         "py.typed",
+        "readme.md.jinja",
         "report.html",
         "report.yaml",
         "reviewer.md.jinja",
