@@ -62,7 +62,7 @@ def claim_rows(records: list[judging.Claim]) -> dict[str, list[dict[str, Any]]]:
 def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) -> dict[str, Any]:
     """Return all that the template prints."""
     counts = Counter(record["verdict"] for record in records)
-    lines = findings.found(records)
+    _, *lines = findings.items("found.md.jinja", records, settings["figures"], ".")
     tables = configuration.tables(settings)
     return {
         "version": __version__,

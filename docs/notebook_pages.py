@@ -79,7 +79,7 @@ def add_download(app: Sphinx, tree: nodes.document) -> None:
     link += nodes.literal("", run.name, classes=["xref", "download"])
     line = nodes.paragraph("", "To run it yourself: download ", classes=["download-line"])
     line += [link, nodes.Text(", then ")]
-    line += [nodes.literal("", 'pip install "pma-mfg[plot]" notebook'), nodes.Text(" and ")]
+    line += [nodes.literal("", 'pip install ".[plot]" notebook'), nodes.Text(" in a clone and ")]
     line += [nodes.literal("", f"jupyter notebook {run.name}"), nodes.Text(".")]
     title.parent.insert(title.parent.index(title) + 1, line)
 

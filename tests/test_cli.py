@@ -432,21 +432,21 @@ def test_families_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected one of affine" in capsys.readouterr().err
 
 
-def readme_block(language: str, containing: str) -> str:
-    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def block(language: str, containing: str, page: str = "docs/guide.md") -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     return next(block for block in blocks if containing in block)
 
 
-def test_the_readmes_game_is_the_example_of_the_pipeline() -> None:
-    assert readme_block("python", "def transition") == (ROOT / "config/example_game.py").read_text()
-    assert "CONFIG=config/example.yaml" in readme_block("sh", "example.yaml")
+def test_the_guides_game_is_the_example_of_the_pipeline() -> None:
+    assert block("python", "def transition") == (ROOT / "config/example_game.py").read_text()
+    assert "CONFIG=config/example.yaml" in block("sh", "example.yaml")
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="a policy that stays where it starts")
-def test_readme_python_example_runs_and_learns(
+def test_the_guides_python_example_runs_and_learns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], level: Level
 ) -> None:
-    code = readme_block("python", "learning.blind")
+    code = block("python", "learning.blind")
     assert len([line for line in code.splitlines() if line.strip()]) <= 13
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
 
@@ -462,11 +462,22 @@ def test_readme_python_example_runs_and_learns(
     level.means([[ratio] for ratio in ratios], 0.0, bias=0.5, planted=1.0)
 
 
-def test_readme_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guides_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for line in readme_block("sh", "pma-mfg generate").splitlines():
+    for line in block("sh", "pma-mfg generate").splitlines():
         assert run(line) == 0
     assert len(pd.read_csv("learning.csv")) > 0
+
+
+def test_the_readmes_game_is_short_and_its_commands_run_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = block("python", "def reward", "README.md")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    Path("road.py").write_text(code)
+    for line in block("sh", "road.py", "README.md").splitlines():
+        assert run(line) == 0
 
 
 def test_a_game_without_a_contraction_is_solved_and_labelled(

@@ -51,6 +51,42 @@ def test_examples_in_the_guide_print_what_they_say() -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def test_the_readme_is_a_page() -> None:
+    text = readme()
+    assert len(text.splitlines()) <= 110
+    assert len(text.split()) <= 1000
+    assert max(map(len, text.splitlines())) <= 200
+
+
+def test_the_readme_cites_what_the_citation_file_names() -> None:
+    cited = readme().partition("```bibtex\n")[2]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    (paper,) = citation["references"]
+    assert citation["version"] == pma_mfg.__version__
+    for text in (citation["title"], citation["version"], citation["authors"][0]["name"], paper["title"]):
+        assert f"{{{text}}}" in cited
+    people = " and ".join(f"{each['family-names']}, {each['given-names']}" for each in paper["authors"])
+    pages, volume, year = f"{paper['start']}--{paper['end']}", paper["volume"], paper["year"]
+    for text in (people, paper["collection-title"], pages, volume, year, paper["publisher"]["name"]):
+        assert f"{{{text}}}" in cited
+
+
+def test_links_of_the_readme_lead_to_files_and_sections_that_exist() -> None:
+    links = re.findall(r"\]\((?!https:)([^)#]*)(?:#([^)]*))?\)", readme())
+    assert len(links) > 20
+    missing = [
+        (path, section)
+        for path, section in links
+        if not (ROOT / path).is_file()
+        or (section and section not in {anchor(title) for _, title in headings(ROOT / path)})
+    ]
+    assert missing == []
+
+
 def test_every_public_module_is_in_the_reference() -> None:
     pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))
     described = set(re.findall(r"automodule:: (\S+)", pages))
@@ -128,15 +164,26 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
     nothing = findings.readme(text, []).partition(findings.MARKS[0])[2].partition(findings.MARKS[1])[0]
     assert nothing.split()[:3] == ["Of", "0", "verdicts,"]
     assert "Contraction" not in nothing
+    assert len(re.findall(r"^- \*\*", findings.readme("\n".join(findings.MARKS), records), re.MULTILINE)) == 5
     held, refuted = (
         findings.readme(text, [record | {"verdict": verdict} for record in records]).partition(findings.MARKS[0])[2]
         for verdict in ("confirmed", "not confirmed")
     )
-    for support in ("reaches it there", "1/N", "1/√N", "is predicted without", "weaker by a factor", "No pair of"):
+    for support in ("in 12 of 12 games", "times what is needed", "of the difference", "less reward for"):
         assert support in held
         assert support not in refuted
     with pytest.raises(InputError, match="no place for what was found"):
         findings.readme(text.replace(findings.MARKS[1], ""), records)
+
+
+def test_findings_in_short_say_nothing_that_the_verdicts_do_not() -> None:
+    held, refuted = (
+        findings.markdown([record | {"verdict": verdict} for record in verdicts_as_printed()], "figures", "docs")
+        for verdict in ("confirmed", "not confirmed")
+    )
+    for support in ("reaches it there", "1/N only", "at least like 1/√N", "without a free", "weaker by a", "No pair"):
+        assert support in held.partition("## Claim by claim")[0]
+        assert support not in refuted.partition("## Claim by claim")[0]
 
 
 def test_the_table_for_a_reviewer_is_that_of_the_verdicts() -> None:
@@ -168,6 +215,7 @@ def typed_numbers(template: str) -> list[str]:
 def test_no_number_is_typed_into_the_findings() -> None:
     assert typed_numbers(TEMPLATE.read_text()) == []
     assert typed_numbers(re.sub("1/√?N", "", TEMPLATE.with_name("found.md.jinja").read_text())) == []
+    assert typed_numbers(TEMPLATE.with_name("readme.md.jinja").read_text()) == []
     assert typed_numbers("as loose as 12.5 in C1a, section 5.2, $1/N$") == ["12.5"]
 
 
@@ -264,6 +312,7 @@ def test_a_wheel_works_outside_the_repository(tmp_path: Path) -> None:
         "concordance.md.jinja",
         "expected.yaml",
         "py.typed",
+        "readme.md.jinja",
         "report.html",
         "report.yaml",
         "reviewer.md.jinja",
@@ -334,9 +383,9 @@ def test_sections_of_the_theory_that_code_and_documents_name_exist() -> None:
 # Names in documents
 
 #: Dotted names in documents that are not ours.
-OF_OTHERS = {"jax.random.binomial", "lax.scan", "pandas.read_parquet"}
+OF_OTHERS = {"JobScheduler.schedule", "jax.random.binomial", "lax.scan", "pandas.read_parquet"}
 #: Files of a reader's own, in examples.
-OF_READERS = {"mine.py"}
+OF_READERS = {"mine.py", "road.py"}
 
 
 def documents() -> list[Path]:

@@ -34,6 +34,7 @@ STANDINGS = {"paper": "the paper's", "sharpened": "sharpens the paper", "ours": 
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "game": game, "listed": listed, "inverse": inverse}
+    environment.filters |= {"cost_of_half": cost_of_half, "left_by_four": left_by_four}
     return environment.from_string(resources.files("pma_replication").joinpath(name).read_text(encoding="utf-8"))
 
 
@@ -46,8 +47,7 @@ def concordance(records: list[Claim], figures: str | Path, folder: str | Path) -
     claims = registry.claims()
 
     def verdicts(name: str) -> str:
-        counts = Counter(record["verdict"] for record in records if record["id"] == name)
-        return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) or "not run"
+        return tally([record for record in records if record["id"] == name]) or "not run"
 
     return _clean(
         _template("concordance.md.jinja").render(
@@ -84,7 +84,6 @@ def reviewer(records: list[Claim], figures: str, folder: str | Path, *, results:
     for name in dict.fromkeys(record["id"] for record in records):
         if not (claim := claims[name]).figure:
             continue
-        counts = Counter(record["verdict"] for record in records if record["id"] == name)
         known = took.get(name, {"jobs": "–", "minutes": "–"})
         rows.append(
             {
@@ -94,7 +93,7 @@ def reviewer(records: list[Claim], figures: str, folder: str | Path, *, results:
                 "figure": claim.figure,
                 "command": f"snakemake -F {' '.join(times.targets(claim, results, figures))}",
                 "tables": [f"{results}/tables/{table}.parquet" for table in claim.tables],
-                "verdicts": ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]),
+                "verdicts": tally([record for record in records if record["id"] == name]),
                 **known,
             }
         )
@@ -158,6 +157,11 @@ def _render(template: str, records: list[Claim], figures: str | Path, folder: st
         tested=tested,
         confirmed=confirmed,
         outcome=lambda *ids: outcome(of(*ids)),
+        tally=lambda *ids: tally(of(*ids)),
+        short=lambda: items("found.md.jinja", records, figures, folder)[1:],
+        pictures=lambda *ids: list(
+            dict.fromkeys(figure for record in of(*ids) if (figure := registry.claims()[record["id"]].figure))
+        ),
         counts=Counter(record["verdict"] for record in records),
         figures=Path(os.path.relpath(figures, folder)).as_posix(),
         tight=TIGHT,
@@ -182,21 +186,24 @@ def readme(text: str, records: list[Claim]) -> str:
     _, end, after = between.partition(MARKS[1])
     if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
         raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
-    head, *items = found(records)
-    rest = [f"{'  ' if i else '- '}{line}" for item in items for i, line in enumerate(item)]
-    return "\n".join([before + start, "", *head, "", *rest, "", end + after])
+    head, *rest = items("readme.md.jinja", records, "figures", ".")
+    lines = [f"{'  ' if i else '- '}{line}" for item in rest for i, line in enumerate(item)]
+    return "\n".join([before + start, "", *head, "", *lines, "", end + after])
 
 
-def found(records: list[Claim]) -> list[list[str]]:
-    """Return what was found in short, as lines of Markdown: on all verdicts first, then those of each item."""
-    items: list[list[str]] = [[]]
-    for line in _render("found.md.jinja", records, "figures", ".").splitlines():
+def items(template: str, records: list[Claim], figures: str | Path, folder: str | Path) -> list[list[str]]:
+    """Return a filled template as lines of Markdown: those before its list first, then those of each item.
+
+    The other arguments are those of `markdown`.
+    """
+    found: list[list[str]] = [[]]
+    for line in _render(template, records, figures, folder).splitlines():
         # a sentence that the verdicts do not support leaves nothing: neither a line, nor spaces
         if text := re.sub(r" {2,}", " ", line.strip()):
             if text.startswith("- "):
-                items.append([])
-            items[-1].append(text.removeprefix("- "))
-    return items
+                found.append([])
+            found[-1].append(text.removeprefix("- "))
+    return found
 
 
 def moved(runs: Mapping[int, list[Claim]]) -> list[tuple[str, str]]:
@@ -275,6 +282,40 @@ def number(value: float | None) -> str:
 def inverse(value: float) -> float:
     """Return 1 over a number as verdicts.md shows it."""
     return 1.0 / float(f"{value:.{TABLE_DIGITS}g}")
+
+
+def cost_of_half(slope: float) -> float:
+    """Return how many times as much half the error costs, by the slope of cost against accuracy that verdicts.md shows.
+
+    Examples
+    --------
+    >>> cost_of_half(2.0)
+    4.0
+    """
+    return float(2.0 ** float(f"{slope:.{TABLE_DIGITS}g}"))
+
+
+def left_by_four(slope: float) -> float:
+    """Return what four times as many agents leave of an error, by the slope against N that verdicts.md shows.
+
+    Examples
+    --------
+    >>> left_by_four(-0.5)
+    0.5
+    """
+    return float(4.0 ** float(f"{slope:.{TABLE_DIGITS}g}"))
+
+
+def tally(records: list[Claim]) -> str:
+    """Return how many verdicts there are of each kind.
+
+    Examples
+    --------
+    >>> tally([{"verdict": "confirmed"}, {"verdict": "inconclusive"}, {"verdict": "confirmed"}])
+    '2 confirmed, 1 inconclusive'
+    """
+    counts = Counter(record["verdict"] for record in records)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
 
 
 def game(name: str) -> str:

@@ -204,8 +204,8 @@ def test_bad_input_is_refused(horizon: int, mean_field: np.ndarray | None, messa
         mfglib.environment(family_game("affine"), horizon, mean_field)
 
 
-def test_readme_example_runs(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_documented_example_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/libraries.md").read_text()
     code = next(
         block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "interop.mfglib import" in block
     )

@@ -244,8 +244,8 @@ def test_bad_input_is_refused(arguments: dict, message: str) -> None:
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="agents who earn what random ones earn")
-def test_readme_example_runs_and_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str], level: Level) -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_documented_example_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str], level: Level) -> None:
+    text = (ROOT / "docs/libraries.md").read_text()
     code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "interop.pettingzoo" in block)
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
 

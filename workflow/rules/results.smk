@@ -66,7 +66,7 @@ rule claims:
 rule findings:
     input:
         library("pma_replication.commands.findings"),
-        expand("src/pma_replication/{page}.md.jinja", page=["findings", "concordance", "found", "reviewer"]),
+        expand("src/pma_replication/{page}.md.jinja", page=["findings", "concordance", "found", "readme", "reviewer"]),
         "src/pma_replication/times.yaml",
         claims=f"{RESULTS}/claims.json",
     output:
