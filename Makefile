@@ -224,5 +224,5 @@ lock: ## Rewrite requirements.lock and environment.yml after a change of pyproje
 	    --extra replication --extra slurm --extra pettingzoo --extra docs --extra test --group build --generate-hashes --no-header --no-annotate -o requirements.lock
 	$(or $(PYTHON),python3) tests/environment/write_environment.py
 
-clean: ## Remove .venv, results/ and site/
-	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation .venv-dist .venv-article results site dist
+clean: ## Remove .venv, results/, site/ and what a build of the documentation writes into docs/
+	rm -rf .venv .venv-lock .venv-bench .venv-interop .venv-mutation .venv-dist .venv-article results site dist docs/experiments

@@ -20,7 +20,7 @@ from pma_replication import experiments
 project = "pma-mfg"
 author = "The pma-mfg developers"
 version = release = __version__
-extensions = ["notebook_pages", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["notebook_pages", "experiment_pages", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "pma-mfg"
@@ -53,7 +53,9 @@ napoleon_google_docstring = False
 log = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
-#: "section 3.7" or "sections 3, 5.2 and 7 to 9"; outside docs/theory only after these words.
+#: Pages in which all sections that are named are of docs/theory; in others only those after these words.
+OF_THEORY = ("theory/", "experiments/", "glossary")
+#: "section 3.7" or "sections 3, 5.2 and 7 to 9".
 SECTIONS = re.compile(r"[Ss]ections?\s+\d+(?:\.\d+)*(?:(?:,|,?\s+and|\s+to)\s+\d+(?:\.\d+)*)*")
 #: What is left as it is: code, equations, and what links to somewhere already.
 NOT_LINKED = nodes.literal | nodes.literal_block | nodes.reference | nodes.math | nodes.math_block
@@ -129,7 +131,7 @@ def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
             for heading in app.env.tocs[written].findall(nodes.reference):
                 if number := re.match(r"\d+(\.\d+)?", heading.astext()):
                     where[number[0]] = app.builder.get_relative_uri(page, written) + heading["anchorname"]
-    pattern = SECTIONS if page.startswith("theory/") else SECTIONS_ELSEWHERE
+    pattern = SECTIONS if page.startswith(OF_THEORY) else SECTIONS_ELSEWHERE
     for text in list(tree.findall(nodes.Text)):
         if isinstance(text.parent, NOT_LINKED):
             continue

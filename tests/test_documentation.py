@@ -392,7 +392,7 @@ def documents() -> list[Path]:
     return [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        *(ROOT / "docs").rglob("*.md"),
+        *(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "experiments"),  # written by a build
         *(ROOT / "benchmarks").glob("*.md"),
     ]
 

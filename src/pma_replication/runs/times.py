@@ -15,7 +15,8 @@ from pma_mfg import storage
 from pma_replication import registry
 from pma_replication.experiment import Claim
 
-#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a claim needs.
+#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a
+#: claim, or a figure, needs.
 TRACKED = Path(__file__).parents[1] / "times.yaml"
 
 
@@ -88,6 +89,11 @@ def needed(records: Mapping[str, Mapping[str, Any]], targets: Iterable[str]) -> 
     return len(jobs), sum(jobs.values())
 
 
+def _took(records: Mapping[str, Mapping[str, Any]], targets: Iterable[str]) -> dict[str, float]:
+    n_jobs, seconds = needed(records, targets)
+    return {"jobs": n_jobs, "minutes": round(seconds / 60.0, 1)}
+
+
 def main() -> None:
     """Write times.yaml from the finished full replication in this folder."""
     from pma_replication import configuration
@@ -95,14 +101,17 @@ def main() -> None:
 
     settings = configuration.load("config/config.yaml")
     records = recovery.records(Path(".snakemake/metadata"))
-    claims = {}
-    for name, claim in registry.claims().items():
-        if set(claim.tables) <= set(configuration.tables(settings)) and claim.figure:
-            n_jobs, seconds = needed(records, targets(claim, settings["results"], settings["figures"]))
-            claims[name] = {"jobs": n_jobs, "minutes": round(seconds / 60.0, 1)}
+    made = configuration.tables(settings)
+    wanted = {name: [f"{settings['figures']}/{name}.png"] for name in registry.drawn(made)}
+    figures = {name: _took(records, files) for name, files in wanted.items()}
+    claims = {
+        name: _took(records, targets(claim, settings["results"], settings["figures"]))
+        for name, claim in registry.claims().items()
+        if set(claim.tables) <= set(made) and claim.figure
+    }
     rules = {rule: round(mean, 1) for rule, mean in means(of_jobs(Path(settings["results"], "benchmarks"))).items()}
     start = "# Written by `python -m pma_replication.runs.times`: of the full replication on two busy cores.\n"
-    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "claims": claims}))
+    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "claims": claims, "figures": figures}))
 
 
 if __name__ == "__main__":
