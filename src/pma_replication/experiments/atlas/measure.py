@@ -314,8 +314,8 @@ def table(
 
     Parameters
     ----------
-    members : sequence of (name, family, parameters, strength)
-        As in `row`.
+    members : sequence of tuple
+        The name, family, parameters and strength of each, as in `row`.
     after_game : callable
         Called after each game.
     **settings
