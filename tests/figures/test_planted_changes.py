@@ -97,12 +97,15 @@ def measured(figure, data):
         return np.flatnonzero(data["value"] > 0.05)
     if figure == "bounds":
         return np.flatnonzero(np.isfinite(data["value"]))
+    if figure == "samples":
+        return np.flatnonzero(data["series"].str.startswith("measured"))
     return np.flatnonzero(data["series"].isin(["measured", "policy"]))
 
 
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
-    parts = ("panel", "epsilon", "step_size", "states", "method") if figure != "bounds" else ("panel",)
+    several = ("panel", "epsilon", "step_size", "states", "method")  # curves of one series
+    parts = several if figure not in ("bounds", "samples") else ("panel",)
     groups = ["game" if figure != "coupling" else "line", *(c for c in ("series", *parts) if c in data)]
     rows = data if figure == "phase" else data.loc[measured(figure, data)]
     rows = rows.groupby(groups, dropna=False).groups
