@@ -185,7 +185,7 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawing, same_pict
     shown = label.get_text()
     text = shown.replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
     text = text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates")
-    label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$"))
+    label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$").replace("$Q$", "$V$"))
     try:
         assert not same_picture(figure, drawing(figure))
     finally:
