@@ -33,7 +33,7 @@ from pma_replication.style import (
 
 #: What the figure shows of each measured series, in the order of the legend: its name, and how its points look beside
 #: the game's colour and marker.
-MEASURED: dict[str, tuple[str, dict[str, str]]] = {
+MEASURED: dict[str, tuple[str, dict[str, Any]]] = {
     "measured centralized tuned": ("all samples, one policy for all agents", {}),
     "measured independent tuned": ("all samples, each agent learns alone", {"marker": "x"}),
     "measured centralized tuned per update": (
@@ -161,10 +161,8 @@ def _handles(data: pd.DataFrame, markers: dict[str, str]) -> list[Line2D]:
     """Return what the legend of all panels explains: predictions, and the series that the data have."""
     present = set(data["series"])
     marker = next(iter(markers.values()))
-    handles = {
-        series: Line2D([], [], label=label, **{"color": "0.3", "marker": marker, "linewidth": 0.7, **look})
-        for series, (label, look) in MEASURED.items()
-    }
+    grey: dict[str, Any] = {"color": "0.3", "marker": marker, "linewidth": 0.7}
+    handles = {series: Line2D([], [], label=label, **(grey | look)) for series, (label, look) in MEASURED.items()}
     per_update = handles["measured centralized tuned per update"]
     per_update.set_label(f"{per_update.get_label()}, with {FITTED}")
     handles["theory"] = Line2D([], [], label="predicted for these: half the error, four times as many", **DOTTED)
