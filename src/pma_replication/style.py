@@ -120,19 +120,21 @@ def make_panels(
     *,
     title: str | None = None,
     handles: Sequence[Line2D | tuple[Line2D, ...]] = (),
+    ncols: int = 0,
     sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and n axes of `height` inches, each with room for a legend of `n_lines` below it.
 
-    Every length is fixed in inches here, so that neither a long legend nor a wide tick label squeezes the panels.
+    The legend of `handles` has `ncols` columns, or all in one row. Every length is fixed in inches here, so that
+    neither a long legend nor a wide tick label squeezes the panels.
     """
     n_rows, n_columns = grid_shape(n)
     left, between, right, above, line = 0.62, 0.4 if sharey else 0.78, 0.12, 0.25, 0.16
     below = 0.55 + line * n_lines
-    n_shown = len(handles) if n_columns > 1 else 1
+    n_shown = (ncols or len(handles)) if n_columns > 1 else 1
     title = short_heading(title, n_columns) if title else None
     top = above + (0.3 + line * title.count("\n") if title else 0.0)
-    bottom = below + (0.35 + line * (len(handles) // n_shown - 1) if handles else 0.0)
+    bottom = below + (0.35 + line * (-(-len(handles) // n_shown) - 1) if handles else 0.0)
     size = (
         WIDTH if n_columns > 1 else 0.6 * WIDTH,
         top + n_rows * height + (n_rows - 1) * (above + below) + bottom,
@@ -207,18 +209,15 @@ def draw_line(ax: Axes, table: pd.DataFrame, series: str, **look: Any) -> None:
     ax.plot(rows["x"], rows["value"], **look)
 
 
-def draw_points(
-    ax: Axes, table: pd.DataFrame, series: str, *, label: str, horizontal: bool = False, **look: Any
-) -> None:
+def draw_points(ax: Axes, table: pd.DataFrame, series: str, *, label: str, **look: Any) -> None:
     """Draw one series as markers with intervals, hollow unless the look says otherwise, its slope in the legend."""
     rows = table[table["series"] == series]
-    bars, centres = (ax.hlines, rows["value"]) if horizontal else (ax.vlines, rows["x"])
-    bars(centres, rows["low"], rows["high"], color=look["color"], linewidth=1.0)
+    ax.vlines(rows["x"], rows["low"], rows["high"], color=look["color"], linewidth=1.0)
     look = {"markerfacecolor": "none", "linestyle": "none", **look}
-    ax.plot(rows["x"], rows["value"], label=label + _slope(rows), **look)
+    ax.plot(rows["x"], rows["value"], label=label + slope_text(rows), **look)
 
 
-def _slope(points: pd.DataFrame) -> str:
+def slope_text(points: pd.DataFrame) -> str:
     """Return the fitted slope of a series and its interval, with the digits that the interval's width allows."""
     value, low, high = (float(points[column].iloc[0]) for column in ("slope", "slope_low", "slope_high"))
     if np.isnan(value):
@@ -275,9 +274,9 @@ def legend_marks(markers: dict[str, str], **look: Any) -> tuple[Line2D, ...]:
     return tuple(Line2D([], [], color="0.3", marker=marker, linestyle="none", **look) for marker in few)
 
 
-def ordered_colours(values: Iterable[float], reverse: bool = False) -> dict[Any, str]:
+def ordered_colours(values: Iterable[float]) -> dict[Any, str]:
     """Return a colour for each distinct value, dark to light in their order."""
     import seaborn  # a third of the time that a figure takes to start, for the few that have such colours
 
-    ordered = sorted(set(values), reverse=reverse)
+    ordered = sorted(set(values))
     return dict(zip(ordered, seaborn.color_palette("viridis", len(ordered)).as_hex(), strict=True))

@@ -97,12 +97,15 @@ def measured(figure, data):
         return np.flatnonzero(data["value"] > 0.05)
     if figure == "bounds":
         return np.flatnonzero(np.isfinite(data["value"]))
+    if figure == "samples":
+        return np.flatnonzero(data["series"].str.startswith("measured"))
     return np.flatnonzero(data["series"].isin(["measured", "policy"]))
 
 
 def moved_curve(figure, data, factor):
     """Move one measured curve (for an equilibrium, the policy of one game)."""
-    parts = ("panel", "epsilon", "step_size", "states", "method") if figure != "bounds" else ("panel",)
+    several = ("panel", "epsilon", "step_size", "states", "method")  # curves of one series
+    parts = several if figure not in ("bounds", "samples") else ("panel",)
     groups = ["game" if figure != "coupling" else "line", *(c for c in ("series", *parts) if c in data)]
     rows = data if figure == "phase" else data.loc[measured(figure, data)]
     rows = rows.groupby(groups, dropna=False).groups
@@ -182,7 +185,7 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawing, same_pict
     shown = label.get_text()
     text = shown.replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
     text = text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates")
-    label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$"))
+    label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$").replace("$Q$", "$V$"))
     try:
         assert not same_picture(figure, drawing(figure))
     finally:

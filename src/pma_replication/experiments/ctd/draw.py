@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pma_replication.experiments.ctd.judge import ROUNDED_BIAS
 from pma_replication.style import (
-    COLOURS,
     DASHED,
     DOTTED,
     WIDTH,
     by_game,
-    cell_edges,
     draw_line,
+    grid_shape,
     largest_population,
     line_table,
+    log_log,
+    ordered_colours,
     panel_title,
     styled,
 )
 
-#: Outline that makes a white line or letter readable on any colour.
-_OUTLINED = [withStroke(linewidth=2.5, foreground="0.25")]
+#: Looks of what is measured, and of a prediction beyond the exact one.
+POINTS: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 3.5}
+CROSSES: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": 5.0, "markeredgewidth": 0.7}
+CONTINUED = (0, (3, 1.5))
+
+ERROR = r"Error after $M_{\mathrm{td}}$ updates: points measured, lines predicted"
+BIAS = r"Bias of waiting only $M_{\mathrm{mix}}$ steps: points exact, dotted line predicted"
 
 
 def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +51,8 @@ def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns panel, game, series, x, y, value. Panels "agents" and "waiting": root mean square error ("measured",
         over entries of Q and replicates, and "predicted", exactly, with the square of the limit for N agents added)
-        at x = M_td and y = N or M_mix. Panel "mixing": the bias of waiting at x = M_mix ("exact"), its line with the
+        at x = M_td and y = N or M_mix; from the largest M_td with exact moments on "continued", where their mean
+        square falls as 1 / M_td. Panel "mixing": the bias of waiting at x = M_mix ("exact"), its line with the
         rate |lambda_2| ("eigenvalue") and one with the theory's rate L_pop ("bound").
     """
     parts = []
@@ -66,6 +72,12 @@ def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
             points = {"panel": panel, "game": game, "x": limit["n_updates"].astype(float), "y": limit[y].astype(float)}
             value = np.sqrt(limit["mean_square"] + limit["predicted_mean_square"])
             parts.append(pd.DataFrame({**points, "series": "predicted", "value": value}))
+            end = limit.loc[limit.groupby(y)["n_updates"].idxmax(), [y, "n_updates", "mean_square"]]
+            later = mean.merge(end, on=y, suffixes=("", "_exact")).query("n_updates >= n_updates_exact")
+            points = {"panel": panel, "game": game, "x": later["n_updates"].astype(float), "y": later[y].astype(float)}
+            falling = later["mean_square_exact"] * later["n_updates_exact"] / later["n_updates"]
+            value = np.sqrt(falling + later["predicted_mean_square"])
+            parts.append(pd.DataFrame({**points, "series": "continued", "value": value}))
         last = exact[exact["n_updates"] == exact["n_updates"].max()]
         last = last[last["mixing_bias"] > ROUNDED_BIAS].sort_values("n_waiting")
         x, bias = last["n_waiting"].to_numpy(float), last["mixing_bias"].to_numpy()
@@ -79,7 +91,7 @@ def data(ctd: pd.DataFrame, moments: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def figure(data: pd.DataFrame) -> Figure:
-    """Draw the error of TD learning over M_td, N and M_mix, and the bias of waiting, one row a game.
+    """Draw the error of TD learning over M_td with its prediction, and below it the bias of waiting.
 
     Parameters
     ----------
@@ -91,78 +103,85 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = by_game(data)
-    surfaces = data[data["panel"] != "mixing"]
-    ends = (surfaces["value"].min(), surfaces["value"].max())
-    norm = LogNorm(*ends if ends[0] < ends[1] else (0.9 * ends[0], 1.1 * ends[0]))
-    height, above, below, bottom = 1.45, 0.28, 0.5, 0.95
-    size = (WIDTH, len(games) * (above + height + below) + bottom)
-    figure = Figure(figsize=size)
-    labels = {"agents": "agents $N$", "waiting": r"waiting $M_{\mathrm{mix}}$"}
-    for i, (game, table) in enumerate(games):
-        floor = (bottom + below + (len(games) - 1 - i) * (above + height + below)) / size[1]
-        places = [(left / size[0], floor, 1.6 / size[0], height / size[1]) for left in (0.62, 2.88, 5.28)]
-        axes = [figure.add_axes(place) for place in places]
-        for j, (panel, label) in enumerate(labels.items()):
-            _surface(axes[j], table[table["panel"] == panel], norm, label)
-            panel_title(axes[j], 3 * i + j, "{}, " + (r"all $N$" if j == 0 else r"all $M_{\mathrm{mix}}$"), game=game)
-        ax, rows = axes[2], table[table["panel"] == "mixing"]
-        draw_line(ax, rows, "bound", **DASHED)
-        draw_line(ax, rows, "eigenvalue", **DOTTED)
-        draw_line(ax, rows, "exact", color=COLOURS[6], marker="o", linestyle="none", markersize=4.0)
-        ax.set(
-            yscale="log",
-            xlabel=labels["waiting"],
-            ylabel=r"$\|\mathrm{E} Q_M - \mathrm{E} Q_M^{\mathrm{iid}}\|_\infty$",
-        )
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        panel_title(ax, 3 * i + 2, "{}: bias of waiting", game=game)
-    bar = figure.add_axes((0.62 / size[0], 0.62 / size[1], 3.86 / size[0], 0.12 / size[1]))
-    figure.colorbar(ScalarMappable(norm), cax=bar, orientation="horizontal")
-    bar.set_xlabel("measured root mean square error of an entry of $Q$")
-    figure.legend(
-        handles=[
-            Line2D([], [], color="white", linewidth=1.2, path_effects=_OUTLINED, label="predicted error"),
-            Line2D([], [], color=COLOURS[6], marker="o", linestyle="none", markersize=4.0, label="exact bias"),
-            Line2D([], [], label=r"rate $|\lambda_2|$", **DOTTED),
-            Line2D([], [], label=r"theory's rate $L_{\mathrm{pop}}$", **DASHED),
-        ],
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.0),
-        ncols=1,
+    colours = ordered_colours(data.loc[data["panel"] == "agents", "y"])
+    blocks = (  # what is drawn, height and distance of its panels in inches, legend, heading
+        (_error, 1.15, 0.3, _error_handles(colours), ERROR),
+        (_bias, 0.95, 0.47, _bias_handles(), BIAS),
     )
+    n_rows, n_columns = grid_shape(len(games))
+    n_names = 3 if n_columns > 1 else 1
+    left, right, gap, above, below, line = 0.62, 0.12, 0.62, 0.46, 0.46, 0.17
+    heights = [
+        above + n_rows * height + (n_rows - 1) * between + below + line * -(-len(handles) // n_names) + 0.1
+        for _, height, between, handles, _ in blocks
+    ]
+    size = (WIDTH if n_columns > 1 else 0.6 * WIDTH, sum(heights))
+    width = (size[0] - left - right - (n_columns - 1) * gap) / n_columns
+    figure = Figure(figsize=size)
+    for k, (draw, height, between, handles, heading) in enumerate(blocks):
+        top = sum(heights[k:])
+        figure.text(0.08 / size[0], (top - 0.06) / size[1], heading, va="top", fontsize=10.0)
+        first: Axes | None = None
+        for i, (game, table) in enumerate(games):
+            row, column = divmod(i, n_columns)
+            corner = left + column * (width + gap), top - above - (row + 1) * height - row * between
+            place = (corner[0] / size[0], corner[1] / size[1], width / size[0], height / size[1])
+            ax = figure.add_axes(place, sharex=first, sharey=first)
+            first = ax if draw is _error else None  # biases have axes of their own
+            draw(ax, table, colours, leftmost=column == 0, lowest=i + n_columns >= len(games))
+            panel_title(ax, k * len(games) + i, "{}", game=game)
+        floor = (top - heights[k] + 0.1) / size[1]
+        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, floor), ncols=n_names, borderaxespad=0.0)
     return figure
 
 
-def _surface(ax: Axes, table: pd.DataFrame, norm: LogNorm, ylabel: str) -> None:
-    """Draw measured values as cells and the predicted ones as contours, over M_td and rows of equal height."""
-    measured = table[table["series"] == "measured"].pivot(index="y", columns="x", values="value")
-    predicted = table[table["series"] == "predicted"].pivot(index="y", columns="x", values="value")
-    updates = measured.columns.to_numpy(float)
-    ax.pcolormesh(cell_edges(np.log10(updates)), np.arange(len(measured) + 1) - 0.5, measured, norm=norm)
-    if min(predicted.shape) >= 2:
-        rows = [list(measured.index).index(y) for y in predicted.index]
-        levels = [
-            level
-            for level in np.outer(10.0 ** np.arange(-6, 3), [1.0, 3.0]).ravel()
-            if predicted.to_numpy().min() < level < predicted.to_numpy().max()
-        ]
-        x = np.log10(predicted.columns.to_numpy(float))
-        drawn = ax.contour(
-            x, rows, np.log(predicted), np.log(levels), colors="white", linestyles="solid", linewidths=1.2
-        )
-        drawn.set(path_effects=_OUTLINED)
-        names = {np.log(level): f"{level:g}" for level in levels}
-        texts = ax.clabel(drawn, fmt=names, fontsize=8.0)
-        for text in texts:
-            text.set(path_effects=_OUTLINED)
-    ticks = [x for x in range(16) if updates.min() <= 10.0**x <= updates.max()]
-    ax.set_xticks(ticks, [rf"$10^{{{x}}}$" for x in ticks])
-    ax.set_yticks(range(len(measured)), [_count(y) for y in measured.index])
-    ax.set(xlabel=r"TD updates $M_{\mathrm{td}}$", ylabel=ylabel)
+def _error(ax: Axes, table: pd.DataFrame, colours: dict[float, str], *, leftmost: bool, lowest: bool) -> None:
+    """Draw measured errors as points and predicted ones as lines, over M_td."""
+    for n_agents, colour in colours.items():
+        rows = table[(table["panel"] == "agents") & (table["y"] == n_agents)]
+        draw_line(ax, rows, "predicted", color=colour)
+        draw_line(ax, rows, "continued", color=colour, linestyle=CONTINUED)
+        draw_line(ax, rows, "measured", color=colour, **POINTS)
+    for _, rows in table[table["panel"] == "waiting"].groupby("y"):
+        draw_line(ax, rows, "measured", color=list(colours.values())[-1], **CROSSES)
+    log_log(ax, r"TD updates $M_{\mathrm{td}}$" if lowest else "", "error of $Q$ (rms)" if leftmost else "")
+    ax.tick_params(labelbottom=lowest)
+
+
+def _bias(ax: Axes, table: pd.DataFrame, colours: dict[float, str], *, leftmost: bool, lowest: bool) -> None:
+    """Draw the bias of waiting as points, and lines with the rates of the learner's chain and of the theory."""
+    rows = table[table["panel"] == "mixing"]
+    draw_line(ax, rows, "bound", **DASHED)
+    draw_line(ax, rows, "eigenvalue", **DOTTED)
+    draw_line(ax, rows, "exact", color="black", **POINTS)
+    ax.set(yscale="log", ylabel="bias of $Q$" if leftmost else "")
+    ax.set_xlabel(r"waiting $M_{\mathrm{mix}}$" if lowest else "")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    ax.yaxis.set_major_locator(LogLocator(numticks=5))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _error_handles(colours: dict[float, str]) -> list[Line2D]:
+    """Return the legend of the errors: numbers of agents, and what is measured and what predicted."""
+    agents = [Line2D([], [], color=colour, label=f"$N = {_count(n)}$", **POINTS) for n, colour in colours.items()]
+    return [
+        *agents,
+        Line2D([], [], color=list(colours.values())[-1], label=r"the same, for each $M_{\mathrm{mix}}$", **CROSSES),
+        Line2D([], [], color="0.3", label="predicted"),
+        Line2D([], [], color="0.3", linestyle=CONTINUED, label=r"predicted, continued with slope $-1/2$"),
+    ]
+
+
+def _bias_handles() -> list[Line2D]:
+    """Return the legend of the biases."""
+    return [
+        Line2D([], [], color="black", label="exact bias", **POINTS),
+        Line2D([], [], label=r"predicted: rate $|\lambda_2|$ of the chain", **DOTTED),
+        Line2D([], [], label=r"theory's bound: rate $L_{\mathrm{pop}}$", **DASHED),
+    ]
 
 
 def _count(number: float) -> str:
-    """Return a number of agents or steps in few characters."""
+    """Return a number of agents in few characters, as mathematics."""
     power = np.log10(number) if number >= 1000 else 0.5
-    return rf"$10^{{{power:.0f}}}$" if power == round(power) else f"{number:g}"
+    return rf"10^{{{power:.0f}}}" if power == round(power) else f"{number:g}"

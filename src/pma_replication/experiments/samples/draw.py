@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,22 +16,35 @@ from pma_replication.style import (
     DASHED,
     DOTTED,
     FITTED,
-    add_legend,
     by_game,
     draw_line,
-    draw_points,
     game_looks,
+    grid_shape,
     grouped,
     largest_population,
     line_table,
     log_log,
     make_panels,
-    measured_points,
-    ordered_colours,
     panel_title,
+    slope_text,
     styled,
     with_slope,
 )
+
+#: What the figure shows of each measured series, in the order of the legend: its name, and how its points look beside
+#: the game's colour and marker.
+MEASURED: dict[str, tuple[str, dict[str, Any]]] = {
+    "measured centralized tuned": ("all samples, one policy for all agents", {}),
+    "measured independent tuned": ("all samples, each agent learns alone", {"marker": "x"}),
+    "measured centralized tuned per update": (
+        "per epoch and transition used",
+        {"markerfacecolor": "white", "linestyle": "none"},  # the line through them is the predicted one
+    ),
+    "measured centralized theorem": ("run as the theorem prescribes", {"color": "black"}),
+}
+
+#: From the accuracy that was aimed at to the one that was reached.
+AIMED: dict[str, Any] = {"color": "0.6", "linewidth": 0.7}
 
 
 def data(
@@ -39,7 +53,7 @@ def data(
     samples_prescribed: pd.DataFrame,
     independent_epsilon: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return the error of learning against samples, and the samples that an accuracy costs (claim C4).
+    """Return the samples that an accuracy costs (claim C4).
 
     Parameters
     ----------
@@ -57,23 +71,14 @@ def data(
     Returns
     -------
     DataFrame
-        The module's columns and epsilon. Panel "learning": error against samples for each epsilon, and epsilon itself
-        as the line "target". Panel "cost": samples against 1 / (mean final error), with low and high on that axis, as
-        "measured <algorithm> <schedule>"; centralized and tuned also "per update" (divided by K (M_mix + 1)), with a
-        line of slope 2 through their centre; and what the theorem prescribes against 1 / epsilon, as "theorem".
+        The module's columns and epsilon, the accuracy aimed at. Panel "cost": samples against 1 / (mean final error),
+        with low and high on that axis, as "measured <algorithm> <schedule>"; centralized and tuned also "per update"
+        (divided by K (M_mix + 1)), with a line of slope 2 through their centre as "theory"; and what the theorem
+        prescribes against 1 / epsilon, as "theorem".
     """
     runs = pd.concat([samples_tuned, samples_prescribed, independent_epsilon], ignore_index=True)
     parts = []
     for game, table in by_game(runs):
-        tuned = table[(table["schedule"] == "tuned") & (table["algorithm"] == "centralized")]
-        for target, curve in tuned[tuned["epoch"] > 0].groupby(tuned["epsilon"].astype(float)):
-            x, groups = grouped(largest_population(curve), "samples", "error")
-            parts.append(
-                measured_points("learning", game, x, groups=groups, label=str(target), fit=False).assign(epsilon=target)
-            )
-            parts.append(
-                line_table("learning", game, "target", x=[x[0], x[-1]], value=[target, target]).assign(epsilon=target)
-            )
         for (algorithm, kind), rows in table.groupby(["algorithm", "schedule"]):
             rows = largest_population(rows)
             final = rows[rows["epoch"] == rows["n_epochs"]]
@@ -116,7 +121,7 @@ def _through_centre(
 
 @styled
 def figure(data: pd.DataFrame) -> Figure:
-    """Draw the error of learning, and the samples that an accuracy costs.
+    """Draw the samples that an accuracy costs against the error that is reached, one panel a game.
 
     Parameters
     ----------
@@ -127,42 +132,41 @@ def figure(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    learning, cost = (by_game(data[data["panel"] == panel]) for panel in ("learning", "cost"))
-    epsilons = ordered_colours(data["epsilon"].dropna(), reverse=True)
+    games = by_game(data)
     colours, markers, _ = game_looks(data["game"])
-    series = [table["series"].nunique() for _, table in cost]
-    figure, axes = make_panels(len(learning) + len(cost), 1.9, 1 + max([2 + len(epsilons) // 2, *series]))
-
-    for i, (ax, (game, table)) in enumerate(zip(axes, learning, strict=False)):
-        shown = table["epsilon"].unique()
-        for epsilon, colour in epsilons.items():
-            rows = table[table["epsilon"] == epsilon]
-            curve = rows[rows["series"] == "measured"]
-            ax.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
-            label = rf"$\varepsilon = {epsilon:g}$" if epsilon in shown else None
-            draw_line(ax, rows, "measured", color=colour, marker=".", label=label)
-            draw_line(ax, rows, "target", **{**DOTTED, "color": colour})
-        log_log(ax, "samples (environment steps)", r"$\mathrm{E}\, \mathrm{sup}_s\, \|\pi_k(s) - \pi^*(s)\|_1$")
-        panel_title(ax, i, "learning, {}", game=game)
-        add_legend(ax, "centralized, tuned for", [Line2D([], [], label=r"target $\varepsilon$", **DOTTED)], ncols=2)
-
-    for i, (ax, (game, table)) in enumerate(zip(axes[len(learning) :], cost, strict=True), start=len(learning)):
+    figure, axes = make_panels(len(games), 2.3, 0, handles=_handles(data, markers), ncols=2)
+    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
+        table = table.assign(x=1.0 / table["x"], low=1.0 / table["high"], high=1.0 / table["low"])
         draw_line(ax, table, "theory", **DOTTED)
         draw_line(ax, table, "theorem", **DASHED)
-        more = [Line2D([], [], label="slope 2", **DOTTED)] if (table["series"] == "theory").any() else []
-        if (table["series"] == "theorem").any():
-            more.append(Line2D([], [], label=r"theorem, against $1/\varepsilon$", **DASHED))
-        for name in sorted(set(table["series"]) - {"theory", "theorem"}):
-            algorithm, kind, *per_update = name.removeprefix("measured ").split(maxsplit=2)
-            marker = markers[game] if algorithm == "centralized" else "x"
-            face = {"tuned": colours[game], "theorem": "black"}[kind] if not per_update else "white"
-            label = "as prescribed" if kind == "theorem" else f"{algorithm}, tuned"
-            label = r"$\div\, K(M_{\mathrm{mix}}{+}1)$" if per_update else label
-            look = {"color": "black" if kind == "theorem" else colours[game], "marker": marker, "markerfacecolor": face}
-            draw_points(ax, table, name, label=f"{label}: ", horizontal=True, **look)
-        xlabel = r"$1 \,/\, \mathrm{E}\, \mathrm{sup}_s\, \|\pi_K(s) - \pi^*(s)\|_1$"
-        log_log(ax, xlabel, "samples (environment steps)")
-        ax.xaxis.labelpad = 1.0  # powers of ten are tall, and the legend is close
-        panel_title(ax, i, "cost, {}", game=game)
-        add_legend(ax, FITTED, more)
+        for series, (_, look) in MEASURED.items():
+            rows = table[table["series"] == series]
+            if rows.empty:
+                continue
+            of_game = {"color": colours[game], "marker": markers[game], "linewidth": 0.7, "zorder": 3.0, **look}
+            ax.hlines(rows["value"], rows["low"], rows["high"], color=of_game["color"], linewidth=1.0)
+            ax.plot(rows["x"], rows["value"], **of_game)
+            if series.endswith("per update"):
+                ax.text(0.98, 0.03, slope_text(rows), ha="right", transform=ax.transAxes)
+            else:
+                ax.hlines(rows["value"], rows["epsilon"], rows["x"], zorder=1.0, **AIMED)
+                ax.plot(rows["epsilon"], rows["value"], marker="|", linestyle="none", **AIMED)
+        log_log(ax, "error reached, falls to the right", "samples" if i % grid_shape(len(games))[1] == 0 else "")
+        ax.invert_xaxis()
+        panel_title(ax, i, "{}", game=game)
     return figure
+
+
+def _handles(data: pd.DataFrame, markers: dict[str, str]) -> list[Line2D]:
+    """Return what the legend of all panels explains: predictions, and the series that the data have."""
+    present = set(data["series"])
+    marker = next(iter(markers.values()))
+    grey: dict[str, Any] = {"color": "0.3", "marker": marker, "linewidth": 0.7}
+    handles = {series: Line2D([], [], label=label, **(grey | look)) for series, (label, look) in MEASURED.items()}
+    per_update = handles["measured centralized tuned per update"]
+    per_update.set_label(f"{per_update.get_label()}, with {FITTED}")
+    handles["theory"] = Line2D([], [], label="predicted for these: half the error, four times as many", **DOTTED)
+    handles["theorem"] = Line2D([], [], label="the theorem's schedule for an error", **DASHED)
+    order = [*list(MEASURED)[:3], "theory", "theorem", "measured centralized theorem"]
+    aimed = Line2D([], [], label="from the error aimed at (tick) to the one reached", **AIMED)
+    return [*(handles[series] for series in order if series in present), aimed]
