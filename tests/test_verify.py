@@ -18,6 +18,8 @@ from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Sections that make their own games, and so have no sizes for a game of the user's.
+OWN_GAMES = {"atlas", "scaling"}
 #: The source of all judges.
 JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
 #: Two of three shares multiply: no sum of links.
@@ -174,7 +176,7 @@ def test_two_calls_choose_the_same_sizes(small: Subject) -> None:
     assert (chosen, left_out) == plan.all_settings(subject())
     assert set(left_out) == {"basins", "samples_prescribed"}
     assert "with several equilibria" in left_out["basins"]
-    assert set(chosen) | set(left_out) | {"atlas"} == set(configuration.SECTIONS)
+    assert set(chosen) | set(left_out) | OWN_GAMES == set(configuration.SECTIONS)
 
 
 @pytest.mark.parametrize("command", [[], ["--regularizer", "quadratic"]])
@@ -195,7 +197,7 @@ def test_a_written_configuration_is_one_that_the_pipeline_accepts(
         assert next(iter(settings["games"])) == name
         assert settings["results"] == f"results/{name}"
         written = (tmp_path / "my.yaml").read_text()
-        missing = set(configuration.SECTIONS) - {"atlas"} - set(settings)
+        missing = set(configuration.SECTIONS) - OWN_GAMES - set(settings)
         assert missing == set(re.findall(r"^# (\w+) is left out", written, re.MULTILINE))
         assert all(f"{section} is left out: " in said.err for section in missing)
         assert re.search(r"# Predicted: \d+ s of processor time", written)

@@ -158,7 +158,7 @@ def _render(template: str, records: list[Claim], figures: str | Path, folder: st
         confirmed=confirmed,
         outcome=lambda *ids: outcome(of(*ids)),
         tally=lambda *ids: tally(of(*ids)),
-        short=lambda: items("found.md.jinja", records, figures, folder)[1:],
+        short=lambda: items("found.md.jinja", records, figures, folder=folder)[1:],
         pictures=lambda *ids: list(
             dict.fromkeys(figure for record in of(*ids) if (figure := registry.claims()[record["id"]].figure))
         ),
@@ -186,12 +186,12 @@ def readme(text: str, records: list[Claim]) -> str:
     _, end, after = between.partition(MARKS[1])
     if not (start and end) or MARKS[0] in after or MARKS[1] in before + after:
         raise InputError("README.md", "text", Description("no place for what was found"), " and ".join(MARKS))
-    head, *rest = items("readme.md.jinja", records, "figures", ".")
+    head, *rest = items("readme.md.jinja", records, "figures", folder=".")
     lines = [f"{'  ' if i else '- '}{line}" for item in rest for i, line in enumerate(item)]
     return "\n".join([before + start, "", *head, "", *lines, "", end + after])
 
 
-def items(template: str, records: list[Claim], figures: str | Path, folder: str | Path) -> list[list[str]]:
+def items(template: str, records: list[Claim], figures: str | Path, *, folder: str | Path) -> list[list[str]]:
     """Return a filled template as lines of Markdown: those before its list first, then those of each item.
 
     The other arguments are those of `markdown`.

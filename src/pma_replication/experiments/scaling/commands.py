@@ -6,7 +6,7 @@ import argparse
 
 from pma_mfg.commands import arguments, output
 from pma_mfg.errors import InputError
-from pma_replication.experiments.scaling import FAMILY, QUANTITIES
+from pma_replication.experiments.scaling.lines import FAMILY, QUANTITIES
 from pma_replication.runs import outputs
 
 SOURCE = "pma-replicate scaling measure"

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from pma_mfg import seeds
 from pma_replication import statistics
-from pma_replication.experiments.scaling import QUANTITIES, judge
+from pma_replication.experiments.scaling import judge
+from pma_replication.experiments.scaling.lines import QUANTITIES
 from pma_replication.style import COLOURS, by_game, draw_line, line_table, log_log, make_panels, panel_title, styled
 
 #: Quantity -> the label of its axis, and what the panel is called.

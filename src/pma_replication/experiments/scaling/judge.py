@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.scaling import QUANTITIES
+from pma_replication.experiments.scaling.lines import QUANTITIES
 from pma_replication.judging import Claim, Rival, bootstrap_generator, compare, titled_table
 from pma_replication.statistics import Estimate
 

@@ -22,7 +22,7 @@ from pma_mfg.learning import schedules
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import invariant_sets, lipschitz, prescription
-from pma_replication.experiments.scaling import FAMILY
+from pma_replication.experiments.scaling.lines import FAMILY
 
 #: Gaussian draws behind an expected norm: known to half a percent.
 DRAWS = 20_000

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pma_replication.experiments.scaling import FAMILY
+from pma_replication.experiments.scaling.lines import FAMILY
 from pma_replication.settings import (
     Agents,
     Chosen,
