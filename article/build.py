@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from pma_mfg import __version__, storage
 from pma_mfg.errors import InputError
 from pma_replication import configuration, findings, judging, registry, report
 from pma_replication.judging import VERDICTS
+from pma_replication.runs import sources
 
 HERE = Path(__file__).resolve().parent
 
@@ -95,15 +95,6 @@ def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) ->
     }
 
 
-def code_commit() -> str:
-    """Return the commit of the code, and whether files that git knows have changed since; "unknown" without git."""
-    try:
-        said = subprocess.check_output(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=HERE, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return said.strip().replace("-dirty", ", with changes")
-
-
 def main(config: str) -> int:
     """Write the article, and say where it is."""
     try:
@@ -120,7 +111,7 @@ def main(config: str) -> int:
     shutil.copy(HERE / "article.typ", folder)
     for path in figures.glob("*.svg"):
         shutil.copy(path, folder)
-    storage.write_json(folder / "article.json", data(settings, records, code_commit()))
+    storage.write_json(folder / "article.json", data(settings, records, sources.commit(HERE, 12)))
     pages = typst.compile(folder / "article.typ", format="png", ppi=72.0)
     typst.compile(folder / "article.typ", output=results / "article.pdf")
     print(f"article: {results / 'article.pdf'} ({len(pages) if isinstance(pages, list) else 1} pages)")

@@ -12,7 +12,6 @@ import hashlib
 import json
 import platform
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from typing import Any
 from pma_mfg import __version__
 from pma_mfg.errors import InputError
 from pma_replication import configuration
+from pma_replication.runs import sources
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the metadata says that it follows.
@@ -157,15 +157,6 @@ def metadata(files: dict[str, list[tuple[Path, str]]], name: str, commit: str, e
     }
 
 
-def commit() -> str:
-    """Return the commit of the code, and whether files that git knows have changed since; "unknown" without git."""
-    try:
-        said = subprocess.check_output(["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=ROOT, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return said.strip().replace("-dirty", ", with changes")
-
-
 def main(config: str) -> int:
     """Write the crate anew, and say where it is."""
     try:
@@ -181,7 +172,7 @@ def main(config: str) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     ended = datetime.fromtimestamp(Path(settings["results"], "claims.json").stat().st_mtime, UTC)
-    text = json.dumps(metadata(files, config, commit(), ended), indent=2)
+    text = json.dumps(metadata(files, config, sources.commit(ROOT), ended), indent=2)
     (crate / "ro-crate-metadata.json").write_text(text + "\n", encoding="utf-8")
     n_files = sum(map(len, files.values()))
     print(f"crate: {crate}/ ({n_files} files, {len(files['result'])} of them results)")

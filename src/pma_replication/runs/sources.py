@@ -1,9 +1,10 @@
-"""The source files that a job depends on: the module of its step, and all that this imports from the two packages."""
+"""The source files that a job depends on: the module of its step, and all that this imports; and the code's commit."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import subprocess
 from pathlib import Path
 
 
@@ -50,3 +51,25 @@ def _imported(root: Path, path: Path) -> frozenset[str]:
             for name in (f"{node.module}.{alias.name}" for alias in node.names):
                 names.add(name if _file(root, name).exists() else node.module)
     return frozenset(names)
+
+
+def commit(root: Path, digits: int = 40) -> str:
+    """Return the commit of the code, with a word if files that git knows have changed since; "unknown" without git.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    digits : int
+        How many digits of the commit are told, at least; a tag that names it goes before.
+
+    Returns
+    -------
+    str
+    """
+    try:
+        command = ["git", "describe", "--always", "--dirty", f"--abbrev={digits}"]
+        said = subprocess.check_output(command, cwd=root, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return said.strip().replace("-dirty", ", with changes")
