@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import pickle
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,6 +54,30 @@ def test_verdict_compares_the_whole_interval(interval: tuple[float, float], verd
 def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables' noise leaves wide margins; two thousand resamples for each claim and test would take minutes."""
     monkeypatch.setattr(statistics, "RESAMPLES", 200)
+
+
+def remembering(judge: verdicts.Judge) -> verdicts.Judge:
+    """Return a judge that is not asked twice about the same rows."""
+    known: dict[bytes, Any] = {}
+
+    @functools.wraps(judge)
+    def answer(rows: pd.DataFrame, tolerance: float, confidence: float) -> Any:
+        content = pickle.dumps((rows, tolerance, confidence))
+        if content not in known:
+            known[content] = judge(rows, tolerance, confidence)
+        return known[content]
+
+    return answer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def judges_remember() -> Iterator[None]:
+    """A test changes one table of many: what is judged on the others is the same as in all other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for experiment, name in {(experiment, claim.judge) for experiment, claim in registry.judges()}:
+            module = registry.load(experiment, "judge")
+            patch.setattr(module, name, remembering(getattr(module, name)))
+        yield
 
 
 def tables(
