@@ -104,6 +104,17 @@ def test_an_edited_helper_is_seen_through_its_callers(module, tmp_path):
     assert {path: after[path] for path in before} == before
 
 
+def test_a_copy_of_the_source_elsewhere_uses_what_the_first_has_compiled(module, tmp_path):
+    cache, other = tmp_path / "cache", tmp_path / "other" / "module"
+    assert finish(start(module, cache, CALLS)) == (list(CALLS.values()), 4)
+    before = compiled_files(cache)
+    shutil.copytree(module, other)
+    shutil.rmtree(module)
+    os.utime(other / "tiny.py")
+    assert finish(start(other, cache, CALLS)) == (list(CALLS.values()), 0)
+    assert compiled_files(cache) == before
+
+
 def test_many_processes_on_a_cold_cache_are_all_right_and_leave_a_good_cache(module, tmp_path):
     cache = tmp_path / "cache"
     calls = [(list(CALLS)[i:] + list(CALLS)[:i])[: 1 + i] for i in range(4)] * 2

@@ -3,7 +3,8 @@
 Compiled functions are called kernels here. What a kernel calls is compiled into it, also across modules. numba's own
 cache has two hazards. Editing a helper does not invalidate the compiled code of its callers: here the cache folder is
 named by a hash of the sources of all kernels and of the versions that compile them. Processes that compile at the same
-time can leave a wrong index: here one process compiles or loads at a time, under a file lock.
+time can leave a wrong index: here one process compiles or loads at a time, under a file lock. It also compiles anew for
+every path of the same source: here all copies of the project share what one of them has compiled.
 """
 
 from __future__ import annotations
@@ -115,9 +116,33 @@ def kernel_cache(source: Path) -> Iterator[Callable[..., Callable[[Function], Fu
     settings: Any = numba.config  # which sets its attributes at run time
     previous = settings.CACHE_DIR
     with lock:
+        kept = _kept(source, folder)
+
+        def kernel(signature: Any, **more: Any) -> Callable[[Function], Function]:
+            # an explicit signature compiles at once, inside the lock
+            compiled = numba.njit(signature, cache=True, **SETTINGS, **more)
+
+            def of_any_copy(function: Function) -> Function:
+                code = function.__code__
+                function.__code__ = code.replace(co_filename=str(kept))  # by which numba finds what is compiled
+                made: Function = compiled(function)
+                return made
+
+            return of_any_copy
+
         settings.CACHE_DIR = str(folder)
         try:
-            # an explicit signature compiles at once, inside the lock
-            yield lambda signature, **more: numba.njit(signature, cache=True, **SETTINGS, **more)
+            yield kernel
         finally:
             settings.CACHE_DIR = previous
+
+
+def _kept(source: Path, folder: Path) -> Path:
+    """Return a copy of a source file in the cache folder, which is at the same path for every copy of the project."""
+    kept = folder / source.parent.name / source.name
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        part = kept.with_suffix(".part")
+        part.write_bytes(source.read_bytes())
+        part.replace(kept)
+    return kept
