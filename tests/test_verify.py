@@ -217,6 +217,16 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    run, made = verify.run, dict[str, verify.Tables]()
+
+    def once(chosen: dict[str, Settings], subject: Subject, seed: int, **more: Any) -> verify.Tables:
+        """Run what was not run before: C1c and C1d are judged by the same runs of the same game."""
+        key = f"{subject.name} {chosen} {seed}"
+        if key not in made:
+            made[key] = run(chosen, subject, seed, **more)
+        return made[key]
+
+    monkeypatch.setattr(verify, "run", once)
     game = subject().game
     assert isinstance(game, games.MeanFieldGame)
     games.save(game, "game.npz")
@@ -232,6 +242,7 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
     assert cli.main(["verify", "C1a-step", *arguments]) == 0
     assert "rival      the constant could be half as large: no ratio above 0.5" in capsys.readouterr().out
     assert cli.main(["verify", "C1d", *arguments]) == 1
+    assert len(made) == 2
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("verdict    inconclusive on game: ")
     assert re.search(r"--strength \S+ would do|no strength of this regularizer would do", last)

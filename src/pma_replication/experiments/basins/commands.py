@@ -16,8 +16,8 @@ def add(steps: arguments.Commands) -> None:
         "find whether a step size holds PMA, and where it goes",
         group="steps",
         examples=(
-            "game.npz equilibrium.npz --step-sizes 0.1 1 --starts 1 --out-departures departures.parquet"
-            " --out-basins basins.parquet --out-several several.parquet",
+            "game.npz equilibrium.npz --step-sizes 0.1 1 --starts 1 --max-iterations 300"
+            " --out-departures departures.parquet --out-basins basins.parquet --out-several several.parquet",
         ),
     )
     step.add_argument("--step-sizes", type=arguments.step, nargs="+", required=True, help=arguments.ETA)
