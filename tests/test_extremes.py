@@ -469,7 +469,7 @@ def test_jacobians_at_extremes_are_finite_or_refused(name, kind):
                     jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
                 ).all()
             else:
-                with pytest.raises(InputError, match=r"lipschitz.jacobian: policy: got .* of 1e-290 or more"):
+                with pytest.raises(InputError, match=r"jacobian.jacobian: policy: got .* of 1e-290 or more"):
                     jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
 
 

@@ -191,10 +191,10 @@ class Subject:
     def too_long(self, section: str, seconds: float, most: float = BUDGET) -> BeyondBudget:
         """Return the error of a game in which learning takes too long."""
         why = (
-            f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
+            f"some {duration(seconds)}, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
             f"and TD learning settles after {self.settled:,.0f} updates"
         )
-        allowed = f"at most {most / 60.0:g}"
+        allowed = f"at most {duration(most)}"
         if self.policy.min() < RARE / self.policy.shape[1]:
             allowed += "; a larger --strength, with which no action is rare"
         if not self.game.has_features:
@@ -311,6 +311,17 @@ WAITING_CONSTANT = 0.2
 def feasible_states(feasible: Callable[[int], bool]) -> int:
     """Return the most states of a game that is feasible, as every game with fewer states is."""
     return next(n_states for n_states in itertools.count(1) if not feasible(n_states + 1))
+
+
+def duration(seconds: float) -> str:
+    """Return a predicted time in words, in the unit that fits, with the one or two digits that a prediction has."""
+    if seconds < 100.0:
+        return f"{max(1.0, float(f'{seconds:.1g}')):.0f} s"
+    for unit, length, most in (("minutes", 60.0, 120.0), ("hours", 3600.0, 48.0), ("days", 86400.0, 730.0)):
+        if seconds < most * length:
+            return f"{float(f'{seconds / length:.2g}'):g} {unit}"
+    years = seconds / (365.25 * 86400.0)
+    return f"{float(f'{years:.2g}'):,.0f} years" if years < 1e6 else f"{years:.0e} years"
 
 
 def rounded(value: float, digits: int) -> float:

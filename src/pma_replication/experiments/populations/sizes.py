@@ -6,7 +6,16 @@ import math
 
 from pma_mfg.errors import Description
 from pma_mfg.games.model import n_lumped_states
-from pma_replication.plan import BUDGET, LUMPED_STATES, BeyondBudget, Settings, Subject, spread_over, step_seconds
+from pma_replication.plan import (
+    BUDGET,
+    LUMPED_STATES,
+    BeyondBudget,
+    Settings,
+    Subject,
+    duration,
+    spread_over,
+    step_seconds,
+)
 from pma_replication.statistics import FEWEST_REPLICATES
 
 
@@ -30,7 +39,7 @@ def _bias(subject: Subject) -> Settings:
     n_steps = int(min(1e5, 0.5 * BUDGET / (1.1 * 16 * len(populations) * step_seconds(subject.game))))
     if n_steps < 5000:
         seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
-        why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
+        why = f"{subject.game.n_states} states: some {duration(seconds)} of averages"
         allowed = "at most one minute; a game with fewer states"
         raise BeyondBudget(subject.name, "populations_bias", Description(why), allowed)
     return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
