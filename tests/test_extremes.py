@@ -501,7 +501,7 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             least = invariant_sets.least_probability(game, regularizer, step_size)
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
-                words = "schedules.theorem_schedule: "
+                words = "prescription.theorem_schedule: "
                 schedule = result_or_none(
                     words, prescription.theorem_schedule, game, regularizer, step_size, epsilon=0.1
                 )
