@@ -337,3 +337,20 @@ def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatc
     monkeypatch.setattr(verify, "prescribed_strength", lambda subject: 12.5)
     with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
         verify.settings(["samples_prescribed"], subject())
+
+
+def test_an_undecided_verdict_says_which_reason_it_has(small: Subject) -> None:
+    asked = {"verdict": "inconclusive", "id": "C7", "nature": "test", "game": "own", "statement": "", "quantity": ""}
+    asked |= {"rival": "", "rival_prediction": "", "power": None, "expected": [0.9, 1.1]}
+    said = {
+        "too small a range: three N": {"too_small": True, "estimate": 0.8, "interval": [0.8, 0.8]},
+        "nothing could be tested": {"too_small": False, "estimate": None, "interval": [None, None]},
+        "the interval crosses a border of what is expected": {
+            "too_small": False,
+            "estimate": 0.8,
+            "interval": [0.7, 1.0],
+        },
+    }
+    for why, reason in said.items():
+        how = f"{why}; exact" if reason["too_small"] else "exact"
+        assert verify.in_words({**asked, **reason, "how": how}, small)[-1].endswith(f": undecided: {why}")
