@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -220,6 +221,29 @@ def test_strengths_end_where_an_action_is_too_rare_for_the_derivative_and_strong
         weaker = regularizers.Entropy(strength)
         played = operators.best_response_step(game, equilibrium.solve(game, weaker).policy, weaker)
         assert (played.min() >= lipschitz.LEAST_KL) == (strength > 0.001)
+
+
+def test_a_state_that_a_simulation_would_not_visit_is_told_before_any_run_and_only_large_populations_stay() -> None:
+    # the home of state 2 is left at once, and found again with probability 1e-6
+    move = np.tile([[[0.5, 0.5 - 1e-6, 1e-6]], [[0.5, 0.5 - 1e-6, 1e-6]], [[0.5, 0.5, 0.0]]], (1, 2, 1))
+    game = games.MeanFieldGame(
+        discount=0.5,
+        base_transition=move,
+        base_reward=np.array([[0.1, 0.0]] * 3),
+        transition_terms=np.zeros((0, 3, 2, 3)),
+        transition_features=games.Features.none(3),
+        reward_terms=-0.1 * np.einsum("ks,a->ksa", np.eye(3), np.ones(2)),
+        reward_features=games.Features.build(np.eye(3)),
+    )
+    entropy = regularizers.Entropy(0.3)
+    rare = Subject(game, entropy, "entropy", "rare", equilibrium.solve(game, entropy).policy)
+    assert rare.rarest == pytest.approx(1e-6, rel=1e-5)
+    sizes = plan.settings("populations_bias", rare)
+    least, n_steps = sizes["populations"][0], sizes["n_steps"]
+    assert len(sizes["populations"]) >= 3
+    assert plan.FEWEST_VISITS <= least * n_steps * rare.rarest <= 10.0 * plan.FEWEST_VISITS
+    with pytest.raises(plan.BeyondBudget, match=r"a state in which an agent is once in 1e\+06 steps"):
+        plan.settings("populations_agreement", rare)
 
 
 def test_a_game_whose_states_never_meet_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,9 @@ LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 
 #: minutes as they are rounded up; and that the pilot run may take, a tenth of what needs it or less.
 BUDGET, MOST_SECONDS, PILOT_BUDGET = 90.0, 180.0, 15.0
 
+#: A state's average of the simulation needs so many visits: with 30 a replicate that sees none has probability e^-30.
+FEWEST_VISITS = 30.0
+
 #: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
 
@@ -168,6 +171,17 @@ class Subject:
     def least(self) -> float:
         """Return the least probability of a state and action under the equilibrium."""
         return float((operators.stable_population(self.game, self.policy)[:, None] * self.policy).min())
+
+    @cached_property
+    def rarest(self) -> float:
+        """Return the least share of a state under the equilibrium."""
+        return float(operators.stable_population(self.game, self.policy).min())
+
+    def too_rare(self, section: str, n_agents: int, n_steps: int) -> BeyondBudget:
+        """Return the error of a game with a state that a simulation of so many agents and steps hardly visits."""
+        why = f"a state in which an agent is once in {1.0 / max(self.rarest, 1e-300):,.3g} steps"
+        allowed = f"{FEWEST_VISITS:.0f} visits in the {n_steps:,} steps of {n_agents:,} agents; a larger --strength"
+        return BeyondBudget(self.name, section, Description(why), allowed)
 
     @cached_property
     def td_scale(self) -> float:
