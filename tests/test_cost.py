@@ -82,3 +82,7 @@ def test_times_are_told_in_words_of_two_digits() -> None:
     assert cost.in_words(0.2) == "about 1 s"
     assert cost.in_words(47.0) == "about 50 s"
     assert cost.in_words(371.0) == "about 6.2 minutes"
+    assert cost.in_words(66_000.0) == "about 18 hours"
+    assert cost.in_words(1e6) == "about 12 days"
+    assert cost.in_words(2.3e11) == "about 7,300 years"
+    assert cost.in_words(1e18) == "about 3e+10 years"

@@ -469,7 +469,7 @@ def test_jacobians_at_extremes_are_finite_or_refused(name, kind):
                     jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
                 ).all()
             else:
-                with pytest.raises(InputError, match=r"lipschitz.jacobian: policy: got .* of 1e-290 or more"):
+                with pytest.raises(InputError, match=r"jacobian.jacobian: policy: got .* of 1e-290 or more"):
                     jacobian.jacobian(game, policy, step_size, regularizer=regularizer, mirror="kl")
 
 
@@ -501,7 +501,7 @@ def test_bounds_at_extremes_are_numbers_or_infinite(name, kind):
             least = invariant_sets.least_probability(game, regularizer, step_size)
             assert 0.0 <= least <= 1.0 / game.n_actions * (1.0 + EPS), case
             if kind == "entropy":
-                words = "schedules.theorem_schedule: "
+                words = "prescription.theorem_schedule: "
                 schedule = result_or_none(
                     words, prescription.theorem_schedule, game, regularizer, step_size, epsilon=0.1
                 )

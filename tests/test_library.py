@@ -38,6 +38,22 @@ def test_the_distribution_without_extras_needs_numpy_scipy_and_numba_only() -> N
     assert {re.split(r"[<>=]", name)[0] for name in project["dependencies"]} == {"numba", "numpy", "scipy"}
 
 
+def test_messages_name_functions_that_there_are() -> None:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src/pma_mfg").rglob("*.py")}
+    known: dict[str, set[str]] = {}  # by module or package: its modules, functions and methods
+    texts = set()
+    for path, tree in trees.items():
+        nodes = list(ast.walk(tree))
+        texts |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        known.setdefault(path.stem, set()).update(names)
+        known.setdefault(path.parent.name, set()).update(names | {path.stem})
+    known["pma_mfg"] |= {path.name for path in (ROOT / "src/pma_mfg").iterdir()}
+    named = [found for text in texts if (found := re.fullmatch(r"([a-z_]+)\.([a-z_]+)", text)) and found[1] in known]
+    assert len(named) > 20
+    assert {found[0] for found in named if found[2] not in known[found[1]]} == set()
+
+
 def test_the_library_never_imports_the_replication() -> None:
     importing = [
         path.name

@@ -109,7 +109,7 @@ def test_samples_of_the_theorem_grow_as_the_inverse_square_of_epsilon():
     [
         (CERTIFIED, Quadratic(1.0), "regularizer: .*the entropy"),
         (CERTIFIED, Entropy(1e-3), "L_Gamma_eta: .*not certified"),
-        (family_game("planted_kinked"), Entropy(1.0), "affine features"),
+        (family_game("planted_kinked"), Entropy(1.0), "affine in the mean field"),
         (family_game("affine", K_mu=0.9, K_s=1.5, K_a=1.5), Entropy(1.0), "L_pop: .*Assumption 2"),
         (games.make("contraction_game"), Entropy(1.0), r"L_pop: got 1\.0, .*Assumption 2"),
     ],

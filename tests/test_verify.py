@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import cli, equilibrium, games, regularizers, storage
+from pma_mfg import cli, equilibrium, games, operators, regularizers, storage
 from pma_mfg.errors import InputError
+from pma_mfg.theory import lipschitz
 from pma_replication import configuration, plan, registry, verify
 from pma_replication.experiments.nash import sizes as nash_sizes
 from pma_replication.plan import Settings, Subject
@@ -201,10 +203,47 @@ def test_a_written_configuration_is_one_that_the_pipeline_accepts(
         assert missing == set(re.findall(r"^# (\w+) is left out", written, re.MULTILINE))
         assert all(f"{section} is left out: " in said.err for section in missing)
         assert re.search(r"# Predicted: \d+ s of processor time", written)
-        assert "(predicted: " in said.out.splitlines()[-1]
+        *_, last = said.out.splitlines()
+        assert last.startswith(f"make replicate CONFIG={tmp_path / 'my.yaml'} runs them: ")  # from a clone
+        assert "(predicted: " in last
         assert ("nash" in missing) == (name == "own")
         if command:
             assert {"comparison", "samples_prescribed"} <= missing
+
+
+def test_strengths_end_where_an_action_is_too_rare_for_the_derivative_and_stronger_ones_stay() -> None:
+    # values differ by 1 and more: at a hundredth of this strength the worse action's probability is e^-1000 or less
+    game, regularizer = games.make("no_interaction", n_states=3, discount=0.9), regularizers.Entropy(0.1)
+    chosen = Subject(game, regularizer, "entropy", "chain", equilibrium.solve(game, regularizer).policy)
+    strengths = plan.settings("orbit", chosen)["games"]
+    assert strengths == [1.0, 0.3, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005]
+    for strength in (strengths[-1], 0.001):
+        weaker = regularizers.Entropy(strength)
+        played = operators.best_response_step(game, equilibrium.solve(game, weaker).policy, weaker)
+        assert (played.min() >= lipschitz.LEAST_KL) == (strength > 0.001)
+
+
+def test_a_state_that_a_simulation_would_not_visit_is_told_before_any_run_and_only_large_populations_stay() -> None:
+    # the home of state 2 is left at once, and found again with probability 1e-6
+    move = np.tile([[[0.5, 0.5 - 1e-6, 1e-6]], [[0.5, 0.5 - 1e-6, 1e-6]], [[0.5, 0.5, 0.0]]], (1, 2, 1))
+    game = games.MeanFieldGame(
+        discount=0.5,
+        base_transition=move,
+        base_reward=np.array([[0.1, 0.0]] * 3),
+        transition_terms=np.zeros((0, 3, 2, 3)),
+        transition_features=games.Features.none(3),
+        reward_terms=-0.1 * np.einsum("ks,a->ksa", np.eye(3), np.ones(2)),
+        reward_features=games.Features.build(np.eye(3)),
+    )
+    entropy = regularizers.Entropy(0.3)
+    rare = Subject(game, entropy, "entropy", "rare", equilibrium.solve(game, entropy).policy)
+    assert rare.rarest == pytest.approx(1e-6, rel=1e-5)
+    sizes = plan.settings("populations_bias", rare)
+    least, n_steps = sizes["populations"][0], sizes["n_steps"]
+    assert len(sizes["populations"]) >= 3
+    assert plan.FEWEST_VISITS <= least * n_steps * rare.rarest <= 10.0 * plan.FEWEST_VISITS
+    with pytest.raises(plan.BeyondBudget, match=r"a state in which an agent is once in 1e\+06 steps"):
+        plan.settings("populations_agreement", rare)
 
 
 def test_a_game_whose_states_never_meet_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,9 +301,9 @@ def test_exit_codes_say_whether_a_claim_is_confirmed(
 @pytest.mark.parametrize(
     ("claim", "source", "words"),
     [
-        ("C4", SLOW, r"it takes some \S+ minutes, .* settles after [\d,]+ updates; allowed is at most 3$"),
-        ("C4-accuracy", SLOW, r"it takes some \S+ minutes"),
-        ("C5", SLOW, r"it takes some \S+ minutes, .*; allowed is at most 12$"),
+        ("C4", SLOW, r"it takes some \S+ hours, .* settles after [\d,]+ updates; allowed is at most 3 minutes$"),
+        ("C4-accuracy", SLOW, r"it takes some \S+ hours"),
+        ("C5", SLOW, r"it takes some \S+ hours, .*; allowed is at most 12 minutes$"),
         ("C7", RING, r"8 states, .* reaches N = 7 .*; allowed is N from 10 on: a game with at most 7 states$"),
     ],
 )
@@ -333,3 +372,20 @@ def test_the_theorems_schedule_is_offered_at_a_strength_that_would_do(monkeypatc
     monkeypatch.setattr(verify, "prescribed_strength", lambda subject: 12.5)
     with pytest.raises(InputError, match=r"--strength 12\.5 would do"):
         verify.settings(["samples_prescribed"], subject())
+
+
+def test_an_undecided_verdict_says_which_reason_it_has(small: Subject) -> None:
+    asked = {"verdict": "inconclusive", "id": "C7", "nature": "test", "game": "own", "statement": "", "quantity": ""}
+    asked |= {"rival": "", "rival_prediction": "", "power": None, "expected": [0.9, 1.1]}
+    said = {
+        "too small a range: three N": {"too_small": True, "estimate": 0.8, "interval": [0.8, 0.8]},
+        "nothing could be tested": {"too_small": False, "estimate": None, "interval": [None, None]},
+        "the interval crosses a border of what is expected": {
+            "too_small": False,
+            "estimate": 0.8,
+            "interval": [0.7, 1.0],
+        },
+    }
+    for why, reason in said.items():
+        how = f"{why}; exact" if reason["too_small"] else "exact"
+        assert verify.in_words({**asked, **reason, "how": how}, small)[-1].endswith(f": undecided: {why}")

@@ -57,9 +57,9 @@ def jacobian(
     InputError
         With "kl", if an action has next to no probability: the step's slope there is 1 / policy.
     """
-    game = game.dense("lipschitz.jacobian")
+    game = game.dense("jacobian.jacobian")
     if mirror == "kl" and not (least := float(policy.min())) >= LEAST_KL:
-        raise InputError("lipschitz.jacobian", "policy", least, f'probabilities of {LEAST_KL:g} or more with "kl"')
+        raise InputError("jacobian.jacobian", "policy", least, f'probabilities of {LEAST_KL:g} or more with "kl"')
     states, actions = policy.shape
     basis = tangent_basis(actions)
     count = states * (actions - 1)
@@ -155,7 +155,7 @@ def best_response_derivative(
     ndarray, shape (S, S)
         Entry (y, z) is the derivative of the mass of y in mu(z); acts on directions that sum to zero.
     """
-    game = game.dense("lipschitz.best_response_derivative").linearized(mean_field)
+    game = game.dense("jacobian.best_response_derivative").linearized(mean_field)
     transition = game.transition(mean_field)
     value = operators.state_values(game, policy, mean_field, regularizer=regularizer)
     directions = np.eye(game.n_states)

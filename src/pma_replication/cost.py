@@ -234,9 +234,7 @@ def measure_all(settings: Settings) -> dict[str, Units]:
 
 def in_words(seconds: float) -> str:
     """Return a predicted time in words, rounded as its accuracy allows."""
-    if seconds < 100.0:
-        return f"about {max(1.0, float(f'{seconds:.1g}')):.0f} s"
-    return f"about {float(f'{seconds / 60.0:.2g}'):g} minutes"
+    return f"about {plan.duration(seconds)}"
 
 
 def announcement(settings: Settings, n_cores: int) -> str:

@@ -64,6 +64,9 @@ LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 
 #: minutes as they are rounded up; and that the pilot run may take, a tenth of what needs it or less.
 BUDGET, MOST_SECONDS, PILOT_BUDGET = 90.0, 180.0, 15.0
 
+#: A state's average of the simulation needs so many visits: with 30 a replicate that sees none has probability e^-30.
+FEWEST_VISITS = 30.0
+
 #: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
 
@@ -170,6 +173,17 @@ class Subject:
         return float((operators.stable_population(self.game, self.policy)[:, None] * self.policy).min())
 
     @cached_property
+    def rarest(self) -> float:
+        """Return the least share of a state under the equilibrium."""
+        return float(operators.stable_population(self.game, self.policy).min())
+
+    def too_rare(self, section: str, n_agents: int, n_steps: int) -> BeyondBudget:
+        """Return the error of a game with a state that a simulation of so many agents and steps hardly visits."""
+        why = f"a state in which an agent is once in {1.0 / max(self.rarest, 1e-300):,.3g} steps"
+        allowed = f"{FEWEST_VISITS:.0f} visits in the {n_steps:,} steps of {n_agents:,} agents; a larger --strength"
+        return BeyondBudget(self.name, section, Description(why), allowed)
+
+    @cached_property
     def td_scale(self) -> float:
         """Return c of the steps c / (m + c) of TD learning: it has started up after several times c updates."""
         return schedules.td_scale(self.game, self.policy)
@@ -191,10 +205,10 @@ class Subject:
     def too_long(self, section: str, seconds: float, most: float = BUDGET) -> BeyondBudget:
         """Return the error of a game in which learning takes too long."""
         why = (
-            f"some {seconds / 60.0:.2g} minutes, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
+            f"some {duration(seconds)}, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
             f"and TD learning settles after {self.settled:,.0f} updates"
         )
-        allowed = f"at most {most / 60.0:g}"
+        allowed = f"at most {duration(most)}"
         if self.policy.min() < RARE / self.policy.shape[1]:
             allowed += "; a larger --strength, with which no action is rare"
         if not self.game.has_features:
@@ -311,6 +325,17 @@ WAITING_CONSTANT = 0.2
 def feasible_states(feasible: Callable[[int], bool]) -> int:
     """Return the most states of a game that is feasible, as every game with fewer states is."""
     return next(n_states for n_states in itertools.count(1) if not feasible(n_states + 1))
+
+
+def duration(seconds: float) -> str:
+    """Return a predicted time in words, in the unit that fits, with the one or two digits that a prediction has."""
+    if seconds < 100.0:
+        return f"{max(1.0, float(f'{seconds:.1g}')):.0f} s"
+    for unit, length, most in (("minutes", 60.0, 120.0), ("hours", 3600.0, 48.0), ("days", 86400.0, 730.0)):
+        if seconds < most * length:
+            return f"{float(f'{seconds / length:.2g}'):g} {unit}"
+    years = seconds / (365.25 * 86400.0)
+    return f"{float(f'{years:.2g}'):,.0f} years" if years < 1e6 else f"{years:.0e} years"
 
 
 def rounded(value: float, digits: int) -> float:

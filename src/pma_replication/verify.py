@@ -204,7 +204,7 @@ def in_words(record: Mapping[str, Any], subject: Subject) -> list[str]:
         "confirmed": "as expected, and not as the rival predicts",
         "vacuous": "as expected, but the rival is not rejected",
         "not confirmed": "not what is expected: the whole interval lies outside the expected range",
-        "inconclusive": "undecided: the interval crosses the border of the expected range, or nothing was tested",
+        "inconclusive": f"undecided: {_why_undecided(record)}",
     }[record["verdict"]]
     if record["nature"] == "identity" and record["verdict"] == "vacuous":
         meaning = "as expected, which follows from definitions and could not have been otherwise"
@@ -219,6 +219,15 @@ def in_words(record: Mapping[str, Any], subject: Subject) -> list[str]:
         f"how        {record['how']}",
         last_line(record, f"{meaning}{what_would}"),
     ]
+
+
+def _why_undecided(record: Mapping[str, Any]) -> str:
+    """Return which of the reasons for an inconclusive verdict holds."""
+    if record["too_small"]:
+        return str(record["how"]).partition(";")[0]
+    return (
+        "nothing could be tested" if record["estimate"] is None else "the interval crosses a border of what is expected"
+    )
 
 
 def last_line(record: Mapping[str, Any], meaning: str) -> str:

@@ -28,6 +28,7 @@ from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
 from pma_replication.experiments.literature import draw as literature_draw
+from pma_replication.experiments.nash import draw as nash_draw
 from pma_replication.experiments.samples import draw as samples_draw
 
 DATA = Path(__file__).with_name("data")
@@ -119,6 +120,10 @@ def covers_nothing(drawing):
     for i, extent in enumerate(extents):
         assert not any(extent.overlaps(other) for other in panels + extents[:i])
     for ax in drawing.axes:
+        for axis in (ax.xaxis, ax.yaxis):  # numbers: names may be turned, and their boxes overlap where letters do not
+            ticks = [label for label in axis.get_ticklabels() if label.get_text() and not label.get_rotation()]
+            boxes = [label.get_window_extent() for label in ticks if label.get_visible()]
+            assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
         for label in (ax.xaxis.label, ax.yaxis.label):
             assert not any(label.get_window_extent().overlaps(extent) for extent in extents)
     whole = drawing.get_tightbbox()  # in inches; a hundredth for the rounding of letters to pixels
@@ -132,6 +137,17 @@ def covers_nothing(drawing):
 @pytest.mark.parametrize("figure", FIGURES)
 def test_legends_and_labels_cover_nothing(figure, drawing):
     covers_nothing(drawing(figure))
+
+
+def test_gains_of_few_populations_over_many_decades_have_labels_that_cover_nothing():
+    exact = [
+        {"game": "own", "variant": variant, "sees": sees, "n_agents": n, "gap": gap / n, "predicted": np.nan}
+        for variant in ("regularized", "indifferent")
+        for sees, gap in (("counts", 0.1), ("state", 1e-5))
+        for n in (5, 7, 10)
+    ]
+    learned = pd.DataFrame(columns=["game", "n_updates", "gap", "equilibrium_gap"])
+    covers_nothing(nash_draw.figure(nash_draw.data(pd.DataFrame(exact), learned)))
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -302,3 +302,8 @@ def test_validate_lists_all_problems_of_an_array_file(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "discount: not in the file" in said
     assert "base_transition: not in the file" in said
+
+
+def test_what_is_not_a_game_is_refused_with_the_order_of_the_arguments(tmp_path):
+    with pytest.raises(InputError, match=r"games\.save: game: got a value of type str, expected .* save\(game, path\)"):
+        games.save("game.npz", family_game("crowd_averse"))

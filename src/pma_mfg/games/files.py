@@ -48,8 +48,12 @@ def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> Non
     Raises
     ------
     InputError
-        For a game given by functions that was not read from a file, or a path for it that does not end in ``.py``.
+        For what is not a game, or one given by functions that was not read from a file, or a path for it that does not
+        end in ``.py``.
     """
+    if not isinstance(game, MeanFieldGame | FunctionGame):  # numpy.save, say, takes the path first
+        told = Description(f"a value of type {type(game).__name__}")
+        raise InputError("games.save", "game", told, "a game, and then a path: save(game, path)")
     if not game.has_features:
         if Path(path).suffix != ".py" or not game.text:
             raise InputError("games.save", "path", str(path), "a path ending in .py, of a game read from such a file")

@@ -161,9 +161,12 @@ def check_visited(game: MeanFieldGame, policy: np.ndarray, n_agents: int) -> Non
         raise unvisited(game, n_agents, lost)
 
 
-def unvisited(game: MeanFieldGame, n_agents: int, states: np.ndarray) -> InputError:
-    """Return the error of states in which none of N agents is in the long run."""
+def unvisited(game: MeanFieldGame, n_agents: int, states: np.ndarray, *, n_steps: int | None = None) -> InputError:
+    """Return the error of states in which none of N agents is in the long run, or was in a simulation of n steps."""
     names = [f"{s} '{game.state_labels[s]}'" if game.state_labels else str(s) for s in states]
     shown = Description(f"{n_agents}, of whom none is in state {', '.join(names)} in the long run")
     allowed = "states that are all visited for ever: elsewhere TD learning has no limit (docs/theory, section 9.6)"
+    if n_steps is not None:  # such a state may be rare, too
+        shown = Description(f"{n_agents}, of whom none was in state {', '.join(names)} in {n_steps:,} steps")
+        allowed = f"more steps or agents, or {allowed}"
     return InputError(SOURCE, "n_agents", shown, allowed)

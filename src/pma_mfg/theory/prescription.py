@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer, kind
@@ -55,15 +55,16 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     InputError
         If an assumption of the theorem fails for this game, or there are 2^63 samples or more; the message says which.
     """
-    source = "schedules.theorem_schedule"
+    source = "prescription.theorem_schedule"
     if not epsilon > 0.0:
         raise InputError(source, "epsilon", epsilon, "a number > 0")
     if kind(regularizer) != "entropy":
         raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
     c = lipschitz.constants(game)
     if lipschitz.weaker(*c.kind.values()) != "exact":
+        told = Description("constants that are not exact")
         raise InputError(
-            source, "game", game.family, "a game with affine features (the bias of TD learning is bounded there)"
+            source, "game", told, "a game affine in the mean field (the bias of TD learning is bounded there)"
         )
     if not c.L_pop < 1.0:
         raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")

@@ -173,7 +173,8 @@ def _config(options: argparse.Namespace) -> None:
         log.info("%s: %s", count, told)
         return
     storage.write_text(options.out, text)
-    output.print(f"{options.out}: {count}\nmake replicate CONFIG={options.out} runs them: {told}")
+    shown = options.out if Path("Snakefile").exists() else Path(options.out).resolve()  # make is called in a clone
+    output.print(f"{options.out}: {count}\nmake replicate CONFIG={shown} runs them: {told}")
 
 
 def _subject(options: argparse.Namespace, name: str) -> Any:

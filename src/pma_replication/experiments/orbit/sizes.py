@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from pma_mfg import equilibrium, iterations, regularizers
+from pma_mfg import equilibrium, iterations, operators, regularizers
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.theory.lipschitz import LEAST_KL
 from pma_replication.experiments.orbit.measure import ARRIVED
 from pma_replication.plan import Settings, Subject, rounded
 
@@ -17,6 +18,8 @@ STEP_SHARES = (0.3, 1.0)
 
 def _orbit(subject: Subject) -> Settings:
     """Return strengths from ten times the game's own down, as far as equilibria are found and PMA reaches them in time.
+
+    It ends before an action's probability rounds to zero, too.
 
     Near an equilibrium the cautious step needs log(accuracy) / log(radius) iterations; all runs get three times that of
     the last strength.
@@ -30,6 +33,8 @@ def _orbit(subject: Subject) -> Settings:
         try:
             policy = equilibrium.planted_or_found(subject.game, weaker, policy, max_iterations=500).policy
         except ConvergenceError:
+            break
+        if operators.best_response_step(subject.game, policy, weaker).min() < LEAST_KL:  # no derivative with "kl"
             break
         radii = [
             iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]

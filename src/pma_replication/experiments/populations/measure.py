@@ -83,7 +83,7 @@ def finite_population_bias(
             game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
         )
         if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
-            raise counts.unvisited(game, n_agents, lost)
+            raise counts.unvisited(game, n_agents, lost, n_steps=n_steps)
         limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
         tables.append(
             pd.DataFrame(

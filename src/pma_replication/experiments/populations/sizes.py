@@ -6,7 +6,17 @@ import math
 
 from pma_mfg.errors import Description
 from pma_mfg.games.model import n_lumped_states
-from pma_replication.plan import BUDGET, LUMPED_STATES, BeyondBudget, Settings, Subject, spread_over, step_seconds
+from pma_replication.plan import (
+    BUDGET,
+    FEWEST_VISITS,
+    LUMPED_STATES,
+    BeyondBudget,
+    Settings,
+    Subject,
+    duration,
+    spread_over,
+    step_seconds,
+)
 from pma_replication.statistics import FEWEST_REPLICATES
 
 
@@ -30,10 +40,14 @@ def _bias(subject: Subject) -> Settings:
     n_steps = int(min(1e5, 0.5 * BUDGET / (1.1 * 16 * len(populations) * step_seconds(subject.game))))
     if n_steps < 5000:
         seconds = 5000 * 1.1 * 16 * len(populations) * step_seconds(subject.game)
-        why = f"{subject.game.n_states} states: some {seconds / 60.0:.0f} minutes of averages"
+        why = f"{subject.game.n_states} states: some {duration(seconds)} of averages"
         allowed = "at most one minute; a game with fewer states"
         raise BeyondBudget(subject.name, "populations_bias", Description(why), allowed)
-    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 16}
+    n_steps = _round_down(n_steps)
+    enough = [n for n in populations if n * n_steps * subject.rarest >= FEWEST_VISITS]
+    if len(enough) < 3:
+        raise subject.too_rare("populations_bias", populations[-3], n_steps)
+    return {"populations": enough, "n_steps": n_steps, "n_replicates": 16}
 
 
 def _exact(subject: Subject) -> Settings:
@@ -48,8 +62,10 @@ def _exact(subject: Subject) -> Settings:
 def _agreement(subject: Subject) -> Settings:
     subject.need_populations("populations_agreement")
     populations = spread_over([n for n in subject.populations if n <= 20], 4)
-    n_steps = int(min(2e4, 0.5 * BUDGET / (1.1 * 32 * len(populations) * step_seconds(subject.game))))
-    return {"populations": populations, "n_steps": _round_down(n_steps), "n_replicates": 32}
+    n_steps = _round_down(int(min(2e4, 0.5 * BUDGET / (1.1 * 32 * len(populations) * step_seconds(subject.game)))))
+    if not populations[0] * n_steps * subject.rarest >= FEWEST_VISITS:
+        raise subject.too_rare("populations_agreement", populations[0], n_steps)
+    return {"populations": populations, "n_steps": n_steps, "n_replicates": 32}
 
 
 def _round_down(value: float) -> int:

@@ -59,7 +59,8 @@ def _prescribed(subject: Subject) -> Settings:
         try:
             schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
         except InputError as refused:
-            told = f"{refused.field} {refused.value}"
+            value = refused.value
+            told = f"{refused.field} = {value:.4g}" if isinstance(value, float) else f"{refused.field}: {value}"
             raise subject.refused("samples_prescribed", told, refused.allowed) from None
         if schedule.n_samples > most:
             why = f"{schedule.n_samples:.2g} samples that the theorem asks for at epsilon = {epsilon:g}"
