@@ -1,8 +1,13 @@
-"""The same code paths on every processor: what the jobs of a run tell their linear algebra, numpy and numba.
+"""The same instructions on every processor: what the jobs of a run tell numpy and the linear algebra library.
 
-These choose their instructions by the processor, and different ones round differently: last bits of a result, and so
+Both choose their instructions by the processor, and different ones round differently: last bits of a result, and so
 now and then a digit of a table, would depend on the machine. All x86-64 processors of the last ten years have the level
-x86-64-v3 (AVX2 and fused multiplication and addition; the first was Intel's Haswell), which is what is asked for.
+x86-64-v3 (AVX2, and fused multiplication and addition; the first was Intel's Haswell), which is what is asked for. One
+thread, since how many share a sum decides in which order it is added up.
+
+Compiled kernels need nothing: their compiler neither fuses operations nor adds in another order unless it is told to
+(``fastmath``), so that they round alike with the instructions of any processor. Nor does the library of C: what it has
+for exp and log it chooses within the level.
 """
 
 from __future__ import annotations
@@ -11,38 +16,45 @@ import importlib
 import platform
 from collections.abc import Mapping
 
-#: What numpy knows of its own code and of the processor; it has no public name.
+# it has no public name
 _NUMPY = importlib.import_module("numpy._core._multiarray_umath")
 
-#: What numpy calls the level, and code of its own for what is below it.
-LEVEL, BELOW = "X86_V3", ("X86_V2", "X86_V3")
+#: The features for which numpy has code of its own.
+DISPATCHED: tuple[str, ...] = tuple(_NUMPY.__cpu_dispatch__)
+
+#: Feature -> whether this processor has it, and numpy was not told to do without.
+HAS: dict[str, bool] = _NUMPY.__cpu_features__
+
+#: What numpy calls the level, and what of its code for single processors is not above that.
+LEVEL, WITHIN = "X86_V3", ("X86_V2", "X86_V3")
 
 
 def environment(
     machine: str = platform.machine(),
-    dispatched: tuple[str, ...] = tuple(_NUMPY.__cpu_dispatch__),
-    has: Mapping[str, bool] = _NUMPY.__cpu_features__,
+    dispatched: tuple[str, ...] = DISPATCHED,
+    has: Mapping[str, bool] = HAS,
 ) -> dict[str, str]:
-    """Return the variables that fix the level; none on another kind of processor, or on one that is below it.
+    """Return the variables that fix the level; of another kind of processor, or one below the level, only the threads.
 
     Parameters
     ----------
     machine : str, optional
-        This one by default, as are its features.
+        The kind of processor, this one by default.
     dispatched : tuple of str, optional
-        The features for which numpy has code of its own.
+        As `DISPATCHED`.
     has : mapping of str to bool, optional
-        Feature -> whether the processor has it.
+        As `HAS`.
     """
+    found = {"OPENBLAS_NUM_THREADS": "1"}
     if machine not in ("x86_64", "AMD64") or not has.get(LEVEL, False):
-        return {}
-    above = [name for name in dispatched if name not in BELOW and has.get(name, False)]
-    found = {"OPENBLAS_CORETYPE": "Haswell", "NUMBA_CPU_NAME": "haswell"}
+        return found
+    above = [name for name in dispatched if name not in WITHIN and has.get(name, False)]
+    found["OPENBLAS_CORETYPE"] = "Haswell"
     return found | ({"NPY_DISABLE_CPU_FEATURES": " ".join(above)} if above else {})
 
 
 def words() -> str:
     """Return a line on what is fixed."""
-    if environment():
-        return "processor: code paths of x86-64-v3, so that results are the same on every such machine"
-    return f"processor: {platform.machine()}, its own code paths; last digits may differ from those of x86-64-v3"
+    if "OPENBLAS_CORETYPE" in environment():
+        return "processor: instructions of x86-64-v3, so that the numbers are the same on every processor that has them"
+    return f"processor: {platform.machine()}, its own instructions: last digits may differ from those of x86-64-v3"
