@@ -22,7 +22,7 @@ from pathlib import Path
 from pma_mfg import processes, storage
 from pma_mfg.errors import InputError
 from pma_replication import configuration
-from pma_replication.runs import locks, progress, recovery, times
+from pma_replication.runs import level, locks, progress, recovery, times
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".snakemake"
@@ -52,6 +52,7 @@ def main(path: str, *options: str) -> int:
             print(cost.announcement(settings, processes.cores()), flush=True)
         dry = not {"-n", "--dry-run", "--dryrun"}.isdisjoint(options)
         prepare(settings, dry)
+        print(level.words(), flush=True)
         start = time.monotonic()
         asked = [option for option in options if option != "--progress"]
         # a dry run is asked for to be read

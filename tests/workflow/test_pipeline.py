@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import platform
 import re
+import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -21,8 +26,10 @@ from tests import browser
 from tests.statistical import Level
 from tests.workflow.conftest import Running
 
-from pma_replication import judging, registry
+from pma_mfg import storage
+from pma_replication import judging, plan, registry, verdicts
 from pma_replication import report as report_page
+from pma_replication.runs import level as instructions
 from pma_replication.runs import tables as parquet
 
 Run = Callable[..., Any]
@@ -36,6 +43,17 @@ SOLVED = 1e-6
 #: draws another stream; with the locked versions runs are bitwise equal.
 MORE = 8
 REPLICATES = 8  # of everything measured in these figures
+#: Rules without draws but of starts -> the games with which they are run on another processor.
+EXACT = {f"{name}_measure": "" for name in ("phase", "orbit", "dynamics", "basins", "literature")}
+EXACT |= {"equilibria_solve": "", "contraction_measure": "/smooth.npz", "nash_measure": "/pair_smooth.npz"}
+#: The instructions of a processor of 2011, for what chooses them itself: OpenBLAS, numpy and the library of C.
+OLD = {
+    "OPENBLAS_CORETYPE": "Sandybridge",
+    "NPY_DISABLE_CPU_FEATURES": " ".join(name for name in instructions.DISPATCHED if instructions.HAS.get(name, False)),
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX512VL",
+}
+#: Half a unit of the last of the four digits that are printed. What is smaller than rounding has no digits.
+PRINTED = {"rtol": 5e-5, "atol": 1e-12}
 #: Against the theory a verdict must stand in so many runs with seeds of their own.
 RUNS = 6
 
@@ -159,6 +177,49 @@ def test_numbers_behind_a_solved_figure_stay(figure: str, smoke: Path, dataframe
     if figure in ("contraction", "dynamics"):  # a distance near rounding has no digits to compare
         data = data[data["distance"] > 1e-9].reset_index(drop=True)
     dataframe_regression.check(data, default_tolerance={"rtol": SOLVED, "atol": 1e-12})
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="names instructions of x86-64")
+def test_exact_parts_print_the_same_and_verdicts_stay_on_a_processor_without_the_instructions_of_the_level(
+    smoke: Path, tmp_path: Path
+) -> None:
+    """Not bit by bit: that is what the level is for."""
+    shutil.copytree(smoke / RESULTS / "games", tmp_path / RESULTS / "games")
+    jobs = [storage.read_json(path) for path in (smoke / ".snakemake/metadata").iterdir()]
+    jobs = [job for job in jobs if job["rule"] in EXACT and f"{RESULTS}/games" in job["shellcmd"]]
+    commands = {
+        job["shellcmd"]: job["rule"] != "equilibria_solve" for job in jobs if EXACT[job["rule"]] in job["shellcmd"]
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import shlex, sys; from pma_replication import cli\n"
+            "sys.exit(max(cli.main(shlex.split(line)[1:]) for line in sys.stdin))",
+        ],
+        input="\n".join(sorted(commands, key=commands.__getitem__)),
+        cwd=tmp_path,
+        env=os.environ | OLD,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    tables: dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]] = {}
+    for path in sorted((tmp_path / RESULTS / "points").rglob("*.parquet")):
+        place = path.relative_to(tmp_path)
+        here, there = (parquet.read_table(folder / place) for folder in (smoke, tmp_path))
+        pd.testing.assert_frame_equal(there, here, check_exact=False, **PRINTED)
+        for tables_of_one, table in zip(tables.setdefault(place.parent.name, ([], [])), (here, there), strict=True):
+            tables_of_one.append(table)
+    assert len(tables) > 12
+    here, there = ({name: pd.concat(pair[k]) for name, pair in tables.items()} for k in (0, 1))
+    assert any(not here[name].equals(there[name]) for name in tables)  # it was another processor
+    judged, again = (pd.DataFrame(verdicts.evaluate(side, **plan.TOLERANCES)) for side in (here, there))
+    assert len(judged) >= 20
+    columns = ["id", "game", "verdict", "estimate"]
+    judged, again = (records[columns].astype({"estimate": float}) for records in (judged, again))
+    # what tells how far a ratio is from one has no more digits than the ratio
+    pd.testing.assert_frame_equal(again, judged, check_exact=False, rtol=PRINTED["rtol"], atol=PRINTED["rtol"])
 
 
 def numbers_of_more_replicates(figure: str, smoke: Path, run: Run) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from pma_replication import configuration, registry
 from pma_replication.commands import claims as judging
 from pma_replication.experiments.atlas.settings import batches
 from pma_replication.experiments.independent import SWEEPS
-from pma_replication.runs import locks, sources
+from pma_replication.runs import level, locks, sources
 from snakemake.exceptions import WorkflowError
 
 # the folder of the workflow's own files: not workflow.basedir, which depends on the Snakefile that was called
@@ -48,10 +48,11 @@ for section in (*configuration.SECTIONS, "claims"):
 
 # Jobs find the pma-replicate of this environment, also where it was not activated. `exec` puts it in the place of the
 # shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
-# here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.)
-shell.prefix(
-    f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {processes.PARENT}={os.getpid()}; exec "
-)
+# here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.) All jobs
+# use the same instructions, whatever the processor.
+VARIABLES = {processes.PARENT: str(os.getpid()), **level.environment()}
+VARIABLES = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {VARIABLES}; exec ")
 
 for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter
