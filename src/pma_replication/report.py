@@ -29,7 +29,7 @@ from PIL import Image
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, findings, judging, registry, verdicts
+from pma_replication import configuration, experiments, explore, findings, judging, registry, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -137,6 +137,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             )
             if name in tables
         },
+        explore=explore.section(explore.zoo(results / "games", _cycling_first(settings))),
         data=[_download(results / f"tables/{name}.parquet", table, target.parent) for name, table in tables.items()],
         rulegraph=Markup(draw_graph(*read_graph(rulegraph))),
         times=_cells(run_times(results / "benchmarks")),
@@ -146,6 +147,13 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     )
     storage.write_text(target, text)
     return target
+
+
+def _cycling_first(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the games of a configuration; where best response cycles in most configurations comes first."""
+    games: dict[str, Any] = settings["games"]
+    first = [name for name in settings.get("dynamics", {}).get("games", [])[:1] if name in games]
+    return {name: games[name] for name in [*first, *games]}
 
 
 def answer(records: Sequence[judging.Claim]) -> list[str]:
