@@ -88,17 +88,21 @@ def test_one_long_job_is_waited_for_by_its_own_time_less_what_it_has_had(tmp_pat
     shown.progress.jobs = {"bounds_measure/own": 1000.0, "bounds_measure/other": 10.0}
     shown.progress.messages = times.messages([tmp_path / "rules.smk"])
     shown.update(50.0)
-    # one other job of the rule, and the claims, run beside it on the second core meanwhile
+    # the other job of the rule, of which 10 s are known, and the claims run beside it on the second core meanwhile
     assert shown.progress.seconds_left() == 1000.0
     shown.update(650.0)
     assert shown.progress.seconds_left() == 400.0
     shown.update(950.0)
-    assert shown.progress.seconds_left() == (100.0 + 100.0 + 80.0) / 2
+    assert shown.progress.seconds_left() == 100.0
+    shown.update(980.0)
+    assert shown.progress.seconds_left() == (70.0 + 10.0 + 80.0) / 2
     shown.update(2050.0)  # it takes longer than in the last run
     assert shown.progress.seconds_left() == 0.1 * 2000.0
     append(tmp_path, FINISHED)
     shown.update(2051.0)
-    assert shown.progress.seconds_left() == (100.0 + 80.0) / 2
+    assert shown.progress.seconds_left() == (10.0 + 80.0) / 2
+    shown.progress.jobs = {"bounds_measure/own": 1000.0, "bounds_measure/other": 500.0}
+    assert shown.progress.seconds_left() == 500.0  # no job can be shared
 
 
 def test_every_rule_says_by_what_its_jobs_are_known() -> None:

@@ -48,6 +48,7 @@ class Progress:
     cores: int = 1
     running: dict[str, str] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
     _statistics: bool = False
     _failed: dict[str, str] = field(default_factory=dict)
 
@@ -67,6 +68,7 @@ class Progress:
         elif begun := re.match(r"(?:local)?Job (\d+): (.*)", line):
             self.running[begun[1]] = begun[2]
             self.begun[begun[1]] = self.now
+            self._begun.add(times.job_that_says(begun[2], self.messages))
         elif ended := re.match(r"Finished jobid: (\d+) \(Rule: (\w+)\)", line):
             self.running.pop(ended[1], None)
             self.left[ended[2]] -= 1
@@ -93,7 +95,7 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Return what the jobs that are left took in the last run, less what those that run have had; None if unknown.
 
-        They share the cores, but no job can: the longest of those that run is waited for.
+        They share the cores, but no job can: the longest of those that run, or are known to wait, is waited for.
         """
         waiting, running = +self.left, []
         for number, message in self.running.items():
@@ -105,10 +107,18 @@ class Progress:
             if expected is not None:
                 had = self.now - self.begun[number]
                 running.append(max(expected - had, OVERTIME * had))
-        known = [self.seconds[rule] * count for rule, count in waiting.items() if rule in self.seconds and count > 0]
-        if not known and not running:
+        every, longest = [], list(running)
+        for rule, count in (+waiting).items():
+            # of jobs that were run before, those that have not begun, as far as their names are known
+            rest = [s for name, s in self.jobs.items() if name.partition("/")[0] == rule and name not in self._begun]
+            if rest:
+                every.append(count * sum(rest) / len(rest))
+            elif rule in self.seconds:
+                every.append(count * self.seconds[rule])
+            longest += rest if count >= len(rest) else []
+        if not every and not running:
             return None
-        return max([(sum(known) + sum(running)) / self.cores, *running])
+        return max([(sum(every) + sum(running)) / self.cores, *longest])
 
     def line(self) -> str:
         """Return the state in one line."""
