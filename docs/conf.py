@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
 #: Pages in which all sections that are named are of docs/theory; in others only those after these words.
-OF_THEORY = ("theory/", "glossary")
+OF_THEORY = ("theory/", "glossary", "concordance", "experiments/", "findings", "reviewer", "verdicts")
 #: "section 3.7" or "sections 3, 5.2 and 7 to 9".
 SECTIONS = re.compile(r"[Ss]ections?\s+\d+(?:\.\d+)*(?:(?:,|,?\s+and|\s+to)\s+\d+(?:\.\d+)*)*")
 #: What is left as it is: code, equations, and what links to somewhere already.

@@ -30,7 +30,7 @@ MEASURE = """
   for (const box of document.querySelectorAll("details")) box.open = true;
   const plots = [...document.querySelectorAll(".plot")];
   const until = Date.now() + 1000 * patience;
-  while (plots.some(p => !p.querySelector(".main-svg")) && Date.now() < until)
+  while (plots.some(p => !p.querySelector("svg")) && Date.now() < until)
     await new Promise(done => setTimeout(done, 100));
   await Promise.all([...document.images].map(image => image.decode().catch(() => null)));
   const width = document.documentElement.clientWidth;
@@ -45,7 +45,7 @@ MEASURE = """
     images: document.images.length,
     broken: [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt),
     plots: plots.length,
-    empty: plots.filter(p => !p.querySelector(".main-svg")).map(p => p.getAttribute("aria-label")),
+    empty: plots.filter(p => !p.querySelector("svg")).map(p => p.getAttribute("aria-label")),
     dead: [...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute("href").slice(1))
       .filter(id => id && !document.getElementById(id)),
     small: [...document.querySelectorAll("p, td, th, li, a, summary")]
@@ -68,11 +68,12 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 @dataclass
 class Page:
-    """What was seen of a page: URLs it asked for other than itself, messages of its console, and `MEASURE`."""
+    """What was seen of a page: URLs it asked for other than itself, what its console says, `MEASURE`, an answer."""
 
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
+    answer: Any = None
     screenshot: bytes = b""
 
     def faults(self) -> dict[str, Any]:
@@ -86,7 +87,9 @@ def executable() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def look(path: Path, width: int, height: int, profile: Path, scroll_to: str = "", patience: float = 1200.0) -> Page:
+def look(
+    path: Path, width: int, height: int, profile: Path, *, scroll_to: str = "", patience: float = 1200.0, ask: str = ""
+) -> Page:
     """Open a file in a window of that size, and say what is seen.
 
     Parameters
@@ -100,6 +103,8 @@ def look(path: Path, width: int, height: int, profile: Path, scroll_to: str = ""
         The id of what the screenshot begins with; the top of the page if empty.
     patience : float
         Seconds to wait for plots.
+    ask : str
+        An expression in JavaScript, or a promise of its value, which is then the `answer`.
     """
     page, url = Page(), path.resolve().as_uri()
     with _browser(profile) as (send, read):
@@ -116,6 +121,9 @@ def look(path: Path, width: int, height: int, profile: Path, scroll_to: str = ""
         _wait(read, page, lambda message: message.get("method") == "Page.loadEventFired")
         found = call("Runtime.evaluate", expression=f"{MEASURE}({patience})", awaitPromise=True, returnByValue=True)
         page.measured = found["result"]["value"]
+        if ask:
+            found = call("Runtime.evaluate", expression=ask, awaitPromise=True, returnByValue=True)
+            page.answer = found["result"].get("value", found)
         if scroll_to:
             call("Runtime.evaluate", expression=f"document.getElementById('{scroll_to}').scrollIntoView()")
             call("Runtime.evaluate", expression="new Promise(d => setTimeout(d, 800))", awaitPromise=True)

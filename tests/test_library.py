@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OTHERS = ["jinja2", "jsonschema", "matplotlib", "pandas", "plotly", "pma_replication", "pyarrow", "pydantic"]
+OTHERS = ["jinja2", "jsonschema", "matplotlib", "pandas", "pma_replication", "pyarrow", "pydantic"]
 OTHERS += ["seaborn", "snakemake", "tqdm"]
 #: Imports all modules of the library but those for other libraries and pictures; prints which of `OTHERS` that loads.
 IMPORT_ALL = f"""

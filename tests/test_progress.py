@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pma_replication import registry
 from pma_replication.runs import progress, times
 
+ROOT = Path(__file__).resolve().parents[1]
 #: What Snakemake writes, but for what nobody reads here.
 BEGINNING = """Building DAG of jobs...
 Provided cores: 2
@@ -74,6 +76,44 @@ def test_the_time_left_is_what_the_jobs_left_took_in_the_last_run_shared_among_t
     append(tmp_path, FINISHED)
     shown.update(1.0)
     assert shown.progress.seconds_left() == (400.0 + 80.0) / 2
+
+
+def test_one_long_job_is_waited_for_by_its_own_time_less_what_it_has_had(tmp_path: Path) -> None:
+    (tmp_path / "rules.smk").write_text(
+        'rule bounds_measure:\n    benchmark:\n        f"{RESULTS}/benchmarks/bounds_measure/{{game}}.tsv"\n'
+        '    message:\n        "Search {wildcards.game} for pairs that beat a Lipschitz bound"\n'
+        '    shell:\n        "true"\n'
+    )
+    shown = display(tmp_path, io.StringIO(), {"bounds_measure": 100.0, "claims": 80.0})
+    shown.progress.jobs = {"bounds_measure/own": 1000.0, "bounds_measure/other": 10.0}
+    shown.progress.messages = times.messages([tmp_path / "rules.smk"])
+    shown.update(50.0)
+    # the other job of the rule, of which 10 s are known, and the claims run beside it on the second core meanwhile
+    assert shown.progress.seconds_left() == 1000.0
+    shown.update(650.0)
+    assert shown.progress.seconds_left() == 400.0
+    shown.update(950.0)
+    assert shown.progress.seconds_left() == 100.0
+    shown.update(980.0)
+    assert shown.progress.seconds_left() == (70.0 + 10.0 + 80.0) / 2
+    shown.update(2050.0)  # it takes longer than in the last run
+    assert shown.progress.seconds_left() == 0.1 * 2000.0
+    append(tmp_path, FINISHED)
+    shown.update(2051.0)
+    assert shown.progress.seconds_left() == (10.0 + 80.0) / 2
+    shown.progress.jobs = {"bounds_measure/own": 1000.0, "bounds_measure/other": 500.0}
+    assert shown.progress.seconds_left() == 500.0  # no job can be shared
+
+
+def test_every_rule_says_by_what_its_jobs_are_known() -> None:
+    files = sorted((ROOT / "workflow/rules").glob("*.smk"))
+    known = times.messages(files)
+    assert len(known) == sum(len(re.findall("^rule ", path.read_text(), re.MULTILINE)) for path in files) > 20
+    for pattern, name in known:
+        assert set(re.findall(r"\{(\w+)\}", name)) == set(pattern.groupindex)
+        example = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"a_\1", pattern.pattern).replace("\\", "")
+        assert times.job_that_says(example, known) == re.sub(r"\{(\w+)\}", r"a_\1", name)
+    assert times.job_that_says("Nothing that a rule says", known) == ""
 
 
 def test_off_a_terminal_there_is_a_line_a_minute_and_on_one_a_line_that_changes(tmp_path: Path) -> None:

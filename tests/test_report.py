@@ -5,13 +5,18 @@ That the page of a whole run opens offline is tested with the run, in workflow/t
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import io
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from tests import browser
 
 from pma_mfg import storage
@@ -52,23 +57,32 @@ def record(name: str, verdict: str, game: str = "g", **changes: Any) -> judging.
     } | changes
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small finished run, of the experiments `nash` and `phase`, and its configuration."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("run")
     settings = {"results": "results/r", "figures": "figures", "games": {"pair": {}}}
     settings |= {"nash": {"games": ["pair"]}, "nash_learned": {"games": ["pair"]}, "phase": {"games": ["pair"]}}
-    Path("run.yaml").write_text(yaml.safe_dump(settings))
-    made = pd.DataFrame({"game": ["pair"], "value": [1.0]})
-    for name in configuration.tables(settings):
-        path = DATA / f"{name}.csv"
-        parquet.write_table(f"results/r/tables/{name}.parquet", pd.read_csv(path) if path.exists() else made)
-    assumptions = pd.DataFrame({"game": ["pair"], "quantity": ["K_mu"], "value": [0.5], "kind": ["exact"]})
-    parquet.write_table("results/r/tables/assumptions.parquet", assumptions)
-    storage.write_json("results/r/claims.json", [record("C7", "confirmed"), record("C7-order", "inconclusive")])
-    assert cli.main(["figures", "run.yaml"]) == 0
+    with contextlib.chdir(folder):
+        Path("run.yaml").write_text(yaml.safe_dump(settings))
+        made = pd.DataFrame({"game": ["pair"], "value": [1.0]})
+        for name in configuration.tables(settings):
+            path = DATA / f"{name}.csv"
+            parquet.write_table(f"results/r/tables/{name}.parquet", pd.read_csv(path) if path.exists() else made)
+        assumptions = pd.DataFrame({"game": ["pair"], "quantity": ["K_mu"], "value": [0.5], "kind": ["exact"]})
+        parquet.write_table("results/r/tables/assumptions.parquet", assumptions)
+        storage.write_json("results/r/claims.json", [record("C7", "confirmed"), record("C7-order", "inconclusive")])
+        assert cli.main(["figures", "run.yaml"]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same in a folder of its own, in which the test runs."""
+    folder = shutil.copytree(drawn, tmp_path / "run")
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(equilibria_judge, "assumptions_cells", lambda table: table.astype(str))
-    return tmp_path
+    return folder
 
 
 def test_every_figure_and_no_other_has_words_with_claims_that_exist() -> None:
@@ -99,6 +113,63 @@ def test_report_holds_claims_figures_and_data_and_escapes_what_it_shows(run: Pat
     assert links <= set(re.findall(r'id="([^"]+)"', text))
 
 
+def test_every_link_to_a_file_leads_to_it_from_wherever_the_page_is(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "LARGEST_CSV", 10)
+    for out in (None, "elsewhere/deep/page.html"):
+        page = report.write("run.yaml", RULEGRAPH, out)
+        addresses = re.findall(r'href="([^"#:]+)"', page.read_text())
+        assert {Path(address).name for address in addresses} >= {"phase.svg", "phase.parquet"}
+        assert all((page.parent / address).is_file() for address in addresses)
+
+
+def test_a_figure_in_the_page_has_the_pixels_of_its_file(run: Path) -> None:
+    text = report.write("run.yaml", RULEGRAPH).read_text()
+    pictures = re.findall(r'src="data:image/webp;base64,([^"]+)" width="(\d+)" height="(\d+)"[^>]*alt="([^"]+)"', text)
+    names = {words["title"]: name for name, words in report.FIGURES.items()}
+    assert {names[title] for *_, title in pictures} == {"equilibria", "nash", "phase"}
+    for content, width, height, title in pictures:
+        with (
+            Image.open(f"figures/{names[title]}.png") as drawn,
+            Image.open(io.BytesIO(base64.b64decode(content))) as seen,
+        ):
+            assert drawn.size == seen.size == (int(width), int(height))
+            assert drawn.convert("RGB").tobytes() == seen.convert("RGB").tobytes()
+
+
+def test_what_is_not_confirmed_and_what_is_vacuous_comes_first_with_the_reason(run: Path) -> None:
+    rows = [
+        record("C7", "confirmed"),
+        record("C7", "vacuous", "other_game"),
+        record("C7-order", "confirmed"),
+        record("C7-state", "confirmed"),
+        record("C7-state", "not confirmed", "bad_game", how="it went the other way"),
+    ]
+    storage.write_json("results/r/claims.json", rows)
+    text = report.write("run.yaml", RULEGRAPH).read_text()
+    first = text[text.index('id="open"') : text.index("</section>")]
+    assert text.index('id="open"') < text.index('id="claims"')
+    assert re.findall(r'<li><a href="#claim-([^"]+)"', first) == ["C7-state", "C7"]
+    assert "not confirmed in 1 of 2 games, confirmed in 1" in first
+    assert (
+        "In bad game the ratio is 0.5 (95 % interval 0.4 to 0.6), where 0 to 1 was expected: it went the other" in first
+    )
+    assert "vacuous in 1 of 2 games, confirmed in 1" in first
+    assert "In other game it is as stated, but the measurement does not exclude the rival, that a &gt; b (" in first
+    storage.write_json("results/r/claims.json", rows[:1])
+    assert 'id="open"' not in report.write("run.yaml", RULEGRAPH).read_text()
+
+
+def test_a_claim_is_never_called_confirmed_without_its_number_of_games(run: Path) -> None:
+    rows = [record("C7", "confirmed"), *(record("C7", "inconclusive", f"g{k}") for k in range(5))]
+    assert report.in_words(rows) == "confirmed in 1 of 6 games, inconclusive in 5"
+    assert report.in_words(rows[:1]) == "confirmed in the one game of this test"
+    assert report.in_words([rows[0]] * 3) == "confirmed in all 3 games"
+    storage.write_json("results/r/claims.json", rows)
+    text = report.write("run.yaml", RULEGRAPH).read_text()
+    (overall,) = re.findall(r'<tbody id="claim-C7">.*?<td><span class="badge confirmed">(.*?)</span>', text, re.DOTALL)
+    assert overall == "confirmed in 1 of 6 games, inconclusive in 5"
+
+
 @pytest.mark.parametrize("lost", ["claims.json", "tables/phase.parquet", "tables/assumptions.parquet"])
 @pytest.mark.parametrize("command", [["figures", "run.yaml"], ["report", "run.yaml", "--rulegraph", "graph"]])
 def test_a_run_that_is_not_finished_is_refused_by_the_name_of_what_is_missing(
@@ -123,8 +194,8 @@ def test_many_missing_tables_are_counted(run: Path) -> None:
 
 
 def test_a_lost_figure_and_a_file_that_is_no_configuration_are_refused(run: Path) -> None:
-    (run / "figures/phase.svg").unlink()
-    with pytest.raises(InputError, match=r"figures/phase\.svg: file: got nothing there, expected a figure"):
+    (run / "figures/phase.png").unlink()
+    with pytest.raises(InputError, match=r"figures/phase\.png: file: got nothing there, expected a figure"):
         report.write("run.yaml", RULEGRAPH)
     Path("list.yaml").write_text("- 1\n")
     with pytest.raises(InputError, match=r"list\.yaml: file: got something else"):

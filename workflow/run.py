@@ -105,10 +105,12 @@ def prepare(settings: dict, dry: bool) -> None:
 
 def shown(log: Path, benchmarks: Path) -> progress.Display:
     """Return what shows a run on this terminal: times are those of its last run here, or of the full replication."""
-    last = times.means(times.of_jobs(benchmarks))
-    full = times.tracked()["rules"] if benchmarks == Path("results/full/benchmarks") else {}
+    last, jobs, known = times.means(times.of_jobs(benchmarks)), times.by_job(benchmarks), times.tracked()
+    if benchmarks == Path("results/full/benchmarks"):
+        last, jobs = known["rules"] | last, known["jobs"] | jobs
+    said = times.messages((ROOT / "workflow/rules").glob("*.smk"))
     print(f"Snakemake's own log: {log}", flush=True)
-    return progress.Display(log, progress.Progress(full | last), sys.stdout)
+    return progress.Display(log, progress.Progress(last, jobs, said), sys.stdout)
 
 
 def run_snakemake(*options: str, log: Path | None, benchmarks: Path) -> int:

@@ -8,29 +8,31 @@ captions (workflow/report), but no front page with claims and verdicts, and keep
 from __future__ import annotations
 
 import base64
+import io
 import math
+import os
 import platform
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
-import numpy as np
 import pandas as pd
 import yaml
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
+from PIL import Image
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, findings, judging, registry, style, verdicts
+from pma_replication import configuration, experiments, explore, findings, judging, registry, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
-from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.scaling import judge as scaling_judge
 from pma_replication.judging import VERDICTS
 from pma_replication.runs import tables as parquet
@@ -39,6 +41,9 @@ WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_
 
 #: The verdicts that leave a claim open.
 _OPEN = ("vacuous", "inconclusive")
+
+#: All verdicts, in the order in which a reader is told of them.
+_OPEN_FIRST = ("not confirmed", *_OPEN, "confirmed")
 
 #: What kind of statement a claim is -> what readers are told.
 _NATURES = {"test": "", "identity": "follows from definitions", "check": "checks our own method"}
@@ -64,8 +69,8 @@ def _figures() -> dict[str, dict[str, Any]]:
 #: Figure -> its title, axes, what to see, what would refute, and claims.
 FIGURES = _figures()
 
-#: A table is embedded as CSV up to this many bytes, and as Parquet beyond, so that the page stays below some 15 MB.
-LARGEST_CSV = 300_000
+#: A table is in the page as CSV up to this many bytes; beyond it the page links to its file, so as to open at once.
+LARGEST_CSV = 40_000
 
 
 def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> Path:
@@ -92,6 +97,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     """
     settings = configuration.finished(config)
     results, figures = Path(settings["results"]), Path(settings["figures"])
+    target = Path(out) if out else results / "report.html"
     records = storage.read_json(results / "claims.json")
     tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
     shown = [name for name in FIGURES if name in registry.drawn(tables)]
@@ -104,6 +110,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     ).get_template("report.html")
     text = page.render(
         answer=answer(records),
+        open=unconfirmed(records),
         own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
         others=any(not record.get("own") for record in records) or not records,
         groups=_groups(records, shown),
@@ -114,13 +121,11 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
                 "name": name,
                 **FIGURES[name],
                 "claims": [claim for claim in FIGURES[name]["claims"] if claim in _by(records, "id")],
-                "picture": _data_uri(figures / f"{name}.svg", "image/svg+xml"),
                 "tables": registry.figures()[name],
-                "plots": _PLOTS[name](_drawn(name, tables)) if name in _PLOTS else [],
+                **_picture(figures / f"{name}.png", target.parent),
             }
             for name in shown
         ],
-        regions=phase_draw.REGIONS,
         cells={
             name: {"text": text.replace("*", ""), "rows": _cells(make(tables[name]))}
             for name, text, make in (
@@ -132,17 +137,23 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
             )
             if name in tables
         },
-        data=[_download(results / "tables" / f"{name}.parquet", table) for name, table in tables.items()],
+        explore=explore.section(explore.zoo(results / "games", _cycling_first(settings))),
+        data=[_download(results / f"tables/{name}.parquet", table, target.parent) for name, table in tables.items()],
         rulegraph=Markup(draw_graph(*read_graph(rulegraph))),
         times=_cells(run_times(results / "benchmarks")),
         versions=versions(),
         configuration={"path": Path(config).name, "text": Path(config).read_text(encoding="utf-8")},
         built=f"{datetime.now(UTC):%Y-%m-%d}",
-        plotly=Markup(get_plotlyjs()),
     )
-    target = Path(out) if out else results / "report.html"
     storage.write_text(target, text)
     return target
+
+
+def _cycling_first(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the games of a configuration; where best response cycles in most configurations comes first."""
+    games: dict[str, Any] = settings["games"]
+    first = [name for name in settings.get("dynamics", {}).get("games", [])[:1] if name in games]
+    return {name: games[name] for name in [*first, *games]}
 
 
 def answer(records: Sequence[judging.Claim]) -> list[str]:
@@ -200,7 +211,7 @@ def _verdicts(records: Sequence[judging.Claim]) -> str:
 def _counted(records: Sequence[judging.Claim]) -> str:
     """Return how many verdicts there are of each kind, and what they mean; those that contradict with their games."""
     said = []
-    for verdict in VERDICTS:
+    for verdict in _OPEN_FIRST:
         rows = [record for record in records if record["verdict"] == verdict]
         if not rows:
             continue
@@ -250,6 +261,87 @@ def overall(rows: Sequence[judging.Claim]) -> str:
     return next(verdict for verdict in ("not confirmed", "confirmed", "vacuous", "inconclusive") if verdict in found)
 
 
+def in_words(rows: Sequence[judging.Claim], first: str = "") -> str:
+    """Return in how many games there is each verdict: first the one that is named, or else the one that decides.
+
+    Examples
+    --------
+    >>> in_words([{"verdict": verdict} for verdict in ("confirmed", "inconclusive", "inconclusive")])
+    'confirmed in 1 of 3 games, inconclusive in 2'
+    """
+    found, first = Counter(row["verdict"] for row in rows), first or overall(rows)
+    if len(found) == 1:
+        return f"{first} in the one game of this test" if len(rows) == 1 else f"{first} in all {len(rows)} games"
+    others = [f"{verdict} in {found[verdict]}" for verdict in _OPEN_FIRST if verdict in found and verdict != first]
+    return ", ".join([f"{first} in {found[first]} of {len(rows)} games", *others])
+
+
+def unconfirmed(records: Sequence[judging.Claim]) -> list[dict[str, Any]]:
+    """Return what is not confirmed, then what is vacuous: a claim, its verdicts, and why, in sentences.
+
+    Parameters
+    ----------
+    records : list of dict
+        Of `verdicts.evaluate`.
+
+    Returns
+    -------
+    list of dict
+        With the keys id, statement, paper, verdict, words, and why, which is a list of str.
+    """
+    found = []
+    for verdict, reasons in (("not confirmed", _contradictions), ("vacuous", _vacuities)):
+        for name, rows in _by(records, "id").items():
+            if open_rows := [row for row in rows if row["verdict"] == verdict]:
+                found.append(
+                    {
+                        "id": name,
+                        "statement": _plain(rows[0]),
+                        "paper": _of_the_paper(rows[0]),
+                        "verdict": verdict,
+                        "words": in_words(rows, verdict),
+                        "why": reasons(open_rows),
+                    }
+                )
+    return found
+
+
+def _contradictions(rows: Sequence[judging.Claim]) -> list[str]:
+    """Return a sentence for each game in which a claim is contradicted: what was measured, expected, and how."""
+    return [
+        f"In {_name(row['game'])} the {row['quantity']} is {_interval(row)}, where {_range(row['expected'])} was "
+        f"expected: {row['how']}."
+        for row in rows
+    ]
+
+
+def _vacuities(rows: Sequence[judging.Claim]) -> list[str]:
+    """Return a sentence for all games in which a claim is vacuous for the same reason."""
+    said = []
+    for rival, alike in _by(rows, "rival").items():
+        games = findings.listed([_name(row["game"]) for row in alike])
+        predictions = list(_by(alike, "rival_prediction"))
+        predicted = f" (predicted then: {predictions[0]})" if len(predictions) == 1 else ""
+        how = f": {alike[0]['how']}" if len(alike) == 1 else ""
+        if alike[0]["nature"] == "identity":
+            why = "this follows from definitions and could not have been otherwise"
+        else:
+            why = f"the measurement does not exclude the rival, that {rival}"
+        said.append(f"In {games} it is as stated, but {why}{predicted}{how}.")
+    return said
+
+
+def _plain(row: judging.Claim) -> str:
+    """Return a claim in words that need no symbols, as a sentence; as it is stated where there are none."""
+    words = registry.claims()[row["id"]].words if row["id"] in registry.claims() else ""
+    return f"{words[0].upper()}{words[1:]}." if words else row["statement"]
+
+
+def _interval(row: judging.Claim) -> str:
+    low, high = map(_number, row["interval"])
+    return low if low == high else f"{_number(row['estimate'])} (95 % interval {low} to {high})"
+
+
 def _by(records: Iterable[judging.Claim], key: str) -> dict[str, list[judging.Claim]]:
     rows: dict[str, list[judging.Claim]] = {}
     for record in records:
@@ -262,7 +354,6 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
     groups: dict[str, list[dict[str, Any]]] = {}
     for name, rows in sorted(_by(records, "id").items(), key=lambda item: item[0].partition("-")[0]):
         first = rows[0]
-        found = [row["verdict"] for row in rows]
         estimates = [row["estimate"] for row in rows if row["estimate"] is not None]
         ranges = sorted({_range(row["expected"]) for row in rows})
         low, high = (_number(f(estimates)) if estimates else "–" for f in (min, max))
@@ -276,7 +367,7 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             "statement": first["statement"],
             "source": first["source"].removeprefix(verdicts.STANDINGS[first["standing"]]),
             "verdict": overall(rows),
-            "counts": ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict))),
+            "words": in_words(rows),
             "quantity": first["quantity"],
             "measured": low if low == high else f"{low} to {high}",
             "expected": "; ".join(ranges) if len(ranges) < 3 else "differs by game",
@@ -321,123 +412,41 @@ def _cells(table: pd.DataFrame) -> dict[str, list[Any]]:
     return {"columns": list(table.columns), "rows": table.to_numpy().tolist()}
 
 
-def _data_uri(path: Path, kind: str) -> str:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        wanted = "a figure; make figures draws it"
-        raise InputError(str(path), "file", Description("nothing there"), wanted) from None
+def _link(path: Path, folder: Path) -> str:
+    """Return the address of a file for a page in a folder."""
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
+def _data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _download(path: Path, table: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page says of a table, and the table itself as a link."""
+def _picture(path: Path, folder: Path) -> dict[str, Any]:
+    """Return a figure for a page in a folder: the same pixels in less than half of the bytes, and its SVG as a link."""
+    packed = io.BytesIO()
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            image.convert("RGB").save(packed, "webp", lossless=True, method=4)
+    except FileNotFoundError:
+        wanted = "a figure; make figures draws it"
+        raise InputError(str(path), "file", Description("nothing there"), wanted) from None
+    picture, drawing = _data_uri(packed.getvalue(), "image/webp"), _link(path.with_suffix(".svg"), folder)
+    return {"picture": picture, "width": width, "height": height, "file": drawing}
+
+
+def _download(path: Path, table: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    """Return what a page in a folder says of a table, with the table itself, or the address of its file, as a link."""
     text = table.to_csv(index=False).encode()
-    csv = len(text) <= LARGEST_CSV
-    content = text if csv else path.read_bytes()
+    inside = len(text) <= LARGEST_CSV
     return {
         "name": path.stem,
-        "file": path.stem + (".csv" if csv else ".parquet"),
+        "file": path.stem + (".csv" if inside else ".parquet"),
         "rows": f"{len(table):,}",
         "columns": ", ".join(table.columns),
-        "uri": f"data:{'text/csv' if csv else 'application/octet-stream'};base64,{base64.b64encode(content).decode()}",
+        "inside": inside,
+        "address": _data_uri(text, "text/csv") if inside else _link(path, folder),
     }
-
-
-def _drawn(figure: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    numbers: pd.DataFrame = registry.draw(figure).data(*(tables[name] for name in registry.figures()[figure]))
-    return numbers
-
-
-def _plot(title: str, x: str, y: str, traces: list[dict[str, Any]], **axis: Any) -> dict[str, Any]:
-    """Return one plot for plotly.js, with logarithmic axes."""
-    axis = {"type": "log", "exponentformat": "power", "dtick": 1, **axis}
-    layout = {
-        "title": {"text": title, "font": {"size": 14}},
-        "xaxis": {**axis, "title": {"text": x}},
-        "yaxis": {**axis, "title": {"text": y}},
-        "margin": {"l": 60, "r": 12, "t": 40, "b": 48},
-        "legend": {"orientation": "h", "y": -0.25},
-        "hovermode": "closest",
-    }
-    return {"title": title, "data": traces, "layout": layout}
-
-
-def _finite(values: Iterable[float]) -> list[float | None]:
-    return [float(value) if math.isfinite(value) else None for value in values]
-
-
-def _population_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the three panels of the figure `populations`, to hover over."""
-    colours, _, _ = style.game_looks(game for game in data["game"] if game)
-    plots = []
-    for panel, title, y in (
-        ("deviation", "fluctuation of the mean field", "E ‖μ̂ − μ<sub>π</sub>‖<sub>1</sub>"),
-        ("bias", "bias of what is learned", "max |E Q − Γ<sub>q</sub>(π, μ<sub>π</sub>)|"),
-        ("policy", "error of the learned policy", "E sup<sub>s</sub> ‖π<sub>K</sub> − π*‖<sub>1</sub>"),
-    ):
-        traces: list[dict[str, Any]] = []
-        for key, rows in data[data["panel"] == panel].groupby(["game", "series"]):
-            game, series = map(str, key)
-            words = {"theory": "closed form", "noise": "noise floor"}.get(series, series)
-            name = f"{game.replace('_', ' ')}, {words}" if game else words
-            hover = f"<b>{name}</b><br>N = %{{x:,}}<br>value = %{{y:.4g}}"
-            trace: dict[str, Any] = {"name": name, "x": _finite(rows["x"]), "y": _finite(rows["value"])}
-            if series in ("measured", "exact"):
-                trace |= {"mode": "markers", "marker": {"color": colours[game], "size": 8}}
-                if series == "measured":
-                    trace["marker"] |= {"symbol": "circle-open", "size": 10}
-                    error = {"array": _finite(rows["high"] - rows["value"]), "color": colours[game]}
-                    error["arrayminus"] = _finite(rows["value"] - rows["low"])
-                    trace["error_y"] = {"type": "data", "symmetric": False, **error}
-                    trace["customdata"] = [_finite(ends) for ends in zip(rows["low"], rows["high"], strict=True)]
-                    hover += "<br>95 % interval %{customdata[0]:.4g} to %{customdata[1]:.4g}"
-            else:
-                line = {"color": colours[game]} if game else {"color": "#777", "dash": "dot"}
-                trace |= {"mode": "lines", "line": {"width": 1.5, **line}}
-            traces.append({**trace, "hovertemplate": f"{hover}<extra></extra>"})
-        plots.append(_plot(title, "population size N", y, traces))
-        plots[-1]["layout"]["xaxis"]["dtick"] = 2
-    return plots
-
-
-def _phase_plots(data: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return every plane of the figure `phase`, to hover over."""
-    codes = {region: code for code, region in enumerate(phase_draw.REGIONS)}
-    steps = np.repeat(np.arange(len(codes) + 1) / len(codes), 2)[1:-1]
-    scale = [
-        [float(at), colour] for at, colour in zip(steps, np.repeat(list(phase_draw.REGIONS.values()), 2), strict=True)
-    ]
-    plots = []
-    for (game, panel), rows in data.groupby(["game", "panel"]):
-        radius = rows["spectral_radius"].map(lambda value: f"{value:.4g}" if math.isfinite(value) else "unknown")
-        words = rows["region"] + rows["paper"].map({True: ", also by the bound of section 5.1", False: ""})
-        strength = rows["strength"].map("{:.3g}".format)
-        step = rows["relative_step_size"].map("{:.3g}".format)
-        text = "<b>" + words + "</b><br>step size η τ = " + step + "<br>strength τ = " + strength
-        table = rows.assign(text=text + "<br>spectral radius " + radius, code=rows["region"].map(codes))
-        plane = {
-            name: table.pivot(index="strength", columns="relative_step_size", values=name) for name in ("code", "text")
-        }
-        trace = {
-            "type": "heatmap",
-            "x": style.cell_edges(plane["code"].columns.to_numpy(float)).tolist(),
-            "y": style.cell_edges(plane["code"].index.to_numpy(float)).tolist(),
-            "z": [_finite(row) for row in plane["code"].to_numpy(float)],
-            "text": plane["text"].to_numpy().tolist(),
-            "hovertemplate": "%{text}<extra></extra>",
-            "colorscale": scale,
-            "zmin": -0.5,
-            "zmax": len(codes) - 0.5,
-            "showscale": False,
-        }
-        title = f"{str(game).replace('_', ' ')}: {panel}"
-        plots.append(_plot(title, "step size η τ", "strength τ", [trace], dtick=2, showgrid=False))
-    return plots
-
-
-#: Figures that the report also shows as interactive plots -> the function that makes these.
-_PLOTS = {"populations": _population_plots, "phase": _phase_plots}
 
 
 def run_times(folder: Path) -> pd.DataFrame:

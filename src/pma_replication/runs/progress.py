@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +14,9 @@ from pma_replication.runs import times
 
 #: Seconds between two lines where they cannot overwrite each other, and between two states of the one that can.
 PERIOD, MOMENT = 60.0, 0.5
+
+#: A job that takes longer than in the last run is expected to take a tenth of its time more: it has not ended yet.
+OVERTIME = 0.1
 
 #: How many lines of the log of a failed job are shown.
 LAST_LINES = 10
@@ -27,14 +30,25 @@ class Progress:
     ----------
     seconds : mapping of str to float
         What a job of each rule took in the last run; rules that are missing take no time.
+    jobs : mapping of str to float
+        The same of single jobs, by their names (`times.by_job`), which may be much longer than the mean of their rule.
+    messages : sequence of (pattern, str)
+        By which a job is known that has begun: of `times.messages`.
+    now : float
+        The time, in seconds, at which the next line is read.
     """
 
     seconds: Mapping[str, float]
+    jobs: Mapping[str, float] = field(default_factory=dict)
+    messages: Sequence[tuple[re.Pattern[str], str]] = ()
+    now: float = 0.0
     left: Counter[str] = field(default_factory=Counter)
     total: int = 0
     done: int = 0
     cores: int = 1
     running: dict[str, str] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
     _statistics: bool = False
     _failed: dict[str, str] = field(default_factory=dict)
 
@@ -53,6 +67,8 @@ class Progress:
                 self.left[count[1]] = int(count[2])
         elif begun := re.match(r"(?:local)?Job (\d+): (.*)", line):
             self.running[begun[1]] = begun[2]
+            self.begun[begun[1]] = self.now
+            self._begun.add(times.job_that_says(begun[2], self.messages))
         elif ended := re.match(r"Finished jobid: (\d+) \(Rule: (\w+)\)", line):
             self.running.pop(ended[1], None)
             self.left[ended[2]] -= 1
@@ -77,9 +93,32 @@ class Progress:
         return told
 
     def seconds_left(self) -> float | None:
-        """Return what the jobs that are left took in the last run, shared among the cores; None if nothing is known."""
-        known = {rule: self.seconds[rule] for rule, count in self.left.items() if count > 0 and rule in self.seconds}
-        return sum(self.left[rule] * each for rule, each in known.items()) / self.cores if known else None
+        """Return what the jobs that are left took in the last run, less what those that run have had; None if unknown.
+
+        They share the cores, but no job can: the longest of those that run, or are known to wait, is waited for.
+        """
+        waiting, running = +self.left, []
+        for number, message in self.running.items():
+            name = times.job_that_says(message, self.messages)
+            rule = name.partition("/")[0]
+            if rule in waiting:
+                waiting[rule] -= 1
+            expected = self.jobs.get(name, self.seconds.get(rule))
+            if expected is not None:
+                had = self.now - self.begun[number]
+                running.append(max(expected - had, OVERTIME * had))
+        every, longest = [], list(running)
+        for rule, count in (+waiting).items():
+            # of jobs that were run before, those that have not begun, as far as their names are known
+            rest = [s for name, s in self.jobs.items() if name.partition("/")[0] == rule and name not in self._begun]
+            if rest:
+                every.append(count * sum(rest) / len(rest))
+            elif rule in self.seconds:
+                every.append(count * self.seconds[rule])
+            longest += rest if count >= len(rest) else []
+        if not every and not running:
+            return None
+        return max([(sum(every) + sum(running)) / self.cores, *longest])
 
     def line(self) -> str:
         """Return the state in one line."""
@@ -119,6 +158,7 @@ class Display:
         *lines, self._rest = (self._rest + new).split(b"\n")  # a line may have been written in part
         if last:
             lines += [self._rest, b""]
+        self.progress.now = now
         told = [text for line in lines for text in self.progress.read(line.decode(errors="replace"))]
         if told:
             self.told = True

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,69 @@ from pma_mfg import storage
 from pma_replication import registry
 from pma_replication.experiment import Claim
 
-#: What is known of the full replication: seconds of a job of each rule; jobs and minutes of all that a
-#: claim, or a figure, needs.
+#: What is known of the full replication: seconds of a job of each rule, and of each job of a minute or more; jobs and
+#: minutes of all that a claim, or a figure, needs.
 TRACKED = Path(__file__).parents[1] / "times.yaml"
+
+#: A job of the full replication is tracked from so many seconds on.
+LONG = 60.0
+
+#: A rule in a file of rules, the benchmark files of its jobs, and what they say when they begin.
+_RULE = re.compile(r"^rule (\w+):\n((?:[ \t].*\n|\n)*)", re.MULTILINE)
+_BENCHMARK = re.compile(r'benchmark:\s+f"\{RESULTS\}/benchmarks/(.*)\.tsv"')
+_MESSAGE = re.compile(r'message:\s+"(.*)"')
+
+
+def by_job(benchmarks: Path) -> dict[str, float]:
+    """Return the seconds of every job by the name of its benchmark file, as "rule" or "rule/job".
+
+    What cannot be read is left out.
+    """
+    found = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        seconds = of_job(path)
+        if seconds is not None:
+            found[path.relative_to(benchmarks).with_suffix("").as_posix()] = seconds
+    return found
 
 
 def of_jobs(benchmarks: Path) -> dict[str, list[float]]:
     """Return the seconds of every job that has a benchmark file, by its rule; what cannot be read is left out."""
     found: dict[str, list[float]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        seconds = of_job(path)
-        if seconds is not None:
-            found.setdefault(path.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(seconds)
+    for name, seconds in by_job(benchmarks).items():
+        found.setdefault(name.partition("/")[0], []).append(seconds)
     return found
+
+
+def messages(rules: Iterable[Path]) -> list[tuple[re.Pattern[str], str]]:
+    """Return what the jobs of each rule say when they begin, and what their benchmark files are called.
+
+    Parameters
+    ----------
+    rules : iterable of Path
+        Files of rules.
+
+    Returns
+    -------
+    list of (pattern, str)
+        The wildcards of a rule are groups of its pattern, and stand in braces in the name, as of `by_job`.
+    """
+    found = []
+    for path in rules:
+        for _, body in _RULE.findall(path.read_text(encoding="utf-8")):
+            benchmark, message = _BENCHMARK.search(body), _MESSAGE.search(body)
+            if benchmark and message:
+                pattern = re.sub(r"\\\{wildcards\\\.(\w+)\\\}", r"(?P<\1>[\\w.-]+)", re.escape(message[1]))
+                found.append((re.compile(pattern), benchmark[1].replace("{{", "{").replace("}}", "}")))
+    return found
+
+
+def job_that_says(message: str, known: Sequence[tuple[re.Pattern[str], str]]) -> str:
+    """Return the name of the job that begins with a message, as of `by_job`; nothing if no rule's jobs do."""
+    for pattern, name in known:
+        if found := pattern.fullmatch(message):
+            return name.format(**found.groupdict())
+    return ""
 
 
 def of_job(path: Path) -> float | None:
@@ -110,8 +161,12 @@ def main() -> None:
         if set(claim.tables) <= set(made) and claim.figure
     }
     rules = {rule: round(mean, 1) for rule, mean in means(of_jobs(Path(settings["results"], "benchmarks"))).items()}
+    jobs = by_job(Path(settings["results"], "benchmarks"))
+    long = {name: round(seconds, 1) for name, seconds in jobs.items() if seconds >= LONG and "/" in name}
     start = "# Written by `python -m pma_replication.runs.times`: of the full replication on two busy cores.\n"
-    storage.write_text(TRACKED, start + yaml.safe_dump({"rules": rules, "claims": claims, "figures": figures}))
+    storage.write_text(
+        TRACKED, start + yaml.safe_dump({"rules": rules, "jobs": long, "claims": claims, "figures": figures})
+    )
 
 
 if __name__ == "__main__":
