@@ -42,3 +42,55 @@ rule comparison_measure:
         " --pilots {params.n_pilots} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output.comparison:q} --out-tuning {output.tuning:q} --out-accuracies {output.accuracies:q}"
         " --log {log:q}"
+
+
+def own_methods(option=True):
+    """The files of methods of the user's own, as options or as inputs of the jobs."""
+    files = {name: grid["file"] for name, grid in config["one_trajectory"]["methods"].items() if "file" in grid}
+    if not option:
+        return list(files.values())
+    return shlex.join(["--file", *(f"{name}={path}" for name, path in sorted(files.items()))]) if files else ""
+
+
+rule one_trajectory_measure:
+    input:
+        library("pma_replication.experiments.one_trajectory.commands"),
+        own_methods(option=False),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=f"{RESULTS}/games/{{game}}.npz",
+        equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
+    output:
+        runs=f"{RESULTS}/points/one_trajectory/{{game}}.parquet",
+        samples=f"{RESULTS}/points/one_trajectory_samples/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/one_trajectory_measure/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/one_trajectory_measure/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        n_agents=config["one_trajectory"]["n_agents"],
+        # sorted: another order of the same values in the configuration reruns nothing
+        grid=sorted(
+            f"{method}.{name}={','.join(map(str, values))}"
+            for method, grid in config["one_trajectory"]["methods"].items()
+            for name, values in grid.items()
+            if name != "file"
+        ),
+        files=own_methods(),
+        budget=config["one_trajectory"]["budget"],
+        per_decade=config["one_trajectory"]["per_decade"],
+        target=config["one_trajectory"]["target"],
+        accuracies=config["one_trajectory"]["accuracies"],
+        confidence=config["claims"]["confidence"],
+        n_replicates=config["one_trajectory"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Run many methods on one trajectory of {wildcards.game}"
+    shell:
+        "pma-replicate one_trajectory measure {input.game:q} {input.equilibrium:q} --agents {params.n_agents}"
+        " --grid {params.grid} {params.files}"
+        " --budget {params.budget} --per-decade {params.per_decade} --target {params.target}"
+        " --accuracies {params.accuracies} --confidence {params.confidence}"
+        " --replicates {params.n_replicates} --seed {params.seed}"
+        " --out {output.runs:q} --out-samples {output.samples:q} --log {log:q}"

@@ -44,6 +44,7 @@ rule claims:
         assumptions=f"{config['figures']}/assumptions.md",
         comparison=f"{config['figures']}/samples_to_accuracy.md",
         games=f"{config['figures']}/games.md",
+        one_trajectory=f"{config['figures']}/one_trajectory.md",
         scaling=f"{config['figures']}/scaling.md",
     log:
         f"{RESULTS}/logs/claims.log",
@@ -60,7 +61,7 @@ rule claims:
         "pma-replicate claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q}"
-        " --out-scaling {output.scaling:q} --log {log:q}"
+        " --out-one-trajectory {output.one_trajectory:q} --out-scaling {output.scaling:q} --log {log:q}"
 
 
 rule findings:

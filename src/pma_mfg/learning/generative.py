@@ -197,7 +197,7 @@ def _multinomial(n: int | np.ndarray, rows: np.ndarray, rng: np.random.Generator
     return np.asarray(rng.multinomial(n, rows / rows.sum(axis=-1, keepdims=True)))
 
 
-def _lengths(first: float, growth: float) -> Iterator[int]:
+def lengths(first: float, growth: float) -> Iterator[int]:
     """Yield the lengths of the rounds, ceil(first growth^k) visits of every pair."""
     length = float(first)
     while True:
@@ -247,7 +247,7 @@ def pma(task: Task, *, step_size: float, first: float, growth: float, constant: 
     population = initial_population(game, task.n_agents, rng)
     policy, samples = operators.uniform_policy(game), 0
     scale = max(1.0, constant * policy.size / (1.0 - game.discount))
-    for length in _lengths(first, growth):
+    for length in lengths(first, growth):
         samples += length * policy.size
         if samples > task.budget:
             return
@@ -284,7 +284,7 @@ def gmf_q(task: Task, *, first: float, growth: float, constant: float, share: fl
     """
     game, mean_field, samples = task.game, _flat(task.game), 0
     pairs = game.base_reward.size
-    for length in _lengths(first, growth):
+    for length in lengths(first, growth):
         agents = int(np.ceil(share * length * pairs))
         samples += length * pairs + agents
         if samples > task.budget:
@@ -310,7 +310,7 @@ def fitted_q(task: Task, *, first: float, growth: float, share: float) -> Learne
     """
     game, rng, mean_field, samples = task.game, task.rng, _flat(task.game), 0
     size, n_actions = game.base_reward.shape
-    for length in _lengths(first, growth):
+    for length in lengths(first, growth):
         draws = int(np.ceil(share * length * n_actions))
         samples += length * size * n_actions + draws * size
         if samples > task.budget:
@@ -342,7 +342,7 @@ def fictitious_play(task: Task, *, first: float, growth: float, constant: float,
     pairs, samples = game.base_reward.size, 0
     played, latest = operators.uniform_policy(game), _flat(game)
     flow: np.ndarray | None = None
-    for rounds, length in enumerate(_lengths(first, growth), start=1):
+    for rounds, length in enumerate(lengths(first, growth), start=1):
         agents = _settling(share, length * pairs)
         samples += agents * POPULATION_STEPS
         if flow is not None:
@@ -379,7 +379,7 @@ def online_mirror_descent(
     check_entropy(task.regularizer)
     game, pairs, samples = task.game, task.game.base_reward.size, 0
     logits, mean_field = np.zeros(game.base_reward.shape), _flat(game)
-    for length in _lengths(first, growth):
+    for length in lengths(first, growth):
         agents = _settling(share, length * pairs)
         samples += length * pairs + agents * POPULATION_STEPS
         if samples > task.budget:
@@ -422,7 +422,7 @@ def two_timescale(
     # few enough transitions for one call of the kernel that Python soon sees Ctrl-C
     read = game.n_states * (2 + len(game.transition_features.links))
     most = max(1, min(CHUNK // 2, int(CHUNK_SECONDS / (ENTRY_SECONDS * read))))
-    for length in _lengths(first, growth):
+    for length in lengths(first, growth):
         target = samples + length * q.size
         if target > task.budget:
             return

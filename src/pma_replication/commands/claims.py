@@ -15,7 +15,7 @@ from pma_replication.commands import reading
 log = logging.getLogger("pma_mfg")
 
 #: Tables on the pages for readers that no claim is judged by.
-SHOWN = ("assumptions", "literature", "literature_equilibria")
+SHOWN = ("assumptions", "literature", "literature_equilibria", "one_trajectory_samples")
 
 #: Tolerance -> its default.
 TOLERANCES = {"rate": 0.02, "slope": 0.05, "samples-slope": 0.2, "constant": 0.02, "independent": 0.1}
@@ -41,6 +41,7 @@ def add(commands: arguments.Commands) -> None:
     claims.add_argument("--out", required=True, help="JSON file to write")
     claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
     claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
+    claims.add_argument("--out-one-trajectory", help="many methods on one trajectory as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
     claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
     claims.add_argument("--out-scaling", help="how samples grow with a game as a table for readers, to write")
@@ -81,6 +82,7 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
     from pma_replication.experiments.comparison import judge as comparison_judge
     from pma_replication.experiments.equilibria import judge as equilibria_judge
     from pma_replication.experiments.literature import judge as literature_judge
+    from pma_replication.experiments.one_trajectory import judge as one_trajectory_judge
     from pma_replication.experiments.scaling import judge as scaling_judge
 
     pages = {}
@@ -89,6 +91,10 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
         if "samples_to_accuracy" in tables:
             text = comparison_judge.comparison_markdown(tables["samples_to_accuracy"])
             pages[options.out_comparison] = text
+    if options.out_one_trajectory:
+        pages[options.out_one_trajectory] = "Methods on one trajectory are not compared in this configuration.\n"
+        if "one_trajectory_samples" in tables:
+            pages[options.out_one_trajectory] = one_trajectory_judge.markdown(tables["one_trajectory_samples"])
     if options.out_assumptions:
         pages[options.out_assumptions] = "No games are listed in this configuration.\n"
         if "assumptions" in tables:

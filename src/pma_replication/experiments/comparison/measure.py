@@ -243,7 +243,7 @@ def chosen_by_others(costs: np.ndarray) -> np.ndarray:
 
 
 def samples_to_accuracy(
-    comparison: pd.DataFrame, accuracies: Sequence[float], confidence: float = 0.95
+    comparison: pd.DataFrame, accuracies: Sequence[float], confidence: float = 0.95, *, plain: bool = True
 ) -> pd.DataFrame:
     """Return the samples after which each method stays below each accuracy: the median replicate, and its interval.
 
@@ -259,6 +259,8 @@ def samples_to_accuracy(
         > 0.
     confidence : float
         Of the bootstrap interval.
+    plain : bool
+        Whether accuracies are also taken in the units of the game's own rewards.
 
     Returns
     -------
@@ -268,7 +270,7 @@ def samples_to_accuracy(
     """
     rows = []
     for (game, method), runs in comparison.groupby(["game", "method"], sort=False):
-        units = {"range": 1.0, "plain": float(runs["reward_range"].iloc[0])}
+        units = {"range": 1.0} | ({"plain": float(runs["reward_range"].iloc[0])} if plain else {})
         settings_run = [
             table.pivot(index="replicate", columns="samples", values="exploitability")
             for _, table in runs.groupby("setting", sort=False)
@@ -279,15 +281,15 @@ def samples_to_accuracy(
             for column in ("cost", "chosen")
         )
         for (unit, size), accuracy in itertools.product(units.items(), accuracies):
-            stays = [_stays(size * curves, accuracy) for curves in settings_run]
+            stays = [stays_below(size * curves, accuracy) for curves in settings_run]
             reported = np.concatenate([of[which] for of, which in zip(stays, chosen, strict=True)])
             rng = seeds.generator(0, "samples to accuracy", str(game), str(method), unit, accuracy)
             # rates, since quantiles interpolate between numbers, and not with infinity
             rates = [1.0 / of for of in stays]
             groups = [*rates, *costs] if len(rates) > 1 else rates
-            rate = statistics.bootstrap(groups, _tuned_median, rng, confidence=confidence)
+            rate = statistics.bootstrap(groups, tuned_median, rng, confidence=confidence)
             with np.errstate(divide="ignore"):
-                middle, low, high = 1.0 / np.array([_slower_median(1.0 / reported), rate.high, rate.low])
+                middle, low, high = 1.0 / np.array([slower_median(1.0 / reported), rate.high, rate.low])
             n_reached = int(np.isfinite(reported).sum())
             # the interval is extended to contain the reported value, whose settings the resamples may all miss
             if not math.isnan(low):  # there are replicates enough for an interval
@@ -297,20 +299,20 @@ def samples_to_accuracy(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _stays(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
+def stays_below(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
     """Return the samples after which each replicate stays at or below an accuracy, shape (replicates,)."""
     samples = list(curves.columns.to_numpy(dtype=float))
     return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
 
 
-def _tuned_median(groups: Sequence[np.ndarray]) -> float:
+def tuned_median(groups: Sequence[np.ndarray]) -> float:
     """Return the median rate of the setting with the smallest mean cost; the groups are rates, then costs."""
     n_settings = max(1, len(groups) // 2)
     costs = [float(np.mean(group)) for group in groups[n_settings:]]
-    return _slower_median(groups[int(np.argmin(costs)) if costs else 0])
+    return slower_median(groups[int(np.argmin(costs)) if costs else 0])
 
 
-def _slower_median(rates: np.ndarray) -> float:
+def slower_median(rates: np.ndarray) -> float:
     """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average."""
     return float(np.sort(rates)[(len(rates) - 1) // 2])
 
