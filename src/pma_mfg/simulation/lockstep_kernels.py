@@ -1,9 +1,10 @@
 """Compiled kernels that move eight replicates of the N-agent game side by side, each bitwise as it would move alone.
 
-The kernels of `exchangeable_kernels` with a vector of eight replicates (`registers`) in place of a number: entry i of
-an array of theirs is at 8 i + r here, for replicate r. Every replicate has its own stream, takes its numbers in the same
-order and rounds every operation alike. What differs in time only: the second test of a proposed binomial number needs a
-logarithm there, and here, where its result cannot be in doubt, a polynomial (docs/theory, section 9.1).
+The kernels of `exchangeable_kernels`, with a vector of eight replicates (`registers`) in place of a number: what has
+the place i there has the places 8 i, ..., 8 i + 7 here. Every replicate has a stream of its own, takes the same numbers
+from it in the same order, and rounds every operation alike. One thing is decided otherwise: whether a proposed binomial
+number is accepted takes a logarithm there, and here a polynomial with a bound of its error; where that leaves the
+answer open, the kernel of single numbers is called (docs/theory, section 9.1).
 """
 
 from __future__ import annotations
@@ -13,9 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.compilation import CUBE, FLOAT, INTEGER, INTEGER_MATRIX, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
+from pma_mfg.compilation import (
+    CUBE,
+    FLOAT,
+    INTEGER,
+    INTEGER_MATRIX,
+    INTEGERS,
+    MATRIX,
+    NONE,
+    TUPLE,
+    VECTOR,
+    kernel_cache,
+)
 from pma_mfg.simulation.binomials import binomial_by_inversion, binomial_by_rejection
-from pma_mfg.simulation.exchangeable_kernels import AGENTS_PER_SUCCESSOR, _game, reward_of_pair
+from pma_mfg.simulation.exchangeable_kernels import AGENTS_PER_SUCCESSOR, GAME, reward_of_pair
 from pma_mfg.simulation.links import FEATURES, linked
 from pma_mfg.simulation.random_numbers import BITS, LANES, STREAM, fill, quantile
 from pma_mfg.simulation.registers import (
@@ -39,14 +51,26 @@ from pma_mfg.simulation.registers import (
     store,
 )
 
+#: All replicates, as the bits of an integer.
 ALL = 2**WIDTH - 1
 
+# words of a stream, and of those the ones from which numbers are drawn one at a time
+_ALL_WORDS, _FIRST_GENERATOR = 1, LANES
+
+# P_pi: base and P_k by entry, and by replicate unless all hold one policy; of the P_k that are listed one by one the
+# features, entries and values
 _terms = TUPLE((VECTOR, INTEGERS, INTEGERS, VECTOR))
+
+# as the slots of `exchangeable_kernels`
 _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
-# kept, rest, bits, left, drawn; queue of items, numbers of the alone
+
+# memory for one step: as there P_pi, its sums, random numbers, agents left and drawn; then rows whose first proposal
+# failed, one list per replicate; row in work, its place in the list, and the list's length, (3 * 8,); numbers and
+# stream of a single replicate, and random bits of it
 _work = TUPLE((VECTOR, VECTOR, BITS, VECTOR, VECTOR, INTEGERS, INTEGERS, VECTOR, STREAM, BITS))
 
 _17, _23, _45 = (np.uint64(n) for n in (17, 23, 45))
+
 
 with kernel_cache(Path(__file__)) as kernel:
 
@@ -153,6 +177,11 @@ with kernel_cache(Path(__file__)) as kernel:
             p = load(out, WIDTH * e)
             store(out, WIDTH * e, choose(p > zero, p, zero))
 
+    @kernel(FLOATS(FLOATS, FLOATS))
+    def least(a: Any, b: Any) -> Any:
+        """Return the smaller number of each replicate."""
+        return choose(b < a, b, a)
+
     @kernel(FLOATS(FLOATS))
     def exponential(x: Any) -> Any:
         """Return exp(max(x, -16)) for x <= 1, with a relative error below 1e-9."""
@@ -169,144 +198,150 @@ with kernel_cache(Path(__file__)) as kernel:
     def proposal(n: Any, p: Any, u: Any, v: Any) -> Any:
         """Return a proposal of `binomial_by_rejection`, whether it is certainly accepted, and certainly rejected.
 
-        Of each replicate; u in [-1/2, 1/2) and v in [0, 1). The steps and their order are the same, so that the
-        proposal is; the tests are the same up to what a wide bound of the polynomial's error leaves open.
+        Of every replicate, for n p >= 10 and p <= 1/2, u in [-1/2, 1/2), v in [0, 1). The proposal is bitwise that one.
+        So is what is accepted or rejected; neither is certain where the test there would take the exact ratio of
+        probabilities, or nearly so (docs/theory, section 9.1).
         """
         q = 1.0 - p
         mean = n * p
         deviation = root(mean * q)
         b = 1.15 + 2.53 * deviation
         a = -0.0873 + 0.0248 * b + 0.01 * p
-        inverse_b = 1.0 / b
         inside = 0.5 - magnitude(u)
         k = floor((2.0 * a / inside + b) * u + (mean + 0.5))
         at_once = (inside >= 0.07) & (v <= 0.92 - 4.2 / b)
-        # the second test
-        scale = (2.83 + 5.1 * inverse_b) * deviation
+        scale = (2.83 + 5.1 / b) * deviation
         mode = floor((n + 1.0) * p)
         fraction = (n + 1.0) * p - mode
-        inverse = 1.0 / ((n + 1.0) * p * q)
+        variance = (n + 1.0) * p * q
+        inverse = 1.0 / variance
         square = inside * inside
         height = v * scale * square
         bound = a + b * square
         steps = k - mode
-        distance = magnitude(steps)
+        away = magnitude(steps)
+        cap = floor(least(0.25 * variance, 6.0 * deviation))
+        distance = least(away, cap)
         up = steps > 0.0
         middle = 0.5 * (distance + 1.0) - choose(up, fraction, 1.0 - fraction)
         spreading = (distance * distance - 1.0) * (1.0 / 12.0)
         skew = choose(up, 1.0 - 2.0 * p, 2.0 * p - 1.0)
-        ratio = distance * inverse
         bend = middle * middle
-        series = (
-            middle
-            - inverse
-            * (
-                0.5 * skew * (bend + spreading)
-                - (1.0 - 3.0 * p * q) * (1.0 / 3.0) * inverse * middle * (bend + 3.0 * spreading)
-            )
-        ) * (0.0 - ratio)
+        cubic = (1.0 / 3.0 - p * q) * inverse * middle * (bend + 3.0 * spreading)
+        series = distance * inverse * (inverse * (0.5 * skew * (bend + spreading) - cubic) - middle)
         reach = (distance + 0.5) * inverse
         square = reach * reach
         rest = 2 / 15 * (distance + 0.5) * square * square
-        likely = exponential(series) * bound
-        near = ratio <= 0.5
-        outside = (k < 0.0) | (k > n)
-        open_accept = near & (series > -16.0) & (height <= likely * (1.0 - 1e-7 - rest))
-        open_reject = near & (rest <= 0.25) & (height >= likely * (1.0 + 1e-7 + 2.0 * rest))
+        # the probabilities are logarithmically concave: past the cap their logarithm falls at least as fast as there
+        beyond = (away - distance) * (distance - 1.0) * inverse
+        likely = exponential(series - 0.8 * beyond) * bound
         inner = (k >= 0.0) & (k <= n)
-        return k, at_once | (inner & open_accept), outside | open_reject
+        accepted = inner & (away <= cap) & (series > -16.0) & (height <= likely * (1.0 - 1e-7 - rest))
+        rejected = (k < 0.0) | (k > n) | (height >= likely * (1.0 + 1e-7 + 2.0 * rest))
+        return k, at_once | accepted, rejected
 
-    @kernel(NONE(STREAM, INTEGER, INTEGER, INTEGER, _work))
-    def binomials_together(streams: Any, rows: Any, entry: Any, first: Any, work: Any) -> None:
-        """Draw what `binomials` draws, for every replicate."""
-        kept, rest, numbers, left, drawn, queue, front, temporary, alone, _ = work
+    @kernel(TUPLE((INTEGER, INTEGER))(INTEGER, INTEGER, INTEGER, _work), inline="always")
+    def propose_together(rows: Any, entry: Any, first: Any, work: Any) -> Any:
+        """Write the first proposals where they are accepted, and list all other rows, for every replicate.
+
+        Return the replicates that have some, and those of them for which kernels of single numbers must be called.
+        """
+        kept, rest, numbers, left, drawn, failed, front, _, _, _ = work
         uniforms = numbers.view(np.float64)
-        hard = 0  # replicates with a row for which the kernels of single numbers are called
-        waiting = 0
+        waiting = hard = 0
         for r in range(WIDTH):
-            front[r] = 0  # length of the queue
+            front[2 * WIDTH + r] = 0
         for i in range(rows):
             p, q = load(kept, WIDTH * (entry + i)), load(rest, WIDTH * (entry + i))
             n = load(left, WIDTH * i)
-            share = choose(q < p, q, p) / (p + q)
+            share = least(p, q) / (p + q)
             u = load(uniforms, WIDTH * (first + i)) - 1.5
             v = load(uniforms, WIDTH * (first + rows + i)) - 1.0
             k, accepted, rejected = proposal(n, share, u, v)
-            large = n * share >= 10.0
-            empty = n <= 0.0
-            good = bits((large & accepted) | empty)
+            large, empty = n * share >= 10.0, n <= 0.0
             k = choose(empty, n, k)
             store(drawn, WIDTH * i, choose(p > q, n - k, k))
-            bad = ALL & ~good
+            bad = ALL & ~bits((large & accepted) | empty)
             if bad != 0:
                 hard |= bad & ~bits(large & rejected)
                 waiting |= bad
                 while bad != 0:
                     r = lowest(bad)
                     bad &= bad - 1
-                    queue[WIDTH * front[r] + r] = WIDTH * i + r
-                    front[r] += 1
-        if waiting == 0:
-            return
-        todo = hard
-        while todo != 0:
-            r = lowest(todo)
-            todo &= todo - 1
-            take_out(streams, r, alone, LANES)
-            for at in range(front[r]):
-                item = queue[WIDTH * at + r]
-                p, q, n = kept[WIDTH * entry + item], rest[WIDTH * entry + item], left[item]
-                share = min(p, q) / (p + q)
-                u = uniforms[WIDTH * first + item] - 1.0
-                if n * share < 10.0:
-                    k = binomial_by_inversion(alone, n, share, u)
-                else:
-                    v = uniforms[WIDTH * (first + rows) + item] - 1.0
-                    k = binomial_by_rejection(alone, n, share, u, v)
-                drawn[item] = n - k if p > q else k
-            put_back(streams, r, alone, LANES)
-        active = waiting & ~hard
-        # front: items at the front; positions of the ends are kept behind
+                    failed[WIDTH * front[2 * WIDTH + r] + r] = WIDTH * i + r
+                    front[2 * WIDTH + r] += 1
+        return waiting, hard
+
+    @kernel(NONE(STREAM, INTEGER, INTEGER, INTEGER, INTEGER, _work))
+    def binomials_alone(streams: Any, r: Any, rows: Any, entry: Any, first: Any, work: Any) -> None:
+        """Draw the listed rows of one replicate, as `binomials` does."""
+        kept, rest, numbers, left, drawn, failed, front, _, alone, _ = work
+        uniforms = numbers.view(np.float64)
+        take_out(streams, r, alone, _FIRST_GENERATOR)
+        for at in range(front[2 * WIDTH + r]):
+            row = failed[WIDTH * at + r]
+            p, q, n = kept[WIDTH * entry + row], rest[WIDTH * entry + row], left[row]
+            share = min(p, q) / (p + q)
+            u = uniforms[WIDTH * first + row] - 1.0
+            if n * share < 10.0:
+                k = binomial_by_inversion(alone, n, share, u)
+            else:
+                k = binomial_by_rejection(alone, n, share, u, uniforms[WIDTH * (first + rows) + row] - 1.0)
+            drawn[row] = n - k if p > q else k
+        put_back(streams, r, alone, _FIRST_GENERATOR)
+
+    @kernel(NONE(STREAM, INTEGER, INTEGER, _work), inline="always")
+    def reject_together(streams: Any, active: Any, entry: Any, work: Any) -> None:
+        """Draw the listed rows of the active replicates, one proposal of each at a time until all are accepted."""
+        kept, rest, _, left, drawn, failed, front, numbers, alone, _ = work
         for r in range(WIDTH):
-            front[2 * WIDTH + r] = front[r]
             front[WIDTH + r] = 0
-            front[r] = queue[r] if (active >> r) & 1 else r
+            front[r] = failed[r] if (active >> r) & 1 else r  # the others' results are not used
         while active != 0:
-            p, q = gather(kept, WIDTH * entry, front), gather(rest, WIDTH * entry, front)
-            n = gather(left, 0, front)
-            share = choose(q < p, q, p) / (p + q)
+            p, q, n = gather(kept, WIDTH * entry, front), gather(rest, WIDTH * entry, front), gather(left, 0, front)
+            share = least(p, q) / (p + q)
             u = uniforms_together(streams, active)
             v = uniforms_together(streams, active)
             k, accepted, rejected = proposal(n, share, u - 0.5, v)
-            store(temporary, 0, choose(p > q, n - k, k))
+            store(numbers, 0, choose(p > q, n - k, k))
             good = bits(accepted) & active
             unclear = active & ~good & ~bits(rejected)
             if unclear != 0:
-                store(temporary, WIDTH, u)
-                store(temporary, 2 * WIDTH, v)
-                store(temporary, 3 * WIDTH, share)
+                store(numbers, WIDTH, u)
+                store(numbers, 2 * WIDTH, v)
+                store(numbers, 3 * WIDTH, share)
                 good |= unclear
-                while unclear != 0:
-                    r = lowest(unclear)
-                    unclear &= unclear - 1
-                    take_out(streams, r, alone, LANES)
-                    item = front[r]
-                    n_r = left[item]
-                    k_r = binomial_by_rejection(
-                        alone, n_r, temporary[3 * WIDTH + r], temporary[WIDTH + r], temporary[2 * WIDTH + r]
-                    )
-                    put_back(streams, r, alone, LANES)
-                    temporary[r] = n_r - k_r if kept[WIDTH * entry + item] > rest[WIDTH * entry + item] else k_r
+            while unclear != 0:
+                r = lowest(unclear)
+                unclear &= unclear - 1
+                place, trials = WIDTH * entry + front[r], left[front[r]]
+                take_out(streams, r, alone, _FIRST_GENERATOR)
+                single = binomial_by_rejection(
+                    alone, trials, numbers[3 * WIDTH + r], numbers[WIDTH + r], numbers[2 * WIDTH + r]
+                )
+                put_back(streams, r, alone, _FIRST_GENERATOR)
+                numbers[r] = trials - single if kept[place] > rest[place] else single
             while good != 0:
                 r = lowest(good)
                 good &= good - 1
-                drawn[front[r]] = temporary[r]
-                at = front[WIDTH + r] + 1
-                front[WIDTH + r] = at
-                if at < front[2 * WIDTH + r]:
-                    front[r] = queue[WIDTH * at + r]
+                drawn[front[r]] = numbers[r]
+                front[WIDTH + r] += 1
+                if front[WIDTH + r] < front[2 * WIDTH + r]:
+                    front[r] = failed[WIDTH * front[WIDTH + r] + r]
                 else:
                     active ^= 1 << r
+
+    @kernel(NONE(STREAM, INTEGER, INTEGER, INTEGER, _work))
+    def binomials_together(streams: Any, rows: Any, entry: Any, first: Any, work: Any) -> None:
+        """Draw what `binomials` draws, for every replicate."""
+        waiting, hard = propose_together(rows, entry, first, work)
+        active = waiting & ~hard
+        while hard != 0:
+            r = lowest(hard)
+            hard &= hard - 1
+            binomials_alone(streams, r, rows, entry, first, work)
+        if active != 0:
+            reject_together(streams, active, entry, work)
 
     @kernel(INTEGER(STREAM, INTEGER, _slots, _work, VECTOR))
     def move_few(streams: Any, r: Any, slots: Any, work: Any, moved: Any) -> None:
@@ -325,9 +360,9 @@ with kernel_cache(Path(__file__)) as kernel:
                 else:
                     many = 1
         if few > 0:
-            take_out(streams, r, alone, 1)
+            take_out(streams, r, alone, _ALL_WORDS)
             fill(alone, numbers, few)
-            put_back(streams, r, alone, 1)
+            put_back(streams, r, alone, _ALL_WORDS)
             next_number, top = 0, 1
             for j in range(n_slots):
                 ending = starts[j + 2] - starts[j + 1] if j + 1 < n_slots else 0
@@ -355,7 +390,7 @@ with kernel_cache(Path(__file__)) as kernel:
     def move_counts_together(streams: Any, counts: Any, phi: Any, slots: Any, work: Any, moved: Any) -> None:
         """Draw the counts of every replicate after one step, as `move_counts` does."""
         order, starts, successors, base, terms = slots
-        kept, rest, numbers, left, drawn, _, _, _, alone, _ = work
+        kept, rest, numbers, left, drawn = work[:5]
         n_slots = len(starts) - 1
         probabilities_together(base, terms, phi, kept)
         zero = spread(0.0)
@@ -408,10 +443,10 @@ with kernel_cache(Path(__file__)) as kernel:
                 to = WIDTH * successors[entry + i]
                 store(moved, to, load(moved, to) + load(left, WIDTH * i))
 
-    @kernel(_work(_slots, INTEGER))
-    def work_together(slots: Any, entries: Any) -> Any:
+    @kernel(_work(_slots))
+    def work_together(slots: Any) -> Any:
         """Return the arrays that a step of all replicates works on."""
-        size = len(slots[0])
+        size, entries = len(slots[0]), len(slots[2])
         count = 2 * entries + 2 * LANES + 4 * LANES
         return (
             np.empty(WIDTH * entries),
@@ -439,54 +474,70 @@ with kernel_cache(Path(__file__)) as kernel:
                 for r in range(WIDTH):
                     out[WIDTH * k + r] = linked(links[k], parameters[k], out[WIDTH * k + r])
 
+    @kernel(INTEGER(GAME, INTEGER, VECTOR, INTEGER, FLOAT, VECTOR), inline="always")
+    def next_of_pair_together(game: Any, pair: Any, phi: Any, r: Any, u: Any, row: Any) -> Any:
+        """Return the next state of a pair in replicate r, the quantile of a uniform u; row (S,) is for work."""
+        starts, successors, base, (dense, features, entries, values), term_starts = game[0]
+        begin, end = starts[pair], starts[pair + 1]
+        for e in range(end - begin):
+            row[e] = base[begin + e]
+        for k in range(dense.shape[0]):
+            weight = phi[WIDTH * k + r]
+            for e in range(end - begin):
+                row[e] += weight * dense[k, begin + e]
+        for i in range(term_starts[pair], term_starts[pair + 1]):
+            row[entries[i] - begin] += phi[WIDTH * features[i] + r] * values[i]
+        return successors[begin + quantile(u, row[: end - begin])]
+
     @kernel(
         NONE(
             STREAM,
             VECTOR,
             INTEGER_MATRIX,
-            _game,
+            GAME,
             TUPLE((CUBE, MATRIX, _slots)),
-            TUPLE((FLOAT, FLOAT, FLOAT, FLOAT)),
+            FLOAT,
+            FLOAT,
             CUBE,
             INTEGER,
             INTEGER,
             INTEGER,
+            FLOAT,
+            FLOAT,
             INTEGERS,
             FLOAT[:, :, :, ::1],
-            CUBE,
-            CUBE,
         )
     )
     def learn_together(
         streams: Any,
-        counts: Any,
+        others: Any,
         tagged: Any,
         game: Any,
         shared: Any,
-        constants: Any,
+        n_agents: Any,
+        discount: Any,
         q: Any,
         first_update: Any,
         n_updates: Any,
         n_waiting: Any,
+        scale: Any,
+        offset: Any,
         checkpoints: Any,
         snapshots: Any,
-        behaviour: Any,
-        visits: Any,
     ) -> None:
-        """Run conditional temporal-difference learning of every replicate, as `learn` does."""
-        by_visits = visits.shape[0] > 0
-        (starts, successors, row_base, (dense, features, entries, values), term_starts), transition_features = game[:2]
+        """Run conditional temporal-difference learning in every replicate, each as `learn` does without a behaviour.
+
+        streams (8 * 32,), others (8 * S,), tagged (2, 8) and q (8, S, A) are moved on in place, snapshots has the shape
+        (8, C, S, A). shared is what the agents of a replicate share: pi (8, S, A), h(pi(s)) (8, S), P_pi.
+        """
+        transition_features = game[1]
         policy, entropy, slots = shared
-        n_agents, discount, scale, offset = constants
         size, n_actions = policy.shape[1:]
-        n_features = len(transition_features[4])
-        mean_fields = np.empty(WIDTH * size)
-        mean_field = np.empty(size)
-        phi = np.empty(WIDTH * n_features)
-        row = np.empty(size)
+        mean_fields, mean_field, row = np.empty(WIDTH * size), np.empty(size), np.empty(size)
+        phi = np.empty(WIDTH * len(transition_features[4]))
         first, second = np.empty(WIDTH), np.empty(WIDTH)
-        work = work_together(slots, len(slots[2]))
-        here, moved = counts.copy(), np.empty(WIDTH * size)
+        work = work_together(slots)
+        here, moved = others.copy(), np.empty(WIDTH * size)
         written = 0
         while written < len(checkpoints) and checkpoints[written] <= first_update:
             written += 1
@@ -505,34 +556,16 @@ with kernel_cache(Path(__file__)) as kernel:
                 for r in range(WIDTH):
                     state, action = tagged[0, r], tagged[1, r]
                     pair = state * n_actions + action
-                    begin, end = starts[pair], starts[pair + 1]
-                    for e in range(end - begin):
-                        row[e] = row_base[begin + e]
-                    for k in range(dense.shape[0]):
-                        weight = phi[WIDTH * k + r]
-                        for e in range(end - begin):
-                            row[e] += weight * dense[k, begin + e]
-                    for i in range(term_starts[pair], term_starts[pair + 1]):
-                        row[entries[i] - begin] += phi[WIDTH * features[i] + r] * values[i]
-                    next_state = successors[begin + quantile(first[r], row[: end - begin])]
-                    chosen = behaviour[r, next_state] if by_visits else policy[r, next_state]
-                    next_action = quantile(second[r], chosen)
+                    next_state = next_of_pair_together(game, pair, phi, r, first[r], row)
+                    next_action = quantile(second[r], policy[r, next_state])
                     if wait == n_waiting:
                         for s in range(size):
                             mean_field[s] = mean_fields[WIDTH * s + r]
                         reward = reward_of_pair(game, pair, mean_field)
-                        if by_visits:
-                            value = entropy[r, next_state]
-                            for a in range(n_actions):
-                                value += policy[r, next_state, a] * q[r, next_state, a]
-                            share = scale / (visits[r, state, action] + offset)
-                            q[r, state, action] += share * (reward + discount * value - q[r, state, action])
-                            visits[r, state, action] += 1.0
-                        else:
-                            target = reward + discount * (q[r, next_state, next_action] + entropy[r, next_state])
-                            q[r, state, action] += scale / (m + offset) * (target - q[r, state, action])
+                        target = reward + discount * (q[r, next_state, next_action] + entropy[r, next_state])
+                        q[r, state, action] += scale / (m + offset) * (target - q[r, state, action])
                     tagged[0, r], tagged[1, r] = next_state, next_action
             while written < len(checkpoints) and checkpoints[written] == m + 1:
                 snapshots[:, written] = q
                 written += 1
-        counts[:] = here
+        others[:] = here

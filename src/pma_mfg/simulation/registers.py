@@ -67,7 +67,12 @@ def _operator(symbol: Callable[..., Any], of: Lanes, result: Lanes, emit: Callab
         lower_builtin(symbol, *pair)(generate)
 
 
-for _symbol, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
+for _symbol, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
     _operator(_symbol, FLOATS, FLOATS, getattr(ir.IRBuilder, _name))
 for _symbol, _sign in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">=")):
     _operator(_symbol, FLOATS, MASK, lambda builder, a, b, sign=_sign: builder.fcmp_ordered(sign, a, b))
