@@ -344,7 +344,7 @@ with kernel_cache(Path(__file__)) as kernel:
             reject_together(streams, active, entry, work)
 
     @kernel(INTEGER(STREAM, INTEGER, _slots, _work, VECTOR))
-    def move_few(streams: Any, r: Any, slots: Any, work: Any, moved: Any) -> None:
+    def move_few(streams: Any, r: Any, slots: Any, work: Any, moved: Any) -> Any:
         """Move the rows with few agents of a replicate agent by agent; return whether rows with many are left."""
         _, starts, successors, _, _ = slots
         kept, rest, _, left, _, _, _, drawn, alone, numbers = work

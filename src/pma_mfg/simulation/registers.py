@@ -14,16 +14,23 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.core.typing import templates
+from numba.extending import models, register_model
 
 #: Numbers in a vector.
 WIDTH = 8
 
+# numba leaves these untyped, or gives them the types of calls within the compiler
+intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = extending.intrinsic
+lower_builtin: Any = extending.lower_builtin
+infer_global: Any = templates.infer_global
+signature: Any = templates.signature
+declared: Any = cgutils.get_or_insert_function
 
-class Lanes(types.Type):  # type: ignore[misc]
+
+class Lanes(types.Type):
     """Type of `WIDTH` numbers side by side."""
 
     def __init__(self, name: str, element: ir.Type) -> None:
@@ -35,9 +42,9 @@ FLOATS, WORDS, MASK = Lanes("floats", ir.DoubleType()), Lanes("words", ir.IntTyp
 
 
 @register_model(Lanes)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, of: Lanes) -> None:
-        super().__init__(manager, of, of.vector)
+        super().__init__(manager, of, of.vector)  # type: ignore[no-untyped-call]
 
 
 def _repeat(builder: ir.IRBuilder, value: ir.Value, vector: ir.VectorType) -> ir.Value:
@@ -54,7 +61,7 @@ def _operator(symbol: Callable[..., Any], of: Lanes, result: Lanes, emit: Callab
     number = types.float64 if of is FLOATS else types.uint64
 
     @infer_global(symbol)
-    class Template(AbstractTemplate):  # type: ignore[misc]
+    class Template(templates.AbstractTemplate):
         def generic(self, arguments: Any, keywords: Any) -> Any:
             if not keywords and len(arguments) == 2 and of in arguments:
                 return signature(result, *(of if argument == of else number for argument in arguments))
@@ -88,7 +95,7 @@ def _function(name: str) -> Any:
     def typed(typing_context: Any, a: Any) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, of_call: Any, arguments: Any) -> ir.Value:
             kind = ir.FunctionType(FLOATS.vector, [FLOATS.vector])
-            function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{WIDTH}f64")
+            function = declared(builder.module, kind, f"llvm.{name}.v{WIDTH}f64")
             return builder.call(function, arguments)
 
         return FLOATS(FLOATS), generate
