@@ -81,7 +81,7 @@ def ctd(
     InputError
         For numbers out of range, among them steps c / (m + m_0) above 1.
     """
-    checkpoints = checked_updates(n_updates, n_waiting, td_scale, td_offset, start)
+    checkpoints = checked_updates(n_updates, n_waiting=n_waiting, td_scale=td_scale, td_offset=td_offset, start=start)
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
@@ -109,7 +109,7 @@ def ctd(
 
 
 def checked_updates(
-    n_updates: int | Sequence[int], n_waiting: int, td_scale: float, td_offset: float, start: float
+    n_updates: int | Sequence[int], *, n_waiting: int, td_scale: float, td_offset: float, start: float
 ) -> np.ndarray:
     """Return the numbers of updates after which `ctd` returns an estimate, int64; raise if an argument is wrong."""
     checkpoints = np.atleast_1d(np.asarray(n_updates))

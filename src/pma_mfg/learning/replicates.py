@@ -62,7 +62,9 @@ def ctd(
     InputError
         As `algorithms.ctd`.
     """
-    checkpoints = algorithms.checked_updates(n_updates, n_waiting, td_scale, td_offset, start)
+    checkpoints = algorithms.checked_updates(
+        n_updates, n_waiting=n_waiting, td_scale=td_scale, td_offset=td_offset, start=start
+    )
     state = _started(game, n_agents, rngs, len(checkpoints))
     state["q"][...] = start
     if resume is not None:
