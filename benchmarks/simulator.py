@@ -14,6 +14,7 @@ from timing import alternating, line
 from pma_mfg import games, operators
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import replicates
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation.exchangeable import initial_population
@@ -75,6 +76,23 @@ def compiled(
         td_scale=1.0,
         td_offset=1.0,
         rng=rng,
+    )
+
+
+def compiled_replicates(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int, n_updates: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The same in many replicates, as sweeps have them; returns Q, shape (replicates, S, A)."""
+    return replicates.ctd(
+        game,
+        policy,
+        n_agents,
+        regularizer=REGULARIZER,
+        n_updates=n_updates,
+        n_waiting=0,
+        td_scale=1.0,
+        td_offset=1.0,
+        rngs=rng.spawn(REPLICATES),
     )
 
 
@@ -164,13 +182,18 @@ def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]
         numpy_loop(game, policy, n_agents, steps // 10, np.random.default_rng(seed))
         return steps // 10
 
-    def replicates(seed: int) -> int:
+    def together(seed: int) -> int:
+        done = max(20, steps // 10)
+        compiled_replicates(game, policy, n_agents, done, np.random.default_rng(seed))
+        return done * REPLICATES
+
+    def numpy_side(seed: int) -> int:
         done = max(10, steps // 100)
         numpy_replicates(tables, counts, done, REPLICATES, np.random.default_rng(seed))
         return done * REPLICATES
 
-    sides: dict[str, Any] = {"library": library(game, n_agents, steps)}
-    sides |= {"numpy loop": loop, f"numpy x {REPLICATES}": replicates}
+    sides: dict[str, Any] = {"library": library(game, n_agents, steps), f"library x {REPLICATES}": together}
+    sides |= {"numpy loop": loop, f"numpy x {REPLICATES}": numpy_side}
     if jax_loops is not None:
         for many in (1, REPLICATES):
             done = max(2, 100 // n_states // many)

@@ -48,6 +48,7 @@ INSIDE = {
     "games.functions.differences",
     "games.functions.is_constant_near",
     "games.functions.returned",
+    "learning.algorithms.td_updates",
     "operators.policy_chain",
     "operators.population_error",
     "operators.relative_distance",

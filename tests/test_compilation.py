@@ -14,7 +14,7 @@ import numba
 import pytest
 
 from pma_mfg import compilation
-from pma_mfg.simulation import agent_kernels, exchangeable_kernels, links, random_numbers
+from pma_mfg.simulation import agent_kernels, exchangeable_kernels, links, lockstep_kernels, random_numbers
 
 MODULE = """
 from pathlib import Path
@@ -176,7 +176,7 @@ def test_the_library_s_kernels_share_one_cache_folder_below_the_one_that_is_set(
     assert folders.pop().parent == copied.parent / "cache"
 
 
-@pytest.mark.parametrize("edited", ["simulation/links.py", "simulation/random_numbers.py", "compilation.py"])
+@pytest.mark.parametrize("edited", ["simulation/links.py", "simulation/random_numbers.py", "simulation/registers.py", "compilation.py"])
 def test_an_edit_of_what_a_kernel_of_another_module_calls_names_another_cache_folder(copied, edited):
     before = compilation.cache_folder(copied / "simulation" / "agent_kernels.py")
     with (copied / edited).open("a", encoding="utf-8") as file:
@@ -217,6 +217,7 @@ def test_the_project_s_kernels_are_compiled_for_one_signature_each():
         exchangeable_kernels.move_counts,
         exchangeable_kernels.average,
         exchangeable_kernels.learn,
+        lockstep_kernels.learn_together,
     ):
         assert len(function.signatures) == 1
 

@@ -44,9 +44,10 @@ SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 @functools.cache
 def _sources() -> tuple[Path, ...]:
-    """Return the library's modules that have kernels, and this one, whose settings compile them."""
+    """Return the library's modules that have kernels or what they are made of, and this one, whose settings compile."""
     modules = sorted(Path(__file__).parent.rglob("*.py"))
-    return tuple(module for module in modules if b"kernel_cache(" in module.read_bytes())
+    texts = {module: module.read_bytes() for module in modules}
+    return tuple(module for module, text in texts.items() if b"kernel_cache(" in text or b"from llvmlite" in text)
 
 
 def cache_folder(source: Path) -> Path:

@@ -81,14 +81,7 @@ def ctd(
     InputError
         For numbers out of range, among them steps c / (m + m_0) above 1.
     """
-    checkpoints = np.atleast_1d(np.asarray(n_updates))
-    ordered = checkpoints.size > 0 and checkpoints.dtype.kind in "iu" and (np.diff(checkpoints, prepend=0) > 0).all()
-    if not ordered:
-        raise InputError("learning.ctd", "n_updates", n_updates, "integers >= 1 in increasing order")
-    checkpoints = checkpoints.astype(np.int64)
-    if n_waiting < 0:
-        raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
-    check_td("learning.ctd", td_scale, td_offset, start=start)
+    checkpoints = checked_updates(n_updates, n_waiting=n_waiting, td_scale=td_scale, td_offset=td_offset, start=start)
     if population is None:
         population = initial_population(game, n_agents, rng)
     snapshots = np.zeros((len(checkpoints), game.n_states, game.n_actions))
@@ -99,25 +92,83 @@ def ctd(
         for name, array in moving.items():
             array[...] = resume[name]
         done = int(resume["updates"])
-    total = int(checkpoints[-1])
+    for end in td_updates(
+        game,
+        policy,
+        regularizer,
+        moving=moving,
+        done=done,
+        checkpoints=checkpoints,
+        n_waiting=n_waiting,
+        scale=float(td_scale),
+        offset=float(td_offset),
+    ):
+        if save is not None and end < checkpoints[-1]:
+            save(lambda: {**moving, "updates": np.array(end)})  # noqa: B023 (called at once)
+    return snapshots if np.ndim(n_updates) else snapshots[0]
+
+
+def checked_updates(
+    n_updates: int | Sequence[int], *, n_waiting: int, td_scale: float, td_offset: float, start: float
+) -> np.ndarray:
+    """Return the numbers of updates after which `ctd` returns an estimate, int64; raise if an argument is wrong."""
+    checkpoints = np.atleast_1d(np.asarray(n_updates))
+    ordered = checkpoints.size > 0 and checkpoints.dtype.kind in "iu" and (np.diff(checkpoints, prepend=0) > 0).all()
+    if not ordered:
+        raise InputError("learning.ctd", "n_updates", n_updates, "integers >= 1 in increasing order")
+    if n_waiting < 0:
+        raise InputError("learning.ctd", "n_waiting", n_waiting, "an integer >= 0")
+    check_td("learning.ctd", td_scale, td_offset, start=start)
+    return checkpoints.astype(np.int64)
+
+
+def td_updates(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    *,
+    moving: Mapping[str, np.ndarray],
+    done: int,
+    checkpoints: np.ndarray,
+    n_waiting: int,
+    scale: float,
+    offset: float,
+) -> Iterator[int]:
+    """Make the updates of `ctd` from `done` on, in place, and yield several times a second how many are made.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    moving : mapping of str to ndarray
+        The arrays of a `Population`, q (S, A) and snapshots (C, S, A).
+    done : int
+    checkpoints : ndarray of int64, shape (C,)
+    n_waiting : int
+    scale, offset : float
+        c and m_0.
+
+    Yields
+    ------
+    int
+    """
+    population = Population(moving["others"], moving["tagged"], moving["stream"])
     by_updates = np.zeros((0, game.n_actions))  # the steps count updates, not visits
-    constants = (float(td_offset), checkpoints, snapshots, by_updates, by_updates)
-    scale, discount = float(td_scale), float(game.discount)
+    constants = (offset, checkpoints, moving["snapshots"], by_updates, by_updates)
     moved = (population.stream, population.others, population.tagged)
 
     def learn(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
         exchangeable_kernels.learn(
-            *moved, tables, shared, discount, q, first, last, waiting, factor * scale, *constants
+            *moved, tables, shared, float(game.discount), moving["q"], first, last, waiting, factor * scale, *constants
         )
 
     advance, entries = simulation.updates(
         game, policy, regularizer, population=population, n_waiting=n_waiting, learn=learn
     )
-    for begin, end in simulation.chunks(done, total, entries * (n_waiting + 1)):
+    for begin, end in simulation.chunks(done, int(checkpoints[-1]), entries * (n_waiting + 1)):
         advance(begin, end)
-        if save is not None and end < total:
-            save(lambda: {**moving, "updates": np.array(end)})  # noqa: B023 (called at once)
-    return snapshots if np.ndim(n_updates) else snapshots[0]
+        yield end
 
 
 @accepts(start="policy")

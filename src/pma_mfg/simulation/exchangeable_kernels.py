@@ -43,8 +43,8 @@ _pairs = TUPLE((INTEGERS, INTEGERS, VECTOR, _terms, INTEGERS))
 # R_l by pair s A + a: where the pair's entries start (S A + 1,), features, values
 _reward_terms = TUPLE((INTEGERS, INTEGERS, VECTOR))
 
-# P0 and P_k, their features; R0 (S A,), R_l, their features
-_game = TUPLE((_pairs, FEATURES, VECTOR, _reward_terms, FEATURES))
+#: Type of a game: P0 and P_k, their features; R0 (S A,), R_l, their features.
+GAME = TUPLE((_pairs, FEATURES, VECTOR, _reward_terms, FEATURES))
 
 # features expanded at a mean field c: phi(c) (K,), grad phi(c) (K, S)
 _expansion = TUPLE((VECTOR, MATRIX))
@@ -267,7 +267,7 @@ with kernel_cache(Path(__file__)) as kernel:
         NONE(
             STREAM,
             INTEGERS,
-            _game,
+            GAME,
             _shared,
             INTEGER,
             VECTOR,
@@ -352,7 +352,7 @@ with kernel_cache(Path(__file__)) as kernel:
             row[entries[i] - begin] += phi[features[i]] * values[i]
         return successors[begin + draw(stream, row[: end - begin])]
 
-    @kernel(FLOAT(_game, INTEGER, VECTOR))
+    @kernel(FLOAT(GAME, INTEGER, VECTOR))
     def reward_of_pair(game: Any, pair: Any, mean_field: Any) -> Any:
         """Return R(s, a, mu) of a state-action pair."""
         base, (starts, which, values), features = game[2], game[3], game[4]
@@ -366,7 +366,7 @@ with kernel_cache(Path(__file__)) as kernel:
             STREAM,
             INTEGERS,
             INTEGERS,
-            _game,
+            GAME,
             _shared,
             FLOAT,
             MATRIX,

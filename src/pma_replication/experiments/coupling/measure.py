@@ -17,7 +17,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.commands import step_sizes
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
@@ -84,6 +84,14 @@ def runs(
         budget = n_epochs * n_updates * (n_waiting + 1)
         planned.append((BLIND, n_updates, schedules.blind_schedule(game, regularizer, budget=budget)))
     return planned
+
+
+def _blind_policies(
+    game: Game, n_agents: int, regularizer: Regularizer, budget: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the policies of a run of blind learning, the uniform one first."""
+    epochs = learning.blind(game, n_agents, regularizer, rng=rng, budget=budget)
+    return np.stack([operators.uniform_policy(game), *(epoch.policy for epoch in epochs)])
 
 
 @accepts()
@@ -159,24 +167,26 @@ def compare(
     samples = [_samples(schedule) for *_, schedule in planned]
     longest = max(map(len, samples))
 
-    def run(number: int, resume: State | None, save: learning.Save) -> np.ndarray:
-        method, n_updates, schedule = planned[number // n_replicates]
-        rng = seeds.generator(seed, "coupling", name, method, n_updates, number % n_replicates)
+    def run(setting: int, numbers: range, resume: State | None, save: learning.Save | None) -> list[np.ndarray]:
+        method, n_updates, schedule = planned[setting]
+        rngs = [seeds.generator(seed, "coupling", name, method, n_updates, replicate) for replicate in numbers]
         if isinstance(schedule, schedules.BlindSchedule):  # begins again if it was interrupted: it takes seconds
-            epochs = learning.blind(game, n_agents, regularizer, rng=rng, budget=schedule.n_samples)
-            policies = np.stack([operators.uniform_policy(game), *(epoch.policy for epoch in epochs)])
+            learned = [_blind_policies(game, n_agents, regularizer, schedule.n_samples, rng) for rng in rngs]
         else:
-            kept: dict[str, Any] = {"resume": resume, "save": None if checkpoint is None else save}
-            policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng, **kept)
-        measured = np.full((2, longest), np.nan)
-        measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
-        measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
-        after_run()
-        return measured
+            kept: dict[str, Any] = {"resume": resume, "save": save}
+            learned = list(replicates.centralized(game, n_agents, regularizer, schedule=schedule, rngs=rngs, **kept))
+        found = []
+        for policies in learned:
+            measured = np.full((2, longest), np.nan)
+            measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
+            measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
+            found.append(measured)
+            after_run()
+        return found
 
     common = {"game": name, "line": line, "best_response_radius": radii[np.inf], "accuracy": accuracy}
     parts = []
-    for number, measured in enumerate(each_replicate(run, len(planned) * n_replicates, checkpoint)):
+    for number, measured in enumerate(each_replicate(run, [n_replicates] * len(planned), checkpoint)):
         method, n_updates, schedule = planned[number // n_replicates]
         taken = samples[number // n_replicates]
         epochs = np.arange(len(taken))

@@ -15,7 +15,7 @@ from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game, is_lumpable
 from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import finite_population, fluctuations, td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
@@ -121,10 +121,9 @@ def ctd_errors(
     scale = schedules.td_scale(game, policy)
     runs = [(wait, i) for wait, count in zip(n_waiting, n_replicates, strict=True) for i in range(count)]
 
-    def run(index: int, resume: State | None, save: learning.Save) -> np.ndarray:
-        wait, replicate = runs[index]
-        rng = seeds.generator(seed, "ctd", name, n_agents, wait, replicate)
-        estimates = learning.ctd(
+    def run(setting: int, numbers: range, resume: State | None, save: learning.Save | None) -> list[np.ndarray]:
+        wait = n_waiting[setting]
+        estimates = replicates.ctd(
             game,
             policy,
             n_agents,
@@ -133,18 +132,19 @@ def ctd_errors(
             n_waiting=wait,
             td_scale=scale,
             td_offset=scale,
-            rng=rng,
+            rngs=[seeds.generator(seed, "ctd", name, n_agents, wait, replicate) for replicate in numbers],
             resume=resume,
-            save=None if checkpoint is None else save,
+            save=save,
         )
-        after_replicate()
-        return np.asarray(estimates - truth)
+        for _ in numbers:
+            after_replicate()
+        return list(estimates - truth)
 
     rows, floors = [], []
     fitted_from = settled(game, policy, regularizer)
     limit = float((predicted**2).mean())
     state, action = (index.ravel() for index in np.indices(truth.shape))
-    for (wait, replicate), errors in zip(runs, each_replicate(run, len(runs), checkpoint), strict=True):
+    for (wait, replicate), errors in zip(runs, each_replicate(run, n_replicates, checkpoint), strict=True):
         for updates, error in zip(n_updates, errors, strict=True):
             measured = float(np.abs(error).max()), float((error**2).mean())
             rows.append((name, n_agents, fitted_from, wait, replicate, updates, updates * (wait + 1), *measured, limit))

@@ -13,6 +13,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import replicates
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz, prescription
@@ -102,24 +103,35 @@ def learning_errors(
     fixed: tuple[object, ...] = (name, "centralized", kind, n_agents, epsilon)
     fixed += (schedule.n_epochs, schedule.n_updates, schedule.n_waiting, schedule.step_size)
 
-    def run(replicate: int, resume: State | None, save: learning.Save) -> np.ndarray:
-        rng = seeds.generator(seed, experiment, name, n_agents, epsilon, replicate)
-        policies = learning.centralized(
+    def run(setting: int, numbers: range, resume: State | None, save: learning.Save | None) -> list[np.ndarray]:
+        def after(epoch: int) -> None:
+            for _ in numbers:
+                after_epoch()
+
+        rngs = [seeds.generator(seed, experiment, name, n_agents, epsilon, replicate) for replicate in numbers]
+        learned = replicates.centralized(
             game,
             n_agents,
             regularizer,
             schedule=schedule,
-            rng=rng,
+            rngs=rngs,
             floor=floor,
-            after_epoch=lambda epoch: after_epoch(),
+            after_epoch=after,
             resume=resume,
-            save=None if checkpoint is None else save,
+            save=save,
         )
-        distances = [operators.policy_distance(policy, equilibrium) for policy in policies]
-        return np.array([distances, [exact.exploitability(game, policy, regularizer) for policy in policies]])
+        return [
+            np.array(
+                [
+                    [operators.policy_distance(policy, equilibrium) for policy in policies],
+                    [exact.exploitability(game, policy, regularizer) for policy in policies],
+                ]
+            )
+            for policies in learned
+        ]
 
     rows = []
-    for replicate, measured in enumerate(each_replicate(run, n_replicates, checkpoint)):
+    for replicate, measured in enumerate(each_replicate(run, [n_replicates], checkpoint)):
         for epoch, (error, gain) in enumerate(measured.T.tolist()):
             rows.append((*fixed, replicate, epoch, epoch * per_epoch, error, gain))
     columns = ["game", "algorithm", "schedule", "n_agents", "epsilon"]

@@ -17,8 +17,7 @@ from pma_mfg import games, jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import invariant_sets, lipschitz, prescription
@@ -209,9 +208,9 @@ def measure(
                 start=mean_value(game, regularizer),
             )
             errors = []
-            for replicate in range(runs.n_replicates):
-                rng = seeds.generator(seed, "scaling", line, value, factor, replicate)
-                policies = learning.centralized(game, runs.n_agents, regularizer, schedule=schedule, rng=rng)
+            numbers = range(runs.n_replicates)
+            rngs = [seeds.generator(seed, "scaling", line, value, factor, replicate) for replicate in numbers]
+            for policies in replicates.centralized(game, runs.n_agents, regularizer, schedule=schedule, rngs=rngs):
                 distances = [operators.policy_distance(policy, equilibrium) for policy in policies[runs.n_epochs :]]
                 errors.append(float(np.mean(distances)))
                 after_run()
