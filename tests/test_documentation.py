@@ -55,6 +55,12 @@ def readme() -> str:
     return (ROOT / "README.md").read_text()
 
 
+def test_the_documentation_is_built_and_its_notebooks_run_without_a_warning() -> None:
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "docs", "site"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_readme_is_a_page() -> None:
     text = readme()
     assert len(text.splitlines()) <= 110
