@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import norm
+from tests import browser
 from tests.references import curved_game, deviators_gain, family_game, random_policy
 from tests.statistical import Level
 
 from pma_mfg import audit as audits
-from pma_mfg import cli, equilibrium, games, operators, policy_files, seeds, storage
+from pma_mfg import cli, equilibrium, games, jacobian, operators, policy_files, seeds, storage
 from pma_mfg.audit import audit
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
@@ -418,6 +419,27 @@ def test_the_command_ends_with_what_came_out_and_whether_it_is_good(
     assert told["nearest"]["policy"]
     expected = equilibrium.exploitability(games.make("contraction_game"), np.array([[0.5, 0.5], [0.25, 0.75]]))
     assert told["exploitability_unregularized"] == expected
+
+
+def test_pma_leaves_only_where_it_leaves_with_small_steps_too() -> None:
+    # so weak a regularizer that a hundredth of 1 / rho is too large a step (spectral radius 17)
+    chain = games.make("lasry_lions_chain")
+    found = audit(chain, operators.uniform_policy(chain), Entropy(0.5), n_agents=[])
+    assert found.best_response_radius > 100.0
+    assert found.pma_step_size * found.rho < 0.01
+    assert found.nearest is not None
+    matrix = jacobian.jacobian(chain, found.nearest.policy, found.pma_step_size, regularizer=Entropy(0.5))
+    assert found.pma_radius == jacobian.spectral_radius(matrix) < 1.0
+
+
+@pytest.mark.skipif(browser.executable() is None, reason=browser.MISSING)
+def test_the_page_fits_a_telephone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a_policy_with_a_name_longer_than_a_line.npy", np.full((2, 2), 0.5))
+    assert run("audit contraction_game a_policy_with_a_name_longer_than_a_line.npy --agents 5 --report a.html") == 0
+    page = browser.look(tmp_path / "a.html", 390, 800, tmp_path / "profile", patience=1)
+    assert page.measured["images"] == 1
+    assert not any(page.faults().values()), page.faults()
 
 
 def test_the_command_refuses_what_it_cannot_write_before_long_work(

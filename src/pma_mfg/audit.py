@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from pma_mfg import equilibrium, iterations, operators, seeds, solvers
+from pma_mfg import equilibrium, iterations, jacobian, operators, seeds, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError, InputError
@@ -192,7 +192,7 @@ class Audit:
         Spectral radii of the Jacobians of best response, and of PMA at the step size that makes its own least, at the
         nearest equilibrium. Below 1 the iteration returns there from nearby. nan where they are not known.
     pma_step_size : float
-        That step size.
+        That step size; a smaller one at which PMA returns, if it does not at those of `iterations.RELATIVE_STEP_SIZES`.
     rho : float
         Strong concavity of the regularizer, 1 / rho the unit of step sizes.
     certified : tuple of Certified
@@ -286,6 +286,8 @@ def audit(
     if nearest is not None and policy.size <= solvers.DIRECT_SIZE and game.has_derivatives():
         with contextlib.suppress(*FAILURES):
             step_size, pma_radius = iterations.step_size("pma_euclidean", game, regularizer, policy=nearest.policy)
+            if not pma_radius < 1.0:
+                step_size, pma_radius = _smaller_step(game, regularizer, nearest.policy, (step_size, pma_radius))
             best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
             radii = best_response_radius, pma_radius, step_size
     constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance))
@@ -355,6 +357,22 @@ def _apart(first: Equilibrium, second: Equilibrium) -> float:
     """Return how far apart two equilibria are: in mean field or in policy, whichever is more."""
     populations = float(np.abs(first.mean_field - second.mean_field).sum())
     return max(populations, operators.policy_distance(first.policy, second.policy))
+
+
+def _smaller_step(
+    game: Game, regularizer: Regularizer, policy: np.ndarray, best: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the largest step size below those that `iterations.step_size` tries, at which PMA comes back; else `best`.
+
+    With a weak regularizer it may be far below 1 / rho. With ever smaller steps PMA comes back where the eigenvalues of
+    the derivative of its direction have negative real parts, and leaves, whatever the step, where one is positive.
+    """
+    for decades in np.arange(2.5, 8.1, 0.5):
+        step_size = float(10.0**-decades / regularizer.rho)
+        matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
+        if (radius := jacobian.spectral_radius(matrix)) < 1.0:
+            return step_size, radius
+    return best
 
 
 def _certified(

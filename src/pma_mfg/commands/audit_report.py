@@ -21,8 +21,10 @@ ROUTES = {
 _STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd }
 td { text-align: right; font-variant-numeric: tabular-nums } th, td:first-child { text-align: left }
+th, td { white-space: nowrap } td.words { text-align: left }
 .scroll { overflow-x: auto } .verdict { font-size: 1.15rem; border-left: 4px solid #0173b2; padding-left: 1rem }
-img { max-width: 100% } small { color: #555 }"""
+.missed { border-color: #de8f05 } h1, p, li { overflow-wrap: anywhere }
+img { width: 100%; min-width: 40rem } small { color: #555 }"""
 
 
 def number(value: float) -> str:
@@ -121,9 +123,10 @@ def _neighbourhood(found: Any) -> Iterator[str]:
         f"{number(found.population_distance)} in the population (l1)"
     )
     if math.isfinite(found.best_response_radius):
+        step_size = number(found.pma_step_size * found.rho)
         yield (
             f"there best response {_stable(found.best_response_radius)}; "
-            f"PMA at its best step size, {number(found.pma_step_size * found.rho)} / rho, {_stable(found.pma_radius)}"
+            f"PMA at the best step size tried, {step_size} / rho, {_stable(found.pma_radius)}"
         )
 
 
@@ -240,9 +243,10 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
 <h1>{escaped}</h1>
 <p><small>{html.escape(lines[0])}</small></p>
-<p class="verdict">{html.escape(lines[-1])}</p>
+<p class="verdict{" missed" * lines[-1].startswith("not good")}">{html.escape(lines[-1])}</p>
 <h2>Picture</h2>
-<img src="data:image/png;base64,{image}" alt="Policy, nearest equilibrium, gains against N, populations at each N">
+<div class="scroll"><img src="data:image/png;base64,{image}"
+alt="Policy, nearest equilibrium, gains against N, populations at each N"></div>
 <h2>What one of N agents gains by deviating</h2>
 <p>Who sees its own state and how many of the others are in each:</p>
 {gains}
@@ -260,5 +264,9 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of HTML."""
     names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    words = [" class=words" if name == "how" else "" for name in head]
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(words, row, strict=True)) + "</tr>"
+        for row in rows
+    )
     return f'<div class="scroll"><table><tr>{names}</tr>\n{body}</table></div>'
