@@ -36,6 +36,9 @@ MARKERS = ("^", "D", "v", "<", ">", "s", "o")
 #: Line styles of the first seven games of a figure, of the next seven, and so on.
 STYLES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (2, 1)))
 
+#: Height of a figure over its width at which it still fits a page.
+PAGE = 1.4
+
 #: Largest width in inches of a game's name or of a label in a legend.
 NAME_WIDTH = 1.5
 

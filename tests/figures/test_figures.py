@@ -27,6 +27,7 @@ from pma_replication import registry, statistics, style
 from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
+from pma_replication.experiments.equilibria import draw as equilibria_draw
 from pma_replication.experiments.literature import draw as literature_draw
 from pma_replication.experiments.nash import draw as nash_draw
 from pma_replication.experiments.samples import draw as samples_draw
@@ -323,6 +324,19 @@ def test_prediction_has_the_jacobians_rate_through_a_measured_iterate(raw_tables
         gap = np.abs(np.log(run["distance"] / (y0 * rate ** run["iteration"])))
         assert gap.min() < 1e-12
         assert RATE_WINDOW[0] <= run.loc[gap.idxmin(), "distance"] <= RATE_WINDOW[1]
+
+
+def test_equilibria_of_many_games_fit_a_page_and_are_drawn_once_each(drawn_table):
+    games = [("uniform", 0.0), *((f"game_{i}", 0.01 * (i // 2)) for i in range(28))]  # in pairs
+    table = drawn_table("equilibria")
+    table = table[table["game"] == "smooth"]
+    even = table.assign(value=np.where(table["series"] == "policy", 1 / 3, 0.2))
+    many = [even.assign(game=game, value=even["value"] * (1 + shift * even["state"])) for game, shift in games]
+    drawing = equilibria_draw.figure(pd.concat(many))
+    shown = [ax.get_title(loc="left") or ax.get_title() for ax in drawing.axes]
+    assert [title for title in shown if "game" in title and not title.endswith(" +1")] == []
+    assert sum(title.endswith(" +1") for title in shown) == 13  # the first pair is uniform too
+    assert drawing.get_figheight() <= 1.01 * style.PAGE * drawing.get_figwidth()
 
 
 def test_kink_at_the_equilibrium_has_no_prediction(raw_tables):

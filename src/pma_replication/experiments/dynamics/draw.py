@@ -102,7 +102,8 @@ def figure(data: pd.DataFrame) -> Figure:
         Line2D([], [], label="predicted: spectral radius of PMA, $k^{-1}$ of fictitious play", **DASHED),
     ]
     title = "Exact methods, each at the step size that the Jacobian gives it"
-    figure, axes = make_panels(len(games), 1.9, 1 + len(METHODS), title=title, handles=handles, sharey=True)
+    height = 1.9 if len(games) <= 6 else 1.3  # so that three rows fit a page
+    figure, axes = make_panels(len(games), height, 1 + len(METHODS), title=title, handles=handles, sharey=True)
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         measured = table[table["series"] == "measured"]
         for method, (words, look) in METHODS.items():

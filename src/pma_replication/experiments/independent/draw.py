@@ -149,7 +149,7 @@ def figure(data: pd.DataFrame) -> Figure:
         name: data[data["panel"] == name] for name in ("history", "populations", "updates", "spread", "step", "excess")
     }
     swept, learned = sorted(set(panels["history"]["game"])), sorted(set(panels["excess"]["game"]))
-    figure, axes = make_panels(4 + 2 * len(swept), max(1.9, 0.16 * len(learned)), 5 + len(swept))
+    figure, axes = make_panels(4 + 2 * len(swept), max(1.6, 0.13 * len(learned)), 4 + len(swept))
     distance, samples = r"$\mathrm{sup}_s\, \|\pi^i(s) - \pi^*(s)\|_1$", "samples (environment steps)"
     apart = r"mean of $\mathrm{sup}_s\, \|\pi^i(s) - \bar\pi(s)\|_1$"
 

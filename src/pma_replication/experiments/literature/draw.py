@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from matplotlib.figure import Figure
 from pma_mfg.plotting import layouts
 from pma_replication.style import (
     COLOURS,
+    PAGE,
     WIDTH,
     by_game,
     drawable,
@@ -66,13 +69,26 @@ def figure(data: pd.DataFrame) -> Figure:
         )
         for game, table in by_game(data)
     ]
-    n_rows, n_columns = grid_shape(len(games))
+    shown = [(game, table) for game, table in games if not _is_uniform(table)] or games
+    left_out = [plain_name(game) for game, _ in games if game not in dict(shown)]
+    n_rows, n_columns = grid_shape(len(shown))
     width = WIDTH if n_columns > 1 else 0.6 * WIDTH
-    figure = Figure(figsize=(width, 2.3 * n_rows + 0.9), layout="constrained")
+    key = [
+        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several are.",
+        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;",
+        "lines are their populations, a ring is where one has its largest share.",
+    ]
+    if left_out:
+        key.append(f"Not drawn, since the population is the same everywhere: {', '.join(left_out)}.")
+    text = "\n".join(textwrap.fill(line, 110 if n_columns > 1 else 45) for line in key)
+    below = 0.2 * (text.count("\n") + 1) + 0.3
+    # a page, as long as panels stay readable
+    height = min(2.3, max(1.8, (PAGE * WIDTH - below) / n_rows))
+    figure = Figure(figsize=(width, height * n_rows + below), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for ax in axes[len(games) :]:
+    for ax in axes[len(shown) :]:
         ax.remove()
-    for i, (game, table) in enumerate(games):
+    for i, (game, table) in enumerate(shown):
         ax = axes[i]
         others, table = table[table["equilibrium"] > 0], table[table["equilibrium"] == 0]
         if layouts.is_grid(_cells(table).places):
@@ -84,15 +100,16 @@ def figure(data: pd.DataFrame) -> Figure:
         name = plain_name(game, 1.5 - text_width(count, 8.0))
         ax.set_title(f"$\\mathbf{{{panel_letter(i)}}}$  {name}{count}\n{size}", fontsize=8)
     figure.suptitle(short_heading("Games from the literature: equilibrium populations", n_columns))
-    key = (
-        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several are.",
-        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;",
-        "lines are their populations, a ring is where one has its largest share.",
-    )
-    figure.supxlabel("\n".join(short_heading(line, n_columns) for line in key), fontsize=8.0)
+    figure.supxlabel(text, fontsize=8.0)
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")
     return figure
+
+
+def _is_uniform(table: pd.DataFrame) -> bool:
+    """Return whether a panel would show nothing: one equilibrium, in which all states but those left have one share."""
+    shares = table.loc[~table["transient"].astype(bool), "value"]
+    return not table["equilibrium"].any() and bool(np.ptp(shares) < 1e-6 * shares.max())
 
 
 def _cells(table: pd.DataFrame) -> layouts.Drawn:
