@@ -83,6 +83,9 @@ STEPS = {
     "comparison measure": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1"
     " fitted_q.first=10 fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"
     " --out-tuning {out}2 --out-accuracies {out}3",
+    "one_trajectory measure": "--agents 100 --grid pma.step_size=1 pma.first=3 pma.growth=1.5 pma.constant=1"
+    " mine.batch=20 mine.step_size=0.1 --file mine=config/example_method.py --budget 500 --replicates 2 --out {out}"
+    " --out-samples {out}2",
 }
 
 

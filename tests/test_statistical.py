@@ -105,6 +105,7 @@ FOR_EVERY_DRAW = {
     "test_rewards_after_the_last_step_add_what_is_said_at_most_and_at_least",
     "test_rollouts_of_nothing_are_refused",
     "test_runs_that_end_at_another_equilibrium_are_told",
+    "test_sarsa_with_a_frozen_policy_is_conditional_td_learning_bit_for_bit",
     "test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
     "test_start_policies_of_another_shape_are_refused",
     "test_states_that_nobody_visits_have_no_features_and_no_measured_q",
@@ -129,6 +130,7 @@ FOR_EVERY_DRAW = {
     "test_what_rounding_leaves_of_a_mean_field_can_be_drawn_from",
     "test_with_an_infinite_step_each_epoch_is_the_best_response_to_its_estimate",
     "test_with_one_state_nobody_leaves",
+    "test_with_the_mean_field_in_the_game_the_path_and_q_are_those_of_conditional_td_learning",
 }
 
 

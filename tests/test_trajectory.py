@@ -1,26 +1,27 @@
-"""Methods on one trajectory: special cases of what is known already, their fixed points, and the simulator they share."""
+"""Methods on one trajectory: special cases that are known already, what they end at, and the comparison of them."""
 
 from __future__ import annotations
 
 import inspect
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.special import logsumexp, softmax
-from scipy.stats import chi2
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import InputError
-from pma_mfg.learning import algorithms, generative, method_files
+from pma_mfg.learning import algorithms, method_files
 from pma_mfg.learning.generative import Task
 from pma_mfg.learning.trajectory import METHODS, Trajectory, kernels, loops
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation.exchangeable import initial_population
-from pma_replication import cli, judging
+from pma_replication import configuration, judging
 from pma_replication.experiments.comparison import measure as comparison
 from pma_replication.experiments.one_trajectory import draw, judge, measure, names, settings
 
@@ -170,9 +171,11 @@ def test_every_method_learns_a_planted_game_and_counts_its_steps(method: str) ->
     game, before = planted(), 0
     of = task(game, budget=30_000, n_agents=200 if method == "pma_independent" else 1000)
     start = equilibrium.exploitability(game, operators.uniform_policy(game), ENTROPY)
-    for samples, policy in METHODS[method](of, **SETTINGS[method]):
+    run = list(METHODS[method](of, **SETTINGS[method]))
+    for samples, _ in run:
         assert before < samples <= of.budget
         before = samples
+    policy = run[-1][1]
     assert before > of.budget / 2
     np.testing.assert_allclose(policy.sum(axis=1), 1.0, atol=1e-12)
     assert equilibrium.exploitability(game, policy, ENTROPY) < 0.1 * start
@@ -226,3 +229,180 @@ def test_settings_that_configurations_may_name_are_those_of_the_functions() -> N
     for method, learner in METHODS.items():
         arguments = inspect.signature(learner).parameters.values()
         assert list(names.SETTINGS[method]) == [x.name for x in arguments if x.kind is x.KEYWORD_ONLY]
+
+
+# ------------------------------------------------------------------------------------------- the experiment
+
+GRIDS = {
+    "pma": {key: [value] for key, value in SETTINGS["pma"].items()},
+    "mine": {"batch": [20, 60], "step_size": [0.3]},
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """The comparison of PMA and the documentation's example of a method of one's own."""
+    sizes = {"n_agents": 1000, "budget": 3000, "per_decade": 3, "target": 0.02, "n_replicates": 8}
+    return measure.compare(planted(), ENTROPY, "g", grids=GRIDS, files={"mine": str(OWN)}, **sizes, seed=1)
+
+
+def test_a_method_of_one_s_own_enters_the_comparison_from_a_short_file(table: pd.DataFrame) -> None:
+    assert len(OWN.read_text().splitlines()) <= 40
+    assert set(table["setting"][table["method"] == "mine"]) == {"batch=20 step_size=0.3", "batch=60 step_size=0.3"}
+    samples = comparison.samples_to_accuracy(table, [0.02], plain=False).set_index("method")
+    assert samples.loc["mine", "n_reached"] == 8
+    cells = judge.cells(samples.reset_index())
+    assert list(cells) == ["game", "accuracy", "PMA in epochs", "mine"]
+    assert judge.markdown(samples.reset_index()).startswith("# Many methods")
+    (legend,) = draw.figure(draw.data(table)).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["PMA in epochs", "mine"]
+
+
+def test_every_setting_is_run_as_often_and_no_run_takes_part_in_its_own_choice(table: pd.DataFrame) -> None:
+    of_run = table.drop_duplicates(["method", "setting", "replicate"])
+    assert (of_run.groupby(["method", "setting"]).size() == 8).all()
+    mine = of_run[of_run["method"] == "mine"]
+    costs, chosen = (mine.pivot(index="setting", columns="replicate", values=of) for of in ("cost", "chosen"))
+    assert (chosen.sum() == 1).all()
+    for replicate in range(8):
+        others = costs.drop(columns=replicate).sum(axis=1)
+        assert chosen[replicate].idxmax() == others.idxmin()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def learning(task): ...", "learn: got the functions learning, expected a function learn(task, *, ...)"),
+        ("x = 1", "learn: got no function, expected a function learn(task, *, ...)"),
+        ("def learn(task, rate): ...", "learn: got learn(task, rate), expected a function learn(task, *, ...)"),
+        ("def learn(*, rate): ...", "learn: got learn(*, rate), expected a function learn(task, *, ...)"),
+        ("def learn(task, *, **rest): ...", "file, line 1: got "),
+        ("def learn(task, **rest): ...", "learn: got learn(task, **rest), expected"),
+        ("def learn(", "file, line 1: got "),
+        (None, "expected an existing Python file with a function learn"),
+    ],
+)
+def test_a_method_s_file_that_is_wrong_is_told_in_one_line_before_any_job(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError) as refused:
+        settings.check_method("mine", {"file": str(path), "rate": [0.1]}, "methods.mine")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "grid", "message"),
+    [
+        ("slow_polcy", {}, "did you mean slow_policy?, or a method with a file"),
+        ("slow_policy", {"exponent": [0.5]}, "settings: got ['exponent'], expected exactly exponent, policy_step, p"),
+        ("softmax_sarsa", {"step_size": [2.0], "exponent": [0], "exploration": [0]}, "expected a number in (0, 1]"),
+        ("softmax_sarsa", {"step_size": [], "exponent": [0], "exploration": [0]}, "at least one number"),
+        ("softmax_sarsa", {"step_size": 0.1, "exponent": [0], "exploration": [0]}, "at least one number"),
+        ("softmax_sarsa", {"step_size": [0.1, 0.1], "exponent": [0], "exploration": [0]}, "entries that differ"),
+        ("softmax_sarsa", {"step_size": ["a"], "exponent": [0], "exploration": [0]}, "expected a number in (0, 1]"),
+        ("mine", {"file": str(OWN), "batch": [10]}, "settings: got ['batch'], expected exactly batch, step_size"),
+        ("mine", {"file": str(OWN), "batch": [True], "step_size": [1]}, "expected a finite number"),
+        ("mine", {"file": "mine.txt"}, "the path of a Python file (.py)"),
+        (
+            "pma",
+            {"file": str(OWN), "batch": [1], "step_size": [1]},
+            "a name of its own: pma is a method of the l",
+        ),
+    ],
+)
+def test_settings_that_a_method_has_not_and_values_out_of_range_are_named(
+    method: str, grid: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        settings.check_method(method, grid)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("    yield 5", "samples so far and a policy, yielded together"),
+        ("    yield 5, [[1.0, 0.0]]", "a policy of shape (3, 2)"),
+        ("    yield 5, [[0.5, 0.6]] * 3", "rows that sum up to 1"),
+        ("    yield 5, [[0.5, 0.5]] * 3\n    yield 4, [[0.5, 0.5]] * 3", "samples so far, at least the 5 of before"),
+        ("    yield 1 / 0, None", "ZeroDivisionError"),
+    ],
+)
+def test_what_a_method_of_one_s_own_yields_is_checked(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"def learn(task):\n{text}\n")
+    run = method_files.load(tmp_path / "mine.py")(task(planted()))
+    with pytest.raises(InputError, match=re.escape(message)):
+        list(measure.checked(run, planted(), "mine.py"))
+
+
+def runs(samples: dict[str, float], **changes: Any) -> pd.DataFrame:
+    """Return a table in which every method has two settings, the second worse, and arrives after so many samples."""
+    points, parts = np.geomspace(10, 10_000, 25).round().astype(int), []
+    rng = np.random.default_rng(0)
+    for method, at in samples.items():
+        for setting, worse in (("a", 1.0), ("b", 3.0)):
+            for replicate in range(8):
+                arrives = at * worse * math.exp(0.1 * rng.standard_normal())
+                curve = 0.01 * (arrives / points) if math.isfinite(at) else np.full(len(points), 0.5)
+                cost = math.log(arrives) if math.isfinite(at) else 13.0 + worse
+                of_run = {"game": "g", "method": method, "setting": setting, "replicate": replicate, "cost": cost}
+                of_run |= {"chosen": setting == "a", "target": 0.01, "samples": points, "reward_range": 1.0}
+                parts.append(pd.DataFrame(of_run | {"exploitability": curve} | changes))
+    return pd.concat(parts, ignore_index=True)
+
+
+def verdict(table: pd.DataFrame, claim: str) -> tuple[str, str]:
+    (record,) = [record for record in judge.fewer_samples(table, 0.0, 0.95) if record["id"] == claim]
+    interval = record["estimate"].low, record["estimate"].high
+    rival = record["rival"].not_rejecting(record["expected"], 0.0)
+    return judging.verdict(interval, record["expected"], rival), record["too_small"]
+
+
+@pytest.mark.parametrize("claim", judge.COMPARED)
+def test_a_method_that_needs_few_enough_samples_confirms_its_claim_and_the_rival_s_number_does_not(claim: str) -> None:
+    fewer, more, most, rival, _ = judge.COMPARED[claim]
+    assert verdict(runs({fewer: 4000 * most / 2, more: 4000}), claim) == ("confirmed", "")
+    assert verdict(runs({fewer: 4000 * rival, more: 4000}), claim) == ("not confirmed", "")
+    assert verdict(runs({fewer: 4000 * most, more: 4000}), claim) == ("inconclusive", "")
+
+
+def test_a_ratio_is_an_upper_bound_where_the_slower_method_does_not_arrive() -> None:
+    table = runs({"pma_kept": 500, "pma": math.inf, "slow_policy": 6000})
+    assert verdict(table, "C8-kept") == ("confirmed", "")  # 500 of more than 10000
+    assert verdict(table, "C8-one-loop") == ("not confirmed", "")  # 6000 of more than 10000: not known to be half
+    assert verdict(runs({"pma_kept": math.inf, "pma": 500}), "C8-kept") == ("not confirmed", "")
+    assert "neither" in verdict(runs({"pma_kept": math.inf, "pma": math.inf}), "C8-kept")[1]
+    assert "nothing to learn" in verdict(runs({"pma_kept": 1, "pma": 500}), "C8-kept")[1]
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_where_settings_tie_the_interval_holds_the_ratios_of_both(tie: bool) -> None:
+    """Settings whose costs differ by less than their noise, and whose samples to the accuracy differ threefold."""
+    table = runs({"pma_kept": 500, "pma": 4000})
+    if tie:
+        costs = {("a", r): 6.0 + 0.3 * (r % 2) for r in range(8)} | {("b", r): 6.0 + 0.3 * (r // 4) for r in range(8)}
+        of = table["method"] == "pma_kept"
+        table.loc[of, "cost"] = [costs[key] for key in zip(table["setting"][of], table["replicate"][of], strict=True)]
+    estimate, _ = judge.ratio(table, "pma_kept", "pma", claim="C8-kept", confidence=0.95)
+    assert estimate.low < 0.14
+    assert (estimate.high > 0.3) == tie
+
+
+def test_a_configuration_names_games_methods_and_files_that_are_wrong(tmp_path: Path) -> None:
+    config = yaml.safe_load((Path(__file__).resolve().parents[1] / "config/smoke.yaml").read_text())
+    methods = config["one_trajectory"]["methods"]
+    methods["mine"] = {"file": "nowhere.py", "rate": [1.0]}
+    methods["softmax_sarsa"]["exploration"] = [2]
+    del methods["pma"]
+    with pytest.raises(InputError) as refused:
+        configuration.check(config, "mine.yaml")
+    for message in (
+        "one_trajectory.methods.mine: file, nowhere.py: file: got nothing there, expected an existing Python file",
+        "one_trajectory.methods.softmax_sarsa: exploration: got 2, expected a number in [0, 1]",
+        "expected pma, which all others are compared with",
+    ):
+        assert message in str(refused.value)

@@ -33,7 +33,7 @@ from pma_replication.experiments.populations import draw as populations_draw
 from pma_replication.experiments.samples import draw as samples_draw
 
 VALUE = dict.fromkeys(FIGURES, "value") | {"contraction": "distance", "dynamics": "distance"}
-VALUE |= {"phase": "spectral_radius", "comparison": "exploitability"}
+VALUE |= {"phase": "spectral_radius", "comparison": "exploitability", "one_trajectory": "exploitability"}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def measured(figure, data):
     """Return the rows that a figure draws as measured: of the phase diagram those with a radius beside a contour."""
     if figure == "phase":
         return np.flatnonzero(data["spectral_radius"].between(0.35, 0.55))
-    if figure == "comparison":
+    if figure in ("comparison", "one_trajectory"):
         return np.flatnonzero(data["method"] == "pma")
     if figure == "literature":
         return np.flatnonzero(data["value"] > 0.05)

@@ -41,9 +41,9 @@ def settings(path: str | Path) -> list[str]:
         If there is no such file, it is no Python, or it has no function of that form; one line.
     """
     source = str(path)
+    file = regular_file(path, "an existing Python file with a function learn")
     try:
-        text = regular_file(path, "an existing Python file with a function learn").read_text(encoding="utf-8-sig")
-        tree = ast.parse(text)
+        tree = ast.parse(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(source, "file", Description(error), "a Python file in UTF-8") from None
     except (SyntaxError, ValueError) as error:
