@@ -15,7 +15,7 @@ from sphinx.util import logging
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from pma_mfg import __version__
-from pma_replication import experiments
+from pma_replication import experiments, sections
 
 project = "pma-mfg"
 author = "The pma-mfg developers"
@@ -55,11 +55,9 @@ COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
 #: Pages in which all sections that are named are of docs/theory; in others only those after these words.
 OF_THEORY = ("theory/", "glossary", "concordance", "experiments/", "findings", "reviewer", "verdicts")
-#: "section 3.7" or "sections 3, 5.2 and 7 to 9".
-SECTIONS = re.compile(r"[Ss]ections?\s+\d+(?:\.\d+)*(?:(?:,|,?\s+and|\s+to)\s+\d+(?:\.\d+)*)*")
 #: What is left as it is: code, equations, and what links to somewhere already.
 NOT_LINKED = nodes.literal | nodes.literal_block | nodes.reference | nodes.math | nodes.math_block
-SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{SECTIONS.pattern}")
+SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{sections.NAMED.pattern}")
 
 
 def space(width: str) -> str:
@@ -131,7 +129,7 @@ def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
             for heading in app.env.tocs[written].findall(nodes.reference):
                 if number := re.match(r"\d+(\.\d+)?", heading.astext()):
                     where[number[0]] = app.builder.get_relative_uri(page, written) + heading["anchorname"]
-    pattern = SECTIONS if page.startswith(OF_THEORY) else SECTIONS_ELSEWHERE
+    pattern = sections.NAMED if page.startswith(OF_THEORY) else SECTIONS_ELSEWHERE
     for text in list(tree.findall(nodes.Text)):
         if isinstance(text.parent, NOT_LINKED):
             continue

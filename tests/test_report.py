@@ -21,7 +21,7 @@ from tests import browser
 
 from pma_mfg import storage
 from pma_mfg.errors import InputError
-from pma_replication import cli, configuration, judging, registry, report
+from pma_replication import cli, configuration, judging, registry, report, sections
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.runs import tables as parquet
 
@@ -120,6 +120,21 @@ def test_every_link_to_a_file_leads_to_it_from_wherever_the_page_is(run: Path, m
         addresses = re.findall(r'href="([^"#:]+)"', page.read_text())
         assert {Path(address).name for address in addresses} >= {"phase.svg", "phase.parquet"}
         assert all((page.parent / address).is_file() for address in addresses)
+
+
+def test_sections_of_the_theory_are_links_where_the_documentation_is_built_and_words_elsewhere(run: Path) -> None:
+    assert "the bound of section 5.1 of docs/theory" in report.write("run.yaml", RULEGRAPH).read_text()
+    heading = '<h2>5.1 The <math>x</math><a class="headerlink" href="#bound" title="Link">'
+    storage.write_text(run / "site/theory/05_contraction.html", f'<section id="bound">\n<span></span>{heading}')
+    page = report.write("run.yaml", RULEGRAPH)
+    address = "../../site/theory/05_contraction.html#bound"
+    assert f'the bound of section <a href="{address}">5.1</a> of docs/theory' in page.read_text()
+    assert (page.parent / address.partition("#")[0]).is_file()
+    where = {"5.1": "x", "5.3": "y"}
+    assert (
+        sections.linked("sections 5.1, 5.3 and 9", where) == 'sections <a href="x">5.1</a>, <a href="y">5.3</a> and 9'
+    )
+    assert sections.linked("by section 5.1, 5.3 times; sectional 5.1; section 5.12", where).count("<a") == 1
 
 
 def test_a_figure_in_the_page_has_the_pixels_of_its_file(run: Path) -> None:

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from PIL import Image
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
-from pma_replication import configuration, experiments, explore, findings, judging, registry, verdicts
+from pma_replication import configuration, experiments, explore, findings, judging, registry, sections, verdicts
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
@@ -70,6 +71,9 @@ def _figures() -> dict[str, dict[str, Any]]:
 #: Figure -> its title, axes, what to see, what would refute, and claims.
 FIGURES = _figures()
 
+#: Where `make docs` builds the documentation, in whose pages of the theory the report's readers may look sections up.
+SITE = Path("site")
+
 #: A table is in the page as CSV up to this many bytes; beyond it the page links to its file, so as to open at once.
 LARGEST_CSV = 40_000
 
@@ -102,14 +106,15 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     records = storage.read_json(results / "claims.json")
     tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
     shown = [name for name in FIGURES if name in registry.drawn(tables)]
-    page = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    ).get_template("report.html")
-    text = page.render(
+    )
+    environment.filters["linked"] = partial(sections.linked, where=sections.addresses(SITE, target.parent))
+    text = environment.get_template("report.html").render(
         answer=answer(records),
         open=unconfirmed(records),
         own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
