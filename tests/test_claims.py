@@ -852,6 +852,11 @@ def test_few_agents_do_not_refute_what_is_predicted_of_many() -> None:
     assert {records[claim]["verdict"] for claim in ("C5-spread", "C5-worst")} == {"inconclusive"}
     told = "with 1000 agents the mean field's own noise adds (49|50|51)% to the spread; with (5,900|6,000), and "
     assert re.search(told, records["C5-spread"]["how"])
+    limit = re.search(r"the ratio for N to infinity is (\S+) \[(\S+), (\S+)\]", records["C5-spread"]["how"])
+    assert limit is not None
+    value, low, high = map(float, limit.groups())
+    assert low < value < high
+    assert value == pytest.approx(1.5, rel=0.02)  # the noise of the mean field is gone, what was planted stays
     one = {**found, "independent_games": found["independent_games"].query("n_agents == 1000")}
     assert "no other N" in judged(one)["C5-spread"]["how"]
 
