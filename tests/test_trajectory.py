@@ -376,7 +376,8 @@ def test_a_ratio_is_an_upper_bound_where_the_slower_method_does_not_arrive() -> 
     assert verdict(table, "C8-one-loop") == ("not confirmed", "")  # 6000 of more than 10000: not known to be half
     assert verdict(runs({"pma_kept": math.inf, "pma": 500}), "C8-kept") == ("not confirmed", "")
     assert "neither" in verdict(runs({"pma_kept": math.inf, "pma": math.inf}), "C8-kept")[1]
-    assert "nothing to learn" in verdict(runs({"pma_kept": 1, "pma": 500}), "C8-kept")[1]
+    assert "nothing to learn" in verdict(runs({"pma_kept": 500, "pma": 1}), "C8-kept")[1]
+    assert verdict(runs({"pma_pooled": 1, "pma": 500}), "C8-pooled") == ("confirmed", "")
 
 
 @pytest.mark.parametrize("tie", [False, True])
