@@ -22,7 +22,7 @@ def add(commands: arguments.Commands) -> None:
 def _warm_up(options: argparse.Namespace) -> None:
     from pma_mfg import storage
     from pma_mfg.learning import generative_kernels as baseline_kernels
-    from pma_mfg.learning.trajectory import kernels as trajectory_kernels
+    from pma_mfg.learning.trajectory import trajectory_kernels
     from pma_mfg.populations import lattice
     from pma_mfg.simulation import agent_kernels, lockstep_kernels
     from pma_mfg.simulation import exchangeable_kernels as kernels

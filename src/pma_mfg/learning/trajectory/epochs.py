@@ -8,7 +8,7 @@ from pma_mfg import operators
 from pma_mfg.learning import algorithms
 from pma_mfg.learning.generative import Learner, Task, lengths
 from pma_mfg.learning.schedules import Schedule
-from pma_mfg.learning.trajectory import kernels
+from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.learning.trajectory.loops import Learned
 from pma_mfg.learning.trajectory.path import Trajectory, no_terms, slot_tables
 from pma_mfg.simulation import agents as simulated
@@ -31,7 +31,7 @@ def pma_kept(task: Task, *, step_size: float, first: float, growth: float, expon
         n_steps = length * learner.q.size
         if learner.path.samples + n_steps > task.budget:
             return
-        learner.learn(n_steps, target_rule=kernels.SARSA, critic=(1.0, exponent))
+        learner.learn(n_steps, target_rule=trajectory_kernels.SARSA, critic=(1.0, exponent))
         policy = operators.mirror_ascent_step(
             learner.q, learner.policy, step_size / regularizer.rho, regularizer=regularizer
         )
@@ -76,7 +76,7 @@ def pma_pooled(task: Task, *, step_size: float, first: float, growth: float, con
             by_action: Tables = by_action,
             learnt: tuple[np.ndarray, np.ndarray, np.ndarray] = (policy, entropy, q),
         ) -> None:
-            kernels.pooled(
+            trajectory_kernels.pooled(
                 path.population.stream,
                 counts,
                 path.tables,

@@ -6,8 +6,9 @@ import numpy as np
 
 from pma_mfg import operators
 from pma_mfg.learning.generative import Learner, Task, check_entropy, lengths
-from pma_mfg.learning.trajectory import kernels
+from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.learning.trajectory.path import Trajectory
+from pma_mfg.learning.trajectory.trajectory_kernels import FROZEN, GRADIENT, Q_LEARNING, SARSA, SOFTMAX
 
 #: a and w of the shares a (c / (m + c))^w, c = S A / (1 - gamma), in update m.
 Share = tuple[float, float]
@@ -25,7 +26,7 @@ def softmax_sarsa(task: Task, *, step_size: float, exponent: float, exploration:
         Probability, in [0, 1], with which every agent draws a uniform action; the policy yielded is the softmax.
     """
     critic, actor = (step_size, exponent), (1.0, 0.0)
-    return one_loop(task, kernels.SARSA, kernels.SOFTMAX, critic=critic, actor=actor, exploration=exploration)
+    return one_loop(task, SARSA, SOFTMAX, critic=critic, actor=actor, exploration=exploration)
 
 
 def softmax_q_learning(task: Task, *, step_size: float, exponent: float, exploration: float) -> Learner:
@@ -38,7 +39,14 @@ def softmax_q_learning(task: Task, *, step_size: float, exponent: float, explora
         As in `softmax_sarsa`.
     """
     critic, actor = (step_size, exponent), (1.0, 0.0)
-    return one_loop(task, kernels.Q_LEARNING, kernels.SOFTMAX, critic=critic, actor=actor, exploration=exploration)
+    return one_loop(
+        task,
+        Q_LEARNING,
+        SOFTMAX,
+        critic=critic,
+        actor=actor,
+        exploration=exploration,
+    )
 
 
 def slow_policy(task: Task, *, exponent: float, policy_step: float, policy_exponent: float) -> Learner:
@@ -56,7 +64,7 @@ def slow_policy(task: Task, *, exponent: float, policy_step: float, policy_expon
         In (0, 1] and [0, 1], as step_size and exponent in `softmax_sarsa`, at visits of the state.
     """
     actor = (policy_step, policy_exponent)
-    return one_loop(task, kernels.Q_LEARNING, kernels.SOFTMAX, critic=(1.0, exponent), actor=actor)
+    return one_loop(task, Q_LEARNING, SOFTMAX, critic=(1.0, exponent), actor=actor)
 
 
 def actor_critic(task: Task, *, exponent: float, policy_step: float, policy_exponent: float) -> Learner:
@@ -74,7 +82,7 @@ def actor_critic(task: Task, *, exponent: float, policy_step: float, policy_expo
         > 0, in units of 1 / tau, and in [0, 1]: the actor's steps.
     """
     actor = (policy_step, policy_exponent)
-    return one_loop(task, kernels.SARSA, kernels.GRADIENT, critic=(1.0, exponent), actor=actor)
+    return one_loop(task, SARSA, GRADIENT, critic=(1.0, exponent), actor=actor)
 
 
 def one_loop(
@@ -86,7 +94,7 @@ def one_loop(
     ----------
     task : Task
     target_rule, policy_rule : int
-        Of `kernels`.
+        Of `trajectory_kernels`.
     critic, actor : tuple of float
         a and w of the shares a (c / (m + c))^w.
     exploration : float
@@ -138,7 +146,7 @@ class Learned:
         n_steps: int,
         *,
         target_rule: int,
-        policy_rule: int = kernels.FROZEN,
+        policy_rule: int = FROZEN,
         critic: Share,
         actor: Share = (0.0, 0.0),
         exploration: float = 0.0,
@@ -148,7 +156,7 @@ class Learned:
         of_critic, of_actor = ((float(step), offset, float(exponent)) for step, exponent in (critic, actor))
 
         def steps(begin: int, end: int) -> None:
-            kernels.one_loop(
+            trajectory_kernels.one_loop(
                 *self.path.moving,
                 self.path.tables,
                 self.path.live,

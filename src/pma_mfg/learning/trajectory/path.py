@@ -10,7 +10,7 @@ import numpy as np
 from pma_mfg.arrays import contiguous
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning.generative import Task
-from pma_mfg.learning.trajectory import kernels
+from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.simulation import random_numbers
 from pma_mfg.simulation.exchangeable import Tables, chunks, game_tables, initial_population
 
@@ -92,7 +92,9 @@ class Trajectory:
         places = [np.empty(n_steps, dtype) for dtype in (np.int64, np.int64, float, np.int64)]
 
         def record(begin: int, end: int) -> None:
-            kernels.walk(*self.moving, self.tables, self.live, policy, *(place[begin:end] for place in places))
+            trajectory_kernels.walk(
+                *self.moving, self.tables, self.live, policy, *(place[begin:end] for place in places)
+            )
 
         self.run(record, n_steps)
         return Transitions(*places)
@@ -130,7 +132,7 @@ def slot_tables(rows: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def live_tables(game: MeanFieldGame, tables: Tables) -> Tables:
-    """Return the pattern of the transitions averaged over any policy: what `kernels.average` fills at every step."""
+    """Return the pattern of the transitions averaged over any policy, which kernels fill anew at every step."""
     starts, successors, *_ = tables[0]
     rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts)) // game.n_actions
     keys, entry = np.unique(rows * game.n_states + successors, return_inverse=True)

@@ -65,7 +65,7 @@ def figure(data: pd.DataFrame) -> Figure:
     }
     handles = [Line2D([], [], label=title(method), **look) for method, look in looks.items()]
     words = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
-    figure, axes = make_panels(len(games), 1.7, 0, title=words, handles=handles)
+    figure, axes = make_panels(len(games), 1.7, 0, title=words, handles=handles, ncols=4)
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
         for method in reversed(compared):  # PMA on top

@@ -131,8 +131,8 @@ def fewer_samples(rows: pd.DataFrame, tolerance: float, confidence: float) -> li
         if not {fewer, more} <= methods:
             continue
         estimate, samples = ratio(rows, fewer, more, claim=claim, confidence=confidence)
-        too_small = ""
-        if min(samples) <= FIRST_SAMPLES:
+        too_small, start = "", rows[(rows["method"] == more) & (rows["samples"] == rows["samples"].min())]
+        if (start["exploitability"] <= start["target"]).any():
             too_small = "the policy that all start from is good enough already, so that there is nothing to learn"
         elif min(samples) == math.inf:
             too_small = f"neither method arrives within {budget:,} steps"
@@ -178,7 +178,9 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
                 texts[title(method)] = "–"
                 continue
             samples, low, high = (float(points[column][method]) for column in ("samples", "low", "high"))
-            if samples <= FIRST_SAMPLES:
+            if samples <= FIRST_SAMPLES and points["samples"].get("pma", samples) > FIRST_SAMPLES:
+                texts[title(method)] = f"at most {FIRST_SAMPLES}"
+            elif samples <= FIRST_SAMPLES:
                 texts[title(method)] = "from the start"
             elif math.isfinite(samples):
                 interval = "" if math.isnan(low) else f" [{thousands(low)}, {thousands(high)}]"
