@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,12 +50,32 @@ def test_no_module_that_a_step_loads_is_missing_from_what_it_depends_on(name: st
     assert missing <= told
 
 
+def test_imports_are_found_in_the_text_as_the_parser_finds_them() -> None:
+    paths = [path for package in ("pma_mfg", "pma_replication") for path in (ROOT / "src" / package).rglob("*.py")]
+    paths += (ROOT / "workflow").rglob("*.py")
+    found = 0
+    for path in paths:
+        text, parsed = path.read_text(), list[tuple[str, str]]()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):  # of which only the text of `from` is looked at
+                assert not [alias.name for alias in node.names if alias.name.startswith("pma_")], path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
+                module = str(node.module)
+                parsed += [(module, alias.name) for alias in node.names if module.startswith("pma_")]
+        read = [(module, re.sub("#.*", "", names)) for module, names in sources.IMPORT.findall(text)]
+        each = [(module, name) for module, names in read for name in re.findall(r"(\w+)(?: as \w+)?", names)]
+        assert sorted(each) == sorted(parsed), path
+        found += len(parsed)
+    assert found > 500
+
+
 def test_imports_within_functions_and_of_names_count_and_those_of_others_do_not(tmp_path: Path) -> None:
     package = tmp_path / "src/pma_mfg"
     package.mkdir(parents=True)
     for name, text in {
         "__init__": "VERSION = 1",
-        "first": "import numpy\ndef f():\n    from pma_mfg import second\n",
+        "first": "import numpy\ndef f():\n    from pma_mfg import (  # a word\n        second as it,\n    )\n",
         "second": "from pma_mfg.third import X\nfrom other.pma_mfg import unseen\n",
         "third": "from pma_mfg import VERSION\nX = VERSION\n",
         "unseen": "",
