@@ -23,10 +23,10 @@ def _warm_up(options: argparse.Namespace) -> None:
     from pma_mfg import storage
     from pma_mfg.learning import generative_kernels as baseline_kernels
     from pma_mfg.populations import lattice
-    from pma_mfg.simulation import agent_kernels
+    from pma_mfg.simulation import agent_kernels, path_kernels
     from pma_mfg.simulation import exchangeable_kernels as kernels
 
     # `simulation.environment_kernels` serve learners of a user's own: no job loads them
     if options.out:
-        modules = (kernels, lattice, agent_kernels, baseline_kernels)
+        modules = (kernels, lattice, agent_kernels, path_kernels, baseline_kernels)
         storage.write_text(options.out, "".join(f"{module.__name__} compiled\n" for module in modules))
