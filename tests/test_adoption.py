@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from pma_mfg import games, learning
-from pma_mfg.learning import networks
+from pma_mfg.learning import graphs
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy
 
 ALARM = 1e-6
-COMPLETE, RING = networks.Graph.parse("complete"), networks.Graph.parse("ring")
+COMPLETE, RING = graphs.Graph.parse("complete"), graphs.Graph.parse("ring")
 EVERYWHERE = np.ones((1, 1), dtype=bool)
 
 
@@ -19,7 +19,7 @@ def rounds(graph, scores, temperature, n_rounds, rng):
     held = np.arange(n_agents)
     for _ in range(n_rounds):
         audience = graph.audience(np.zeros(n_agents, dtype=int), EVERYWHERE, rng)
-        held = held[networks.adopted(scores[held], audience, temperature=temperature, rng=rng)]
+        held = held[graphs.adopted(scores[held], audience, temperature=temperature, rng=rng)]
     return held
 
 
@@ -119,7 +119,7 @@ def test_the_winner_of_noisy_scores_is_worse_than_it_seems(level):
     v = quality * rng.normal(size=(count, n_agents))
     scores = v + noise * rng.normal(size=v.shape)
     audience = COMPLETE.audience(np.zeros(n_agents, dtype=int), EVERYWHERE, rng)
-    winners = np.array([networks.adopted(row, audience, temperature=0.0, rng=rng)[0] for row in scores])
+    winners = np.array([graphs.adopted(row, audience, temperature=0.0, rng=rng)[0] for row in scores])
     x = np.linspace(-8.0, 8.0, 20_001)
     density = np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi)
     below = np.cumsum(density) * (x[1] - x[0])

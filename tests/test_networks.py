@@ -9,7 +9,7 @@ from tests.references import family_game, random_policy
 from pma_mfg import equilibrium, games, learning, operators
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import FunctionGame
-from pma_mfg.learning import networks, replay
+from pma_mfg.learning import graphs, networks, replay
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import own_policies
 from pma_mfg.regularizers import Entropy, Quadratic
@@ -42,7 +42,7 @@ def test_without_rounds_or_links_networked_learning_is_independent_learning_bit_
     assert (alone.thresholds != run(graph="complete", rounds=1, passes=passes).thresholds).any()
 
 
-@pytest.mark.parametrize("score", networks.SCORES)
+@pytest.mark.parametrize("score", graphs.SCORES)
 def test_the_complete_graph_at_temperature_zero_leaves_one_policy(score):
     policies = run(rounds=1, temperature=[1.0, 1.0, 0.0], score=score).policies()
     assert (policies == policies[0]).all()
@@ -61,7 +61,7 @@ def test_with_scores_by_index_the_one_policy_is_that_of_the_last_agent():
 
 @pytest.mark.parametrize("text", ["complete", "ring", "none", "radius:0.3", "radius:1.0", "erdos_renyi:0.4"])
 def test_agents_hear_themselves_and_those_that_the_graph_links(text):
-    graph, rng = networks.Graph.parse(text), np.random.default_rng(1)
+    graph, rng = graphs.Graph.parse(text), np.random.default_rng(1)
     states = rng.integers(GRID.n_states, size=14)
     member, starts, heard = graph.audience(states, graph.near(GRID), rng)
     hears = np.zeros((14, 14), dtype=bool)
@@ -88,11 +88,11 @@ def test_agents_hear_themselves_and_those_that_the_graph_links(text):
 def test_agents_adopt_by_the_softmax_of_the_scores_that_they_hear(level):
     rng, temperature, rounds = np.random.default_rng(0), 0.7, 20_000
     scores = rng.normal(size=6)
-    graph = networks.Graph.parse("radius:0.3")
+    graph = graphs.Graph.parse("radius:0.3")
     states = np.array([0, 0, 1, 5, 11, 11])
     near = graph.near(GRID)
     audience = graph.audience(states, near, rng)
-    chosen = np.stack([networks.adopted(scores, audience, temperature=temperature, rng=rng) for _ in range(rounds)])
+    chosen = np.stack([graphs.adopted(scores, audience, temperature=temperature, rng=rng) for _ in range(rounds)])
 
     def law(agent, tau):
         weights = np.where(near[states[agent], states], np.exp(scores / tau), 0.0)
@@ -109,7 +109,7 @@ def test_agents_adopt_by_the_softmax_of_the_scores_that_they_hear(level):
 
 @pytest.mark.statistical(false_alarm=ALARM, power=0.999, against="a link's probability off by 0.02")
 def test_links_of_erdos_and_renyi_have_their_probability(level):
-    graph, rng = networks.Graph.parse("erdos_renyi:0.3"), np.random.default_rng(0)
+    graph, rng = graphs.Graph.parse("erdos_renyi:0.3"), np.random.default_rng(0)
     shares = []
     for _ in range(400):
         member, starts, _ = graph.audience(np.zeros(20, dtype=int), np.ones((1, 1), dtype=bool), rng)

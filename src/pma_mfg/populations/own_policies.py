@@ -73,20 +73,20 @@ def evaluate(game: Game, policies: np.ndarray, regularizer: Regularizer) -> OwnP
         If the population is not found: several recurrent classes of one policy, or transitions that depend on the mean
         field so strongly that the iteration does not settle.
     """
-    distinct, kinds, counts = np.unique(
-        policies.reshape(len(policies), -1), axis=0, return_inverse=True, return_counts=True
-    )
-    kinds, held = kinds.ravel(), distinct.reshape(-1, *policies.shape[1:])
+    seen: dict[bytes, int] = {}
+    kinds = np.array([seen.setdefault(policy.tobytes(), len(seen)) for policy in policies])
+    held, counts = policies[np.unique(kinds, return_index=True)[1]], np.bincount(kinds)
     shares = counts / len(policies)
     mean_field, laws = population(game, held, shares)
     transition, reward = _dense(game, mean_field), np.asarray(game.reward(mean_field))
     best_policy = equilibrium.best_response(transition, reward, game.discount, regularizer=regularizer)
     played = np.concatenate([held, best_policy[None]])
     gains = np.einsum("nsa,sa->ns", played, reward) + regularizer.value(played)
-    chains = np.eye(game.n_states) - game.discount * np.einsum("nsa,say->nsy", played, transition)
+    chains = np.eye(game.n_states) - game.discount * _chains(played, transition)
     every = np.linalg.solve(chains, gains[:, :, None])[:, :, 0]
     values, best = every[:-1], every[-1]
-    distances = np.abs(held[:, None] - held[None]).sum(axis=3).max(axis=2)
+    by_action = np.moveaxis(held, 2, 0)
+    distances = sum(np.abs(one[:, None] - one[None]) for one in by_action).max(axis=2)
     n_pairs = len(policies) * (len(policies) - 1.0)
     return OwnPolicies(
         mean_field=mean_field,
@@ -127,7 +127,7 @@ def population(game: Game, policies: np.ndarray, shares: np.ndarray) -> tuple[np
     right_side[:, -1] = 1.0
     step, residuals = 1.0, [np.inf]
     for _ in range(MOST_ITERATIONS):
-        chains = np.einsum("nsa,say->nsy", policies, _dense(game, mean_field))
+        chains = _chains(policies, _dense(game, mean_field))
         equations = chains.swapaxes(1, 2) - np.eye(size)
         equations[:, -1] = 1.0
         laws = np.linalg.solve(equations, right_side)[:, :, 0]
@@ -141,6 +141,11 @@ def population(game: Game, policies: np.ndarray, shares: np.ndarray) -> tuple[np
         residuals.append(distance)
         mean_field = mean_field + step * change
     raise ConvergenceError(f"own_policies.population: no population of {len(policies)} policies was found", residuals)
+
+
+def _chains(policies: np.ndarray, transition: np.ndarray) -> np.ndarray:
+    """Return P_pi of each policy, shape (n, S, S)."""
+    return np.asarray((policies[:, :, None] @ transition)[:, :, 0])
 
 
 def _dense(game: Game, mean_field: np.ndarray) -> np.ndarray:
