@@ -37,7 +37,7 @@ AXES = {"returns": "what agents earn", "exploitability": "exploitability", "disa
 
 
 def data(networked: pd.DataFrame) -> pd.DataFrame:
-    """Return what agents play against samples (claims C10).
+    """Return what agents play against samples (claims C9).
 
     Parameters
     ----------

@@ -78,9 +78,10 @@ class Runs:
 def agreement(
     game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray, *, step_size: float, n_agents: int
 ) -> float:
-    """Return the squared error of agents who agree over that of independent ones, in the long run (docs/theory, 20.4).
+    """Return the exploitability of agents who agree over that of independent ones, in the long run.
 
-    The ratio (20.2) of all modes, at a planted equilibrium; infinite if PMA is unstable there.
+    By (20.2) and (20.3) of docs/theory, section 20.4, with all modes, at a planted equilibrium; infinite if PMA is
+    unstable there.
 
     Parameters
     ----------
@@ -97,9 +98,12 @@ def agreement(
     basis, free = jacobian.tangent_basis(n_actions), n_actions - 1
     answer = np.zeros((n_states * free, policy.size))  # of the step to a change of q
     own = np.zeros((n_states * free, n_states * free))  # of the step to an agent's own policy, the mean field held
+    weights = np.zeros_like(own)  # of what an agent loses by an error in its policy, in second order
+    mean_field = operators.stable_population(game, policy)
     for s, curvature in enumerate(regularizer.curvature(policy)):
-        rows = slice(s * free, (s + 1) * free)
-        inverse = np.linalg.inv((basis * curvature) @ basis.T + np.eye(free) / step_size)
+        rows, bent = slice(s * free, (s + 1) * free), (basis * curvature) @ basis.T
+        weights[rows, rows] = mean_field[s] * bent
+        inverse = np.linalg.inv(bent + np.eye(free) / step_size)
         answer[rows, s * n_actions : (s + 1) * n_actions] = inverse @ basis
         own[rows, rows] = inverse / step_size
     scale = schedules.td_scale(game, policy)
@@ -108,8 +112,9 @@ def agreement(
     together = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
     if jacobian.spectral_radius(together) >= 1.0:
         return math.inf
-    common = float(np.trace(solve_discrete_lyapunov(together, noise)))
-    alone = float(np.trace(solve_discrete_lyapunov(own, noise)))
+    best = np.eye(len(together)) - jacobian.jacobian(game, policy, np.inf, regularizer=regularizer)
+    common = float(np.trace(weights @ best @ solve_discrete_lyapunov(together, noise) @ best.T))
+    alone = float(np.trace(weights @ solve_discrete_lyapunov(own, noise)))
     return common / (alone * (1.0 - 1.0 / n_agents) + common / n_agents)
 
 

@@ -71,7 +71,7 @@ class Sweep(Settings):
 
 
 class Networked(Section):
-    """C10: agents that pass their policies on, beside independent agents and a central learner.
+    """C9: agents that pass their policies on, beside independent agents and a central learner.
 
     The section makes its own games; one job each. The arms `independent`, `centralized` and `networked` are compared
     by the claims, and `networked_random`, `agreed`, `independent_buffer`, `centralized_buffer` where they are there.
