@@ -141,7 +141,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     "1000 steps of the N-agent game, shared policy": (
         trajectory_step,
         "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure, "
-        "coupling_measure, nash_learned, scaling_measure, one_trajectory_measure",
+        "coupling_measure, nash_learned, scaling_measure, one_trajectory_measure, "
+        "networked_measure",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**4, 10**6, 10**8, 10**10)},
     ),
     "a step of N independent learners": (

@@ -14,13 +14,14 @@ from scipy.sparse import csr_array
 import pma_mfg
 import pma_replication
 from pma_mfg import arrays, equilibrium, games, jacobian, operators
+from pma_mfg import learning as learning_package
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.interop import bench_mfg
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative, schedules
 from pma_mfg.learning.schedules import Schedule
-from pma_mfg.populations import finite_population, fluctuations, spread, td_moments
+from pma_mfg.populations import finite_population, fluctuations, own_policies, spread, td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import environments
 from pma_mfg.simulation import exchangeable as simulation
@@ -150,6 +151,10 @@ CALLS = {
     "independent": lambda p, m: learning.independent(
         GAME, 4, ENTROPY, schedule=SCHEDULE, rng=rng(), start=p
     ).policies(),
+    "networked": lambda p, m: learning_package.networked(
+        GAME, 4, ENTROPY, schedule=SCHEDULE, rng=rng(), graph="ring", rounds=1, temperature=1.0, start=p
+    ).policies(),
+    "own_policies": lambda p, m: own_policies.evaluate(GAME, np.asarray(p)[None], ENTROPY).returns,
     "initial_population": lambda p, m: simulation.initial_population(GAME, 50, rng(), mean_field=m).others,
     "ergodic_averages": lambda p, m: (
         simulation.ergodic_averages(GAME, p, 10, n_steps=20, rng=rng(), n_burn_in=2, centre=m).mean_field

@@ -63,7 +63,7 @@ def test_a_configuration_is_checked_without_compiler_tables_and_figures() -> Non
     assert json.loads(subprocess.check_output([sys.executable, "-c", LOADED], text=True, cwd=ROOT)) == []
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml", "networked.yaml"])
 def test_the_models_hold_what_the_file_says_and_nothing_is_added(name: str) -> None:
     path = ROOT / "config" / name
     content = yaml.safe_load(path.read_text(encoding="utf-8"))

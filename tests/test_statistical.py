@@ -36,6 +36,8 @@ DRAWS = {
         "centralized",
         "blind",
         "independent",
+        "networked",
+        "kept_steps",
         "learner",
         "ergodic_averages",
         "initial_population",
@@ -92,8 +94,11 @@ FOR_EVERY_DRAW = {
     "test_independent_learners_of_a_wrapped_game_are_the_same",
     "test_independent_learners_refuse_an_infinite_step",
     "test_independent_learning_tells_of_every_epoch_and_the_policies_it_led_to",
+    "test_kept_transitions_are_those_of_the_path",
     "test_learning_at_extremes_stays_in_its_range",
     "test_learning_starts_from_the_stated_q",
+    "test_many_passes_lead_to_the_q_of_the_empirical_decision_process",
+    "test_networked_learning_takes_any_regularizer_and_is_reproducible",
     "test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross",
     "test_numbers_of_updates_that_do_not_increase_from_one_are_refused",
     "test_one_replicate_has_no_interval",
@@ -122,6 +127,7 @@ FOR_EVERY_DRAW = {
     "test_the_number_of_agents_is_that_of_a_given_population",
     "test_the_same_generator_gives_the_same_run",
     "test_the_same_seed_gives_bitwise_the_same_averages",
+    "test_the_score_is_the_discounted_regularized_return_of_own_steps",
     "test_the_simulator_loses_no_agent",
     "test_the_two_timescale_path_is_the_same_in_chunks_of_any_length",
     "test_trajectories_of_a_wrapped_game_are_the_same_draw_by_draw",
@@ -131,6 +137,8 @@ FOR_EVERY_DRAW = {
     "test_with_an_infinite_step_each_epoch_is_the_best_response_to_its_estimate",
     "test_with_one_state_nobody_leaves",
     "test_with_the_mean_field_in_the_game_the_path_and_q_are_those_of_conditional_td_learning",
+    "test_with_scores_by_index_the_one_policy_is_that_of_the_last_agent",
+    "test_without_rounds_or_links_networked_learning_is_independent_learning_bit_for_bit",
 }
 
 

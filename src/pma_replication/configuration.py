@@ -204,8 +204,10 @@ def _checked(content: Any, source: str) -> tuple[frozenset[str], list[InputError
     described = {name: game for name, game in described.items() if is_plain(name) and isinstance(game, dict)}
     made = _make_games(source, content, described, wrong, problems)
     sections = {name: content[name] for name in SECTIONS if name in content}
-    if content.get("games") == {} and "atlas" not in sections and not wrong:
-        problems.append(InputError(source, "games", {}, "at least one game, or an atlas"))
+    if content.get("games") == {} and not {"atlas", "networked"} & set(sections) and not wrong:
+        problems.append(
+            InputError(source, "games", {}, "at least one game, or a section that makes its own: atlas, networked")
+        )
     _check_names(source, sections, content.get("games"), made, problems)
     chosen = {
         name: Chosen(game, described[name]["regularizer"], described[name]["strength"])

@@ -243,8 +243,12 @@ def announcement(settings: Settings, n_cores: int) -> str:
         total = sum(predicted(settings, measure_all(settings)).values())
     except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
         return f"its time is not predicted: {error}"
-    makers = {"atlas": "the atlas", "scaling": "the lines of games"}  # sections that make their own games
-    others = " and ".join(words for section, words in makers.items() if settings.get(section))
+    makers = {
+        "atlas": "the atlas",
+        "scaling": "the lines of games",
+        "networked": "networked learning",
+    }  # sections that make their own games
+    others = ", ".join(words for section, words in makers.items() if settings.get(section))
     without = f" without {others}" if others else ""
     return (
         f"{in_words(total / n_cores)} on {n_cores} core{'s' * (n_cores > 1)}{without}, if nothing is done yet "

@@ -34,6 +34,7 @@ from pma_replication import configuration, experiments, explore, findings, judgi
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
+from pma_replication.experiments.networked import judge as networked_judge
 from pma_replication.experiments.one_trajectory import judge as one_trajectory_judge
 from pma_replication.experiments.scaling import judge as scaling_judge
 from pma_replication.judging import VERDICTS
@@ -141,6 +142,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
                 ("samples_to_accuracy", comparison_judge.COMPARISON, comparison_judge.comparison_cells),
                 ("one_trajectory_samples", one_trajectory_judge.TABLE, one_trajectory_judge.cells),
                 ("scaling", scaling_judge.TABLE, scaling_judge.scaling_cells),
+                ("networked", networked_judge.TABLE, networked_judge.networked_cells),
             )
             if name in tables
         },

@@ -49,8 +49,9 @@ def named(name: str) -> str:
     if name.lower() in known:
         return known[name.lower()]
     if name.lower() in {claim.lower() for claim in MANY_GAMES}:
-        experiment = "scaling" if "scaling" in name.lower() else "atlas"
-        where = f"{'a line' if experiment == 'scaling' else 'a grid'} of games: `pma-replicate {experiment}`"
+        experiment = next((word for word in ("scaling", "atlas") if word in name.lower()), "networked")
+        about = {"scaling": "a line of games", "atlas": "a grid of games", "networked": "several ways of learning"}
+        where = f"{about[experiment]}: `pma-replicate {experiment}`"
         raise InputError(SOURCE, "claim", name, f"a claim on one game; this one is about {where}")
     near = [known[found] for found in difflib.get_close_matches(name.lower(), known, 3, 0.5)]
     allowed = f"{' or '.join(near)}; `pma-mfg verify --list` lists all" if near else "one of `pma-mfg verify --list`"

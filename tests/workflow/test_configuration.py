@@ -118,7 +118,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "neither a game nor an atlas": (
         lambda c: (c.clear(), c.update(seed=0, results="r", figures="f", games={})),
-        ("games", "at least one game, or an atlas"),
+        ("games", "at least one game, or a section that makes its own: atlas, networked"),
     ),
     "unknown family in the atlas": (
         lambda c: c["atlas"]["grids"]["garnet"].update(family="garnett"),
@@ -275,7 +275,7 @@ def test_a_number_that_yaml_reads_otherwise_is_refused_with_what_to_write(
     configuration.read(path)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "smoke.yaml", "atlas.yaml", "networked.yaml"])
 def test_shipped_configurations_are_accepted(name: str) -> None:
     configuration.load(ROOT / "config" / name)
 

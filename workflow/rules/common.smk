@@ -10,6 +10,7 @@ from pma_replication import configuration, registry
 from pma_replication.commands import claims as judging
 from pma_replication.experiments.atlas.settings import batches
 from pma_replication.experiments.independent import SWEEPS
+from pma_replication.experiments.networked.arms import arms_of
 from pma_replication.runs import level, locks, sources
 from snakemake.exceptions import WorkflowError
 
@@ -123,6 +124,25 @@ def line_arguments(wildcards):
     line = config["scaling"]["lines"][wildcards.line]
     moving = {line["along"]: ",".join(map(str, line["values"]))}
     return shlex.join(f"{name}={value}" for name, value in sorted((line["parameters"] | moving).items()))
+
+
+def networked_arguments(wildcards):
+    """A game of the section `networked`, how it is learned, and the arms that learn it."""
+    game = config["networked"]["tasks"][wildcards.game]
+    made = [game["family"], *(f"{name}={value}" for name, value in sorted(game["parameters"].items()))]
+    options = {
+        "strength": game["strength"],
+        "kind": game["kind"],
+        "graph": game["graph"],
+        "temperature": game["temperature"],
+        "step-size": game["step_size"],
+        "samples": game["n_samples"],
+        "epochs": game["n_epochs"],
+        "td-scale": game["td_scale"],
+        "td-offset": game["td_offset"],
+    }
+    chosen = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return shlex.join([*made, *chosen, "--arms", *arms_of(config["networked"], wildcards.game)])
 
 
 def independent_settings(wildcards):

@@ -464,3 +464,31 @@ rule scaling_measure:
         " --step-size {params.step_size} --epochs {params.n_epochs} --last {params.n_last} --factors {params.factors}"
         " --agents {params.n_agents} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output:q} --log {log:q}"
+
+
+rule networked_measure:
+    input:
+        library("pma_replication.experiments.networked.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+    output:
+        f"{RESULTS}/points/networked/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/networked_measure/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/networked_measure/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=networked_arguments,
+        evaluation_steps=config["networked"]["evaluation_steps"],
+        n_agents=config["networked"]["n_agents"],
+        n_measured=config["networked"]["n_measured"],
+        n_replicates=config["networked"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Learn {wildcards.game} with agents that pass their policies on"
+    shell:
+        "pma-replicate networked measure {wildcards.game} {params.settings}"
+        " --evaluation-steps {params.evaluation_steps} --agents {params.n_agents}"
+        " --measured {params.n_measured} --replicates {params.n_replicates} --seed {params.seed}"
+        " --out {output:q} --log {log:q}"

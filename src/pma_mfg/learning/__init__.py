@@ -5,11 +5,15 @@ The algorithms are loaded when they are first used: schedules need no compiled c
 
 from typing import Any
 
-__all__ = ["blind", "centralized", "ctd", "independent"]
+__all__ = ["blind", "centralized", "ctd", "independent", "networked"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return an algorithm of `algorithms`."""
+    """Return an algorithm of `algorithms` or `networks`."""
+    if name == "networked":
+        from pma_mfg.learning import networks
+
+        return networks.networked
     if name in __all__:
         from pma_mfg.learning import algorithms
 

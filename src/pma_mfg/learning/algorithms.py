@@ -15,7 +15,7 @@ from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replay, schedules
 from pma_mfg.learning.schedules import Schedule, check_td
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agents as simulated
@@ -181,6 +181,7 @@ def centralized(
     rng: np.random.Generator,
     start: np.ndarray | None = None,
     floor: float | None = None,
+    passes: int = 0,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     resume: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -203,6 +204,9 @@ def centralized(
         pi_0, uniform by default.
     floor : float, optional
         Restrict the policies to h(u) >= floor (`theory.lipschitz.policy_floor` gives the theory's).
+    passes : int
+        With L >= 1, Q is learned in L shuffled passes over a replay buffer of the epoch's M_td transitions, at a few
+        microseconds per sample; 0 is TD learning without a buffer. (With a buffer epochs are not resumed half-way.)
     after_epoch : callable
         Called with the number of each finished epoch, for a progress bar.
     resume, save : optional
@@ -229,6 +233,7 @@ def centralized(
     >>> operators.policy_distance(policies[-1], nash) < 0.2
     True
     """
+    replay.check_passes("learning.centralized", passes)
     policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
@@ -247,21 +252,24 @@ def centralized(
         if inside is None:
             # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
             population.tagged[1] = random_numbers.draw(population.stream, policy[population.tagged[0]].copy())
-        q = ctd(
-            game,
-            policy,
-            n_agents,
-            regularizer=regularizer,
-            n_updates=schedule.n_updates,
-            n_waiting=schedule.n_waiting,
-            td_scale=schedule.td_scale,
-            td_offset=schedule.td_offset,
-            rng=rng,
-            population=population,
-            start=schedule.start,
-            resume=inside,
-            save=None if save is None else save_epoch,
-        )
+        if passes:
+            q = replay.learn_tagged(game, policy, regularizer, population=population, schedule=schedule, passes=passes)
+        else:
+            q = ctd(
+                game,
+                policy,
+                n_agents,
+                regularizer=regularizer,
+                n_updates=schedule.n_updates,
+                n_waiting=schedule.n_waiting,
+                td_scale=schedule.td_scale,
+                td_offset=schedule.td_offset,
+                rng=rng,
+                population=population,
+                start=schedule.start,
+                resume=inside,
+                save=None if save is None else save_epoch,
+            )
         policies.append(
             operators.mirror_ascent_step(q, policy, schedule.step_size, regularizer=regularizer, floor=floor)
         )
@@ -427,6 +435,7 @@ def independent(
     rng: np.random.Generator,
     start: np.ndarray | None = None,
     floor: float | None = None,
+    passes: int = 0,
     after_epoch: Callable[[int, Agents], None] = lambda epoch, agents: None,
     after_chunk: Callable[[Agents], None] = lambda agents: None,
     agents: Agents | None = None,
@@ -451,6 +460,8 @@ def independent(
         First policies, uniform by default.
     floor : float, optional
         Restrict the policies to h(u) >= floor (`theory.lipschitz.policy_floor` gives the theory's).
+    passes : int
+        L of a replay buffer of each agent's own transitions, as in `centralized`.
     after_epoch : callable
         Called with the number of each finished epoch and the agents, which hold their new policies.
     after_chunk : callable
@@ -473,26 +484,37 @@ def independent(
     """
     if schedule.step_size == np.inf:
         raise InputError("learning.independent", "step_size", schedule.step_size, "a finite number > 0")
+    replay.check_passes("learning.independent", passes)
     if agents is None:
         agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)
     share = schedule.td_scale / (schedule.n_updates - 1 + schedule.td_offset)
     chunk = simulated.steps_per_call(game, agents)
     while agents.progress[0] < schedule.n_epochs:
-        if agents.progress[1] == 0:
-            agents.q[:] = schedule.start
-        simulated.advance(
-            game,
-            agents,
-            min(chunk, n_steps - int(agents.progress[1])),
-            n_waiting=schedule.n_waiting,
-            scale=schedule.td_scale,
-            offset=schedule.td_offset,
-            threads=threads,
-        )
+        if passes:
+            replay.learn(game, agents, schedule, passes=passes)
+            agents.progress[1] = n_steps
+        else:
+            if agents.progress[1] == 0:
+                agents.q[:] = schedule.start
+            simulated.advance(
+                game,
+                agents,
+                min(chunk, n_steps - int(agents.progress[1])),
+                n_waiting=schedule.n_waiting,
+                scale=schedule.td_scale,
+                offset=schedule.td_offset,
+                threads=threads,
+            )
         if agents.progress[1] == n_steps:
             simulated.finish_epoch(
-                game, agents, regularizer, step_size=schedule.step_size, share=share, floor=floor, threads=threads
+                game,
+                agents,
+                regularizer,
+                step_size=schedule.step_size,
+                share=0.0 if passes else share,
+                floor=floor,
+                threads=threads,
             )
             after_epoch(int(agents.progress[0]), agents)
         after_chunk(agents)

@@ -294,7 +294,9 @@ with kernel_cache(Path(__file__)) as kernel:
             for s in range(n_states):
                 mean_field[s] = now[:, s].sum() / n_agents
             after[:] = 0
-            prepare(mean_field, game, alias, present)
+            if t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
+                prepare_transitions(mean_field, game, alias)
+            prepare_rewards(mean_field, game, present)
             wait = t % (n_waiting + 1)
             what = (UPDATE if wait == 0 and t > 0 else 0) + (RECORD if wait == n_waiting else 0)
             m = t // (n_waiting + 1) - 1

@@ -310,7 +310,7 @@ def finish_epoch(
     step_size : float
         eta > 0.
     share : float
-        Step of the last TD update. Its next action is drawn, and will not be played.
+        Step of the last TD update. Its next action is drawn, and will not be played. With 0 there is none.
     floor : float, optional
         Restrict the policies to h(u) >= floor.
     threads : int
@@ -324,7 +324,7 @@ def finish_epoch(
 
     def work(thread: int) -> None:
         blocks = np.linspace(0, len(agents.generators), threads + 1).astype(int)[[thread, thread + 1]]
-        for block in range(*blocks.tolist()):
+        for block in range(*blocks.tolist()) if share else ():
             agent_kernels.learn_block(
                 block,
                 _walkers(agents),

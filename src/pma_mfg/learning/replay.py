@@ -1,0 +1,147 @@
+"""A replay buffer for TD learning: the transitions of an epoch, learnt from in several shuffled passes.
+
+For centralized, independent and networked learning alike (docs/theory, section 20.5). The buffer holds the transitions
+of one epoch, which all come from the policy that is evaluated; Q starts afresh in every epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pma_mfg.arrays import accepts
+from pma_mfg.errors import InputError
+from pma_mfg.games.functions import Game
+from pma_mfg.learning.schedules import Schedule
+from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation import agent_kernels, exchangeable_kernels, path_kernels, random_numbers
+from pma_mfg.simulation import agents as simulated
+from pma_mfg.simulation import exchangeable as simulation
+from pma_mfg.simulation.agents import Agents
+from pma_mfg.simulation.exchangeable import Population, Tables
+
+
+def check_passes(source: str, passes: int) -> None:
+    """Refuse a number of passes that is no integer >= 0; 0 means TD learning without a buffer."""
+    if isinstance(passes, bool) or not isinstance(passes, int | np.integer) or passes < 0:
+        raise InputError(source, "passes", passes, "an integer >= 0")
+
+
+def kept_steps(
+    game: Game, agents: Agents, n_kept: int, *, n_waiting: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Move the agents on, and keep transitions of theirs.
+
+    Parameters
+    ----------
+    game : Game
+    agents : Agents
+        Moved on in place by n_kept (n_waiting + 1) steps, not counted in `Agents.progress`.
+    n_kept : int
+        M.
+    n_waiting : int
+        Steps that pass before each kept transition.
+
+    Returns
+    -------
+    begun, reached : ndarray of uint16, shape (M, N)
+        Pairs s A + a in which the transitions begin, and those that follow them.
+    rewards : ndarray, shape (M, S, A)
+        R at the mean field in which they begin.
+    """
+    n_agents, shape = len(agents.states), agents.reward.shape
+    begun, reached = np.zeros((2, n_kept, n_agents), dtype=np.uint16)
+    rewards, present = np.zeros((n_kept, *shape)), np.zeros(shape)
+    walkers = agents.states, agents.pairs, agents.thresholds, agents.generators
+    learners = agents.q, agents.values
+    spans, chunk = simulated.table_spans(game), simulated.steps_per_call(game, agents)
+
+    def mean_field(step: int) -> np.ndarray:
+        return np.bincount(agents.states, minlength=game.n_states) / n_agents
+
+    n_steps = n_kept * (n_waiting + 1)
+    for begin in range(0, n_steps, chunk):
+        for tables, first, length in spans(begin, min(chunk, n_steps - begin), mean_field):
+            path_kernels.walk(first, length, n_waiting, walkers, learners, tables, (begun, reached, rewards), present)
+    # the action after the last transition is drawn here, and will not be played
+    unused = np.zeros((rewards[0].size, game.n_states), dtype=np.uint64), np.zeros(game.n_states, dtype=np.int64)
+    for block in range(len(agents.generators)):
+        agent_kernels.learn_block(
+            block, walkers, learners, unused[0], present, 0.0, 0.0, agent_kernels.RECORD, unused[1]
+        )
+    reached[-1] = agents.pairs
+    return begun, reached, rewards
+
+
+def learn(game: Game, agents: Agents, schedule: Schedule, *, passes: int) -> None:
+    """Run the steps of an epoch and learn each agent's Q from its own transitions, in place.
+
+    Parameters
+    ----------
+    game : Game
+    agents : Agents
+    schedule : Schedule
+        M_td transitions are kept; the m-th update over all passes has the step c / (m + m_0).
+    passes : int
+        L >= 1.
+    """
+    kept = kept_steps(game, agents, schedule.n_updates, n_waiting=schedule.n_waiting)
+    agents.q[:] = schedule.start
+    learners, settings = (agents.q, agents.values), (float(game.discount), passes, *_steps(schedule))
+    path_kernels.replay(*kept, agents.generators, learners, *settings)
+
+
+@accepts()
+def learn_tagged(
+    game: Game, policy: np.ndarray, regularizer: Regularizer, *, population: Population, schedule: Schedule, passes: int
+) -> np.ndarray:
+    """Run the steps of an epoch in which all agents play one policy, and learn Q from the tagged agent's transitions.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    population : Population
+        Moved on in place.
+    schedule : Schedule
+        As in `learn`.
+    passes : int
+        L >= 1.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
+    """
+    shape, length = policy.shape, schedule.n_updates
+    begun, reached = np.zeros((2, length, 1), dtype=np.uint16)
+    rewards, read = np.zeros((length, *shape)), np.zeros(shape)
+    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *shape)), *np.zeros((2, 0, shape[1])))
+
+    def move(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
+        moving = population.stream, population.others, population.tagged
+        exchangeable_kernels.learn(*moving, tables, shared, 0.0, read, first, last, waiting, factor, 1.0, *none)
+
+    # with steps 1 / (0 + 1) and the discount 0, an update writes the reward of the pair that was left
+    advance, _ = simulation.updates(game, policy, regularizer, population=population, n_waiting=0, learn=move)
+    for m in range(length):
+        for _ in range(schedule.n_waiting):
+            advance(0, 1)
+        begun[m], read[:] = _pair(population, shape), 0.0
+        advance(0, 1)
+        rewards[m], reached[m] = read, _pair(population, shape)
+    q = np.full((1, *shape), float(schedule.start))
+    generators = population.stream.reshape(4, random_numbers.LANES).T.copy()[:1]
+    learners, settings = (q, regularizer.value(policy)[None]), (float(game.discount), passes, *_steps(schedule))
+    path_kernels.replay(begun, reached, rewards, generators, learners, *settings)
+    population.stream.reshape(4, random_numbers.LANES)[:, 0] = generators[0]
+    return np.asarray(q[0])
+
+
+def _pair(population: Population, shape: tuple[int, ...]) -> Any:
+    return population.tagged[0] * shape[1] + population.tagged[1]
+
+
+def _steps(schedule: Schedule) -> tuple[float, float]:
+    return float(schedule.td_scale), float(schedule.td_offset)

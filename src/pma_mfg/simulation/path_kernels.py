@@ -1,0 +1,126 @@
+"""Compiled kernels for what agents do with their paths besides TD learning: keep them, add up rewards, learn anew.
+
+For the replay buffer (`learning.replay`) and the scores of networked learning (`learning.networks`). Agents move as in
+`simulation.agent_kernels`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from pma_mfg.compilation import CUBE, FLOAT, INTEGER, MATRIX, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
+from pma_mfg.simulation.agent_kernels import (
+    BLOCK,
+    MOVE,
+    RECORD,
+    learn_block,
+    prepare_rewards,
+    prepare_transitions,
+)
+from pma_mfg.simulation.links import DENSE_GAME
+from pma_mfg.simulation.random_numbers import advance
+
+_32 = np.uint64(32)
+
+_u4, _u2 = types.uint32, types.uint16
+
+# as in `agent_kernels`: states, pairs, thresholds, generators; Q, h(pi^i(s))
+_walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
+_learners = TUPLE((CUBE, MATRIX))
+
+_pairs = _u2[:, ::1]
+
+
+with kernel_cache(Path(__file__)) as kernel:
+
+    @kernel(NONE(INTEGER, INTEGER, INTEGER, _walkers, _learners, DENSE_GAME, TUPLE((_pairs, _pairs, CUBE)), MATRIX))
+    def walk(
+        first: Any, n_steps: Any, n_waiting: Any, walkers: Any, learners: Any, game: Any, kept: Any, present: Any
+    ) -> None:
+        """Move the agents by the steps first, ..., first + n_steps - 1 of an epoch, and keep what is learnt from.
+
+        kept is begun (M, N), reached (M, N) and rewards (M, S, A): the m-th transition begins at the step
+        m (n_waiting + 1) + n_waiting, in the pair begun[m, i] with the rewards rewards[m], and leads to reached[m, i],
+        recorded one step later; the last one is recorded by the caller. present (S, A) is overwritten with the last
+        step's rewards.
+        """
+        states, pairs, _, generators = walkers
+        begun, reached, rewards = kept
+        n_states, n_actions = present.shape
+        counts, mean_field = np.zeros(n_states, dtype=np.int64), np.empty(n_states)
+        for i in range(len(states)):
+            counts[np.int64(states[i])] += 1
+        alias = np.empty((n_states * n_actions, n_states), dtype=np.uint64)
+        for t in range(first, first + n_steps):
+            for s in range(n_states):
+                mean_field[s] = counts[s] / len(states)
+            if t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
+                prepare_transitions(mean_field, game, alias)
+            prepare_rewards(mean_field, game, present)
+            counts[:] = 0
+            for block in range(len(generators)):
+                learn_block(block, walkers, learners, alias, present, 0.0, 0.0, RECORD + MOVE, counts)
+            m, wait = t // (n_waiting + 1), t % (n_waiting + 1)
+            if wait == 0 and 0 < m <= len(reached):
+                reached[m - 1] = pairs
+            if wait == n_waiting and m < len(begun):
+                begun[m] = pairs
+                rewards[m] = present
+
+    @kernel(NONE(_pairs, CUBE, MATRIX, FLOAT, VECTOR))
+    def add_up(begun: Any, rewards: Any, entropies: Any, discount: Any, returns: Any) -> None:
+        """Add sum_t discount^t (R(s_t, a_t, mu_t) + h(pi^i(s_t))) over the kept steps to returns (N,).
+
+        begun (M, N) and rewards (M, S, A) as in `walk`, without waiting; entropies (N, S) are h(pi^i(s)).
+        """
+        n_actions, factor = rewards.shape[2], 1.0
+        for t in range(len(begun)):
+            for i in range(begun.shape[1]):
+                state, action = begun[t, i] // n_actions, begun[t, i] % n_actions
+                returns[i] += factor * (rewards[t, state, action] + entropies[i, state])
+            factor *= discount
+
+    @kernel(NONE(_pairs, _pairs, CUBE, UNSIGNED[:, ::1], _learners, FLOAT, INTEGER, FLOAT, FLOAT))
+    def replay(
+        begun: Any,
+        reached: Any,
+        rewards: Any,
+        generators: Any,
+        learners: Any,
+        discount: Any,
+        n_passes: Any,
+        scale: Any,
+        offset: Any,
+    ) -> None:
+        """Learn Q^i (N, S, A), in place, from the kept transitions of `walk`, in passes that each agent shuffles anew.
+
+        The m-th update, m = 0, 1, ... over all passes, has the step scale / (m + offset).
+        """
+        q, entropies = learners
+        length, n_agents = begun.shape
+        n_actions = q.shape[2]
+        order = np.empty(length, dtype=np.int64)
+        for i in range(n_agents):
+            block = i // BLOCK
+            a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
+            for m in range(length):
+                order[m] = m
+            own, h = q[i].reshape(-1), entropies[i]
+            updates = 0
+            for _ in range(n_passes):
+                for last in range(length - 1, 0, -1):
+                    bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+                    place = np.int64(((bits >> _32) * np.uint64(last + 1)) >> _32)
+                    order[last], order[place] = order[place], order[last]
+                for k in range(length):
+                    m = order[k]
+                    pair, after = np.int64(begun[m, i]), np.int64(reached[m, i])
+                    target = rewards[m, pair // n_actions, pair % n_actions]
+                    target += discount * (own[after] + h[after // n_actions])
+                    own[pair] += scale / (updates + offset) * (target - own[pair])
+                    updates += 1
+            generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
