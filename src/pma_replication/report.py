@@ -394,9 +394,14 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             ],
         }
         groups.setdefault(name[:2], []).append(claim)
-    titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
-    titles |= WORDS["groups"]
+    titles = group_titles()
     return [{"id": name, "title": titles.get(name, name), "claims": rows} for name, rows in groups.items()]
+
+
+def group_titles() -> dict[str, str]:
+    """Return what the claims of a group, such as C1, are on: an experiment's title, if report.yaml has no words."""
+    titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
+    return titles | WORDS["groups"]
 
 
 def _number(value: float | None) -> str:
