@@ -401,7 +401,8 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
 def group_titles() -> dict[str, str]:
     """Return what the claims of a group, such as C1, are on: an experiment's title, if report.yaml has no words."""
     titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
-    return titles | WORDS["groups"]
+    titles |= WORDS["groups"]
+    return titles
 
 
 def _number(value: float | None) -> str:
