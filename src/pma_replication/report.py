@@ -1,8 +1,9 @@
 """One HTML page that shows a whole replication, and opens offline: the answer, claims, figures, data, how it was made.
 
-It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml and in each
-experiment's words.yaml, the layout in report.html. Snakemake's own report, `snakemake --report`, has the same words as
-captions (workflow/report), but no front page with claims and verdicts, and keeps every figure behind clicks.
+It computes nothing, but for the part in which a reader tries games (explore): verdicts, tables, figures and times are
+those of the pipeline, words are in report.yaml and in each experiment's words.yaml, the layout in report.html.
+Snakemake's own report, `snakemake --report`, has the same words as captions (workflow/report), but no front page with
+claims and verdicts, and keeps every figure behind clicks.
 """
 
 from __future__ import annotations
