@@ -62,7 +62,7 @@ def claim_rows(records: list[judging.Claim]) -> dict[str, list[dict[str, Any]]]:
 def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) -> dict[str, Any]:
     """Return all that the template prints."""
     counts = Counter(record["verdict"] for record in records)
-    _, *lines = findings.items("found.md.jinja", records, settings["figures"], ".")
+    _, *lines = findings.items("found.md.jinja", records, settings["figures"], folder=".")
     tables = configuration.tables(settings)
     return {
         "version": __version__,
@@ -77,7 +77,7 @@ def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) ->
         "confidence": f"{100 * settings['claims']['confidence']:.0f}",
         "found": [[typst_text(line) for line in item] for item in lines],
         "groups": [
-            {"id": group, "title": report.WORDS["groups"][group], "claims": rows}
+            {"id": group, "title": report.group_titles().get(group, group), "claims": rows}
             for group, rows in claim_rows(records).items()
         ],
         "figures": {

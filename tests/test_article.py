@@ -7,9 +7,11 @@ from pathlib import Path
 
 from article import build
 
+from pma_replication import configuration, registry, report
 from pma_replication.judging import VERDICTS
 
 TEMPLATE = Path(build.__file__).with_name("article.typ")
+ROOT = TEMPLATE.parents[1]
 
 
 def numbers_in_prose(text: str) -> list[str]:
@@ -43,3 +45,11 @@ def test_the_counts_of_the_claims_are_those_of_the_verdicts() -> None:
     assert groups["C7"][0]["verdicts"] == dict.fromkeys(VERDICTS, 1)
     assert groups["C7"][0]["power"] == "0.50"
     assert groups["C1"][0]["verdicts"]["confirmed"] == 1
+
+
+def test_all_that_the_template_prints_is_found_and_every_group_of_claims_has_a_title() -> None:
+    printed = build.data(configuration.load(ROOT / "config/smoke.yaml"), [], "a commit")
+    used = set(re.findall(r"\bdata\.(\w+)", TEMPLATE.read_text())) - {"at"}
+    assert len(used) > 5
+    assert used <= set(printed)
+    assert {claim[:2] for claim in registry.claims()} <= set(report.group_titles())

@@ -154,18 +154,33 @@ MOVE = """
   await move("game", "seeking (3 states, 3 actions)", "change");
   const controls = [...document.querySelectorAll(".explore select, .explore input")];
   const unnamed = controls.filter(control => control.labels.length !== 1).map(control => control.id);
-  return JSON.stringify({ seen, unnamed, drawn: document.querySelectorAll("#explore-populations rect").length });
+  const drawn = document.querySelectorAll("#explore-populations rect").length;
+  // at the ends of the sliders, where probabilities vanish: nothing may fail, and no drawing may lack a number
+  let broken = 0;
+  for (const name of ["no_interaction (7 states, 3 actions)", "crowd (4 states, 3 actions)"]) {
+    await move("game", name, "change");
+    for (const [regularizer, mirror, strength, step] of
+      [["entropy", "kl", -1, 2], ["quadratic", "kl", 1, -2], ["quadratic", "euclidean", -1, 2]]) {
+      Object.assign(get("mirror"), { value: mirror });
+      Object.assign(get("strength"), { value: strength });
+      Object.assign(get("step"), { value: step });
+      await move("regularizer", regularizer, "change");
+      broken += document.querySelector(".views").innerHTML.includes("NaN");
+    }
+  }
+  return JSON.stringify({ seen: seen.slice(0, 5), unnamed, broken, drawn });
 })()
 """
 
 
 @pytest.mark.skipif(browser.executable() is None, reason=browser.MISSING)
 def test_the_controls_move_what_the_page_says_and_fit_a_narrow_screen(tmp_path: Path) -> None:
-    zoo = [data("crowd"), data("seeking", 0.1)]
+    zoo = [data("crowd"), data("seeking", 0.1), data("no_interaction", 0.2)]
     looked = browser.look(page(tmp_path, zoo), 390, 844, tmp_path / "profile", patience=60, ask=MOVE)
     assert {name: value for name, value in looked.faults().items() if value} == {}
     answer = json.loads(looked.answer)
     assert answer["unnamed"] == []
+    assert answer["broken"] == 0
     assert answer["drawn"] == 2 * ZOO["seeking"].n_states
     first, larger_step, more_agents, later, other = answer["seen"]
     game, regularizer = ZOO["crowd"], regularizers.make("entropy", 0.05)

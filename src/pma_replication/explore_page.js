@@ -29,21 +29,23 @@ function experiment(game, setting, steps) {
 function ending(distances) {
     const reached = distances.findIndex(x => x < 1e-6),
         last = distances.at(-1);
-    if (reached >= 0 && last < 1e-6) return `is within 10⁻⁶ of the equilibrium after ${reached} steps`;
+    const count = reached === 1 ? "1 step" : `${reached} steps`;
+    if (reached >= 0 && last < 1e-6) return `is within 10⁻⁶ of the equilibrium after ${count}`;
     const tail = distances.slice(-20),
         before = distances.slice(-40, -20);
     return Math.max(...tail) < 0.9 * Math.max(...before)
         ? `is ${short(last)} away after ${distances.length - 1} steps, and still approaching`
         : `does not arrive: it is ${short(last)} away after ${distances.length - 1} steps`;
 }
-const short = x =>
-    x === null || Number.isNaN(x)
-        ? "–"
-        : Number(x)
-              .toPrecision(3)
-              .replace(/e([+-]\d+)/, " · 10^$1")
-              .replace("^+", "^")
-              .replaceAll("-", "−");
+/** A number to three digits; below the rounding errors of what is shown it is 0. */
+function short(x) {
+    if (x === null || Number.isNaN(x)) return "–";
+    if (Math.abs(x) < 1e-12) return "0";
+    const digits = Number(x)
+        .toPrecision(3)
+        .replace(/e([+-]\d+)/, " · 10^$1");
+    return digits.replace("^+", "^").replaceAll("-", "−");
+}
 
 const BLUE = "#0072b2",
     RED = "#b34700";
@@ -214,7 +216,7 @@ function explore(zoo, steps = 100) {
         tell(
             "radius",
             found && !Number.isNaN(seen.radius)
-                ? `${short(seen.radius)}: ${seen.radius < 1 ? "errors near the equilibrium shrink" : "errors near the equilibrium grow"}`
+                ? `${short(seen.radius)}: errors near the equilibrium ${seen.radius < 1 ? "shrink" : "grow"}`
                 : "–",
         );
         tell(
@@ -225,7 +227,7 @@ function explore(zoo, steps = 100) {
         tell(
             "bias",
             seen.bias === null || !found
-                ? "not computed here (only where all states are visited, and rewards and transitions are affine in the mean field)"
+                ? "not computed here (only where all states are visited, and all is affine in the mean field)"
                 : short(seen.bias),
         );
         tell("pma", found ? ending(seen.distances) : "–");
@@ -234,7 +236,7 @@ function explore(zoo, steps = 100) {
             "told",
             found
                 ? ""
-                : "No equilibrium was found by following it from a strong regularizer: distances are not shown. A larger τ helps.",
+                : "No equilibrium was found on the way from a strong regularizer: no distances. A larger τ helps.",
         );
         show();
     }

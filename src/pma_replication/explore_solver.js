@@ -22,7 +22,7 @@ const product = (a, b) => {
     return a.map(row => columns.map(column => dot(row, column)));
 };
 
-/** Solve a x = b by elimination with pivoting; b has a row for each row of a, and so has x. Null where a is singular. */
+/** Solve a x = b by elimination with pivoting; b and x have a row for each row of a. Null where a is singular. */
 function solve(a, b) {
     const n = a.length,
         rows = a.map((row, i) => [...row, ...b[i]]);
@@ -42,6 +42,7 @@ function solve(a, b) {
 
 /** The largest modulus of an eigenvalue: the limit of |a^n|^(1/n) over n = 1, 2, 4, ... by squaring. */
 function spectralRadius(a) {
+    if (!a) return NaN;
     let logarithm = 0;
     for (let power = 1; power < 2 ** 52; power *= 2) {
         const norm = Math.sqrt(sum(a.map(row => dot(row, row))));
@@ -109,7 +110,7 @@ const dotRows = (x, rows) => rows[0].map((_, y) => rows.reduce((total, row, s) =
 /** I - J, made invertible on directions that sum to zero, where it stays what it is. */
 const withoutMass = J => J.map((row, y) => row.map((x, z) => (y === z) - x + 1 / row.length));
 
-/** The stationary law of a chain without a subtraction, so that also small shares have all digits; null if there are several. */
+/** The stationary law of a chain, without a subtraction, so that small shares have all digits; null if not unique. */
 function stationaryLaw(chain) {
     const p = chain.map(row => [...row]),
         law = [1];
@@ -123,7 +124,7 @@ function stationaryLaw(chain) {
     }
     for (let k = 1; k < p.length; k++) law.push(sum(law.map((x, i) => x * p[i][k])));
     const total = sum(law);
-    return law.map(x => x / total);
+    return Number.isFinite(total) ? law.map(x => x / total) : null;
 }
 
 /** Gamma_pop^inf(pi): the population that a policy leads to, by Newton's method; null where none is found. */
@@ -290,7 +291,7 @@ const tilted = game => table(game.states, game.actions, (s, a) => (1 + (a === s 
 
 // ---- the equilibrium, and what is predicted there ----
 
-/** The Jacobian of Gamma_eta at a policy, for directions that move mass from the last action to another one. */
+/** The Jacobian of Gamma_eta, for directions that move mass from the last action to another; null if there is none. */
 function jacobian(game, setting, policy, meanField) {
     const A = game.actions,
         kind = REGULARIZERS[setting.regularizer],
@@ -305,6 +306,7 @@ function jacobian(game, setting, policy, meanField) {
         directions.map(([s, a]) => meanField[s] * (P[s * A + a][y] - P[s * A + A - 1][y])),
     );
     const dMeanField = solve(withoutMass(populationJacobian(game, P, policy, meanField)), moved);
+    if (!dMeanField) return null;
     const dPhiP = game.P.terms.length ? product(gradients(game.P, meanField), dMeanField) : [];
     const dPhiR = game.R.terms.length ? product(gradients(game.R, meanField), dMeanField) : [];
     const termValues = game.P.terms.map(term => term.map(row => game.discount * dot(row, V)));
@@ -327,6 +329,7 @@ function jacobian(game, setting, policy, meanField) {
         chain.map((row, s) => row.map((x, y) => (s === y) - game.discount * x)),
         gain,
     );
+    if (!dV) return null;
     const dQ = product(P, dV).map((row, pair) => row.map((x, d) => dTarget[pair][d] + game.discount * x));
     const inverse = eta === Infinity ? 0 : 1 / eta,
         bent = x => (setting.mirror === "kl" ? 1 / x : 1);
@@ -356,6 +359,7 @@ function newton(game, setting, policy) {
     for (let k = 0; now && k < 40; k++) {
         if (now.residual < 1e-12) return now.policy;
         const J = jacobian(game, setting, now.from, now.meanField);
+        if (!J) return null;
         const missing = J.map((_, i) => {
             const s = Math.floor(i / (game.actions - 1)),
                 a = i % (game.actions - 1);

@@ -1,8 +1,9 @@
 """One HTML page that shows a whole replication, and opens offline: the answer, claims, figures, data, how it was made.
 
-It computes nothing: verdicts, tables, figures and times are those of the pipeline, words are in report.yaml and in each
-experiment's words.yaml, the layout in report.html. Snakemake's own report, `snakemake --report`, has the same words as
-captions (workflow/report), but no front page with claims and verdicts, and keeps every figure behind clicks.
+It computes nothing, but for the part in which a reader tries games (explore): verdicts, tables, figures and times are
+those of the pipeline, words are in report.yaml and in each experiment's words.yaml, the layout in report.html.
+Snakemake's own report, `snakemake --report`, has the same words as captions (workflow/report), but no front page with
+claims and verdicts, and keeps every figure behind clicks.
 """
 
 from __future__ import annotations
@@ -398,9 +399,15 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
             ],
         }
         groups.setdefault(name[:2], []).append(claim)
+    titles = group_titles()
+    return [{"id": name, "title": titles.get(name, name), "claims": rows} for name, rows in groups.items()]
+
+
+def group_titles() -> dict[str, str]:
+    """Return what the claims of a group, such as C1, are on: an experiment's title, if report.yaml has no words."""
     titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
     titles |= WORDS["groups"]
-    return [{"id": name, "title": titles.get(name, name), "claims": rows} for name, rows in groups.items()]
+    return titles
 
 
 def _number(value: float | None) -> str:
