@@ -13,20 +13,24 @@ from scipy.sparse import csr_array
 
 import pma_mfg
 import pma_replication
-from pma_mfg import arrays, equilibrium, games, jacobian, operators
+from pma_mfg import arrays, equilibrium, games, jacobian, operators, paths
 from pma_mfg import learning as learning_package
+from pma_mfg.audit import audit
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.interop import bench_mfg
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative, schedules
 from pma_mfg.learning.schedules import Schedule
+from pma_mfg.plotting import pictures
 from pma_mfg.populations import finite_population, fluctuations, own_policies, spread, td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import environments
 from pma_mfg.simulation import exchangeable as simulation
 
 GAME = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+#: With an equilibrium without a regularizer that is found from the policy below.
+CALM = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1, coupling=0.1)
 POLICY = np.array([[0.25, 0.75], [0.5, 0.5], [0.625, 0.375]])
 MEAN_FIELD = np.array([0.25, 0.5, 0.25])
 ENTROPY = Entropy(0.3)
@@ -171,6 +175,12 @@ CALLS = {
     "environment": lambda p, m: environments.environment(GAME, 20, seed=0, mean_field=m).states,
     "draw_actions": lambda p, m: environments.environment(GAME, 20, seed=0).draw_actions(p),
     "rollout": lambda p, m: environments.rollout(GAME, p, 3, seed=0, n_agents=20, mean_field=m).returns,
+    "audit": lambda p, m: audit(GAME, p, ENTROPY, n_agents=[2]).gains[0].regularized,
+    "drawn": lambda p, m: [*pictures.drawn(GAME, p, m).shares, *pictures.drawn(GAME, p, m).probabilities],
+    "equilibrium_path": lambda p, m: (
+        paths.equilibrium_path(GAME, ENTROPY, start=p, strengths=(0.4, 0.3)).points[-1].policy
+    ),
+    "polish": lambda p, m: paths.polish(CALM, p, mean_field=m).policy,
     "interop.bench_mfg": lambda p, m: bench_mfg.stationary_policy(p, GAME),
 }
 
@@ -183,6 +193,27 @@ def test_whatever_holds_the_same_numbers_gives_the_same_result(call, tmp_path):
         found = CALLS[call](policies[form], mean_fields[form])
         # another layout in memory may change the order of a sum, by some roundings of numbers of order one
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11, err_msg=form)
+
+
+def test_learners_of_other_libraries_start_at_a_mean_field_as_it_comes(tmp_path):
+    pytest.importorskip("pettingzoo")
+    pytest.importorskip("gymnasium")
+    from pma_mfg.interop.gymnasium import vector_env
+    from pma_mfg.interop.pettingzoo import parallel_env
+
+    def starts(mean_field):
+        yield list(parallel_env(GAME, 20, mean_field=mean_field).reset(seed=0)[0].values())
+        yield vector_env(GAME, 20, mean_field=mean_field).reset(seed=0)[0].tolist()
+
+    expected = list(starts(MEAN_FIELD))
+    for form, given in forms(MEAN_FIELD, tmp_path).items():
+        assert list(starts(given)) == expected, form
+    for make in (parallel_env, vector_env):
+        for wrong in ([0.5, 0.5, 0.25], np.array([0.5, 0.5, 0.25], dtype=">f4")):
+            with pytest.raises(InputError, match=r"mean_field: got the sum 1\.25, off by 0\.25"):
+                make(GAME, 20, mean_field=wrong)
+        with pytest.raises(InputError, match="mean_field: got values of type <U4, expected an array of real numbers"):
+            make(GAME, 20, mean_field=["0.25", "0.50", "0.25"])
 
 
 @pytest.mark.parametrize("call", ["draw_actions", "rollout", "interop.bench_mfg", "exploitability"])

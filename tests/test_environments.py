@@ -159,7 +159,7 @@ def test_returns_have_the_exact_means(level):
 def test_the_learner_of_the_documentation_comes_close_to_the_equilibrium(level):
     text = (ROOT / "docs/notebooks/own_learner.md").read_text()
     imports, game, learner, *_ = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", text, re.DOTALL)
-    small = learner.replace("50_000, 50, 20", "10_000, 40, 15")
+    small = learner.replace("1_000_000, 200, 4.0", "10_000, 120, 4.0")
     assert small != learner
     names, distances, starts = {}, [], set()
     exec("".join(line for line in imports.splitlines(True) if "plt" not in line) + game, names)

@@ -30,6 +30,7 @@ from pma_replication.experiments.contraction.measure import RATE_WINDOW
 from pma_replication.experiments.equilibria import draw as equilibria_draw
 from pma_replication.experiments.literature import draw as literature_draw
 from pma_replication.experiments.nash import draw as nash_draw
+from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.samples import draw as samples_draw
 
 DATA = Path(__file__).with_name("data")
@@ -149,6 +150,16 @@ def test_gains_of_few_populations_over_many_decades_have_labels_that_cover_nothi
     ]
     learned = pd.DataFrame(columns=["game", "n_updates", "gap", "equilibrium_gap"])
     covers_nothing(nash_draw.figure(nash_draw.data(pd.DataFrame(exact), learned)))
+
+
+def test_a_game_of_ones_own_is_not_one_of_the_literature_and_no_legend_names_a_region_that_is_not_there(raw_tables):
+    raw = raw_tables("phase")[0]
+    phase = phase_draw.data(raw[raw["game"] == "smooth"].assign(paper_bound=np.inf))
+    (legend, *_) = phase_draw.figure(phase).legends
+    assert "certified by section 5.1 too" not in [text.get_text() for text in legend.get_texts()]
+    tables = [table[table["game"] == table["game"].iloc[0]] for table in raw_tables("literature")]
+    title = literature_draw.figure(literature_draw.data(*tables)).get_suptitle()
+    assert title == "Equilibrium population"
 
 
 @pytest.mark.parametrize("figure", FIGURES)

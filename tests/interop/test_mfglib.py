@@ -194,7 +194,7 @@ def test_a_default_type_of_single_precision_is_refused() -> None:
     [
         (0, None, "horizon: got 0, expected an integer >= 1"),
         (2.5, None, "horizon: got 2.5"),
-        (5, np.ones(4), "mean_field: got [1.0, 1.0, 1.0, 1.0], expected 4 probabilities that sum to 1"),
+        (5, np.ones(4), "mean_field: got the sum 4.0, off by 3, expected a distribution: probabilities that sum to 1"),
         (5, np.ones(3) / 3, "expected 4 probabilities"),
         (5, np.array([np.nan, 1.0, 0.0, 0.0]), "expected 4 probabilities"),
     ],

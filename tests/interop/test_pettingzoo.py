@@ -235,7 +235,7 @@ def test_wrong_actions_are_refused_by_name() -> None:
     [
         ({"n_agents": 1}, "n_agents: got 1"),
         ({"n_agents": 2, "horizon": 0}, "horizon: got 0, expected an integer >= 1"),
-        ({"n_agents": 2, "mean_field": np.ones(4)}, "expected 4 probabilities that sum to 1"),
+        ({"n_agents": 2, "mean_field": np.ones(4)}, "got the sum 4.0, off by 3, expected a distribution"),
     ],
 )
 def test_bad_input_is_refused(arguments: dict, message: str) -> None:

@@ -70,9 +70,9 @@ def environment(game: Game, horizon: int, mean_field: np.ndarray | None = None) 
         raise InputError(source, "horizon", horizon, "an integer >= 1")
     game = game.dense(source)
     size = game.n_states
-    start = np.full(size, 1.0 / size) if mean_field is None else np.array(mean_field, dtype=float)
-    if start.shape != (size,) or not (start >= 0.0).all() or abs(start.sum() - 1.0) > 1e-9:
-        raise InputError(source, "mean_field", start.tolist(), f"{size} probabilities that sum to 1")
+    start = np.full(size, 1.0 / size)
+    if mean_field is not None:
+        start = np.maximum(probabilities(mean_field, (size,), source, field="mean_field"), 0.0)
 
     def transition(env: Environment, t: int, L_t: torch.Tensor) -> torch.Tensor:
         return _table(game, "transition", L_t).movedim(2, 0)  # MFGLib's axes: next state, state, action

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pma_mfg import seeds
+from pma_mfg.arrays import probabilities
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import to_dense
 from pma_mfg.games.functions import Game
@@ -197,9 +198,9 @@ def parallel_env(
     source, size = "interop.pettingzoo.parallel_env", game.n_states
     if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
         raise InputError(source, "horizon", horizon, "an integer >= 1")
-    initial = np.full(size, 1.0 / size) if mean_field is None else np.array(mean_field, dtype=float)
-    if initial.shape != (size,) or not (initial >= 0.0).all() or abs(initial.sum() - 1.0) > 1e-9:
-        raise InputError(source, "mean_field", initial.tolist(), f"{size} probabilities that sum to 1")
+    initial = np.full(size, 1.0 / size)
+    if mean_field is not None:
+        initial = np.maximum(probabilities(mean_field, (size,), source, field="mean_field"), 0.0)
     return NAgentGame(game, check_n_agents(n_agents), int(horizon), initial / initial.sum(), observe_mean_field)
 
 

@@ -99,7 +99,8 @@ def figure(data: pd.DataFrame) -> Figure:
         count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
         name = plain_name(game, 1.5 - text_width(count, 8.0))
         ax.set_title(f"$\\mathbf{{{panel_letter(i)}}}$  {name}{count}\n{size}", fontsize=8)
-    figure.suptitle(short_heading("Games from the literature: equilibrium populations", n_columns))
+    several = "Games from the literature: equilibrium populations"
+    figure.suptitle(short_heading(several if n_columns > 1 else "Equilibrium population", n_columns))
     figure.supxlabel(text, fontsize=8.0)
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")

@@ -91,15 +91,15 @@ def figure(data: pd.DataFrame) -> Figure:
         for region, colour in REGIONS.items()
         if (data["region"] == region).any()
     ]
-    hatched = Patch(
-        facecolor=REGIONS["certified"], edgecolor="white", hatch="////", label="certified by section 5.1 too"
-    )
-    regions.insert(1 if (data["region"] == "certified").any() else 0, hatched)
+    if data["paper"].any():
+        look: dict[str, Any] = {"facecolor": REGIONS["certified"], "edgecolor": "white", "hatch": "////"}
+        hatched = Patch(**look, label="certified by section 5.1 too")
+        regions.insert(1 if (data["region"] == "certified").any() else 0, hatched)
     contours = [
         Line2D([], [], color="black", linewidth=0.8, linestyle=style, label=f"{radius:g}")
         for radius, style in RADII.items()
     ]
-    look: dict[str, Any] = {"alignment": "left", "borderaxespad": 0.0}
+    look = {"alignment": "left", "borderaxespad": 0.0}
     figure.legend(
         handles=regions, title="region", ncols=2, loc="upper left", bbox_to_anchor=(left / WIDTH, 0.74 / total), **look
     )
