@@ -82,8 +82,10 @@ def test_a_figure_is_drawn_from_the_tables_that_are_named_for_it(figure):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_those_alone(
-    figure, drawn_table, drawing, tmp_path
+    figure, drawn_table, drawing, tmp_path, monkeypatch
 ):
+    if figure != FIGURES[0]:  # all that is drawn is in the SVG: of one figure the pixels are compared, too
+        monkeypatch.delitem(look.FORMATS, ".png")
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 7.0}):
         before = dict(matplotlib.rcParams)
         first = registry.draw(figure).figure(drawn_table(figure))
@@ -91,9 +93,9 @@ def test_saving_gives_the_same_bytes_whatever_the_global_settings_and_leaves_tho
         assert dict(matplotlib.rcParams) == before
     assert 31.0 not in {text.get_fontsize() for text in first.findobj(matplotlib.text.Text)}
     style.save(drawing(figure), tmp_path / "anew")
-    for suffix in ("png", "svg"):
-        assert (tmp_path / f"once.{suffix}").read_bytes() == (tmp_path / f"anew.{suffix}").read_bytes()
-    assert len(list(tmp_path.iterdir())) == 4  # and no temporary files
+    for suffix in look.FORMATS:
+        assert (tmp_path / f"once{suffix}").read_bytes() == (tmp_path / f"anew{suffix}").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2 * len(look.FORMATS)  # and no temporary files
 
 
 def test_saving_again_and_in_another_process_gives_the_same_bytes(tmp_path):

@@ -20,6 +20,9 @@ from pma_mfg import storage
 
 STYLE = Path(__file__).with_suffix(".mplstyle")
 
+#: Suffixes of what is saved, and what is left out of each file so that its bytes are the same every time.
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}}
+
 #: Width of a page in inches.
 WIDTH = 7.0
 
@@ -38,7 +41,7 @@ def save(figure: Figure, path: str | Path) -> None:
     path : path-like
         Without suffix.
     """
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+    for suffix, metadata in FORMATS.items():
         with (
             storage.atomic_path(f"{path}{suffix}") as temporary,
             matplotlib.style.context(STYLE, after_reset=True),
