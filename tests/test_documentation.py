@@ -19,6 +19,7 @@ import pma_mfg
 import pma_replication
 from pma_mfg.errors import InputError
 from pma_replication import experiments, findings, judging, registry, verdicts
+from pma_replication.experiments.one_trajectory import judge as one_trajectory_judge
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The source of all judges.
@@ -229,6 +230,7 @@ def test_every_claim_is_told_of() -> None:
     told = set(re.findall(r'"(C\d[\w-]*)"', TEMPLATE.read_text()))
     judged = set(re.findall(r'"id": "(C\d[\w-]*)"', JUDGES))
     judged |= {"C5", "C5-starts", "C5-excess", "C6-kinked", "C6-smooth"}  # named by what several of them share
+    judged |= set(one_trajectory_judge.COMPARED)
     assert told <= judged | {"C1a", "C1b-radius"}  # of C1a there is one for each operator
     assert judged - told <= {"C1b-search"}  # a check of our own search
 
