@@ -13,7 +13,7 @@ import numpy as np
 
 from pma_mfg.compilation import FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
 from pma_mfg.simulation.exchangeable_kernels import (
-    _game,
+    GAME,
     _terms,
     move_counts,
     next_of_pair,
@@ -40,7 +40,7 @@ FROZEN, SOFTMAX, GRADIENT = 0, 1, 2
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(NONE(_game, _live, MATRIX, VECTOR, VECTOR, VECTOR))
+    @kernel(NONE(GAME, _live, MATRIX, VECTOR, VECTOR, VECTOR))
     def average(game: Any, live: Any, policy: Any, phi: Any, entries: Any, averaged: Any) -> None:
         """Write P at the features phi into entries (nnz,), and its average over the policy into averaged."""
         starts, _, base, terms, _ = game[0]
@@ -73,7 +73,7 @@ with kernel_cache(Path(__file__)) as kernel:
             entropy -= law[a] * (logits[a] - normalizer)
         return entropy
 
-    @kernel(NONE(STREAM, INTEGERS, INTEGERS, _game, _live, MATRIX, INTEGERS, INTEGERS, VECTOR, INTEGERS))
+    @kernel(NONE(STREAM, INTEGERS, INTEGERS, GAME, _live, MATRIX, INTEGERS, INTEGERS, VECTOR, INTEGERS))
     def walk(
         stream: Any,
         others: Any,
@@ -121,7 +121,7 @@ with kernel_cache(Path(__file__)) as kernel:
             STREAM,
             INTEGERS,
             INTEGERS,
-            _game,
+            GAME,
             _live,
             FLOAT,
             FLOAT,
@@ -219,7 +219,7 @@ with kernel_cache(Path(__file__)) as kernel:
     _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
 
     @kernel(
-        NONE(STREAM, VECTOR, _game, _slots, _slots, INTEGERS, MATRIX, VECTOR, FLOAT, MATRIX, INTEGER, INTEGER, FLOAT)
+        NONE(STREAM, VECTOR, GAME, _slots, _slots, INTEGERS, MATRIX, VECTOR, FLOAT, MATRIX, INTEGER, INTEGER, FLOAT)
     )
     def pooled(
         stream: Any,
