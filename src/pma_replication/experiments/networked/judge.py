@@ -65,8 +65,8 @@ def compared(
     rows: pd.DataFrame,
     claim: str,
     groups: Sequence[np.ndarray],
-    statistic: Callable[..., float],
     *,
+    statistic: Callable[..., float],
     confidence: float,
 ) -> Estimate:
     """Return a statistic of the means of some arms with its bootstrap interval over runs."""
@@ -94,7 +94,7 @@ def _share(
     if not present(rows, *arms):
         return []
     groups = [late(improvements(rows, arm)) for arm in arms]
-    found = compared(rows, claim, groups, lambda alone, central: alone / central, confidence=confidence)
+    found = compared(rows, claim, groups, statistic=lambda alone, central: alone / central, confidence=confidence)
     settled = groups[1].mean() > 2.0 * groups[1].std(ddof=1) / math.sqrt(len(groups[1]))
     return [
         {
@@ -135,13 +135,13 @@ def between(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     def lead(alone: float, networked: float, central: float) -> float:
         return central - alone
 
-    apart = compared(rows, "C9-between", groups, lead, confidence=confidence)
+    apart = compared(rows, "C9-between", groups, statistic=lead, confidence=confidence)
     return {
         "id": "C9-between",
         "statement": "Networked agents learn between independent agents and a central learner.",
         "source": AUTHORS,
         "quantity": "place of the mean improvement over the run, from independent agents (0) to a central learner (1)",
-        "estimate": compared(rows, "C9-between", groups, place, confidence=confidence),
+        "estimate": compared(rows, "C9-between", groups, statistic=place, confidence=confidence),
         "expected": (0.0 - tolerance, 1.0 + tolerance),
         "rival": Rival("0, as independent agents", (0.0,)),
         "how": told(rows, arms, groups),
@@ -160,7 +160,9 @@ def _lead(
         "statement": words,
         "source": source,
         "quantity": f"mean improvement over the run of the arm {arms[0]} over that of {arms[1]}, minus 1",
-        "estimate": compared(rows, claim, groups, lambda one, other: one / other - 1.0, confidence=confidence),
+        "estimate": compared(
+            rows, claim, groups, statistic=lambda one, other: one / other - 1.0, confidence=confidence
+        ),
         "expected": (0.0, math.inf),
         "rival": Rival("0, as much", (0.0,)),
         "how": told(rows, arms, groups),
@@ -194,7 +196,9 @@ def agreement(rows: pd.DataFrame, tolerance: float, confidence: float) -> list[C
     if math.isnan(predicted) or not present(rows, AGREED):
         return []
     groups = [late(curves(rows, arm, "exploitability")) for arm in (AGREED, INDEPENDENT)]
-    found = compared(rows, "C9-agreement", groups, lambda one, other: math.log10(one / other), confidence=confidence)
+    found = compared(
+        rows, "C9-agreement", groups, statistic=lambda one, other: math.log10(one / other), confidence=confidence
+    )
     start = float(rows.loc[rows["epoch"] == 0, "distance"].iloc[0])
     left = float(late(curves(rows, INDEPENDENT, "distance")).mean())
     too_small = ""
@@ -249,7 +253,7 @@ def networked_cells(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFra
             cells = {"game": str(game).replace("_", " "), "arm": str(arm).replace("_", " ")}
             for column in ("exploitability", "returns", "disagreement"):
                 mean = partial(compared, rows, f"networked {arm} {column}", [late(curves(rows, arm, column))])
-                value = mean(float, confidence=confidence)
+                value = mean(statistic=float, confidence=confidence)
                 cells[column] = f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
             found.append(cells)
     return pd.DataFrame(found)
