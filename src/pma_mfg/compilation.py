@@ -110,6 +110,7 @@ def kernel_cache(source: Path) -> Iterator[Callable[..., Callable[[Function], Fu
     folder = cache_folder(source)
     try:
         lock = _locked(folder)
+        kept = _kept(source, folder)
     except OSError as error:
         _tell(f"{folder.parent}: {error.strerror}: kernels are compiled anew; NUMBA_CACHE_DIR names another folder")
         yield lambda signature, **more: numba.njit(signature, **SETTINGS, **more)
@@ -117,7 +118,6 @@ def kernel_cache(source: Path) -> Iterator[Callable[..., Callable[[Function], Fu
     settings: Any = numba.config  # which sets its attributes at run time
     previous = settings.CACHE_DIR
     with lock:
-        kept = _kept(source, folder)
 
         def kernel(signature: Any, **more: Any) -> Callable[[Function], Function]:
             # an explicit signature compiles at once, inside the lock
