@@ -148,7 +148,7 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 	@$(BIN)/python -m pip --python .venv-mutation/bin/python install -qq --no-deps -r tests/mutation/requirements.txt && touch $@
 
 bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines
-	@.venv-bench/bin/python benchmarks/simulator.py
+	@.venv-bench/bin/python benchmarks/simulator.py > simulator.md.part && mv simulator.md.part benchmarks/simulator.md && cat benchmarks/simulator.md
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/environments.py
 	@.venv-bench/bin/python benchmarks/solvers.py
