@@ -1,4 +1,4 @@
-"""Time the counts simulator against its alternatives, all sides in this run: `make bench`, into benchmarks/simulator.md.
+"""Time the counts simulator against its alternatives, all in one run: `make bench`, into benchmarks/simulator.md.
 
 Nothing is asserted here.
 """
@@ -186,7 +186,7 @@ def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]
         return steps // 10
 
     def together(seed: int) -> int:
-        done = max(20, steps // 10)
+        done = steps // 2
         compiled_replicates(game, policy, n_agents, done, np.random.default_rng(seed))
         return done * REPLICATES
 
@@ -242,10 +242,8 @@ def main() -> None:
         "Written by `benchmarks/simulator.py`: microseconds of the processor for a step of one trajectory, medians of"
     )
     print("alternating runs, and in brackets how many times that of the first column.\n")
-    print(
-        f"TD learning at N = 10^6; `x {REPLICATES}` are as many replicates at a time. numpy and JAX only move the counts"
-    )
-    print("where they move many.\n")
+    print(f"TD learning at N = 10^6; `x {REPLICATES}` are so many replicates at a time, where numpy and JAX only move")
+    print("the counts. JAX alone only moves them too.\n")
     if jax_loops is None:
         print("(jax is not installed: skipped)\n")
     for row in table({f"S = {n_states}": against_alternatives(n_states) for n_states in (5, 10, 50)}):
