@@ -39,10 +39,10 @@ GAMES = {
 TARGET = 1e-6
 
 #: Times of MFGLib's games; of OpenSpiel's, whose games in Python take seconds per iteration with more.
-HORIZON, FEW_TIMES = 100, 10
+HORIZON, FEW_TIMES = 100, 5
 
 #: Seconds of the processor after which a method is given up.
-LIMIT = 20.0
+LIMIT = 10.0
 
 REGULARIZER = Entropy(0.1)
 

@@ -186,7 +186,7 @@ def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]
         return steps // 10
 
     def together(seed: int) -> int:
-        done = steps // 2
+        done = steps
         compiled_replicates(game, policy, n_agents, done, np.random.default_rng(seed))
         return done * REPLICATES
 
@@ -252,24 +252,32 @@ def main() -> None:
     print("\nAgainst single agents, compiled, N = 10^6:\n")
     for n_states in (5, 10):
         sides = {"library": library(planted(n_states), 10**6, 5000), "agents": one_agent_at_a_time(n_states, 10**6, 2)}
-        print("-", line(f"S = {n_states}", alternating(sides, 3)).strip(), flush=True)
+        print("-", line(f"S = {n_states}", alternating(sides, 3, time.process_time)).strip(), flush=True)
 
     print("\nAgainst the number of agents, N = 10^4 to 10^9 (ratio: to N = 10^4):\n")
     for n_states, steps in ((5, 20_000), (10, 8000), (50, 400)):
         game = planted(n_states)
         sides = {f"10^{power}": library(game, 10**power, steps) for power in range(4, 10)}
-        print("-", line(f"S = {n_states}", alternating(sides), "10^4").strip(), flush=True)
+        print("-", line(f"S = {n_states}", alternating(sides, clock=time.process_time), "10^4").strip(), flush=True)
 
     print("\nSmall populations: with alias tables, and without (rows with few agents then still go agent by agent):\n")
     for n_states, n_agents in ((5, 20), (5, 75), (10, 100), (10, 300), (50, 20), (50, 100), (50, 400)):
         game, steps = planted(n_states), 2_000_000 // (n_states**2 + 5 * n_agents) + 500
         sides = {"library": library(game, n_agents, steps), "counts": library(game, n_agents, steps, True)}
-        print("-", line(f"S = {n_states}, N = {n_agents}", alternating(sides)).strip(), flush=True)
+        print(
+            "-",
+            line(f"S = {n_states}, N = {n_agents}", alternating(sides, clock=time.process_time)).strip(),
+            flush=True,
+        )
 
     print("\nAgainst the successors d per state and action, N = 10^6 (ratio: to the first):\n")
     for n_states, successors, steps in ((50, (2, 5, 10, 25, 50), 2000), (1000, (2, 5, 10, 50), 100), (2000, (5,), 100)):
         sides = {f"d = {d}": library(sparse(n_states, d), 10**6, steps) for d in successors}
-        print("-", line(f"S = {n_states}", alternating(sides, 3), f"d = {successors[0]}").strip(), flush=True)
+        print(
+            "-",
+            line(f"S = {n_states}", alternating(sides, 3, time.process_time), f"d = {successors[0]}").strip(),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
