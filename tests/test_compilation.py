@@ -165,7 +165,9 @@ def test_the_library_s_kernels_share_one_cache_folder_below_the_one_that_is_set(
     assert folders.pop().parent == copied.parent / "cache"
 
 
-@pytest.mark.parametrize("edited", ["simulation/links.py", "simulation/random_numbers.py", "simulation/registers.py", "compilation.py"])
+@pytest.mark.parametrize(
+    "edited", ["simulation/links.py", "simulation/random_numbers.py", "simulation/registers.py", "compilation.py"]
+)
 def test_an_edit_of_what_a_kernel_of_another_module_calls_names_another_cache_folder(copied, edited):
     before = compilation.cache_folder(copied / "simulation" / "agent_kernels.py")
     with (copied / edited).open("a", encoding="utf-8") as file:
