@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14, git and make. Everything is installed into .venv, nothing outside this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist article crate fuzz mutation docs bench scaling coverage environment lock clean
+.PHONY: help replicate replicate-seeds smoke figures report test test-long figure-baselines test-interop test-slurm dist test-dist article crate fuzz mutation docs bench bench-peers scaling coverage environment lock clean
 .DELETE_ON_ERROR:
 
 # The interpreter to build the environment from is the first usable one of: $(PYTHON), python3.11, python3. To name
@@ -144,11 +144,14 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 	@$(BIN)/python -m pip --python .venv-mutation/bin/python install -qq --no-deps -r tests/mutation/requirements.txt && touch $@
 
 bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines
-	@.venv-bench/bin/python benchmarks/simulator.py
+	@.venv-bench/bin/python benchmarks/simulator.py > simulator.md.part && mv simulator.md.part benchmarks/simulator.md && cat benchmarks/simulator.md
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/environments.py
 	@.venv-bench/bin/python benchmarks/solvers.py
 	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
+
+bench-peers: .venv-interop/.installed ## Time the exact methods against MFGLib, OpenSpiel and Bench-MFG, into benchmarks/peers.md (minutes)
+	@.venv-interop/bin/python benchmarks/peers.py > peers.md.part && mv peers.md.part benchmarks/peers.md && cat benchmarks/peers.md
 
 # If the full replication is finished, the page also has the times and memory of its rules.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)

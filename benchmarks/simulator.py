@@ -1,15 +1,18 @@
-"""Time the counts simulator against its alternatives, all sides in this run: `make bench`; see benchmarks/README.md.
+"""Time the counts simulator against its alternatives, all in one run: `make bench`, into benchmarks/simulator.md.
 
 Nothing is asserted here.
 """
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numba import njit
-from timing import alternating, line
+from timing import alternating, line, median_ratio
 
 from pma_mfg import games, operators
 from pma_mfg.games import MeanFieldGame
@@ -183,7 +186,7 @@ def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]
         return steps // 10
 
     def together(seed: int) -> int:
-        done = max(20, steps // 10)
+        done = steps
         compiled_replicates(game, policy, n_agents, done, np.random.default_rng(seed))
         return done * REPLICATES
 
@@ -192,7 +195,7 @@ def against_alternatives(n_states: int, n_agents: int = 10**6) -> dict[str, Any]
         numpy_replicates(tables, counts, done, REPLICATES, np.random.default_rng(seed))
         return done * REPLICATES
 
-    sides: dict[str, Any] = {"library": library(game, n_agents, steps), f"library x {REPLICATES}": together}
+    sides: dict[str, Any] = {f"library x {REPLICATES}": together, "library": library(game, n_agents, steps)}
     sides |= {"numpy loop": loop, f"numpy x {REPLICATES}": numpy_side}
     if jax_loops is not None:
         for many in (1, REPLICATES):
@@ -219,36 +222,62 @@ def one_agent_at_a_time(n_states: int, n_agents: int, n_steps: int) -> Any:
     return run
 
 
-def main() -> None:
-    """Print one line per comparison."""
-    print("microseconds per step of one trajectory: median of alternating runs (how many times the library's)")
-    print("\nTD learning at N = 10^6 against a numpy loop of the same; numpy and JAX only move the counts")
-    if jax_loops is None:
-        print("(jax is not installed: skipped, see benchmarks/README.md)")
-    for n_states in (5, 10, 50):
-        print(line(f"S = {n_states}", alternating(against_alternatives(n_states))))
+def table(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table: the median time of each side, and how many times that of the first it is."""
+    for number, (name, sides) in enumerate(settings.items()):
+        times = alternating(sides, clock=time.process_time)
+        ours = next(iter(sides))
+        if number == 0:
+            yield f"| | {' | '.join(sides)} |"
+            yield "|---|" + "---|" * len(sides)
+        cells = (
+            f"{statistics.median(times[side]):.3g} ({median_ratio(times[side], times[ours]):.3g}x)" for side in sides
+        )
+        yield f"| {name} | {' | '.join(cells)} |"
 
-    print("\nagainst single agents, compiled, N = 10^6")
+
+def main() -> None:
+    """Print the page."""
+    print(
+        "Written by `benchmarks/simulator.py`: microseconds of the processor for a step of one trajectory, medians of"
+    )
+    print("alternating runs, and in brackets how many times that of the first column.\n")
+    print(f"TD learning at N = 10^6; `x {REPLICATES}` are so many replicates at a time, where numpy and JAX only move")
+    print("the counts. JAX alone only moves them too.\n")
+    if jax_loops is None:
+        print("(jax is not installed: skipped)\n")
+    for row in table({f"S = {n_states}": against_alternatives(n_states) for n_states in (5, 10, 50)}):
+        print(row, flush=True)
+
+    print("\nAgainst single agents, compiled, N = 10^6:\n")
     for n_states in (5, 10):
         sides = {"library": library(planted(n_states), 10**6, 5000), "agents": one_agent_at_a_time(n_states, 10**6, 2)}
-        print(line(f"S = {n_states}", alternating(sides, 3)))
+        print("-", line(f"S = {n_states}", alternating(sides, 3, time.process_time)).strip(), flush=True)
 
-    print("\nagainst the number of agents, N = 10^4 to 10^9 (ratio: to N = 10^4)")
+    print("\nAgainst the number of agents, N = 10^4 to 10^9 (ratio: to N = 10^4):\n")
     for n_states, steps in ((5, 20_000), (10, 8000), (50, 400)):
         game = planted(n_states)
         sides = {f"10^{power}": library(game, 10**power, steps) for power in range(4, 10)}
-        print(line(f"S = {n_states}", alternating(sides), "10^4"))
+        print("-", line(f"S = {n_states}", alternating(sides, clock=time.process_time), "10^4").strip(), flush=True)
 
-    print("\nsmall populations: with alias tables, and without (rows with few agents then still go agent by agent)")
+    print("\nSmall populations: with alias tables, and without (rows with few agents then still go agent by agent):\n")
     for n_states, n_agents in ((5, 20), (5, 75), (10, 100), (10, 300), (50, 20), (50, 100), (50, 400)):
         game, steps = planted(n_states), 2_000_000 // (n_states**2 + 5 * n_agents) + 500
         sides = {"library": library(game, n_agents, steps), "counts": library(game, n_agents, steps, True)}
-        print(line(f"S = {n_states}, N = {n_agents}", alternating(sides)))
+        print(
+            "-",
+            line(f"S = {n_states}, N = {n_agents}", alternating(sides, clock=time.process_time)).strip(),
+            flush=True,
+        )
 
-    print("\nagainst the successors d per state and action, N = 10^6 (ratio: to the first)")
+    print("\nAgainst the successors d per state and action, N = 10^6 (ratio: to the first):\n")
     for n_states, successors, steps in ((50, (2, 5, 10, 25, 50), 2000), (1000, (2, 5, 10, 50), 100), (2000, (5,), 100)):
         sides = {f"d = {d}": library(sparse(n_states, d), 10**6, steps) for d in successors}
-        print(line(f"S = {n_states}", alternating(sides, 3), f"d = {successors[0]}"))
+        print(
+            "-",
+            line(f"S = {n_states}", alternating(sides, 3, time.process_time), f"d = {successors[0]}").strip(),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

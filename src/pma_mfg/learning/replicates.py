@@ -19,7 +19,7 @@ from pma_mfg.learning.algorithms import Save
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable, lockstep, random_numbers
-from pma_mfg.simulation.exchangeable import initial_population
+from pma_mfg.simulation.exchangeable import Tables, initial_population
 
 #: The arrays of all replicates, by name, with replicates along the first axis.
 State = dict[str, np.ndarray]
@@ -180,48 +180,38 @@ def _learn(
     save: Save | None,
 ) -> None:
     """Make all updates in all replicates, in place; policies has one for each, or a single one for all."""
-    updates = state["updates"]
+    updates, n_agents = state["updates"], int(state["others"][0].sum()) + 1
+    tables = exchangeable.game_tables(game) if game.has_features else ()
+    held: tuple[Tables | None, int] | None = None
     for first in range(0, len(updates), lockstep.TOGETHER):
         group = range(first, min(first + lockstep.TOGETHER, len(updates)))
-        if _learn_together(game, policies, regularizer, state, group, checkpoints=checkpoints, steps=steps, save=save):
+        together = len(group) >= lockstep.WORTHWHILE
+        if game.has_features and together and (held is None or len(policies) > 1):
+            of_group = policies if len(policies) == 1 else [policies[r] for r in group]
+            each = [exchangeable.policy_tables(game, of, regularizer, n_agents=n_agents) for of in of_group]
+            held = lockstep.shared_tables(each), exchangeable.step_entries(each[0])
+        if together and held is not None and held[0] is not None:
+            shared, entries = held[0], held[1] * len(group) * int(steps["n_waiting"] + 1)
+            moving = [{name: array[r] for name, array in state.items() if name != "updates"} for r in group]
+            for begin, end in exchangeable.chunks(int(updates[first]), int(checkpoints[-1]), entries):
+                lockstep.learn(
+                    moving,
+                    tables,
+                    shared,
+                    first=begin,
+                    last=end,
+                    discount=game.discount,
+                    checkpoints=checkpoints,
+                    **steps,
+                )
+                updates[group.start : group.stop] = end
+                if save is not None and end < checkpoints[-1]:
+                    save(lambda: state)
             continue
         for r in group:
             if updates[r] < checkpoints[-1]:
                 policy = policies[r % len(policies)]
                 _learn_alone(game, policy, regularizer, state, r, checkpoints=checkpoints, steps=steps, save=save)
-
-
-def _learn_together(
-    game: Game,
-    policies: Sequence[np.ndarray],
-    regularizer: Regularizer,
-    state: State,
-    group: range,
-    *,
-    checkpoints: np.ndarray,
-    steps: Mapping[str, Any],
-    save: Save | None,
-) -> bool:
-    """Make all updates in some replicates side by side, in place; return False if they cannot move together."""
-    if not game.has_features or len(group) < lockstep.WORTHWHILE:
-        return False
-    n_agents = int(state["others"][0].sum()) + 1
-    held = policies if len(policies) == 1 else [policies[r] for r in group]
-    each = [exchangeable.policy_tables(game, policy, regularizer, n_agents=n_agents) for policy in held]
-    shared = lockstep.shared_tables(each)
-    if shared is None:
-        return False
-    moving = [{name: array[r] for name, array in state.items() if name != "updates"} for r in group]
-    tables, updates, total = exchangeable.game_tables(game), state["updates"], int(checkpoints[-1])
-    entries = exchangeable.step_entries(each[0]) * len(group) * int(steps["n_waiting"] + 1)
-    for begin, end in exchangeable.chunks(int(updates[group[0]]), total, entries):
-        lockstep.learn(
-            moving, tables, shared, first=begin, last=end, discount=game.discount, checkpoints=checkpoints, **steps
-        )
-        updates[group.start : group.stop] = end
-        if save is not None and end < total:
-            save(lambda: state)
-    return True
 
 
 def _learn_alone(

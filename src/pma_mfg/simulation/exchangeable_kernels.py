@@ -352,7 +352,7 @@ with kernel_cache(Path(__file__)) as kernel:
             row[entries[i] - begin] += phi[features[i]] * values[i]
         return successors[begin + draw(stream, row[: end - begin])]
 
-    @kernel(FLOAT(GAME, INTEGER, VECTOR))
+    @kernel(FLOAT(GAME, INTEGER, VECTOR), inline="always")
     def reward_of_pair(game: Any, pair: Any, mean_field: Any) -> Any:
         """Return R(s, a, mu) of a state-action pair."""
         base, (starts, which, values), features = game[2], game[3], game[4]

@@ -29,7 +29,7 @@ from pma_mfg.compilation import (
 from pma_mfg.simulation.binomials import binomial_by_inversion, binomial_by_rejection
 from pma_mfg.simulation.exchangeable_kernels import AGENTS_PER_SUCCESSOR, GAME, reward_of_pair
 from pma_mfg.simulation.links import FEATURES, linked
-from pma_mfg.simulation.random_numbers import BITS, LANES, STREAM, fill, quantile
+from pma_mfg.simulation.random_numbers import BITS, LANES, STREAM, fill
 from pma_mfg.simulation.registers import (
     FLOATS,
     MASK,
@@ -474,6 +474,20 @@ with kernel_cache(Path(__file__)) as kernel:
                 for r in range(WIDTH):
                     out[WIDTH * k + r] = linked(links[k], parameters[k], out[WIDTH * k + r])
 
+    @kernel(INTEGER(FLOAT, VECTOR, INTEGER, INTEGER), inline="always")
+    def quantile_of_part(u: Any, weights: Any, begin: Any, width: Any) -> Any:
+        """Return what `quantile` does of weights[begin : begin + width], without a view of them, which takes long."""
+        last, found = 0, -1
+        for i in range(width):
+            w = weights[begin + i]
+            if w > 0.0:
+                last = i
+                if u < w:
+                    found = i
+                    break
+                u -= w
+        return found if found >= 0 else last
+
     @kernel(INTEGER(GAME, INTEGER, VECTOR, INTEGER, FLOAT, VECTOR), inline="always")
     def next_of_pair_together(game: Any, pair: Any, phi: Any, r: Any, u: Any, row: Any) -> Any:
         """Return the next state of a pair in replicate r, the quantile of a uniform u; row (S,) is for work."""
@@ -487,7 +501,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 row[e] += weight * dense[k, begin + e]
         for i in range(term_starts[pair], term_starts[pair + 1]):
             row[entries[i] - begin] += phi[WIDTH * features[i] + r] * values[i]
-        return successors[begin + quantile(u, row[: end - begin])]
+        return successors[begin + quantile_of_part(u, row, 0, end - begin)]
 
     @kernel(
         NONE(
@@ -533,6 +547,7 @@ with kernel_cache(Path(__file__)) as kernel:
         transition_features = game[1]
         policy, entropy, slots = shared
         size, n_actions = policy.shape[1:]
+        probabilities = policy.reshape(-1)
         mean_fields, mean_field, row = np.empty(WIDTH * size), np.empty(size), np.empty(size)
         phi = np.empty(WIDTH * len(transition_features[4]))
         first, second = np.empty(WIDTH), np.empty(WIDTH)
@@ -557,7 +572,8 @@ with kernel_cache(Path(__file__)) as kernel:
                     state, action = tagged[0, r], tagged[1, r]
                     pair = state * n_actions + action
                     next_state = next_of_pair_together(game, pair, phi, r, first[r], row)
-                    next_action = quantile(second[r], policy[r, next_state])
+                    held = (r * size + next_state) * n_actions
+                    next_action = quantile_of_part(second[r], probabilities, held, n_actions)
                     if wait == n_waiting:
                         for s in range(size):
                             mean_field[s] = mean_fields[WIDTH * s + r]
