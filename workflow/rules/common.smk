@@ -124,6 +124,14 @@ def line_arguments(wildcards):
     return shlex.join(f"{name}={value}" for name, value in sorted((line["parameters"] | moving).items()))
 
 
+def grid_arguments(wildcards):
+    """The arguments that make a grid of games whose paths are followed: family, parameters, and the coupling."""
+    grid = config["paths_generated"]["grids"][wildcards.grid]
+    moving = {grid["along"]: ",".join(map(str, grid["values"]))}
+    settings = sorted((grid["parameters"] | moving).items())
+    return shlex.join([grid["family"], *(f"{name}={value}" for name, value in settings)])
+
+
 def independent_settings(wildcards):
     """The options of one sweep of independent learning: what the sweep varies, and the rest as configured."""
     section = config["independent"]

@@ -464,3 +464,35 @@ rule scaling_measure:
         " --step-size {params.step_size} --epochs {params.n_epochs} --last {params.n_last} --factors {params.factors}"
         " --agents {params.n_agents} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output:q} --log {log:q}"
+
+
+rule regularization_anneal:
+    input:
+        library("pma_replication.experiments.regularization.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=made_game,
+    output:
+        f"{RESULTS}/points/annealing/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/regularization_anneal/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/regularization_anneal/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        regularizer=lambda wildcards: described(wildcards)["regularizer"],
+        accuracies=config["annealing"]["accuracies"],
+        step_sizes=config["annealing"]["step_sizes"],
+        n_epochs=config["annealing"]["n_epochs"],
+        updates=config["annealing"]["updates"],
+        n_agents=config["annealing"]["n_agents"],
+        n_pilots=config["annealing"]["n_pilots"],
+        n_replicates=config["annealing"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Learn {wildcards.game} with less and less regularization"
+    shell:
+        "pma-replicate regularization anneal {input.game:q} --regularizer {params.regularizer}"
+        " --accuracies {params.accuracies} --step-sizes {params.step_sizes} --epochs {params.n_epochs}"
+        " --updates {params.updates} --agents {params.n_agents} --pilots {params.n_pilots}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"

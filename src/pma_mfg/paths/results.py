@@ -70,9 +70,9 @@ class Point:
     def largest_stable_step(self, mirror: Mirror = "euclidean") -> float:
         """Return the step size below which PMA is stable at this equilibrium: 0 if none, infinity if all are.
 
-        By bisection in the spectral radius of the exact Jacobian up to 1e3 / rho (docs/theory, section 7.1), from 1e-3 /
-        rho or, where that is not stable, from a smaller one: there is a stable one where `unstable` is 0, and it is looked
-        for down to `SMALLEST_STEP` / rho. For games that fit dense.
+        By bisection in the spectral radius of the exact Jacobian up to 1e3 / rho (docs/theory, section 7.1), from
+        1e-3 / rho or, where that is not stable, from a smaller one: there is a stable one where `unstable` is 0, and
+        it is looked for down to `SMALLEST_STEP` / rho. For games that fit dense.
         """
 
         def stable(step_size: float) -> bool:

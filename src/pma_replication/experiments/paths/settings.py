@@ -1,4 +1,4 @@
-"""Settings of the path of equilibria as the regularizer weakens."""
+"""Settings of the path of equilibria, and its branches."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -6,20 +6,15 @@ from typing import Annotated
 from pydantic import Field
 
 from pma_replication.settings import (
-    Agents,
     Chosen,
     Count,
     Distinct,
     Fraction,
     Fractions,
-    Games,
     Name,
     Natural,
     Parameter,
-    Positive,
-    Positives,
     Refuse,
-    Replicates,
     Section,
     Settings,
     check_parameters,
@@ -36,9 +31,11 @@ class Diagram(Settings):
 
 
 class Paths(Section):
-    """C10-price: the path of equilibria of each game to a millionth of the rewards' range, and its diagram."""
+    """Bifurcation diagrams: the equilibria of a game against the strength, with all branches that are found."""
 
-    games: Annotated[dict[str, Diagram], Field(min_length=1)] = key("games of those under `games`, each with its diagram")
+    games: Annotated[dict[str, Diagram], Field(min_length=1)] = key(
+        "games of those under `games`, each with its diagram"
+    )
     strengths: Fractions = key("at which equilibria are counted, where branches come so far", "range of the rewards")
 
 
@@ -73,17 +70,4 @@ class PathsGenerated(Section):
                 make(grid.family, parameters, refuse, place=place)
 
 
-class PathsAnnealing(Section):
-    """C10-annealing: learning with a strength that halves from epoch to epoch, against the last one from the start."""
-
-    games: Games
-    accuracies: Fractions = key("unregularized exploitabilities to which samples are counted", "range of the rewards")
-    step_sizes: Positives = key("η; each way of learning takes the one that serves it best", "1/range of the rewards")
-    n_epochs: Count = key("K")
-    updates: Positive = key("M_td, in units of 1/((1 − γ)d), d the least visit probability under the uniform policy")
-    n_agents: Agents = key("N")
-    n_pilots: Count = key("runs with each step size before, with random numbers of their own")
-    n_replicates: Replicates = key("independent runs of each way of learning")
-
-
-SECTIONS = {"paths": Paths, "paths_generated": PathsGenerated, "paths_annealing": PathsAnnealing}
+SECTIONS = {"paths": Paths, "paths_generated": PathsGenerated}

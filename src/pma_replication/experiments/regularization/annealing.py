@@ -1,6 +1,6 @@
 """Learning with a regularizer that weakens from epoch to epoch, against the weak one from the start.
 
-docs/theory, section 19.6.
+docs/theory, section 19.7.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import lipschitz
+from pma_replication.experiments.regularization.measure import reward_range
 
 #: Factor of the strength from one epoch to the next.
 ANNEALING = 0.5
 
-#: The final strength is the largest of the path at which the equilibrium costs at most this share of the finest accuracy.
+#: The final strength is the largest of the path at which the equilibrium costs this share of the finest accuracy.
 SHARE = 0.5
 
 #: The two ways of learning.
@@ -74,7 +74,7 @@ def final_strength(game: Game, regularizer: Regularizer, *, cost: float) -> floa
     path = paths.equilibrium_path(game, regularizer)
     cheap = [point.strength for point in path.points if point.exploitability() <= cost]
     if not cheap:
-        raise InputError("paths anneal", "accuracies", cost, f"more than {path.last.exploitability():.2g} costs anywhere")
+        raise InputError("annealing", "accuracies", cost, f"more than {path.last.exploitability():.2g} costs anywhere")
     return max(cheap)
 
 
@@ -110,13 +110,12 @@ def measure(
         step_size (in units of one over it), n_updates, budget (samples of a run), replicate, accuracy, samples
         (infinity where a run does not reach it), last (exploitability at the end of the run).
     """
-    low, high = lipschitz.reward_range(game)
-    reward_range = high - low
-    final = final_strength(game, regularizer, cost=SHARE * min(runs.accuracies) * reward_range)
+    unit = reward_range(game)
+    final = final_strength(game, regularizer, cost=SHARE * min(runs.accuracies) * unit)
     scale = schedules.td_scale(game, operators.uniform_policy(game))
     n_updates = max(1, round(runs.updates * scale))
     weights = {
-        "annealed": np.maximum(final, reward_range * ANNEALING ** np.arange(runs.n_epochs)),
+        "annealed": np.maximum(final, unit * ANNEALING ** np.arange(runs.n_epochs)),
         "scratch": np.full(runs.n_epochs, final),
     }
 
@@ -125,7 +124,7 @@ def measure(
             n_epochs=runs.n_epochs,
             n_updates=n_updates,
             n_waiting=0,
-            step_size=step_size / reward_range,
+            step_size=step_size / unit,
             td_scale=scale,
             td_offset=scale,
             start=schedules.td_start(game, regularizers.with_strength(regularizer, final)),
@@ -134,24 +133,24 @@ def measure(
             game, runs.n_agents, regularizer, schedule=schedule, rng=rng, strengths=weights[way].tolist()
         )
         after_run()
-        return np.array([equilibrium.exploitability(game, policy) for policy in policies]) / reward_range
+        return np.array([equilibrium.exploitability(game, policy) for policy in policies]) / unit
 
     rows = []
     for way in WAYS:
         tried = []
         for step_size in runs.step_sizes:
-            rngs = [seeds.generator(seed, "paths pilot", name, i) for i in range(runs.n_pilots)]
+            rngs = [seeds.generator(seed, "annealing pilot", name, i) for i in range(runs.n_pilots)]
             found = [_epochs(errors(way, step_size, rng), runs.accuracies) for rng in rngs]
             tried.append(float(np.log(np.minimum(found, 2.0 * runs.n_epochs)).mean()))
         best = float(runs.step_sizes[int(np.argmin(tried))])
         for replicate in range(runs.n_replicates):
-            seen = errors(way, best, seeds.generator(seed, "paths annealing", name, replicate))
+            seen = errors(way, best, seeds.generator(seed, "annealing", name, replicate))
             epochs = _epochs(seen, runs.accuracies)
             rows += [
                 {
                     "game": name,
                     "way": way,
-                    "strength": final / reward_range,
+                    "strength": final / unit,
                     "step_size": best,
                     "n_updates": n_updates,
                     "budget": runs.n_epochs * n_updates,
