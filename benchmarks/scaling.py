@@ -141,7 +141,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     "1000 steps of the N-agent game, shared policy": (
         trajectory_step,
         "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure, "
-        "coupling_measure, nash_learned, scaling_measure",
+        "coupling_measure, nash_learned, scaling_measure, regularization_anneal",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**4, 10**6, 10**8, 10**10)},
     ),
     "a step of N independent learners": (
@@ -161,7 +161,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     ),
     "an equilibrium": (
         solve,
-        "equilibria_solve, contraction_measure, dynamics_measure, orbit_measure, basins_measure, literature_measure",
+        "equilibria_solve, contraction_measure, dynamics_measure, orbit_measure, basins_measure, literature_measure, "
+        "regularization_measure, paths_follow, paths_generated",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "a Jacobian of PMA": (

@@ -328,7 +328,7 @@ def spread_over(values: list[int], count: int) -> list[int]:
 def sections() -> dict[str, Callable[[Subject], Settings]]:
     """Return the function that makes the settings of each section.
 
-    `atlas` and `scaling` are not among them: they make their own games.
+    `atlas`, `scaling` and `paths_generated` are not among them: they make their own games.
     """
     return experiments.joined("sizes", "SIZES")
 

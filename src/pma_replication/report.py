@@ -30,6 +30,7 @@ from pma_replication import configuration, experiments, findings, judging, regis
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
+from pma_replication.experiments.paths import judge as paths_judge
 from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.scaling import judge as scaling_judge
 from pma_replication.judging import VERDICTS
@@ -129,6 +130,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
                 ("literature_equilibria", literature_judge.SEVERAL, literature_judge.equilibria_cells),
                 ("samples_to_accuracy", comparison_judge.COMPARISON, comparison_judge.comparison_cells),
                 ("scaling", scaling_judge.TABLE, scaling_judge.scaling_cells),
+                ("paths_equilibria", paths_judge.TABLE, paths_judge.paths_cells),
             )
             if name in tables
         },

@@ -49,7 +49,9 @@ def named(name: str) -> str:
     if name.lower() in known:
         return known[name.lower()]
     if name.lower() in {claim.lower() for claim in MANY_GAMES}:
-        experiment = "scaling" if "scaling" in name.lower() else "atlas"
+        experiment = next(
+            of for of, each in registry.experiments().items() if name.lower() in map(str.lower, each.claims)
+        )
         where = f"{'a line' if experiment == 'scaling' else 'a grid'} of games: `pma-replicate {experiment}`"
         raise InputError(SOURCE, "claim", name, f"a claim on one game; this one is about {where}")
     near = [known[found] for found in difflib.get_close_matches(name.lower(), known, 3, 0.5)]

@@ -45,6 +45,7 @@ rule claims:
         comparison=f"{config['figures']}/samples_to_accuracy.md",
         games=f"{config['figures']}/games.md",
         scaling=f"{config['figures']}/scaling.md",
+        paths=f"{config['figures']}/paths.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -60,7 +61,7 @@ rule claims:
         "pma-replicate claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q}"
-        " --out-scaling {output.scaling:q} --log {log:q}"
+        " --out-scaling {output.scaling:q} --out-paths {output.paths:q} --log {log:q}"
 
 
 rule findings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -47,8 +49,8 @@ def data(regularization: pd.DataFrame, regularization_games: pd.DataFrame, annea
     -------
     DataFrame
         The module's columns, strengths and costs in units of the range of the rewards. Panel "cost": of each game
-        the series "measured" and "bound"; panel "share": measured over bound (claim C10-price), and "limit", what the limit
-        predicts; panel "ends": of each game the strengths of `ENDS` that are known, as value, at its number as x;
+        the series "measured" and "bound"; panel "share": measured over bound (claim C10-price), and "limit", what the
+        limit predicts; panel "ends": of each game the strengths of `ENDS` that are known, as value, at its number as x;
         panel "annealing": of each game and accuracy that all runs from scratch reach the ratio of samples (claim
         C10-annealing) with its interval.
     """
@@ -116,8 +118,8 @@ def figure(data: pd.DataFrame) -> Figure:
     add_legend(ax, None)
     ax, rows = axes[1], panels["share"]
     for game, points in by_game(rows[rows["series"] == "limit"]):
-        look = {"color": colours[game], "marker": markers[game], "markerfacecolor": "none", "linestyle": "none"}
-        ax.plot(points["x"], points["value"], **look)
+        look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linestyle": "none"}
+        ax.plot(points["x"], points["value"], markerfacecolor="none", **look)
     ax.set(xscale="log", xlabel=r"strength $\tau$ / range of rewards", ylabel="cost / bound", ylim=(-0.02, None))
     panel_title(ax, 1, "the same over its bound")
     add_legend(ax, None, [Line2D([], [], label="markers: predicted by the limit", linestyle="none")])
