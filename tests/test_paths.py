@@ -191,9 +191,7 @@ def test_the_sign_of_the_determinant_and_the_spectrum_are_those_of_the_jacobian_
     game = games.make("planted_smooth", n_states=4, n_actions=3, discount=0.9, seed=0, strength=0.1)
     solved = equilibrium.solve(game, Entropy(0.1))
     system = System(game, Entropy(0.1), solved.mean_field)
-    node = Follower(system, 1.0, spectra=True).node(
-        system.at(solved.mean_field, float(np.log(0.1))), (np.zeros(4), -1.0)
-    )
+    node = Follower(system, 1.0).node(system.at(solved.mean_field, float(np.log(0.1))), (np.zeros(4), -1.0))
     matrix = jacobian.jacobian(game, solved.policy, np.inf, regularizer=Entropy(0.1))
     ours = held(node).linear.best_response_spectrum()
     theirs = np.linalg.eigvals(matrix)
@@ -208,7 +206,7 @@ def test_a_wrong_derivative_of_the_strength_is_noticed(monkeypatch: pytest.Monke
     def error() -> float:
         path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.0, 2.9))
         system = System(game, Entropy(3.0), path.points[0].mean_field)
-        node = Follower(system, 1.0, spectra=False).node(
+        node = Follower(system, 1.0).node(
             system.at(path.points[0].mean_field, float(np.log(3.0))), (np.zeros(game.n_states), -1.0)
         )
         slope = node.tangent[0] / node.tangent[1]

@@ -215,9 +215,10 @@ def test_as_many_samples_are_what_is_claimed_half_of_them_refute_and_what_is_not
     assert verdict(judge.annealing(learned_rows(3.0, 1.0), 0.2, 0.95), 0.2) == "confirmed"
     assert verdict(judge.annealing(learned_rows(0.5, 1.0), 0.2, 0.95), 0.2) == "not confirmed"
     assert verdict(judge.annealing(learned_rows(1.0, 1.0, noise=3.0), 0.2, 0.95), 0.2) == "inconclusive"
-    coarser = judge.annealing(learned_rows(1.0, 1.0, missed=3), 0.2, 0.95)
-    assert coarser["how"].startswith("at 0.1 of the range")
-    assert "not reached by 0 and 3 runs" in coarser["how"]
+    missed = judge.annealing(learned_rows(1.0, 1.0, missed=3), 0.2, 0.95)  # then the ratio is known from above alone
+    assert verdict(missed, 0.2) == "inconclusive"
+    assert "not reached by 0 and 3 runs" in missed["how"]
+    assert verdict(judge.annealing(learned_rows(0.1, 1.0, missed=3), 0.2, 0.95), 0.2) == "not confirmed"
     nothing = learned_rows(1.0, 1.0)
-    nothing.loc[nothing["way"] == "scratch", "samples"] = np.inf
+    nothing["samples"] = np.inf
     assert verdict(judge.annealing(nothing, 0.2, 0.95), 0.2) == "inconclusive"

@@ -92,7 +92,7 @@ def equilibrium_path(
     regularizer = regularizers.with_strength(regularizer, high)
     found = solve(game, regularizer, start)
     system = System(game, regularizer, found.mean_field)
-    follower = Follower(system, reward_range, spectra=game.n_states <= solvers.DIRECT_SIZE)
+    follower = Follower(system, reward_range)
     node = follower.node(system.at(found.mean_field, float(np.log(high))), (np.zeros(game.n_states), -1.0))
     bounds = float(np.log(low)), float(np.log(high)) + MARGIN
     path = _followed(follower, node, bounds, max_points)
@@ -246,7 +246,7 @@ def equilibrium_paths(
     bounds = float(np.log(low)), float(np.log(high)) + MARGIN
     for mean_field in random_equilibria(game, regularizer, n_starts=n_starts, seed=seed):
         system = System(game, regularizer, mean_field)
-        follower = Follower(system, reward_range, spectra=game.n_states <= solvers.DIRECT_SIZE)
+        follower = Follower(system, reward_range)
         at = system.at(mean_field, float(np.log(regularizer.strength)))
         if not _is_new(at.policy, found):
             continue

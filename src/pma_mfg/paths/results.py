@@ -43,10 +43,11 @@ class Point:
         The largest of three (equation 19.5): l1 norm of Gamma_pop(mu, pi) - mu; error of the Bellman equation, relative
         to the size of Q; move of PMA at the step size 1 / (range of the rewards).
     spectral_radius : float
-        Of J_inf: best response is stable below 1. nan above `solvers.DIRECT_SIZE` states.
+        Of J_inf: best response is stable below 1.
     unstable : int
         Number of eigenvalues of J_inf with real part above 1: where it is not 0, no step size makes PMA stable
-        (Proposition 7.4). -1 above `solvers.DIRECT_SIZE` states.
+        (Proposition 7.4). Above `solvers.DIRECT_SIZE` states at most `system.LEADING` of them are counted; -1, and a
+        radius of nan, where the iterative method does not come to an end.
     """
 
     game: Game = field(repr=False)

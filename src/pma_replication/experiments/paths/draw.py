@@ -32,7 +32,7 @@ def data(paths: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns game, state (whose share is told), branch, series (of `FOUND`), point (its number on the branch), x
         (strength in units of the range of the rewards), value (the share), unstable (whether no step size of PMA is
-        stable).
+        stable), event (whether it is a fold or a branch point).
     """
     branches = paths.groupby("game")["branch"].nunique()
     several = paths["game"].map(branches) > 1
@@ -40,7 +40,7 @@ def data(paths: pd.DataFrame) -> pd.DataFrame:
     data = chosen.rename(columns={"strength": "x", "share": "value"})
     series = data["found"].where((data["found"] == "starts") | (data["branch"] == 0), "branch")
     data = data.assign(series=series, point=data.groupby(["game", "branch"]).cumcount(), unstable=data["unstable"] > 0)
-    data = data[["game", "state", "branch", "series", "point", "x", "value", "unstable"]]
+    data = data[["game", "state", "branch", "series", "point", "x", "value", "unstable", "event"]]
     return data.sort_values(["game", "branch", "point"], ignore_index=True)
 
 
@@ -75,11 +75,12 @@ def figure(data: pd.DataFrame) -> Figure:
 def _branch(ax: Axes, branch: pd.DataFrame) -> None:
     """Draw one branch, solid where a small step of PMA is stable and dashed where none is."""
     colour = FOUND[str(branch["series"].iloc[0])][0]
-    x, value, unstable = (branch[column].to_numpy() for column in ("x", "value", "unstable"))
+    x, value, unstable, event = (branch[column].to_numpy() for column in ("x", "value", "unstable", "event"))
+    # each piece is as stable as the end of it that is no event
+    pieces = [bool(unstable[k] if event[k + 1] else unstable[k + 1]) for k in range(len(x) - 1)]
     start = 0
-    for dashed, group in itertools.groupby(unstable):
+    for dashed, group in itertools.groupby(pieces):
         end = start + len(list(group))
-        first = max(start - 1, 0)  # from the point before on, so that the line has no gap where stability changes
         style = (0, (2, 1)) if dashed else "solid"
-        ax.plot(x[first:end], value[first:end], color=colour, linestyle=style, linewidth=1.1)
+        ax.plot(x[start : end + 1], value[start : end + 1], color=colour, linestyle=style, linewidth=1.1)
         start = end

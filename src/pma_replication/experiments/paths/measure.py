@@ -58,7 +58,8 @@ def diagram(
     -------
     dict of str to DataFrame
         ``paths``, a row for each point: columns game, branch (0 is the path from a strong regularizer), found
-        ("path" or "starts"), strength, unstable, state (whose share is told: the one in which equilibria differ most),
+        ("path" or "starts"), strength, unstable, event (whether it is a fold or a branch point, at which an eigenvalue
+        is 1 and unstable a matter of rounding), state (whose share is told: the one in which equilibria differ most),
         share. ``paths_equilibria``, a row for each strength: game, strength, by_path, by_starts, by_both, in_all
         (equilibria found), unstable (of them, those that no step size of PMA makes stable).
     """
@@ -73,11 +74,10 @@ def diagram(
         if not followed:
             followed.append(("path", first))
         known = distinct(point for _, path in followed for point in path.at(h.strength))
-        for other in others:
-            new = distinct([*known, *other.at(h.strength)])
-            if len(new) > len(known):
-                followed.append(("starts", other))
-            known = new
+        # of an equilibrium that is new both directions, in each of which the path begins with it
+        new = [other for other in others if len(distinct([*known, *other.at(h.strength)])) > len(known)]
+        followed += [("starts", other) for other in new]
+        known = distinct([*known, *(point for other in new for point in other.at(h.strength))])
         rows.append({"game": name, "strength": strength, **_found(game, h, first, known, n_starts=n_starts, seed=seed)})
     branches = [(found, branch) for found, path in followed for branch in (path, *path.branches)]
     ends = np.array([branch.last.mean_field for _, branch in branches])
@@ -89,13 +89,31 @@ def diagram(
             "found": found,
             "strength": point.strength / unit,
             "unstable": point.unstable,
+            "event": event,
             "state": state,
             "share": point.mean_field[state],
         }
         for number, (found, branch) in enumerate(branches)
-        for point in branch.points
+        for event, point in _with_events(branch)
     ]
     return {"paths": pd.DataFrame(points), "paths_equilibria": pd.DataFrame(rows)}
+
+
+def _with_events(path: Path) -> list[tuple[bool, Point]]:
+    """Return the points of a path with its folds and branch points between them, and which of them are such events."""
+    points = [(False, point) for point in path.points]
+
+    def apart(one: Point, other: Point) -> float:
+        return abs(math.log(one.strength / other.strength)) + float(np.abs(one.mean_field - other.mean_field).sum())
+
+    for event in (*path.folds, *path.branch_points):
+        gaps = [
+            apart(one, event) + apart(event, other) - apart(one, other)
+            for (_, one), (_, other) in itertools.pairwise(points)
+        ]
+        if gaps:
+            points.insert(1 + int(np.argmin(gaps)), (True, event))
+    return points
 
 
 def _found(

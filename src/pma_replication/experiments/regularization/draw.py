@@ -79,7 +79,7 @@ def _ratios(game: str, rows: pd.DataFrame) -> pd.DataFrame:
         of = at_accuracy(rows, accuracy, "figure", 0.95)
         found.append(line_table("annealing", game, "measured", x=[accuracy], value=[of.value]))
         found[-1] = found[-1].assign(low=of.low, high=of.high)
-    return pd.concat(found, ignore_index=True).dropna(subset="value")
+    return pd.concat(found, ignore_index=True).query("low > 0")
 
 
 @styled
@@ -102,7 +102,7 @@ def figure(data: pd.DataFrame) -> Figure:
         for g in colours
     ]
     title = "What regularization costs, and how little of it is enough"
-    figure, axes = make_panels(4, 2.1, 4, title=title, handles=handles, ncols=4)
+    figure, axes = make_panels(4, 2.1, 3, title=title, handles=handles, ncols=4)
     for ax, name in zip(axes, ("cost", "share"), strict=False):
         for game, rows in by_game(panels[name]):
             draw_line(ax, rows, "measured", color=colours[game], linestyle=styles[game], linewidth=1.1)
@@ -113,7 +113,7 @@ def figure(data: pd.DataFrame) -> Figure:
     ax.fill_between(
         ends.index, *(ends.index * factor for factor in per_strength), color="0.85", label="bounds of all games"
     )
-    log_log(ax, r"strength $\tau$ / range of rewards", "exploitability without\nregularizer / range")
+    log_log(ax, r"strength $\tau$ / range of rewards", "exploitability / range")
     panel_title(ax, 0, "what it costs")
     add_legend(ax, None)
     ax, rows = axes[1], panels["share"]

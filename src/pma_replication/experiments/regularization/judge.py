@@ -52,10 +52,7 @@ def ratio(groups: Sequence[np.ndarray]) -> float:
 
 
 def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
-    """Judge C10-annealing in one game, at the finest accuracy that all runs from scratch reach (section 12).
-
-    A run of the other way that does not get there counts with the samples it had, which favours it.
-    """
+    """Judge C10-annealing in one game, at the finest accuracy that all runs of one way reach (section 12)."""
     budget = float(rows["budget"].iloc[0])
     accuracies = sorted(set(rows["accuracy"]), reverse=True)
     ratios = {accuracy: at_accuracy(rows, accuracy, "C10-annealing", confidence) for accuracy in accuracies}
@@ -73,7 +70,7 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "id": "C10-annealing",
         "statement": "Lowering the strength from epoch to epoch saves no samples.",
         "source": "learning along the path (section 19.7)",
-        "quantity": "samples with falling strength over those without, to the finest accuracy reached without",
+        "quantity": "samples with falling strength over those without, to the finest accuracy that is reached",
         "estimate": ratios[finest],
         "expected": (1.0 - tolerance, math.inf),
         "rival": Rival("1/2", (0.5,)),
@@ -84,10 +81,16 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
 
 
 def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, confidence: float) -> Estimate:
-    """Return the ratio of samples to an accuracy with its interval, nan if a run from scratch does not get there."""
+    """Return the ratio of samples to an accuracy with its interval; nan if of neither way all runs get there.
+
+    A run that does not get there counts with the samples it had. Where runs from scratch do not, the ratio is at most
+    what is measured, and the interval begins at 0.
+    """
     groups = [samples(rows, way, accuracy) for way in WAYS]
-    if not np.isfinite(groups[1]).all():
+    missed = [not np.isfinite(group).all() for group in groups]
+    if all(missed):
         return Estimate(math.nan, math.nan, math.nan, len(groups[1]))
     groups = [np.minimum(group, float(rows["budget"].iloc[0])) for group in groups]
     rng = bootstrap_generator(rows, f"{claim} {accuracy:g}")
-    return statistics.bootstrap(groups, ratio, rng, confidence=confidence, kind="smooth")
+    found = statistics.bootstrap(groups, ratio, rng, confidence=confidence, kind="smooth")
+    return Estimate(found.value, 0.0, found.high, found.replicates) if missed[1] else found
