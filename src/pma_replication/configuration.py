@@ -133,7 +133,7 @@ def studied(settings: Mapping[str, Any]) -> list[str]:
     """
     games_of = {section: set(settings.get(section, {}).get("games", ())) for section in SECTIONS}
     literature = games_of.pop("literature")
-    for section in ("comparison", "paths", "regularization", "annealing"):
+    for section in ("comparison", "paths", "regularization", "regularization_annealing"):
         del games_of[section]
     return [game for game in settings["games"] if game not in literature.difference(*games_of.values())]
 

@@ -481,18 +481,18 @@ rule regularization_anneal:
         "../../environment.yml"
     params:
         regularizer=lambda wildcards: described(wildcards)["regularizer"],
-        accuracies=config["annealing"]["accuracies"],
-        step_sizes=config["annealing"]["step_sizes"],
-        n_epochs=config["annealing"]["n_epochs"],
-        updates=config["annealing"]["updates"],
-        n_agents=config["annealing"]["n_agents"],
-        n_pilots=config["annealing"]["n_pilots"],
-        n_replicates=config["annealing"]["n_replicates"],
+        accuracies=config["regularization_annealing"]["accuracies"],
+        ascent_steps=config["regularization_annealing"]["ascent_steps"],
+        n_epochs=config["regularization_annealing"]["n_epochs"],
+        updates=config["regularization_annealing"]["updates"],
+        n_agents=config["regularization_annealing"]["n_agents"],
+        n_pilots=config["regularization_annealing"]["n_pilots"],
+        n_replicates=config["regularization_annealing"]["n_replicates"],
         seed=SEED,
     message:
         "Learn {wildcards.game} with less and less regularization"
     shell:
         "pma-replicate regularization anneal {input.game:q} --regularizer {params.regularizer}"
-        " --accuracies {params.accuracies} --step-sizes {params.step_sizes} --epochs {params.n_epochs}"
+        " --accuracies {params.accuracies} --ascent-steps {params.ascent_steps} --epochs {params.n_epochs}"
         " --updates {params.updates} --agents {params.n_agents} --pilots {params.n_pilots}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"

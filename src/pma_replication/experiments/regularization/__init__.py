@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     tables={
         "regularization": table("regularization", "regularization/{game}"),
         "regularization_games": table("regularization", "regularization_games/{game}"),
-        "annealing": table("annealing", "annealing/{game}"),
+        "annealing": table("regularization_annealing", "annealing/{game}"),
     },
     figures={"regularization": ("regularization", "regularization_games", "annealing")},
     claims={

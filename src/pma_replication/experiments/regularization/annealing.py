@@ -39,7 +39,7 @@ class Runs:
     ----------
     accuracies : sequence of float
         Unregularized exploitabilities, in units of the range of the rewards, decreasing.
-    step_sizes : sequence of float
+    ascent_steps : sequence of float
         eta, in units of one over the range of the rewards; each way of learning takes the one that serves it best in
         runs before, with random numbers of their own.
     n_epochs : int
@@ -50,7 +50,7 @@ class Runs:
     """
 
     accuracies: Sequence[float]
-    step_sizes: Sequence[float]
+    ascent_steps: Sequence[float]
     n_epochs: int
     updates: float
     n_agents: int
@@ -60,7 +60,7 @@ class Runs:
     @property
     def count(self) -> int:
         """Runs of each way of learning, those before included."""
-        return len(self.step_sizes) * self.n_pilots + self.n_replicates
+        return len(self.ascent_steps) * self.n_pilots + self.n_replicates
 
 
 def runs(settings: Mapping[str, Any]) -> Runs:
@@ -138,11 +138,11 @@ def measure(
     rows = []
     for way in WAYS:
         tried = []
-        for step_size in runs.step_sizes:
+        for step_size in runs.ascent_steps:
             rngs = [seeds.generator(seed, "annealing pilot", name, i) for i in range(runs.n_pilots)]
             found = [_epochs(errors(way, step_size, rng), runs.accuracies) for rng in rngs]
             tried.append(float(np.log(np.minimum(found, 2.0 * runs.n_epochs)).mean()))
-        best = float(runs.step_sizes[int(np.argmin(tried))])
+        best = float(runs.ascent_steps[int(np.argmin(tried))])
         for replicate in range(runs.n_replicates):
             seen = errors(way, best, seeds.generator(seed, "annealing", name, replicate))
             epochs = _epochs(seen, runs.accuracies)

@@ -31,7 +31,7 @@ def _add_anneal(steps: arguments.Commands) -> None:
         _anneal,
         "learn with a strength that falls from epoch to epoch, and with the last one from the start",
         group="steps",
-        examples=("game.npz --accuracies 0.1 --step-sizes 1 --epochs 4 --updates 1 --agents 1000 --replicates 2",),
+        examples=("game.npz --accuracies 0.1 --ascent-steps 1 --epochs 4 --updates 1 --agents 1000 --replicates 2",),
     )
     step.add_argument("game", help=arguments.GAME)
     arguments.add_regularizer(step)
@@ -40,7 +40,7 @@ def _add_anneal(steps: arguments.Commands) -> None:
         "--accuracies", type=arguments.positive, nargs="+", required=True, help="over the range of the rewards"
     )
     step.add_argument(
-        "--step-sizes", type=arguments.positive, nargs="+", required=True, help="eta, times the range of the rewards"
+        "--ascent-steps", type=arguments.positive, nargs="+", required=True, help="eta, times the range of the rewards"
     )
     step.add_argument("--epochs", type=arguments.integer(1), required=True, help="K")
     step.add_argument("--updates", type=arguments.positive, required=True, help="M_td, in units of 1 / ((1 - gamma) d)")
@@ -66,7 +66,7 @@ def _anneal(options: argparse.Namespace) -> None:
     game = inputs.load_game(options.game)
     runs = annealing.Runs(
         accuracies=options.accuracies,
-        step_sizes=options.step_sizes,
+        ascent_steps=options.ascent_steps,
         n_epochs=options.epochs,
         updates=options.updates,
         n_agents=options.agents,

@@ -76,7 +76,7 @@ def _ratios(game: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the ratios of samples, annealed over from scratch, with their intervals."""
     found = []
     for accuracy in sorted(set(rows["accuracy"])):
-        of = at_accuracy(rows, accuracy, "figure", 0.95)
+        of = at_accuracy(rows, accuracy, "figure", confidence=0.95)
         found.append(line_table("annealing", game, "measured", x=[accuracy], value=[of.value]))
         found[-1] = found[-1].assign(low=of.low, high=of.high)
     return pd.concat(found, ignore_index=True).query("low > 0")

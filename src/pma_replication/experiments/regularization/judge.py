@@ -55,7 +55,7 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C10-annealing in one game, at the finest accuracy that all runs of one way reach (section 12)."""
     budget = float(rows["budget"].iloc[0])
     accuracies = sorted(set(rows["accuracy"]), reverse=True)
-    ratios = {accuracy: at_accuracy(rows, accuracy, "C10-annealing", confidence) for accuracy in accuracies}
+    ratios = {accuracy: at_accuracy(rows, accuracy, "C10-annealing", confidence=confidence) for accuracy in accuracies}
     compared = [accuracy for accuracy in accuracies if not math.isnan(ratios[accuracy].value)]
     finest = compared[-1] if compared else accuracies[0]
     told = []
@@ -80,7 +80,7 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     }
 
 
-def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, confidence: float) -> Estimate:
+def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, *, confidence: float) -> Estimate:
     """Return the ratio of samples to an accuracy with its interval; nan if of neither way all runs get there.
 
     A run that does not get there counts with the samples it had. Where runs from scratch do not, the ratio is at most

@@ -24,7 +24,7 @@ class Annealing(Section):
 
     games: Games
     accuracies: Fractions = key("unregularized exploitabilities to which samples are counted", "range of the rewards")
-    step_sizes: Positives = key("η; each way of learning takes the one that serves it best", "1/range of the rewards")
+    ascent_steps: Positives = key("η; each way of learning takes the one that serves it best", "1/range of the rewards")
     n_epochs: Count = key("K")
     updates: Positive = key("M_td, in units of 1/((1 − γ)d), d the least visit probability under the uniform policy")
     n_agents: Agents = key("N")
@@ -32,4 +32,4 @@ class Annealing(Section):
     n_replicates: Replicates = key("independent runs of each way of learning")
 
 
-SECTIONS = {"regularization": Regularization, "annealing": Annealing}
+SECTIONS = {"regularization": Regularization, "regularization_annealing": Annealing}

@@ -29,17 +29,17 @@ def _regularization(subject: Subject) -> Settings:
 
 def _annealing(subject: Subject) -> Settings:
     """Return runs of thirty epochs, each of which sees every pair under the uniform policy."""
-    need_jacobian(subject, "annealing")
+    need_jacobian(subject, "regularization_annealing")
     scale = schedules.td_scale(subject.game, operators.uniform_policy(subject.game))
     n_runs = 2 * (len(TRIED) * N_PILOTS + N_REPLICATES)
     seconds = n_runs * N_EPOCHS * UPDATES * scale * step_seconds(subject.game)
     if seconds > BUDGET:
         rarest = scale * (1.0 - subject.game.discount)
         told = f"{seconds:.0f} s of learning, since the rarest pair is seen once in {rarest:.0f} steps"
-        raise BeyondBudget(subject.name, "annealing", Description(told), f"{BUDGET:g} s")
+        raise BeyondBudget(subject.name, "regularization_annealing", Description(told), f"{BUDGET:g} s")
     return {
         "accuracies": [0.1, 0.03, 0.01],
-        "step_sizes": TRIED,
+        "ascent_steps": TRIED,
         "n_epochs": N_EPOCHS,
         "updates": UPDATES,
         "n_agents": MANY_AGENTS,
@@ -48,4 +48,4 @@ def _annealing(subject: Subject) -> Settings:
     }
 
 
-SIZES = {"regularization": _regularization, "annealing": _annealing}
+SIZES = {"regularization": _regularization, "regularization_annealing": _annealing}

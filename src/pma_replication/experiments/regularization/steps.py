@@ -23,7 +23,7 @@ STEPS = {
         section="regularization", ticks=lambda s: 1, run=_regularization, seconds=lambda u, s: 500 * u.jacobian
     ),
     "annealing": Step(
-        section="annealing",
+        section="regularization_annealing",
         ticks=lambda s: 2 * annealing.runs(s).count,
         run=_annealing,
         # the rarest pair is taken to be ten times as rare as the mean one
