@@ -177,7 +177,13 @@ def test_a_run_goes_on_with_the_strength_of_its_epoch() -> None:
 
 
 RUNS = annealing.Runs(
-    accuracies=[0.5, 0.2], ascent_steps=[1.0], n_epochs=3, updates=1.0, n_agents=1000, n_pilots=1, n_replicates=2
+    accuracies=[0.5, 0.2],
+    ascent_steps=[1.0],
+    n_epochs=3,
+    relative_updates=1.0,
+    n_agents=1000,
+    n_pilots=1,
+    n_replicates=2,
 )
 
 

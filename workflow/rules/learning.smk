@@ -484,7 +484,7 @@ rule regularization_anneal:
         accuracies=config["regularization_annealing"]["accuracies"],
         ascent_steps=config["regularization_annealing"]["ascent_steps"],
         n_epochs=config["regularization_annealing"]["n_epochs"],
-        updates=config["regularization_annealing"]["updates"],
+        updates=config["regularization_annealing"]["relative_updates"],
         n_agents=config["regularization_annealing"]["n_agents"],
         n_pilots=config["regularization_annealing"]["n_pilots"],
         n_replicates=config["regularization_annealing"]["n_replicates"],

@@ -44,7 +44,7 @@ class Runs:
         runs before, with random numbers of their own.
     n_epochs : int
         K.
-    updates : float
+    relative_updates : float
         M_td, in units of 1 / ((1 - gamma) d) with d the least visit probability under the uniform policy.
     n_agents, n_pilots, n_replicates : int
     """
@@ -52,7 +52,7 @@ class Runs:
     accuracies: Sequence[float]
     ascent_steps: Sequence[float]
     n_epochs: int
-    updates: float
+    relative_updates: float
     n_agents: int
     n_pilots: int
     n_replicates: int
@@ -113,7 +113,7 @@ def measure(
     unit = reward_range(game)
     final = final_strength(game, regularizer, cost=SHARE * min(runs.accuracies) * unit)
     scale = schedules.td_scale(game, operators.uniform_policy(game))
-    n_updates = max(1, round(runs.updates * scale))
+    n_updates = max(1, round(runs.relative_updates * scale))
     weights = {
         "annealed": np.maximum(final, unit * ANNEALING ** np.arange(runs.n_epochs)),
         "scratch": np.full(runs.n_epochs, final),

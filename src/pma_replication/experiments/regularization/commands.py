@@ -68,7 +68,7 @@ def _anneal(options: argparse.Namespace) -> None:
         accuracies=options.accuracies,
         ascent_steps=options.ascent_steps,
         n_epochs=options.epochs,
-        updates=options.updates,
+        relative_updates=options.updates,
         n_agents=options.agents,
         n_pilots=options.pilots,
         n_replicates=options.replicates,

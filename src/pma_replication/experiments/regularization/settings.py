@@ -26,7 +26,9 @@ class Annealing(Section):
     accuracies: Fractions = key("unregularized exploitabilities to which samples are counted", "range of the rewards")
     ascent_steps: Positives = key("η; each way of learning takes the one that serves it best", "1/range of the rewards")
     n_epochs: Count = key("K")
-    updates: Positive = key("M_td, in units of 1/((1 − γ)d), d the least visit probability under the uniform policy")
+    relative_updates: Positive = key(
+        "M_td, in units of 1/((1 − γ)d), d the least visit probability under the uniform policy"
+    )
     n_agents: Agents = key("N")
     n_pilots: Count = key("runs with each step size before, with random numbers of their own")
     n_replicates: Replicates = key("independent runs of each way of learning")

@@ -41,7 +41,7 @@ def _annealing(subject: Subject) -> Settings:
         "accuracies": [0.1, 0.03, 0.01],
         "ascent_steps": TRIED,
         "n_epochs": N_EPOCHS,
-        "updates": UPDATES,
+        "relative_updates": UPDATES,
         "n_agents": MANY_AGENTS,
         "n_pilots": N_PILOTS,
         "n_replicates": N_REPLICATES,

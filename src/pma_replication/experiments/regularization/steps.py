@@ -31,7 +31,10 @@ STEPS = {
             2
             * annealing.runs(s).count
             * s["n_epochs"]
-            * (s["updates"] * 10 * u.n_states * u.n_actions / (1.0 - u.game.discount) * u.step + u.exploitability)
+            * (
+                s["relative_updates"] * 10 * u.n_states * u.n_actions / (1.0 - u.game.discount) * u.step
+                + u.exploitability
+            )
         ),
     ),
 }
