@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import scipy
+import scipy.special
 
 from pma_mfg import equilibrium, games, operators, paths
 from pma_mfg.errors import InputError
@@ -134,10 +134,13 @@ def test_rare_folds_are_what_is_claimed_and_frequent_ones_refute() -> None:
 
 
 def test_the_interval_of_a_share_is_that_of_clopper_and_pearson() -> None:
-    for count in (0, 3, 25):
+    # its ends: as few, or as many, have the probability 0.025 there
+    for count in (1, 3, 24):
         found = paths_judge.share(count / 25, 25, 0.95)
-        exact = scipy.stats.binomtest(count, 25).proportion_ci(0.95, "exact")
-        np.testing.assert_allclose([found.low, found.high], [exact.low, exact.high], atol=1e-12)
+        assert scipy.special.bdtrc(count - 1, 25, found.low) == pytest.approx(0.025, rel=1e-9)
+        assert scipy.special.bdtr(count, 25, found.high) == pytest.approx(0.025, rel=1e-9)
+    assert paths_judge.share(0.0, 25, 0.95).low == 0.0
+    assert paths_judge.share(1.0, 25, 0.95).high == 1.0
 
 
 # --- learning with less and less of a regularizer

@@ -118,7 +118,6 @@ FOR_EVERY_DRAW = {
     "test_td_steps_with_which_estimates_would_grow_are_refused",
     "test_td_updates_are_the_stated_ones",
     "test_the_first_action_of_an_epoch_is_drawn_from_its_own_policy",
-    "test_the_interval_of_a_share_is_that_of_clopper_and_pearson",
     "test_the_length_of_chunks_has_no_influence_on_averages",
     "test_the_length_of_chunks_has_no_influence_on_td_learning",
     "test_the_number_of_agents_is_that_of_a_given_population",
