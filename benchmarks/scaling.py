@@ -142,7 +142,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
         trajectory_step,
         "ctd_errors, samples_tuned, populations_learned, samples_prescribed, populations_bias, comparison_measure, "
         "coupling_measure, nash_learned, scaling_measure, one_trajectory_measure, "
-        "networked_measure",
+        "networked_measure, regularization_anneal",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8, 16), "n_agents": (10**4, 10**6, 10**8, 10**10)},
     ),
     "a step of N independent learners": (
@@ -162,7 +162,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Run], str, dict[str, tuple[int, ...]]]
     ),
     "an equilibrium": (
         solve,
-        "equilibria_solve, contraction_measure, dynamics_measure, orbit_measure, basins_measure, literature_measure",
+        "equilibria_solve, contraction_measure, dynamics_measure, orbit_measure, basins_measure, literature_measure, "
+        "regularization_measure, paths_follow, paths_generated",
         {"n_states": (5, 10, 20, 40), "n_actions": (2, 4, 8)},
     ),
     "a Jacobian of PMA": (

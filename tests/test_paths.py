@@ -13,12 +13,12 @@ import scipy
 from tests.own_regularizers import Tsallis
 
 import pma_mfg
-from pma_mfg import equilibrium, games, operators, paths, regularizers
+from pma_mfg import equilibrium, games, operators, paths, regularizers, solvers
 from pma_mfg.cli import main
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.paths.following import Follower, held
-from pma_mfg.paths.system import System
+from pma_mfg.paths.system import LEADING, Linearization, System
 from pma_mfg.regularizers import Entropy
 
 REFERENCE = games.make("rock_paper_scissors")
@@ -191,14 +191,29 @@ def test_the_sign_of_the_determinant_and_the_spectrum_are_those_of_the_jacobian_
     game = games.make("planted_smooth", n_states=4, n_actions=3, discount=0.9, seed=0, strength=0.1)
     solved = equilibrium.solve(game, Entropy(0.1))
     system = System(game, Entropy(0.1), solved.mean_field)
-    node = Follower(system, 1.0, spectra=True).node(
-        system.at(solved.mean_field, float(np.log(0.1))), (np.zeros(4), -1.0)
-    )
+    node = Follower(system, 1.0).node(system.at(solved.mean_field, float(np.log(0.1))), (np.zeros(4), -1.0))
     matrix = jacobian.jacobian(game, solved.policy, np.inf, regularizer=Entropy(0.1))
     ours = held(node).linear.best_response_spectrum()
     theirs = np.linalg.eigvals(matrix)
     largest = np.sort_complex(theirs[np.argsort(-np.abs(theirs))[:3]])
     np.testing.assert_allclose(np.sort_complex(ours[np.argsort(-np.abs(ours))[:3]]), largest, atol=1e-9)
+
+
+@pytest.mark.parametrize(("attraction", "several"), [(40.0, True), (-40.0, False)])
+def test_eigenvalues_of_large_games_are_those_of_all(
+    attraction: float, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arnoldi's method for the radius and for what lies right of 1, against all eigenvalues, at some mean field."""
+    game = games.make("coordination", n_states=70, discount=0.9, attraction=attraction)
+    mean_field = np.random.default_rng(0).dirichlet(np.full(70, 2.0))
+    system = System(game, Entropy(0.5), mean_field)
+    linear = Linearization(system, system.at(mean_field, float(np.log(0.5))))
+    unstable, radius = linear.stability()
+    assert (unstable > 0) == several
+    monkeypatch.setattr(solvers, "DIRECT_SIZE", 60)
+    found = linear.stability()
+    assert found[0] == min(unstable, LEADING)
+    assert found[1] == pytest.approx(radius, rel=1e-6)  # the tolerance of the method
 
 
 def test_a_wrong_derivative_of_the_strength_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +223,7 @@ def test_a_wrong_derivative_of_the_strength_is_noticed(monkeypatch: pytest.Monke
     def error() -> float:
         path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(3.0, 2.9))
         system = System(game, Entropy(3.0), path.points[0].mean_field)
-        node = Follower(system, 1.0, spectra=False).node(
+        node = Follower(system, 1.0).node(
             system.at(path.points[0].mean_field, float(np.log(3.0))), (np.zeros(game.n_states), -1.0)
         )
         slope = node.tangent[0] / node.tangent[1]

@@ -21,7 +21,7 @@ from pma_replication.runs import tables as parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Sections that make their own games, and so have no sizes for a game of the user's.
-OWN_GAMES = {"atlas", "scaling", "networked"}
+OWN_GAMES = {"atlas", "scaling", "networked", "paths_generated"}
 #: The source of all judges.
 JUDGES = "".join(path.read_text() for path in (ROOT / "src/pma_replication/experiments").rglob("judge.py"))
 #: Two of three shares multiply: no sum of links.

@@ -126,13 +126,15 @@ def described(settings: Mapping[str, Any], game: str, source: str, *, field: str
 
 
 def studied(settings: Mapping[str, Any]) -> list[str]:
-    """Return the games that are in more than the literature and the comparisons of methods, or in nothing.
+    """Return the games that are in more than the literature, the comparisons of methods and the paths, or in nothing.
 
     Their numbers are in assumptions.md, and their picture is in the figure `equilibria`; games of the section
     `literature` have their own.
     """
     games_of = {section: set(settings.get(section, {}).get("games", ())) for section in SECTIONS}
-    literature, *_ = (games_of.pop(section) for section in ("literature", "comparison", "one_trajectory"))
+    literature = games_of.pop("literature")
+    for section in ("comparison", "one_trajectory", "paths", "regularization", "regularization_annealing"):
+        del games_of[section]
     return [game for game in settings["games"] if game not in literature.difference(*games_of.values())]
 
 

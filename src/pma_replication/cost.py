@@ -196,7 +196,7 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
     Parameters
     ----------
     settings : mapping
-        A configuration. Of an atlas and of lines of games nothing is predicted.
+        A configuration. Of sections that make their own games nothing is predicted.
     units : mapping of str to Units
         Of each of its games.
 
@@ -243,11 +243,13 @@ def announcement(settings: Settings, n_cores: int) -> str:
         total = sum(predicted(settings, measure_all(settings)).values())
     except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
         return f"its time is not predicted: {error}"
+    # sections that make their own games
     makers = {
         "atlas": "the atlas",
         "scaling": "the lines of games",
         "networked": "networked learning",
-    }  # sections that make their own games
+        "paths_generated": "the paths of generated games",
+    }
     others = ", ".join(words for section, words in makers.items() if settings.get(section))
     without = f" without {others}" if others else ""
     return (

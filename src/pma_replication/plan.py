@@ -353,7 +353,7 @@ def spread_over(values: list[int], count: int) -> list[int]:
 def sections() -> dict[str, Callable[[Subject], Settings]]:
     """Return the function that makes the settings of each section.
 
-    `atlas`, `scaling` and `networked` are not among them: they make their own games.
+    `atlas`, `scaling`, `networked` and `paths_generated` are not among them: they make their own games.
     """
     return experiments.joined("sizes", "SIZES")
 

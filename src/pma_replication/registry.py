@@ -81,7 +81,13 @@ def draw(figure: str) -> ModuleType:
 def claims() -> dict[str, Claim]:
     """Return the claims by their names, in the order of their numbers and letters."""
     every = [(name, claim) for each in experiments().values() for name, claim in each.claims.items()]
-    return dict(sorted(every, key=lambda item: re.findall(r"^C\d+[a-z]?", item[0])))
+
+    def number(item: tuple[str, Claim]) -> tuple[int, str]:
+        found = re.match(r"C(\d+)([a-z]?)", item[0])
+        assert found is not None
+        return int(found[1]), found[2]
+
+    return dict(sorted(every, key=number))
 
 
 def judges() -> list[tuple[str, Claim]]:

@@ -37,6 +37,7 @@ from pma_replication.experiments.equilibria import judge as equilibria_judge
 from pma_replication.experiments.literature import judge as literature_judge
 from pma_replication.experiments.networked import judge as networked_judge
 from pma_replication.experiments.one_trajectory import judge as one_trajectory_judge
+from pma_replication.experiments.paths import judge as paths_judge
 from pma_replication.experiments.scaling import judge as scaling_judge
 from pma_replication.judging import VERDICTS
 from pma_replication.runs import tables as parquet
@@ -144,6 +145,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
                 ("one_trajectory_samples", one_trajectory_judge.TABLE, one_trajectory_judge.cells),
                 ("scaling", scaling_judge.TABLE, scaling_judge.scaling_cells),
                 ("networked", networked_judge.TABLE, networked_judge.networked_cells),
+                ("paths_equilibria", paths_judge.TABLE, paths_judge.paths_cells),
             )
             if name in tables
         },

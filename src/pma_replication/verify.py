@@ -49,9 +49,11 @@ def named(name: str) -> str:
     if name.lower() in known:
         return known[name.lower()]
     if name.lower() in {claim.lower() for claim in MANY_GAMES}:
-        experiment = next((word for word in ("scaling", "atlas") if word in name.lower()), "networked")
-        about = {"scaling": "a line of games", "atlas": "a grid of games", "networked": "several ways of learning"}
-        where = f"{about[experiment]}: `pma-replicate {experiment}`"
+        experiment = next(
+            of for of, each in registry.experiments().items() if name.lower() in map(str.lower, each.claims)
+        )
+        about = {"scaling": "a line of games", "networked": "several ways of learning"}
+        where = f"{about.get(experiment, 'a grid of games')}: `pma-replicate {experiment}`"
         raise InputError(SOURCE, "claim", name, f"a claim on one game; this one is about {where}")
     near = [known[found] for found in difflib.get_close_matches(name.lower(), known, 3, 0.5)]
     allowed = f"{' or '.join(near)}; `pma-mfg verify --list` lists all" if near else "one of `pma-mfg verify --list`"

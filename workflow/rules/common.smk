@@ -145,6 +145,14 @@ def networked_arguments(wildcards):
     return shlex.join([*made, *chosen, "--arms", *arms_of(config["networked"], wildcards.game)])
 
 
+def grid_arguments(wildcards):
+    """The arguments that make a grid of games whose paths are followed: family, parameters, and the coupling."""
+    grid = config["paths_generated"]["grids"][wildcards.grid]
+    moving = {grid["along"]: ",".join(map(str, grid["values"]))}
+    settings = sorted((grid["parameters"] | moving).items())
+    return shlex.join([grid["family"], *(f"{name}={value}" for name, value in settings)])
+
+
 def independent_settings(wildcards):
     """The options of one sweep of independent learning: what the sweep varies, and the rest as configured."""
     section = config["independent"]

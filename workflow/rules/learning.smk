@@ -492,3 +492,35 @@ rule networked_measure:
         " --evaluation-steps {params.evaluation_steps} --agents {params.n_agents}"
         " --measured {params.n_measured} --replicates {params.n_replicates} --seed {params.seed}"
         " --out {output:q} --log {log:q}"
+
+
+rule regularization_anneal:
+    input:
+        library("pma_replication.experiments.regularization.commands"),
+        kernels=f"{RESULTS}/kernels.txt",
+        game=made_game,
+    output:
+        f"{RESULTS}/points/annealing/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/regularization_anneal/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/regularization_anneal/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        regularizer=lambda wildcards: described(wildcards)["regularizer"],
+        accuracies=config["regularization_annealing"]["accuracies"],
+        ascent_steps=config["regularization_annealing"]["ascent_steps"],
+        n_epochs=config["regularization_annealing"]["n_epochs"],
+        updates=config["regularization_annealing"]["relative_updates"],
+        n_agents=config["regularization_annealing"]["n_agents"],
+        n_pilots=config["regularization_annealing"]["n_pilots"],
+        n_replicates=config["regularization_annealing"]["n_replicates"],
+        seed=SEED,
+    message:
+        "Learn {wildcards.game} with less and less regularization"
+    shell:
+        "pma-replicate regularization anneal {input.game:q} --regularizer {params.regularizer}"
+        " --accuracies {params.accuracies} --ascent-steps {params.ascent_steps} --epochs {params.n_epochs}"
+        " --updates {params.updates} --agents {params.n_agents} --pilots {params.n_pilots}"
+        " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"

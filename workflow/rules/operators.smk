@@ -98,3 +98,74 @@ rule equilibria_assumptions:
     shell:
         "pma-replicate equilibria assumptions {input.game:q} {input.equilibrium:q} --step-size 1"
         " --out {output:q} --log {log:q}"
+
+
+rule regularization_measure:
+    input:
+        library("pma_replication.experiments.regularization.commands"),
+        game=made_game,
+    output:
+        points=f"{RESULTS}/points/regularization/{{game}}.parquet",
+        game=f"{RESULTS}/points/regularization_games/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/regularization_measure/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/regularization_measure/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        regularizer=lambda wildcards: described(wildcards)["regularizer"],
+    message:
+        "Follow the equilibrium of {wildcards.game} to no regularizer"
+    shell:
+        "pma-replicate regularization measure {input.game:q} --regularizer {params.regularizer}"
+        " --out {output.points:q} --out-game {output.game:q} --log {log:q}"
+
+
+rule paths_follow:
+    input:
+        library("pma_replication.experiments.paths.commands"),
+        game=made_game,
+    output:
+        points=f"{RESULTS}/points/paths/{{game}}.parquet",
+        equilibria=f"{RESULTS}/points/paths_equilibria/{{game}}.parquet",
+    log:
+        f"{RESULTS}/logs/paths_follow/{{game}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/paths_follow/{{game}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        regularizer=lambda wildcards: described(wildcards)["regularizer"],
+        diagram=lambda wildcards: described(wildcards, "paths"),
+        strengths=config["paths"]["strengths"],
+        seed=SEED,
+    message:
+        "Follow all branches of equilibria of {wildcards.game}"
+    shell:
+        "pma-replicate paths follow {input.game:q} --regularizer {params.regularizer}"
+        " --lowest {params.diagram[lowest]} --starts {params.diagram[n_starts]} --strengths {params.strengths}"
+        " --seed {params.seed} --out {output.points:q} --out-equilibria {output.equilibria:q} --log {log:q}"
+
+
+rule paths_generated:
+    input:
+        library("pma_replication.experiments.paths.commands"),
+    output:
+        f"{RESULTS}/points/paths_generated/{{grid}}.parquet",
+    log:
+        f"{RESULTS}/logs/paths_generated/{{grid}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/paths_generated/{{grid}}.tsv"
+    wildcard_constraints:
+        grid="[A-Za-z][A-Za-z0-9_-]*",
+    conda:
+        "../../environment.yml"
+    params:
+        games=grid_arguments,
+        n_seeds=lambda wildcards: config["paths_generated"]["grids"][wildcards.grid]["n_seeds"],
+    message:
+        "Follow the paths of the games {wildcards.grid}"
+    shell:
+        "pma-replicate paths generated {wildcards.grid} {params.games} --seeds {params.n_seeds} --out {output:q}"
+        " --log {log:q}"

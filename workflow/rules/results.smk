@@ -46,6 +46,7 @@ rule claims:
         games=f"{config['figures']}/games.md",
         one_trajectory=f"{config['figures']}/one_trajectory.md",
         scaling=f"{config['figures']}/scaling.md",
+        paths=f"{config['figures']}/paths.md",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -61,7 +62,8 @@ rule claims:
         "pma-replicate claims --tables {input.tables:q} {params.tolerances} --own {params.own:q}"
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q}"
-        " --out-one-trajectory {output.one_trajectory:q} --out-scaling {output.scaling:q} --log {log:q}"
+        " --out-one-trajectory {output.one_trajectory:q} --out-scaling {output.scaling:q}"
+        " --out-paths {output.paths:q} --log {log:q}"
 
 
 rule findings:

@@ -17,7 +17,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import replay, schedules
 from pma_mfg.learning.schedules import Schedule, check_td
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Regularizer, with_strength
 from pma_mfg.simulation import agents as simulated
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels, random_numbers
@@ -182,6 +182,7 @@ def centralized(
     start: np.ndarray | None = None,
     floor: float | None = None,
     passes: int = 0,
+    strengths: Sequence[float] | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     resume: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -207,6 +208,8 @@ def centralized(
     passes : int
         With L >= 1, Q is learned in L shuffled passes over a replay buffer of the epoch's M_td transitions, at a few
         microseconds per sample; 0 is TD learning without a buffer. (With a buffer epochs are not resumed half-way.)
+    strengths : sequence of K floats, optional
+        The regularizer's strength in each epoch, in place of its own: annealing (docs/theory, section 19.6).
     after_epoch : callable
         Called with the number of each finished epoch, for a progress bar.
     resume, save : optional
@@ -216,6 +219,11 @@ def centralized(
     -------
     ndarray, shape (K + 1, S, A)
         pi_0, ..., pi_K.
+
+    Raises
+    ------
+    InputError
+        If `strengths` are not K positive numbers.
 
     Examples
     --------
@@ -234,6 +242,9 @@ def centralized(
     True
     """
     replay.check_passes("learning.centralized", passes)
+    weights = [] if strengths is None else [float(strength) for strength in strengths]
+    if strengths is not None and not (len(weights) == schedule.n_epochs and all(0.0 < x < np.inf for x in weights)):
+        raise InputError("learning.centralized", "strengths", strengths, f"{schedule.n_epochs} finite numbers > 0")
     policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
@@ -247,6 +258,8 @@ def centralized(
 
     while len(policies) <= schedule.n_epochs:
         policy = policies[-1]
+        if strengths is not None:
+            regularizer = with_strength(regularizer, weights[len(policies) - 1])
         inside = resume if resume is not None and "q" in resume else None
         resume = None
         if inside is None:

@@ -8,8 +8,8 @@ and to the branches that cross it. One idea each: `system` (the equations and th
 
 from __future__ import annotations
 
-from pma_mfg.paths.limit import Polished, polish
-from pma_mfg.paths.path import all_equilibria, equilibrium_path
+from pma_mfg.paths.limit import Polished, polish, price
+from pma_mfg.paths.path import all_equilibria, equilibrium_path, equilibrium_paths
 from pma_mfg.paths.results import Path, Point
 
-__all__ = ["Path", "Point", "Polished", "all_equilibria", "equilibrium_path", "polish"]
+__all__ = ["Path", "Point", "Polished", "all_equilibria", "equilibrium_path", "equilibrium_paths", "polish", "price"]

@@ -69,9 +69,9 @@ class Node:
     bordered : Bordered or None
         The derivative there, with the row of the point before; None for points that lie behind, to save memory.
     unstable : int
-        Number of eigenvalues of J_inf with real part above 1; -1 where they were not computed.
+        Number of eigenvalues of J_inf with real part above 1, see `system.Linearization.stability`.
     radius : float
-        Spectral radius of J_inf; nan where it was not computed.
+        Spectral radius of J_inf.
     power : float
         The p for which the mean field moves in proportion to tau^p, as far as the last step tells.
     """
@@ -180,12 +180,10 @@ class Follower:
     ----------
     system : System
     reward_range : float
-    spectra : bool
-        Whether eigenvalues of J_inf are computed at every point.
     """
 
-    def __init__(self, system: System, reward_range: float, *, spectra: bool) -> None:
-        self.system, self.reward_range, self.spectra = system, reward_range, spectra
+    def __init__(self, system: System, reward_range: float) -> None:
+        self.system, self.reward_range = system, reward_range
         tables = system.game.linearized(np.full(system.game.n_states, 1.0 / system.game.n_states))
         kinks = np.concatenate([tables.transition_features.kinks(), tables.reward_features.kinks()])
         smooth = kind(system.regularizer) == "entropy" and bool(np.isnan(kinks).all())
@@ -199,10 +197,7 @@ class Follower:
         tangent = bordered.tangent()
         if not np.isfinite(tangent[0]).all() or not np.isfinite(tangent[1]):
             raise np.linalg.LinAlgError("singular")
-        unstable, radius = -1, np.nan
-        if self.spectra:
-            values = linear.best_response_spectrum()
-            unstable, radius = int((values.real > 1.0).sum()), float(np.abs(values).max(initial=0.0))
+        unstable, radius = linear.stability()
         return Node(best, residual, tangent, bordered, unstable, radius)
 
     def corrected(self, place: Place, bordered: Bordered, most: float = np.inf) -> Place | None:

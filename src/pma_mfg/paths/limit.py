@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pma_mfg import operators
+from pma_mfg import operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.equilibrium.best_responses import exploitability
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
+from pma_mfg.regularizers import Regularizer, with_strength
 
 #: Residual, relative to the size of Q, up to which a solution is an equilibrium of the game without a regularizer.
 POLISHED = 1e-10
@@ -181,3 +182,40 @@ def _solved(
             break
         previous = size
     return policy, mean_field, value
+
+
+@accepts()
+def price(game: Game, policy: np.ndarray, regularizer: Regularizer, *, mean_field: np.ndarray) -> float:
+    """Return the limit of E_0 / tau at which a path ends: what a little regularization costs (Proposition 19.5).
+
+    Exactly what can be gained against a policy in the process with the rewards
+    rho(s,a) = <pi(s), grad h_1> - d_a h_1 - h_1(pi(s)) on its support: log pi(a|s) for the entropy. 0 for a policy
+    that draws nothing.
+
+    Parameters
+    ----------
+    game : Game
+        One that fits dense.
+    policy : ndarray, shape (S, A)
+        An equilibrium of the game without a regularizer, to which those of weaker and weaker regularizers tend.
+    regularizer : Regularizer
+        Its kind.
+    mean_field : ndarray, shape (S,)
+
+    Returns
+    -------
+    float
+        In units of the strength.
+    """
+    dense, unit = game.dense("paths.price"), with_strength(regularizer, 1.0)
+    taken = policy > 0.0
+    slope = np.where(taken, unit.gradient(np.where(taken, policy, 1.0)), 0.0)
+    reward = (policy * slope).sum(axis=1, keepdims=True) - slope - unit.value(policy)[:, None]
+    transition = np.asarray(dense.transition(mean_field))
+    kernel = operators.policy_kernel(transition, policy)
+    value = solvers.discounted_sum(kernel, dense.discount, (policy * reward).sum(axis=1))
+    # value iteration: what is not taken is worth minus infinity in the limit
+    best, count = value, int(np.ceil(np.log(solvers.EPSILON) / np.log(max(dense.discount, solvers.EPSILON))))
+    for _ in range(count):
+        best = np.where(taken, reward + dense.discount * operators.next_value(transition, best), -np.inf).max(axis=1)
+    return float(mean_field @ (best - value))

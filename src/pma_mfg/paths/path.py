@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -92,7 +92,7 @@ def equilibrium_path(
     regularizer = regularizers.with_strength(regularizer, high)
     found = solve(game, regularizer, start)
     system = System(game, regularizer, found.mean_field)
-    follower = Follower(system, reward_range, spectra=game.n_states <= solvers.DIRECT_SIZE)
+    follower = Follower(system, reward_range)
     node = follower.node(system.at(found.mean_field, float(np.log(high))), (np.zeros(game.n_states), -1.0))
     bounds = float(np.log(low)), float(np.log(high)) + MARGIN
     path = _followed(follower, node, bounds, max_points)
@@ -204,6 +204,85 @@ def _add_branches(path: Path, follower: Follower, bounds: tuple[float, float], m
 
 
 @accepts(start="policy")
+def equilibrium_paths(
+    game: Game,
+    regularizer: Regularizer,
+    start: np.ndarray | None = None,
+    *,
+    n_starts: int = 20,
+    seed: int = 0,
+    strengths: tuple[float, float] | None = None,
+) -> list[Path]:
+    """Return the path from a strong regularizer and those of other equilibria that random starts lead to.
+
+    First the path of `equilibrium_path` with its branches, followed beyond the strength to a weak one, since it may
+    turn and pass the strength again. Then, for each equilibrium at the strength that a random mean field leads to and
+    that is on none of the paths before, its own paths in both directions, with their branches.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+        Of the strength at which random starts look for equilibria.
+    start : ndarray, shape (S, A), optional
+        As in `equilibrium_path`.
+    n_starts : int
+        Number of random mean fields.
+    seed : int
+    strengths : tuple of two floats, optional
+        As in `equilibrium_path`; the strength of the regularizer is to be between them.
+
+    Returns
+    -------
+    list of Path
+    """
+    high, low, reward_range = _bounds(game, regularizer, strengths)
+    high = max(high, 2.0 * regularizer.strength) if strengths is None else high
+    low = min(low, 0.5 * regularizer.strength) if strengths is None else low
+    if not low <= regularizer.strength <= high:
+        raise InputError("equilibrium_paths", "strengths", (high, low), f"two around that of {regularizer}")
+    paths = [equilibrium_path(game, regularizer, start, strengths=(high, low), branches=True)]
+    found = paths[0].at(regularizer.strength)
+    bounds = float(np.log(low)), float(np.log(high)) + MARGIN
+    for mean_field in random_equilibria(game, regularizer, n_starts=n_starts, seed=seed):
+        system = System(game, regularizer, mean_field)
+        follower = Follower(system, reward_range)
+        at = system.at(mean_field, float(np.log(regularizer.strength)))
+        if not _is_new(at.policy, found):
+            continue
+        for ahead in (-1.0, 1.0):
+            node = follower.node(at, (np.zeros(game.n_states), ahead))
+            own = _followed(follower, node, bounds, 1000)
+            _add_branches(own, follower, bounds, 1000)
+            found += [point for point in own.at(regularizer.strength) if _is_new(point.policy, found)]
+            paths.append(own)
+    return paths
+
+
+def random_equilibria(game: Game, regularizer: Regularizer, *, n_starts: int, seed: int) -> list[np.ndarray]:
+    """Return the mean fields of the equilibria that Newton's method finds from random mean fields, with repetitions.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    n_starts : int
+    seed : int
+
+    Returns
+    -------
+    list of ndarrays, each of shape (S,)
+    """
+    found = []
+    for mean_field in np.random.default_rng(seed).dirichlet(np.full(game.n_states, 0.3), size=n_starts):
+        try:
+            found.append(from_population(game, regularizer, mean_field).mean_field)
+        except FAILURES:
+            continue
+    return found
+
+
+@accepts(start="policy")
 def all_equilibria(
     game: Game,
     regularizer: Regularizer,
@@ -215,51 +294,30 @@ def all_equilibria(
 ) -> list[Point]:
     """Return the equilibria at one strength that paths and random starts lead to, each once.
 
-    The path from a strong regularizer with its branches, followed beyond the strength to a weak one and taken wherever
-    it passes the strength; then the equilibria that random mean fields lead to, and of those that are new their own
-    paths in both directions. Nothing proves that these are all.
+    Those of all `equilibrium_paths`, wherever they pass the strength. Nothing proves that these are all.
 
     Parameters
     ----------
     game : Game
     regularizer : Regularizer
         Of the strength at which equilibria are wanted.
-    start : ndarray, shape (S, A), optional
-        As in `equilibrium_path`.
-    n_starts : int
-        Number of random mean fields.
-    seed : int
-    strengths : tuple of two floats, optional
-        As in `equilibrium_path`; the strength of the regularizer is to be between them.
+    start, n_starts, seed, strengths
+        As in `equilibrium_paths`.
 
     Returns
     -------
     list of Point
     """
-    high, low, reward_range = _bounds(game, regularizer, strengths)
-    high = max(high, 2.0 * regularizer.strength) if strengths is None else high
-    low = min(low, 0.5 * regularizer.strength) if strengths is None else low
-    if not low <= regularizer.strength <= high:
-        raise InputError("all_equilibria", "strengths", (high, low), f"two around that of {regularizer}")
-    path = equilibrium_path(game, regularizer, start, strengths=(high, low), branches=True)
-    found = path.at(regularizer.strength)
-    bounds = float(np.log(low)), float(np.log(high)) + MARGIN
-    rng = np.random.default_rng(seed)
-    for mean_field in rng.dirichlet(np.full(game.n_states, 0.3), size=n_starts):
-        try:
-            policy_field = from_population(game, regularizer, mean_field).mean_field
-        except FAILURES:
-            continue
-        system = System(game, regularizer, policy_field)
-        follower = Follower(system, reward_range, spectra=game.n_states <= solvers.DIRECT_SIZE)
-        at = system.at(policy_field, float(np.log(regularizer.strength)))
-        if not _is_new(at.policy, found):
-            continue
-        for ahead in (-1.0, 1.0):
-            node = follower.node(at, (np.zeros(game.n_states), ahead))
-            own = _followed(follower, node, bounds, 1000)
-            _add_branches(own, follower, bounds, 1000)
-            found += [point for point in own.at(regularizer.strength) if _is_new(point.policy, found)]
+    paths = equilibrium_paths(game, regularizer, start, n_starts=n_starts, seed=seed, strengths=strengths)
+    return distinct(point for path in paths for point in path.at(regularizer.strength))
+
+
+def distinct(points: Iterable[Point]) -> list[Point]:
+    """Return points of one strength without those whose policy is that of an earlier one."""
+    found: list[Point] = []
+    for point in points:
+        if _is_new(point.policy, found):
+            found.append(point)
     return found
 
 

@@ -17,6 +17,9 @@ from pma_mfg.regularizers import Mirror, Regularizer
 #: Relative width to which the largest stable step size is found.
 STEP_WIDTH = 1e-6
 
+#: Step size, in units of 1 / rho, below which no stable one is looked for.
+SMALLEST_STEP = 1e-9
+
 #: Distance of two policies (sup_s of the l1 norm) above which they count as two equilibria.
 DISTINCT = 1e-6
 
@@ -40,10 +43,11 @@ class Point:
         The largest of three (equation 19.5): l1 norm of Gamma_pop(mu, pi) - mu; error of the Bellman equation, relative
         to the size of Q; move of PMA at the step size 1 / (range of the rewards).
     spectral_radius : float
-        Of J_inf: best response is stable below 1. nan above `solvers.DIRECT_SIZE` states.
+        Of J_inf: best response is stable below 1.
     unstable : int
         Number of eigenvalues of J_inf with real part above 1: where it is not 0, no step size makes PMA stable
-        (Proposition 7.4). -1 above `solvers.DIRECT_SIZE` states.
+        (Proposition 7.4). Above `solvers.DIRECT_SIZE` states at most `system.LEADING` of them are counted; -1, and a
+        radius of nan, where the iterative method does not come to an end.
     """
 
     game: Game = field(repr=False)
@@ -67,8 +71,9 @@ class Point:
     def largest_stable_step(self, mirror: Mirror = "euclidean") -> float:
         """Return the step size below which PMA is stable at this equilibrium: 0 if none, infinity if all are.
 
-        By bisection in the spectral radius of the exact Jacobian between 1e-3 / rho and 1e3 / rho (docs/theory, section
-        7.1). For games that fit dense.
+        By bisection in the spectral radius of the exact Jacobian up to 1e3 / rho (docs/theory, section 7.1), from
+        1e-3 / rho or, where that is not stable, from a smaller one: there is a stable one where `unstable` is 0, and
+        it is looked for down to `SMALLEST_STEP` / rho. For games that fit dense.
         """
 
         def stable(step_size: float) -> bool:
@@ -85,10 +90,14 @@ class Point:
         low, high = 1e-3 / self.regularizer.rho, 1e3 / self.regularizer.rho
         if stable(np.inf):
             return np.inf
-        if self.unstable > 0 or not stable(low):
+        if self.unstable > 0:
             return 0.0
         if stable(high):
             return np.inf
+        while not stable(low):
+            low, high = 0.1 * low, low
+            if low * self.regularizer.rho < SMALLEST_STEP:
+                return 0.0
         while high > (1.0 + STEP_WIDTH) * low:
             middle = float(np.sqrt(low * high))
             low, high = (middle, high) if stable(middle) else (low, middle)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
+import scipy.sparse.linalg
 
 from pma_mfg import operators, regularizers, solvers
 from pma_mfg.equilibrium.best_responses import best_response
@@ -21,6 +22,12 @@ from pma_mfg.regularizers import Regularizer
 
 #: Share of a uniform state's mass below which changes in a state no longer count more, in the length of a step.
 LIGHT = 1e-3
+
+#: Number of eigenvalues that are computed of a large game.
+LEADING = 6
+
+#: Size of the basis in which they are looked for.
+BASIS = 60
 
 #: What a direction does to mean field, policy and log-strength.
 Direction = tuple[np.ndarray, np.ndarray, float]
@@ -236,9 +243,43 @@ class Linearization:
         d_q = self.q_change(self.target @ d_mean_field, d_value) - d_log_strength * self.place.q
         return d_mean_field, self.steered(d_q), d_log_strength
 
+    def stability(self) -> tuple[int, float]:
+        """Return how many eigenvalues of J_inf have a real part above 1, and its spectral radius.
+
+        Above `solvers.DIRECT_SIZE` states by the iterative method of Arnoldi, which finds at most `LEADING` of them:
+        -1 and nan where it does not come to an end.
+        """
+        if len(self.own) <= solvers.DIRECT_SIZE:
+            values = self.best_response_spectrum()
+            return int((values.real > 1.0).sum()), float(np.abs(values).max(initial=0.0))
+        if not self.response.any():
+            return 0, 0.0
+        flow = np.eye(len(self.own)) - self.own
+        try:
+            largest = _leading(flow, self.response)
+            # lambda / (lambda - 2): outside of the unit circle just where the real part of lambda is above 1
+            beyond = _leading(self.response - 2.0 * flow, self.response)
+        except scipy.sparse.linalg.ArpackError:
+            return -1, float("nan")
+        return int((np.abs(beyond) > 1.0).sum()), float(np.abs(largest).max())
+
     def best_response_spectrum(self) -> np.ndarray:
         """Return the eigenvalues of J_inf but for zeros: those of (I - J)^{-1} Phi B (Proposition 19.1)."""
         return np.asarray(np.linalg.eigvals(np.linalg.solve(np.eye(len(self.own)) - self.own, self.response)))
+
+
+def _leading(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the `LEADING` eigenvalues of left^{-1} right that are largest in size, to a millionth."""
+    factors = scipy.linalg.lu_factor(left)
+    operator = scipy.sparse.linalg.LinearOperator(
+        left.shape, matvec=lambda x: scipy.linalg.lu_solve(factors, right @ x), dtype=float
+    )
+    start = np.random.default_rng(0).normal(size=len(left))
+    return np.asarray(
+        scipy.sparse.linalg.eigs(
+            operator, LEADING, v0=start, ncv=BASIS, tol=1e-6, return_eigenvectors=False, maxiter=20
+        )
+    )
 
 
 def _filled(product: Table) -> np.ndarray:

@@ -134,7 +134,7 @@ def _list_claims(options: argparse.Namespace) -> None:
         output.print(f"{row['claim']:{width}}{times[0]:>9}{times[1]:>13}   {row['words']}")
         if row["reason"]:
             output.print(f"{'':{width + 25}}not on this game: {row['reason']}")
-    output.print(f"\nnot about one game: {', '.join(verify.MANY_GAMES)} (`pma-replicate atlas`)")
+    output.print(f"\nnot about one game: {', '.join(verify.MANY_GAMES)} (`pma-replicate`)")
     told = "a game of 5 states and 3 actions; `--list GAME` says it of yours" if source is None else source
     output.print(
         f"seconds: predicted processor time for {told}, from a timing of its operations here (docs/performance.md)"

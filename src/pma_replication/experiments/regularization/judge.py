@@ -1,0 +1,96 @@
+"""What is judged on what regularization costs, and on learning along the path: from a table to verdicts.
+
+docs/theory, sections 19.5, 19.7 and 12.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_replication import statistics
+from pma_replication.experiments.regularization.annealing import WAYS
+from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly
+from pma_replication.statistics import Estimate
+
+
+def price_of_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim | list[Claim]:
+    """Judge C10-price in one game (docs/theory, section 12); nothing where the path does not come to its end."""
+    row = rows.iloc[0]
+    if not row["complete"]:
+        return []
+    limit = float(row["limit_share"])
+    known = not math.isnan(limit)
+    exponent = f"{row['exponent']:.3g} [{row['exponent_low']:.3g}, {row['exponent_high']:.3g}]"
+    return {
+        "id": "C10-price",
+        "statement": "As a regularizer weakens, its cost per unit of strength tends to that of the limit's randomness.",
+        "source": "what a little regularization costs (Proposition 19.5)",
+        "quantity": "unregularized exploitability at the end of the path, in units of its bound",
+        "estimate": exactly(float(row["share"]) if known else math.nan),
+        "expected": (limit - tolerance, limit + tolerance) if known else (-math.inf, math.inf),
+        "rival": Rival("1, the bound", (1.0,)),
+        "how": f"exact, no sampling; the limit draws in {row['mixed']} of {row['n_states']} states and predicts "
+        f"{limit:.4g}; exponent of the cost in the strength at the end {'not seen' if 'nan' in exponent else exponent}"
+        if known
+        else "no limit was found",
+    }
+
+
+def samples(rows: pd.DataFrame, way: str, accuracy: float) -> np.ndarray:
+    """Return the samples of each run of one way of learning to an accuracy, infinity where it is not reached."""
+    chosen = rows[(rows["way"] == way) & (rows["accuracy"] == accuracy)]
+    return chosen.sort_values("replicate")["samples"].to_numpy(float)
+
+
+def ratio(groups: Sequence[np.ndarray]) -> float:
+    """Return the ratio of the geometric means of the samples of two ways of learning."""
+    return float(np.exp(np.log(groups[0]).mean() - np.log(groups[1]).mean()))
+
+
+def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C10-annealing in one game, at the finest accuracy that all runs of one way reach (section 12)."""
+    budget = float(rows["budget"].iloc[0])
+    accuracies = sorted(set(rows["accuracy"]), reverse=True)
+    ratios = {accuracy: at_accuracy(rows, accuracy, "C10-annealing", confidence=confidence) for accuracy in accuracies}
+    compared = [accuracy for accuracy in accuracies if not math.isnan(ratios[accuracy].value)]
+    finest = compared[-1] if compared else accuracies[0]
+    told = []
+    for accuracy in accuracies:
+        groups = [samples(rows, way, accuracy) for way in WAYS]
+        means = [float(np.exp(np.log(np.minimum(group, budget)).mean())) for group in groups]
+        missed = [int(np.isinf(group).sum()) for group in groups]
+        words = f"{accuracy:g}: {means[0]:.3g} and {means[1]:.3g} samples"
+        told.append(f"{words}, not reached by {missed[0]} and {missed[1]} runs" if any(missed) else words)
+    steps = [float(rows.loc[rows["way"] == way, "step_size"].iloc[0]) for way in WAYS]
+    return {
+        "id": "C10-annealing",
+        "statement": "Lowering the strength from epoch to epoch saves no samples.",
+        "source": "learning along the path (section 19.7)",
+        "quantity": "samples with falling strength over those without, to the finest accuracy that is reached",
+        "estimate": ratios[finest],
+        "expected": (1.0 - tolerance, math.inf),
+        "rival": Rival("1/2", (0.5,)),
+        "how": f"at {finest:g} of the range of the rewards; final strength {rows['strength'].iloc[0]:.3g} of it; step "
+        f"sizes {steps[0]:g} and {steps[1]:g} over it, the best of those tried for each way; {'; '.join(told)}; budget "
+        f"{budget:.3g}, {rows['replicate'].nunique()} replicates",
+    }
+
+
+def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, *, confidence: float) -> Estimate:
+    """Return the ratio of samples to an accuracy with its interval; nan if of neither way all runs get there.
+
+    A run that does not get there counts with the samples it had. Where runs from scratch do not, the ratio is at most
+    what is measured, and the interval begins at 0.
+    """
+    groups = [samples(rows, way, accuracy) for way in WAYS]
+    missed = [not np.isfinite(group).all() for group in groups]
+    if all(missed):
+        return Estimate(math.nan, math.nan, math.nan, len(groups[1]))
+    groups = [np.minimum(group, float(rows["budget"].iloc[0])) for group in groups]
+    rng = bootstrap_generator(rows, f"{claim} {accuracy:g}")
+    found = statistics.bootstrap(groups, ratio, rng, confidence=confidence, kind="smooth")
+    return Estimate(found.value, 0.0, found.high, found.replicates) if missed[1] else found
