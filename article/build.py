@@ -40,7 +40,7 @@ def typst_text(markdown: str) -> list[dict[str, str]]:
 
 
 def claim_rows(records: list[judging.Claim]) -> dict[str, list[dict[str, Any]]]:
-    """Return a row for each claim by its group (C1 to C8): statement, rival, games and power, verdicts."""
+    """Return a row for each claim by its group (C1 to C10): statement, rival, games and power, verdicts."""
     claims = registry.claims()
     groups: dict[str, list[dict[str, Any]]] = {}
     for name in dict.fromkeys(record["id"] for record in records):
@@ -55,7 +55,7 @@ def claim_rows(records: list[judging.Claim]) -> dict[str, list[dict[str, Any]]]:
             "verdicts": {verdict: counts[verdict] for verdict in VERDICTS},
             "power": f"{powers[0]:.2f}" if powers else "–",
         }
-        groups.setdefault(name[:2], []).append(row)
+        groups.setdefault(registry.group(name), []).append(row)
     return groups
 
 

@@ -9,11 +9,19 @@ import pytest
 
 from pma_mfg import compilation
 from pma_mfg.learning import generative_kernels
+from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.populations import lattice
-from pma_mfg.simulation import agent_kernels, environment_kernels, exchangeable_kernels
+from pma_mfg.simulation import (
+    agent_kernels,
+    environment_kernels,
+    exchangeable_kernels,
+    lockstep_kernels,
+    path_kernels,
+)
 from pma_replication.runs import level
 
-MODULES = (exchangeable_kernels, agent_kernels, environment_kernels, generative_kernels, lattice)
+SIMULATION = (exchangeable_kernels, agent_kernels, environment_kernels, lockstep_kernels, path_kernels)
+MODULES = (*SIMULATION, generative_kernels, trajectory_kernels, lattice)
 
 
 def test_only_a_processor_that_has_the_level_is_told_to_use_it_and_only_what_it_has_is_turned_off() -> None:

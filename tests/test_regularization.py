@@ -64,12 +64,11 @@ def limit_rows(**changed: float) -> pd.DataFrame:
     return pd.DataFrame([{**row, "exponent": 1.0, "exponent_low": 1.0, "exponent_high": 1.0, **changed}])
 
 
-def test_a_cost_off_the_limits_refutes_one_of_all_the_bound_shows_nothing_and_a_path_that_is_lost_is_not_judged() -> (
+def test_a_cost_off_the_limits_refutes_one_of_all_the_bound_shows_nothing_and_a_path_that_is_lost_decides_nothing() -> (
     None
 ):
     def judged(**changed: float) -> str:
         record = judge.price_of_limit(limit_rows(**changed), 1e-3, 0.95)
-        assert isinstance(record, dict)
         return verdict(record, 1e-3)
 
     assert judged() == "confirmed"
@@ -77,7 +76,7 @@ def test_a_cost_off_the_limits_refutes_one_of_all_the_bound_shows_nothing_and_a_
     assert judged(share=1.0) == "not confirmed"  # the rival
     assert judged(share=1.0, limit_share=1.0) == "vacuous"
     assert judged(limit_share=np.nan) == "inconclusive"
-    assert judge.price_of_limit(limit_rows(complete=False), 1e-3, 0.95) == []
+    assert judged(complete=False, ended="a fold") == "inconclusive"
 
 
 # --- branches, and many games

@@ -362,7 +362,9 @@ def _apart(first: Equilibrium, second: Equilibrium) -> float:
 def _smaller_step(
     game: Game, regularizer: Regularizer, policy: np.ndarray, best: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the largest step size below those that `iterations.step_size` tries, at which PMA comes back; else `best`.
+    """Return the largest step size of twelve, two to a decade, at which PMA comes back; else `best`.
+
+    They are below those that `iterations.step_size` tries.
 
     With a weak regularizer it may be far below 1 / rho. With ever smaller steps PMA comes back where the eigenvalues of
     the derivative of its direction have negative real parts, and leaves, whatever the step, where one is positive.

@@ -110,7 +110,11 @@ def kernel_cache(source: Path) -> Iterator[Callable[..., Callable[[Function], Fu
     folder = cache_folder(source)
     try:
         lock = _locked(folder)
-        kept = _kept(source, folder)
+        try:
+            kept = _kept(source, folder)
+        except OSError:
+            lock.close()
+            raise
     except OSError as error:
         _tell(f"{folder.parent}: {error.strerror}: kernels are compiled anew; NUMBA_CACHE_DIR names another folder")
         yield lambda signature, **more: numba.njit(signature, **SETTINGS, **more)

@@ -139,8 +139,9 @@ def _render(template: str, records: list[Claim], figures: str | Path, folder: st
         return [record for record in records if record["id"] in ids]
 
     def ids(start: str) -> list[str]:
-        """Return the names of the claims that begin so, each once."""
-        return list(dict.fromkeys(record["id"] for record in records if record["id"].startswith(start)))
+        """Return the names of the claims that begin so, each once; C10 does not begin with C1."""
+        begins = re.compile(rf"{re.escape(start)}(?!\d)")
+        return list(dict.fromkeys(record["id"] for record in records if begins.match(record["id"])))
 
     def tested(*ids: str) -> list[Claim]:
         return [record for record in of(*ids) if record["estimate"] is not None]

@@ -81,13 +81,19 @@ def draw(figure: str) -> ModuleType:
 def claims() -> dict[str, Claim]:
     """Return the claims by their names, in the order of their numbers and letters."""
     every = [(name, claim) for each in experiments().values() for name, claim in each.claims.items()]
+    return dict(sorted(every, key=lambda item: number(item[0])))
 
-    def number(item: tuple[str, Claim]) -> tuple[int, str]:
-        found = re.match(r"C(\d+)([a-z]?)", item[0])
-        assert found is not None
-        return int(found[1]), found[2]
 
-    return dict(sorted(every, key=number))
+def number(claim: str) -> tuple[int, str]:
+    """Return the number and the letter by which claims are in order: 1 and "c" of C1c, 10 and "" of C10-fold."""
+    found = re.match(r"C(\d+)([a-z]?)", claim)
+    assert found is not None
+    return int(found[1]), found[2]
+
+
+def group(claim: str) -> str:
+    """Return the group of a claim, such as C1 of C1c."""
+    return f"C{number(claim)[0]}"
 
 
 def judges() -> list[tuple[str, Claim]]:

@@ -364,7 +364,7 @@ def _by(records: Iterable[judging.Claim], key: str) -> dict[str, list[judging.Cl
 def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict[str, Any]]:
     """Return the claims as the page shows them, in groups."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for name, rows in sorted(_by(records, "id").items(), key=lambda item: item[0].partition("-")[0]):
+    for name, rows in sorted(_by(records, "id").items(), key=lambda item: registry.number(item[0])):
         first = rows[0]
         estimates = [row["estimate"] for row in rows if row["estimate"] is not None]
         ranges = sorted({_range(row["expected"]) for row in rows})
@@ -400,14 +400,15 @@ def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict
                 for row in rows
             ],
         }
-        groups.setdefault(name[:2], []).append(claim)
+        groups.setdefault(registry.group(name), []).append(claim)
     titles = group_titles()
     return [{"id": name, "title": titles.get(name, name), "claims": rows} for name, rows in groups.items()]
 
 
 def group_titles() -> dict[str, str]:
     """Return what the claims of a group, such as C1, are on: an experiment's title, if report.yaml has no words."""
-    titles = {claim[:2]: each.title.capitalize() for each in registry.experiments().values() for claim in each.claims}
+    every = registry.experiments().values()
+    titles = {registry.group(claim): each.title.capitalize() for each in every for claim in each.claims}
     titles |= WORDS["groups"]
     return titles
 

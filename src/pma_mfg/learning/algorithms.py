@@ -7,7 +7,7 @@ section 10; schedules in `schedules`. Samples are environment steps of the traje
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -183,6 +183,7 @@ def centralized(
     floor: float | None = None,
     passes: int = 0,
     strengths: Sequence[float] | None = None,
+    starts: Sequence[float] | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     resume: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -209,7 +210,9 @@ def centralized(
         With L >= 1, Q is learned in L shuffled passes over a replay buffer of the epoch's M_td transitions, at a few
         microseconds per sample; 0 is TD learning without a buffer. (With a buffer epochs are not resumed half-way.)
     strengths : sequence of K floats, optional
-        The regularizer's strength in each epoch, in place of its own: annealing (docs/theory, section 19.6).
+        The regularizer's strength in each epoch, in place of its own: annealing (docs/theory, section 19.7).
+    starts : sequence of K floats, optional
+        Q_0 in each epoch, in place of the schedule's.
     after_epoch : callable
         Called with the number of each finished epoch, for a progress bar.
     resume, save : optional
@@ -242,9 +245,13 @@ def centralized(
     True
     """
     replay.check_passes("learning.centralized", passes)
-    weights = [] if strengths is None else [float(strength) for strength in strengths]
+    weights, first_q = (
+        np.atleast_1d([] if given is None else np.asarray(given, dtype=float)).tolist() for given in (strengths, starts)
+    )
     if strengths is not None and not (len(weights) == schedule.n_epochs and all(0.0 < x < np.inf for x in weights)):
         raise InputError("learning.centralized", "strengths", strengths, f"{schedule.n_epochs} finite numbers > 0")
+    if starts is not None and not (len(first_q) == schedule.n_epochs and np.isfinite(first_q).all()):
+        raise InputError("learning.centralized", "starts", starts, f"{schedule.n_epochs} finite numbers")
     policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
@@ -260,6 +267,8 @@ def centralized(
         policy = policies[-1]
         if strengths is not None:
             regularizer = with_strength(regularizer, weights[len(policies) - 1])
+        if starts is not None:
+            schedule = replace(schedule, start=first_q[len(policies) - 1])
         inside = resume if resume is not None and "q" in resume else None
         resume = None
         if inside is None:

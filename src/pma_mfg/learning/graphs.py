@@ -22,6 +22,9 @@ GRAPHS = ("none", "complete", "ring", "radius", "erdos_renyi")
 #: What the number after the colon must be.
 PARAMETERS = {"radius": "in (0, 1], a fraction of the layout's diameter", "erdos_renyi": "in [0, 1], a probability"}
 
+#: How a graph is written, in words.
+ALLOWED = "one of " + ", ".join(f"{name}:{PARAMETERS[name]}" if name in PARAMETERS else name for name in GRAPHS)
+
 SCORES = ("return", "random", "value", "index")
 
 #: Who hears whom: the group of each agent, (N,); agents heard[starts[g]], ..., heard[starts[g + 1] - 1] are heard by
@@ -45,22 +48,27 @@ class Graph:
     kind: str
     parameter: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.kind not in GRAPHS:
+            raise InputError(SOURCE, "graph", self.kind, ALLOWED)
+        if not (0.0 < self.parameter <= 1.0 or (self.kind == "erdos_renyi" and self.parameter == 0.0)):
+            words = f"{self.kind}:{self.parameter:g}"
+            raise InputError(SOURCE, "graph", words, f"{self.kind}: a number {PARAMETERS.get(self.kind, '1')}")
+
     @classmethod
     def parse(cls, text: str, source: str = SOURCE) -> Graph:
         """Return the graph that is written as in "complete" or "radius:0.4", or refuse it."""
         kind, _, number = str(text).partition(":")
-        allowed = "one of " + ", ".join(f"{name}:{PARAMETERS[name]}" if name in PARAMETERS else name for name in GRAPHS)
-        if kind not in GRAPHS or (kind in PARAMETERS) != bool(number):
-            raise InputError(source, "graph", text, allowed)
-        if not number:
-            return cls(kind)
         try:
-            parameter = float(number)
+            parameter = float(number) if number else 1.0
         except ValueError:
-            raise InputError(source, "graph", text, allowed) from None
-        if not (0.0 < parameter <= 1.0 or (kind == "erdos_renyi" and parameter == 0.0)):
-            raise InputError(source, "graph", text, f"{kind}: a number {PARAMETERS[kind]}")
-        return cls(kind, parameter)
+            parameter = float("nan")
+        if (kind in PARAMETERS) != bool(number):
+            raise InputError(source, "graph", text, ALLOWED)
+        try:
+            return cls(kind, parameter)
+        except InputError as error:
+            raise InputError(source, "graph", text, error.allowed) from None
 
     def near(self, game: Game) -> np.ndarray:
         """Return which states hear each other, shape (S, S); of use for "radius" only."""

@@ -115,6 +115,11 @@ def networked(
     check_settings(
         rounds=rounds, temperature=temperature, score=score, evaluation_steps=evaluation_steps, failure=failure
     )
+    for epoch, size in (population or {}).items():
+        whole = all(isinstance(x, int | np.integer) and not isinstance(x, bool) for x in (epoch, size))
+        if not (whole and 1 <= epoch <= schedule.n_epochs and size >= 2):
+            allowed = f"epochs from 1 to {schedule.n_epochs}, each with a number of agents >= 2"
+            raise InputError(SOURCE, "population", f"{epoch}: {size}", allowed)
     temperatures = np.asarray(temperature, dtype=float)
     if temperatures.shape not in ((), (schedule.n_epochs,)):
         raise InputError(SOURCE, "temperature", temperature, f"one number, or {schedule.n_epochs}, one for each epoch")
@@ -201,8 +206,6 @@ def _resize(
     regularizer : Regularizer
     rng : numpy.random.Generator
     """
-    if isinstance(n_agents, bool) or not isinstance(n_agents, int | np.integer) or n_agents < 2:
-        raise InputError(SOURCE, "population", n_agents, "integers >= 2")
     before = len(agents.states)
     more = max(0, int(n_agents) - before)
     stay = np.sort(rng.permutation(before)[:n_agents])

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pma_mfg.arrays import accepts
-from pma_mfg.errors import InputError
+from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import Game
+from pma_mfg.games.model import MOST_PAIRS
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agent_kernels, exchangeable_kernels, path_kernels, random_numbers
@@ -89,7 +90,8 @@ def learn(game: Game, agents: Agents, schedule: Schedule, *, passes: int) -> Non
     kept = kept_steps(game, agents, schedule.n_updates, n_waiting=schedule.n_waiting)
     agents.q[:] = schedule.start
     learners, settings = (agents.q, agents.values), (float(game.discount), passes, *_steps(schedule))
-    path_kernels.replay(*kept, agents.generators, learners, *settings)
+    for first, end in simulation.chunks(0, len(agents.states), passes * schedule.n_updates):
+        path_kernels.replay(*kept, agents.generators, learners, *settings, first, end)
 
 
 @accepts()
@@ -114,6 +116,9 @@ def learn_tagged(
     -------
     ndarray, shape (S, A)
     """
+    if policy.size > MOST_PAIRS:
+        pairs = Description(f"{policy.size} pairs")
+        raise InputError("learning.centralized", "game", pairs, f"at most {MOST_PAIRS} with a buffer")
     shape, length = policy.shape, schedule.n_updates
     begun, reached = np.zeros((2, length, 1), dtype=np.uint16)
     rewards, read = np.zeros((length, *shape)), np.zeros(shape)
@@ -134,7 +139,7 @@ def learn_tagged(
     q = np.full((1, *shape), float(schedule.start))
     generators = population.stream.reshape(4, random_numbers.LANES).T.copy()[:1]
     learners, settings = (q, regularizer.value(policy)[None]), (float(game.discount), passes, *_steps(schedule))
-    path_kernels.replay(begun, reached, rewards, generators, learners, *settings)
+    path_kernels.replay(begun, reached, rewards, generators, learners, *settings, 0, 1)
     population.stream.reshape(4, random_numbers.LANES)[:, 0] = generators[0]
     return np.asarray(q[0])
 

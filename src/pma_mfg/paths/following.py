@@ -364,7 +364,7 @@ class Follower:
         fold = node.tangent[1] * following.tangent[1] < 0.0
         if fold:
             trace.folds.append(self.located(node, step, lambda one: one.tangent[1], end=following))
-        change = abs(following.unstable - node.unstable) - fold if node.unstable >= 0 else 0
+        change = abs(following.unstable - node.unstable) - fold if min(node.unstable, following.unstable) >= 0 else 0
         if _classes(node) != _classes(following):
             return  # the equations have changed
         if held(node).sign != held(following).sign:

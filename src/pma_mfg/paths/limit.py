@@ -189,8 +189,9 @@ def price(game: Game, policy: np.ndarray, regularizer: Regularizer, *, mean_fiel
     """Return the limit of E_0 / tau at which a path ends: what a little regularization costs (Proposition 19.5).
 
     Exactly what can be gained against a policy in the process with the rewards
-    rho(s,a) = <pi(s), grad h_1> - d_a h_1 - h_1(pi(s)) on its support: log pi(a|s) for the entropy. 0 for a policy
-    that draws nothing.
+    rho(s,a) = <pi(s), grad h_1> - d_a h_1 - h_1(pi(s)) on its support: log pi(a|s) for the entropy. 0 for a
+    deterministic policy. Where actions off the support are worth less only by a gap that vanishes with tau, as may be
+    with the quadratic regularizer, this is a lower bound.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ then for mean field and log-strength, S + 1 unknowns with one row that says how 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -259,7 +260,7 @@ class Linearization:
             largest = _leading(flow, self.response)
             # lambda / (lambda - 2): outside of the unit circle just where the real part of lambda is above 1
             beyond = _leading(self.response - 2.0 * flow, self.response)
-        except scipy.sparse.linalg.ArpackError:
+        except (scipy.sparse.linalg.ArpackError, np.linalg.LinAlgError):
             return -1, float("nan")
         return int((np.abs(beyond) > 1.0).sum()), float(np.abs(largest).max())
 
@@ -270,7 +271,11 @@ class Linearization:
 
 def _leading(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the `LEADING` eigenvalues of left^{-1} right that are largest in size, to a millionth."""
-    factors = scipy.linalg.lu_factor(left)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)  # what it warns of is asked next
+        factors = scipy.linalg.lu_factor(left)
+    if not np.diagonal(factors[0]).all():
+        raise np.linalg.LinAlgError("singular")
     operator = scipy.sparse.linalg.LinearOperator(
         left.shape, matvec=lambda x: scipy.linalg.lu_solve(factors, right @ x), dtype=float
     )

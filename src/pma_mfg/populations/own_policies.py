@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from pma_mfg import equilibrium
+from pma_mfg import equilibrium, operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
@@ -22,6 +22,8 @@ TOLERANCE = 1e-10
 
 #: Iterations for a population.
 MOST_ITERATIONS = 2000
+
+SEVERAL = "own_policies.population: a policy has several recurrent classes"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def evaluate(game: Game, policies: np.ndarray, regularizer: Regularizer) -> OwnP
         If the population is not found: several recurrent classes of one policy, or transitions that depend on the mean
         field so strongly that the iteration does not settle.
     """
+    policies = policies[None] if policies.ndim == 2 else policies
     seen: dict[bytes, int] = {}
     kinds = np.array([seen.setdefault(policy.tobytes(), len(seen)) for policy in policies])
     held, counts = policies[np.unique(kinds, return_index=True)[1]], np.bincount(kinds)
@@ -121,6 +124,7 @@ def population(game: Game, policies: np.ndarray, shares: np.ndarray) -> tuple[np
     ConvergenceError
         As `evaluate`.
     """
+    policies = policies[None] if policies.ndim == 2 else policies
     size = game.n_states
     mean_field = np.full(size, 1.0 / size)
     right_side = np.zeros((len(policies), size, 1))
@@ -130,12 +134,17 @@ def population(game: Game, policies: np.ndarray, shares: np.ndarray) -> tuple[np
         chains = _chains(policies, _dense(game, mean_field))
         equations = chains.swapaxes(1, 2) - np.eye(size)
         equations[:, -1] = 1.0
-        laws = np.linalg.solve(equations, right_side)[:, :, 0]
+        try:
+            laws = np.linalg.solve(equations, right_side)[:, :, 0]
+        except np.linalg.LinAlgError:
+            raise ConvergenceError(SEVERAL, residuals) from None
         laws = np.maximum(laws, 0.0)
         laws /= laws.sum(axis=1, keepdims=True)
         change = shares @ laws - mean_field
         distance = float(np.abs(change).sum())
         if distance <= TOLERANCE:
+            if any(len(operators.recurrent_classes(chain)) > 1 for chain in chains):
+                raise ConvergenceError(SEVERAL, residuals)
             return mean_field, laws
         step = max(0.5 * step, 1e-2) if distance > residuals[-1] else step
         residuals.append(distance)

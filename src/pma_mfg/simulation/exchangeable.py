@@ -169,6 +169,31 @@ def game_tables(game: MeanFieldGame) -> Tables:
     )
 
 
+def slot_tables(rows: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return entries of a table in the order of the kernels' slots (`exchangeable_kernels.move_counts`).
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (nnz,)
+        The row of each entry, in increasing order; no row is without entries.
+    n_rows : int
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n_rows,)
+        Rows, those with most entries first.
+    starts : ndarray of int64, shape (D + 1,)
+        Where the slots start.
+    entries : ndarray of int64, shape (nnz,)
+        The entry at each place.
+    """
+    starts = np.searchsorted(rows, np.arange(n_rows + 1))
+    widths = np.diff(starts)
+    order = np.argsort(-widths, kind="stable")
+    slots = [starts[order[: np.count_nonzero(widths > j)]] + j for j in range(widths.max())]
+    return _integers(order), _integers(np.cumsum([0, *map(len, slots)])), _integers(np.concatenate(slots))
+
+
 @accepts(inner=True)
 def policy_tables(
     game: MeanFieldGame, policy: np.ndarray, regularizer: Regularizer | None, *, n_agents: int | None = None
@@ -186,13 +211,10 @@ def policy_tables(
     base, changes = base @ weights, changes @ weights
     states, successors = np.divmod(keys, size)
     starts = np.searchsorted(states, np.arange(size + 1))
-    widths = np.diff(starts)
-    order = np.argsort(-widths, kind="stable")
-    slots = [starts[order[: np.count_nonzero(widths > j)]] + j for j in range(widths.max())]
-    entries = np.concatenate(slots)
-    slot_tables = (
-        _integers(order),
-        _integers(np.cumsum([0, *map(len, slots)])),
+    order, slot_starts, entries = slot_tables(states, size)
+    moving = (
+        order,
+        slot_starts,
         _integers(successors[entries]),
         _floats(base[entries]),
         _terms(changes[:, entries]),
@@ -213,7 +235,7 @@ def policy_tables(
         np.zeros((len(vertices), 2 * len(keys)), dtype=np.int64),
     )
     exchangeable_kernels.build_aliases(aliases[0], aliases[1], vertices, aliases[2], aliases[3])
-    return policy, _floats(h), slot_tables, aliases
+    return policy, _floats(h), moving, aliases
 
 
 @accepts(inner=True)

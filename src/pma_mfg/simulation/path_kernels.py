@@ -84,7 +84,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 returns[i] += factor * (rewards[t, state, action] + entropies[i, state])
             factor *= discount
 
-    @kernel(NONE(_pairs, _pairs, CUBE, UNSIGNED[:, ::1], _learners, FLOAT, INTEGER, FLOAT, FLOAT))
+    @kernel(NONE(_pairs, _pairs, CUBE, UNSIGNED[:, ::1], _learners, FLOAT, INTEGER, FLOAT, FLOAT, INTEGER, INTEGER))
     def replay(
         begun: Any,
         reached: Any,
@@ -95,16 +95,20 @@ with kernel_cache(Path(__file__)) as kernel:
         n_passes: Any,
         scale: Any,
         offset: Any,
+        first: Any,
+        end: Any,
     ) -> None:
-        """Learn Q^i (N, S, A), in place, from the kept transitions of `walk`, in passes that each agent shuffles anew.
+        """Learn Q^i (N, S, A), in place, of agents first, ..., end - 1 from the kept transitions of `walk`.
+
+        Every agent shuffles them anew in each pass.
 
         The m-th update, m = 0, 1, ... over all passes, has the step scale / (m + offset).
         """
         q, entropies = learners
-        length, n_agents = begun.shape
+        length = begun.shape[0]
         n_actions = q.shape[2]
         order = np.empty(length, dtype=np.int64)
-        for i in range(n_agents):
+        for i in range(first, end):
             block = i // BLOCK
             a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
             for m in range(length):

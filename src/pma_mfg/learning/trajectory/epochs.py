@@ -10,9 +10,9 @@ from pma_mfg.learning.generative import Learner, Task, lengths
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.learning.trajectory.loops import Learned
-from pma_mfg.learning.trajectory.path import Trajectory, no_terms, slot_tables
+from pma_mfg.learning.trajectory.path import Trajectory, no_terms
 from pma_mfg.simulation import agents as simulated
-from pma_mfg.simulation.exchangeable import Tables
+from pma_mfg.simulation.exchangeable import Tables, slot_tables
 
 
 def pma_kept(task: Task, *, step_size: float, first: float, growth: float, exponent: float) -> Learner:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pma_mfg.arrays import contiguous
+from pma_mfg.arrays import contiguous, probabilities
+from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning.generative import Task
 from pma_mfg.learning.trajectory import trajectory_kernels
 from pma_mfg.simulation import random_numbers
-from pma_mfg.simulation.exchangeable import Tables, chunks, game_tables, initial_population
+from pma_mfg.simulation.exchangeable import Tables, chunks, game_tables, initial_population, slot_tables
 
 
 class Transitions(NamedTuple):
@@ -63,6 +64,7 @@ class Trajectory:
         self.tables = game_tables(task.game)
         self.live = live_tables(task.game, self.tables)
         self.samples = 0
+        self.shape = task.game.n_states, task.game.n_actions
 
     def start_policy(self, policy: np.ndarray) -> None:
         """Let all agents hold a policy from now on: the learner draws its next action from it."""
@@ -86,8 +88,15 @@ class Trajectory:
         Returns
         -------
         Transitions
+
+        Raises
+        ------
+        InputError
+            For what is no policy of the game, or a number of steps that is none.
         """
-        policy = contiguous(policy)
+        policy = contiguous(probabilities(policy, self.shape, "trajectory.play", field="policy"))
+        if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 0:
+            raise InputError("trajectory.play", "n_steps", n_steps, "an integer >= 0")
         self.start_policy(policy)
         places = [np.empty(n_steps, dtype) for dtype in (np.int64, np.int64, float, np.int64)]
 
@@ -104,31 +113,6 @@ class Trajectory:
         for begin, end in chunks(0, n_steps, len(self.live[0])):
             steps(begin, end)
         self.samples += n_steps
-
-
-def slot_tables(rows: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return entries of a table in the order of the kernels' slots (`exchangeable_kernels.move_counts`).
-
-    Parameters
-    ----------
-    rows : ndarray of int, shape (nnz,)
-        The row of each entry, in increasing order; no row is without entries.
-    n_rows : int
-
-    Returns
-    -------
-    order : ndarray of int64, shape (n_rows,)
-        Rows, those with most entries first.
-    starts : ndarray of int64, shape (D + 1,)
-        Where the slots start.
-    entries : ndarray of int64, shape (nnz,)
-        The entry at each place.
-    """
-    starts = np.searchsorted(rows, np.arange(n_rows + 1))
-    widths = np.diff(starts)
-    order = np.argsort(-widths, kind="stable")
-    slots = [starts[order[: np.count_nonzero(widths > j)]] + j for j in range(widths.max())]
-    return contiguous(order, np.int64), np.cumsum([0, *map(len, slots)]), contiguous(np.concatenate(slots), np.int64)
 
 
 def live_tables(game: MeanFieldGame, tables: Tables) -> Tables:

@@ -72,7 +72,10 @@ def compared(
     """Return a statistic of the means of some arms with its bootstrap interval over runs."""
 
     def of_means(drawn: Sequence[np.ndarray]) -> float:
-        return statistic(*(float(group.mean()) for group in drawn))
+        try:
+            return statistic(*(float(group.mean()) for group in drawn))
+        except (ZeroDivisionError, ValueError):  # an arm that changes nothing, or an exploitability of rounding
+            return math.nan
 
     rng = bootstrap_generator(rows, claim)
     return statistics.bootstrap(groups, of_means, rng, confidence=confidence)

@@ -101,6 +101,10 @@ class Networked(Section):
             made = make_game(task.family, task.parameters, refuse, place=f"tasks.{name}")
             if task.graph.startswith("radius") and made is not None and made.layout is None:
                 refuse(f"tasks.{name}.graph", task.graph, "a graph that needs no layout, which this game has not")
+            for arm in {INDEPENDENT, CENTRALIZED, NETWORKED} & self.arms.keys():
+                if self.arms[arm].graph.startswith("radius") and made is not None and made.layout is None:
+                    allowed = f"a graph that needs no layout: {name} has none, and claims compare this arm"
+                    refuse(f"arms.{arm}.graph", self.arms[arm].graph, allowed)
             for arm in set(task.arms or ()) - self.arms.keys():
                 refuse(f"tasks.{name}.arms", arm, f"of the arms {', '.join(self.arms)}")
             for missing in {INDEPENDENT, CENTRALIZED, NETWORKED} - set(task.arms or self.arms):

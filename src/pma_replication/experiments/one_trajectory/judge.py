@@ -120,6 +120,8 @@ def ratio(rows: pd.DataFrame, fewer: str, more: str, *, claim: str, confidence: 
         samples = [float(1.0 / np.float64(middle)) for middle in middles]
     if not math.isnan(value):
         low, high = min(low, value), max(high, value)
+    if middles[1] == 0.0 and middles[0] > 0.0:
+        low = 0.0  # the slower method did not arrive: the ratio is known from above only
     return Estimate(value, low, high, inverse.replicates), samples
 
 

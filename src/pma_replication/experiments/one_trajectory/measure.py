@@ -32,7 +32,8 @@ Grids = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def combinations(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
-    """Return every combination of a grid, in the grid's order; one without settings has one."""
+    """Return every combination of a grid, whatever the order of its settings; one without settings has one."""
+    grid = dict(sorted(grid.items()))
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
@@ -102,7 +103,7 @@ def compare(
         costs: list[list[float]] = []
         curves: list[list[np.ndarray]] = []
         for setting in combinations(grid):
-            words.append(" ".join(f"{key}={value:g}" for key, value in setting.items()) or "none")
+            words.append(" ".join(f"{key}={value:.12g}" for key, value in setting.items()) or "none")
             curves.append([])
             for replicate in range(n_replicates):
                 rng = seeds.generator(seed, "one trajectory", name, method, words[-1], replicate)

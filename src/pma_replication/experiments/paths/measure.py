@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import games, paths, regularizers
+from pma_mfg import games, paths, regularizers, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.paths import Path, Point
@@ -64,6 +64,7 @@ def diagram(
         (equilibria found), unstable (of them, those that no step size of PMA makes stable).
     """
     unit = reward_range(game)
+    seed = int(seeds.generator(seed, "paths", name).integers(2**32))  # every game has starts of its own
     high = paths.equilibrium_path(game, regularizer, max_points=1).points[0].strength
     bounds = high, lowest * unit
     followed: list[tuple[str, Path]] = []

@@ -127,10 +127,10 @@ def measure(
             step_size=step_size / unit,
             td_scale=scale,
             td_offset=scale,
-            start=schedules.td_start(game, regularizers.with_strength(regularizer, final)),
         )
+        starts = [schedules.td_start(game, regularizers.with_strength(regularizer, one)) for one in weights[way]]
         policies = learning.centralized(
-            game, runs.n_agents, regularizer, schedule=schedule, rng=rng, strengths=weights[way].tolist()
+            game, runs.n_agents, regularizer, schedule=schedule, rng=rng, strengths=weights[way].tolist(), starts=starts
         )
         after_run()
         return np.array([equilibrium.exploitability(game, policy) for policy in policies]) / unit

@@ -17,13 +17,11 @@ from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly
 from pma_replication.statistics import Estimate
 
 
-def price_of_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim | list[Claim]:
-    """Judge C10-price in one game (docs/theory, section 12); nothing where the path does not come to its end."""
+def price_of_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
+    """Judge C10-price in one game (docs/theory, section 12)."""
     row = rows.iloc[0]
-    if not row["complete"]:
-        return []
     limit = float(row["limit_share"])
-    known = not math.isnan(limit)
+    known = bool(row["complete"]) and not math.isnan(limit)
     exponent = f"{row['exponent']:.3g} [{row['exponent_low']:.3g}, {row['exponent_high']:.3g}]"
     return {
         "id": "C10-price",
@@ -37,6 +35,7 @@ def price_of_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> C
         f"{limit:.4g}; exponent of the cost in the strength at the end {'not seen' if 'nan' in exponent else exponent}"
         if known
         else "no limit was found",
+        "too_small": "" if row["complete"] else f"the path ends early: {row['ended']}",
     }
 
 
@@ -84,7 +83,7 @@ def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, *, confidence: 
     """Return the ratio of samples to an accuracy with its interval; nan if of neither way all runs get there.
 
     A run that does not get there counts with the samples it had. Where runs from scratch do not, the ratio is at most
-    what is measured, and the interval begins at 0.
+    what is measured, and the interval begins at 0; where annealed ones do not, it is at least that, and has no end.
     """
     groups = [samples(rows, way, accuracy) for way in WAYS]
     missed = [not np.isfinite(group).all() for group in groups]
@@ -93,4 +92,5 @@ def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, *, confidence: 
     groups = [np.minimum(group, float(rows["budget"].iloc[0])) for group in groups]
     rng = bootstrap_generator(rows, f"{claim} {accuracy:g}")
     found = statistics.bootstrap(groups, ratio, rng, confidence=confidence, kind="smooth")
-    return Estimate(found.value, 0.0, found.high, found.replicates) if missed[1] else found
+    low, high = 0.0 if missed[1] else found.low, math.inf if missed[0] else found.high
+    return Estimate(found.value, low, high, found.replicates)
