@@ -7,7 +7,7 @@ import pytest
 from tests.references import family_game, random_policy
 
 from pma_mfg import equilibrium, games, learning, operators
-from pma_mfg.errors import InputError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import FunctionGame
 from pma_mfg.learning import graphs, networks, replay
 from pma_mfg.learning.schedules import Schedule
@@ -176,7 +176,7 @@ def test_many_passes_lead_to_the_q_of_the_empirical_decision_process():
     agents.q[:] = 5.0
     h = agents.values
     steps = 150.0, 300.0
-    path_kernels.replay(begun, reached, rewards, agents.generators, (agents.q, h), discount, 40_000, *steps)
+    path_kernels.replay(begun, reached, rewards, agents.generators, (agents.q, h), discount, 40_000, *steps, 0, 3)
     for i in range(3):
         operator, right_side, visits = np.zeros((6, 6)), np.zeros(6), np.zeros(6)
         for m in range(60):
@@ -261,7 +261,7 @@ def value(policy, transition, reward):
         ({"graph": "radius:1.5"}, r"expected radius: a number in \(0, 1\]"),
         ({"graph": "radius"}, "expected one of none"),
         ({"graph": "ring:2"}, "expected one of none"),
-        ({"graph": "erdos_renyi:x"}, "expected one of none"),
+        ({"graph": "erdos_renyi:x"}, r"expected erdos_renyi: a number in \[0, 1\]"),
         ({"rounds": -1}, "rounds: got -1, expected an integer >= 0"),
         ({"temperature": -0.1}, "temperature: got -0.1"),
         ({"temperature": [1.0, 1.0, float("nan")]}, "temperature"),
@@ -269,7 +269,8 @@ def value(policy, transition, reward):
         ({"evaluation_steps": 0}, "evaluation_steps: got 0"),
         ({"failure": 1.2}, "failure: got 1.2, expected a probability"),
         ({"passes": -1}, "passes: got -1"),
-        ({"population": {1: 1}}, "population: got 1, expected integers >= 2"),
+        ({"population": {1: 1}}, "population: got '1: 1', expected epochs from 1 to 3"),
+        ({"population": {4: 10}}, "population: got '4: 10', expected epochs from 1 to 3"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_one_line(wrong, words):
@@ -291,3 +292,23 @@ def test_networked_learning_takes_any_regularizer_and_is_reproducible():
         learning.networked(GRID, 20, Quadratic(0.5), rng=np.random.default_rng(3), **settings) for _ in range(2)
     )
     assert_equal(once, again)
+
+
+def test_a_graph_is_checked_however_it_is_made():
+    for kind, parameter in (("complet", 1.0), ("radius", 7.0), ("erdos_renyi", -0.1), ("radius", float("nan"))):
+        with pytest.raises(InputError, match="graph"):
+            graphs.Graph(kind, parameter)
+
+
+def test_policies_that_keep_an_agent_where_it_began_have_no_one_population_and_are_refused():
+    stays = games.from_functions(
+        lambda mu: np.eye(2)[:, None].repeat(2, axis=1), lambda mu: np.zeros((2, 2)), 0.5, n_states=2
+    )
+    with pytest.raises(ConvergenceError, match="several recurrent classes"):
+        own_policies.evaluate(stays, np.full((1, 2, 2), 0.5), ENTROPY)
+
+
+def test_one_policy_may_be_given_as_it_is():
+    policy = random_policy(GRID, 3)
+    one, same = (own_policies.evaluate(GRID, given, ENTROPY) for given in (policy, policy[None]))
+    assert one.exploitability == same.exploitability

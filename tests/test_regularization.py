@@ -158,6 +158,8 @@ def test_each_epoch_of_learning_has_its_own_strength() -> None:
 
     fixed = learned(0.5, 3)
     np.testing.assert_array_equal(learned(9.0, 3, strengths=[0.5] * 3), fixed)  # bit for bit
+    np.testing.assert_array_equal(learned(0.5, 3, starts=[schedule(3).start] * 3), fixed)
+    assert (learned(0.5, 3, starts=[9.0, 0.0, 0.0]) != fixed).any()
     falling = learned(9.0, 3, strengths=[0.5, 0.25, 0.125])
     np.testing.assert_array_equal(falling[:2], fixed[:2])
     assert np.abs(falling[2] - fixed[2]).max() > 1e-3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import inspect
 import io
 import re
 import shutil
@@ -303,3 +304,15 @@ def test_the_look_in_the_browser_sees_a_planted_fault(fault: str, seen: str, tmp
         assert faults == {}
     else:
         assert seen in faults
+
+
+def test_every_table_that_is_made_for_the_page_is_on_it() -> None:
+    source = inspect.getsource(report.write)
+    made = re.findall(r'\("(\w+)", \w+_judge\.', source)
+    assert len(made) > 5
+    page = (Path(report.__file__).parent / "report.html").read_text(encoding="utf-8")
+    assert [name for name in made if f"cells.{name}" not in page] == []
+
+
+def test_a_claim_of_group_ten_is_not_of_group_one() -> None:
+    assert [registry.group(name) for name in ("C1c", "C10-fold", "C8")] == ["C1", "C10", "C8"]

@@ -407,3 +407,17 @@ def test_a_configuration_names_games_methods_and_files_that_are_wrong(tmp_path: 
         "expected pma, which all others are compared with",
     ):
         assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "n_steps", "words"),
+    [
+        (np.full((2, 9), 1 / 9), 3, "expected shape"),
+        (np.full((3, 2), 0.4), 3, "sum to 1"),
+        (np.full((3, 2), 0.5), -1, "n_steps: got -1"),
+    ],
+)
+def test_what_is_no_policy_is_not_played(policy: np.ndarray, n_steps: int, words: str) -> None:
+    path = Trajectory(task(games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=0)))
+    with pytest.raises(InputError, match=words):
+        path.play(policy, n_steps)
