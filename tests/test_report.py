@@ -180,6 +180,10 @@ def test_a_claim_is_never_called_confirmed_without_its_number_of_games(run: Path
     assert report.in_words(rows) == "confirmed in 1 of 6 games, inconclusive in 5"
     assert report.in_words(rows[:1]) == "confirmed in the one game of this test"
     assert report.in_words([rows[0]] * 3) == "confirmed in all 3 games"
+    assert (
+        report.in_words([{"verdict": "confirmed", "id": "C10-fold"}])
+        == "confirmed in the one set of games of this test"
+    )
     storage.write_json("results/r/claims.json", rows)
     text = report.write("run.yaml", RULEGRAPH).read_text()
     (overall,) = re.findall(r'<tbody id="claim-C7">.*?<td><span class="badge confirmed">(.*?)</span>', text, re.DOTALL)

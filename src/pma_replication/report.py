@@ -273,6 +273,10 @@ def overall(rows: Sequence[judging.Claim]) -> str:
     return next(verdict for verdict in ("not confirmed", "confirmed", "vacuous", "inconclusive") if verdict in found)
 
 
+#: Claims whose verdicts are each about many games: a grid, a line, or a family of them.
+_OF_SETS = {claim for name in ("atlas", "scaling", "paths") for claim in registry.experiments()[name].claims}
+
+
 def in_words(rows: Sequence[judging.Claim], first: str = "") -> str:
     """Return in how many games there is each verdict: first the one that is named, or else the one that decides.
 
@@ -282,10 +286,11 @@ def in_words(rows: Sequence[judging.Claim], first: str = "") -> str:
     'confirmed in 1 of 3 games, inconclusive in 2'
     """
     found, first = Counter(row["verdict"] for row in rows), first or overall(rows)
+    one, many = ("set of games", "sets of games") if rows[0].get("id") in _OF_SETS else ("game", "games")
     if len(found) == 1:
-        return f"{first} in the one game of this test" if len(rows) == 1 else f"{first} in all {len(rows)} games"
+        return f"{first} in the one {one} of this test" if len(rows) == 1 else f"{first} in all {len(rows)} {many}"
     others = [f"{verdict} in {found[verdict]}" for verdict in _OPEN_FIRST if verdict in found and verdict != first]
-    return ", ".join([f"{first} in {found[first]} of {len(rows)} games", *others])
+    return ", ".join([f"{first} in {found[first]} of {len(rows)} {many}", *others])
 
 
 def unconfirmed(records: Sequence[judging.Claim]) -> list[dict[str, Any]]:
