@@ -142,7 +142,8 @@ def power(estimate: Estimate, expected: Range, rival: Rival, *, tolerance: float
     Returns
     -------
     float or None
-        None if nothing was measured or the rival predicts no number; 0 if no interval would confirm.
+        None if nothing was measured or the rival predicts no number; 0 if no interval would confirm, or if this one has
+        no end.
     """
     ranges = rival.not_rejecting(expected, tolerance)
     if math.isnan(estimate.value) or not ranges:
@@ -150,6 +151,8 @@ def power(estimate: Estimate, expected: Range, rival: Rival, *, tolerance: float
     if rival.power is not None:
         return rival.power
     confirming = _without(expected, ranges)
+    if not math.isfinite(estimate.high - estimate.low):
+        return 0.0  # nothing is known of the spread
     below, above = estimate.value - estimate.low, estimate.high - estimate.value
     deviation = (estimate.high - estimate.low) / (2.0 * float(ndtri(0.5 * (1.0 + confidence))))
     if not confirming:
