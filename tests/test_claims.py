@@ -704,6 +704,8 @@ def test_what_has_no_sampling_error_has_power_0_or_1() -> None:
     assert judging.power(exact, (0.0, 0.02), judging.Rival("", (0.01,)), tolerance=0.02, confidence=0.95) == 0.0
     assert judging.power(exact, (0.0, 0.02), judging.Rival("", (math.nan,)), tolerance=0.02, confidence=0.95) is None
     assert judging.power(exact, (0.0, 0.02), judging.Rival(""), tolerance=0.02, confidence=0.95) is None
+    endless = statistics.Estimate(3.0, 2.0, math.inf, 12)
+    assert judging.power(endless, (0.8, math.inf), judging.Rival("", (0.5,)), tolerance=0.2, confidence=0.95) == 0.0
     assert (
         judging.power(
             judging.exactly(math.nan), (0.0, 0.02), judging.Rival("", (0.5,)), tolerance=0.02, confidence=0.95
