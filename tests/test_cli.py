@@ -502,8 +502,9 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
 ) -> None:
     game, nash = str(solved / "planted.npz"), str(solved / "nash.npz")
     for command, arguments in (
-        ("ctd errors", "--agents 50 --updates 900 2500 --replicates 3"),
-        ("samples tuned", "--agents 50 --epsilon 0.3 --step-size 0.5 --replicates 2"),
+        # more replicates than move together: state is saved within a group of them, and after it
+        ("ctd errors", "--agents 50 --updates 900 2500 --replicates 11"),
+        ("samples tuned", "--agents 50 --epsilon 0.3 --step-size 0.5 --replicates 11"),
     ):
         whole, out = (tmp_path / f"{command}_{name}.parquet" for name in ("whole", "killed"))
         assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(whole)]) == 0
@@ -517,6 +518,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint_to_the_same_table(
 
         with monkeypatch.context() as patch:
             patch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+            patch.setattr(exchangeable, "CHUNK_SECONDS", 1e-9)  # parts of 1 step, at most 8, at most 64, and so on
             patch.setattr(checkpoints.Checkpoint, "save", killed)
             assert replicate.main([*command.split(), game, nash, *arguments.split(), "--out", str(out)]) == 130
             assert saved[0].exists()

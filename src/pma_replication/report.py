@@ -27,7 +27,7 @@ import jinja2
 import pandas as pd
 import yaml
 from markupsafe import Markup
-from PIL import Image
+from PIL.Image import open as open_image
 
 from pma_mfg import __version__, storage
 from pma_mfg.errors import Description, InputError
@@ -449,7 +449,7 @@ def _picture(path: Path, folder: Path) -> dict[str, Any]:
     """Return a figure for a page in a folder: the same pixels in less than half of the bytes, and its SVG as a link."""
     packed = io.BytesIO()
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             width, height = image.size
             image.convert("RGB").save(packed, "webp", lossless=True, method=4)
     except FileNotFoundError:

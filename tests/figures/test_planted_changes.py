@@ -103,6 +103,10 @@ def measured(figure, data):
         return np.flatnonzero(np.isfinite(data["value"]))
     if figure == "samples":
         return np.flatnonzero(data["series"].str.startswith("measured"))
+    if figure == "networked":
+        return np.flatnonzero((data["series"] == "independent") & (data["x"] > 0.0))
+    if figure == "paths":
+        return np.flatnonzero(data["series"] == "path")
     return np.flatnonzero(data["series"].isin(["measured", "policy"]))
 
 
@@ -188,7 +192,9 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawing, same_pict
     label = drawing(figure).axes[0].yaxis.label
     shown = label.get_text()
     text = shown.replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
-    text = text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates")
+    text = (
+        text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates").replace("earn", "lose")
+    )
     label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$").replace("$Q$", "$V$"))
     try:
         assert not same_picture(figure, drawing(figure))

@@ -149,7 +149,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("populations_agreement.populations", "1000000000000000, with which", "at most 200000"),
     ),
     "a comparison with another regularizer": (
-        lambda c: c["games"][c["comparison"]["games"][0]].update(regularizer="quadratic"),
+        lambda c: (c["games"][c["comparison"]["games"][0]].update(regularizer="quadratic"), c.pop("one_trajectory")),
         ("comparison.games[0]", "quadratic", "entropy"),
     ),
     "replicates for other populations": (
@@ -186,7 +186,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a game that the theorem does not cover": (
         lambda c: c["samples_prescribed"]["games"].update(kinked=[0.1, 0.3]),
-        ("samples_prescribed.games.kinked", "affine features"),
+        ("samples_prescribed.games.kinked", "affine in the mean field"),
     ),
     "a game that is not certified to contract": (
         lambda c: c["games"]["certified"].update(strength=1e-3),

@@ -145,6 +145,14 @@ def networked_arguments(wildcards):
     return shlex.join([*made, *chosen, "--arms", *arms_of(config["networked"], wildcards.game)])
 
 
+def own_methods(option=True):
+    """The files of methods of the user's own, as options or as inputs of the jobs."""
+    files = {name: grid["file"] for name, grid in config["one_trajectory"]["methods"].items() if "file" in grid}
+    if not option:
+        return list(files.values())
+    return shlex.join(["--file", *(f"{name}={path}" for name, path in sorted(files.items()))]) if files else ""
+
+
 def grid_arguments(wildcards):
     """The arguments that make a grid of games whose paths are followed: family, parameters, and the coupling."""
     grid = config["paths_generated"]["grids"][wildcards.grid]

@@ -44,14 +44,6 @@ rule comparison_measure:
         " --log {log:q}"
 
 
-def own_methods(option=True):
-    """The files of methods of the user's own, as options or as inputs of the jobs."""
-    files = {name: grid["file"] for name, grid in config["one_trajectory"]["methods"].items() if "file" in grid}
-    if not option:
-        return list(files.values())
-    return shlex.join(["--file", *(f"{name}={path}" for name, path in sorted(files.items()))]) if files else ""
-
-
 rule one_trajectory_measure:
     input:
         library("pma_replication.experiments.one_trajectory.commands"),

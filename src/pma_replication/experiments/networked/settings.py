@@ -30,7 +30,7 @@ from pma_replication.settings import (
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Task(Settings):
+class NetworkedTask(Settings):
     """A game, and how it is learned."""
 
     family: str = key("a family of games: `pma-mfg games` lists them")
@@ -77,7 +77,7 @@ class Networked(Section):
     by the claims, and `networked_random`, `agreed`, `independent_buffer`, `centralized_buffer` where they are there.
     """
 
-    tasks: Annotated[dict[Name, Task], Field(min_length=1)] = key("games, by their names in tables")
+    tasks: Annotated[dict[Name, NetworkedTask], Field(min_length=1)] = key("games, by their names in tables")
     arms: Annotated[dict[Name, NetworkedArm], Field(min_length=3)] = key("ways of learning")
     sweep: Sweep | None = optional("further arms")
     n_agents: SingleAgents = key("N")

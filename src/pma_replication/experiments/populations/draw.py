@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
 
 from pma_replication.style import (
     DASHED,
@@ -146,6 +147,9 @@ def figure(data: pd.DataFrame) -> Figure:
                 draw_line(ax, rows, f"slope {exponent}", **look)
                 references.append(Line2D([], [], label=rf"proportional to $N^{{{name}}}$", **look))
         log_log(ax, "population size $N$", ylabel)
+        numbers = sorted(rows.loc[rows["game"] != "", "x"].unique())
+        if numbers[-1] < 3.0 * numbers[0]:  # the labels of a scale so short overlap
+            ax.xaxis.set_major_locator(FixedLocator(numbers))
         panel_title(ax, i, title)
         add_legend(ax, FITTED, references)
     return figure
