@@ -19,6 +19,7 @@ from tests.statistical import Level
 from pma_mfg import __version__, cli, equilibrium, games
 from pma_mfg.commands.arguments import Parser
 from pma_mfg.populations import finite_population
+from pma_mfg.simulation import exchangeable
 from pma_replication import cli as replicate
 from pma_replication import registry
 from pma_replication.runs import checkpoints
