@@ -143,15 +143,21 @@ mutation: .venv-mutation/.installed ## Change one module in many small ways and 
 	echo "import site; site.addsitedir('$$own')" > "$$mutation/project.pth"
 	@$(BIN)/python -m pip --python .venv-mutation/bin/python install -qq --no-deps -r tests/mutation/requirements.txt && touch $@
 
-bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines
-	@.venv-bench/bin/python benchmarks/simulator.py > simulator.md.part && mv simulator.md.part benchmarks/simulator.md && cat benchmarks/simulator.md
-	@.venv-bench/bin/python benchmarks/agents.py
-	@.venv-bench/bin/python benchmarks/environments.py
-	@.venv-bench/bin/python benchmarks/solvers.py
-	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
+# Run the benchmark $(2) with the interpreter of $(1), and write what it prints into its page.
+define page
+	@echo 'benchmarks/$(2).py' && $(1)/bin/python benchmarks/$(2).py > $(2).md.part && mv $(2).md.part benchmarks/$(2).md && cat benchmarks/$(2).md
+endef
+
+bench: .venv-bench/.installed ## Time the simulator, the solvers and imports against their baselines, into benchmarks/*.md
+	$(call page,.venv-bench,two_cores)
+	$(call page,.venv-bench,simulator)
+	$(call page,.venv-bench,agents)
+	$(call page,.venv-bench,environments)
+	$(call page,.venv-bench,solvers)
+	$(call page,.venv,startup)
 
 bench-peers: .venv-interop/.installed ## Time the exact methods against MFGLib, OpenSpiel and Bench-MFG, into benchmarks/peers.md (minutes)
-	@.venv-interop/bin/python benchmarks/peers.py > peers.md.part && mv peers.md.part benchmarks/peers.md && cat benchmarks/peers.md
+	$(call page,.venv-interop,peers)
 
 # If the full replication is finished, the page also has the times and memory of its rules.
 scaling: environment ## Measure how costs grow with S, A, N and 1/epsilon, into benchmarks/scaling.md (minutes)

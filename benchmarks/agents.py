@@ -189,8 +189,9 @@ def peak_memory(n_agents: int, n_states: int) -> float:
 
 
 def main() -> None:
-    """Print one line per comparison."""
-    print(f"median of {REPEATS} alternating runs; times in nanoseconds per agent and step, A = {N_ACTIONS}\n")
+    """Print the page: one line per comparison."""
+    print(f"Written by `benchmarks/agents.py`: medians of {REPEATS} alternating runs, in nanoseconds of one thread for")
+    print(f"one agent and step, A = {N_ACTIONS}.\n\n```text")
     sides = (library, numpy_steps, plain_steps, floor, library_learning)
     print("against numpy (goal 4x), a plain compiled loop (3x), and above a draw and an access (6x in cache, else 2x)")
     print(f"{'S':>4} {'N':>8} {'library':>9} {'numpy':>8} {'plain':>8} {'floor':>7}   ratios {'learning':>28}")
@@ -222,7 +223,7 @@ def main() -> None:
         singles, doubles = map(list, zip(*pairs, strict=True))
         print(f"  S = 5, N = {n_agents}: {median_ratio(singles, doubles):.2f}x")
 
-    print(f"\npeak memory of learning, N = 10^6, S = 10: {peak_memory(10**6, 10):.2f} GiB (goal 2)")
+    print(f"\npeak memory of learning, N = 10^6, S = 10: {peak_memory(10**6, 10):.2f} GiB (goal 2)\n```")
 
 
 if __name__ == "__main__":

@@ -164,11 +164,11 @@ def processor() -> str:
 
 
 def main() -> None:
-    """Write and print one row for each number of replicates and agents."""
+    """Print the page: one row for each number of replicates and agents."""
     chain, coupled = make()
     names = list(sides(chain, SHAPES[0]) | sides(coupled, SHAPES[0]))
     missing = "" if FixedMeanFieldEnv is not None else " Bench-MFG is not installed: see benchmarks/README.md."
-    lines = [
+    head = [
         f"Written by `benchmarks/environments.py` (`make bench`), on one core of {processor()}: nanoseconds of "
         f"processor time for a move of one agent in games of {N_STATES} states, median of alternating runs; in "
         f"brackets how many times the library's (median of the ratios).{missing} In the second game transitions depend "
@@ -177,7 +177,7 @@ def main() -> None:
         f"| game | R | N | {' | '.join(names)} | million moves a second |",
         f"|{'---|' * (len(names) + 4)}",
     ]
-    print("\n".join(lines))
+    print("\n".join(head))
     for game, shape in [(chain, shape) for shape in SHAPES] + [(coupled, shape) for shape in SHAPES]:
         times = alternating(sides(game, shape), clock=time.process_time)
         cells = []
@@ -189,9 +189,7 @@ def main() -> None:
             )
             cells.append(f"{1e3 * statistics.median(times[name]):,.3g}{ratio}" if name in times else "")
         rate = 1.0 / statistics.median(times["library"])
-        lines.append(f"| `{game.family}` | {shape[0]:,} | {shape[1]:,} | {' | '.join(cells)} | {rate:,.0f} |")
-        print(lines[-1], flush=True)
-    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(f"| `{game.family}` | {shape[0]:,} | {shape[1]:,} | {' | '.join(cells)} | {rate:,.0f} |")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def peak_memory() -> float:
 
 
 def main() -> None:
-    """Print one line per game, or with a game's name its measurements as JSON."""
+    """Print the page, one line per game; or with a game's name its measurements as JSON."""
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1])))
         return
@@ -194,6 +194,7 @@ def main() -> None:
     for name in GAMES:
         output = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True).stdout
         found[name] = json.loads(output)
+    print("Written by `benchmarks/solvers.py`: seconds on the clock, one thread.\n\n```text")
     print("The operator Gamma_eta and the solve of crowd-averse games, A = 3, gamma = 0.9, entropy 0.1")
     print(f"{'game':28} {'operator':>10} {'solve':>9} {'steps':>6} {'residual':>9} {'exploitab.':>10} {'peak MiB':>9}")
     for name, (_, solved) in GAMES.items():
@@ -218,6 +219,7 @@ def main() -> None:
             f"{name:28} {one['plain_s']:8.4f} s {one['plain_updates']:8d} {one['anderson_s']:8.4f} s "
             f"{one['anderson_steps']:6d} {one['ratio']:6.1f}x"
         )
+    print("```")
 
 
 if __name__ == "__main__":
