@@ -81,7 +81,7 @@ def test_exploitability_is_that_of_mfglib(name: str, seed: int) -> None:
 
 
 #: Families without defaults, which are not of the literature.
-GENERATED = {"planted_coupled"}
+GENERATED = {"planted_coupled", "planted_rare"}
 
 
 @pytest.mark.parametrize("family", sorted(set(games.families()) - set(NAMED) - GENERATED))
@@ -195,8 +195,8 @@ def test_a_default_type_of_single_precision_is_refused() -> None:
         (0, None, "horizon: got 0, expected an integer >= 1"),
         (2.5, None, "horizon: got 2.5"),
         (5, np.ones(4), "mean_field: got the sum 4.0, off by 3, expected a distribution: probabilities that sum to 1"),
-        (5, np.ones(3) / 3, "expected 4 probabilities"),
-        (5, np.array([np.nan, 1.0, 0.0, 0.0]), "expected 4 probabilities"),
+        (5, np.ones(3) / 3, "mean_field: got shape (3,), expected shape (4,)"),
+        (5, np.array([np.nan, 1.0, 0.0, 0.0]), "mean_field: entry 0: got nan, expected a distribution"),
     ],
 )
 def test_bad_input_is_refused(horizon: int, mean_field: np.ndarray | None, message: str) -> None:
