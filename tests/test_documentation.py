@@ -215,7 +215,7 @@ def test_the_concordance_is_that_of_the_verdicts_and_has_every_claim() -> None:
 def typed_numbers(template: str) -> list[str]:
     """Digits of a template that are no claim, section, theorem or part of a formula."""
     text = re.sub(r"\{#.*?#\}", "", template, flags=re.DOTALL)
-    named = r"C\d+[a-z]?\b(-[a-z]+)*|sections? \d+(\.\d+)*|ICML 2023|\$[^$]*\$|== 0|length > 1"
+    named = r"C\d+[a-z]?\b(-[a-z]+)*|sections? \d+(\.\d+)*|ICML 2023|arxiv\.org/abs/[\d.]+|\$[^$]*\$|== 0|length > 1"
     return re.findall(r"\S*\d\S*", re.sub(named, "", text))
 
 

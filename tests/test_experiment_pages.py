@@ -88,9 +88,9 @@ def test_the_glossary_names_every_game_that_is_configured(pages: ModuleType) -> 
     configured = yaml.safe_load((ROOT / "config/config.yaml").read_text())["games"]
     assert "<!-- games -->\n" in GLOSSARY
     assert re.findall(r"^(\w+)$", pages.glossary(), re.MULTILINE) == list(configured)
-    cold = pages.glossary().partition("\ncertified_cold\n")[2].partition("\n\n")[0]
-    assert cold.startswith("  As {term}`certified`, with strength 0.1 (there 1.0).")
-    assert "[samples](experiments/samples.md)" in cold
+    weaker = pages.glossary().partition("\ncertified_weak_regularizer\n")[2].partition("\n\n")[0]
+    assert weaker.startswith("  As {term}`certified`, with strength 0.1 (there 1.0).")
+    assert "[samples](experiments/samples.md)" in weaker
 
 
 def test_the_parts_of_names_that_the_glossary_explains_are_of_configured_games() -> None:

@@ -30,6 +30,7 @@ from pma_replication.experiments.contraction.measure import RATE_WINDOW
 from pma_replication.experiments.equilibria import draw as equilibria_draw
 from pma_replication.experiments.literature import draw as literature_draw
 from pma_replication.experiments.nash import draw as nash_draw
+from pma_replication.experiments.networked import draw as networked_draw
 from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.samples import draw as samples_draw
 
@@ -349,6 +350,14 @@ def test_equilibria_of_many_games_fit_a_page_and_are_drawn_once_each(drawn_table
     shown = [ax.get_title(loc="left") or ax.get_title() for ax in drawing.axes]
     assert [title for title in shown if "game" in title and not title.endswith(" +1")] == []
     assert sum(title.endswith(" +1") for title in shown) == 13  # the first pair is uniform too
+    assert drawing.get_figheight() <= 1.01 * style.PAGE * drawing.get_figwidth()
+
+
+def test_networked_learning_in_many_games_fits_a_page(drawn_table):
+    table = drawn_table("networked")
+    table = table[table["game"] == "smooth"]
+    drawing = networked_draw.figure(pd.concat([table.assign(game=f"game_{i}") for i in range(8)]))
+    assert len(drawing.axes) == 24
     assert drawing.get_figheight() <= 1.01 * style.PAGE * drawing.get_figwidth()
 
 

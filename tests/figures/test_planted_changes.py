@@ -193,7 +193,10 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawing, same_pict
     shown = label.get_text()
     text = shown.replace(r"\mu_k", r"\nu_k").replace(r"\pi", r"\mu").replace(r"\mu^*", r"\mu")
     text = (
-        text.replace("exploit", "explor").replace("share", "part").replace("samples", "updates").replace("earn", "lose")
+        text.replace("exploit", "explor")
+        .replace("share", "part")
+        .replace("samples", "updates")
+        .replace("dynamics", "statics")
     )
     label.set_text(text.replace(r"\tau", r"\rho").replace("$N$", "$M$").replace("$Q$", "$V$"))
     try:

@@ -142,7 +142,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a deviator among too many": (
         lambda c: c["nash"]["populations"].append(100_001),
-        ("nash.populations", "100001, with which pair_", "200002 states", "at most 200000"),
+        ("nash.populations", "100001, with which two_states_", "200002 states", "at most 200000"),
     ),
     "a comparison of simulated and exact numbers among too many": (
         lambda c: c["populations_agreement"]["populations"].append(10**15),

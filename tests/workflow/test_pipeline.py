@@ -44,7 +44,7 @@ MORE = 8
 REPLICATES = 8  # of everything measured in these figures
 #: Rules without draws but of starts -> the games with which they are run on another processor.
 EXACT = {f"{name}_measure": "" for name in ("phase", "orbit", "dynamics", "basins", "literature")}
-EXACT |= {"equilibria_solve": "", "contraction_measure": "/smooth.npz", "nash_measure": "/pair_smooth.npz"}
+EXACT |= {"equilibria_solve": "", "contraction_measure": "/smooth.npz", "nash_measure": "/two_states_smooth.npz"}
 #: The instructions of a processor of 2011, for what chooses them itself: OpenBLAS, numpy and the library of C.
 OLD = {
     "OPENBLAS_CORETYPE": "Sandybridge",

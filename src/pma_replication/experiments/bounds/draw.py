@@ -88,7 +88,7 @@ def figure(data: pd.DataFrame) -> Figure:
             marker=markers[game],
             linestyle=styles[game],
             markerfacecolor="none",
-            label=plain_name(game, 1.1),
+            label=plain_name(game, 1.35),
         )
         for game in colours
     ]

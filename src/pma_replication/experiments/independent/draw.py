@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from pma_replication.style import (
     panel_title,
     plain_name,
     styled,
+    text_width,
     with_slope,
 )
 
@@ -245,7 +246,11 @@ def _forest(ax: Axes, rows: pd.DataFrame, colours: dict[str, str], markers: dict
     below = int((constants < 1.0).sum())
     if 0 < below < len(constants):
         ax.axhline(below - 0.5, color="0.6", linewidth=0.8)
-    ax.set_yticks(list(places.values()), [plain_name(game, 0.66) for game in places])
+    names = [plain_name(game, 1.3) for game in places]
+    ax.set_yticks(list(places.values()), names)
+    box, inch = ax.get_position(), 1.0 / cast(Figure, ax.get_figure()).get_figwidth()
+    left = inch * max([0.0, *(text_width(name, 9.0) - 0.6 for name in names)])  # what does not fit between panels
+    ax.set_position((box.x0 + left, box.y0, box.width - left, box.height))
     ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=r"$a$ in $\varepsilon^{-2-a}$")
     handles = [
         Line2D([], [], label=r"none, $a = 0$", **DOTTED),

@@ -112,7 +112,7 @@ def figure(data: pd.DataFrame) -> Figure:
             points = {"color": colours[game], "marker": markers[game], "linestyle": "none"}
             line = {"color": colours[game], "linestyle": styles[game]}
             if panel == "learned":
-                name = f"{plain_name(game, 0.6)}: "
+                name = "" if i else f"{plain_name(game)}: "  # the first panel names the marks
                 draw_points(ax, table, "measured", label=name, color=colours[game], marker=markers[game])
                 draw_line(ax, table, "equilibrium", **line)
                 continue

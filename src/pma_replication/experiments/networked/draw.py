@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,7 +20,7 @@ from pma_replication.experiments.networked.arms import (
     NETWORKED,
     RANDOM,
 )
-from pma_replication.style import COLOURS, by_game, make_panels, panel_title, styled
+from pma_replication.style import COLOURS, PAGE, WIDTH, by_game, label_decades, plain_name, styled
 
 #: Arms that are drawn -> their looks, and what they are called; others are in the table only.
 LOOKS: dict[str, tuple[dict[str, Any], str]] = {
@@ -32,7 +33,10 @@ LOOKS: dict[str, tuple[dict[str, Any], str]] = {
     AGREED: ({"color": COLOURS[3], "linestyle": ":"}, "one policy, drawn at random"),
 }
 
-#: Column -> the label of its axis.
+#: Columns of the legend.
+COLUMNS = 4
+
+#: Column -> what it is called.
 AXES = {"returns": "what agents earn", "exploitability": "exploitability", "disagreement": "disagreement"}
 
 
@@ -74,6 +78,8 @@ def _mean(values: np.ndarray, game: str, arm: str, epoch: int) -> dict[str, floa
 def figure(data: pd.DataFrame) -> Figure:
     """Draw returns, exploitability and disagreement against samples, a row for each game.
 
+    Exploitability has a logarithmic axis where it falls more than tenfold.
+
     Parameters
     ----------
     data : DataFrame
@@ -83,21 +89,45 @@ def figure(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    games = list(data["game"].drop_duplicates())
-    handles = [
-        Line2D([], [], label=words, **look) for arm, (look, words) in LOOKS.items() if arm in set(data["series"])
-    ]
+    games = by_game(data)
+    drawn = [Line2D([], [], label=words, **look) for arm, (look, words) in LOOKS.items() if arm in set(data["series"])]
+    left, right, above, between = 0.85, 0.12, 0.6, (0.5, 0.3)  # between columns, between rows
+    below = 0.62 + 0.17 * -(-len(drawn) // COLUMNS)
+    height = min(1.2, (PAGE * WIDTH - above - below + between[1]) / len(games) - between[1])
+    total = above + len(games) * (height + between[1]) - between[1] + below
+    width = (WIDTH - left - right - (len(AXES) - 1) * between[0]) / len(AXES)
+    figure = Figure(figsize=(WIDTH, total))
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1.0 - right / WIDTH,
+        bottom=below / total,
+        top=1.0 - above / total,
+        wspace=between[0] / width,
+        hspace=between[1] / height,
+    )
+    axes = figure.subplots(len(games), len(AXES), sharex="row", squeeze=False)
+    for row, (game, table) in zip(axes, games, strict=True):
+        for ax, (column, title) in zip(row, AXES.items(), strict=True):
+            _curves(ax, table[table["panel"] == column])
+            if ax in axes[0]:
+                ax.set_title(title, loc="center")
+        row[0].set_ylabel(plain_name(game, height))
+    for ax in axes[-1]:
+        ax.set_xlabel("samples")
     title = "Agents that pass their policies on, beside independent agents and a central learner"
-    figure, axes = make_panels(3 * len(games), 1.5, 0, title=title, handles=handles, ncols=4)
-    for i, (ax, (game, column)) in enumerate(zip(axes, [(g, c) for g in games for c in AXES], strict=True)):
-        for arm, (look, _) in LOOKS.items():
-            rows = data[(data["game"] == game) & (data["panel"] == column) & (data["series"] == arm)].sort_values("x")
-            if len(rows):
-                ax.plot(rows["x"], rows["value"], **look)
-                if rows["low"].notna().all():
-                    ax.fill_between(rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0)
-        ax.set_ylabel(AXES[column])
-        if i >= 3 * (len(games) - 1):
-            ax.set_xlabel("samples")
-        panel_title(ax, i, "{}", game=game)
+    figure.suptitle(title, x=0.5, y=1.0 - 0.08 / total, va="top")
+    figure.legend(handles=drawn, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=COLUMNS)
     return figure
+
+
+def _curves(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw the means of all arms against samples, with their intervals."""
+    for arm, (look, _) in LOOKS.items():
+        rows = table[table["series"] == arm].sort_values("x")
+        ax.plot(rows["x"], rows["value"], **look)
+        if len(rows) and rows["low"].notna().all():
+            ax.fill_between(rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0)
+    start = table.loc[table["x"] == table["x"].min(), "value"].max()
+    if (table["panel"] == "exploitability").all() and start > 10.0 * table["value"].min() > 0.0:
+        ax.set_yscale("log")
+        label_decades(ax.yaxis)
