@@ -45,8 +45,11 @@ _0, _1 = np.uint64(0), np.uint64(1)
 
 _LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
 
-# agents by which memory is asked for ahead of its use
-_AHEAD = np.uint64(32)
+# agents by which memory is asked for ahead of its use: some hundred nanoseconds, the way to memory and back
+_AHEAD = np.uint64(128)
+
+# numbers of actions, less one, for which the comparisons with the thresholds are written out
+_1_LIMIT, _2_LIMITS, _3_LIMITS, _4_LIMITS = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 _u4, _u2 = types.uint32, types.uint16
 
@@ -181,11 +184,11 @@ with kernel_cache(Path(__file__)) as kernel:
         stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
         return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
-    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
-        """Move the agents of one block by one step, and add them up by state in counts (S,)."""
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED), inline="always")
+    def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any) -> None:
+        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons."""
         states, _, thresholds, generators = walkers
-        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
+        n_states = np.uint64(thresholds.shape[1])
         limits, table = thresholds.reshape(-1), alias.reshape(-1)
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
@@ -199,6 +202,21 @@ with kernel_cache(Path(__file__)) as kernel:
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
+
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
+    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
+        """Move the agents of one block by one step, and add them up by state in counts (S,)."""
+        n_limits = np.uint64(walkers[2].shape[2])
+        if n_limits == _1_LIMIT:
+            _move_agents(block, walkers, alias, counts, _1_LIMIT)
+        elif n_limits == _2_LIMITS:
+            _move_agents(block, walkers, alias, counts, _2_LIMITS)
+        elif n_limits == _3_LIMITS:
+            _move_agents(block, walkers, alias, counts, _3_LIMITS)
+        elif n_limits == _4_LIMITS:
+            _move_agents(block, walkers, alias, counts, _4_LIMITS)
+        else:
+            _move_agents(block, walkers, alias, counts, n_limits)
 
     @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
     def learn_block(
