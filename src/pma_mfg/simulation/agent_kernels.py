@@ -100,7 +100,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for y in range(size):
             probabilities[y] *= scale
             # written at both ends, and kept at one: a branch would be mispredicted half of the time
-            below = np.int64(probabilities[y] < 1.0)
+            below = int(probabilities[y] < 1.0)
             stack[small] = y
             stack[large - 1] = y
             small += below
