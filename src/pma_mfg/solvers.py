@@ -7,6 +7,7 @@ stationary law: that takes the rate at which the chain mixes as well.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -184,7 +185,7 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
 def on_simplex(candidate: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return a point of the simplex near a candidate: negative entries become 0, and the sum becomes 1."""
     candidate = np.maximum(candidate, 0.0)
-    return np.asarray(candidate / candidate.sum())
+    return np.asarray(candidate / np.add.reduce(candidate))
 
 
 def anderson(
@@ -229,6 +230,8 @@ def anderson(
     gap = updated - x
     history = [_l1(gap)]
     gap_changes, update_changes = np.zeros((2, window, len(x)))
+    # plain updates that converge fast need no differences: those of the last steps are taken when one is to be used
+    recent: deque[tuple[np.ndarray, ...]] = deque(maxlen=window)
     stored, plain_rate = 0, 0.0
     while len(history) <= max_iterations:
         if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
@@ -239,6 +242,10 @@ def anderson(
         for accelerate in (True, False) if accelerated else (False,):
             candidate = updated
             if accelerate:
+                while recent:
+                    row = (stored - len(recent)) % window
+                    gap_after, gap_before, update_after, update_before = recent.popleft()
+                    gap_changes[row], update_changes[row] = gap_after - gap_before, update_after - update_before
                 count = min(stored, window)
                 candidate = candidate - _least_squares(gap_changes[:count], gap) @ update_changes[:count]
             candidate = project(candidate, x)
@@ -249,8 +256,7 @@ def anderson(
                 stored, plain_rate = (0 if accelerated else stored), residual / max(history[-1], 1e-300)
             elif residual <= ACCEPTED * history[-1]:
                 break
-        gap_changes[stored % window] = candidate_gap - gap
-        update_changes[stored % window] = candidate_updated - updated
+        recent.append((candidate_gap, gap, candidate_updated, updated))
         stored += 1
         x, updated, gap = candidate, candidate_updated, candidate_gap
         history.append(residual)
@@ -265,7 +271,7 @@ def _least_squares(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _l1(x: np.ndarray) -> float:
-    return float(np.abs(x).sum())
+    return float(np.add.reduce(np.abs(x)))
 
 
 def slowest_change(apply: Map, law: np.ndarray, direction: np.ndarray, *, iterations: int) -> float:

@@ -45,8 +45,11 @@ _0, _1 = np.uint64(0), np.uint64(1)
 
 _LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
 
-# agents by which memory is asked for ahead of its use
-_AHEAD = np.uint64(32)
+# agents by which memory is asked for ahead of its use: for some hundred nanoseconds, the way to memory and back
+_AHEAD, _AHEAD_LEARNING = np.uint64(128), np.uint64(32)
+
+# numbers of actions, less one, for which the comparisons with the thresholds are written out
+_1_LIMIT, _2_LIMITS, _3_LIMITS, _4_LIMITS = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 _u4, _u2 = types.uint32, types.uint16
 
@@ -96,19 +99,23 @@ with kernel_cache(Path(__file__)) as kernel:
         small, large = 0, size  # columns below 1 from the left, the others from the right
         for y in range(size):
             probabilities[y] *= scale
-            if probabilities[y] < 1.0:
-                stack[small] = y
-                small += 1
-            else:
-                large -= 1
-                stack[large] = y
+            # written at both ends, and kept at one: a branch would be mispredicted half of the time
+            below = int(probabilities[y] < 1.0)
+            stack[small] = y
+            stack[large - 1] = y
+            small += below
+            large += below - 1
         done = 0
         while done < small and large < size:
-            column, giver = stack[done], stack[large]
-            done += 1
-            out[column] = (np.uint64(probabilities[column] * _COLUMN_UNITS + 0.5) << _16) | np.uint64(giver)
-            probabilities[giver] -= 1.0 - probabilities[column]
-            if probabilities[giver] < 1.0:
+            giver = stack[large]
+            rest = probabilities[giver]
+            while not rest < 1.0 and done < small:
+                column = stack[done]
+                done += 1
+                out[column] = (np.uint64(probabilities[column] * _COLUMN_UNITS + 0.5) << _16) | np.uint64(giver)
+                rest -= 1.0 - probabilities[column]
+            if rest < 1.0:
+                probabilities[giver] = rest
                 stack[small] = giver  # small <= large: the giver's own place at the latest
                 small += 1
                 large += 1
@@ -181,11 +188,11 @@ with kernel_cache(Path(__file__)) as kernel:
         stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
         return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
-    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
-        """Move the agents of one block by one step, and add them up by state in counts (S,)."""
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED), inline="always")
+    def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any) -> None:
+        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons."""
         states, _, thresholds, generators = walkers
-        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
+        n_states = np.uint64(thresholds.shape[1])
         limits, table = thresholds.reshape(-1), alias.reshape(-1)
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
@@ -199,6 +206,21 @@ with kernel_cache(Path(__file__)) as kernel:
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
+
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
+    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
+        """Move the agents of one block by one step, and add them up by state in counts (S,)."""
+        n_limits = np.uint64(walkers[2].shape[2])
+        if n_limits == _1_LIMIT:
+            _move_agents(block, walkers, alias, counts, _1_LIMIT)
+        elif n_limits == _2_LIMITS:
+            _move_agents(block, walkers, alias, counts, _2_LIMITS)
+        elif n_limits == _3_LIMITS:
+            _move_agents(block, walkers, alias, counts, _3_LIMITS)
+        elif n_limits == _4_LIMITS:
+            _move_agents(block, walkers, alias, counts, _4_LIMITS)
+        else:
+            _move_agents(block, walkers, alias, counts, n_limits)
 
     @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
     def learn_block(
@@ -225,7 +247,7 @@ with kernel_cache(Path(__file__)) as kernel:
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
         for i in range(low, high):
-            ahead = min(i + _AHEAD, np.uint64(last))
+            ahead = min(i + _AHEAD_LEARNING, np.uint64(last))
             row = ahead * n_states + np.uint64(states[ahead])
             prefetch(limits, row * n_limits)
             if what & UPDATE:
