@@ -110,6 +110,11 @@ def test_the_programs_and_the_learning_of_one_policy_load_only_what_they_need() 
     slow = {
         "from pma_mfg import cli; cli.parser()": ["numpy"],
         "from pma_replication import cli; cli.parser()": ["numpy", "pydantic"],
+        # judging and drawing would take a second longer with compiled code
+        "from pma_replication import registry; "
+        "[registry.load(e, 'judge') for e, _ in registry.judges()]; [registry.draw(f) for f in registry.figures()]": [
+            "numba"
+        ],
         "from pma_mfg.learning import algorithms": ["pma_mfg.simulation.agent_kernels", "pandas"],
     }
     for code, unneeded in slow.items():
