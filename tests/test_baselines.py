@@ -21,6 +21,7 @@ from pma_replication import statistics
 from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.comparison import measure as comparison_measure
+from pma_replication.experiments.comparison import medians
 
 REGULARIZER = Entropy(0.1)
 SETTINGS = {
@@ -493,8 +494,8 @@ def test_intervals_contain_what_tuning_and_measuring_again_would_find(level, mon
         costs = means[kept, None] + rng.normal(scale=0.5, size=(len(kept), 8))
         rates = np.exp(-costs - finer[kept, None] - rng.normal(scale=0.1, size=costs.shape))
         chosen = comparison_measure.chosen_by_others(costs)
-        interval = statistics.bootstrap([*rates, *costs], comparison_measure.tuned_median, rng)
-        return comparison_measure.slower_median(rates[chosen, np.arange(8)]), interval
+        interval = statistics.bootstrap([*rates, *costs], medians.tuned_median, rng)
+        return medians.slower_median(rates[chosen, np.arange(8)]), interval
 
     n_pairs = 300
     pairs = [(again()[0], again()[1]) for _ in range(n_pairs)]

@@ -14,7 +14,7 @@ from tests.expected import kinds_expected
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
 from pma_replication import plan, statistics
-from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, reading
+from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, names, reading
 from pma_replication.judging import verdict
 from pma_replication.verdicts import evaluate
 
@@ -33,7 +33,7 @@ def table(radius: float, *, floors: dict[str, float], waits: dict[str, int]) -> 
     floor above the accuracy does not fall.
     """
     rng, parts = np.random.default_rng(0), []
-    for method, n_updates, replicate in itertools.product(measure.METHODS, UPDATES, range(8)):
+    for method, n_updates, replicate in itertools.product(names.METHODS, UPDATES, range(8)):
         floor = floors[method] * (1.0 if floors[method] > ACCURACY else UPDATES[0] / n_updates)
         epochs = np.arange(EPOCHS + 1)
         ends = floor * rng.uniform(0.95, 1.05, EPOCHS + 1)
@@ -49,8 +49,8 @@ def records(
     radius: float, *, ours: float = 0.05, rivals: float = 0.05, blind: float = 0.05, wait: int = 2
 ) -> dict[str, dict[str, Any]]:
     """Return the records of all claims, with their verdicts."""
-    floors = dict.fromkeys(measure.METHODS, ours) | {measure.BEST_RESPONSE: rivals, measure.BLIND: blind}
-    rows = table(radius, floors=floors, waits=dict.fromkeys(floors, 2) | {measure.BEST_RESPONSE: wait})
+    floors = dict.fromkeys(names.METHODS, ours) | {names.BEST_RESPONSE: rivals, names.BLIND: blind}
+    rows = table(radius, floors=floors, waits=dict.fromkeys(floors, 2) | {names.BEST_RESPONSE: wait})
     judges = {judge.mirror_ascent: 0.0, judge.blind: 0.0, judge.best_response: 0.0, judge.price: 0.5}
     made = [(each(rows, tolerance, 0.95), tolerance) for each, tolerance in judges.items()]
     return {record["id"]: record | {"verdict": judged(record, tolerance)} for record, tolerance in made}
@@ -63,7 +63,7 @@ def judged(record: Mapping[str, Any], tolerance: float) -> str:
 
 @pytest.mark.parametrize("radius", [0.5, 3.0])
 def test_every_claim_expects_what_was_written_down_before_its_run(radius: float) -> None:
-    rows = table(radius, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    rows = table(radius, floors=dict.fromkeys(names.METHODS, 0.05), waits=dict.fromkeys(names.METHODS, 2))
     found = evaluate({"coupling": rows}, **plan.TOLERANCES)
     assert [record["id"] for record in found] == list(EXPERIMENT.claims)
     for record in found:
@@ -111,7 +111,7 @@ def test_best_response_that_fails_as_mirror_ascent_does_shows_nothing_of_either(
 
 @pytest.mark.parametrize(("exponent", "expected"), [(0.5, "confirmed"), (0.25, "not confirmed")])
 def test_four_times_the_updates_must_halve_the_distance(exponent: float, expected: str) -> None:
-    floors = dict.fromkeys(measure.METHODS, 0.05)
+    floors = dict.fromkeys(names.METHODS, 0.05)
     rows = table(3.0, floors=floors, waits=dict.fromkeys(floors, 2))
     rows["error"] = np.where(rows["epoch"] < 2, 0.5, rows["error"] * (rows["n_updates"] / 1000) ** (0.5 - exponent))
     record = judge.slope(rows, 0.2, 0.95)
@@ -125,13 +125,13 @@ def test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs() -> None
     stays = records(3.0, blind=1.0)
     assert stays["C4-blind"]["verdict"] == "not confirmed"
     assert stays["C4-coupled"]["verdict"] == "confirmed"
-    rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 1.0), waits=dict.fromkeys(measure.METHODS, 2))
+    rows = table(3.0, floors=dict.fromkeys(names.METHODS, 1.0), waits=dict.fromkeys(names.METHODS, 2))
     # where the accuracy that is asked for is the start's, a learner that stays there has it, too
     assert judged(judge.blind(rows.assign(accuracy=1.0), 0.1, 0.95), 0.1) == "vacuous"
 
 
 def test_runs_that_end_at_another_equilibrium_are_told() -> None:
-    rows = table(3.0, floors=dict.fromkeys(measure.METHODS, 0.05), waits=dict.fromkeys(measure.METHODS, 2))
+    rows = table(3.0, floors=dict.fromkeys(names.METHODS, 0.05), waits=dict.fromkeys(names.METHODS, 2))
     assert "away from this equilibrium" not in judge.mirror_ascent(rows, 0.0, 0.95)["how"]
     ended = rows.assign(error=rows["error"].where(rows["epoch"] == 0, 0.7))
     told = "all end 0.7 or more away from this equilibrium, where the start is 0.5 away"
@@ -140,7 +140,7 @@ def test_runs_that_end_at_another_equilibrium_are_told() -> None:
 
 
 def test_runs_that_have_not_left_the_start_have_no_slope() -> None:
-    floors = dict.fromkeys(measure.METHODS, 0.9)
+    floors = dict.fromkeys(names.METHODS, 0.9)
     record = judge.slope(table(3.0, floors=floors, waits=dict.fromkeys(floors, 2)), 0.2, 0.95)
     assert np.isnan(record["estimate"].value)
     assert "none of 3" in record["how"]
@@ -165,9 +165,9 @@ def test_samples_are_the_least_over_updates_and_epochs_waiting_included() -> Non
 
 
 def test_samples_are_read_off_the_table_for_each_number_of_updates() -> None:
-    floors = dict.fromkeys(measure.METHODS, 0.05)
+    floors = dict.fromkeys(names.METHODS, 0.05)
     rows = table(3.0, floors=floors, waits=dict.fromkeys(floors, 2))
-    taken = reading.samples(rows, measure.BLIND)
+    taken = reading.samples(rows, names.BLIND)
     assert list(taken) == list(UPDATES)
     np.testing.assert_array_equal(taken[4000], 4000.0 * np.arange(EPOCHS + 1))
 
@@ -223,13 +223,13 @@ def averse() -> tuple[games.MeanFieldGame, Entropy, np.ndarray]:
 def test_all_methods_take_the_same_samples_and_a_run_does_not_depend_on_the_others(averse: Any) -> None:
     both, one = (measure.compare(*averse, name="g", updates=updates, **SIZES) for updates in ([20, 40], [40]))
     assert set(both.groupby(["method", "replicate"])["samples"].max()) == {12 * 40}
-    of_one = both[both["n_updates"] == np.where(both["method"] == measure.MIRROR_ASCENT, 20, 40)]
+    of_one = both[both["n_updates"] == np.where(both["method"] == names.MIRROR_ASCENT, 20, 40)]
     pd.testing.assert_frame_equal(of_one.reset_index(drop=True), one)
-    blind = one[one["method"] == measure.BLIND].groupby("replicate")["samples"]
+    blind = one[one["method"] == names.BLIND].groupby("replicate")["samples"]
     assert blind.apply(lambda taken: (taken.diff().dropna() > 0).all()).all()
-    assert set(one.loc[one["method"] == measure.BEST_RESPONSE, "step_size"]) == {np.inf}
+    assert set(one.loc[one["method"] == names.BEST_RESPONSE, "step_size"]) == {np.inf}
     assert one["best_response_radius"].to_numpy() == pytest.approx(3.0, abs=1e-6)
-    assert (one.groupby("method")["radius"].first()[[measure.MIRROR_ASCENT, measure.FASTEST]] < 1.0).all()
+    assert (one.groupby("method")["radius"].first()[[names.MIRROR_ASCENT, names.FASTEST]] < 1.0).all()
 
 
 def test_in_a_strongly_coupled_game_best_response_swings_where_mirror_ascent_learns(averse: Any) -> None:

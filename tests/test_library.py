@@ -105,6 +105,23 @@ def test_importing_the_exact_half_loads_no_compiler_and_of_scipy_only_the_sparse
     assert json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)) == []
 
 
+def test_the_programs_and_the_learning_of_one_policy_load_only_what_they_need() -> None:
+    """Every job of the pipeline pays for it: a quarter of a second of numpy and scipy, or of kernels that it lacks."""
+    slow = {
+        "from pma_mfg import cli; cli.parser()": ["numpy"],
+        "from pma_replication import cli; cli.parser()": ["numpy", "pydantic"],
+        # judging and drawing would take a second longer with compiled code
+        "from pma_replication import registry; "
+        "[registry.load(e, 'judge') for e, _ in registry.judges()]; [registry.draw(f) for f in registry.figures()]": [
+            "numba"
+        ],
+        "from pma_mfg.learning import algorithms": ["pma_mfg.simulation.agent_kernels", "pandas"],
+    }
+    for code, unneeded in slow.items():
+        asked = f"import json, sys; {code}; print(json.dumps([m for m in {unneeded} if m in sys.modules]))"
+        assert json.loads(subprocess.check_output([sys.executable, "-c", asked], text=True)) == []
+
+
 def public_functions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef]]:
     """Yield the public functions of a module and methods of its classes; kernels are compiled inside a `with` block."""
     for node in body:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +16,15 @@ from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.learning import replay, schedules
+from pma_mfg.learning import schedules
 from pma_mfg.learning.schedules import Schedule, check_td
 from pma_mfg.regularizers import Regularizer, with_strength
-from pma_mfg.simulation import agents as simulated
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels, random_numbers
-from pma_mfg.simulation.agents import Agents
 from pma_mfg.simulation.exchangeable import Population, Tables, initial_population
+
+if TYPE_CHECKING:
+    from pma_mfg.simulation.agents import Agents
 
 #: Takes a function that returns the arrays from which a run can be resumed, and may call it.
 Save = Callable[[Callable[[], Mapping[str, np.ndarray]]], None]
@@ -244,7 +246,7 @@ def centralized(
     >>> operators.policy_distance(policies[-1], nash) < 0.2
     True
     """
-    replay.check_passes("learning.centralized", passes)
+    _check_passes("learning.centralized", passes)
     weights, first_q = (
         np.atleast_1d([] if given is None else np.asarray(given, dtype=float)).tolist() for given in (strengths, starts)
     )
@@ -275,6 +277,8 @@ def centralized(
             # the new policy holds from now on: the action that the old one had drawn for this step was not played yet
             population.tagged[1] = random_numbers.draw(population.stream, policy[population.tagged[0]].copy())
         if passes:
+            from pma_mfg.learning import replay  # whose kernels take a third of a second to load
+
             q = replay.learn_tagged(game, policy, regularizer, population=population, schedule=schedule, passes=passes)
         else:
             q = ctd(
@@ -298,6 +302,12 @@ def centralized(
         after_epoch(len(policies) - 1)
         save_epoch(lambda: vars(population))
     return np.stack(policies)
+
+
+def _check_passes(source: str, passes: int) -> None:
+    """Refuse a number of passes that is no integer >= 0; 0 means TD learning without a buffer."""
+    if isinstance(passes, bool) or not isinstance(passes, int | np.integer) or passes < 0:
+        raise InputError(source, "passes", passes, "an integer >= 0")
 
 
 @dataclass(frozen=True)
@@ -504,9 +514,12 @@ def independent(
     InputError
         If the step size is infinite.
     """
+    from pma_mfg.learning import replay  # whose kernels take a third of a second to load
+    from pma_mfg.simulation import agents as simulated
+
     if schedule.step_size == np.inf:
         raise InputError("learning.independent", "step_size", schedule.step_size, "a finite number > 0")
-    replay.check_passes("learning.independent", passes)
+    _check_passes("learning.independent", passes)
     if agents is None:
         agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=start)
     n_steps = schedule.n_updates * (schedule.n_waiting + 1)

@@ -23,12 +23,6 @@ from pma_mfg.simulation.agents import Agents
 from pma_mfg.simulation.exchangeable import Population, Tables
 
 
-def check_passes(source: str, passes: int) -> None:
-    """Refuse a number of passes that is no integer >= 0; 0 means TD learning without a buffer."""
-    if isinstance(passes, bool) or not isinstance(passes, int | np.integer) or passes < 0:
-        raise InputError(source, "passes", passes, "an integer >= 0")
-
-
 def kept_steps(
     game: Game, agents: Agents, n_kept: int, *, n_waiting: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ def library(root: Path, *modules: str) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in found)
 
 
+@functools.cache
 def _file(root: Path, module: str) -> Path:
     """Return the file of a module; of a package its `__init__`."""
     path = root.joinpath("src", *module.split("."))

@@ -21,6 +21,7 @@ from pma_mfg.learning.generative import METHODS, SOURCE, Learner, Setting, Task,
 from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import lipschitz
 from pma_replication import statistics
+from pma_replication.experiments.comparison.medians import slower_median, stays_below, tuned_median
 
 #: Number of settings of each method that are run in full: the best of the pilot runs, since other runs may order these
 #: differently.
@@ -297,24 +298,6 @@ def samples_to_accuracy(
             rows.append((game, method, unit, accuracy, middle, low, high, n_reached, len(reported)))
     columns = ["game", "method", "unit", "accuracy", "samples", "low", "high", "n_reached", "n_replicates"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def stays_below(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
-    """Return the samples after which each replicate stays at or below an accuracy, shape (replicates,)."""
-    samples = list(curves.columns.to_numpy(dtype=float))
-    return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
-
-
-def tuned_median(groups: Sequence[np.ndarray]) -> float:
-    """Return the median rate of the setting with the smallest mean cost; the groups are rates, then costs."""
-    n_settings = max(1, len(groups) // 2)
-    costs = [float(np.mean(group)) for group in groups[n_settings:]]
-    return slower_median(groups[int(np.argmin(costs)) if costs else 0])
-
-
-def slower_median(rates: np.ndarray) -> float:
-    """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average."""
-    return float(np.sort(rates)[(len(rates) - 1) // 2])
 
 
 def _words(setting: Setting) -> str:

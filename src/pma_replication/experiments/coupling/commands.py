@@ -47,11 +47,11 @@ def add(steps: arguments.Commands) -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from pma_replication.experiments.coupling import measure
+    from pma_replication.experiments.coupling import measure, names
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     name = inputs.game_name(options)
-    runs = len(measure.METHODS) * len(options.updates) * options.replicates
+    runs = len(names.METHODS) * len(options.updates) * options.replicates
     with outputs.checkpoint(options) as checkpoint:
         with output.progress(runs, "runs") as advance:
             table = measure.compare(

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from pma_mfg import seeds
 from pma_replication import statistics
-from pma_replication.experiments.coupling.measure import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
 from pma_replication.experiments.coupling.reading import Curves, curves, samples, samples_to
 from pma_replication.style import COLOURS, DOTTED, by_game, label_decades, make_panels, panel_title, plain_name, styled
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.coupling.measure import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
 from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
 from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly, settled
 from pma_replication.statistics import Estimate

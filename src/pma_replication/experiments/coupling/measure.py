@@ -19,11 +19,9 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
-
-#: The methods, as they are named in tables.
-MIRROR_ASCENT, FASTEST, BEST_RESPONSE, BLIND = METHODS = ("mirror_ascent", "fastest", "best_response", "blind")
 
 
 def runs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pma_replication.experiments.coupling.measure import METHODS
+from pma_replication.experiments.coupling.names import METHODS
 from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, step_seconds
 
 #: Epochs of best response, the step size of mirror ascent in units of 1 / rho, and by what factor mirror ascent has

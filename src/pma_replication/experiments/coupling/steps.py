@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pma_mfg.learning import schedules
 from pma_replication.cost import Units
-from pma_replication.experiments.coupling import measure
+from pma_replication.experiments.coupling import measure, names
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
@@ -35,14 +35,14 @@ def _seconds(units: Units, settings: Settings) -> float:
         len(schedules.blind_schedule(units.game, units.regularizer, budget=budget).n_updates) for budget in budgets
     )
     measured = blind + len(budgets) * settings["n_epochs"] * (2 + settings["split"])
-    steps = len(measure.METHODS) * sum(budgets) * units.step
+    steps = len(names.METHODS) * sum(budgets) * units.step
     return float(settings["n_replicates"] * (steps + measured * units.exploitability))
 
 
 STEPS = {
     "coupling": Step(
         section="coupling",
-        ticks=lambda s: len(measure.METHODS) * len(s["games"]["updates"]) * s["n_replicates"],
+        ticks=lambda s: len(names.METHODS) * len(s["games"]["updates"]) * s["n_replicates"],
         run=_coupling,
         seconds=_seconds,
     ),

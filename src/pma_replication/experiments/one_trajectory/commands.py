@@ -8,7 +8,6 @@ from typing import Any
 
 from pma_mfg.commands import arguments, inputs, output
 from pma_mfg.errors import InputError
-from pma_replication.experiments.one_trajectory.settings import check_method
 from pma_replication.runs import outputs
 
 SOURCE = "pma-replicate one_trajectory measure"
@@ -82,6 +81,8 @@ def _measure(options: argparse.Namespace) -> None:
 
 def parsed(settings: list[str], files: list[str]) -> tuple[dict[str, dict[str, list[float]]], dict[str, str]]:
     """Return the values to tune over, by method and setting, and the files of methods, both checked."""
+    from pma_replication.experiments.one_trajectory.settings import check_method
+
     grids: dict[str, dict[str, Any]] = {}
     for own in files:
         method, _, path = own.partition("=")

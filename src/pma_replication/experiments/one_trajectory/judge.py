@@ -13,7 +13,7 @@ import pandas as pd
 
 from pma_replication import statistics
 from pma_replication.experiments.comparison.judge import FIRST_SAMPLES, thousands
-from pma_replication.experiments.comparison.measure import slower_median, stays_below, tuned_median
+from pma_replication.experiments.comparison.medians import slower_median, stays_below, tuned_median
 from pma_replication.experiments.one_trajectory.names import ordered, title
 from pma_replication.judging import Claim, Rival, bootstrap_generator, titled_table
 from pma_replication.statistics import Estimate

@@ -19,16 +19,13 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
-from pma_replication.experiments.regularization.measure import reward_range
+from pma_replication.experiments.regularization.measure import WAYS, reward_range
 
 #: Factor of the strength from one epoch to the next.
 ANNEALING = 0.5
 
 #: The final strength is the largest of the path at which the equilibrium costs this share of the finest accuracy.
 SHARE = 0.5
-
-#: The two ways of learning.
-WAYS = ("annealed", "scratch")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""Samples after which runs stay below an accuracy, and the median of the setting that costs least.
+
+Used by what measures and by what judges (docs/theory, section 17.4). Nothing compiled is loaded for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pma_replication import statistics
+
+
+def stays_below(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
+    """Return the samples after which each replicate stays at or below an accuracy, shape (replicates,)."""
+    samples = list(curves.columns.to_numpy(dtype=float))
+    return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
+
+
+def tuned_median(groups: Sequence[np.ndarray]) -> float:
+    """Return the median rate of the setting with the smallest mean cost; the groups are rates, then costs."""
+    n_settings = max(1, len(groups) // 2)
+    costs = [float(np.mean(group)) for group in groups[n_settings:]]
+    return slower_median(groups[int(np.argmin(costs)) if costs else 0])
+
+
+def slower_median(rates: np.ndarray) -> float:
+    """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average."""
+    return float(np.sort(rates)[(len(rates) - 1) // 2])

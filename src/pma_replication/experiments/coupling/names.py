@@ -1,0 +1,5 @@
+"""The methods of the experiment by their names in tables. Nothing compiled is loaded for it."""
+
+from __future__ import annotations
+
+MIRROR_ASCENT, FASTEST, BEST_RESPONSE, BLIND = METHODS = ("mirror_ascent", "fastest", "best_response", "blind")
