@@ -176,6 +176,19 @@ def test_all_arms_take_the_same_samples_and_the_start_is_the_first_policy() -> N
     assert set(measure.measure(bare, entropy, "bare", arms=far, runs=runs, seed=0)["arm"]) == {"independent"}
 
 
+def test_a_temperature_is_annealed_by_one_factor_per_epoch_and_ends_where_it_is_said_to() -> None:
+    np.testing.assert_allclose(Arm(heat=1000.0, heat_last=1.0).heats(4), [1000.0, 100.0, 10.0, 1.0], rtol=1e-14)
+    assert Arm(heat=0.3).heats(3) == [0.3, 0.3, 0.3]
+    assert Arm(heat=0.3, heat_last=3.0).heats(1) == [0.3]
+    # in the first epoch policies are adopted by chance, so that several are left, in the last one all adopt the best
+    game, entropy = games.make("target_agreement", rows=2, columns=3), Entropy(0.05)
+    runs = measure.Runs("coordination", "complete", 1.0, 0.1, 60, 2, 5.0, 10.0, 10, 8, 2, 2)
+    cooled = {"cooled": Arm(rounds=1, heat=1e9, heat_last=1e-9)}
+    rows = measure.measure(game, entropy, "meeting", arms=cooled, runs=runs, seed=0).set_index("epoch")
+    assert (rows.loc[1, "disagreement"] > 0.0).all()
+    assert (rows.loc[2, "disagreement"] == 0.0).all()
+
+
 def test_the_figure_and_the_table_tell_of_the_arms() -> None:
     rows = pd.concat([table(HOLDS), table(HOLDS, "competition").assign(game="h")], ignore_index=True)
     drawn = draw.data(rows)
@@ -206,6 +219,10 @@ def changed(**changes: Any) -> dict[str, Any]:
         ({"arms": {"networked": {"rounds": -1}}}, "rounds"),
         ({"task": {"temperature": -0.5}}, "temperature"),
         ({"arms": {"networked": {"failure": 1.5}}}, "failure"),
+        (
+            {"arms": {"near": {"heat": 0, "heat_last": 2}}},
+            "arms.near.heat_last: got 2.0, expected 0, no change, or a heat",
+        ),
         ({"task": {"n_samples": 20}}, "n_samples: got 20, expected more than"),
         ({"task": {"arms": ["independent", "centralized", "mine"]}}, "mine"),
         ({"task": {"arms": ["independent", "centralized", "agreed"]}}, "the arm networked among them"),
@@ -239,6 +256,7 @@ def test_the_command_learns_and_refuses_in_one_line(tmp_path: Path, capsys: pyte
         ("mine rounds=-1", "rounds: got -1"),
         ("mine graph=star", "graph: got 'star'"),
         ("mine heat=-2", "temperature"),
+        ("mine heat=0 heat_last=2", "heat_last: got 2"),
         ("mine learner=me", "networked or centralized"),
         ("mine rounds=1.5", "a value of type int"),
         ("mine round=1", "expected one of learner, graph"),

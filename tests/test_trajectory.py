@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import re
 from pathlib import Path
@@ -16,9 +17,9 @@ from scipy.special import logsumexp, softmax
 
 from pma_mfg import equilibrium, games, operators
 from pma_mfg.errors import InputError
-from pma_mfg.learning import algorithms, method_files
+from pma_mfg.learning import algorithms, method_files, networks
 from pma_mfg.learning.generative import Task
-from pma_mfg.learning.trajectory import METHODS, Trajectory, loops, trajectory_kernels
+from pma_mfg.learning.trajectory import METHODS, Trajectory, epochs, loops, trajectory_kernels
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation.exchangeable import initial_population
 from pma_replication import configuration, judging
@@ -36,6 +37,8 @@ SETTINGS: dict[str, dict[str, float]] = {
     "actor_critic": {"exponent": 0.8, "policy_step": 0.3, "policy_exponent": 0.2},
     "pma_pooled": {"step_size": 1.0, "first": 30.0, "growth": 1.1, "constant": 1.0},
     "pma_independent": {"step_size": 1.0, "first": 30.0, "growth": 1.2, "constant": 1.0},
+    "pma_buffered": {"step_size": 0.3, "first": 30.0, "growth": 1.2, "constant": 1.0, "passes": 5.0},
+    "pma_networked": {"step_size": 1.0, "first": 30.0, "growth": 1.2, "constant": 1.0, "temperature": 0.0},
 }
 OWN = Path(__file__).resolve().parents[1] / "config" / "example_method.py"
 
@@ -169,7 +172,7 @@ def test_an_actor_that_hardly_moves_leaves_a_critic_of_the_uniform_policy() -> N
 def test_every_method_learns_a_planted_game_and_counts_its_steps(method: str) -> None:
     """From 0.06 to below 0.01: each measured error here is below 0.002, so that other seeds would do as well."""
     game, before = planted(), 0
-    of = task(game, budget=30_000, n_agents=200 if method == "pma_independent" else 1000)
+    of = task(game, budget=30_000, n_agents=200 if method in ("pma_independent", "pma_networked") else 1000)
     start = equilibrium.exploitability(game, operators.uniform_policy(game), ENTROPY)
     run = list(METHODS[method](of, **SETTINGS[method]))
     for samples, _ in run:
@@ -206,6 +209,59 @@ def test_with_many_agents_the_pooled_critic_is_the_recursion_along_the_populatio
     expected = operators.mirror_ascent_step(q, uniform, 10.0, regularizer=ENTROPY)
     # some 1 / sqrt(1e13 / 12) = 1e-6 in q, ten times that in the policy
     np.testing.assert_allclose(policy, expected, rtol=0, atol=1e-4)
+
+
+def test_an_epoch_with_a_buffer_is_one_of_centralized_learning_bit_for_bit() -> None:
+    # without the mean field in the transitions both average them over the policy in the same order
+    game = games.make("no_interaction")
+    setting = {"step_size": 0.1, "first": 10.0, "growth": 1.0, "constant": 2.0, "passes": 3.0}
+    _, learned = next(METHODS["pma_buffered"](task(game, budget=500), **setting))
+    (schedule,) = itertools.islice(epochs.schedules(task(game), step_size=0.1, first=10.0, growth=1.0, constant=2.0), 1)
+    rng = np.random.default_rng(0)
+    both = algorithms.centralized(game, 1000, ENTROPY, schedule=schedule, rng=rng, passes=3)
+    np.testing.assert_array_equal(learned, both[1])
+    assert not np.allclose(learned, both[0])
+
+
+def test_epochs_of_one_length_are_one_run_of_networked_learning_bit_for_bit() -> None:
+    game, n_agents, n_epochs = planted(), 20, 3
+    setting = {"step_size": 0.5, "first": 10.0, "growth": 1.0, "constant": 1.0}
+    run = METHODS["pma_networked"](task(game, budget=10**4, n_agents=n_agents), **setting, temperature=0.5)
+    found = list(itertools.islice(run, n_epochs))
+    *_, schedule = itertools.islice(epochs.schedules(task(game), **setting), n_epochs)
+    told: list[int] = []
+    agents = networks.networked(
+        game,
+        n_agents,
+        ENTROPY,
+        schedule=schedule,
+        rng=np.random.default_rng(0),
+        graph="complete",
+        rounds=1,
+        temperature=0.5 * 0.1 / (1.0 - game.discount),
+        evaluation_steps=6,
+        after_epoch=lambda epoch, agents, samples: told.append(samples),
+    )
+    np.testing.assert_array_equal(found[-1][1], agents.policies()[0])
+    assert [samples for samples, _ in found] == told
+
+
+def test_the_games_of_the_literature_are_those_that_the_stated_rule_chooses() -> None:
+    """Section 21.4: uniform play gains more than 0.1 of the range, agents interact; the six with the fewest pairs."""
+    config = yaml.safe_load((OWN.parent / "config.yaml").read_text())
+    without = ("planted", "affine", "crowd_averse", "coordination", "no_interaction")  # generated, or agents are alone
+    sizes: dict[str, int] = {}
+    for name, of in config["games"].items():
+        if of["family"].startswith(without) or of["regularizer"] != "entropy":
+            continue
+        game = games.make(of["family"], **of["parameters"])
+        gain = equilibrium.exploitability(game, operators.uniform_policy(game), Entropy(of["strength"]))
+        if gain > 0.1 * comparison.reward_range(game):
+            sizes[name] = game.n_states * game.n_actions
+    compared = [
+        name for name in config["one_trajectory"]["games"] if not config["games"][name]["family"].startswith(without)
+    ]
+    assert compared == sorted(sizes, key=lambda name: sizes[name])[:6]
 
 
 def test_a_trajectory_s_transitions_are_one_path_with_the_rewards_of_the_mean_field() -> None:
@@ -304,6 +360,16 @@ def test_a_method_s_file_that_is_wrong_is_told_in_one_line_before_any_job(
         ("softmax_sarsa", {"step_size": 0.1, "exponent": [0], "exploration": [0]}, "at least one number"),
         ("softmax_sarsa", {"step_size": [0.1, 0.1], "exponent": [0], "exploration": [0]}, "entries that differ"),
         ("softmax_sarsa", {"step_size": ["a"], "exponent": [0], "exploration": [0]}, "expected a number in (0, 1]"),
+        (
+            "pma_buffered",
+            {"step_size": [1], "first": [9], "growth": [1], "constant": [1], "passes": [2.5]},
+            "passes: got 2.5, expected a whole number >= 1",
+        ),
+        (
+            "pma_networked",
+            {"step_size": [1], "first": [9], "growth": [1], "constant": [1], "temperature": [-0.1]},
+            "temperature: got -0.1, expected a number >= 0",
+        ),
         ("mine", {"file": str(OWN), "batch": [10]}, "settings: got ['batch'], expected exactly batch, step_size"),
         ("mine", {"file": str(OWN), "batch": [True], "step_size": [1]}, "expected a finite number"),
         ("mine", {"file": "mine.txt"}, "the path of a Python file (.py)"),

@@ -43,6 +43,7 @@ def networked(
     start: np.ndarray | None = None,
     floor: float | None = None,
     after_epoch: Callable[[int, Agents, int], None] = lambda epoch, agents, samples: None,
+    agents: Agents | None = None,
 ) -> Agents:
     """Run networked PMA on one trajectory of the N-agent game: Algorithm 3, and policies that are passed on.
 
@@ -82,7 +83,9 @@ def networked(
     floor : float, optional
         As in `independent`.
     after_epoch : callable
-        Called with the number of each finished epoch, the agents, and the environment steps so far.
+        Called with the number of each finished epoch, the agents, and the environment steps of this call so far.
+    agents : Agents, optional
+        Go on from here, moved on in place, between two epochs; `n_agents` and `start` are then ignored.
 
     Returns
     -------
@@ -126,7 +129,8 @@ def networked(
     temperatures = np.broadcast_to(temperatures, (schedule.n_epochs,))
     links = graph if isinstance(graph, Graph) else Graph.parse(graph)
     near, first = links.near(game), operators.uniform_policy(game) if start is None else start
-    agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=first)
+    if agents is None:
+        agents = simulated.initial_agents(game, n_agents, regularizer, rng=rng, start=first)
     held, samples = (agents.thresholds.copy(), agents.values.copy()), 0
 
     def exchange(epoch: int, agents: Agents) -> None:

@@ -130,10 +130,49 @@ def learn_tagged(
         begun[m], read[:] = _pair(population, shape), 0.0
         advance(0, 1)
         rewards[m], reached[m] = read, _pair(population, shape)
-    q = np.full((1, *shape), float(schedule.start))
+    return over(
+        game,
+        policy,
+        regularizer,
+        kept=(begun, reached, rewards),
+        population=population,
+        schedule=schedule,
+        passes=passes,
+    )
+
+
+def over(
+    game: Game,
+    policy: np.ndarray,
+    regularizer: Regularizer,
+    *,
+    kept: tuple[np.ndarray, np.ndarray, np.ndarray],
+    population: Population,
+    schedule: Schedule,
+    passes: int,
+) -> np.ndarray:
+    """Return the Q learned from kept transitions of one agent, shape (S, A).
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+        Which all agents played.
+    regularizer : Regularizer
+    kept : tuple of ndarray
+        Pairs s A + a in which the transitions begin and those that follow them, uint16 of shape (M, 1), and rewards at
+        the mean field in which they begin, shape (M, S, A), of which those of the pairs are read.
+    population : Population
+        Its stream draws the order, and is moved on in place.
+    schedule : Schedule
+        As in `learn`; `n_updates` is not read.
+    passes : int
+        L >= 1.
+    """
+    q = np.full((1, *policy.shape), float(schedule.start))
     generators = population.stream.reshape(4, random_numbers.LANES).T.copy()[:1]
     learners, settings = (q, regularizer.value(policy)[None]), (float(game.discount), passes, *_steps(schedule))
-    path_kernels.replay(begun, reached, rewards, generators, learners, *settings, 0, 1)
+    path_kernels.replay(*kept, generators, learners, *settings, 0, 1)
     population.stream.reshape(4, random_numbers.LANES)[:, 0] = generators[0]
     return np.asarray(q[0])
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pma_mfg.learning.generative import Learner, Task, pma
+from pma_mfg.learning.trajectory.buffered import pma_buffered
 from pma_mfg.learning.trajectory.epochs import pma_independent, pma_kept, pma_pooled
 from pma_mfg.learning.trajectory.loops import actor_critic, slow_policy, softmax_q_learning, softmax_sarsa
+from pma_mfg.learning.trajectory.networked import pma_networked
 from pma_mfg.learning.trajectory.path import Trajectory, Transitions
 
 __all__ = ["METHODS", "Learner", "Task", "Trajectory", "Transitions"]
@@ -26,4 +28,6 @@ METHODS: dict[str, Callable[..., Learner]] = {
     "actor_critic": actor_critic,
     "pma_pooled": pma_pooled,
     "pma_independent": pma_independent,
+    "pma_buffered": pma_buffered,
+    "pma_networked": pma_networked,
 }

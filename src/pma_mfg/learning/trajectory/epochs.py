@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pma_mfg import operators
@@ -106,22 +108,34 @@ def pma_independent(task: Task, *, step_size: float, first: float, growth: float
     step_size, first, growth, constant : float
         As in `learning.generative.pma`.
     """
-    game, regularizer = task.game, task.regularizer
-    pairs = game.n_states * game.n_actions
-    agents = simulated.initial_agents(game, task.n_agents, regularizer, rng=task.rng)
-    scale, samples = max(1.0, constant * pairs / (1.0 - game.discount)), 0
-    for epoch, length in enumerate(lengths(first, growth), start=1):
-        samples += length * pairs
+    agents, samples = simulated.initial_agents(task.game, task.n_agents, task.regularizer, rng=task.rng), 0
+    for schedule in schedules(task, step_size=step_size, first=first, growth=growth, constant=constant):
+        samples += schedule.n_updates
         if samples > task.budget:
             return
-        schedule = Schedule(
+        algorithms.independent(
+            task.game, task.n_agents, task.regularizer, schedule=schedule, rng=task.rng, agents=agents
+        )
+        yield samples, agents.policies(0, 1)[0]
+
+
+def schedules(task: Task, *, step_size: float, first: float, growth: float, constant: float) -> Iterator[Schedule]:
+    """Yield the schedule up to each epoch; epochs grow, and have the lengths and steps of `learning.generative.pma`.
+
+    Parameters
+    ----------
+    task : Task
+    step_size, first, growth, constant : float
+    """
+    pairs = task.game.n_states * task.game.n_actions
+    scale = max(1.0, constant * pairs / (1.0 - task.game.discount))
+    for epoch, length in enumerate(lengths(first, growth), start=1):
+        yield Schedule(
             n_epochs=epoch,
             n_updates=length * pairs,
             n_waiting=0,
-            step_size=step_size / regularizer.rho,
+            step_size=step_size / task.regularizer.rho,
             td_scale=scale,
             td_offset=scale,
             start=task.start,
         )
-        algorithms.independent(game, task.n_agents, regularizer, schedule=schedule, rng=task.rng, agents=agents)
-        yield samples, agents.policies(0, 1)[0]

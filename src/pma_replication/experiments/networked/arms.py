@@ -22,6 +22,8 @@ class Arm:
         C.
     heat : float
         Factor of the game's temperature.
+    heat_last : float
+        That of the last epoch, up to which it changes by the same factor from epoch to epoch; 0 for no change.
     score : str
         Of `learning.graphs.SCORES`.
     passes : int
@@ -36,10 +38,20 @@ class Arm:
     graph: str = ""
     rounds: int = 0
     heat: float = 1.0
+    heat_last: float = 0.0
     score: str = "return"
     passes: int = 0
     failure: float = 0.0
     n_after: int = 0
+
+    def heats(self, n_epochs: int) -> list[float]:
+        """Return the factor of the temperature in each epoch."""
+        change = self.heat_last / self.heat if self.heat_last else 1.0
+        return [self.heat * change ** (k / max(1, n_epochs - 1)) for k in range(n_epochs)]
+
+
+#: What an arm may not be, in words: no factor leads from zero to another number.
+ANNEALED = "0, no change, or a heat > 0 to begin with"
 
 
 #: Arms that claims compare.

@@ -8,7 +8,7 @@ from typing import Any
 
 from pma_mfg.commands import arguments, output
 from pma_mfg.errors import InputError
-from pma_replication.experiments.networked.arms import Arm
+from pma_replication.experiments.networked.arms import ANNEALED, Arm
 from pma_replication.runs import outputs
 
 SOURCE = "pma-replicate networked measure"
@@ -88,12 +88,14 @@ def _measure(options: argparse.Namespace) -> None:
             graphs.Graph.parse(arm.graph, SOURCE)
         graphs.check_settings(
             rounds=arm.rounds,
-            temperature=arm.heat * options.temperature,
+            temperature=(arm.heat * options.temperature, arm.heat_last * options.temperature),
             score=arm.score,
             evaluation_steps=options.evaluation_steps,
             failure=arm.failure,
             source=SOURCE,
         )
+        if arm.heat_last and not arm.heat:
+            raise InputError(SOURCE, "heat_last", arm.heat_last, ANNEALED)
         if options.samples <= arm.rounds + options.evaluation_steps:
             raise InputError(SOURCE, "samples", options.samples, "more than evaluation steps and rounds together")
     runs = measure.Runs(

@@ -221,7 +221,7 @@ def _run(
         rng=rng,
         graph=Graph.parse(arm.graph or runs.graph),
         rounds=arm.rounds,
-        temperature=arm.heat * runs.temperature,
+        temperature=[heat * runs.temperature for heat in arm.heats(runs.n_epochs)],
         score=arm.score,
         evaluation_steps=runs.evaluation_steps,
         passes=arm.passes,

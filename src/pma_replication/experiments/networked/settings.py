@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pma_mfg.errors import InputError
 from pma_mfg.learning.graphs import Graph
-from pma_replication.experiments.networked.arms import CENTRALIZED, INDEPENDENT, NETWORKED
+from pma_replication.experiments.networked.arms import ANNEALED, CENTRALIZED, INDEPENDENT, NETWORKED
 from pma_replication.settings import (
     Chosen,
     Count,
@@ -56,6 +56,7 @@ class NetworkedArm(Settings):
     graph: str = key("in place of the game's; a radius leaves out games without a layout", default="")
     rounds: Natural = key("C, after every epoch", default=0)
     heat: NonNegative = key("factor of the game's temperature", default=1.0)
+    heat_last: NonNegative = key("heat in the last epoch, geometric in between; 0 for no change", default=0.0)
     score: Literal["return", "random", "value", "index"] = key("σ", default="return")
     passes: Natural = key("L of the replay buffer, 0 for none", default=0)
     failure: Probability = key("probability with which an agent's mirror ascent step fails", default=0.0)
@@ -96,6 +97,9 @@ class Networked(Section):
                 Graph.parse(text)
             except InputError as error:
                 refuse(place, text, error.allowed)
+        for name, described in self.arms.items():
+            if described.heat_last and not described.heat:
+                refuse(f"arms.{name}.heat_last", described.heat_last, ANNEALED)
         longest = max([arm.rounds for arm in self.arms.values()] + (self.sweep.rounds if self.sweep else []))
         for name, task in self.tasks.items():
             made = make_game(task.family, task.parameters, refuse, place=f"tasks.{name}")

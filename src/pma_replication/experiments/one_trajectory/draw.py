@@ -23,6 +23,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "actor_critic": {"color": COLOURS[6], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.2},
     "pma_pooled": {"color": "0.45", "linewidth": 1.2},
     "pma_independent": {"color": "0.45", "linestyle": (0, (2, 1)), "linewidth": 1.2},
+    "pma_networked": {"color": COLOURS[3], "linestyle": (0, (2, 1)), "linewidth": 1.2},
+    "pma_buffered": {"color": COLOURS[5], "linewidth": 1.2},
     "pma_kept": {"color": COLOURS[1], "linewidth": 1.2},
     "pma": {"color": "black", "linewidth": 2.2},
 }

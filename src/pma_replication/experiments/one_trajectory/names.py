@@ -14,6 +14,8 @@ _POSITIVE: Range = ("a number > 0", lambda x: x > 0.0)
 _AT_LEAST_ONE: Range = ("a number >= 1", lambda x: x >= 1.0)
 _SHARE: Range = ("a number in (0, 1]", lambda x: 0.0 < x <= 1.0)
 _UNIT: Range = ("a number in [0, 1]", lambda x: 0.0 <= x <= 1.0)
+_NOT_NEGATIVE: Range = ("a number >= 0", lambda x: x >= 0.0)
+_COUNT: Range = ("a whole number >= 1", lambda x: x >= 1.0 and float(x).is_integer())
 
 _EPOCHS: dict[str, Range] = {"step_size": _POSITIVE, "first": _AT_LEAST_ONE, "growth": _AT_LEAST_ONE}
 _GREEDY: dict[str, Range] = {"step_size": _SHARE, "exponent": _UNIT, "exploration": _UNIT}
@@ -28,6 +30,8 @@ SETTINGS: dict[str, dict[str, Range]] = {
     "actor_critic": {"exponent": _UNIT, "policy_step": _POSITIVE, "policy_exponent": _UNIT},
     "pma_pooled": _EPOCHS | {"constant": _POSITIVE},
     "pma_independent": _EPOCHS | {"constant": _POSITIVE},
+    "pma_buffered": _EPOCHS | {"constant": _POSITIVE, "passes": _COUNT},
+    "pma_networked": _EPOCHS | {"constant": _POSITIVE, "temperature": _NOT_NEGATIVE},
 }
 
 #: Titles of methods in tables and figures. A method that is missing here goes by its name.
@@ -40,6 +44,8 @@ TITLES = {
     "actor_critic": "actor-critic",
     "pma_pooled": "PMA, pooled critic",
     "pma_independent": "independent PMA",
+    "pma_buffered": "PMA, buffer",
+    "pma_networked": "networked PMA",
 }
 
 
