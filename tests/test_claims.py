@@ -239,7 +239,7 @@ def tables(
     ).assign(settled=500.0)
     moments = pd.DataFrame(
         [
-            ("g", w, m, 0.05, 0.2, 0.0 if w == np.inf else 1e-3 * mixing**w, 0.0, 0.1, 0.6)
+            ("g", w, m, 5e-4, 0.2, 0.0 if w == np.inf else 1e-3 * mixing**w, 0.0, 0.1, 0.6)
             for w in (np.inf, 0.0, 1.0, 2.0, 3.0, 4.0)
             for m in (100, 1000)
         ],
@@ -403,7 +403,7 @@ def tables(
             for n in (100, 300, 1000)
         ],
         columns=["game", "method", "setting", "replicate", "samples", "exploitability"],
-    ).assign(reward_range=2.0, cost=1.0, chosen=True)
+    ).assign(reward_range=2.0, cost=1.0, chosen=True, settled=900.0)
     accuracies = pd.DataFrame(
         [
             ("g", method, unit, accuracy, samples * scale, samples * scale, samples * scale, reached, 16)
@@ -814,6 +814,14 @@ def test_a_start_of_learning_that_has_not_faded_does_not_refute_the_floor() -> N
     assert judged({"ctd_floor": found["ctd_floor"]})["C3-floor"]["verdict"] == "not confirmed"
 
 
+def test_a_start_of_learning_that_has_not_faded_does_not_refute_how_the_floor_falls() -> None:
+    found = tables(floor_slope=-0.8)
+    assert judged(found)["C3-floor-rate"]["verdict"] == "not confirmed"
+    found["moments"]["mean_error"] = 1.0
+    assert judged(found)["C3-floor-rate"]["verdict"] == "inconclusive"
+    assert judged({**tables(), "moments": found["moments"]})["C3-floor-rate"]["verdict"] == "confirmed"
+
+
 def test_the_slope_of_the_td_error_is_fitted_from_where_the_start_has_faded_and_not_before() -> None:
     found = tables()
     early = found["ctd"]["n_updates"] < 500
@@ -954,6 +962,18 @@ def test_exploitability_that_still_falls_when_the_budget_ends_is_inconclusive() 
     rows = found["comparison"]
     found["comparison"].loc[rows["samples"] == 300, "exploitability"] *= 3.0
     assert judged(found)["C8"]["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize("settled", [1001.0, np.inf])
+def test_a_budget_within_which_td_learning_does_not_settle_refutes_no_learning(settled: float) -> None:
+    found = tables(learned=0.02)
+    found["comparison"]["settled"] = settled
+    record = judged(found)["C8"]
+    assert (record["verdict"], record["too_small"]) == ("inconclusive", True)
+    assert "TD learning settles" in record["how"]
+    learned = tables()
+    learned["comparison"]["settled"] = settled
+    assert judged(learned)["C8"]["verdict"] == "confirmed"
 
 
 def test_a_gain_that_falls_more_slowly_than_the_papers_bound_refutes_it() -> None:

@@ -119,6 +119,7 @@ def test_what_is_proved_for_the_entropy_alone_is_refused_by_name(own):
             PLANTED,
             regularizer,
             "x",
+            policy=np.full((3, 2), 0.5),
             grids={},
             n_agents=2,
             budget=100,

@@ -84,8 +84,6 @@ class Claim:
         That shows it.
     more : tuple of str
         Further steps, for the figure.
-    verified : tuple of str
-        Of `tables`, those that are read when one game is tested, by default all.
     """
 
     words: str
@@ -98,7 +96,6 @@ class Claim:
     steps: tuple[str, ...] = ()
     figure: str = ""
     more: tuple[str, ...] = ()
-    verified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.comparison import measure
 
     grids = _grids(options.grid)
-    game, _, regularizer = inputs.game_and_equilibrium(options)
+    game, found, regularizer = inputs.game_and_equilibrium(options)
     tried = sum(len(measure.settings(method, grid, SOURCE)) for method, grid in grids.items())
     most = tried * options.pilots + measure.CONTENDERS * len(grids) * options.replicates
     with output.progress(most, "runs at most") as advance:
@@ -61,6 +61,7 @@ def _measure(options: argparse.Namespace) -> None:
             game,
             regularizer,
             inputs.game_name(options),
+            policy=found.policy,
             grids=grids,
             n_agents=options.agents,
             budget=options.budget,

@@ -115,10 +115,14 @@ def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float)
     rival = Rival(
         f"{start.mean():.3g}, as after {first} samples", (float(start.mean()),), ((0.0, smallest),) if at_start else ()
     )
-    too_small = ""
-    if compare((estimate.low, estimate.high), (0.0, smallest)) == "not confirmed" and at_start:
+    too_small, settled = "", float(runs["settled"].iloc[0])
+    refuted = compare((estimate.low, estimate.high), (0.0, smallest)) == "not confirmed"
+    if refuted and at_start:
         too_small = "the policy that all start from is good enough already, so that there is nothing to learn"
-    elif compare((estimate.low, estimate.high), (0.0, smallest)) == "not confirmed" and third < last:
+    elif refuted and last < settled:
+        when = f"after {settled:.2g} samples" if settled < math.inf else "never, as a state or an action is not visited"
+        too_small = f"at the equilibrium TD learning settles {when}, and a run has {last:,}"
+    elif refuted and third < last:
         fall = np.log(learned / before) / math.log(last / third)
         slope = statistics.mean_interval(fall, bootstrap_generator(rows, "C8 fall"), confidence)
         if not slope.low > -0.5:

@@ -22,6 +22,7 @@ from pma_mfg.regularizers import Entropy
 from pma_mfg.theory import lipschitz
 from pma_replication import statistics
 from pma_replication.experiments.comparison.medians import slower_median, stays_below, tuned_median
+from pma_replication.experiments.ctd import measure as ctd_measure
 
 #: Number of settings of each method that are run in full: the best of the pilot runs, since other runs may order these
 #: differently.
@@ -29,7 +30,7 @@ CONTENDERS = 2
 
 
 def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOURCE) -> list[dict[str, float]]:
-    """Return every combination of a grid, in the grid's order.
+    """Return every combination of a grid, whatever the order of its arguments.
 
     Parameters
     ----------
@@ -64,7 +65,19 @@ def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOU
         for value in values:
             if not (np.isfinite(value) and holds(value)):
                 raise InputError(source, f"{method}: {name}", value, allowed)
+    grid = dict(sorted(grid.items()))
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def settled(game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray) -> float:
+    """Return the updates after which TD learning settles, M_0 of `experiments.ctd.measure.settled`; infinite for never.
+
+    It never does where a state or an action is not visited.
+    """
+    try:
+        return ctd_measure.settled(game, policy, regularizer)
+    except InputError:
+        return math.inf
 
 
 def checkpoints(budget: int, per_decade: int) -> np.ndarray:
@@ -119,6 +132,7 @@ def compare(
     regularizer: Any,
     name: str,
     *,
+    policy: np.ndarray,
     grids: Mapping[str, Mapping[str, Sequence[float]]],
     n_agents: int,
     budget: int,
@@ -143,8 +157,10 @@ def compare(
     regularizer : Entropy
     name : str
         The game's name in tables and seeds.
+    policy : ndarray, shape (S, A)
+        Of the equilibrium, at which `settled` says how many samples learning takes; no method sees it.
     grids : mapping of str to mapping of str to sequence of float
-        For each method, of `METHODS`, the grid of its settings.
+        For each method, of `METHODS`, the grid of its settings. The order of neither matters.
     n_agents : int
         N of PMA's trajectory, from 2 to 10^15.
     budget, pilot_budget : int
@@ -164,7 +180,7 @@ def compare(
     -------
     comparison : DataFrame
         Columns game, method, setting (in words), replicate, cost (of the run), chosen (whether the run is reported: one
-        setting for every replicate), samples, exploitability, reward_range.
+        setting for every replicate), samples, exploitability, reward_range, settled (of `settled`).
     tuning : DataFrame
         Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
         final_exploitability, contender.
@@ -178,7 +194,7 @@ def compare(
     check_n_agents(n_agents)
     if min(budget, pilot_budget) < 100:
         raise InputError(SOURCE, "budget", min(budget, pilot_budget), "an integer >= 100")
-    choices = {method: settings(method, grid) for method, grid in grids.items()}
+    choices = {method: settings(method, grid) for method, grid in sorted(grids.items())}
     rows, pilots, unit = [], [], reward_range(game)
     for method, tried in choices.items():
 
@@ -210,7 +226,7 @@ def compare(
     columns = ["game", "method", "setting", "replicate"]
     comparison = pd.DataFrame(rows, columns=[*columns, "cost", "chosen", "samples", "exploitability"])
     tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability", "contender"])
-    return comparison.assign(reward_range=unit), tuning
+    return comparison.assign(reward_range=unit, settled=settled(game, regularizer, policy)), tuning
 
 
 def tuning_cost(reached: float, final: float, target: float, *, budget: int) -> float:

@@ -15,6 +15,7 @@ def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advanc
         subject.need_features("comparison"),
         subject.regularizer,
         subject.name,
+        policy=subject.policy,
         grids=settings["methods"],
         n_agents=settings["n_agents"],
         budget=settings["budget"],

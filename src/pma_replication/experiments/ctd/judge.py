@@ -117,15 +117,22 @@ def floor_shares(rows: pd.DataFrame) -> tuple[list[int], list[np.ndarray], list[
     return populations, shares, norms
 
 
+def left_of_start(rows: pd.DataFrame, moments: pd.DataFrame) -> float:
+    """Return what the start of learning leaves in the mean error after the last update; 0 where moments are not known.
+
+    Without noise and fluctuations the error is what is left of the start, and falls as 1 / M_td at least.
+    """
+    exact = moments[moments["n_waiting"] == rows["n_waiting"].iloc[0]].sort_values("n_updates").tail(1)
+    return float((exact["mean_error"] * exact["n_updates"]).sum()) / int(rows["n_updates"].max())
+
+
 def floor_reached(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C3-floor in one game (docs/theory, section 12)."""
     rows, moments = rows[rows["replicate"].notna()], rows[rows["replicate"].isna()]
     populations, shares, _ = floor_shares(rows)
     estimate = statistics.mean_interval(shares[0], bootstrap_generator(rows, "C3-floor"), confidence)
     expected = (1.0 - tolerance, 1.0 + tolerance)
-    # without noise and fluctuations the error is what is left of the start, and falls as 1 / M_td at least
-    exact = moments[moments["n_waiting"] == rows["n_waiting"].iloc[0]].sort_values("n_updates").tail(1)
-    left = float((exact["mean_error"] * exact["n_updates"]).sum()) / int(rows["n_updates"].max())
+    left = left_of_start(rows, moments)
     largest = float(rows[rows["n_agents"] == populations[0]]["predicted_q_error"].abs().max())
     refuted = verdict((estimate.low, estimate.high), expected) == "not confirmed"
     return {
@@ -154,6 +161,7 @@ def other_order(predicted: float) -> Rival:
 
 def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C3-floor-rate in one game (docs/theory, section 12)."""
+    rows, moments = rows[rows["replicate"].notna()], rows[rows["replicate"].isna()]
     points = [
         point
         for point in zip(*floor_shares(rows), strict=True)
@@ -166,6 +174,13 @@ def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         rng = bootstrap_generator(rows, "C3-floor-rate")
         slope = statistics.slope_interval(populations, groups, rng, confidence=confidence)
         estimate = slope.shifted(-predicted)
+    too_small = ""
+    if verdict((estimate.low, estimate.high), (-tolerance, tolerance)) == "not confirmed":
+        floor = float(rows[rows["n_agents"] == populations[-1]]["predicted_q_error"].abs().max())
+        left = left_of_start(rows, moments)
+        # so much does what is left at the last N turn the line through the first
+        if math.log1p(left / floor) > tolerance * math.log(populations[-1] / populations[0]):
+            too_small = f"of the start of learning up to {left:.2g} is left, the last floor is {floor:.2g}"
     return {
         "id": "C3-floor-rate",
         "statement": "The floor of the TD error falls with N as the predicted limit does.",
@@ -176,4 +191,5 @@ def floor_rate(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim
         "rival": other_order(predicted),
         "how": f"N = {', '.join(f'{n:g}' for n in populations) or 'none'}, where the floor exceeds "
         f"{FLOOR_STANDARD_ERRORS:g} standard errors; predicted slope {predicted:.4g}",
+        "too_small": too_small,
     }
