@@ -15,7 +15,7 @@ import pytest
 import yaml
 from scipy.special import logsumexp, softmax
 
-from pma_mfg import equilibrium, games, operators
+from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms, method_files, networks
 from pma_mfg.learning.generative import Task
@@ -246,6 +246,14 @@ def test_epochs_of_one_length_are_one_run_of_networked_learning_bit_for_bit() ->
     assert [samples for samples, _ in found] == told
 
 
+def configured(config: dict[str, Any], name: str) -> tuple[games.MeanFieldGame, Entropy]:
+    """Return a game of a configuration and its regularizer."""
+    of = config["games"][name]
+    made = games.make(of["family"], **of["parameters"])
+    assert isinstance(made, games.MeanFieldGame)
+    return made, Entropy(of["strength"])
+
+
 def test_the_games_of_the_literature_are_those_that_the_stated_rule_chooses() -> None:
     """Section 21.4: uniform play gains more than 0.1 of the range, agents interact; the six with the fewest pairs."""
     config = yaml.safe_load((OWN.parent / "config.yaml").read_text())
@@ -254,14 +262,27 @@ def test_the_games_of_the_literature_are_those_that_the_stated_rule_chooses() ->
     for name, of in config["games"].items():
         if of["family"].startswith(without) or of["regularizer"] != "entropy":
             continue
-        game = games.make(of["family"], **of["parameters"])
-        gain = equilibrium.exploitability(game, operators.uniform_policy(game), Entropy(of["strength"]))
+        game, entropy = configured(config, name)
+        gain = equilibrium.exploitability(game, operators.uniform_policy(game), entropy)
         if gain > 0.1 * comparison.reward_range(game):
             sizes[name] = game.n_states * game.n_actions
     compared = [
         name for name in config["one_trajectory"]["games"] if not config["games"][name]["family"].startswith(without)
     ]
     assert compared == sorted(sizes, key=lambda name: sizes[name])[:6]
+
+
+def test_every_step_size_of_the_grids_is_too_long_for_the_epidemic() -> None:
+    """Section 21.4, "a grid may miss a game": the exact criterion of section 7 at the equilibrium that is found."""
+    config = yaml.safe_load((OWN.parent / "config.yaml").read_text())
+    steps = {x for method, of in config["one_trajectory"]["methods"].items() if "first" in of for x in of["step_size"]}
+    game, entropy = configured(config, "sis_epidemic")
+    nash = equilibrium.solve(game, entropy).policy
+    radii = [
+        jacobian.spectral_radius(jacobian.jacobian(game, nash, eta / entropy.rho, regularizer=entropy))
+        for eta in (0.006, min(steps), 0.03)
+    ]
+    np.testing.assert_allclose(radii, [0.98, 1.2, 3.7], atol=0.02)
 
 
 def test_a_trajectory_s_transitions_are_one_path_with_the_rewards_of_the_mean_field() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from pma_mfg.commands import arguments, inputs, output
 from pma_mfg.errors import InputError
@@ -23,36 +24,61 @@ def add(steps: arguments.Commands) -> None:
             " --grid pma.step_size=1,5 pma.first=30 pma.growth=1.1 pma.constant=1",
         ),
     )
-    arguments.add_agents(step)
-    step.add_argument(
-        "--grid",
-        nargs="+",
-        required=True,
-        metavar="METHOD.ARGUMENT=VALUE,...",
-        help="the settings of each method to tune over (docs/theory, section 17)",
+    add_tuning(
+        step,
+        section=17,
+        target=0.03,
+        counts=(
+            ("budget", 100, 1_000_000, "samples of a run (default 1e6)"),
+            ("pilot-budget", 100, 100_000, "of one that tunes (default 1e5)"),
+            ("per-decade", 1, 6, "measurements per factor 10 (default 6)"),
+            ("pilots", 1, 2, "runs of each setting (default 2)"),
+            ("replicates", 2, 8, "runs that are reported (default 8)"),
+        ),
     )
-    for option, least, default, text in (
-        ("budget", 100, 1_000_000, "samples of a run (default 1e6)"),
-        ("pilot-budget", 100, 100_000, "of one that tunes (default 1e5)"),
-        ("per-decade", 1, 6, "measurements per factor 10 (default 6)"),
-        ("pilots", 1, 2, "runs of each setting (default 2)"),
-        ("replicates", 2, 8, "runs that are reported (default 8)"),
-    ):
-        step.add_argument(f"--{option}", type=arguments.integer(least), default=default, help=text)
-    step.add_argument("--target", type=arguments.positive, default=0.03, help="accuracy to tune for (default 0.03)")
-    step.add_argument(
-        "--accuracies", type=arguments.positive, nargs="+", default=[0.1, 0.03, 0.01], help="to count samples to"
-    )
-    step.add_argument("--confidence", type=arguments.positive, default=0.95, help="of their intervals (default 0.95)")
     outputs.add_out(step)
     outputs.add_table(step, "--out-tuning", "of the pilot runs", required=False)
     outputs.add_table(step, "--out-accuracies", "of the samples to each accuracy", required=False)
 
 
+def add_tuning(
+    step: argparse.ArgumentParser, *, section: int, target: float, counts: Sequence[tuple[str, int, int, str]]
+) -> None:
+    """Add N, the grid that is tuned, numbers of runs and samples, and the accuracies to count samples to.
+
+    Parameters
+    ----------
+    step : argparse.ArgumentParser
+    section : int
+        Of docs/theory, on the rule of tuning.
+    target : float
+        The default.
+    counts : sequence of tuple
+        Options with an integer: the name, the least and the default value, and what it is.
+    """
+    arguments.add_agents(step)
+    step.add_argument(
+        "--grid",
+        nargs="+",
+        required=True,
+        metavar="METHOD.SETTING=VALUE,...",
+        help=f"the settings of each method to tune over (docs/theory, section {section})",
+    )
+    for option, least, default, text in counts:
+        step.add_argument(f"--{option}", type=arguments.integer(least), default=default, help=text)
+    step.add_argument(
+        "--target", type=arguments.positive, default=target, help=f"accuracy to tune for (default {target:g})"
+    )
+    step.add_argument(
+        "--accuracies", type=arguments.positive, nargs="+", default=[0.1, 0.03, 0.01], help="to count samples to"
+    )
+    step.add_argument("--confidence", type=arguments.positive, default=0.95, help="of their intervals (default 0.95)")
+
+
 def _measure(options: argparse.Namespace) -> None:
     from pma_replication.experiments.comparison import measure
 
-    grids = _grids(options.grid)
+    grids = parsed(options.grid, SOURCE)
     game, found, regularizer = inputs.game_and_equilibrium(options)
     tried = sum(len(measure.settings(method, grid, SOURCE)) for method, grid in grids.items())
     most = tried * options.pilots + measure.CONTENDERS * len(grids) * options.replicates
@@ -79,8 +105,8 @@ def _measure(options: argparse.Namespace) -> None:
     outputs.write_to(options.out_accuracies, accuracies)
 
 
-def _grids(settings: list[str]) -> dict[str, dict[str, list[float]]]:
-    """Return the values to tune over, by method and argument."""
+def parsed(settings: Sequence[str], source: str) -> dict[str, dict[str, list[float]]]:
+    """Return the values to tune over, by method and setting."""
     grids: dict[str, dict[str, list[float]]] = {}
     for setting in settings:
         method, _, rest = setting.partition(".")
@@ -88,5 +114,5 @@ def _grids(settings: list[str]) -> dict[str, dict[str, list[float]]]:
         try:
             grids.setdefault(method, {})[name] = [float(value) for value in values.split(",")]
         except ValueError:
-            raise InputError(SOURCE, "--grid", setting, "method.argument=number,number,...") from None
+            raise InputError(source, "--grid", setting, "method.setting=number,number,...") from None
     return grids

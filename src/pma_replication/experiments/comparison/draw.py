@@ -6,6 +6,7 @@ From tables to the numbers drawn, and to the figure.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -61,23 +62,54 @@ def figure(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    games = by_game(data)
     compared = list(data["method"].unique())
-    others = [method for method in compared if method not in LEARNERS]
-    looks = {method: look for method, look in LEARNERS.items() if method in compared}
-    for method, colour in zip(others, itertools.cycle(COLOURS), strict=False):
-        looks[method] = {"color": colour, "linestyle": "-.", "linewidth": 1.2}
-    handles = [Line2D([], [], label=method_title(method), **look) for method, look in looks.items()]
-    title = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
-    figure, axes = make_panels(len(games), 1.7, 0, title=title, handles=handles)
+    order = [method for method in LEARNERS if method in compared]
+    order += [method for method in compared if method not in LEARNERS]
+    return lines(data, order, LEARNERS, title=method_title, axis="samples")
+
+
+def lines(
+    data: pd.DataFrame,
+    order: Sequence[str],
+    known: Mapping[str, Mapping[str, Any]],
+    *,
+    title: Callable[[str], str],
+    axis: str,
+    ncols: int = 0,
+) -> Figure:
+    """Draw exploitability against samples, a panel for each game, a line with a band for each method, PMA on top.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of `data`.
+    order : sequence of str
+        The methods, as the legend has them.
+    known : mapping
+        Looks of methods; others are dash-dotted, each in a colour of its own.
+    title : callable
+        What a method is called.
+    axis : str
+        What samples are called.
+    ncols : int
+        Columns of the legend; all in one row by default.
+    """
+    games, colours = by_game(data), itertools.cycle(COLOURS)
+    looks = {
+        method: known.get(method) or {"color": next(colours), "linestyle": "-.", "linewidth": 1.2} for method in order
+    }
+    handles = [Line2D([], [], label=title(method), **look) for method, look in looks.items()]
+    words = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
+    height = 1.7 if len(games) <= 9 else 1.4  # so that four rows fit a page
+    figure, axes = make_panels(len(games), height, 0, title=words, handles=handles, ncols=ncols)
     shown = max(1e-4, float(data["exploitability"].max()))
     for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
-        for method, look in looks.items():
-            rows = table[table["method"] == method]
+        for method in sorted(order, key=lambda method: method == "pma"):
+            rows, look = table[table["method"] == method], looks[method]
             low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
             ax.fill_between(rows["samples"], low, high, color=look["color"], alpha=0.15, linewidth=0.0)
             ax.plot(rows["samples"], middle, **look)
-        log_log(ax, "samples", "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else "")
+        log_log(ax, axis, "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else "")
         ax.set_ylim(SHOWN, 2.0 * shown)
         ax.xaxis.set_major_locator(LogLocator(numticks=6))
         ax.axhline(0.01, **DOTTED)

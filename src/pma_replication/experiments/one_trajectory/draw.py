@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
-from pma_replication.experiments.comparison.draw import SHOWN
 from pma_replication.experiments.comparison.draw import data as comparison_data
+from pma_replication.experiments.comparison.draw import lines
 from pma_replication.experiments.one_trajectory.names import ordered, title
-from pma_replication.style import COLOURS, DOTTED, by_game, grid_shape, log_log, make_panels, panel_title, styled
+from pma_replication.style import COLOURS, styled
 
 #: Looks of methods. A method that is missing here is drawn dash-dotted, in a colour of its own.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -59,27 +56,5 @@ def figure(data: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    games, compared = by_game(data), ordered(list(data["method"].unique()))
-    colours = itertools.cycle(COLOURS)
-    looks = {
-        method: LOOKS.get(method) or {"color": next(colours), "linestyle": "-.", "linewidth": 1.2}
-        for method in compared
-    }
-    handles = [Line2D([], [], label=title(method), **look) for method, look in looks.items()]
-    words = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
-    figure, axes = make_panels(len(games), 1.7, 0, title=words, handles=handles, ncols=4)
-    shown = max(1e-4, float(data["exploitability"].max()))
-    for i, (ax, (game, table)) in enumerate(zip(axes, games, strict=True)):
-        for method in reversed(compared):  # PMA on top
-            rows, look = table[table["method"] == method], looks[method]
-            low, high, middle = (rows[column].clip(lower=SHOWN) for column in ("low", "high", "exploitability"))
-            ax.fill_between(rows["samples"], low, high, color=look["color"], alpha=0.12, linewidth=0.0)
-            ax.plot(rows["samples"], middle, **look)
-        log_log(
-            ax, "steps of the trajectory", "exploitability (regularized)" if i % grid_shape(len(games))[1] == 0 else ""
-        )
-        ax.set_ylim(SHOWN, 2.0 * shown)
-        ax.xaxis.set_major_locator(LogLocator(numticks=6))
-        ax.axhline(0.01, **DOTTED)
-        panel_title(ax, i, "{}", game=game)
-    return figure
+    compared = ordered(list(data["method"].unique()))
+    return lines(data, compared, LOOKS, title=title, axis="steps of the trajectory", ncols=4)
