@@ -563,6 +563,18 @@ def test_each_class_has_the_mass_that_its_start_and_its_transient_states_give_it
     np.testing.assert_allclose(chain.masses(start), [cycle, 1 - cycle], rtol=4e-16)
 
 
+def test_each_class_keeps_its_mass_whichever_of_its_states_an_elimination_begins_with():
+    """Classes 0 (states 0 and 4), 1 (1 and 3) and 2 (state 2), begun with their heaviest states, 4, 3 and 2."""
+    kernel = np.zeros((5, 5))
+    kernel[0, 4] = kernel[1, 3] = kernel[2, 2] = 1.0
+    kernel[4, [0, 4]] = kernel[3, [1, 3]] = [0.25, 0.75]
+    start = np.array([0.0, 0.2, 0.25, 0.3, 0.25])
+    chain = solvers.Elimination(kernel, masses=start)
+    assert chain.label.tolist() == [0, 1, 2, 1, 0]
+    np.testing.assert_allclose(chain.masses(start), [0.25, 0.5, 0.25], rtol=4e-16)
+    np.testing.assert_allclose(chain.law(start), [0.05, 0.1, 0.25, 0.4, 0.2], rtol=4e-16)
+
+
 def test_a_deviation_solves_its_equation_and_moves_no_mass_between_classes():
     rng = np.random.default_rng(3)
     kernel = np.zeros((70, 70))

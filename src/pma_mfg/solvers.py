@@ -94,8 +94,9 @@ class Elimination:
 
     def _eliminate(self, kernel: np.ndarray, heads: np.ndarray) -> None:
         """Keep one state of every class, eliminate the others from the end: transient states, then the rest."""
-        is_head = np.isin(np.arange(len(kernel)), heads)
-        self._order = np.lexsort((self.label < 0, ~is_head))
+        others = np.setdiff1d(np.arange(len(kernel)), heads)
+        # the heads in the order of their classes, since place c is that of class c in `masses`
+        self._order = np.concatenate([heads, others[np.argsort(self.label[others] < 0, kind="stable")]])
         label = self.label[self._order]
         chain = kernel[np.ix_(self._order, self._order)]
         if self.classes > 1:  # what joins no classes leads nowhere

@@ -33,8 +33,17 @@ KINK_STEP = (1e-4, 2e-2)
 #: A Newton step with an old derivative that does not shrink by this factor is made again with a new one.
 CONTRACTION = 0.2
 
+#: By how much Newton's steps may grow in a short step along a path with kinks: one that leads across a kink does so.
+ACROSS = 4.0
+
+#: Derivatives that are tried for the last digits of a point, which may lie beyond a kink.
+KINK_STEPS = 4
+
 #: Residual above which a last step to the law of the chain is tried.
 ROUNDING = 1e-13
+
+#: Residual above which a point next to a kink is none, and that of any other point is told.
+RESIDUAL = 1e-12
 
 #: Largest correction of the log-strength.
 FARTHEST = 5.0
@@ -159,8 +168,8 @@ def refined(system: System, place: Place, bordered: Bordered, *, reward_range: f
             break
         best, residual = candidate, reached
     if residual > ROUNDING and system.by_law:  # states that are left for good may hold what a step leaves there
-        gap = system.population_gap(best.mean_field, best.policy, best.transition)[0]
-        candidate = replace(system.place(best.mean_field + gap, best.value, best.log_strength), policy=best.policy)
+        law = system.population_gap(best.mean_field, best.policy, best.transition)[2]
+        candidate = replace(system.place(law, best.value, best.log_strength), policy=best.policy)
         if (reached := unit_residual(candidate, reward_range)) < residual:
             best, residual = candidate, reached
     return best, residual
@@ -194,6 +203,17 @@ class Follower:
         linear = Linearization(self.system, place)
         bordered = Bordered(linear, row)
         best, residual = refined(self.system, place, bordered, reward_range=self.reward_range)
+        for _ in range(KINK_STEPS):
+            if residual <= ROUNDING or self.kink_step == KINK_STEP[0]:
+                break
+            following = self.system.moved(place, bordered.step(place.gaps))  # the last step may have crossed a kink
+            if not following.distance(place) <= BEYOND:
+                break
+            other = Bordered(Linearization(self.system, following), row)
+            candidate, reached = refined(self.system, following, other, reward_range=self.reward_range)
+            if not reached < residual:
+                break
+            place, linear, bordered, best, residual = following, other.linear, other, candidate, reached
         tangent = bordered.tangent()
         if not np.isfinite(tangent[0]).all() or not np.isfinite(tangent[1]):
             raise np.linalg.LinAlgError("singular")
@@ -206,6 +226,7 @@ class Follower:
         The first correction may be `most` long at most. The derivative at hand is used as long as steps shrink.
         """
         previous, fresh = np.inf, False
+        growth = ACROSS if most == np.inf and self.kink_step == KINK_STEP[1] else 1.0
         found = max(FOUND, min(policy_rounding(place.q, place.regularizer), COARSEST))
         for _ in range(CORRECTIONS):
             step = bordered.step(place.gaps)
@@ -215,7 +236,7 @@ class Follower:
             size = candidate.distance(place)
             if size <= found:
                 return candidate
-            if size > most or (fresh and size > previous):
+            if size > most or (fresh and size > growth * previous):
                 return None
             shrinks = size <= CONTRACTION * previous
             if shrinks or fresh:
@@ -244,12 +265,17 @@ class Follower:
     def stepped(self, node: Node, step: float) -> Node | None:
         """Return the next point, None if the step is too long: not found, or the path turns too far."""
         place = self.advanced(node, step)
-        if place is None or not place.distance(node.place) <= 3.0 * step:
+        if place is None or not 0.1 * step <= place.distance(node.place) <= 3.0 * step:
             return None
         try:
             following = self.node(place, node.row())
         except np.linalg.LinAlgError:
             return None
+        if step <= self.kink_step == KINK_STEP[1] and following.residual > RESIDUAL:  # the path turns before it
+            return None
+        if step <= self.kink_step and _turns_at_kink(node, following):
+            d_mean_field, d_log = following.tangent
+            return replace(following, tangent=(-d_mean_field, -d_log), bordered=held(following).reversed())
         before, after = (held(one).linear.direction(*one.tangent) for one in (node, following))
         centre = node.place.mean_field
         cosine = inner(centre, before, after) / np.sqrt(inner(centre, after) * inner(centre, before))
@@ -322,7 +348,7 @@ class Follower:
         return trace
 
     def _turned(self, node: Node) -> Node | None:
-        """Return a point at a kink with the tangent beyond it, where the path turns back by more than a right angle.
+        """Return a point at a kink with the tangent beyond it, where the path turns so far that no step leads there.
 
         That is the direction in which the determinant keeps its sign (Proposition 19.4); None without such a kink.
         """
@@ -330,13 +356,14 @@ class Follower:
             return None
         bordered = held(node)
         d_mean_field, d_log = BEYOND * node.tangent[0], BEYOND * node.tangent[1]
-        place = self.system.moved(node.place, (d_mean_field, bordered.linear.value_slope @ d_mean_field, d_log))
+        d_value = bordered.linear.value_slope @ d_mean_field + d_log * bordered.linear.value_strength
+        at = node.place  # not `moved`: a mass may become zero at the kink, and beyond it be an unknown below zero
         try:
-            linear = Linearization(self.system, place)
-            other = Bordered(linear, (-bordered.row[0], -bordered.row[1]))
+            place = self.system.place(at.mean_field + d_mean_field, at.value + d_value, at.log_strength + d_log)
+            other = Bordered(Linearization(self.system, place), bordered.row)
+            if other.sign != bordered.sign:
+                other = other.reversed()
         except np.linalg.LinAlgError:
-            return None
-        if other.sign != bordered.sign:
             return None
         return replace(node, bordered=other, tangent=other.tangent(), power=0.0)
 
@@ -362,6 +389,9 @@ class Follower:
     def _events(self, trace: Trace, node: Node, step: float, following: Node) -> None:
         """Add the fold and the branch point between two points, if there are such."""
         fold = node.tangent[1] * following.tangent[1] < 0.0
+        if fold and not np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0) and step <= self.kink_step:
+            trace.folds.append(following)  # at a kink
+            return
         if fold:
             trace.folds.append(self.located(node, step, lambda one: one.tangent[1], end=following))
         change = abs(following.unstable - node.unstable) - fold if min(node.unstable, following.unstable) >= 0 else 0
@@ -386,6 +416,12 @@ def held(node: Node) -> Bordered:
     """Return the derivative at a point that the path has not left behind."""
     assert node.bordered is not None
     return node.bordered
+
+
+def _turns_at_kink(node: Node, following: Node) -> bool:
+    """Return whether the path turns by more than a right angle where an action ceases to be taken (Prop. 19.4)."""
+    same = np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0)
+    return not same and held(node).sign != held(following).sign
 
 
 def _power(node: Node, following: Node) -> float:

@@ -15,7 +15,7 @@ from pma_mfg.equilibrium.solution import FAILURES
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.paths.branching import departures
-from pma_mfg.paths.following import Follower, Node, Trace
+from pma_mfg.paths.following import RESIDUAL, Follower, Node, Trace
 from pma_mfg.paths.results import DISTINCT, Path, Point, point_of
 from pma_mfg.paths.system import System
 from pma_mfg.regularizers import Regularizer
@@ -23,9 +23,6 @@ from pma_mfg.theory import lipschitz
 
 #: The strength at which a path ends by default, relative to the range of the rewards.
 WEAKEST = 1e-6
-
-#: Residual of a point above which it is told.
-RESIDUAL = 1e-12
 
 #: By how much, in log-strength, a path may come back above the strength it began at.
 MARGIN = 0.05

@@ -52,6 +52,8 @@ class Place:
         F_1 and F_2.
     chain : Elimination or None
         Of the policy, where F_1 is taken from its stationary law.
+    law : ndarray, shape (S,)
+        That law, every mass of which is known to its own rounding; without a chain the mean field itself.
     """
 
     mean_field: np.ndarray
@@ -63,6 +65,7 @@ class Place:
     policy: np.ndarray
     gaps: tuple[np.ndarray, np.ndarray]
     chain: solvers.Elimination | None
+    law: np.ndarray
 
     def distance(self, other: Place) -> float:
         """Return the length of the way from another place, in the metric of the path (equation 19.4)."""
@@ -103,16 +106,18 @@ class System:
 
     def population_gap(
         self, mean_field: np.ndarray, policy: np.ndarray, transition: Table
-    ) -> tuple[np.ndarray, solvers.Elimination | None]:
-        """Return F_1, and the chain it was computed from: its law less mu, or above `DIRECT_SIZE` one update less mu.
+    ) -> tuple[np.ndarray, solvers.Elimination | None, np.ndarray]:
+        """Return F_1, the chain it was computed from, and the `law` of a place.
 
-        Both vanish together. The law is known to rounding of each entry, however slowly the chain mixes.
+        F_1 is the law of the chain less mu, or above `DIRECT_SIZE` one update less mu. Both vanish together. The law
+        is known to rounding of each entry, however slowly the chain mixes.
         """
         if self.by_law:
             chain = operators.policy_chain(self.game, mean_field, policy, heaviest_first=True)[0]
-            return chain.law(mean_field) - mean_field, chain
+            law = chain.law(mean_field)
+            return law - mean_field, chain, law
         moved = operators.push_forward(transition, mean_field[:, None] * policy)
-        return moved / moved.sum() - mean_field, None
+        return moved / moved.sum() - mean_field, None, mean_field
 
     def place(self, mean_field: np.ndarray, value: np.ndarray, log_strength: float) -> Place:
         """Return the place of a mean field, values and a log-strength."""
@@ -120,7 +125,7 @@ class System:
         transition = self.game.transition(mean_field)
         q = self.game.reward(mean_field) + self.game.discount * operators.next_value(transition, value)
         policy = regularizer.best_response(q)
-        gap, chain = self.population_gap(mean_field, policy, transition)
+        gap, chain, law = self.population_gap(mean_field, policy, transition)
         gaps = gap, regularizer.optimum(q) - value
         return Place(
             mean_field=mean_field,
@@ -132,6 +137,7 @@ class System:
             policy=policy,
             gaps=gaps,
             chain=chain,
+            law=law,
         )
 
     def at(self, mean_field: np.ndarray, log_strength: float) -> Place:
@@ -148,8 +154,10 @@ class System:
         """Return the place after a change of the unknowns; no mass falls below a tenth of itself, or its law."""
         least = KEPT_SHARE * place.mean_field
         if place.chain is not None:
-            least = np.minimum(least, np.maximum(place.mean_field + place.gaps[0], 0.0))
+            least = np.minimum(least, place.law)
         mean_field = np.maximum(place.mean_field + change[0], least)
+        if place.chain is not None:  # masses below rounding of the others: the law knows them, Newton's step does not
+            mean_field = np.where(np.maximum(mean_field, place.law) < solvers.EPSILON, place.law, mean_field)
         if self.parts > 1:
             held = self.label >= 0
             before, after = (np.bincount(self.label[held], x[held]) for x in (place.mean_field, mean_field))
@@ -191,7 +199,7 @@ class Linearization:
         gain = np.matmul(policy[:, None, :], self.target)[:, 0, :]
         self.value_slope = scipy.linalg.lu_solve(self.values, gain)
         self.value_strength = scipy.linalg.lu_solve(self.values, place.regularizer.value(policy))
-        flows = operators.flow_per_feature(tables, mean_field[:, None] * policy)
+        flows = operators.flow_per_feature(tables, place.law[:, None] * policy)
         own = _filled(flows.T @ slopes_P)
         if place.chain is None:  # F_1 = Gamma_pop(mu, pi) - mu: nothing is added to the mass of a part of the game
             own += kernel.T
@@ -227,9 +235,10 @@ class Linearization:
         return np.asarray(d_policy)
 
     def flow(self, d_policy: np.ndarray) -> np.ndarray:
-        """Return sum_{s,a} mu(s) d pi(a|s) P(.|s,a), shape (S, ...)."""
-        states = len(self.place.mean_field)
-        weighted = self.place.mean_field.reshape(-1, *(1,) * (d_policy.ndim - 1)) * d_policy
+        """Return sum_{s,a} mu(s) d pi(a|s) P(.|s,a), shape (S, ...), with the masses of the law."""
+        # next to chances of 1e-39 to leave a group the rounding errors of mu, which stay where Newton's steps end, count
+        states = len(self.place.law)
+        weighted = self.place.law.reshape(-1, *(1,) * (d_policy.ndim - 1)) * d_policy
         rows = weighted.reshape(states * self.weight.shape[1], *d_policy.shape[2:])
         table = self.transition if self.transition.ndim == 2 else self.transition.reshape(len(rows), states)
         return np.asarray(table.T @ rows)
@@ -320,6 +329,10 @@ class Bordered:
         self.sign = -1.0 if (swaps + np.count_nonzero(diagonal < 0.0)) % 2 else 1.0
         with np.errstate(divide="ignore"):
             self.log_determinant = float(np.log(np.abs(diagonal)).sum())
+
+    def reversed(self) -> Bordered:
+        """Return the same with the row in the other direction."""
+        return Bordered(self.linear, (-self.row[0], -self.row[1]))
 
     def tangent(self) -> tuple[np.ndarray, float]:
         """Return the direction (d mu, d log tau) of the path in which the row is positive, of length 1."""
