@@ -216,10 +216,8 @@ def main() -> None:
             told = f"{one['path_points']} points, residual {one['path_residual']:.1e}; afresh {afresh}"
             print(f"{name:28} {one['path_s']:8.2f} s, {told}")
     print(f"\nAnderson against plain iteration of the population update, median of {REPEATS} alternating runs")
-    print(
-        f"(up to S = {solvers.DIRECT_SIZE} the library takes Newton's method instead; both stop at the tolerance, but go on"
-    )
-    print("while steps halve the residual; where plain updates are fast Anderson makes the same, and no others)")
+    print(f"(up to S = {solvers.DIRECT_SIZE} the library takes Newton's method instead; both stop at the tolerance,")
+    print("but go on while steps halve the residual; where plain updates are fast Anderson makes the same updates)")
     print(f"{'game':28} {'plain':>10} {'updates':>8} {'Anderson':>10} {'steps':>6} {'ratio':>7}")
     for name, one in found.items():
         print(

@@ -79,7 +79,7 @@ def test_the_alternatives_move_counts_in_the_same_law(level: Level) -> None:
     single = np.array([bench["individuals"](tables, np.repeat(np.arange(5), start), steps, rng) for _ in range(4000)])
     shared = simulation.policy_tables(game, game.planted.policy, None)
     own, stream = np.tile(start, (4000, 1)), simulation.random_stream(rng)
-    sums = (np.zeros(1), np.zeros(5), np.zeros((5, 5)), np.zeros((5, 5)), np.zeros((5, 5)))
+    sums = (np.zeros(1), np.zeros(5), *np.zeros((3, 5, 5)), np.zeros((0, 0)))
     unused = np.zeros(5), np.zeros((5, 5))  # it also averages, which is not looked at
     for counts in own:
         exchangeable_kernels.average(

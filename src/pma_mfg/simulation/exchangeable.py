@@ -132,6 +132,8 @@ class ErgodicAverages:
         Time average of mu(s) (phi_k(mu) - phi_k(centre) - <grad phi_k(centre), x>).
     reward_remainders : ndarray, shape (S, L)
         The same for the features of the reward.
+    next_moments : ndarray, shape (S, S)
+        Time average of E[x x^T after the next step | the counts]; (0, 0) if not asked for.
     """
 
     deviation: float
@@ -141,6 +143,7 @@ class ErgodicAverages:
     second_moments: np.ndarray
     transition_remainders: np.ndarray
     reward_remainders: np.ndarray
+    next_moments: np.ndarray
 
 
 def random_stream(rng: np.random.Generator) -> np.ndarray:
@@ -411,6 +414,7 @@ def ergodic_averages(
     rng: np.random.Generator,
     n_burn_in: int,
     centre: np.ndarray,
+    next_moments: bool = False,
 ) -> ErgodicAverages:
     """Average over one trajectory of the N-agent game in which everybody plays `policy`.
 
@@ -427,6 +431,8 @@ def ergodic_averages(
         Steps before it.
     centre : ndarray, shape (S,)
         The mean field to start from and to measure the deviation against.
+    next_moments : bool
+        Also average what `populations.control_variates` takes, by S^3 operations a step. The trajectory stays the same.
 
     Returns
     -------
@@ -457,6 +463,7 @@ def ergodic_averages(
             np.zeros((game.n_states, game.n_states)),
             np.zeros((game.n_states, len(game.transition_features.links))),
             np.zeros((game.n_states, len(game.reward_features.links))),
+            np.zeros((game.n_states, game.n_states) if next_moments else (0, 0)),
         )
         for begin, end in chunks(0, n_steps, step_entries(shared) + game.n_states**2):
             exchangeable_kernels.average(
@@ -465,7 +472,8 @@ def ergodic_averages(
         return sums
 
     run(n_burn_in)
-    deviation, visits, second_moments, transition_sums, reward_sums = (total / n_steps for total in run(n_steps))
+    deviation, visits, second_moments, *remainders, coming = (total / n_steps for total in run(n_steps))
+    transition_sums, reward_sums = remainders
     # E[mu(s) x] = c(s) E[x] + E[x(s) x]
     moves = np.outer(centre, visits - centre) + second_moments
     share = np.where(visits > 0.0, visits, np.nan)[:, None]
@@ -481,4 +489,5 @@ def ergodic_averages(
         second_moments=second_moments,
         transition_remainders=transition_sums,
         reward_remainders=reward_sums,
+        next_moments=coming,
     )

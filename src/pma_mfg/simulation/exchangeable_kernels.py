@@ -263,6 +263,44 @@ with kernel_cache(Path(__file__)) as kernel:
             for z in range(len(x)):
                 out[k] -= gradients[k, z] * x[z]
 
+    @kernel(NONE(VECTOR, INTEGER, _slots, VECTOR, VECTOR, MATRIX, VECTOR, MATRIX))
+    def add_next_moments(
+        mean_field: Any,
+        n_agents: Any,
+        slots: Any,
+        entries: Any,
+        centre: Any,
+        law: Any,
+        change: Any,
+        out: Any,
+    ) -> None:
+        """Add the mean of x x^T after a step, x = mu - centre, given the mean field before it, to out (S, S).
+
+        With p_s = P_pi(.|s, mu), in `entries` by slots, and u = sum_s mu(s) p_s it is (u - c) (u - c)^T plus
+        sum_s mu(s) (diag(p_s) - p_s p_s^T) / N, since the agents of a state move multinomially. law (S, S) and change
+        (S,) are for work.
+        """
+        order, starts, successors = slots[:3]
+        size = len(mean_field)
+        law[:] = 0.0
+        for j in range(len(starts) - 1):
+            for i in range(starts[j + 1] - starts[j]):
+                law[order[i], successors[starts[j] + i]] = entries[starts[j] + i]
+        for y in range(size):
+            moved = 0.0
+            for s in range(size):
+                moved += mean_field[s] * law[s, y]
+            out[y, y] += moved / n_agents
+            change[y] = moved - centre[y]
+        for y in range(size):
+            for z in range(size):
+                out[y, z] += change[y] * change[z]
+        for s in range(size):
+            share = mean_field[s] / n_agents
+            for y in range(size):
+                for z in range(size):
+                    out[y, z] -= share * law[s, y] * law[s, z]
+
     @kernel(
         NONE(
             STREAM,
@@ -275,6 +313,7 @@ with kernel_cache(Path(__file__)) as kernel:
             _expansion,
             VECTOR,
             VECTOR,
+            MATRIX,
             MATRIX,
             MATRIX,
             MATRIX,
@@ -294,13 +333,14 @@ with kernel_cache(Path(__file__)) as kernel:
         second_moments: Any,
         transition_sums: Any,
         reward_sums: Any,
+        next_moments: Any,
     ) -> None:
         """Add up, over a trajectory of all agents, what the learner's limit is made of (docs/theory, section 9).
 
         With x = mu - centre: deviation[0] += ||x||_1, mean_field_sum += mu, second_moments += x x^T,
         transition_sums[s, k] += mu(s) times the remainder of phi_k at x, and the same for the reward's features: all
-        that is added up shrinks with x, so that its relative precision does not depend on N. counts (S,) is moved on in
-        place.
+        that is added up shrinks with x, so that its relative precision does not depend on N. Unless next_moments is
+        empty, it gets the mean of x x^T after the step, given the counts. counts (S,) is moved on in place.
         """
         transition_features, reward_features = game[1], game[4]
         slots, aliases = shared[2], shared[3]
@@ -314,6 +354,7 @@ with kernel_cache(Path(__file__)) as kernel:
         states = np.empty(n_agents if by_agents else 0, dtype=np.int64)
         here, moved = counts.astype(np.float64), np.empty(size)
         x = np.empty(size)
+        law = np.empty((size if len(next_moments) > 0 else 0, size))
         for _ in range(n_steps):
             for s in range(size):
                 mean_field[s] = here[s] / n_agents
@@ -329,10 +370,14 @@ with kernel_cache(Path(__file__)) as kernel:
                     transition_sums[s, k] += mean_field[s] * transition_phi[k]
                 for k in range(len(reward_phi)):
                     reward_sums[s, k] += mean_field[s] * reward_phi[k]
+            if len(law) > 0 or not by_agents:
+                feature_values(mean_field, transition_features, transition_phi)
+            if len(law) > 0:
+                probabilities(slots[3], slots[4], transition_phi, work[0])
+                add_next_moments(mean_field, n_agents, slots, work[0], centre, law, x, next_moments)
             if by_agents:
                 move_agents(stream, here, -1, aliases, work, states, moved)
             else:
-                feature_values(mean_field, transition_features, transition_phi)
                 move_counts(stream, here, transition_phi, slots, work, moved)
             here, moved = moved, here
         for s in range(size):
