@@ -15,9 +15,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pma_mfg import __version__, storage
 from pma_mfg.errors import InputError
-from pma_replication import configuration, findings, judging, registry, report
+from pma_replication import configuration, experiments, findings, judging, registry, report
 from pma_replication.judging import VERDICTS
 from pma_replication.runs import sources
 
@@ -59,6 +61,58 @@ def claim_rows(records: list[judging.Claim]) -> dict[str, list[dict[str, Any]]]:
     return groups
 
 
+def parts(settings: dict[str, Any], records: list[judging.Claim]) -> list[dict[str, Any]]:
+    """Return the sections on published experiments: those of article.yaml in an experiment's folder, if it was run."""
+    found = []
+    for path in sorted(Path(str(experiments.__file__)).parent.glob("*/article.yaml")):
+        words, own = yaml.safe_load(path.read_text(encoding="utf-8")), settings.get(path.parent.name)
+        if own is None or not any(record["id"] in words["statements"] for record in records):
+            continue
+        of = {name: [record for record in records if record["id"] == name] for name in words["statements"]}
+        games = list(dict.fromkeys(record["game"] for each in of.values() for record in each))
+        known = own | {"games": ", ".join(games), "confidence": confidence(settings)}
+        rows = [
+            {"what": what, "theirs": published, "known": known_by, "ours": _filled(ours, known)}
+            for what, published, known_by, ours in words["settings"]
+        ]
+        cells = [[_cell(of[name], game) for name in of] for game in games]
+        prose = {key: [typst_text(text) for text in words[key]] for key in ("introduction", "unmatched")}
+        prose["beyond"] = typst_text(words["beyond"])
+        tallies = [
+            {"claim": name, "words": words["statements"][name], "tally": findings.tally(of[name])} for name in of
+        ]
+        theirs = (record for name in words["stated"] for record in of[name] if record["game"] in words["tasks"])
+        stated = Counter(record["verdict"] for record in theirs)
+        counted = {"sum": stated.total(), "counts": {verdict: stated[verdict] for verdict in VERDICTS}}
+        fixed = {key: words[key] for key in ("title", "source", "cite", "bibtex", "rules", "figure")}
+        tables = {"settings": rows, "statements": tallies, "games": games, "cells": cells}
+        found.append({**fixed, **prose, **tables, "stated": counted})
+    return found
+
+
+def _filled(text: str, known: dict[str, Any]) -> str:
+    """Return a text with settings of a run in place of their names in braces; a dash if it has not all of them."""
+    try:
+        return text.format(**known)
+    except KeyError:
+        return "–"
+
+
+def _cell(records: list[judging.Claim], game: str) -> dict[str, str]:
+    """Return what was measured for one claim in one game, with its verdict; nothing if it was not tested there."""
+    for record in records:
+        if record["game"] == game:
+            low, high = record["interval"] or (None, None)
+            interval = "" if record["estimate"] is None else f" [{findings.number(low)}, {findings.number(high)}]"
+            return {"verdict": record["verdict"], "text": findings.number(record["estimate"]) + interval}
+    return {"verdict": "", "text": "–"}
+
+
+def confidence(settings: dict[str, Any]) -> str:
+    """Return the confidence of intervals in percent."""
+    return f"{100 * settings['claims']['confidence']:.0f}"
+
+
 def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) -> dict[str, Any]:
     """Return all that the template prints."""
     counts = Counter(record["verdict"] for record in records)
@@ -74,7 +128,8 @@ def data(settings: dict[str, Any], records: list[judging.Claim], commit: str) ->
         "n_claims": len({record["id"] for record in records}),
         "n_games": len({record["game"] for record in records}),
         "of_the_paper": sum(record["standing"] == "paper" for record in records),
-        "confidence": f"{100 * settings['claims']['confidence']:.0f}",
+        "confidence": confidence(settings),
+        "parts": parts(settings, records),
         "found": [[typst_text(line) for line in item] for item in lines],
         "groups": [
             {"id": group, "title": report.group_titles().get(group, group), "claims": rows}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
 from article import build
 
 from pma_replication import configuration, registry, report
@@ -54,3 +55,28 @@ def test_all_that_the_template_prints_is_found_and_every_group_of_claims_has_a_t
     assert len(used) > 5
     assert used <= set(printed)
     assert {registry.group(claim) for claim in registry.claims()} <= set(report.group_titles())
+
+
+def test_a_section_on_published_experiments_types_no_number_but_those_of_its_source() -> None:
+    for path in (ROOT / "src/pma_replication/experiments").glob("*/article.yaml"):
+        words = yaml.safe_load(path.read_text())
+        prose = [*words["introduction"], *words["unmatched"], words["beyond"], *words["statements"].values()]
+        prose += [re.sub(r"{[^}]*}", "", ours) for *_, ours in words["settings"]]
+        assert len(prose) > 10
+        assert [text for text in prose if re.search(r"\d", re.sub(r"\bC\d+-[a-z]+", "", text))] == []
+        assert set(words["stated"]) <= set(words["statements"]) <= set(registry.claims())
+
+
+def test_the_section_on_networked_learning_prints_settings_and_verdicts_of_the_run() -> None:
+    settings = configuration.load(ROOT / "config/config.yaml")
+    record = {"id": "C9-independent", "game": "cluster", "estimate": 0.5, "interval": [0.4, 0.6], "verdict": "vacuous"}
+    records = [record, {**record, "game": "dynamics_3", "verdict": "confirmed"}]
+    (part,) = build.parts(settings, records)
+    assert part["settings"][1]["ours"] == str(settings["networked"]["n_agents"])
+    assert part["games"] == ["cluster", "dynamics_3"]
+    assert part["cells"][0][0] == {"verdict": "vacuous", "text": "0.5 [0.4, 0.6]"}
+    assert part["cells"][0][1]["verdict"] == ""
+    assert part["stated"]["counts"] == dict.fromkeys(VERDICTS, 0) | {"vacuous": 1}  # of their tasks
+    assert build.parts(settings, [{**record, "id": "C7"}]) == []  # nothing of it was run
+    (smaller,) = build.parts(configuration.load(ROOT / "config/smoke.yaml"), records)
+    assert smaller["settings"][0]["ours"] == "–" != smaller["settings"][1]["ours"]  # it has other tasks

@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
             figure="bounds",
         ),
         "C1b-certificate": Claim(
-            words="nor by more than our sharper certificate, among the policies that PMA reaches",
+            words="among policies that PMA reaches, a step stretches distances by no more than our certificate",
             rival="the certificate could be half as large",
             standing="ours",
             judge="certified_norm",
@@ -60,7 +60,7 @@ EXPERIMENT = Experiment(
             figure="bounds",
         ),
         "C1b-search": Claim(
-            words="the search behind these two misses no pair (a check of the search itself)",
+            words="the search behind C1b and C1b-certificate misses no pair (a check of the search itself)",
             rival="the search stops short, and some pair has a larger ratio than every norm that it found",
             standing="ours",
             nature="check",

@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
             figure="coupling",
         ),
         "C4-blind": Claim(
-            words="so it does with a schedule that asks for nothing but the simulator",
+            words="mirror ascent learns the equilibrium also with a schedule that asks for nothing but the simulator",
             rival="mirror ascent with this schedule does not get away from where it starts",
             standing="ours",
             judge="blind",
@@ -29,7 +29,7 @@ EXPERIMENT = Experiment(
             figure="coupling",
         ),
         "C4-coupled-slope": Claim(
-            words="there, too, half the error costs at most four times the samples",
+            words="however strongly agents affect each other, half the error costs at most four times the samples",
             rival="half the error costs sixteen times the samples",
             standing="sharpened",
             judge="slope",
@@ -39,7 +39,7 @@ EXPERIMENT = Experiment(
             figure="coupling",
         ),
         "C4-best-response": Claim(
-            words="best response with the same samples learns it just where its Jacobian's spectral radius is below 1",
+            words="best response learns the equilibrium just where its Jacobian's spectral radius is below 1",
             rival="best response does on the one side of 1 what it does on the other",
             standing="ours",
             judge="best_response",

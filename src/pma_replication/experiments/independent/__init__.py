@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
             more=("independent_step_sizes", "independent_populations"),
         ),
         "C5-starts": Claim(
-            words="so it is if every agent starts with a policy of its own",
+            words="learning alone, half the error costs at most four times the samples also from unequal starts",
             rival="half the error costs sixteen times the samples",
             standing="ours",
             judge="unequal_starts",
@@ -86,7 +86,7 @@ EXPERIMENT = Experiment(
             more=("independent_step_sizes", "independent_populations"),
         ),
         "C5-eta": Claim(
-            words="small steps damp their disagreement, with the root of the step size",
+            words="small steps damp the disagreement of independent learners, with the root of the step size",
             rival="the disagreement does not depend on the step size, or is proportional to it",
             standing="ours",
             judge="independent_step",

@@ -24,7 +24,7 @@ EXPERIMENT = Experiment(
             figure="nash",
         ),
         "C7-state": Claim(
-            words="the gain of such a deviator is of order 1/N^2 in a smooth game, and 1/N with a kink",
+            words="one who sees its own state and deviates gains of order 1/N^2 in a smooth game, and 1/N with a kink",
             rival="the gain falls as 1/sqrt(N), as the paper's bound allows, or as the other of these two",
             standing="sharpened",
             judge="gap_state",
@@ -44,7 +44,7 @@ EXPERIMENT = Experiment(
             figure="nash",
         ),
         "C7-tight": Claim(
-            words="without one, where all actions are equally good, of order 1/sqrt(N)",
+            words="without a regularizer, all actions equally good, one who sees the counts gains of order 1/sqrt(N)",
             rival="the gain falls as 1/N, or as 1/N^2",
             standing="sharpened",
             judge="gap_tight",
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
             figure="nash",
         ),
         "C7-constant": Claim(
-            words="the gain has the predicted constant",
+            words="the gain of a deviator has the predicted constant",
             rival="the constant is off by a tenth",
             standing="sharpened",
             judge="gap_constant",
@@ -74,7 +74,7 @@ EXPERIMENT = Experiment(
             figure="nash",
         ),
         "C7-learned": Claim(
-            words="at a policy learned from N agents the gain falls as one over the samples",
+            words="at a policy learned from N agents the gain of a deviator falls as one over the samples",
             rival="it falls as the distance of the policy does, as one over their square root",
             standing="ours",
             judge="learned_slope",
@@ -84,7 +84,8 @@ EXPERIMENT = Experiment(
             figure="nash",
         ),
         "C7-learned-closer": Claim(
-            words="it is less than a tenth of that at the equilibrium of infinitely many agents",
+            words="at a policy learned from N agents a deviator gains less than a tenth of what it gains at the "
+            "equilibrium of infinitely many agents",
             rival="learning ends at that equilibrium, or as far from one of N agents as it is",
             standing="ours",
             judge="learned_ratio",

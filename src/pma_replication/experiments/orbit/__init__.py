@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
             more=("dynamics",),
         ),
         "C2-fastest": Claim(
-            words="so does PMA with the step that is fastest near the equilibrium",
+            words="where best response fails, PMA with the step that is fastest near the equilibrium converges",
             rival="best response from the same starts does as well",
             standing="ours",
             judge="damped_fastest",

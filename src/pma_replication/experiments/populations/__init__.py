@@ -28,7 +28,7 @@ EXPERIMENT = Experiment(
             figure="populations",
         ),
         "C6-kinked": Claim(
-            words="the bias falls as 1/sqrt(N) where rewards have a kink at the equilibrium",
+            words="the bias from finitely many agents falls as 1/sqrt(N) where rewards have a kink at the equilibrium",
             rival="the bias falls as 1/N, as in a smooth game",
             standing="sharpened",
             judge="bias_slope",
@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
             figure="populations",
         ),
         "C6-constant": Claim(
-            words="the bias has the predicted constant",
+            words="the bias from finitely many agents has the predicted constant",
             rival="the constant is off by a tenth",
             standing="sharpened",
             judge="bias_constant",
@@ -69,7 +69,7 @@ EXPERIMENT = Experiment(
             more=("populations_bias", "populations_exact"),
         ),
         "C6-learned-limit": Claim(
-            words="it ends where the game of N agents says that learning without noise does",
+            words="the learned policy ends where the game of N agents says that learning without noise does",
             rival="it ends at the equilibrium of infinitely many agents, or a fifth off the predicted distance",
             standing="ours",
             judge="learned_limit",

@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
             figure="scaling",
         ),
         "C4-scaling-exact": Claim(
-            words="they grow as the exact noise of TD learning says",
+            words="with a game's size, horizon and rare events, samples grow as the exact noise of TD learning says",
             rival="the exponent is off by a half",
             standing="ours",
             judge="as_exact",
