@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pma_mfg import cli, equilibrium, games, iterations, operators, plotting
+from pma_mfg.audit import audit
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.plotting import layouts, pictures
@@ -55,6 +56,19 @@ def test_a_grid_a_map_and_bars_are_drawn_by_the_layout() -> None:
         ax = Figure().subplots()
         layouts.draw(ax, pictures.drawn(game, policy, operators.stable_population(game, policy)))
         assert any(isinstance(each, kind) for each in (*ax.collections, *ax.patches))
+
+
+def test_an_audit_draws_the_populations_of_a_grid_on_the_grid() -> None:
+    game = games.make("crowd_modelling_2d", size=3)
+    assert game.layout is not None
+    found = audit(game, operators.uniform_policy(game), ENTROPY, n_agents=[2, 3])
+    panel = pictures.plot_audit(game, found).axes[3]
+    assert [small.get_title("left").partition(":")[0] for small in panel.child_axes] == ["$N = 2$", "$N = 3$"]
+    for small, gain in zip(panel.child_axes, found.gains, strict=True):
+        (cells,) = small.collections
+        corners = [path.vertices[0] + 0.5 for path in cells.get_paths()]
+        np.testing.assert_allclose(corners, game.layout)
+        np.testing.assert_array_equal(cells.get_array(), gain.mean_field)
 
 
 def test_states_that_are_left_for_good_are_hatched_wherever_they_are_drawn() -> None:

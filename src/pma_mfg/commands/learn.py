@@ -19,6 +19,9 @@ log = logging.getLogger("pma_mfg")
 
 Rows = list[dict[str, Any]]
 
+#: A last step size of --schedule auto below this, in units of 1 / rho, no longer moves a policy by what is seen.
+STALLED = 1e-3
+
 
 def add(commands: arguments.Commands) -> None:
     """Add the command."""
@@ -195,14 +198,16 @@ def _learn_blindly(options: argparse.Namespace) -> int:
             for replicate in range(replicates)
         ]
     rows = [row for of_run, _ in runs for row in of_run]
+    finals = [epochs[-1].policy for _, epochs in runs]
     if written:
         _write(options, rows)
     else:
-        _print_policy(game, runs[0][1])
+        _print_policy(game, finals[0])
     if options.out_policies:
-        _write_csv(options.out_policies, _policy_rows(inputs.game_name(options), [policy for _, policy in runs]))
+        _write_csv(options.out_policies, _policy_rows(inputs.game_name(options), finals))
     ends = [of_run[-1] for of_run, _ in runs]
-    worst = max((row["exploitability"] for row in ends), key=lambda value: (math.isnan(value), value))
+    missing = max(range(replicates), key=lambda i: (math.isnan(ends[i]["exploitability"]), ends[i]["exploitability"]))
+    worst = ends[missing]["exploitability"]
     unseen = max(row["unseen"] for row in ends)
     if unseen:
         log.warning(
@@ -213,16 +218,43 @@ def _learn_blindly(options: argparse.Namespace) -> int:
             options.agents,
         )
     reached = worst <= epsilon  # False for nan, a policy without a stable population
+    if not reached and ends[missing]["step_size"] * regularizer.rho < STALLED:
+        log.warning(
+            "warning: learning has stalled: the step size has fallen to %.2g / rho, as policies went to and fro; a "
+            "larger --strength, which damps them, or another --seed may do better",
+            ends[missing]["step_size"] * regularizer.rho,
+        )
     log.info(
-        "%s epsilon = %.4g: exploitability (regularized) %.4g at the start, %.4g at the end, after %d samples%s",
+        "%s epsilon = %.4g: exploitability (regularized) %.4g at the start, %.4g at the end, after %d samples%s%s",
         "reached" if reached else "missed",
         epsilon,
         rows[0]["exploitability"],
         worst,
         budget,
         "" if replicates == 1 else f" (the worst of {replicates} runs)",
+        "" if reached else _smallest(game, regularizer, runs[missing][1], worst),
     )
     return 0 if reached else 1
+
+
+def _exploitability(game: Any, policy: Any, regularizer: Any) -> float:
+    """Return the exploitability of a policy, nan if it has no stable population."""
+    from pma_mfg import equilibrium
+
+    try:
+        return float(equilibrium.exploitability(game, policy, regularizer))
+    except ConvergenceError:
+        return math.nan
+
+
+def _smallest(game: Any, regularizer: Any, epochs: list[Any], last: float) -> str:
+    """Return words on where a run was least exploitable, if that was not at its end."""
+    values = [(_exploitability(game, epoch.policy, regularizer), epoch.samples) for epoch in epochs[:-1]]
+    known = [value for value in values if not math.isnan(value[0])]
+    if not known or min(known)[0] >= last:
+        return ""
+    least, samples = min(known)
+    return f"; {least:.4g} after {samples} samples was the least, but the last policy is the one that learning returns"
 
 
 def _blind_run(
@@ -233,21 +265,17 @@ def _blind_run(
     replicate: int,
     after_epoch: Callable[[Any], None],
     every_epoch: bool,
-) -> tuple[Rows, Any]:
-    """Run `learning.algorithms.blind` once; measure after every epoch, or at the start and the end only.
+) -> tuple[Rows, list[Any]]:
+    """Run `learning.algorithms.blind` once, and return its epochs; measure every one, or the first and the last only.
 
     The exploitability has no influence on the run; it is nan for a policy without a stable population.
     """
-    from pma_mfg import equilibrium, seeds
+    from pma_mfg import seeds
     from pma_mfg.learning import algorithms
 
     name = inputs.game_name(options)
 
     def row(number: int, epoch: Any) -> dict[str, Any]:
-        try:
-            exploitability = equilibrium.exploitability(game, epoch.policy, regularizer)
-        except ConvergenceError:
-            exploitability = math.nan
         return {
             "game": name,
             "schedule": "auto",
@@ -257,19 +285,16 @@ def _blind_run(
             "samples": epoch.samples,
             "step_size": epoch.step_size,  # nan for the pilot
             "unseen": int((epoch.visits == 0.0).sum()),
-            "exploitability": float(exploitability),
+            "exploitability": _exploitability(game, epoch.policy, regularizer),
         }
 
     rng = seeds.generator(options.seed, "blind", name, options.agents, replicate)
-    rows: Rows = []
-    last: tuple[int, Any] | None = None
-    for number, epoch in enumerate(algorithms.blind(game, options.agents, regularizer, rng=rng, budget=budget)):
+    epochs = []
+    for epoch in algorithms.blind(game, options.agents, regularizer, rng=rng, budget=budget):
         after_epoch(epoch)
-        last, skipped = (number, epoch), last
-        if skipped is not None and (every_epoch or skipped[0] == 0):
-            rows.append(row(*skipped))
-    assert last is not None  # a budget has a pilot and an epoch at least
-    return [*rows, row(*last)], last[1].policy
+        epochs.append(epoch)
+    measured = range(len(epochs)) if every_epoch else (0, len(epochs) - 1)
+    return [row(number, epochs[number]) for number in measured], epochs
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from pma_mfg.plotting.look import COLOURS, shortened, text_width
@@ -121,11 +123,47 @@ def draw_grid(ax: Axes, cells: Drawn) -> float:
     ax.set_aspect("equal")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-    _bar(ax, mesh, cells.symbol)
+    bar(ax, mesh, cells.symbol)
     return size
 
 
-def _bar(ax: Axes, mesh: ScalarMappable, symbol: str) -> None:
+def draw_small(ax: Axes, places: np.ndarray, shares: np.ma.MaskedArray, norm: Normalize) -> None:
+    """Draw a population in colours at the places of the states, without words.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    places : ndarray, shape (S, 2)
+        That `is_grid` or `is_map`.
+    shares : masked array, shape (S,)
+        Masked states are grey.
+    norm : matplotlib.colors.Normalize
+        Of the colours.
+    """
+    cells_touch = is_grid(places)
+    half = 0.5 if cells_touch else 0.46 * _unit(places)
+    shapes: list[Patch] = [
+        Rectangle((x - half, y - half), 1.0, 1.0) if cells_touch else Circle((x, y), half) for x, y in places.tolist()
+    ]
+    colours = colormaps["viridis"].with_extremes(bad="0.85")
+    cells = PatchCollection(shapes, cmap=colours, norm=norm, edgecolor="none", antialiased=not cells_touch)
+    cells.set_array(shares)
+    ax.add_collection(cells)
+    low, high = places.min(axis=0) - 1.1 * half, places.max(axis=0) + 1.1 * half
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.set_axis_off()
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+
+
+def _unit(places: np.ndarray) -> float:
+    """Return the least distance between two places."""
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    return float(apart[apart > 0.0].min())
+
+
+def bar(ax: Axes, mesh: ScalarMappable, symbol: str) -> None:
+    """Draw the bar that says what colours mean."""
     bar = cast(Figure, ax.get_figure()).colorbar(mesh, ax=ax, shrink=0.85, pad=0.03)
     bar.set_label(symbol, fontsize=8)
     bar.ax.tick_params(labelsize=8)
@@ -143,8 +181,7 @@ def draw_map(ax: Axes, cells: Drawn) -> None:
     """
     assert cells.places is not None
     places, shares = cells.places, np.ma.array(cells.shares, mask=cells.transient)
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
-    unit = float(apart[apart > 0.0].min())
+    unit = _unit(places)
     discs = PatchCollection([Circle((float(x), float(y)), 0.46 * unit) for x, y in places], cmap="viridis")
     discs.set_array(shares)
     discs.set_clim(0.0, float(cells.shares.max()))
@@ -175,7 +212,7 @@ def draw_map(ax: Axes, cells: Drawn) -> None:
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    _bar(ax, discs, cells.symbol)
+    bar(ax, discs, cells.symbol)
 
 
 def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -40,6 +42,9 @@ CORNERS = 12
 
 #: Largest number of states whose shares are drawn one by one, with bars for their spread.
 ONE_BY_ONE = 16
+
+#: Largest number of populations that are drawn side by side on a layout.
+MANY = 4
 
 #: Actions whose probabilities differ by less count as equally likely; rounding errors are smaller, also after division
 #: by the strength of a regularizer.
@@ -266,7 +271,10 @@ def plot_audit(game: Game, found: Audit, *, title: str = "") -> Figure:
         layouts.draw(nearest, drawn(game, found.nearest.policy, found.nearest.mean_field))
         nearest.set_title(f"the nearest equilibrium found\n(distance {found.policy_distance:.2g})", fontsize=8)
     _draw_gains(gains, found)
-    _draw_populations(populations, game, found)
+    if layouts.is_grid(game.layout) or layouts.is_map(game.layout):
+        _draw_populations_on_layout(populations, cells, found)
+    else:
+        _draw_populations(populations, game, found)
     if title:
         figure.suptitle(title.replace("$", r"\$"))
     return _settled(figure)
@@ -327,6 +335,25 @@ def _draw_own_state(ax: Axes, gains: Sequence[Gain], *, floor: float) -> list[fl
     if known:
         ax.plot([], [], label="with it, seeing the own state only", **look)
     return [each.own_state.regularized for each in known]
+
+
+def _draw_populations_on_layout(ax: Axes, cells: layouts.Drawn, found: Audit) -> None:
+    """Draw the mean share of the agents in each state at its place, a small picture for each N, in the same colours."""
+    assert cells.places is not None
+    gains = sorted(found.gains, key=lambda each: each.n_agents)
+    gains = [gains[i] for i in np.unique(np.linspace(0, len(gains) - 1, MANY).round().astype(int))]
+    columns = int(np.ceil(np.sqrt(len(gains))))
+    rows = -(-len(gains) // columns)
+    norm = Normalize(0.0, max(float(found.mean_field.max()), *(float(each.mean_field.max()) for each in gains)))
+    for i, each in enumerate(gains):
+        row, column = divmod(i, columns)
+        small = ax.inset_axes((column / columns, 1.0 - (row + 1.0) / rows, 0.95 / columns, 0.82 / rows))
+        layouts.draw_small(small, cells.places, np.ma.array(each.mean_field, mask=cells.transient), norm)
+        spread = float(np.nan_to_num(each.deviations).mean())
+        small.set_title(f"$N = {each.n_agents}$: ± {spread:.1g}", fontsize=7.5, pad=2.0)
+    ax.set_axis_off()
+    ax.set_title("populations: mean share, ± standard deviation\n(mean over states, while nobody deviates)", fontsize=8)
+    layouts.bar(ax, ScalarMappable(norm, "viridis"), "share of the agents")
 
 
 def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
