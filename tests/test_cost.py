@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def units() -> cost.Units:
     game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1)
-    timed = dict.fromkeys(("step", "step_of_few", "pma", "jacobian", "exploitability", "solution", "update"), 1e-4)
+    names = ("step", "step_of_few", "step_together", "pma", "jacobian", "exploitability", "solution", "update")
+    timed = dict.fromkeys(names, 1e-4)
     return cost.Units(
         n_states=3, n_actions=2, **timed, policy=np.full((3, 2), 0.5), game=game, regularizer=regularizers.Entropy(0.5)
     )
@@ -54,6 +55,30 @@ def test_twice_the_runs_cost_about_twice_the_time(section: str, key: str, units:
     once, twice = (step.seconds(units, {**one, key: count * one[key]}) for count in (1, 2))
     # a part of the time does not depend on the runs: exact solutions, the second waiting time
     assert 1.5 * once < twice <= 2.0 * once * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("section", ["ctd", "samples_tuned", "coupling"])
+def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, units: cost.Units) -> None:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())[section]
+    chosen = settings["games"]
+    one = {**settings, "games": next(iter(chosen.values())) if isinstance(chosen, dict) else chosen}
+    for key in ("n_replicates", "other_replicates"):
+        one |= {key: 16} if key in one else {}
+    steps = [step for step in plan.steps().values() if step.section == section]
+
+    def seconds(**changes: float) -> float:
+        changed = cost.Units(**{**vars(units), **dict.fromkeys(("pma", "exploitability"), 0.0), **changes})
+        return sum(step.seconds(changed, one) for step in steps)
+
+    once = seconds()
+    saved = once - seconds(step_together=0.4 * units.step)
+    # all steps of many agents but those of few agents and of blind learning, which are a third and a fourth
+    assert 0.6 * (1.0 - 1.0 / 3.0) * once < saved <= 0.6 * once * (1.0 + 1e-9)
+    # none of 3 replicates move together, 4 as 8 do, and of 12 the last 4
+    units = cost.Units(**{**vars(units), "step": 1.0, "step_together": 0.25})
+    counts = (1, 3, 4, 7, 8, 11, 12, 16)
+    assert [units.step_of_all(10**6, n) for n in counts] == [1.0, 3.0, 2.0, 2.0, 2.0, 5.0, 4.0, 4.0]
+    assert units.step_of_all(10, 8) == 8.0 * units.step_of_few
 
 
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:

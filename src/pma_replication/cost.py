@@ -25,8 +25,10 @@ from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import n_lumped_states
 from pma_mfg.learning import algorithms as learning
+from pma_mfg.learning import replicates
 from pma_mfg.populations import td_moments
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation.lockstep import TOGETHER, WORTHWHILE
 from pma_replication import plan, registry
 from pma_replication.configuration import studied, tables
 
@@ -49,6 +51,8 @@ class Units:
     n_states, n_actions : int
     step, step_of_few : float
         Of the N-agent game with a policy that all share, many agents or ten: counts of few are drawn faster.
+    step_together : float
+        Of many agents in one of `TOGETHER` replicates that move side by side.
     pma, jacobian, exploitability, solution : float
         Of one PMA iteration, one Jacobian, one exploitability, one equilibrium.
     update : float
@@ -64,6 +68,7 @@ class Units:
     n_actions: int
     step: float
     step_of_few: float
+    step_together: float
     pma: float
     jacobian: float
     exploitability: float
@@ -76,6 +81,15 @@ class Units:
     def step_of(self, n_agents: int) -> float:
         """Return the seconds of a step of so many agents."""
         return self.step_of_few if n_agents <= 100 else self.step
+
+    def step_of_all(self, n_agents: int, n_replicates: int) -> float:
+        """Return the seconds of a step in each of so many replicates, side by side where `learning.replicates` is."""
+        if n_agents <= 100:  # who move one by one, as their replicates do
+            return n_replicates * self.step_of_few
+        groups, left = divmod(n_replicates, TOGETHER)
+        alone = left * self.step
+        group = TOGETHER * self.step_together
+        return groups * group + (min(alone, group) if left >= WORTHWHILE else alone)
 
     def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
@@ -127,15 +141,33 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
             / n_steps
         )
 
+    def together() -> float:
+        rngs = [seeds.generator(0, "cost", r) for r in range(TOGETHER)]
+        return _seconds(
+            lambda: replicates.ctd(
+                game,
+                policy,
+                plan.MANY_AGENTS,
+                regularizer=regularizer,
+                n_updates=[n_steps],
+                n_waiting=0,
+                td_scale=scale,
+                td_offset=scale,
+                rngs=rngs,
+            )
+        ) / (n_steps * TOGETHER)
+
     def solve() -> None:
         with contextlib.suppress(ConvergenceError):
             equilibrium.solve(game, regularizer)
 
+    alone = steps(plan.MANY_AGENTS)
     return Units(
         n_states=game.n_states,
         n_actions=game.n_actions,
-        step=steps(plan.MANY_AGENTS),
+        step=alone,
         step_of_few=steps(10),
+        step_together=together() if game.has_features else alone,
         pma=_seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
         jacobian=_seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
         exploitability=_seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
@@ -170,11 +202,11 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], *, n_replicates: int) -> float:
     """Return the seconds of centralized learning to some accuracies by the practical schedule."""
-    runs = 0.0
+    step, seconds = units.step_of_all(plan.MANY_AGENTS, n_replicates), 0.0
     for epsilon in epsilons:
         measured = units.exploitability * (1.0 + units.n_epochs(epsilon, tuned["step_size"]))
-        runs += units.step * units.learning_steps(tuned, epsilon) + measured
-    return n_replicates * runs
+        seconds += step * units.learning_steps(tuned, epsilon) + n_replicates * measured
+    return seconds
 
 
 def exact_seconds(n_states: int, n_agents: int) -> float:

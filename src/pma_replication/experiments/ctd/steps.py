@@ -59,10 +59,12 @@ def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 
 def _seconds(units: Units, settings: Settings, populations: list[int]) -> float:
     first, *others = (waiting + 1 for waiting in settings["n_waiting"])
-    per_population = first * settings["n_replicates"] * settings["n_updates"][-1]
-    seconds = sum(per_population * units.step_of(n) + exact_seconds(units.n_states, n) for n in populations)
+    n_steps, n_replicates = settings["n_updates"][-1], settings["n_replicates"]
+    seconds = sum(
+        first * n_steps * units.step_of_all(n, n_replicates) + exact_seconds(units.n_states, n) for n in populations
+    )
     if max(settings["populations"]) in populations:
-        seconds += sum(others) * settings["other_replicates"] * settings["n_updates"][-1] * units.step
+        seconds += sum(others) * n_steps * units.step_of_all(max(populations), settings["other_replicates"])
     return float(seconds)
 
 

@@ -92,7 +92,8 @@ def _prescribed_seconds(units: Units, settings: Settings) -> float:
             steps += prescription.theorem_schedule(game, units.regularizer, step_size, epsilon=epsilon).n_samples
         except InputError:
             continue
-    return float(settings["n_replicates"]) * steps * units.step + 0.3 * len(settings["epsilons"])
+    step = units.step_of_all(settings["n_agents"], settings["n_replicates"])
+    return float(steps * step) + 0.3 * len(settings["epsilons"])
 
 
 STEPS = {
