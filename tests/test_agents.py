@@ -137,6 +137,20 @@ def test_an_action_without_probability_is_never_played():
         assert (population.pairs % 2 == 1).all(), step
 
 
+@pytest.mark.parametrize("n_actions", range(1, 8))
+def test_agents_who_wait_go_where_their_own_action_leads(n_actions):
+    # kernels for up to five actions are apart from those for more
+    goal = (np.arange(4)[:, None] + np.arange(n_actions) + 1) % 4
+    game = frozen_game(np.eye(4)[goal], np.zeros((4, n_actions)), 0.5)
+    chosen = np.random.default_rng(1).integers(n_actions, size=(300, 4))
+    start = np.eye(n_actions)[chosen]
+    population = agents.initial_agents(game, 300, Quadratic(1.0), rng=np.random.default_rng(0), start=start)
+    for _ in range(3):
+        states = population.states.astype(int)
+        agents.advance(game, population, 1, n_waiting=10, scale=1.0, offset=1.0)
+        np.testing.assert_array_equal(population.states, goal[states, chosen[np.arange(300), states]])
+
+
 @pytest.mark.parametrize("n_actions", [2, 3, 5])
 def test_every_agent_plays_the_action_of_its_own_policy_in_its_own_state(n_actions):
     game = family_game("planted_smooth", n_states=3, n_actions=n_actions, discount=0.5, strength=0.3, seed=1)

@@ -67,6 +67,7 @@ FOR_EVERY_DRAW = {
     "test_a_state_that_is_never_visited_has_no_conditional_features",
     "test_agents_draw_actions_and_states_from_the_bits_of_xoshiro",
     "test_agents_that_move_one_by_one_in_several_blocks_are_conserved",
+    "test_agents_who_wait_go_where_their_own_action_leads",
     "test_an_action_without_probability_is_never_played",
     "test_an_epoch_is_its_updates_and_a_step_after_the_last_one",
     "test_an_interrupt_between_two_chunks_ends_a_run_that_saves_nothing",
