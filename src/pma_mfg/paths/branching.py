@@ -4,22 +4,101 @@ from __future__ import annotations
 
 import numpy as np
 
-from pma_mfg import solvers
-from pma_mfg.paths.following import CROSSING, Follower, Node, held
-from pma_mfg.paths.system import LIGHT, Bordered, Linearization, inner
+from pma_mfg.paths.following import CROSSING, FARTHEST, FOUND, Follower, Node, held
+from pma_mfg.paths.system import LIGHT, Bordered, Linearization, Place, inner
 
 #: Distances from the branch point at which another branch is looked for, from the first that leads to one.
-DEPARTURES = (0.05, 0.02, 0.1, 0.005)
+DEPARTURES = (0.05, 0.02, 0.005)
 
-#: Random directions for each dimension that crosses, where more than one does.
-DIRECTIONS = 6
+#: For each dimension that crosses, where more than one does: random directions that lead to no other branch before the
+#: search ends, and random directions at most.
+IDLE, DIRECTIONS = 8, 60
+
+#: Corrections across the kernel before a direction may turn, and corrections of a point on a branch.
+LIFTS, CORRECTIONS = 3, 12
+
+#: Cosine of two directions from a branch point above which they are one.
+SAME_DIRECTION = 0.999
+
+
+class Kernel:
+    """The kernel of the equations at a branch point, with coordinates that the path itself does not move in.
+
+    Parameters
+    ----------
+    follower : Follower
+    crossing : Node
+    """
+
+    def __init__(self, follower: Follower, crossing: Node) -> None:
+        self.system, self.centre, self.linear = follower.system, crossing.place, held(crossing).linear
+        linear, mean_field = self.linear, crossing.place.mean_field
+        values, vectors = np.linalg.eig(np.linalg.solve(np.eye(len(linear.own)) - linear.own, linear.response))
+        order = np.argsort(np.abs(values - 1.0))
+        self.size = max(1, int((np.abs(values - 1.0) < CROSSING).sum()))
+        chosen = vectors[:, order[: self.size]]
+        basis = np.linalg.svd(np.concatenate([chosen.real, chosen.imag], axis=1))[0][:, : self.size]
+        ways = [linear.direction(column, 0.0) for column in basis.T]
+        lengths = np.array([[inner(mean_field, one, other) for other in ways] for one in ways])
+        self.basis = np.linalg.solve(np.linalg.cholesky(lengths), basis.T).T  # of length 1 in the metric of the path
+        weighted = self.basis / (mean_field + LIGHT / len(mean_field))[:, None]
+        self.rows = np.linalg.solve(weighted.T @ self.basis, weighted.T)
+        d_mean_field, d_log = crossing.tangent
+        self.ahead = d_mean_field / d_log if abs(d_log) > 1e-8 else np.zeros(len(mean_field))
+        matrix = linear.own + linear.response - np.eye(len(mean_field))
+        left = np.linalg.svd(matrix)[0][:, -self.size :]
+        self.bordered = np.block([[matrix, left], [self.rows, np.zeros((self.size, self.size))]])
+
+    def coordinates(self, place: Place) -> np.ndarray:
+        """Return how far a place is from the path in the kernel's directions, shape (m,)."""
+        moved = place.log_strength - self.centre.log_strength
+        return np.asarray(self.rows @ (place.mean_field - self.centre.mean_field - moved * self.ahead))
+
+    def lifted(self, wanted: np.ndarray) -> Place:
+        """Return a place with these coordinates where the equations hold but for as many as the kernel has dimensions.
+
+        At the strength of the branch point; by Newton's method with the derivative there (Lyapunov and Schmidt).
+        """
+        linear, moved = self.linear, self.basis @ wanted
+        place = self.system.moved(self.centre, (moved, linear.value_slope @ moved, 0.0))
+        for _ in range(LIFTS):
+            gap, by_value = linear.reduced(place.gaps)
+            right = np.concatenate([-gap, wanted - self.coordinates(place)])
+            change = np.linalg.solve(self.bordered, right)[: len(gap)]
+            place = self.system.moved(place, (change, linear.value_slope @ change + by_value, 0.0))
+        return place
+
+    def on_branch(self, wanted: np.ndarray) -> tuple[Place, tuple[np.ndarray, float]] | None:
+        """Return the place on a branch as far from the branch point as the coordinates, and the row away from it.
+
+        By Newton's method with the distance as the missing equation, from `lifted` on; None if it leads nowhere.
+        """
+        place, distance = self.lifted(wanted), float(np.linalg.norm(wanted))
+        for _ in range(CORRECTIONS):
+            at = self.coordinates(place)
+            outward = at / max(np.linalg.norm(at), FOUND)
+            row = outward @ self.rows, -float(outward @ self.rows @ self.ahead)
+            step = Bordered(Linearization(self.system, place), row).step(
+                place.gaps, ahead=distance - float(np.linalg.norm(at))
+            )
+            if not all(np.isfinite(part).all() for part in step) or abs(step[2]) > FARTHEST:
+                return None
+            following = self.system.moved(place, step)
+            size = following.distance(place)
+            if size > distance:  # not farther than the branch point is
+                share = distance / size
+                following = self.system.moved(place, (share * step[0], share * step[1], share * step[2]))
+            place = following
+            if size <= FOUND:
+                return place, row
+        return None
 
 
 def departures(follower: Follower, crossing: Node) -> list[Node]:
     """Return a point on each branch that leaves a branch point, with its tangent away from it.
 
-    The directions are those in which the equations are singular; the equation across the path is replaced by a
-    distance along such a direction, which the path itself never has.
+    The directions are those in which the equations are singular, all of them for one dimension, else random ones until
+    many of them in a row have led to no other branch; every one of them is corrected to a branch.
 
     Parameters
     ----------
@@ -30,38 +109,28 @@ def departures(follower: Follower, crossing: Node) -> list[Node]:
     -------
     list of Node
     """
-    linear = held(crossing).linear
-    values, vectors = np.linalg.eig(np.linalg.solve(np.eye(len(linear.own)) - linear.own, linear.response))
-    order = np.argsort(np.abs(values - 1.0))
-    count = max(1, int((np.abs(values - 1.0) < CROSSING).sum()))
-    basis = np.linalg.qr(np.concatenate([vectors[:, order[:count]].real, vectors[:, order[:count]].imag], axis=1))[0]
-    basis = basis[:, :count].T
-    directions = [*basis, *-basis]
-    if count > 1:
-        drawn = np.random.default_rng(0).normal(size=(DIRECTIONS * count, count)) @ basis
-        directions += list(drawn)
-    found: list[Node] = []
-    centre = crossing.place
-    d_mean_field, d_log = crossing.tangent
-    weight = 1.0 / (centre.mean_field + LIGHT / len(centre.mean_field))
+    kernel = Kernel(follower, crossing)
+    rng, found, ways = np.random.default_rng(0), [], list[np.ndarray]()
+    directions = [*np.eye(kernel.size), *-np.eye(kernel.size)]
+    if kernel.size > 1:
+        drawn = rng.normal(size=(DIRECTIONS * kernel.size, kernel.size))
+        directions += list(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+    idle = 0
     for direction in directions:
-        way = linear.direction(direction, 0.0)
-        size = np.sqrt(max(inner(centre.mean_field, way), solvers.TINY))
-        unit = direction / size
-        row_field = weight * unit
-        row_field = row_field / float(row_field @ unit)
-        # across the path: the path's own direction is not seen by the row
-        row = row_field, -float(row_field @ d_mean_field) / d_log if abs(d_log) > 1e-8 else 0.0
+        idle += 1
         for distance in DEPARTURES:
-            d_value = linear.value_slope @ unit
-            predicted = follower.system.moved(centre, (distance * unit, distance * d_value, 0.0))
             try:
-                place = follower.corrected(predicted, Bordered(Linearization(follower.system, predicted), row))
-                if place is None or not 0.2 * distance < place.distance(centre) < 5.0 * distance:
+                reached = kernel.on_branch(distance * direction)
+                if reached is None or not 0.2 * distance < reached[0].distance(crossing.place) < 5.0 * distance:
                     continue
-                if all(place.distance(one.place) > 0.2 * distance for one in found):
-                    found.append(follower.node(place, row))
+                way = kernel.coordinates(reached[0]) / distance
+                if all(way @ other < SAME_DIRECTION for other in ways):
+                    found.append(follower.node(*reached))
+                    ways.append(way)
+                    idle = 0
                 break
             except np.linalg.LinAlgError:
                 continue
+        if idle > IDLE * kernel.size:
+            break
     return found

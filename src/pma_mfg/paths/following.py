@@ -246,8 +246,8 @@ class Follower:
                 bordered, fresh = Bordered(Linearization(self.system, place), bordered.row), True
         return None
 
-    def advanced(self, node: Node, step: float) -> Place | None:
-        """Return the place a step further along the path, None if it is not found."""
+    def advanced(self, node: Node, step: float, *, most: float | None = None) -> Place | None:
+        """Return the place a step further along the path, None if it is not found, see `corrected`."""
         d_mean_field, d_log = node.tangent
         bordered = held(node)
         linear = bordered.linear
@@ -257,8 +257,10 @@ class Follower:
             of_value = np.expm1(step * d_log) / d_log
             of_field = np.expm1(node.power * step * d_log) / (node.power * d_log) if node.power else step
         predicted = self.system.moved(node.place, (of_field * d_mean_field, of_value * d_value, step * d_log))
+        if most is None:
+            most = LARGEST_CORRECTION * step if step > self.kink_step else np.inf
         try:
-            return self.corrected(predicted, bordered, LARGEST_CORRECTION * step if step > self.kink_step else np.inf)
+            return self.corrected(predicted, bordered, most)
         except np.linalg.LinAlgError:
             return None
 
@@ -292,7 +294,7 @@ class Follower:
             if turn % 4 == 3 or not 0.0 < share < 1.0:
                 share = 0.5
             middle = low + share * (high - low)
-            place = self.advanced(node, middle)
+            place = self.advanced(node, middle, most=LARGEST_CORRECTION * step)  # as far as the step itself may be
             if place is None:
                 break
             try:
@@ -397,19 +399,35 @@ class Follower:
         change = abs(following.unstable - node.unstable) - fold if min(node.unstable, following.unstable) >= 0 else 0
         if _classes(node) != _classes(following):
             return  # the equations have changed
-        if held(node).sign != held(following).sign:
+        if change >= 2:
+            found = self._separated(node, (0.0, node), (step, following))
+        elif held(node).sign != held(following).sign:
             reference = held(node).log_determinant
 
             def determinant(one: Node) -> float:
                 return held(one).sign * float(np.exp(np.clip(held(one).log_determinant - reference, -700.0, 700.0)))
 
-            trace.crossings.append(self.located(node, step, determinant, end=following))
-        elif change >= 2:
-            between = 0.5 * (node.unstable + following.unstable)
-            place = self.located(node, step, lambda one: one.unstable - between, end=following)
-            spectrum = held(place).linear.best_response_spectrum()
-            if (np.abs(spectrum - 1.0) < CROSSING).sum() >= 2:
-                trace.crossings.append(place)
+            found = [self.located(node, step, determinant, end=following)]
+        else:
+            return
+        trace.crossings += [_with_tangent(crossing, node, following) for crossing in found]
+
+    def _separated(self, node: Node, low: tuple[float, Node], high: tuple[float, Node]) -> list[Node]:
+        """Return the branch points between two distances from a point, of which the eigenvalues tell several."""
+        if low[1].unstable == high[1].unstable:
+            return []
+        if high[0] - low[0] < 1e-11:
+            spectrum = held(high[1]).linear.best_response_spectrum()
+            return [high[1]] if (np.abs(spectrum - 1.0) < CROSSING).any() else []
+        middle = 0.5 * (low[0] + high[0])
+        place = self.advanced(node, middle, most=LARGEST_CORRECTION * max(middle, self.kink_step))
+        if place is None:
+            return []
+        try:
+            between = middle, self.node(place, node.row())
+        except np.linalg.LinAlgError:
+            return []
+        return self._separated(node, low, between) + self._separated(node, between, high)
 
 
 def held(node: Node) -> Bordered:
@@ -422,6 +440,15 @@ def _turns_at_kink(node: Node, following: Node) -> bool:
     """Return whether the path turns by more than a right angle where an action ceases to be taken (Prop. 19.4)."""
     same = np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0)
     return not same and held(node).sign != held(following).sign
+
+
+def _with_tangent(crossing: Node, node: Node, following: Node) -> Node:
+    """Return a branch point with the tangent between those of two points: at it the equations have several."""
+    gaps = [crossing.place.distance(one.place) for one in (node, following)]
+    share = gaps[0] / max(sum(gaps), solvers.TINY)
+    (d_mean_field, d_log), (to_mean_field, to_log) = node.tangent, following.tangent
+    tangent = (1.0 - share) * d_mean_field + share * to_mean_field, (1.0 - share) * d_log + share * to_log
+    return replace(crossing, tangent=tangent)
 
 
 def _power(node: Node, following: Node) -> float:

@@ -243,6 +243,16 @@ class Linearization:
         table = self.transition if self.transition.ndim == 2 else self.transition.reshape(len(rows), states)
         return np.asarray(table.T @ rows)
 
+    def reduced(
+        self, gaps: tuple[np.ndarray, np.ndarray], missing: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return F_1 with the values eliminated, and what closing F_2 adds to the values; see `Bordered.step`."""
+        by_value = scipy.linalg.lu_solve(self.values, gaps[1])
+        change = self.q_change(np.zeros_like(self.weight), by_value)
+        if missing is not None:
+            change = change + missing
+        return gaps[0] + self.settled(self.flow(self.steered(change))), by_value
+
     def bordered(self, row: tuple[np.ndarray, float]) -> Bordered:
         """Return the equations together with a row in (mu, log tau), factorized."""
         return Bordered(self, row)
@@ -358,11 +368,8 @@ class Bordered:
             By how much the row is to change.
         """
         linear = self.linear
-        by_value = scipy.linalg.lu_solve(linear.values, gaps[1])
-        change = linear.q_change(np.zeros_like(linear.weight), by_value)
-        if missing is not None:
-            change = change + missing
-        right = np.append(-(gaps[0] + linear.settled(linear.flow(linear.steered(change)))), ahead)
+        gap, by_value = linear.reduced(gaps, missing)
+        right = np.append(-gap, ahead)
         found = scipy.linalg.lu_solve(self.factors, right)
         d_mean_field, d_log_strength = found[:-1], float(found[-1])
         d_value = linear.value_slope @ d_mean_field + d_log_strength * linear.value_strength + by_value
