@@ -34,7 +34,7 @@ CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"), key=lambda path: (path
 FEW = 2
 
 #: The formula of a reward in the first line of a family.
-FORMULA = re.compile(r"(R(?:\(s,a,mu\))? = .+?)(?=, P |$)")
+FORMULA = re.compile(r"(R(?:\(s,a,mu\))? = .+?)(?=, P |: |$)")
 
 
 @cache
