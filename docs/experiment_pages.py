@@ -33,6 +33,9 @@ CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"), key=lambda path: (path
 #: Games that differ in at most so many settings are told by the difference.
 FEW = 2
 
+#: The formula of a reward in the first line of a family.
+FORMULA = re.compile(r"(R(?:\(s,a,mu\))? = .+?)(?=, P |: |$)")
+
 
 @cache
 def settings(path: Path) -> dict[str, Any]:
@@ -216,7 +219,9 @@ def told(name: str, every: dict[str, Any]) -> str:
         return f"As {{term}}`{nearest}`, with {findings.listed(changed)}."
     summary = games.describe(game["family"])["summary"].rstrip(".")
     parameters = ", ".join(f"`{key}` {value}" for key, value in game["parameters"].items())
-    told = [f"{escaped(summary[0].upper() + summary[1:])}.", f"With {parameters}." if parameters else ""]
+    pieces = re.split(FORMULA, summary[0].upper() + summary[1:])  # every second one is a formula, set as code
+    words = "".join(f"`{piece}`" if i % 2 else escaped(piece) for i, piece in enumerate(pieces))
+    told = [f"{words}.", f"With {parameters}." if parameters else ""]
     return " ".join([*filter(None, told), f"Regularizer {game['regularizer']}, strength {game['strength']}."])
 
 

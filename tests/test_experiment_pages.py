@@ -91,6 +91,7 @@ def test_the_glossary_names_every_game_that_is_configured(pages: ModuleType) -> 
     weaker = pages.glossary().partition("\ncertified_weak_regularizer\n")[2].partition("\n\n")[0]
     assert weaker.startswith("  As {term}`certified`, with strength 0.1 (there 1.0).")
     assert "[samples](experiments/samples.md)" in weaker
+    assert "each other: `R(s,a,mu) = r(s,a) - coupling * mu(s)`, P free of the mean field." in pages.glossary()
 
 
 def test_the_parts_of_names_that_the_glossary_explains_are_of_configured_games() -> None:

@@ -26,7 +26,8 @@ EXPERIMENT = Experiment(
             more=("dynamics", "orbit"),
         ),
         "C2-departure": Claim(
-            words="where agents gather, PMA leaves an equilibrium between crowds (several equilibria needed)",
+            words="where agents gather, PMA leaves an equilibrium between crowds from every start nearby "
+            "(several equilibria needed)",
             rival="there is no game: PMA comes back from every start nearby",
             standing="ours",
             judge="left",

@@ -50,7 +50,8 @@ EXPERIMENT = Experiment(
             figure="bounds",
         ),
         "C1b-certificate": Claim(
-            words="among policies that PMA reaches, a step stretches distances by no more than our certificate",
+            words="among the policies that PMA reaches, one step of PMA stretches distances by no more than our "
+            "sharper certificate",
             rival="the certificate could be half as large",
             standing="ours",
             judge="certified_norm",

@@ -39,7 +39,8 @@ EXPERIMENT = Experiment(
             figure="coupling",
         ),
         "C4-best-response": Claim(
-            words="best response learns the equilibrium just where its Jacobian's spectral radius is below 1",
+            words="best response with the same samples learns the equilibrium just where its Jacobian's spectral "
+            "radius is below 1",
             rival="best response does on the one side of 1 what it does on the other",
             standing="ours",
             judge="best_response",
