@@ -79,7 +79,7 @@ crate: environment ## Pack a finished run as an RO-Crate, into crate/ in its res
 test: environment ## Check style and types, build the documentation, run all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 -m 'not interop and not long and not slurm and not dist'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=60 -m 'not interop and not long and not slurm and not dist'
 
 test-long: environment ## Run the tests that take many minutes or hours
 	$(BIN)/pytest -v -s -m long

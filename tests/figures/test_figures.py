@@ -187,6 +187,16 @@ def test_eight_games_are_drawn(figure, raw_tables, few_resamples):
     registry.draw(figure).figure(data).draw_without_rendering()
 
 
+@pytest.mark.parametrize(
+    "text", ["a name that is as long as it may be", "AVAToyj, ffi -- W", "a $\\alpha + \\beta$ or $x"]
+)
+@pytest.mark.parametrize("inches", [0.02, 0.3, 0.9])
+def test_a_text_is_cut_where_one_more_letter_would_not_fit(text, inches):
+    cut = look.shortened(text, inches)
+    fitting = [n for n in range(1, len(text) + 1) if look.text_width(text[:n].rstrip() + "…", 9.0) <= inches]
+    assert cut == (text[: fitting[-1]].rstrip() + "…" if fitting else "")
+
+
 @pytest.mark.parametrize("n_games", [7, 8, 24])
 def test_no_two_games_share_a_marker_or_a_line_in_one_colour(n_games):
     colours, markers, styles = style.game_looks(f"game_{i}" for i in range(n_games))

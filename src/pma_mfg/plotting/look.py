@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import io
 import unicodedata
@@ -104,9 +105,14 @@ def shortened(text: str, inches: float, size: float = 9.0) -> str:
     """Return text that is no wider than that many inches, with an ellipsis in place of its end."""
     if text_width(text, size) <= inches:
         return text
-    kept = len(text)
-    while kept > 0 and text_width(text[:kept].rstrip() + "…", size) > inches:
-        kept -= 1
+
+    def fits(kept: int) -> bool:
+        return text_width(text[:kept].rstrip() + "…", size) <= inches
+
+    if "$" in text:  # mathematics that is cut in its middle is wider than the whole
+        kept = next((n for n in range(len(text), 0, -1) if fits(n)), 0)
+    else:  # the more letters, the wider
+        kept = bisect.bisect_left(range(1, len(text) + 1), True, key=lambda n: not fits(n))
     return text[:kept].rstrip() + "…" if kept else ""
 
 
