@@ -171,7 +171,7 @@ def drawn_tuning(rng: np.random.Generator, law: Tuned, n_replicates: int, resamp
     noise = law.deviation * rng.normal(size=(len(law.costs), n_replicates))
     costs, logarithms = np.array(law.costs)[:, None] + noise, np.array(law.medians)[:, None] + noise
     rates = np.where(logarithms <= math.log(law.budget), np.exp(-logarithms), 0.0)
-    which = measure.chosen_by_others(costs) if n_replicates > 1 else np.zeros(1, dtype=int)
+    which = measure.chosen_by_others(costs)
     reported = measure.slower_median(np.concatenate([rates[k][which == k] for k in range(len(rates))]))
     both = np.stack([rates, costs])
     chosen = rng.integers(n_replicates, size=(resamples, *both.shape))  # as `statistics.bootstrap`: each group alone

@@ -54,6 +54,7 @@ INSIDE = {
     "games.functions.is_constant_near",
     "games.functions.returned",
     "learning.algorithms.td_updates",
+    "learning.replay.over",
     "operators.policy_chain",
     "operators.population_error",
     "operators.relative_distance",

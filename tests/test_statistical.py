@@ -116,6 +116,8 @@ FOR_EVERY_DRAW = {
     "test_rollouts_of_nothing_are_refused",
     "test_runs_that_end_at_another_equilibrium_are_told",
     "test_sarsa_with_a_frozen_policy_is_conditional_td_learning_bit_for_bit",
+    "test_an_epoch_with_a_buffer_is_one_of_centralized_learning_bit_for_bit",
+    "test_epochs_of_one_length_are_one_run_of_networked_learning_bit_for_bit",
     "test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
     "test_start_policies_of_another_shape_are_refused",
     "test_states_that_nobody_visits_have_no_features_and_no_measured_q",
