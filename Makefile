@@ -148,6 +148,7 @@ bench: .venv-bench/.installed ## Time the simulator, the solvers and imports aga
 	@.venv-bench/bin/python benchmarks/agents.py
 	@.venv-bench/bin/python benchmarks/environments.py
 	@.venv-bench/bin/python benchmarks/solvers.py
+	@$(BIN)/python benchmarks/solvers.py paths > paths.md.part && mv paths.md.part benchmarks/paths.md && cat benchmarks/paths.md
 	@$(BIN)/python benchmarks/startup.py > startup.md.part && mv startup.md.part benchmarks/startup.md && cat benchmarks/startup.md
 
 bench-peers: .venv-interop/.installed ## Time the exact methods against MFGLib, OpenSpiel and Bench-MFG, into benchmarks/peers.md (minutes)
