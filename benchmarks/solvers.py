@@ -2,7 +2,8 @@
 
 Every game runs in a process of its own, so that peak memory is that game's. Anderson acceleration and the plain
 iteration of the population update apply the very same map, alternate, and stop at the same residual; the median of the
-ratios is reported. Nothing is asserted here. With a game's name as argument: that game alone.
+ratios is reported. Nothing is asserted here. With a game's name as argument: that game alone. With the argument
+``paths``: the path of equilibria alone, against solving each of its strengths afresh, as Markdown (paths.md).
 """
 
 from __future__ import annotations
@@ -32,7 +33,21 @@ TOLERANCE = operators.STATIONARITY_TOLERANCE
 PLAIN_LIMIT = 200_000
 
 #: Largest numbers of states of which the path is followed, and of which every strength is solved afresh.
-LARGEST_PATH, LARGEST_AFRESH = 1000, 100
+LARGEST_PATH, LARGEST_AFRESH = 1000, 10  # afresh a game of 100 states takes minutes
+
+#: Numbers of states of the sparse games whose paths are timed for paths.md.
+PATH_SIZES = (10, 100, 1000, 2000)
+
+#: The head of paths.md.
+PATHS = """# The path of equilibria
+
+Written by `benchmarks/solvers.py paths`: seconds of processor time with one thread, sparse crowd-averse games (A = 3,
+discount 0.9, ten successors a state, entropy), from nearly uniform policies to a millionth of the rewards' range; and
+solving the equilibrium afresh at each of the path's strengths, up to {largest} states. Solved are those strengths at
+which the solver comes to its end.
+
+| states | path | points | largest residual | afresh | solved |
+|---|---|---|---|---|---|"""
 
 
 def sparse_crowd(n_states: int, moving: float = 1.0) -> MeanFieldGame:
@@ -131,6 +146,13 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def of_processor(run: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the processor time of one call in seconds, which other jobs do not lengthen much, and its result."""
+    start = time.process_time()
+    result = run()
+    return time.process_time() - start, result
+
+
 def measure(name: str) -> dict[str, Any]:
     """Return every measurement of one game."""
     build, solved = GAMES[name]
@@ -167,7 +189,7 @@ def measure(name: str) -> dict[str, Any]:
 def path_and_afresh(game: MeanFieldGame) -> dict[str, Any]:
     """Return the time of the path to 1e-6 of the rewards, and of solving afresh at each of its strengths."""
     found: dict[str, Any] = {}
-    found["path_s"], path = timed(lambda: paths.equilibrium_path(game, REGULARIZER))
+    found["path_s"], path = of_processor(lambda: paths.equilibrium_path(game, REGULARIZER))
     found["path_points"] = len(path.points)
     found["path_residual"] = max(point.residual for point in path.points)
 
@@ -180,8 +202,18 @@ def path_and_afresh(game: MeanFieldGame) -> dict[str, Any]:
         return solved
 
     if game.n_states <= LARGEST_AFRESH:
-        found["afresh_s"], found["afresh_solved"] = timed(afresh)
+        found["afresh_s"], found["afresh_solved"] = of_processor(afresh)
     return found
+
+
+def write_paths() -> None:
+    """Print paths.md."""
+    print(PATHS.format(largest=LARGEST_AFRESH))
+    for size in PATH_SIZES:
+        one = path_and_afresh(sparse_crowd(size))
+        afresh = f"{one['afresh_s']:.1f} | {one['afresh_solved']}" if "afresh_s" in one else "– | –"
+        points, residual = one["path_points"], one["path_residual"]
+        print(f"| {size} | {one['path_s']:.1f} | {points} | {residual:.0e} | {afresh} |", flush=True)
 
 
 def peak_memory() -> float:
@@ -192,6 +224,9 @@ def peak_memory() -> float:
 
 def main() -> None:
     """Print the page, one line per game; or with a game's name its measurements as JSON."""
+    if sys.argv[1:] == ["paths"]:
+        write_paths()
+        return
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1])))
         return

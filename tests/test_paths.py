@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy
 from tests.own_regularizers import Tsallis
+from tests.references import census_game
 
 import pma_mfg
 from pma_mfg import equilibrium, games, operators, paths, regularizers, solvers
@@ -81,6 +82,39 @@ def test_other_equilibria_at_a_strength_are_those_of_the_symmetric_coordination_
     x = scipy.optimize.brentq(lambda x: np.tanh(x / 0.6) - x, 0.1, 1.0, xtol=1e-15)
     shares = sorted(point.mean_field[0] for point in path.at(0.3))
     np.testing.assert_allclose(shares, [0.5 - 0.5 * x, 0.5, 0.5 + 0.5 * x], atol=1e-12)
+
+
+def test_all_branches_leave_a_point_where_two_eigenvalues_cross_at_once() -> None:
+    """In a square of four cells the kernel has two dimensions, in which the square's symmetries act as on the plane.
+
+    Such a bifurcation has branches along both axes and both diagonals, in both directions: eight halves, in two classes
+    of four that the symmetries turn into each other.
+    """
+    game = games.make("cluster", rows=2, columns=2)
+    path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(4.0, 2.4), branches=True)
+    assert len(path.branch_points) == 1
+    assert len(path.branches) == 8
+    largest = np.sort([np.sort(branch.last.mean_field) for branch in path.branches], axis=0)
+    np.testing.assert_allclose(largest[:4], largest[[0]] * np.ones((4, 1)), atol=1e-9)
+    np.testing.assert_allclose(largest[4:], largest[[-1]] * np.ones((4, 1)), atol=1e-9)
+    assert len({int(branch.last.mean_field.argmax()) for branch in path.branches}) == 4
+
+
+@pytest.mark.parametrize(("seed", "kind", "folds"), [(7, "entropy", 0), (17, "entropy", 0), (19, "quadratic", 2)])
+def test_paths_come_to_their_end_through_parts_separating_groups_and_folds_at_kinks(
+    seed: int, kind: str, folds: int
+) -> None:
+    path = pma_mfg.equilibrium_path(census_game(seed)[0], regularizers.make(kind, 1.0))
+    assert path.complete, path.ended
+    assert len(path.folds) == folds
+    assert max(point.residual for point in path.points) <= 1e-12
+
+
+def test_a_path_that_ends_where_equilibria_are_a_surface_says_so() -> None:
+    path = pma_mfg.equilibrium_path(census_game(15)[0], regularizers.make("quadratic", 1.0))
+    assert not path.complete
+    assert "recurrent classes" in path.ended
+    assert path.ended.endswith("so that the masses which they had are stationary no more")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("beach_bar", "entropy"), ("rock_paper_scissors", "quadratic")])

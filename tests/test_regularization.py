@@ -50,13 +50,18 @@ def test_under_the_entropy_the_cost_is_the_strength_times_what_log_probabilities
 
 @pytest.mark.parametrize("regularizer", [Entropy(1.0), Quadratic(1.0)])
 def test_the_end_of_the_path_costs_what_the_limit_says(regularizer: Entropy | Quadratic) -> None:
-    row = measure.cost(SIS, regularizer, "sis")["regularization_games"].iloc[0]
+    tables = measure.cost(SIS, regularizer, "sis")
+    row = tables["regularization_games"].iloc[0]
     assert row["complete"]
     assert row["mixed"] == 1
     assert 0.01 < row["limit_share"] < 0.99
     # equilibria are smooth in the strength, which is a millionth of the range
     assert row["share"] == pytest.approx(row["limit_share"], abs=1e-4)
     assert row["exponent"] == pytest.approx(1.0, abs=1e-3)
+    # the limit draws, so that N times the Nash gap grows like 1 / tau (docs/theory, section 19.4)
+    grown = (tables["regularization"]["gap_constant"] * tables["regularization"]["strength"]).to_numpy()
+    assert grown[-1] > 0.0
+    assert grown[-1] == pytest.approx(grown[-3], rel=1e-3)
 
 
 def limit_rows(**changed: float) -> pd.DataFrame:

@@ -208,7 +208,11 @@ def positive(text: str) -> float:
 
 def positive_or_zero(text: str) -> float:
     """Return 0, or a number as `positive` does."""
-    return 0.0 if text.strip() in ("0", "0.0") else positive(text)
+    try:
+        return 0.0 if float(text) == 0.0 else positive(text)
+    except (ValueError, argparse.ArgumentTypeError):
+        expected = "expected 0, or a number from 1e-50 to 1e50"
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, {expected}") from None
 
 
 def step(text: str) -> float | str:

@@ -195,8 +195,8 @@ class Follower:
         self.system, self.reward_range = system, reward_range
         tables = system.game.linearized(np.full(system.game.n_states, 1.0 / system.game.n_states))
         kinks = np.concatenate([tables.transition_features.kinks(), tables.reward_features.kinks()])
-        smooth = kind(system.regularizer) == "entropy" and bool(np.isnan(kinks).all())
-        self.kink_step = KINK_STEP[not smooth]
+        self.kinked = kind(system.regularizer) != "entropy" or not np.isnan(kinks).all()
+        self.kink_step = KINK_STEP[self.kinked]
 
     def node(self, place: Place, row: tuple[np.ndarray, float]) -> Node:
         """Return the point of a place: its last digits, its tangent on the side of the row, its eigenvalues."""
@@ -204,7 +204,7 @@ class Follower:
         bordered = Bordered(linear, row)
         best, residual = refined(self.system, place, bordered, reward_range=self.reward_range)
         for _ in range(KINK_STEPS):
-            if residual <= ROUNDING or self.kink_step == KINK_STEP[0]:
+            if residual <= ROUNDING or not self.kinked:
                 break
             following = self.system.moved(place, bordered.step(place.gaps))  # the last step may have crossed a kink
             if not following.distance(place) <= BEYOND:
@@ -226,7 +226,7 @@ class Follower:
         The first correction may be `most` long at most. The derivative at hand is used as long as steps shrink.
         """
         previous, fresh = np.inf, False
-        growth = ACROSS if most == np.inf and self.kink_step == KINK_STEP[1] else 1.0
+        growth = ACROSS if most == np.inf and self.kinked else 1.0
         found = max(FOUND, min(policy_rounding(place.q, place.regularizer), COARSEST))
         for _ in range(CORRECTIONS):
             step = bordered.step(place.gaps)
@@ -273,9 +273,11 @@ class Follower:
             following = self.node(place, node.row())
         except np.linalg.LinAlgError:
             return None
-        if step <= self.kink_step == KINK_STEP[1] and following.residual > RESIDUAL:  # the path turns before it
+        short = self.kinked and step <= self.kink_step
+        if short and following.residual > RESIDUAL:  # the path turns before it
             return None
-        if step <= self.kink_step and _turns_at_kink(node, following):
+        if short and _taken_change(node, following) and held(node).sign != held(following).sign:
+            # it turns by more than a right angle (Proposition 19.4)
             d_mean_field, d_log = following.tangent
             return replace(following, tangent=(-d_mean_field, -d_log), bordered=held(following).reversed())
         before, after = (held(one).linear.direction(*one.tangent) for one in (node, following))
@@ -354,20 +356,24 @@ class Follower:
 
         That is the direction in which the determinant keeps its sign (Proposition 19.4); None without such a kink.
         """
-        if self.kink_step == KINK_STEP[0]:
+        if not self.kinked:
             return None
         bordered = held(node)
-        d_mean_field, d_log = BEYOND * node.tangent[0], BEYOND * node.tangent[1]
-        d_value = bordered.linear.value_slope @ d_mean_field + d_log * bordered.linear.value_strength
-        at = node.place  # not `moved`: a mass may become zero at the kink, and beyond it be an unknown below zero
         try:
-            place = self.system.place(at.mean_field + d_mean_field, at.value + d_value, at.log_strength + d_log)
-            other = Bordered(Linearization(self.system, place), bordered.row)
+            other = Bordered(Linearization(self.system, self.beyond(node)), bordered.row)
             if other.sign != bordered.sign:
                 other = other.reversed()
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, ValueError):  # equations that hold for no masses below zero
             return None
         return replace(node, bordered=other, tangent=other.tangent(), power=0.0)
+
+    def beyond(self, node: Node) -> Place:
+        """Return the place `BEYOND` a point along its tangent, uncorrected: a mass that becomes zero is below zero."""
+        linear, at = held(node).linear, node.place
+        d_mean_field, d_log = BEYOND * node.tangent[0], BEYOND * node.tangent[1]
+        d_value = linear.value_slope @ d_mean_field + d_log * linear.value_strength
+        with np.errstate(all="ignore"):
+            return self.system.place(at.mean_field + d_mean_field, at.value + d_value, at.log_strength + d_log)
 
     def _finished(self, trace: Trace, bound: float) -> None:
         """Add the point exactly at a bound of the log-strength."""
@@ -391,7 +397,7 @@ class Follower:
     def _events(self, trace: Trace, node: Node, step: float, following: Node) -> None:
         """Add the fold and the branch point between two points, if there are such."""
         fold = node.tangent[1] * following.tangent[1] < 0.0
-        if fold and not np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0) and step <= self.kink_step:
+        if fold and self.kinked and step <= self.kink_step and _taken_change(node, following):
             trace.folds.append(following)  # at a kink
             return
         if fold:
@@ -436,10 +442,9 @@ def held(node: Node) -> Bordered:
     return node.bordered
 
 
-def _turns_at_kink(node: Node, following: Node) -> bool:
-    """Return whether the path turns by more than a right angle where an action ceases to be taken (Prop. 19.4)."""
-    same = np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0)
-    return not same and held(node).sign != held(following).sign
+def _taken_change(node: Node, following: Node) -> bool:
+    """Return whether other actions are taken at the following point: there is a kink between."""
+    return not np.array_equal(node.place.policy > 0.0, following.place.policy > 0.0)
 
 
 def _with_tangent(crossing: Node, node: Node, following: Node) -> Node:

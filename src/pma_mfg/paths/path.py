@@ -154,7 +154,7 @@ def _followed(
         if trace.arrived
         else f"came back to the strength {np.exp(last.place.log_strength):g}",
         "points": f"stopped after {max_points} points at the strength {np.exp(last.place.log_strength):g}",
-        "lost": _lost(follower, last),
+        "lost": _lost(follower, last) if trace.ended == "lost" else "",
     }
     if (worst := max(one.residual for one in trace.nodes)) > RESIDUAL:
         words[trace.ended] = f"{words.get(trace.ended, trace.ended)}; the largest residual is {worst:.1e}"
@@ -177,12 +177,25 @@ def _lost(follower: Follower, last: Node) -> str:
     classes = operators.recurrent_classes(kernel)
     if len(classes) > max(1, follower.system.parts):
         reasons.append(f"hardly anybody moves between {operators.named_classes(classes)}")
+        beyond = follower.beyond(last)
+        left = operators.recurrent_classes(operators.policy_kernel(beyond.transition, beyond.policy))
+        if len(left) < len(classes):
+            reasons.append(
+                "beyond, an action that leaves one of them is taken and none that comes back, so that the masses which "
+                "they had are stationary no more"
+            )
+            return f"{_where(last)}: {'; '.join(reasons)}"
+        if place.chain is not None and place.chain.classes < len(classes):
+            reasons[0] += ", so that rounding hides what the strength does to their masses"
     if not game.linearized(place.mean_field).differentiable_at(place.mean_field):
         reasons.append("transitions or rewards have a kink there")
     if regularizers.kind(place.regularizer) != "entropy":
         reasons.append("the policy may have a kink there, where an action ceases to be taken")
-    told = f": {'; '.join(reasons)}" if reasons else ""
-    return f"no point was found beyond the strength {np.exp(place.log_strength):.6g}, however short the step{told}"
+    return f"{_where(last)}: {'; '.join(reasons)}" if reasons else _where(last)
+
+
+def _where(last: Node) -> str:
+    return f"no point was found beyond the strength {np.exp(last.place.log_strength):.6g}, however short the step"
 
 
 def _add_branches(path: Path, follower: Follower, bounds: tuple[float, float], max_points: int) -> None:

@@ -236,7 +236,7 @@ class Linearization:
 
     def flow(self, d_policy: np.ndarray) -> np.ndarray:
         """Return sum_{s,a} mu(s) d pi(a|s) P(.|s,a), shape (S, ...), with the masses of the law."""
-        # next to chances of 1e-39 to leave a group the rounding errors of mu, which stay where Newton's steps end, count
+        # next to chances of 1e-39 to leave a group the rounding errors count that Newton's steps leave in mu
         states = len(self.place.law)
         weighted = self.place.law.reshape(-1, *(1,) * (d_policy.ndim - 1)) * d_policy
         rows = weighted.reshape(states * self.weight.shape[1], *d_policy.shape[2:])

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pma_mfg import paths, regularizers
 from pma_mfg.arrays import accepts
-from pma_mfg.errors import ConvergenceError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.paths import Path, Point
 from pma_mfg.regularizers import Regularizer
@@ -61,7 +61,9 @@ def cost(game: Game, regularizer: Regularizer, name: str) -> dict[str, pd.DataFr
         ``regularization``, a row for each point: columns game, point (its number), strength (in units of the range of
         the rewards, like all strengths), exploitability (without a regularizer, in the same units), bound (Proposition
         8.2), best_response_radius, unstable, largest_step (of PMA, in units of 1 / rho; infinity where every step is
-        stable; nan above `JACOBIAN_SIZE` or where the policy has several stable populations), residual.
+        stable; nan above `JACOBIAN_SIZE` or where the policy has several stable populations), gap_constant (the limit
+        of N times the regularized Nash gap with N agents, in units of the range of the rewards; nan where the largest
+        step is, where the rewards have a kink and where nobody is in some state), residual.
         ``regularization_games``, one row: game, `facts` and certificate_end (the smallest strength with a certificate,
         nan if there is none or it was not looked for).
     """
@@ -79,6 +81,7 @@ def cost(game: Game, regularizer: Regularizer, name: str) -> dict[str, pd.DataFr
                 "best_response_radius": point.spectral_radius,
                 "unstable": point.unstable,
                 "largest_step": _largest_step(point),
+                "gap_constant": _gap_constant(point) / unit,
                 "residual": point.residual,
             }
         )
@@ -93,6 +96,16 @@ def _largest_step(point: Point) -> float:
     try:
         return point.largest_stable_step() * point.regularizer.rho
     except np.linalg.LinAlgError:  # nearly certain moves: more than one population is stable
+        return math.nan
+
+
+def _gap_constant(point: Point) -> float:
+    """Return the limit of N times the Nash gap, nan where it is not computed (docs/theory, section 9.8)."""
+    if point.policy.size > JACOBIAN_SIZE or not point.game.has_features:
+        return math.nan
+    try:
+        return point.gap_constant()
+    except (InputError, ConvergenceError, np.linalg.LinAlgError):  # a kink, states without agents, several populations
         return math.nan
 
 
