@@ -45,6 +45,7 @@ nb_merge_streams = True
 
 autodoc_mock_imports = ["mfglib", "pyspiel", "torch"]  # of extras that are not locked
 autodoc_typehints = "none"  # numpydoc names the types
+autodoc_use_type_comments = False  # no function has one, and to look for them takes a twelfth of the build
 autodoc_member_order = "bysource"
 html_copy_source = False
 html_show_search_summary = False  # it would fetch pages, which browsers refuse to a file
