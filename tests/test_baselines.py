@@ -11,7 +11,7 @@ from tests.references import CURVED_LINKS, curved_game, family_game, random_poli
 from tests.statistical import of_normals
 
 from pma_mfg import equilibrium, games, iterations, operators, seeds
-from pma_mfg.errors import InputError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import generative, schedules
 from pma_mfg.learning import generative as baselines
@@ -383,6 +383,24 @@ def test_comparison_is_tidy_repeatable_in_any_order_of_its_grid_and_tuned_on_run
         if setting in pilots.index:
             last = pilots.loc[setting, "final_exploitability"]
             assert not np.isclose(run["exploitability"], last, rtol=1e-9).any()
+
+
+def test_a_policy_whose_population_does_not_settle_counts_as_the_worst_and_ends_no_comparison(monkeypatch):
+    game, exact = planted(), equilibrium.exploitability
+    uniform, other = np.full((3, 2), 0.5), np.tile([0.9, 0.1], (3, 1))
+
+    def settles_for_the_uniform_policy_only(game, policy, regularizer):
+        if (policy != uniform).any():
+            raise ConvergenceError("no stable population", [])
+        return exact(game, policy, regularizer)
+
+    monkeypatch.setattr(equilibrium, "exploitability", settles_for_the_uniform_policy_only)
+    curve = comparison_measure.exploitabilities(
+        iter([(50, other), (70, uniform)]), game, REGULARIZER, samples=np.array([10, 60, 80])
+    )
+    worst = (comparison_measure.reward_range(game) + 0.1 * np.log(2)) / 0.5
+    np.testing.assert_allclose(curve, [exact(game, uniform, REGULARIZER), worst, exact(game, uniform, REGULARIZER)])
+    assert exact(game, other, REGULARIZER) <= worst
 
 
 @pytest.mark.parametrize("target", [0.003, 1e-9])  # the second is never reached: the last exploitability decides

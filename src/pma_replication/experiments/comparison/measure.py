@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import equilibrium, operators, seeds
-from pma_mfg.errors import InputError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.learning import generative
 from pma_mfg.learning.generative import METHODS, SOURCE, Learner, Setting, Task, check_entropy
@@ -90,7 +90,8 @@ def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy
     """Return the exact exploitability of what a learner has after each number of samples.
 
     That is E_h of its last policy yielded by then, of the uniform one before any; the population frozen at the policy's
-    own stable population (`equilibrium.exploitability`).
+    own stable population (`equilibrium.exploitability`). A policy whose population does not settle, as a learner may
+    pass by one, counts as the worst that there can be: (max R - min R + max h - min h) / (1 - gamma).
 
     Parameters
     ----------
@@ -109,13 +110,20 @@ def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy
     for used, learned in itertools.chain(learner, [ended]):
         while i < len(samples) and samples[i] < used:
             if np.isnan(measured):
-                measured = max(equilibrium.exploitability(game, policy, regularizer), np.finfo(float).tiny)
+                measured = max(_exploitability(game, policy, regularizer), np.finfo(float).tiny)
             found[i] = measured
             i += 1
         if i == len(samples):
             break
         policy, measured = learned, np.nan
     return found
+
+
+def _exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Entropy) -> float:
+    try:
+        return equilibrium.exploitability(game, policy, regularizer)
+    except ConvergenceError:
+        return (reward_range(game) + regularizer.span(game.n_actions)) / (1.0 - game.discount)
 
 
 def reward_range(game: MeanFieldGame) -> float:
