@@ -154,6 +154,7 @@ bench: .venv-bench/.installed ## Time the simulator, the solvers and imports aga
 	$(call page,.venv-bench,agents)
 	$(call page,.venv-bench,environments)
 	$(call page,.venv-bench,solvers)
+	$(call page,.venv-bench,paths)
 	$(call page,.venv,startup)
 
 bench-peers: .venv-interop/.installed ## Time the exact methods against MFGLib, OpenSpiel and Bench-MFG, into benchmarks/peers.md (minutes)

@@ -2,13 +2,11 @@
 
 Every game runs in a process of its own, so that peak memory is that game's. Anderson acceleration and the plain
 iteration of the population update apply the very same map, alternate, and stop at the same residual; the median of the
-ratios is reported. Nothing is asserted here. With a game's name as argument: that game alone. With the argument
-``paths``: the path of equilibria alone, against solving each of its strengths afresh, as Markdown (paths.md).
+ratios is reported. Nothing is asserted here. With a game's name as argument: that game alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import resource
 import statistics
@@ -21,8 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, eye_array
 
-from pma_mfg import equilibrium, games, operators, paths, solvers
-from pma_mfg.errors import ConvergenceError
+from pma_mfg import equilibrium, games, operators, solvers
 from pma_mfg.games import Features, MeanFieldGame
 from pma_mfg.regularizers import Entropy
 
@@ -31,23 +28,6 @@ REGULARIZER = Entropy(0.1)
 STEP_SIZE = 3.0 / REGULARIZER.rho
 TOLERANCE = operators.STATIONARITY_TOLERANCE
 PLAIN_LIMIT = 200_000
-
-#: Largest numbers of states of which the path is followed, and of which every strength is solved afresh.
-LARGEST_PATH, LARGEST_AFRESH = 1000, 10  # afresh a game of 100 states takes minutes
-
-#: Numbers of states of the sparse games whose paths are timed for paths.md.
-PATH_SIZES = (10, 100, 1000, 2000)
-
-#: The head of paths.md.
-PATHS = """# The path of equilibria
-
-Written by `benchmarks/solvers.py paths`: seconds of processor time with one thread, sparse crowd-averse games (A = 3,
-discount 0.9, ten successors a state, entropy), from nearly uniform policies to a millionth of the rewards' range; and
-solving the equilibrium afresh at each of the path's strengths, up to {largest} states. Solved are those strengths at
-which the solver comes to its end.
-
-| states | path | points | largest residual | afresh | solved |
-|---|---|---|---|---|---|"""
 
 
 def sparse_crowd(n_states: int, moving: float = 1.0) -> MeanFieldGame:
@@ -146,13 +126,6 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def of_processor(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the processor time of one call in seconds, which other jobs do not lengthen much, and its result."""
-    start = time.process_time()
-    result = run()
-    return time.process_time() - start, result
-
-
 def measure(name: str) -> dict[str, Any]:
     """Return every measurement of one game."""
     build, solved = GAMES[name]
@@ -169,8 +142,6 @@ def measure(name: str) -> dict[str, Any]:
         found["iterations"] = result.iterations
         found["residual"] = result.residuals["fixed_point_large_step"]
         found["exploitability"] = result.residuals["exploitability"]
-    if solved and game.n_states <= LARGEST_PATH:
-        found |= path_and_afresh(game)
     update = operators.population_map(game, policy)
     start = np.full(game.n_states, 1.0 / game.n_states)
     ratios, plain_times, ours_times = [], [], []
@@ -186,36 +157,6 @@ def measure(name: str) -> dict[str, Any]:
     return found
 
 
-def path_and_afresh(game: MeanFieldGame) -> dict[str, Any]:
-    """Return the time of the path to 1e-6 of the rewards, and of solving afresh at each of its strengths."""
-    found: dict[str, Any] = {}
-    found["path_s"], path = of_processor(lambda: paths.equilibrium_path(game, REGULARIZER))
-    found["path_points"] = len(path.points)
-    found["path_residual"] = max(point.residual for point in path.points)
-
-    def afresh() -> int:
-        solved = 0
-        for point in path.points:
-            with contextlib.suppress(ConvergenceError):
-                equilibrium.solve(game, point.regularizer)
-                solved += 1
-        return solved
-
-    if game.n_states <= LARGEST_AFRESH:
-        found["afresh_s"], found["afresh_solved"] = of_processor(afresh)
-    return found
-
-
-def write_paths() -> None:
-    """Print paths.md."""
-    print(PATHS.format(largest=LARGEST_AFRESH))
-    for size in PATH_SIZES:
-        one = path_and_afresh(sparse_crowd(size))
-        afresh = f"{one['afresh_s']:.1f} | {one['afresh_solved']}" if "afresh_s" in one else "– | –"
-        points, residual = one["path_points"], one["path_residual"]
-        print(f"| {size} | {one['path_s']:.1f} | {points} | {residual:.0e} | {afresh} |", flush=True)
-
-
 def peak_memory() -> float:
     """Return the peak memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -224,9 +165,6 @@ def peak_memory() -> float:
 
 def main() -> None:
     """Print the page, one line per game; or with a game's name its measurements as JSON."""
-    if sys.argv[1:] == ["paths"]:
-        write_paths()
-        return
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1])))
         return
@@ -244,12 +182,6 @@ def main() -> None:
                 f"{name:28} {one['operator_s']:8.4f} s {one['solve_s']:7.2f} s {one['iterations']:6d} "
                 f"{one['residual']:9.1e} {one['exploitability']:10.1e} {one['peak_MiB']:9.0f}"
             )
-    print("\nThe path of equilibria to 1e-6 of the rewards' range, against solving afresh at each of its strengths")
-    for name, one in found.items():
-        if "path_s" in one:
-            afresh = f"{one['afresh_s']:8.2f} s, {one['afresh_solved']} solved" if "afresh_s" in one else "not tried"
-            told = f"{one['path_points']} points, residual {one['path_residual']:.1e}; afresh {afresh}"
-            print(f"{name:28} {one['path_s']:8.2f} s, {told}")
     print(f"\nAnderson against plain iteration of the population update, median of {REPEATS} alternating runs")
     print(f"(up to S = {solvers.DIRECT_SIZE} the library takes Newton's method instead; both stop at the tolerance,")
     print("but go on while steps halve the residual; where plain updates are fast Anderson makes the same updates)")
