@@ -17,10 +17,10 @@ SIZES, LARGEST_AFRESH = (10, 100, 1000, 2000), 100
 def main() -> None:
     """Print the page."""
     print("Written by `benchmarks/paths.py`: seconds of processor time with one thread, in sparse crowd-averse games")
+    print("(A = 3, discount 0.9, ten successors a state, entropy), of the path from nearly uniform policies to a")
     print(
-        "(A = 3, discount 0.9, ten successors a state, entropy), of the path from nearly uniform policies to a millionth"
+        "millionth of the rewards' range, and of solving the equilibrium afresh at each of the path's strengths, up to"
     )
-    print("of the rewards' range, and of solving the equilibrium afresh at each of the path's strengths, up to")
     print(f"{LARGEST_AFRESH} states.\n")
     print("| states | path | points | largest residual | afresh | strengths solved |\n|---|---|---|---|---|---|")
     for size in SIZES:
