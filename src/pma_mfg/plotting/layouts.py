@@ -127,7 +127,7 @@ def draw_grid(ax: Axes, cells: Drawn) -> float:
     return size
 
 
-def draw_small(ax: Axes, places: np.ndarray, shares: np.ma.MaskedArray, norm: Normalize) -> None:
+def draw_small(ax: Axes, places: np.ndarray, shares: np.ma.MaskedArray, *, norm: Normalize) -> None:
     """Draw a population in colours at the places of the states, without words.
 
     Parameters

@@ -348,7 +348,7 @@ def _draw_populations_on_layout(ax: Axes, cells: layouts.Drawn, found: Audit) ->
     for i, each in enumerate(gains):
         row, column = divmod(i, columns)
         small = ax.inset_axes((column / columns, 1.0 - (row + 1.0) / rows, 0.95 / columns, 0.82 / rows))
-        layouts.draw_small(small, cells.places, np.ma.array(each.mean_field, mask=cells.transient), norm)
+        layouts.draw_small(small, cells.places, np.ma.array(each.mean_field, mask=cells.transient), norm=norm)
         spread = float(np.nan_to_num(each.deviations).mean())
         small.set_title(f"$N = {each.n_agents}$: ± {spread:.1g}", fontsize=7.5, pad=2.0)
     ax.set_axis_off()
