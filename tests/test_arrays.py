@@ -61,6 +61,7 @@ INSIDE = {
     "paths.limit.unregularized_residual",
     "paths.system.inner",
     "paths.system.length",
+    "pma_replication.experiments.comparison.measure.compare",
     "pma_replication.experiments.contraction.measure.no_game_rate",
     "pma_replication.experiments.coupling.measure.runs",
     "pma_replication.experiments.independent.measure.dividing_line",

@@ -304,6 +304,8 @@ def test_a_policy_is_the_same_from_every_kind_of_file(bar: tuple[MeanFieldGame, 
     storage.write_text(folder / "policy.csv", "state , switch,stay\nsecond,0.6,0.4\n\nfirst,0.8,0.2\n")
     for suffix in policy_files.SUFFIXES:
         np.testing.assert_array_equal(policy_files.load(folder / f"policy{suffix}", game), policy)
+    np.savetxt(folder / "numbers.csv", policy, delimiter=",")
+    np.testing.assert_array_equal(policy_files.load(folder / "numbers.csv", game), policy)
     assert policy_files.regularizer_of(folder / "policy.npz") == ("entropy", 0.5)
     assert policy_files.regularizer_of(folder / "policy.json") is None
 
@@ -357,6 +359,8 @@ def test_single_precision_of_a_file_is_no_error(bar: tuple[MeanFieldGame, np.nda
             r"policy: row 0 \(state first\): got the sum 1.001, off by 0.001",
         ),
         ("state,stay,switch\nsecond,1,0\nfirst,2,-1\n", r"policy: row 0 \(state first\), entry 1: got -1.0"),
+        ("0.5,0.5\n0.5,half\n", r"state second, action switch: got 'half', expected a probability"),
+        ("0.5,0.5\n0.5,0.25\n", r"policy: row 1 \(state second\): got the sum 0.75"),
         ("", r"file: got no line"),
     ],
 )

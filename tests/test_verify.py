@@ -198,6 +198,9 @@ def test_a_written_configuration_is_one_that_the_pipeline_accepts(
         settings = configuration.load("my.yaml")
         assert next(iter(settings["games"])) == name
         assert settings["results"] == f"results/{name}"
+        assert (
+            settings["seed"] == cli.parser().parse_args(["verify", "C1c", source]).seed
+        )  # so that both draw the same runs
         written = (tmp_path / "my.yaml").read_text()
         missing = set(configuration.SECTIONS) - OWN_GAMES - set(settings)
         assert missing == set(re.findall(r"^# (\w+) is left out", written, re.MULTILINE))

@@ -3,7 +3,7 @@
 Four kinds: an equilibrium's ``.npz`` (`pma-mfg solve --out`, or any ``.npz`` with an array ``policy``, as Bench-MFG
 writes), a ``.npy`` of shape (S, A), the JSON of `pma-mfg solve --json`, and a CSV: with a row per state and a column
 per action, each with its label, in any order; or with a row per state and action, as `pma-mfg learn --out-policies`
-writes.
+writes; or with nothing but S rows of A numbers, as `numpy.savetxt` writes, in the game's order.
 """
 
 from __future__ import annotations
@@ -122,6 +122,13 @@ def _from_csv(source: str, game: Game, replicate: int | None) -> np.ndarray:
     if replicate is not None:
         raise InputError(source, "replicate", replicate, "nothing: this file holds one policy")
     states, actions = labels(game)
+    if [len(row) for row in rows] == [len(actions)] * len(states):  # with labels there is one more of each
+        return np.array(
+            [
+                [_probability(source, f"state {s}, action {a}", cell) for a, cell in zip(actions, row, strict=True)]
+                for s, row in zip(states, rows, strict=True)
+            ]
+        )
     header, body = [cell.strip() for cell in rows[0][1:]], rows[1:]
     columns = _order(source, "action", header, actions)
     lines = _order(source, "state", [row[0].strip() for row in body], states)
@@ -132,12 +139,15 @@ def _from_csv(source: str, game: Game, replicate: int | None) -> np.ndarray:
             shown = Description(f"{len(cells)} values")
             raise InputError(source, f"state {states[s]}", shown, f"{len(header)}, one per action of the first line")
         for a, column in enumerate(columns):
-            try:
-                table[s, a] = float(cells[column])
-            except ValueError:
-                where = f"state {states[s]}, action {actions[a]}"
-                raise InputError(source, where, cells[column], "a probability") from None
+            table[s, a] = _probability(source, f"state {states[s]}, action {actions[a]}", cells[column])
     return table
+
+
+def _probability(source: str, where: str, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise InputError(source, where, cell, "a probability") from None
 
 
 def _from_pairs(source: str, game: Game, rows: list[dict[str, str]], replicate: int | None) -> np.ndarray:
@@ -160,10 +170,7 @@ def _from_pairs(source: str, game: Game, rows: list[dict[str, str]], replicate: 
         where = f"state {row['state'].strip()}, action {row['action'].strip()}"
         if not np.isnan(table[place]):
             raise InputError(source, where, Description("two rows"), "one row")
-        try:
-            table[place] = float(row.get("probability") or "")
-        except ValueError:
-            raise InputError(source, where, row.get("probability"), "a probability") from None
+        table[place] = _probability(source, where, row.get("probability") or "")
     if np.isnan(table).any():
         s, a = np.argwhere(np.isnan(table))[0]
         names = labels(game)

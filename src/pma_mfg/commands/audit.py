@@ -35,7 +35,8 @@ def add(commands: arguments.Commands) -> None:
     audit.add_argument(
         "policy",
         help="an equilibrium's .npz, a .npy of shape (S, A), the JSON of `pma-mfg solve --json`, the .csv of "
-        "`pma-mfg learn --out-policies`, or one with a row per state and a column per action, each with its label",
+        "`pma-mfg learn --out-policies`, or one with a row per state and a column per action, each with its label, or "
+        "with numbers alone",
     )
     audit.add_argument(
         "--replicate",

@@ -69,7 +69,7 @@ def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOU
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def settled(game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray) -> float:
+def _settled(game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray) -> float:
     """Return the updates after which TD learning settles, M_0 of `experiments.ctd.measure.settled`; infinite for never.
 
     It never does where a state or an action is not visited.
@@ -166,7 +166,7 @@ def compare(
     name : str
         The game's name in tables and seeds.
     policy : ndarray, shape (S, A)
-        Of the equilibrium, at which `settled` says how many samples learning takes; no method sees it.
+        Of the equilibrium, at which the updates are counted after which TD learning settles; no method sees it.
     grids : mapping of str to mapping of str to sequence of float
         For each method, of `METHODS`, the grid of its settings. The order of neither matters.
     n_agents : int
@@ -188,7 +188,8 @@ def compare(
     -------
     comparison : DataFrame
         Columns game, method, setting (in words), replicate, cost (of the run), chosen (whether the run is reported: one
-        setting for every replicate), samples, exploitability, reward_range, settled (of `settled`).
+        setting for every replicate), samples, exploitability, reward_range, settled (M_0 of
+        `experiments.ctd.measure.settled`; infinite where a state or an action is never visited).
     tuning : DataFrame
         Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
         final_exploitability, contender.
@@ -234,7 +235,7 @@ def compare(
     columns = ["game", "method", "setting", "replicate"]
     comparison = pd.DataFrame(rows, columns=[*columns, "cost", "chosen", "samples", "exploitability"])
     tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability", "contender"])
-    return comparison.assign(reward_range=unit, settled=settled(game, regularizer, policy)), tuning
+    return comparison.assign(reward_range=unit, settled=_settled(game, regularizer, policy)), tuning
 
 
 def tuning_cost(reached: float, final: float, target: float, *, budget: int) -> float:
