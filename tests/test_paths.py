@@ -72,6 +72,30 @@ def test_folds_are_found_where_they_are_planted_and_the_path_passes_them() -> No
     assert sorted(unstable) == [0, 0, 1]  # the one between the folds is the one that no step size makes stable
 
 
+def test_a_fold_is_no_branch_point_though_an_eigenvalue_is_1_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: every crossing counts for three, so that folds too are searched for several eigenvalues."""
+    original = Linearization.stability
+    monkeypatch.setattr(Linearization, "stability", lambda self: (3 * original(self)[0], original(self)[1]))
+    path = pma_mfg.equilibrium_path(folded_game(0.32, 16), Entropy(1.0), strengths=(2.0, 1e-1))
+    assert len(path.folds) == 2
+    assert {point.unstable for point in path.points} == {0, 3}
+    assert not path.branch_points
+
+
+def test_a_change_of_sign_is_a_branch_point_also_where_telling_several_apart_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = Linearization.stability
+    monkeypatch.setattr(Linearization, "stability", lambda self: (3 * original(self)[0], original(self)[1]))
+    game = two_way_game(np.zeros(2), 0.5 * np.array([1.0, -1.0]))
+    searched = []
+    for search in (Follower._separated, lambda *places: []):
+        monkeypatch.setattr(Follower, "_separated", lambda *at, search=search: searched.append(at) or search(*at))
+        path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(2.0, 0.2))
+        np.testing.assert_allclose([point.strength for point in path.branch_points], [0.5], rtol=1e-6)
+    assert searched
+
+
 def test_other_equilibria_at_a_strength_are_those_of_the_symmetric_coordination_game() -> None:
     """Two states, reward x / 2 for the crowd: a pitchfork at tau = 1/2, x = tanh(x / (2 tau)) on its branches."""
     game = two_way_game(np.zeros(2), 0.5 * np.array([1.0, -1.0]))

@@ -63,6 +63,10 @@ NEAR = 1e-2
 #: Distance from 1 below which an eigenvalue at a branch point counts as crossing there.
 CROSSING = 1e-4
 
+#: Length of a step to which branch points are told from each other, and the share of the log-strength in the direction
+#: of the path below which a point that is known so well is a fold.
+APART, FLAT = 1e-11, 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
@@ -405,24 +409,26 @@ class Follower:
         change = abs(following.unstable - node.unstable) - fold if min(node.unstable, following.unstable) >= 0 else 0
         if _classes(node) != _classes(following):
             return  # the equations have changed
-        if change >= 2:
-            found = self._separated(node, (0.0, node), (step, following))
-        elif held(node).sign != held(following).sign:
+        found = self._separated(node, (0.0, node), (step, following)) if change >= 2 else []
+        if not found and held(node).sign != held(following).sign:  # also where the search among several was lost
             reference = held(node).log_determinant
 
             def determinant(one: Node) -> float:
                 return held(one).sign * float(np.exp(np.clip(held(one).log_determinant - reference, -700.0, 700.0)))
 
             found = [self.located(node, step, determinant, end=following)]
-        else:
-            return
         trace.crossings += [_with_tangent(crossing, node, following) for crossing in found]
 
     def _separated(self, node: Node, low: tuple[float, Node], high: tuple[float, Node]) -> list[Node]:
-        """Return the branch points between two distances from a point, of which the eigenvalues tell several."""
+        """Return the branch points between two distances from a point, of which the eigenvalues tell several.
+
+        At a fold an eigenvalue is 1 as well (Proposition 19.2), and nothing branches there.
+        """
         if low[1].unstable == high[1].unstable:
             return []
-        if high[0] - low[0] < 1e-11:
+        if high[0] - low[0] < APART:
+            if abs(high[1].tangent[1]) < FLAT:
+                return []
             spectrum = held(high[1]).linear.best_response_spectrum()
             return [high[1]] if (np.abs(spectrum - 1.0) < CROSSING).any() else []
         middle = 0.5 * (low[0] + high[0])
