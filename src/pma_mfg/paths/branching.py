@@ -10,8 +10,8 @@ from pma_mfg.paths.system import LIGHT, Bordered, Linearization, Place, inner
 #: Distances from the branch point at which another branch is looked for, from the first that leads to one.
 DEPARTURES = (0.05, 0.02, 0.005)
 
-#: For each dimension that crosses, where more than one does: random directions that lead to no other branch before the
-#: search ends, and random directions at most.
+#: For each dimension that crosses, where more than one does: directions in a row, axes or random ones, that may lead to
+#: no other branch before the search ends, and random directions at most.
 IDLE, DIRECTIONS = 8, 60
 
 #: Corrections across the kernel before a direction may turn, and corrections of a point on a branch.
@@ -27,7 +27,22 @@ class Kernel:
     Parameters
     ----------
     follower : Follower
+        Of the path that passes the branch point.
     crossing : Node
+        The branch point, with the tangent of the path.
+
+    Attributes
+    ----------
+    size : int
+        Dimension m of the kernel: the number of eigenvalues of J_inf that are 1 up to `CROSSING`, at least 1.
+    basis : ndarray, shape (S, m)
+        Directions of the mean field that span the kernel, each of length 1 in the metric of the path.
+    rows : ndarray, shape (m, S)
+        Left inverse of the basis.
+    ahead : ndarray, shape (S,)
+        Change of the mean field per log-strength along the path, 0 where the path is level in the strength.
+    bordered : ndarray, shape (S + m, S + m)
+        The derivative in the mean field, with the left kernel and the rows: regular.
     """
 
     def __init__(self, follower: Follower, crossing: Node) -> None:
@@ -50,7 +65,16 @@ class Kernel:
         self.bordered = np.block([[matrix, left], [self.rows, np.zeros((self.size, self.size))]])
 
     def coordinates(self, place: Place) -> np.ndarray:
-        """Return how far a place is from the path in the kernel's directions, shape (m,)."""
+        """Return how far a place is from the path in the kernel's directions.
+
+        Parameters
+        ----------
+        place : Place
+
+        Returns
+        -------
+        ndarray, shape (m,)
+        """
         moved = place.log_strength - self.centre.log_strength
         return np.asarray(self.rows @ (place.mean_field - self.centre.mean_field - moved * self.ahead))
 
@@ -58,6 +82,15 @@ class Kernel:
         """Return a place with these coordinates where the equations hold but for as many as the kernel has dimensions.
 
         At the strength of the branch point; by Newton's method with the derivative there (Lyapunov and Schmidt).
+
+        Parameters
+        ----------
+        wanted : ndarray, shape (m,)
+            The coordinates.
+
+        Returns
+        -------
+        Place
         """
         linear, moved = self.linear, self.basis @ wanted
         place = self.system.moved(self.centre, (moved, linear.value_slope @ moved, 0.0))
@@ -72,6 +105,16 @@ class Kernel:
         """Return the place on a branch as far from the branch point as the coordinates, and the row away from it.
 
         By Newton's method with the distance as the missing equation, from `lifted` on; None if it leads nowhere.
+
+        Parameters
+        ----------
+        wanted : ndarray, shape (m,)
+            Coordinates from which the branch is searched for; their length is the distance.
+
+        Returns
+        -------
+        tuple of Place and tuple of ndarray and float, or None
+            The place, and the row in mean field, shape (S,), and log-strength that grows with the distance.
         """
         place, distance = self.lifted(wanted), float(np.linalg.norm(wanted))
         for _ in range(CORRECTIONS):
@@ -95,15 +138,18 @@ class Kernel:
 
 
 def departures(follower: Follower, crossing: Node) -> list[Node]:
-    """Return a point on each branch that leaves a branch point, with its tangent away from it.
+    """Return a point on each branch found that leaves a branch point, with its tangent away from it.
 
     The directions are those in which the equations are singular, all of them for one dimension, else random ones until
-    many of them in a row have led to no other branch; every one of them is corrected to a branch.
+    many of them in a row have led to no other branch; every one of them is corrected to a branch. Nothing proves that
+    these are all.
 
     Parameters
     ----------
     follower : Follower
+        Of the path that passes the branch point.
     crossing : Node
+        The branch point, with the tangent of the path.
 
     Returns
     -------
