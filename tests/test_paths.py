@@ -122,6 +122,16 @@ def test_all_branches_leave_a_point_where_two_eigenvalues_cross_at_once() -> Non
     np.testing.assert_allclose(largest[:4], largest[[0]] * np.ones((4, 1)), atol=1e-9)
     np.testing.assert_allclose(largest[4:], largest[[-1]] * np.ones((4, 1)), atol=1e-9)
     assert len({int(branch.last.mean_field.argmax()) for branch in path.branches}) == 4
+    assert path.ended == "reached the strength 2.4"
+
+
+def test_a_path_on_which_more_branches_are_left_than_are_followed_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(paths.path, "BRANCHES", 0)
+    assert main(["path", "cluster", "--branches", "--strengths", "4", "2.4"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "reached the strength 2.4; 0 branches were followed, and branch points are left; next to its end" in last
 
 
 @pytest.mark.parametrize(("seed", "kind", "folds"), [(7, "entropy", 0), (17, "entropy", 0), (19, "quadratic", 2)])
@@ -348,6 +358,8 @@ def test_a_path_that_is_lost_keeps_its_last_point_and_says_where(monkeypatch: py
     assert path.ended.startswith("no point was found beyond the strength 0.5")
     assert path.last.strength == pytest.approx(0.5, rel=1e-6)
     assert path.last.residual <= 1e-12
+    for told in ([], ["--json"]):
+        assert main(["path", "rock_paper_scissors", "--strengths", "2", "0.1", *told]) == 1
 
 
 def test_importing_the_package_and_its_path_loads_no_compiler() -> None:
@@ -363,7 +375,7 @@ def test_the_command_follows_the_path_writes_it_and_ends_with_what_came_out(
     assert main(line) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "largest residual" in last
-    assert "reached the strength 0.001; next to it an equilibrium without a regularizer, exploitability" in last
+    assert "reached the strength 0.001; next to its end an equilibrium without a regularizer, exploitability" in last
     assert picture.stat().st_size > 0
     with np.load(out) as arrays:
         assert arrays["strength"][-1] == pytest.approx(1e-3, rel=1e-12)

@@ -23,8 +23,8 @@ ETA = "eta in units of 1 / rho, or auto: the one with the smallest spectral radi
 GAME = "a game's file, .npz or .py (which is run), or a family's name"
 
 EPILOG = """GAME is a file, .npz or .py (Python code, which is run), or a family: the game with its default parameters.
-exit codes: 0 done; 1 no convergence, `learn` missed epsilon, or `verify` did not confirm a claim; 2 bad input;
-130 interrupted"""
+exit codes: 0 done; 1 no convergence, `learn` missed epsilon, `path` ended before the lowest strength, or `verify` did
+not confirm a claim; 2 bad input; 130 interrupted"""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -18,7 +18,8 @@ def add(commands: arguments.Commands) -> None:
     path = commands.add(
         "path",
         _path,
-        "follow the equilibrium from a strong regularizer to none: folds, branches, what regularization costs",
+        "follow the equilibrium from a strong regularizer to none: folds, branches, what regularization costs; "
+        "exit code 1: it ends before the lowest strength",
         group="your game",
         examples=("game.npz", "game.npz --strengths 1 0.001 --out path.npz", "game.npz --branches --plot path.png"),
     )
@@ -41,7 +42,7 @@ def add(commands: arguments.Commands) -> None:
     path.set_defaults(extra="plot")
 
 
-def _path(options: argparse.Namespace) -> None:
+def _path(options: argparse.Namespace) -> int:
     inputs.check_picture("pma-mfg path", "--plot", options.plot)
     if options.plot:
         from pma_mfg.plotting import plot_path, save  # what is missing is told before anything is computed
@@ -52,11 +53,13 @@ def _path(options: argparse.Namespace) -> None:
     given = None if options.strengths is None else (options.strengths[0], options.strengths[1])
     path = paths.equilibrium_path(game, regularizer, strengths=given, branches=options.branches)
     summary = {"game": inputs.game_name(options), "regularizer": options.regularizer, **_told(path)}
-    limit = ""
+    limit, code = "", 0 if path.complete else 1
     if path.complete:
         try:
             polished = paths.polish(game, path.last.policy, mean_field=path.last.mean_field)
-            limit = f"; next to it an equilibrium without a regularizer, exploitability {polished.exploitability:.1e}"
+            limit = (
+                f"; next to its end an equilibrium without a regularizer, exploitability {polished.exploitability:.1e}"
+            )
             summary["limit"] = {
                 "policy": polished.policy.tolist(),
                 "mean_field": polished.mean_field.tolist(),
@@ -72,7 +75,7 @@ def _path(options: argparse.Namespace) -> None:
         save(plot_path(path, title=inputs.game_name(options)), Path(options.plot).with_suffix(""))
     if options.json:
         output.print_json(summary)
-        return
+        return code
     output.print(f"{'strength':>12}  {'E_0':>10}  {'rho(J_inf)':>10}  {'residual':>8}")
     for point in path.points:
         told = f"{point.exploitability():10.3g}  {point.spectral_radius:10.3g}  {point.residual:8.1e}"
@@ -86,6 +89,7 @@ def _path(options: argparse.Namespace) -> None:
         f"{len(path.points)} points, {len(path.folds)} folds, {len(path.branch_points)} branch points, "
         f"largest residual {max(point.residual for point in path.points):.1e}: {path.ended}{limit}"
     )
+    return code
 
 
 def _told(path: Any) -> dict[str, Any]:

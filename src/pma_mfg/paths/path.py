@@ -27,7 +27,7 @@ WEAKEST = 1e-6
 #: By how much, in log-strength, a path may come back above the strength it began at.
 MARGIN = 0.05
 
-#: Largest number of branches that are followed.
+#: Number of branches that are followed before no further branch point is searched.
 BRANCHES = 64
 
 #: Distance of two branch points, in the metric of the path, below which they are one.
@@ -60,7 +60,8 @@ def equilibrium_path(
         (high, low). By default high is a strength at which policies are nearly uniform, low 1e-6 of the range of the
         rewards.
     branches : bool
-        Follow the other branches at branch points too. For up to `solvers.DIRECT_SIZE` states.
+        Follow the other branches at branch points too. For up to `solvers.DIRECT_SIZE` states. When 64 are followed no
+        further branch point is searched, and `ended` says so.
     max_points : int
         Of each branch.
 
@@ -202,10 +203,13 @@ def _add_branches(path: Path, follower: Follower, bounds: tuple[float, float], m
     """Follow the branches at all branch points, and at theirs."""
     known: list[Node] = []
     queue = list(path.crossings())
-    while queue and len(path.branches) < BRANCHES:
+    while queue:
         crossing = queue.pop(0)
         if any(crossing.place.distance(one.place) < SAME for one in known):
             continue
+        if len(path.branches) >= BRANCHES:
+            path.ended += f"; {len(path.branches)} branches were followed, and branch points are left"
+            return
         known.append(crossing)
         for node in departures(follower, crossing):
             branch = _followed(follower, node, bounds, max_points, known)

@@ -130,7 +130,7 @@ class Path:
     branch_points : list of Point
         Where other branches cross.
     ended : str
-        Why it ends where it does.
+        Why it ends where it does, and whether branch points are left at which no branch was followed.
     complete : bool
         Whether it ends at the smallest strength that was asked for.
     branches : list of Path
