@@ -16,7 +16,7 @@ import numpy as np
 
 from pma_mfg import seeds
 from pma_replication import statistics
-from pma_replication.experiments.comparison import measure
+from pma_replication.experiments.comparison import measure, medians
 from pma_replication.statistics import Kind
 
 SEED, TRIALS, RESAMPLES, CONFIDENCE = 0, 2000, 1000, 0.95
@@ -160,7 +160,7 @@ TUNED: dict[str, Tuned] = {
 
 
 def tuned_rates(rates: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """Return `comparison.measure.tuned_median` of many resamples at once; both are (..., settings, replicates)."""
+    """Return `comparison.medians.tuned_median` of many resamples at once; both are (..., settings, replicates)."""
     best = costs.mean(axis=-1).argmin(axis=-1)
     chosen = np.take_along_axis(rates, best[..., None, None], axis=-2)[..., 0, :]
     return np.asarray(np.sort(chosen, axis=-1)[..., (rates.shape[-1] - 1) // 2])
@@ -172,7 +172,7 @@ def drawn_tuning(rng: np.random.Generator, law: Tuned, n_replicates: int, resamp
     costs, logarithms = np.array(law.costs)[:, None] + noise, np.array(law.medians)[:, None] + noise
     rates = np.where(logarithms <= math.log(law.budget), np.exp(-logarithms), 0.0)
     which = measure.chosen_by_others(costs)
-    reported = measure.slower_median(np.concatenate([rates[k][which == k] for k in range(len(rates))]))
+    reported = medians.slower_median(np.concatenate([rates[k][which == k] for k in range(len(rates))]))
     both = np.stack([rates, costs])
     chosen = rng.integers(n_replicates, size=(resamples, *both.shape))  # as `statistics.bootstrap`: each group alone
     drawn = np.take_along_axis(np.broadcast_to(both, chosen.shape), chosen, axis=-1)

@@ -176,7 +176,8 @@ def test_many_passes_lead_to_the_q_of_the_empirical_decision_process():
     agents.q[:] = 5.0
     h = agents.values
     steps = 150.0, 300.0
-    path_kernels.replay(begun, reached, rewards, agents.generators, (agents.q, h), discount, 40_000, *steps, 0, 3)
+    settings = discount, 40_000, *steps
+    path_kernels.replay(begun, reached, rewards.reshape(60, 6), agents.generators, (agents.q, h), *settings, 0, 3)
     for i in range(3):
         operator, right_side, visits = np.zeros((6, 6)), np.zeros(6), np.zeros(6)
         for m in range(60):
@@ -187,6 +188,20 @@ def test_many_passes_lead_to_the_q_of_the_empirical_decision_process():
         expected = np.linalg.solve(np.diag(visits) - operator, right_side)
         # 2.4 million steps of 150 / (m + 300), whose noise is that of the order of the transitions
         np.testing.assert_allclose(agents.q[i].ravel(), expected, rtol=0, atol=2e-3)
+
+
+def test_of_one_agent_the_rewards_of_its_pairs_are_enough_bit_for_bit():
+    rng = np.random.default_rng(0)
+    agents = simulated.initial_agents(COUPLED, 2, ENTROPY, rng=rng)
+    begun, reached, rewards = replay.kept_steps(COUPLED, agents, 40)
+    own = rewards.reshape(40, 6)[np.arange(40), begun[:, 0]][:, None].copy()
+    found = []
+    for table in (rewards.reshape(40, 6), own):
+        q, generators = np.zeros_like(agents.q), agents.generators.copy()
+        path_kernels.replay(begun, reached, table, generators, (q, agents.values), 0.8, 3, 5.0, 10.0, 0, 1)
+        found.append(q[0])
+    np.testing.assert_array_equal(*found)
+    assert len(np.unique(found[0])) > 2
 
 
 def test_a_step_that_fails_leaves_the_policy_and_others_learn():

@@ -12,7 +12,7 @@ from tests.statistical import Level
 
 from pma_mfg import seeds
 from pma_replication import statistics
-from pma_replication.experiments.comparison import measure
+from pma_replication.experiments.comparison import medians
 
 
 @pytest.mark.statistical(false_alarm=1e-6, power=1 - 1e-9, against="the plain percentile interval of eight replicates")
@@ -96,7 +96,7 @@ def test_the_tuned_medians_whose_coverage_is_measured_are_those_of_the_compariso
     coverage = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "interval_coverage.py"))
     rates, costs = np.random.default_rng(0).random((2, 20, 3, 8))
     found = coverage["tuned_rates"](rates, costs)
-    assert found.tolist() == [measure.tuned_median([*r, *c]) for r, c in zip(rates, costs, strict=True)]
+    assert found.tolist() == [medians.tuned_median([*r, *c]) for r, c in zip(rates, costs, strict=True)]
     # without noise every run of the best setting is the same, and the interval is that number
     exact = coverage["Tuned"]((0.0, 1.0), (0.5, -2.0), 0.0)
     assert coverage["tuned_covered"](exact, 8, trials=2, resamples=50) == (2, 2, 1.0)

@@ -6,6 +6,8 @@ import inspect
 import itertools
 import math
 import re
+import tracemalloc
+import types
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from scipy.special import logsumexp, softmax
 
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.errors import InputError
-from pma_mfg.learning import algorithms, method_files, networks
+from pma_mfg.learning import algorithms, method_files, networks, replay
 from pma_mfg.learning.generative import Task
 from pma_mfg.learning.trajectory import METHODS, Trajectory, epochs, loops, trajectory_kernels
 from pma_mfg.regularizers import Entropy
@@ -221,6 +223,35 @@ def test_an_epoch_with_a_buffer_is_one_of_centralized_learning_bit_for_bit() -> 
     both = algorithms.centralized(game, 1000, ENTROPY, schedule=schedule, rng=rng, passes=3)
     np.testing.assert_array_equal(learned, both[1])
     assert not np.allclose(learned, both[0])
+
+
+def test_a_buffer_holds_one_reward_a_step_however_many_pairs_there_are() -> None:
+    game = games.make("planted_smooth", n_states=20, n_actions=20, discount=0.5, seed=1, strength=0.1)
+    setting = {"step_size": 0.1, "first": 20.0, "growth": 1.0, "constant": 1.0, "passes": 1.0}
+    n_pairs, n_steps = 400, 8000
+
+    def bytes_at_most(budget: int) -> int:
+        run = METHODS["pma_buffered"](task(game, budget=budget), **setting)
+        tracemalloc.start()
+        try:
+            assert len(list(run)) == budget // n_steps
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    bytes_at_most(n_steps)  # loads what is compiled
+    # some ten numbers a step, 0.6 MB, beside 2 MB for the game, whose terms have 400 x 20 entries each; one table of
+    # rewards a step would take 25.6 MB
+    assert bytes_at_most(n_steps) < 8 * n_steps * n_pairs / 4
+
+
+def test_a_game_with_more_pairs_than_a_buffer_numbers_is_refused_before_it_is_played() -> None:
+    game = types.SimpleNamespace(n_states=2**15, n_actions=3)  # nothing else is asked for
+    setting = {"step_size": 0.1, "first": 5.0, "growth": 1.0, "constant": 1.0, "passes": 1.0}
+    with pytest.raises(InputError, match=re.escape("pma_buffered: game: got 98304 pairs, expected at most 65536")):
+        next(METHODS["pma_buffered"](task(game), **setting))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=re.escape("learning.centralized: game: got 98304 pairs")):
+        replay.check_pairs(game, "learning.centralized")  # type: ignore[arg-type]
 
 
 def test_epochs_of_one_length_are_one_run_of_networked_learning_bit_for_bit() -> None:

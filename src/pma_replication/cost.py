@@ -84,7 +84,7 @@ class Units:
 
     def step_of_all(self, n_agents: int, n_replicates: int) -> float:
         """Return the seconds of a step in each of so many replicates, side by side where `learning.replicates` is."""
-        if n_agents <= 100:  # who move one by one, as their replicates do
+        if n_agents <= 100:  # few agents are drawn one by one, and their replicates run one after the other
             return n_replicates * self.step_of_few
         groups, left = divmod(n_replicates, TOGETHER)
         alone = left * self.step

@@ -85,7 +85,8 @@ def networked(
     after_epoch : callable
         Called with the number of each finished epoch, the agents, and the environment steps of this call so far.
     agents : Agents, optional
-        Go on from here, moved on in place, between two epochs; `n_agents` and `start` are then ignored.
+        Go on from here, moved on in place, between two epochs. `n_agents` is then ignored, and `start` is the policy of
+        agents who join only; `n_epochs` and the temperatures count from the agents' first epoch.
 
     Returns
     -------

@@ -81,7 +81,8 @@ def learn(game: Game, agents: Agents, schedule: Schedule, *, passes: int) -> Non
     passes : int
         L >= 1.
     """
-    kept = kept_steps(game, agents, schedule.n_updates, n_waiting=schedule.n_waiting)
+    begun, reached, tables = kept_steps(game, agents, schedule.n_updates, n_waiting=schedule.n_waiting)
+    kept = begun, reached, tables.reshape(len(tables), -1)
     agents.q[:] = schedule.start
     learners, settings = (agents.q, agents.values), (float(game.discount), passes, *_steps(schedule))
     for first, end in simulation.chunks(0, len(agents.states), passes * schedule.n_updates):
@@ -109,13 +110,16 @@ def learn_tagged(
     Returns
     -------
     ndarray, shape (S, A)
+
+    Raises
+    ------
+    InputError
+        For a game with more pairs than a buffer numbers.
     """
-    if policy.size > MOST_PAIRS:
-        pairs = Description(f"{policy.size} pairs")
-        raise InputError("learning.centralized", "game", pairs, f"at most {MOST_PAIRS} with a buffer")
+    check_pairs(game, "learning.centralized")
     shape, length = policy.shape, schedule.n_updates
     begun, reached = np.zeros((2, length, 1), dtype=np.uint16)
-    rewards, read = np.zeros((length, *shape)), np.zeros(shape)
+    rewards, read = np.zeros(length), np.zeros(shape)
     none = (np.zeros(0, dtype=np.int64), np.zeros((0, *shape)), *np.zeros((2, 0, shape[1])))
 
     def move(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
@@ -127,9 +131,9 @@ def learn_tagged(
     for m in range(length):
         for _ in range(schedule.n_waiting):
             advance(0, 1)
-        begun[m], read[:] = _pair(population, shape), 0.0
+        left, read[:] = _pair(population, shape), 0.0
         advance(0, 1)
-        rewards[m], reached[m] = read, _pair(population, shape)
+        begun[m], rewards[m], reached[m] = left, read.flat[left], _pair(population, shape)
     return over(
         game,
         policy,
@@ -151,7 +155,7 @@ def over(
     schedule: Schedule,
     passes: int,
 ) -> np.ndarray:
-    """Return the Q learned from kept transitions of one agent, shape (S, A).
+    """Learn Q from kept transitions of one agent.
 
     Parameters
     ----------
@@ -160,21 +164,44 @@ def over(
         Which all agents played.
     regularizer : Regularizer
     kept : tuple of ndarray
-        Pairs s A + a in which the transitions begin and those that follow them, uint16 of shape (M, 1), and rewards at
-        the mean field in which they begin, shape (M, S, A), of which those of the pairs are read.
+        Pairs s A + a in which the transitions begin and those that follow them, uint16 of shape (M, 1), and the rewards
+        of the former at the mean field in which they begin, shape (M,).
     population : Population
         Its stream draws the order, and is moved on in place.
     schedule : Schedule
         As in `learn`; `n_updates` is not read.
     passes : int
         L >= 1.
+
+    Returns
+    -------
+    ndarray, shape (S, A)
     """
+    begun, reached, rewards = kept
     q = np.full((1, *policy.shape), float(schedule.start))
     generators = population.stream.reshape(4, random_numbers.LANES).T.copy()[:1]
     learners, settings = (q, regularizer.value(policy)[None]), (float(game.discount), passes, *_steps(schedule))
-    path_kernels.replay(*kept, generators, learners, *settings, 0, 1)
+    path_kernels.replay(begun, reached, rewards[:, None], generators, learners, *settings, 0, 1)
     population.stream.reshape(4, random_numbers.LANES)[:, 0] = generators[0]
     return np.asarray(q[0])
+
+
+def check_pairs(game: Game, source: str) -> None:
+    """Refuse a game with more pairs than a buffer numbers, before anything is run.
+
+    Parameters
+    ----------
+    game : Game
+    source : str
+        Names the caller in the message.
+
+    Raises
+    ------
+    InputError
+    """
+    n_pairs = game.n_states * game.n_actions
+    if n_pairs > MOST_PAIRS:
+        raise InputError(source, "game", Description(f"{n_pairs} pairs"), f"at most {MOST_PAIRS} with a buffer")
 
 
 def _pair(population: Population, shape: tuple[int, ...]) -> Any:

@@ -84,7 +84,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 returns[i] += factor * (rewards[t, state, action] + entropies[i, state])
             factor *= discount
 
-    @kernel(NONE(_pairs, _pairs, CUBE, UNSIGNED[:, ::1], _learners, FLOAT, INTEGER, FLOAT, FLOAT, INTEGER, INTEGER))
+    @kernel(NONE(_pairs, _pairs, MATRIX, UNSIGNED[:, ::1], _learners, FLOAT, INTEGER, FLOAT, FLOAT, INTEGER, INTEGER))
     def replay(
         begun: Any,
         reached: Any,
@@ -100,9 +100,9 @@ with kernel_cache(Path(__file__)) as kernel:
     ) -> None:
         """Learn Q^i (N, S, A), in place, of agents first, ..., end - 1 from the kept transitions of `walk`.
 
-        Every agent shuffles them anew in each pass.
-
-        The m-th update, m = 0, 1, ... over all passes, has the step scale / (m + offset).
+        rewards (M, S A) are those of `walk`, or (M, 1) those of the pairs in which transitions of one agent begin.
+        Every agent shuffles its transitions anew in each pass. The m-th update, m = 0, 1, ... over all passes, has the
+        step scale / (m + offset).
         """
         q, entropies = learners
         length = begun.shape[0]
@@ -123,7 +123,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 for k in range(length):
                     m = order[k]
                     pair, after = np.int64(begun[m, i]), np.int64(reached[m, i])
-                    target = rewards[m, pair // n_actions, pair % n_actions]
+                    target = rewards[m, pair % rewards.shape[1]]
                     target += discount * (own[after] + h[after // n_actions])
                     own[pair] += scale / (updates + offset) * (target - own[pair])
                     updates += 1

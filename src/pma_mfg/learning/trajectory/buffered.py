@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from pma_mfg import operators
-from pma_mfg.errors import Description, InputError
-from pma_mfg.games.model import MOST_PAIRS
 from pma_mfg.learning import replay
 from pma_mfg.learning.generative import Learner, Task
 from pma_mfg.learning.trajectory.epochs import schedules
@@ -31,10 +29,9 @@ def pma_buffered(
     InputError
         For a game with more pairs than the buffer numbers.
     """
+    replay.check_pairs(task.game, "pma_buffered")
     game, path = task.game, Trajectory(task)
     policy = operators.uniform_policy(game)
-    if policy.size > MOST_PAIRS:
-        raise InputError("pma_buffered", "game", Description(f"{policy.size} pairs"), f"at most {MOST_PAIRS}")
     for schedule in schedules(task, step_size=step_size, first=first, growth=growth, constant=constant):
         if path.samples + schedule.n_updates > task.budget:
             return
@@ -42,14 +39,12 @@ def pma_buffered(
         # the action in the last state is drawn already, and is not played if the policy changes
         states, actions = path.population.tagged
         begun = np.append(seen.states * game.n_actions + seen.actions, states * game.n_actions + actions)
-        rewards = np.zeros((schedule.n_updates, policy.size))
-        rewards[np.arange(schedule.n_updates), begun[:-1]] = seen.rewards
         pairs = begun.astype(np.uint16)[:, None]
         q = replay.over(
             game,
             policy,
             task.regularizer,
-            kept=(pairs[:-1], pairs[1:], rewards.reshape(-1, *policy.shape)),
+            kept=(pairs[:-1], pairs[1:], seen.rewards),
             population=path.population,
             schedule=schedule,
             passes=int(passes),

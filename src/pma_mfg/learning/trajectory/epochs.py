@@ -126,6 +126,12 @@ def schedules(task: Task, *, step_size: float, first: float, growth: float, cons
     ----------
     task : Task
     step_size, first, growth, constant : float
+        As in `learning.generative.pma`.
+
+    Yields
+    ------
+    Schedule
+        `n_epochs` counts all epochs so far; the other fields are those of the last of them.
     """
     pairs = task.game.n_states * task.game.n_actions
     scale = max(1.0, constant * pairs / (1.0 - task.game.discount))

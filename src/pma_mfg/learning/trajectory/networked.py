@@ -9,7 +9,8 @@ from pma_mfg.learning.generative import Learner, Task
 from pma_mfg.learning.trajectory.epochs import schedules
 from pma_mfg.simulation import agents as simulated
 
-#: Steps of an agent's return, its score, in units of 1 / (1 - gamma): rewards beyond count e^-3 together, a twentieth.
+#: Length of the return that is an agent's score, in units of 1 / (1 - gamma). Later rewards have the total weight e^-3,
+#: a twentieth.
 EVALUATION = 3.0
 
 

@@ -65,6 +65,11 @@ def settings(method: str, grid: Mapping[str, Sequence[float]], source: str = SOU
         for value in values:
             if not (np.isfinite(value) and holds(value)):
                 raise InputError(source, f"{method}: {name}", value, allowed)
+    return combinations(grid)
+
+
+def combinations(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    """Return every combination of a grid, whatever the order of its settings; one without settings has one."""
     grid = dict(sorted(grid.items()))
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
@@ -81,7 +86,19 @@ def _settled(game: MeanFieldGame, regularizer: Entropy, policy: np.ndarray) -> f
 
 
 def checkpoints(budget: int, per_decade: int) -> np.ndarray:
-    """Return the numbers of samples at which exploitability is measured, from 10 to the budget, evenly in their log."""
+    """Return the numbers of samples at which exploitability is measured, from 10 to the budget, evenly in their log.
+
+    Parameters
+    ----------
+    budget : int
+        >= 100.
+    per_decade : int
+        Numbers per factor of ten, >= 1.
+
+    Returns
+    -------
+    ndarray of int64, increasing
+    """
     count = max(2, 1 + round(per_decade * np.log10(budget / 10.0)))
     return np.unique(np.round(np.geomspace(10.0, budget, count)).astype(np.int64))
 

@@ -14,18 +14,44 @@ from pma_replication import statistics
 
 
 def stays_below(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
-    """Return the samples after which each replicate stays at or below an accuracy, shape (replicates,)."""
+    """Return the samples after which each replicate stays at or below an accuracy.
+
+    Parameters
+    ----------
+    curves : DataFrame, shape (replicates, samples)
+        Errors; the columns are numbers of samples, in increasing order.
+    accuracy : float
+        In the units of the errors.
+
+    Returns
+    -------
+    ndarray, shape (replicates,)
+        Infinite where the last error is above the accuracy.
+    """
     samples = list(curves.columns.to_numpy(dtype=float))
     return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
 
 
 def tuned_median(groups: Sequence[np.ndarray]) -> float:
-    """Return the median rate of the setting with the smallest mean cost; the groups are rates, then costs."""
+    """Return the median rate of the setting with the smallest mean cost.
+
+    Parameters
+    ----------
+    groups : sequence of ndarray
+        For each setting the rates of its runs, 1 / samples; then for each setting, in the same order, the costs of
+        its runs. Of one setting the rates are enough.
+    """
     n_settings = max(1, len(groups) // 2)
     costs = [float(np.mean(group)) for group in groups[n_settings:]]
     return slower_median(groups[int(np.argmin(costs)) if costs else 0])
 
 
 def slower_median(rates: np.ndarray) -> float:
-    """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average."""
+    """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (runs,)
+        1 / samples, 0 for a run that never arrives.
+    """
     return float(np.sort(rates)[(len(rates) - 1) // 2])

@@ -23,7 +23,7 @@ class Arm:
     heat : float
         Factor of the game's temperature.
     heat_last : float
-        That of the last epoch, up to which it changes by the same factor from epoch to epoch; 0 for no change.
+        `heat` in the last epoch, reached by the same factor in every epoch; 0 keeps `heat` throughout.
     score : str
         Of `learning.graphs.SCORES`.
     passes : int
@@ -50,7 +50,8 @@ class Arm:
         return [self.heat * change ** (k / max(1, n_epochs - 1)) for k in range(n_epochs)]
 
 
-#: What an arm may not be, in words: no factor leads from zero to another number.
+#: What `heat_last` may be, in words. The temperature is multiplied by one factor per epoch, and no factor leads from 0
+#: to another number.
 ANNEALED = "0, no change, or a heat > 0 to begin with"
 
 

@@ -56,7 +56,9 @@ class NetworkedArm(Settings):
     graph: str = key("in place of the game's; a radius leaves out games without a layout", default="")
     rounds: Natural = key("C, after every epoch", default=0)
     heat: NonNegative = key("factor of the game's temperature", default=1.0)
-    heat_last: NonNegative = key("heat in the last epoch, geometric in between; 0 for no change", default=0.0)
+    heat_last: NonNegative = key(
+        "heat in the last epoch, reached by the same factor in every epoch; 0 keeps `heat` throughout", default=0.0
+    )
     score: Literal["return", "random", "value", "index"] = key("σ", default="return")
     passes: Natural = key("L of the replay buffer, 0 for none", default=0)
     failure: Probability = key("probability with which an agent's mirror ascent step fails", default=0.0)

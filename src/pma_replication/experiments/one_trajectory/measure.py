@@ -19,6 +19,7 @@ from pma_replication import statistics
 from pma_replication.experiments.comparison.measure import (
     checkpoints,
     chosen_by_others,
+    combinations,
     exploitabilities,
     reward_range,
     tuning_cost,
@@ -29,12 +30,6 @@ SOURCE = "one trajectory"
 
 #: Values to tune over, by method and setting.
 Grids = Mapping[str, Mapping[str, Sequence[float]]]
-
-
-def combinations(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
-    """Return every combination of a grid, whatever the order of its settings; one without settings has one."""
-    grid = dict(sorted(grid.items()))
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
 def compare(

@@ -19,7 +19,8 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
-from pma_replication.experiments.regularization.measure import WAYS, reward_range
+from pma_replication.experiments.regularization.measure import reward_range
+from pma_replication.experiments.regularization.names import ANNEALED, SCRATCH, WAYS
 
 #: Factor of the strength from one epoch to the next.
 ANNEALING = 0.5
@@ -112,8 +113,8 @@ def measure(
     scale = schedules.td_scale(game, operators.uniform_policy(game))
     n_updates = max(1, round(runs.relative_updates * scale))
     weights = {
-        "annealed": np.maximum(final, unit * ANNEALING ** np.arange(runs.n_epochs)),
-        "scratch": np.full(runs.n_epochs, final),
+        ANNEALED: np.maximum(final, unit * ANNEALING ** np.arange(runs.n_epochs)),
+        SCRATCH: np.full(runs.n_epochs, final),
     }
 
     def errors(way: str, step_size: float, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.regularization.measure import WAYS
+from pma_replication.experiments.regularization.names import WAYS
 from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly
 from pma_replication.statistics import Estimate
 

@@ -39,9 +39,6 @@ ROUNDING = 1e-10
 #: Points at the weak end of the path over which the exponent of the cost is fitted.
 FITTED = 4
 
-#: The two ways of learning, which are `annealing`'s. They stand here since judges load nothing compiled.
-WAYS = ("annealed", "scratch")
-
 
 @accepts()
 def cost(game: Game, regularizer: Regularizer, name: str) -> dict[str, pd.DataFrame]:
