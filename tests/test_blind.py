@@ -228,15 +228,16 @@ def game_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(game_file, tmp_path, capsys):
-    policies = tmp_path / "policies.csv"
+    policies, epochs = tmp_path / "policies.csv", tmp_path / "epochs.csv"
     arguments = ["learn", str(game_file), "--strength", "0.05", "--agents", "100", "--budget", "3000"]
+    arguments += ["--out", str(epochs)]
     for epsilon, code, word in (("100", 0, "reached"), ("1e-9", 1, "missed")):
         assert cli.main([*arguments, "--epsilon", epsilon, "--out-policies", str(policies)]) == code
         last = capsys.readouterr().err.splitlines()[-1]
         found = re.fullmatch(
             rf"{word} epsilon = {epsilon.replace('1e-9', '1e-09')}: exploitability \(regularized\) (\S+) at the start, "
             r"(\S+) at the end, after 3000 samples"
-            r"(; \S+ after \d+ samples was the least, but the last policy is the one that learning returns)?",
+            r"(?:; (\S+) after (\d+) samples was the least, but the last policy is the one that learning returns)?",
             last,
         )
         assert found, last
@@ -245,6 +246,10 @@ def test_learn_exits_with_0_if_epsilon_is_reached_and_with_1_if_it_is_missed(gam
         uniform = operators.uniform_policy(COUPLED)
         for shown, policy in zip(found.groups()[:2], (uniform, learned), strict=True):
             assert float(shown) == pytest.approx(equilibrium.exploitability(COUPLED, policy, WEAK), rel=1e-3)
+        measured = pd.read_csv(epochs)[["exploitability", "samples"]]
+        least = measured.loc[measured["exploitability"].idxmin()]
+        before = word == "missed" and least.name < len(measured) - 1
+        assert found.groups()[2:] == ((f"{least.iloc[0]:.4g}", f"{least.iloc[1]:.0f}") if before else (None, None))
     np.testing.assert_array_equal(policy_files.load(policies, COUPLED), learned)
     assert cli.main(["audit", str(game_file), str(policies), "--strength", "0.05", "--agents", "2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -267,20 +272,42 @@ def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, mo
     assert re.match(r"missed epsilon = 100: .* at the start, nan at the end", capsys.readouterr().err.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("budget", "stalled"), [("4000", False), ("20000", True)])
-def test_learn_says_where_a_run_that_missed_was_best_and_that_it_has_stalled(budget, stalled, tmp_path, capsys):
-    # with so weak a regularizer policies of the beach bar jump to and fro, until steps are too small to go on
-    table = tmp_path / "epochs.csv"
-    arguments = ["learn", "beach_bar", "--strength", "0.05", "--agents", "1000", "--budget", budget]
-    assert cli.main([*arguments, "--epsilon", "0.01", "--out", str(table)]) == 1
-    *_, before, last = capsys.readouterr().err.splitlines()
-    rows = pd.read_csv(table)
-    step, least = rows["step_size"].iloc[-1] * 0.05, rows.loc[rows["exploitability"].idxmin()]
-    assert (step < learn.STALLED) == stalled
-    assert (f"learning has stalled: the step size has fallen to {step:.2g} / rho" in before) == stalled
-    said = f"; {least['exploitability']:.4g} after {least['samples']:.0f} samples was the least"
-    assert (least.name == len(rows) - 1) == stalled  # the short run ends worse than it starts
-    assert (said in last) != stalled
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize(("step", "stalled"), [(0.9 * learn.STALLED, True), (1.1 * learn.STALLED, False)])
+def test_learn_says_where_a_run_that_missed_was_best_and_that_it_has_stalled(
+    step, stalled, written, game_file, tmp_path, monkeypatch, capsys
+):
+    uniform, best = operators.uniform_policy(COUPLED), equilibrium.solve(COUPLED, WEAK).policy
+    far, near = np.tile([1.0, 0.0, 0.0], (4, 1)), 0.9 * best + 0.1 * uniform
+    exact, measured = equilibrium.exploitability, []
+
+    def exploitability(*arguments):
+        measured.append(arguments)
+        return exact(*arguments)
+
+    monkeypatch.setattr(equilibrium, "exploitability", exploitability)
+    monkeypatch.setattr(learn, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
+    for policies, place in (([uniform, near, far, uniform], 1), ([uniform, far, uniform, near], None)):
+        steps = [np.nan, 1.0, 1.0, step / WEAK.rho]
+        epochs = [
+            learning.Epoch(100 * (k + 1), policy, size, np.ones((4, 3)))
+            for k, (policy, size) in enumerate(zip(policies, steps, strict=True))
+        ]
+        monkeypatch.setattr(learning, "blind", lambda *_, epochs=epochs, **__: iter(epochs))
+        more = ["--out", str(tmp_path / "epochs.csv")] if written else []
+        measured.clear()
+        arguments = ["learn", str(game_file), "--strength", "0.05", "--agents", "100", "--budget", "500", *more]
+        assert cli.main([*arguments, "--epsilon", "1e-9"]) == 1
+        assert len(measured) == len(epochs)  # each policy once
+        *warnings, last = capsys.readouterr().err.splitlines()
+        said = f"learning has stalled: the step size has fallen to {step:.2g} / rho"
+        assert any(said in line for line in warnings) == stalled
+        assert any("stalled" in line for line in warnings) == stalled
+        if place is None:
+            assert "was the least" not in last
+        else:
+            least = exact(COUPLED, policies[place], WEAK)
+            assert f"; {least:.4g} after {100 * (place + 1)} samples was the least, but the last policy" in last
 
 
 def test_learn_tells_of_states_that_were_never_seen_and_misses_them(capsys):

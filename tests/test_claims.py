@@ -820,6 +820,13 @@ def test_a_start_of_learning_that_has_not_faded_does_not_refute_how_the_floor_fa
     found["moments"]["mean_error"] = 1.0
     assert judged(found)["C3-floor-rate"]["verdict"] == "inconclusive"
     assert judged({**tables(), "moments": found["moments"]})["C3-floor-rate"]["verdict"] == "confirmed"
+    # a line through N = 10 and 1000 turns by the tolerance if the last floor grows by so much; the mean error falls
+    # tenfold from the last M_td of the moments, 1000, to that of the runs, 10_000
+    floor = found["ctd_floor"].query("n_agents == 1000")["predicted_q_error"].max()
+    turning = 10.0 * floor * (100.0 ** TOLERANCES["slope_tolerance"] - 1.0)
+    for share, verdict in ((0.99, "not confirmed"), (1.01, "inconclusive")):
+        found["moments"]["mean_error"] = share * turning
+        assert judged(found)["C3-floor-rate"]["verdict"] == verdict
 
 
 def test_the_slope_of_the_td_error_is_fitted_from_where_the_start_has_faded_and_not_before() -> None:

@@ -102,6 +102,15 @@ def test_control_variates_leave_less_than_a_quarter_of_the_variance_of_long_aver
     assert (variances[1] < 0.25 * variances[0]).all()
 
 
+@pytest.mark.parametrize("n_agents", [1, 0, 2.5])
+def test_a_number_of_agents_out_of_range_is_refused(n_agents: int) -> None:
+    game = GAMES["smooth"]
+    policy = equilibrium_policy(game)
+    one = averages_at(game, policy, operators.stable_population(game, policy), np.array([1, 2, 3]))
+    with pytest.raises(InputError, match=r"n_agents: .* an integer from 2"):
+        control_variates.controlled(game, policy, n_agents, averages=one)
+
+
 def test_averages_without_next_moments_are_refused() -> None:
     game = GAMES["smooth"]
     policy = equilibrium_policy(game)

@@ -179,6 +179,15 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
     for support in ("in 12 of 12 games", "times what is needed", "of the difference", "less reward for"):
         assert support in held
         assert support not in refuted
+    # what is said of a report by others was measured on the tasks of that report, and on no other
+    theirs = yaml.safe_load((ROOT / "src/pma_replication/experiments/networked/article.yaml").read_text())["tasks"]
+    alone = [record for record in records if record["id"] == "C9-independent"]
+    of_theirs, of_ours = ([r for r in alone if (r["game"] in theirs) == told] for told in (True, False))
+    assert of_theirs
+    assert of_ours
+    sentence = text[text.index("  [Others]") : text.index(" as one learner")]
+    assert sentence in findings.readme(text, [r for r in records if r not in of_ours])
+    assert "[Others]" not in findings.readme(text, [r for r in records if r not in of_theirs])
     with pytest.raises(InputError, match="no place for what was found"):
         findings.readme(text.replace(findings.MARKS[1], ""), records)
 

@@ -384,6 +384,16 @@ def test_the_command_follows_the_path_writes_it_and_ends_with_what_came_out(
     assert "got (0.1, 1.0), expected (high, low) with high > low > 0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("strength", ["1e-400", "1e-51", "-1e-400", "nan", "sNaN"])
+def test_a_strength_is_not_0_because_it_is_too_small_for_a_float(
+    strength: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["solve", "sis_epidemic", f"--strength={strength}"])
+    assert stopped.value.code == 2
+    assert f"--strength: got '{strength}', expected 0, or a number from 1e-50 to 1e50" in capsys.readouterr().err
+
+
 def test_solve_at_strength_0_gives_an_equilibrium_without_a_regularizer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["solve", "sis_epidemic", "--strength", "0", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,18 @@ def test_an_audit_draws_the_populations_of_a_grid_on_the_grid() -> None:
         corners = [path.vertices[0] + 0.5 for path in cells.get_paths()]
         np.testing.assert_allclose(corners, game.layout)
         np.testing.assert_array_equal(cells.get_array(), gain.mean_field)
+
+
+def test_a_spread_that_is_not_known_is_not_drawn_as_zero() -> None:
+    for name in ("crowd_modelling_2d", "beach_bar"):
+        game = games.make(name, size=3) if name == "crowd_modelling_2d" else games.make(name)
+        found = audit(game, operators.uniform_policy(game), ENTROPY, n_agents=[2])
+        lost = [replace(gain, deviations=np.full(game.n_states, np.nan)) for gain in found.gains]
+        for told, unknown in ((found, False), (replace(found, gains=lost), True)):
+            panel = pictures.plot_audit(game, told).axes[3]
+            words = [small.get_title("left") for small in panel.child_axes]
+            words += panel.get_legend_handles_labels()[1]
+            assert any("unknown" in text for text in words) == unknown, words
 
 
 def test_states_that_are_left_for_good_are_hatched_wherever_they_are_drawn() -> None:

@@ -461,6 +461,31 @@ def test_the_length_of_chunks_has_no_influence_on_averages(n_agents, monkeypatch
         np.testing.assert_array_equal(value, getattr(whole, name), err_msg=name)
 
 
+@pytest.mark.parametrize("n_agents", [5, 10**6])  # agent by agent, and by counts
+def test_asking_for_next_moments_moves_nothing_else(n_agents):
+    game = family_game("crowd_averse")
+    policy, centre = random_policy(game, 0), np.full(game.n_states, 1 / game.n_states)
+    without, with_next = (
+        simulation.ergodic_averages(
+            game,
+            policy,
+            n_agents,
+            n_steps=60,
+            rng=np.random.default_rng(0),
+            n_burn_in=10,
+            centre=centre,
+            next_moments=asked,
+        )
+        for asked in (False, True)
+    )
+    for name, value in vars(without).items():
+        if name != "next_moments":
+            np.testing.assert_array_equal(value, getattr(with_next, name), err_msg=name)
+    assert without.next_moments.shape == (0, 0)
+    assert with_next.next_moments.shape == with_next.second_moments.shape
+    assert with_next.next_moments.any()
+
+
 def test_a_large_sparse_game_needs_no_table_of_all_pairs_of_states():
     size = 2000
     game = games.make(

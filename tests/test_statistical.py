@@ -72,6 +72,7 @@ FOR_EVERY_DRAW = {
     "test_an_epoch_is_its_updates_and_a_step_after_the_last_one",
     "test_an_interrupt_between_two_chunks_ends_a_run_that_saves_nothing",
     "test_any_integer_type_and_any_memory_shows_the_same_run",
+    "test_asking_for_next_moments_moves_nothing_else",
     "test_averages_over_one_step_are_those_of_its_mean_field",
     "test_bootstrap_is_the_same_for_the_same_generator",
     "test_centralized_and_independent_learning_take_any_regularizer",

@@ -11,6 +11,7 @@ slope of a line of theory             caught  caught
 interval of a point lost              caught  caught
 colours of two games exchanged        missed  caught
 an axis label changed                 missed  caught
+the title of a panel changed          missed  caught
 a legend says 90 % instead of 95 %    missed  caught
 ===================================== ======= ========
 """
@@ -203,6 +204,17 @@ def test_changed_axis_label_is_caught_by_the_pictures(figure, drawing, same_pict
         assert not same_picture(figure, drawing(figure))
     finally:
         label.set_text(shown)  # all tests share the drawing
+
+
+def test_changed_title_of_a_panel_is_caught_by_the_pictures(drawing, same_picture):
+    title = drawing("networked").axes[0].title  # there, titles of columns name what is measured
+    shown = title.get_text()
+    title.set_text(shown.replace("earn", "lose"))
+    try:
+        assert title.get_text() != shown
+        assert not same_picture("networked", drawing("networked"))
+    finally:
+        title.set_text(shown)  # all tests share the drawing
 
 
 def test_changed_legend_is_caught_by_the_pictures(monkeypatch, drawn_table, same_picture):

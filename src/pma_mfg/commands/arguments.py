@@ -10,6 +10,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pma_mfg.errors import InputError
@@ -209,8 +210,9 @@ def positive(text: str) -> float:
 def positive_or_zero(text: str) -> float:
     """Return 0, or a number as `positive` does."""
     try:
-        return 0.0 if float(text) == 0.0 else positive(text)
-    except (ValueError, argparse.ArgumentTypeError):
+        # a decimal: as a float 1e-400 is zero too
+        return 0.0 if Decimal(text.strip()) == 0 else positive(text)
+    except (InvalidOperation, argparse.ArgumentTypeError):
         expected = "expected 0, or a number from 1e-50 to 1e50"
         raise argparse.ArgumentTypeError(f"got {text[:40]!r}, {expected}") from None
 

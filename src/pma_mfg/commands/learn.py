@@ -19,7 +19,8 @@ log = logging.getLogger("pma_mfg")
 
 Rows = list[dict[str, Any]]
 
-#: A last step size of --schedule auto below this, in units of 1 / rho, no longer moves a policy by what is seen.
+#: A run of --schedule auto whose last step size is below this, in units of 1 / rho, has stopped learning: a step no
+#: longer changes the policy noticeably.
 STALLED = 1e-3
 
 
@@ -206,8 +207,8 @@ def _learn_blindly(options: argparse.Namespace) -> int:
     if options.out_policies:
         _write_csv(options.out_policies, _policy_rows(inputs.game_name(options), finals))
     ends = [of_run[-1] for of_run, _ in runs]
-    missing = max(range(replicates), key=lambda i: (math.isnan(ends[i]["exploitability"]), ends[i]["exploitability"]))
-    worst = ends[missing]["exploitability"]
+    worst_run = max(range(replicates), key=lambda i: (math.isnan(ends[i]["exploitability"]), ends[i]["exploitability"]))
+    worst = ends[worst_run]["exploitability"]
     unseen = max(row["unseen"] for row in ends)
     if unseen:
         log.warning(
@@ -218,11 +219,11 @@ def _learn_blindly(options: argparse.Namespace) -> int:
             options.agents,
         )
     reached = worst <= epsilon  # False for nan, a policy without a stable population
-    if not reached and ends[missing]["step_size"] * regularizer.rho < STALLED:
+    if not reached and ends[worst_run]["step_size"] * regularizer.rho < STALLED:
         log.warning(
             "warning: learning has stalled: the step size has fallen to %.2g / rho, as policies went to and fro; a "
             "larger --strength, which damps them, or another --seed may do better",
-            ends[missing]["step_size"] * regularizer.rho,
+            ends[worst_run]["step_size"] * regularizer.rho,
         )
     log.info(
         "%s epsilon = %.4g: exploitability (regularized) %.4g at the start, %.4g at the end, after %d samples%s%s",
@@ -232,7 +233,7 @@ def _learn_blindly(options: argparse.Namespace) -> int:
         worst,
         budget,
         "" if replicates == 1 else f" (the worst of {replicates} runs)",
-        "" if reached else _smallest(game, regularizer, runs[missing][1], worst),
+        "" if reached else _smallest(game, regularizer, *runs[worst_run]),
     )
     return 0 if reached else 1
 
@@ -247,10 +248,16 @@ def _exploitability(game: Any, policy: Any, regularizer: Any) -> float:
         return math.nan
 
 
-def _smallest(game: Any, regularizer: Any, epochs: list[Any], last: float) -> str:
-    """Return words on where a run was least exploitable, if that was not at its end."""
-    values = [(_exploitability(game, epoch.policy, regularizer), epoch.samples) for epoch in epochs[:-1]]
-    known = [value for value in values if not math.isnan(value[0])]
+def _smallest(game: Any, regularizer: Any, rows: Rows, epochs: list[Any]) -> str:
+    """Return words on where a run was least exploitable, if that was not at its end; `rows` are what was measured."""
+    measured = {row["epoch"]: row["exploitability"] for row in rows}
+    with output.progress(len(epochs) - len(measured), "policies measured") as advance:
+        for number, epoch in enumerate(epochs):
+            if number not in measured:
+                measured[number] = _exploitability(game, epoch.policy, regularizer)
+                advance()
+    last = measured.pop(len(epochs) - 1)
+    known = [(value, epochs[number].samples) for number, value in measured.items() if not math.isnan(value)]
     if not known or min(known)[0] >= last:
         return ""
     least, samples = min(known)

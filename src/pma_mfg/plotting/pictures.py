@@ -349,8 +349,8 @@ def _draw_populations_on_layout(ax: Axes, cells: layouts.Drawn, found: Audit) ->
         row, column = divmod(i, columns)
         small = ax.inset_axes((column / columns, 1.0 - (row + 1.0) / rows, 0.95 / columns, 0.82 / rows))
         layouts.draw_small(small, cells.places, np.ma.array(each.mean_field, mask=cells.transient), norm=norm)
-        spread = float(np.nan_to_num(each.deviations).mean())
-        small.set_title(f"$N = {each.n_agents}$: ± {spread:.1g}", fontsize=7.5, pad=2.0)
+        spread = f"{each.deviations.mean():.1g}" if np.isfinite(each.deviations).all() else "unknown"
+        small.set_title(f"$N = {each.n_agents}$: ± {spread}", fontsize=7.5, pad=2.0)
     ax.set_axis_off()
     ax.set_title("populations: mean share, ± standard deviation\n(mean over states, while nobody deviates)", fontsize=8)
     layouts.bar(ax, ScalarMappable(norm, "viridis"), "share of the agents")
@@ -366,7 +366,8 @@ def _draw_populations(ax: Axes, game: Game, found: Audit) -> None:
     else:
         ax.plot(states, found.mean_field, color="black", linewidth=0.9, label=r"$N = \infty$")
     for i, each in enumerate(gains):
-        colour, told = colours[i % len(colours)], f"$N = {each.n_agents}$"
+        known = bool(np.isfinite(each.deviations).all())
+        colour, told = colours[i % len(colours)], f"$N = {each.n_agents}$" + ("" if known else ", spread unknown")
         spread = np.nan_to_num(each.deviations)
         if size <= ONE_BY_ONE:
             places = states + 0.6 * ((i + 1) / (len(gains) + 1) - 0.5)

@@ -17,7 +17,7 @@ from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import Description, InputError
 from pma_mfg.games.features import Features
-from pma_mfg.games.model import MeanFieldGame
+from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.populations import fluctuations
 from pma_mfg.populations.gaussian_averages import deviations_of, kink_shares, second_derivatives
 from pma_mfg.simulation.exchangeable import ErgodicAverages
@@ -34,9 +34,12 @@ def controlled(game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, averag
 
     Parameters
     ----------
-    game : Game
+    game : MeanFieldGame
+        With features.
     policy : ndarray, shape (S, A)
+        The policy that everybody played.
     n_agents : int
+        N of the trajectory, from 2 to 10^15.
     averages : ErgodicAverages
         With `next_moments`, centred at the stable population.
 
@@ -47,9 +50,9 @@ def controlled(game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, averag
     Raises
     ------
     InputError
-        Without `next_moments`, or as `fluctuations.stationary_covariance`.
+        For a number of agents out of range, without `next_moments`, or as `fluctuations.stationary_covariance`.
     """
-    game = game.dense(SOURCE)
+    game, n_agents = game.dense(SOURCE), check_n_agents(n_agents)
     if averages.next_moments.shape != averages.second_moments.shape:
         raise InputError(SOURCE, "averages", Description("without next_moments"), "ergodic averages with next_moments")
     centre = operators.stable_population(game, policy)

@@ -472,8 +472,7 @@ def ergodic_averages(
         return sums
 
     run(n_burn_in)
-    deviation, visits, second_moments, *remainders, coming = (total / n_steps for total in run(n_steps))
-    transition_sums, reward_sums = remainders
+    deviation, visits, second_moments, transition_sums, reward_sums, coming = (x / n_steps for x in run(n_steps))
     # E[mu(s) x] = c(s) E[x] + E[x(s) x]
     moves = np.outer(centre, visits - centre) + second_moments
     share = np.where(visits > 0.0, visits, np.nan)[:, None]
