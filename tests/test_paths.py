@@ -18,6 +18,7 @@ from pma_mfg import equilibrium, games, operators, paths, regularizers, solvers
 from pma_mfg.cli import main
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.paths import system as system_module
 from pma_mfg.paths.following import Follower, held
 from pma_mfg.paths.system import LEADING, Linearization, System
 from pma_mfg.regularizers import Entropy
@@ -267,7 +268,7 @@ def test_the_sign_of_the_determinant_and_the_spectrum_are_those_of_the_jacobian_
     np.testing.assert_allclose(np.sort_complex(ours[np.argsort(-np.abs(ours))[:3]]), largest, atol=1e-9)
 
 
-@pytest.mark.parametrize(("attraction", "several"), [(40.0, True), (-40.0, False)])
+@pytest.mark.parametrize(("attraction", "several"), [(40.0, True), (-40.0, False), (1.0, False)])
 def test_eigenvalues_of_large_games_are_those_of_all(
     attraction: float, several: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +281,8 @@ def test_eigenvalues_of_large_games_are_those_of_all(
     assert (unstable > 0) == several
     monkeypatch.setattr(solvers, "DIRECT_SIZE", 60)
     found = linear.stability()
+    monkeypatch.setattr(system_module, "SURELY", 0.0)
+    assert linear.stability() == found  # also where a radius below 1 says that none lies there
     assert found[0] == min(unstable, LEADING)
     assert found[1] == pytest.approx(radius, rel=1e-6)  # the tolerance of the method
 

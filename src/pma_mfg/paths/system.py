@@ -27,6 +27,9 @@ LIGHT = 1e-3
 #: Number of eigenvalues that are computed of a large game.
 LEADING = 6
 
+#: Spectral radius, known to a millionth, below which no eigenvalue has a real part above 1.
+SURELY = 0.999
+
 #: Size of the basis in which they are looked for.
 BASIS = 60
 
@@ -276,12 +279,14 @@ class Linearization:
             return 0, 0.0
         flow = np.eye(len(self.own)) - self.own
         try:
-            largest = _leading(flow, self.response)
+            radius = float(np.abs(_leading(flow, self.response)).max())
+            if radius < SURELY:
+                return 0, radius
             # lambda / (lambda - 2): outside of the unit circle just where the real part of lambda is above 1
             beyond = _leading(self.response - 2.0 * flow, self.response)
         except (scipy.sparse.linalg.ArpackError, np.linalg.LinAlgError):
             return -1, float("nan")
-        return int((np.abs(beyond) > 1.0).sum()), float(np.abs(largest).max())
+        return int((np.abs(beyond) > 1.0).sum()), radius
 
     def best_response_spectrum(self) -> np.ndarray:
         """Return the eigenvalues of J_inf but for zeros: those of (I - J)^{-1} Phi B (Proposition 19.1)."""
