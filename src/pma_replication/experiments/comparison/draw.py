@@ -93,6 +93,10 @@ def lines(
         What samples are called.
     ncols : int
         Columns of the legend; all in one row by default.
+
+    Returns
+    -------
+    Figure
     """
     games, colours = by_game(data), itertools.cycle(COLOURS)
     looks = {
