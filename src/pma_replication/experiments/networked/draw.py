@@ -91,7 +91,7 @@ def figure(data: pd.DataFrame) -> Figure:
     """
     games = by_game(data)
     drawn = [Line2D([], [], label=words, **look) for arm, (look, words) in LOOKS.items() if arm in set(data["series"])]
-    left, right, above, between = 0.85, 0.12, 0.6, (0.5, 0.3)  # between columns, between rows
+    left, right, above, between = 0.85, 0.25, 0.6, (0.5, 0.3)  # between columns, between rows
     below = 0.62 + 0.17 * -(-len(drawn) // COLUMNS)
     height = min(1.2, (PAGE * WIDTH - above - below + between[1]) / len(games) - between[1])
     total = above + len(games) * (height + between[1]) - between[1] + below
