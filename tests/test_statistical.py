@@ -106,6 +106,7 @@ FOR_EVERY_DRAW = {
     "test_networked_learning_takes_any_regularizer_and_is_reproducible",
     "test_no_learned_policy_falls_below_a_floor_that_its_steps_would_cross",
     "test_numbers_of_updates_that_do_not_increase_from_one_are_refused",
+    "test_of_one_agent_the_rewards_of_its_pairs_are_enough_bit_for_bit",
     "test_one_replicate_has_no_interval",
     "test_one_td_update_is_the_stated_one",
     "test_one_td_update_with_an_extreme_step_is_that_of_fifty_digits",

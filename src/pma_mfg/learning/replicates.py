@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numba import config
 
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
@@ -185,7 +186,8 @@ def _learn(
     held: tuple[Tables | None, int] | None = None
     for first in range(0, len(updates), lockstep.TOGETHER):
         group = range(first, min(first + lockstep.TOGETHER, len(updates)))
-        together = len(group) >= lockstep.WORTHWHILE
+        # vector registers are there for compiled code only
+        together = len(group) >= lockstep.WORTHWHILE and not config.DISABLE_JIT
         if game.has_features and together and (held is None or len(policies) > 1):
             of_group = policies if len(policies) == 1 else [policies[r] for r in group]
             each = [exchangeable.policy_tables(game, of, regularizer, n_agents=n_agents) for of in of_group]
