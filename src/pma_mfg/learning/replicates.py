@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numba
 import numpy as np
-from numba import config
 
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
@@ -181,13 +181,14 @@ def _learn(
     save: Save | None,
 ) -> None:
     """Make all updates in all replicates, in place; policies has one for each, or a single one for all."""
+    settings: Any = numba.config  # which sets its attributes at run time
+    compiled = not settings.DISABLE_JIT
     updates, n_agents = state["updates"], int(state["others"][0].sum()) + 1
     tables = exchangeable.game_tables(game) if game.has_features else ()
     held: tuple[Tables | None, int] | None = None
     for first in range(0, len(updates), lockstep.TOGETHER):
         group = range(first, min(first + lockstep.TOGETHER, len(updates)))
-        # vector registers are there for compiled code only
-        together = len(group) >= lockstep.WORTHWHILE and not config.DISABLE_JIT
+        together = compiled and len(group) >= lockstep.WORTHWHILE  # others have no vector registers
         if game.has_features and together and (held is None or len(policies) > 1):
             of_group = policies if len(policies) == 1 else [policies[r] for r in group]
             each = [exchangeable.policy_tables(game, of, regularizer, n_agents=n_agents) for of in of_group]
