@@ -18,8 +18,9 @@ from pma_mfg import equilibrium, games, operators, paths, regularizers, solvers
 from pma_mfg.cli import main
 from pma_mfg.errors import InputError
 from pma_mfg.games import Features, MeanFieldGame
+from pma_mfg.paths import branching
 from pma_mfg.paths import system as system_module
-from pma_mfg.paths.following import Follower, held
+from pma_mfg.paths.following import Follower, Node, held
 from pma_mfg.paths.system import LEADING, Linearization, System
 from pma_mfg.regularizers import Entropy
 
@@ -124,6 +125,32 @@ def test_all_branches_leave_a_point_where_two_eigenvalues_cross_at_once() -> Non
     np.testing.assert_allclose(largest[4:], largest[[-1]] * np.ones((4, 1)), atol=1e-9)
     assert len({int(branch.last.mean_field.argmax()) for branch in path.branches}) == 4
     assert path.ended == "reached the strength 2.4"
+
+
+def test_the_branches_found_do_not_depend_on_the_axes_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where eigenvalues are equal the axes are a matter of rounding; these are such that few random directions fail.
+
+    The first is turned by 73 degrees from the direction in which the mass of the first cell grows. Random directions
+    that end after 16 in a row without a new branch find seven of the eight halves with these axes.
+    """
+
+    class Turned(branching.Kernel):
+        def __init__(self, follower: Follower, crossing: Node) -> None:
+            super().__init__(follower, crossing)
+            first, second = self.basis[0] / np.linalg.norm(self.basis[0]), self.basis[1]
+            second = second - (second @ first) * first
+            angle = np.radians(73.0)
+            by = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            turn = np.stack([first, second / np.linalg.norm(second)], axis=1) @ by
+            self.basis, self.rows = self.basis @ turn, turn.T @ self.rows
+            self.bordered[-2:, : len(self.basis)] = self.rows
+
+    game = games.make("cluster", rows=2, columns=2)
+    path = pma_mfg.equilibrium_path(game, Entropy(1.0), strengths=(4.0, 2.4))
+    monkeypatch.setattr(branching, "Kernel", Turned)
+    (crossing,) = path.crossings()
+    assert path._follower is not None
+    assert len(branching.departures(path._follower, crossing)) == 8
 
 
 def test_a_path_on_which_more_branches_are_left_than_are_followed_says_so(

@@ -10,9 +10,8 @@ from pma_mfg.paths.system import LIGHT, Bordered, Linearization, Place, inner
 #: Distances from the branch point at which another branch is looked for, from the first that leads to one.
 DEPARTURES = (0.05, 0.02, 0.005)
 
-#: For each dimension that crosses, where more than one does: directions in a row, axes or random ones, that may lead to
-#: no other branch before the search ends, and random directions at most.
-IDLE, DIRECTIONS = 8, 60
+#: For each dimension that crosses, where more than one does: directions that are tried.
+DIRECTIONS = 48
 
 #: Corrections across the kernel before a direction may turn, and corrections of a point on a branch.
 LIFTS, CORRECTIONS = 3, 12
@@ -140,9 +139,7 @@ class Kernel:
 def departures(follower: Follower, crossing: Node) -> list[Node]:
     """Return a point on each branch found that leaves a branch point, with its tangent away from it.
 
-    The directions are those in which the equations are singular, all of them for one dimension, else random ones until
-    many of them in a row have led to no other branch; every one of them is corrected to a branch. Nothing proves that
-    these are all.
+    Every one of the `tried` directions is corrected to a branch. Nothing proves that these are all.
 
     Parameters
     ----------
@@ -156,14 +153,8 @@ def departures(follower: Follower, crossing: Node) -> list[Node]:
     list of Node
     """
     kernel = Kernel(follower, crossing)
-    rng, found, ways = np.random.default_rng(0), [], list[np.ndarray]()
-    directions = [*np.eye(kernel.size), *-np.eye(kernel.size)]
-    if kernel.size > 1:
-        drawn = rng.normal(size=(DIRECTIONS * kernel.size, kernel.size))
-        directions += list(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
-    idle = 0
-    for direction in directions:
-        idle += 1
+    found, ways = [], list[np.ndarray]()
+    for direction in tried(kernel.size):
         for distance in DEPARTURES:
             try:
                 reached = kernel.on_branch(distance * direction)
@@ -173,10 +164,33 @@ def departures(follower: Follower, crossing: Node) -> list[Node]:
                 if all(way @ other < SAME_DIRECTION for other in ways):
                     found.append(follower.node(*reached))
                     ways.append(way)
-                    idle = 0
                 break
             except np.linalg.LinAlgError:
                 continue
-        if idle > IDLE * kernel.size:
-            break
     return found
+
+
+def tried(size: int) -> np.ndarray:
+    """Return directions in the kernel, each with its opposite: both, all around a circle, or axes and random ones.
+
+    The axes of the kernel are a matter of rounding where eigenvalues are equal, and so is what directions a few
+    random ones leave out; a circle is covered whatever its axes are.
+
+    Parameters
+    ----------
+    size : int
+        Dimension m of the kernel.
+
+    Returns
+    -------
+    ndarray, shape (n, m)
+        Of length 1.
+    """
+    if size == 2:
+        angles = np.linspace(0.0, 2.0 * np.pi, DIRECTIONS * size, endpoint=False)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    half = np.eye(size)
+    if size > 2:
+        drawn = np.random.default_rng(0).normal(size=(DIRECTIONS * size // 2, size))
+        half = np.concatenate([half, drawn / np.linalg.norm(drawn, axis=1, keepdims=True)])
+    return np.concatenate([half, -half])
