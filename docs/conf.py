@@ -110,7 +110,7 @@ def escape_docstring(app: Sphinx, what: str, name: str, item: Any, options: Any,
 
 def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
     """Send links to a table in figures/, which are right on GitHub, to the page that holds it here."""
-    source[0] = re.sub(r"\]\(\.\./figures/(\w+)\.md", r"](\1.md", source[0])
+    source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./figures/(\w+)\.md", r"](\1\2.md", source[0])
 
 
 def list_experiments(app: Sphinx, name: str, source: list[str]) -> None:
