@@ -36,7 +36,8 @@ RUNS = {
 def test_verdicts_that_move_between_seeds_are_told_and_no_others() -> None:
     assert findings.moved(RUNS) == [("C3", "h"), ("C4", "g")]
     text = findings.across_seeds(RUNS)
-    assert "Of 3 verdicts, one for each claim and game, 1 are the same at all of them, and 2 are not; 1 are con" in text
+    assert "Of 3 verdicts, one for each claim and game, 1 are the same at all of them, and 2 are not. Confirm" in text
+    assert "Confirmed at one and contradicted at another: 1." in text
     assert "| 8 | 1 | 1 | 0 | 1 |" in text
     assert "| C3 | h | **confirmed**: 0.5 [0.4, 0.6] | **not confirmed**: 0.8 [0.7, 0.9] | **inconclusive**" in text
     assert "| C4 | g | **vacuous**: 0.5 [0.4, 0.6] | **inconclusive**: – [–, –] |" in text

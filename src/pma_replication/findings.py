@@ -250,7 +250,7 @@ def across_seeds(runs: Mapping[int, list[Claim]]) -> str:
         "",
         f"Written by `make replicate-seeds`: the same configuration, run at {len(runs)} seeds. Of {len(keys)} "
         f"verdicts, one for each claim and game, {len(keys) - len(moving)} are the same at all of them, and "
-        f"{len(moving)} are not; {len(against)} are confirmed at one and contradicted at another.",
+        f"{len(moving)} are not. Confirmed at one and contradicted at another: {len(against)}.",
         "",
         f"| seed | {' | '.join(VERDICTS)} |",
         f"|---|{'---|' * len(VERDICTS)}",
