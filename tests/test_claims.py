@@ -394,7 +394,9 @@ def tables(
     ]
     independent_games = pd.DataFrame(
         alone, columns=["sweep", "n_agents", "n_updates", "replicate", "epoch", "error", "spread"]
-    ).assign(game="g", n_epochs=3, predicted_spread=1.0, agent_constant=2.0, excess_bound=0.7)
+    ).assign(
+        game="g", n_epochs=3, predicted_spread=1.0, depends_on_population=True, agent_constant=2.0, excess_bound=0.7
+    )
     comparison = pd.DataFrame(
         [
             ("g", method, "x=1", r, n, (start_exploitability if n == 100 else error) * noisy())
@@ -859,12 +861,18 @@ def test_a_rate_of_mixing_that_still_changes_does_not_refute_the_eigenvalue() ->
     assert judged(tables(mixing=0.2))["C3-mixing"]["verdict"] == "not confirmed"
 
 
-def test_few_agents_do_not_refute_what_is_predicted_of_many() -> None:
-    found = tables(spread_factor=1.5, worst_factor=1.5)
+def few_agents(noise: float, **planted: float) -> dict[str, pd.DataFrame]:
+    """Return tables in which the mean field's own noise adds noise / N to the square of the agents' spread."""
+    found = tables(**planted)
     for table in ("independent", "independent_games"):
         rows = found[table]
-        apart = rows["spread"] * np.sqrt(1.0 + 1250.0 / rows["n_agents"])
+        apart = rows["spread"] * np.sqrt(1.0 + noise / rows["n_agents"])
         found[table] = rows.assign(spread=apart.where(rows["sweep"] != "step_sizes", rows["spread"]))
+    return found
+
+
+def test_few_agents_do_not_refute_what_is_predicted_of_many() -> None:
+    found = few_agents(1250.0, spread_factor=1.5, worst_factor=1.5)
     records = judged(found)
     assert {records[claim]["verdict"] for claim in ("C5-spread", "C5-worst")} == {"inconclusive"}
     told = "with 1000 agents the mean field's own noise adds (49|50|51)% to the spread; with (5,900|6,000), and "
@@ -876,6 +884,21 @@ def test_few_agents_do_not_refute_what_is_predicted_of_many() -> None:
     assert value == pytest.approx(1.5, rel=0.02)  # the noise of the mean field is gone, what was planted stays
     one = {**found, "independent_games": found["independent_games"].query("n_agents == 1000")}
     assert "no other N" in judged(one)["C5-spread"]["how"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "noise", "verdict"),
+    [(1.0, 1250.0, "confirmed"), (1.5, 1250.0, "not confirmed"), (1.0, 4000.0, "inconclusive")],
+)
+def test_where_agents_move_free_of_the_others_the_limit_for_many_is_judged_and_what_the_fit_leaves_out(
+    factor: float, noise: float, verdict: str
+) -> None:
+    found = few_agents(noise, spread_factor=factor)
+    found["independent_games"] = found["independent_games"].assign(depends_on_population=False)
+    record = judged(found)["C5-spread"]
+    assert record["verdict"] == verdict
+    assert record["estimate"] == pytest.approx(factor, rel=0.02)
+    assert "the ratio is that for N to infinity" in record["how"]
 
 
 def test_the_worst_of_many_is_not_judged_among_the_few_of_whom_nothing_is_predicted() -> None:

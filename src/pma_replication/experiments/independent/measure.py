@@ -146,7 +146,8 @@ def independent_errors(
     -------
     DataFrame
         Columns game, sweep, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, predicted_spread,
-        predicted_deviation (`populations.spread.predicted_spread` after the last epoch), replicate, epoch, samples.
+        predicted_deviation (`populations.spread.predicted_spread` after the last epoch), depends_on_population (whether
+        the game's transitions do), replicate, epoch, samples.
         Then, of the agents' distances sup_s ||pi^i - pi*||_1: error (mean), median, low and high (5 and 95 %), worst;
         spread, the mean of sup_s ||pi^i - pi_bar||_1 with pi_bar the mean policy; of pi_bar itself centre_error (its
         distance) and exploitability (regularized).
@@ -200,9 +201,10 @@ def independent_errors(
     for runs in settings:
         predicted = spread.predicted_spread(game, regularizer, equilibrium, schedule=runs.schedule)
         lengths = (runs.schedule.n_epochs, runs.schedule.n_updates, runs.schedule.n_waiting, runs.schedule.step_size)
-        fixed.append((name, sweep, runs.n_agents, runs.epsilon, *lengths, predicted.mean, predicted.deviation))
+        known = (predicted.mean, predicted.deviation, game.depends_on_population)
+        fixed.append((name, sweep, runs.n_agents, runs.epsilon, *lengths, *known))
     columns = ["game", "sweep", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
-    columns += ["predicted_spread", "predicted_deviation"]
+    columns += ["predicted_spread", "predicted_deviation", "depends_on_population"]
     chosen = pd.DataFrame(fixed, columns=columns).iloc[table["setting"]].reset_index(drop=True)
     return pd.concat([chosen, table.drop(columns="setting")], axis=1)
 
