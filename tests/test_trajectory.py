@@ -304,7 +304,7 @@ def test_the_games_of_the_literature_are_those_that_the_stated_rule_chooses() ->
 
 
 def test_every_step_size_of_the_methods_in_epochs_is_too_long_for_the_epidemic() -> None:
-    """Section 21.4, "a grid may miss a game": the exact criterion of section 7; a tenth of the steps is short enough."""
+    """Section 21.4, "a grid may miss a game": the exact criterion of section 7; a tenth of them is short enough."""
     config = yaml.safe_load((OWN.parent / "config.yaml").read_text())
     steps = {x for method, of in config["one_trajectory"]["methods"].items() if "first" in of for x in of["step_size"]}
     game, entropy = configured(config, "sis_epidemic")
