@@ -223,6 +223,11 @@ def changed(**changes: Any) -> dict[str, Any]:
             {"arms": {"near": {"heat": 0, "heat_last": 2}}},
             "arms.near.heat_last: got 2.0, expected 0, no change, or a heat",
         ),
+        ({"arms": {"near": {"n_after": 1}}}, "arms.near.n_after: got 1, expected 0, no change, or at least 2 agents"),
+        (
+            {"sweep": {"radii": [1], "rounds": [1], "heat": [1]}},
+            r"got \['heat'\], expected only the keys .* did you mean heats",
+        ),
         ({"task": {"n_samples": 20}}, "n_samples: got 20, expected more than"),
         ({"task": {"arms": ["independent", "centralized", "mine"]}}, "mine"),
         ({"task": {"arms": ["independent", "centralized", "agreed"]}}, "the arm networked among them"),

@@ -77,7 +77,7 @@ rule one_trajectory_measure:
         confidence=config["claims"]["confidence"],
         n_replicates=config["one_trajectory"]["n_replicates"],
         shorter="--shorter {}".format(config["one_trajectory"]["shorter"])
-        if "shorter" in config["one_trajectory"]
+        if config["one_trajectory"].get("shorter")
         else "",
         seed=SEED,
     message:

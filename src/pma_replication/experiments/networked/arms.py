@@ -56,6 +56,9 @@ class Arm:
 ANNEALED = "0, no change, or a heat > 0 to begin with"
 
 
+#: What `n_after` may be, in words.
+FEWEST = "0, no change, or at least 2 agents"
+
 #: Arms that claims compare.
 INDEPENDENT, CENTRALIZED, NETWORKED = "independent", "centralized", "networked"
 RANDOM, AGREED = "networked_random", "agreed"
