@@ -17,7 +17,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.populations import own_policies
 from pma_mfg.regularizers import Entropy
 from pma_replication import cli, configuration, statistics
-from pma_replication.experiments.networked import arms, draw, judge, measure
+from pma_replication.experiments.networked import arms, draw, judge, measure, pages
 from pma_replication.experiments.networked.arms import Arm
 from pma_replication.judging import verdict
 from pma_replication.runs import tables as parquet
@@ -223,6 +223,11 @@ def changed(**changes: Any) -> dict[str, Any]:
             {"arms": {"near": {"heat": 0, "heat_last": 2}}},
             "arms.near.heat_last: got 2.0, expected 0, no change, or a heat",
         ),
+        ({"arms": {"near": {"n_after": 1}}}, "arms.near.n_after: got 1, expected 0, no change, or at least 2 agents"),
+        (
+            {"sweep": {"radii": [1], "rounds": [1], "heat": [1]}},
+            r"got \['heat'\], expected only the keys .* did you mean heats",
+        ),
         ({"task": {"n_samples": 20}}, "n_samples: got 20, expected more than"),
         ({"task": {"arms": ["independent", "centralized", "mine"]}}, "mine"),
         ({"task": {"arms": ["independent", "centralized", "agreed"]}}, "the arm networked among them"),
@@ -236,11 +241,26 @@ def test_wrong_settings_are_refused_before_any_job(wrong: dict[str, Any], words:
         configuration.check(changed(**wrong), "mine.yaml")
 
 
+def test_a_sweep_is_told_with_its_best_setting_and_what_is_better_and_worse_than_no_adoption() -> None:
+    improved = {"r0p2_c1_t1": 7.0, "r0p2_c1_t1000": 2.0, "r1_c1_t1": 0.1, "r1_c1_t1000": 2.0}
+    counted = "Settings: 4; better than independent agents: 3; worse: 1. Best by half of the runs: radius 0.2, C = 1"
+    for kind, sign in (("coordination", "-"), ("competition", "")):
+        page = pages.markdown(table(HOLDS | improved, kind), 0.95)
+        assert counted in page
+        assert f"| 0.2 | 1 | **{sign}2.9" in page
+        assert f"| 1 | 1 | *{sign}9.8" in page
+        assert page.count("networked random") == 1
+        assert "r0p2" not in page
+    assert "Radius" not in pages.markdown(table(HOLDS), 0.95)
+
+
 def test_a_sweep_adds_all_combinations_to_the_arms_of_games_without_a_list() -> None:
     section = changed(sweep={"radii": [0.2, 1.0], "rounds": [1, 5], "heats": [0.0]})["networked"]
     listed = arms.arms_of(section, "target_agreement")
     assert "r0p2_c5_t0 graph=radius:0.2 rounds=5 heat=0.0" in listed
     assert len(listed) == len(section["arms"]) + 4
+    found = {arms.swept(arm.split()[0]) for arm in listed} - {None}
+    assert found == {(radius, rounds, 0.0) for radius in (0.2, 1.0) for rounds in (1, 5)}
     section["tasks"]["target_agreement"]["arms"] = ["independent", "centralized", "networked"]
     assert len(arms.arms_of(section, "target_agreement")) == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -137,6 +138,8 @@ def _model_at(model: Any, place: Place) -> type[BaseModel]:
             model = model.model_fields[step].annotation
         else:  # the values of a mapping or the entries of a list
             model = get_args(model)[-1]
+        if isinstance(model, UnionType):  # of a key that may be left out, or None
+            model = get_args(model)[0]
     found: type[BaseModel] = model
     return found
 

@@ -76,6 +76,9 @@ rule one_trajectory_measure:
         accuracies=config["one_trajectory"]["accuracies"],
         confidence=config["claims"]["confidence"],
         n_replicates=config["one_trajectory"]["n_replicates"],
+        shorter="--shorter {}".format(config["one_trajectory"]["shorter"])
+        if config["one_trajectory"].get("shorter")
+        else "",
         seed=SEED,
     message:
         "Run many methods on one trajectory of {wildcards.game}"
@@ -84,5 +87,5 @@ rule one_trajectory_measure:
         " --grid {params.grid} {params.files}"
         " --budget {params.budget} --per-decade {params.per_decade} --target {params.target}"
         " --accuracies {params.accuracies} --confidence {params.confidence}"
-        " --replicates {params.n_replicates} --seed {params.seed}"
+        " --replicates {params.n_replicates} {params.shorter} --seed {params.seed}"
         " --out {output.runs:q} --out-samples {output.samples:q} --log {log:q}"

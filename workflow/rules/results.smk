@@ -45,6 +45,7 @@ rule claims:
         comparison=f"{config['figures']}/samples_to_accuracy.md",
         games=f"{config['figures']}/games.md",
         one_trajectory=f"{config['figures']}/one_trajectory.md",
+        networked=f"{config['figures']}/networked.md",
         scaling=f"{config['figures']}/scaling.md",
         paths=f"{config['figures']}/paths.md",
     log:
@@ -63,7 +64,7 @@ rule claims:
         " --out {output.claims:q} --out-markdown {output.markdown:q} --out-assumptions {output.assumptions:q}"
         " --out-comparison {output.comparison:q} --out-games {output.games:q}"
         " --out-one-trajectory {output.one_trajectory:q} --out-scaling {output.scaling:q}"
-        " --out-paths {output.paths:q} --log {log:q}"
+        " --out-networked {output.networked:q} --out-paths {output.paths:q} --log {log:q}"
 
 
 rule findings:

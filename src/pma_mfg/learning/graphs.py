@@ -23,7 +23,9 @@ GRAPHS = ("none", "complete", "ring", "radius", "erdos_renyi")
 PARAMETERS = {"radius": "in (0, 1], a fraction of the layout's diameter", "erdos_renyi": "in [0, 1], a probability"}
 
 #: How a graph is written, in words.
-ALLOWED = "one of " + ", ".join(f"{name}:{PARAMETERS[name]}" if name in PARAMETERS else name for name in GRAPHS)
+ALLOWED = "one of " + ", ".join(
+    f"{name}:x with x {PARAMETERS[name]}" if name in PARAMETERS else name for name in GRAPHS
+)
 
 SCORES = ("return", "random", "value", "index")
 

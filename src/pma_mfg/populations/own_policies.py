@@ -23,6 +23,9 @@ TOLERANCE = 1e-10
 #: Iterations for a population.
 MOST_ITERATIONS = 2000
 
+#: Policies that are compared with all others at a time, so that the differences stay in the processor's cache.
+BLOCK = 8
+
 SEVERAL = "own_policies.population: a policy has several recurrent classes"
 
 
@@ -89,7 +92,10 @@ def evaluate(game: Game, policies: np.ndarray, regularizer: Regularizer) -> OwnP
     every = np.linalg.solve(chains, gains[:, :, None])[:, :, 0]
     values, best = every[:-1], every[-1]
     by_action = np.moveaxis(held, 2, 0)
-    distances = sum(np.abs(one[:, None] - one[None]) for one in by_action).max(axis=2)
+    blocks = [slice(i, i + BLOCK) for i in range(0, len(held), BLOCK)]
+    distances = np.concatenate(
+        [sum(np.abs(one[block, None] - one[None]) for one in by_action).max(axis=2) for block in blocks]
+    )
     n_pairs = len(policies) * (len(policies) - 1.0)
     return OwnPolicies(
         mean_field=mean_field,

@@ -44,6 +44,7 @@ def add(commands: arguments.Commands) -> None:
     claims.add_argument("--out-one-trajectory", help="many methods on one trajectory as a table for readers, to write")
     claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
     claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
+    claims.add_argument("--out-networked", help="agents that pass policies on as tables for readers, to write")
     claims.add_argument("--out-paths", help="equilibria found by paths and by starts as a table for readers, to write")
     claims.add_argument("--out-scaling", help="how samples grow with a game as a table for readers, to write")
 
@@ -83,6 +84,7 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
     from pma_replication.experiments.comparison import judge as comparison_judge
     from pma_replication.experiments.equilibria import judge as equilibria_judge
     from pma_replication.experiments.literature import judge as literature_judge
+    from pma_replication.experiments.networked import pages as networked_pages
     from pma_replication.experiments.one_trajectory import judge as one_trajectory_judge
     from pma_replication.experiments.paths import judge as paths_judge
     from pma_replication.experiments.scaling import judge as scaling_judge
@@ -113,6 +115,10 @@ def _pages(options: argparse.Namespace, tables: Mapping[str, Any]) -> dict[str, 
         pages[options.out_scaling] = "How samples grow with a game is not measured in this configuration.\n"
         if "scaling" in tables:
             pages[options.out_scaling] = scaling_judge.scaling_markdown(tables["scaling"], options.confidence)
+    if options.out_networked:
+        pages[options.out_networked] = "No agents pass their policies on in this configuration.\n"
+        if "networked" in tables:
+            pages[options.out_networked] = networked_pages.markdown(tables["networked"], options.confidence)
     if options.out_paths:
         pages[options.out_paths] = "No branches of equilibria are followed in this configuration.\n"
         if "paths_equilibria" in tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -55,10 +56,23 @@ class Arm:
 ANNEALED = "0, no change, or a heat > 0 to begin with"
 
 
+#: What `n_after` may be, in words.
+FEWEST = "0, no change, or at least 2 agents"
+
 #: Arms that claims compare.
 INDEPENDENT, CENTRALIZED, NETWORKED = "independent", "centralized", "networked"
 RANDOM, AGREED = "networked_random", "agreed"
 BUFFERED = {INDEPENDENT: "independent_buffer", CENTRALIZED: "centralized_buffer"}
+
+
+#: Radius, rounds and heat of an arm of a sweep.
+Setting = tuple[float, int, float]
+
+
+def swept(name: str) -> Setting | None:
+    """Return the setting of an arm of a sweep by its name, as `arms_of` gives it; None for others."""
+    found = re.fullmatch(r"r([\de+p-]+)_c(\d+)_t([\de+p-]+)", name)
+    return (float(found[1].replace("p", ".")), int(found[2]), float(found[3].replace("p", "."))) if found else None
 
 
 def written(name: str, arm: Mapping[str, Any]) -> str:

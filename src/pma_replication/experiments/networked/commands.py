@@ -8,7 +8,7 @@ from typing import Any
 
 from pma_mfg.commands import arguments, output
 from pma_mfg.errors import InputError
-from pma_replication.experiments.networked.arms import ANNEALED, Arm
+from pma_replication.experiments.networked.arms import ANNEALED, FEWEST, Arm
 from pma_replication.runs import outputs
 
 SOURCE = "pma-replicate networked measure"
@@ -96,6 +96,8 @@ def _measure(options: argparse.Namespace) -> None:
         )
         if arm.heat_last and not arm.heat:
             raise InputError(SOURCE, "heat_last", arm.heat_last, ANNEALED)
+        if arm.n_after < 0 or arm.n_after == 1:
+            raise InputError(SOURCE, "n_after", arm.n_after, FEWEST)
         if options.samples <= arm.rounds + options.evaluation_steps:
             raise InputError(SOURCE, "samples", options.samples, "more than evaluation steps and rounds together")
     runs = measure.Runs(

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pma_mfg.errors import InputError
 from pma_mfg.learning.graphs import Graph
-from pma_replication.experiments.networked.arms import ANNEALED, CENTRALIZED, INDEPENDENT, NETWORKED
+from pma_replication.experiments.networked.arms import ANNEALED, CENTRALIZED, FEWEST, INDEPENDENT, NETWORKED, swept
 from pma_replication.settings import (
     Chosen,
     Count,
@@ -28,6 +28,7 @@ from pma_replication.settings import (
 )
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+AgentsOrNone = Annotated[int, Field(ge=0, le=10**7)]
 
 
 class NetworkedTask(Settings):
@@ -62,7 +63,7 @@ class NetworkedArm(Settings):
     score: Literal["return", "random", "value", "index"] = key("σ", default="return")
     passes: Natural = key("L of the replay buffer, 0 for none", default=0)
     failure: Probability = key("probability with which an agent's mirror ascent step fails", default=0.0)
-    n_after: Natural = key("number of agents from the middle of the run on, 0 for no change", default=0)
+    n_after: AgentsOrNone = key("number of agents from the middle of the run on, 0 for no change", default=0)
 
 
 class Sweep(Settings):
@@ -102,6 +103,10 @@ class Networked(Section):
         for name, described in self.arms.items():
             if described.heat_last and not described.heat:
                 refuse(f"arms.{name}.heat_last", described.heat_last, ANNEALED)
+            if swept(name):
+                refuse("arms", name, "a name of another form: this one is of an arm of a sweep")
+            if described.n_after == 1:
+                refuse(f"arms.{name}.n_after", described.n_after, FEWEST)
         longest = max([arm.rounds for arm in self.arms.values()] + (self.sweep.rounds if self.sweep else []))
         for name, task in self.tasks.items():
             made = make_game(task.family, task.parameters, refuse, place=f"tasks.{name}")
@@ -114,7 +119,8 @@ class Networked(Section):
             for arm in set(task.arms or ()) - self.arms.keys():
                 refuse(f"tasks.{name}.arms", arm, f"of the arms {', '.join(self.arms)}")
             for missing in {INDEPENDENT, CENTRALIZED, NETWORKED} - set(task.arms or self.arms):
-                refuse(f"tasks.{name}.arms", task.arms, f"the arm {missing} among them")
+                place = f"tasks.{name}.arms" if task.arms else "arms"
+                refuse(place, task.arms or list(self.arms), f"the arm {missing} among them")
             if task.td_offset < task.td_scale:
                 refuse(f"tasks.{name}.td_offset", task.td_offset, f"at least td_scale = {task.td_scale:g}")
             if task.n_samples <= longest + self.evaluation_steps:

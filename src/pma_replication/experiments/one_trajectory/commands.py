@@ -36,6 +36,11 @@ def add(steps: arguments.Commands) -> None:
         ),
     )
     step.add_argument(
+        "--shorter",
+        type=_fraction,
+        help="factor of further step sizes, tried where every setting of a method ends above the largest accuracy",
+    )
+    step.add_argument(
         "--file", nargs="+", default=[], metavar="METHOD=FILE.py", help="methods of your own, each with its file"
     )
     outputs.add_out(step)
@@ -62,11 +67,21 @@ def _measure(options: argparse.Namespace) -> None:
             target=options.target,
             n_replicates=options.replicates,
             seed=options.seed,
+            shorter=options.shorter,
+            far=max(options.accuracies),
             after_run=advance,
         )
     samples = comparison.samples_to_accuracy(table, options.accuracies, options.confidence, plain=False)
     outputs.write(options, table)
     outputs.write_to(options.out_samples, samples)
+
+
+def _fraction(text: str) -> float:
+    """Parse a number in (0, 1)."""
+    number = arguments.positive(text)
+    if number >= 1.0:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number in (0, 1)")
+    return number
 
 
 def _checked(settings: list[str], files: list[str]) -> tuple[dict[str, dict[str, list[float]]], dict[str, str]]:

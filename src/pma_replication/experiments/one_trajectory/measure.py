@@ -29,7 +29,11 @@ from pma_replication.experiments.comparison.measure import (
 SOURCE = "one trajectory"
 
 #: Values to tune over, by method and setting.
-Grids = Mapping[str, Mapping[str, Sequence[float]]]
+Grid = Mapping[str, Sequence[float]]
+Grids = Mapping[str, Grid]
+
+#: Settings that say how far a method goes in one step.
+STEP_SIZES = ("step_size", "policy_step")
 
 
 def compare(
@@ -45,13 +49,16 @@ def compare(
     target: float,
     n_replicates: int,
     seed: int,
+    shorter: float | None = None,
+    far: float = np.inf,
     after_run: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Run every setting of every method as often, and tune by one rule (docs/theory, section 21.4).
 
     A setting costs the mean over runs of `comparison.measure.tuning_cost`. The replicate that is reported is one of the
     setting that costs least in all other replicates: no run takes part in its own choice, and every run of every
-    setting is in the table, so that intervals can draw the tuning anew as well.
+    setting is in the table, so that intervals can draw the tuning anew as well. Where every setting of a method ends
+    far away, steps of `STEP_SIZES` that are shorter by one factor are settings too, run as often.
 
     Parameters
     ----------
@@ -75,8 +82,13 @@ def compare(
         Runs of every setting.
     seed : int
         Root seed.
+    shorter : float, optional
+        In (0, 1), the factor.
+    far : float
+        A method is far away if the median run of each of its settings ends above this exploitability, in the units of
+        `target`.
     after_run : callable
-        Called after each run.
+        Called after each run of the grids.
 
     Returns
     -------
@@ -92,31 +104,53 @@ def compare(
     check_entropy(regularizer)
     check_n_agents(n_agents)
     unit, samples, parts = reward_range(game), checkpoints(budget, per_decade), []
+    learners = {m: method_files.load(files[m]) if m in files else METHODS[m] for m in grids}
+
+    def run(method: str, setting: Mapping[str, float], replicate: int) -> np.ndarray:
+        rng = seeds.generator(seed, "one trajectory", name, method, described(setting), replicate)
+        learned = learners[method](Task(game, regularizer, rng, budget, n_agents), **setting)
+        if method in files:
+            learned = checked(learned, game, files[method])
+        return exploitabilities(learned, game, regularizer, samples=samples) / unit
+
     for method, grid in grids.items():
-        learner = method_files.load(files[method]) if method in files else METHODS[method]
-        words: list[str] = []
-        costs: list[list[float]] = []
-        curves: list[list[np.ndarray]] = []
+        curves: dict[str, list[np.ndarray]] = {}
         for setting in combinations(grid):
-            words.append(" ".join(f"{key}={value:.12g}" for key, value in setting.items()) or "none")
-            curves.append([])
+            curves[described(setting)] = []
             for replicate in range(n_replicates):
-                rng = seeds.generator(seed, "one trajectory", name, method, words[-1], replicate)
-                run = learner(Task(game, regularizer, rng, budget, n_agents), **setting)
-                if method in files:
-                    run = checked(run, game, files[method])
-                curves[-1].append(exploitabilities(run, game, regularizer, samples=samples) / unit)
+                curves[described(setting)].append(run(method, setting, replicate))
                 after_run()
-            reached = [statistics.samples_to_stay(target, list(samples), list(curve)) for curve in curves[-1]]
-            ends = zip(reached, curves[-1], strict=True)
-            costs.append([tuning_cost(at, float(curve[-1]), target, budget=budget) for at, curve in ends])
-        chosen = chosen_by_others(np.array(costs))
-        for i, replicate in itertools.product(range(len(words)), range(n_replicates)):
-            of_run = {"game": name, "method": method, "setting": words[i], "replicate": replicate}
+        if shorter and min(float(np.median([curve[-1] for curve in runs])) for runs in curves.values()) > far:
+            for setting in combinations(shortened(grid, shorter)):
+                if described(setting) not in curves:
+                    curves[described(setting)] = [run(method, setting, r) for r in range(n_replicates)]
+        costs = np.array([[_cost(curve, samples, target) for curve in runs] for runs in curves.values()])
+        chosen = chosen_by_others(costs)
+        for (i, words), replicate in itertools.product(enumerate(curves), range(n_replicates)):
+            of_run = {"game": name, "method": method, "setting": words, "replicate": replicate}
             of_run |= {"cost": costs[i][replicate], "chosen": bool(chosen[replicate] == i), "target": target}
-            of_run |= {"samples": samples, "exploitability": curves[i][replicate], "reward_range": unit}
+            of_run |= {"samples": samples, "exploitability": curves[words][replicate], "reward_range": unit}
             parts.append(pd.DataFrame(of_run))
     return pd.concat(parts, ignore_index=True)
+
+
+def described(setting: Mapping[str, float]) -> str:
+    """Return a setting in words, by which its runs have their seeds."""
+    return " ".join(f"{key}={value:.12g}" for key, value in setting.items()) or "none"
+
+
+def shortened(grid: Grid, factor: float) -> Grid:
+    """Return a grid whose steps of `STEP_SIZES` are multiplied by a factor."""
+    return {
+        key: [float(f"{x * factor:.12g}") for x in values] if key in STEP_SIZES else values
+        for key, values in grid.items()
+    }
+
+
+def _cost(curve: np.ndarray, samples: np.ndarray, target: float) -> float:
+    """Return what a run costs."""
+    reached = statistics.samples_to_stay(target, list(samples), list(curve))
+    return tuning_cost(reached, float(curve[-1]), target, budget=int(samples[-1]))
 
 
 def checked(run: Learner, game: MeanFieldGame, source: str) -> Learner:

@@ -15,6 +15,7 @@ from pma_replication.experiments.one_trajectory.names import ANYTHING, SETTINGS,
 from pma_replication.settings import (
     Chosen,
     Count,
+    Fraction,
     Games,
     Name,
     Parameter,
@@ -27,6 +28,7 @@ from pma_replication.settings import (
     Steps,
     key,
     noted,
+    optional,
 )
 
 
@@ -50,6 +52,10 @@ class OneTrajectory(Section):
     target: Positive = key("accuracy that is tuned for, and that the claims count samples to", "range of rewards")
     accuracies: Positives = key("accuracies to which the table counts samples", "range of rewards")
     n_replicates: Replicates = key("independent runs of every setting")
+    shorter: Fraction | None = optional(
+        "factor of the further step sizes (`step_size`, `policy_step`) that are tried in a game where every setting of "
+        "a method ends above the largest accuracy, in the median; by default none are"
+    )
 
     def check(self, chosen: Mapping[str, Chosen], refuse: Refuse) -> None:
         """Refuse games with another regularizer than the entropy, and methods that are not there or lack settings."""
