@@ -100,7 +100,7 @@ class Elimination:
         # the heads in the order of their classes, since place c is that of class c in `masses`
         self._order = np.concatenate([heads, others[np.argsort(self.label[others] < 0, kind="stable")]])
         label = self.label[self._order]
-        chain = kernel[self._order[:, None], self._order]
+        chain = kernel[np.ix_(self._order, self._order)]
         if self.classes > 1:  # what joins no classes leads nowhere
             chain[(label[:, None] >= 0) & (label[:, None] != label)] = 0.0
         self._stages: list[tuple[slice, np.ndarray, np.ndarray, np.ndarray]] = []
