@@ -141,9 +141,8 @@ def test_visits_and_steps_of_exploring_learners_are_counted_by_pair():
     population = simulation.initial_population(game, 10, np.random.default_rng(0))
     policy = np.array([[1.0, 0.0], [1.0, 0.0]])  # the second action is seen by exploring only
     q, visits = np.zeros((2, 2)), np.zeros((2, 2))
-    learning._explore(
-        game, policy, Entropy(1.0), population, q=q, visits=visits, n_updates=200, scale=1.0, discount=0.0
-    )
+    steps = learning.Exploration(policy, population, q, visits, n_updates=200, scale=1.0, discount=0.0)
+    learning.explore(game, Entropy(1.0), steps)
     np.testing.assert_allclose(q, rewards, rtol=1e-14)  # the mean of rewards that are always the same
     assert visits.sum() == 200
     assert (visits > 0).all()  # a pair is missed with probability 0.875^200, 3e-12
@@ -195,9 +194,8 @@ def test_an_exploring_learner_learns_the_q_of_the_policy_that_it_does_not_play(l
         rng = np.random.default_rng([5, replicate])
         population = simulation.initial_population(game, 10, rng)
         q, visits = np.full((3, 2), expected.mean()), np.zeros((3, 2))
-        learning._explore(
-            game, policy, entropy, population, q=q, visits=visits, n_updates=50_000, scale=5.0, discount=0.8
-        )
+        steps = learning.Exploration(policy, population, q, visits, n_updates=50_000, scale=5.0, discount=0.8)
+        learning.explore(game, entropy, steps)
         learned.append(q.ravel())
     # what is left of the start after n visits of every pair falls like c / n, and visits depend on what was learned
     level.means(np.array(learned), expected.ravel(), bias=5e-3, planted=planted.ravel())

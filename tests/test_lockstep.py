@@ -125,6 +125,11 @@ def test_learning_is_bitwise_that_of_a_replicate_alone_whatever_their_number(gam
     for found, rng in zip(estimates, rngs(), strict=True):
         alone = algorithms.ctd(game, policy, n_agents, regularizer=regularizer, rng=rng, **steps)
         np.testing.assert_array_equal(found, alone)
+    for epochs, rng in zip(replicates.blind(game, n_agents, regularizer, rngs=rngs(), budget=900), rngs(), strict=True):
+        alone = list(algorithms.blind(game, n_agents, regularizer, rng=rng, budget=900))
+        assert [epoch.samples for epoch in epochs] == [epoch.samples for epoch in alone]
+        for name in ("policy", "visits", "step_size"):
+            np.testing.assert_array_equal(*([getattr(epoch, name) for epoch in of] for of in (epochs, alone)))
 
 
 def test_sweeps_of_many_agents_move_together(monkeypatch):
@@ -135,6 +140,9 @@ def test_sweeps_of_many_agents_move_together(monkeypatch):
     rngs = [np.random.default_rng([7, r]) for r in range(8)]
     replicates.centralized(game, 10**6, Entropy(0.3), schedule=SCHEDULE, rngs=rngs)
     assert len(calls) >= SCHEDULE.n_epochs
+    calls.clear()
+    epochs = replicates.blind(game, 10**6, Entropy(0.3), rngs=rngs, budget=900)
+    assert len(calls) >= len(epochs[0])
 
 
 @pytest.mark.parametrize("n_agents", [12, 10**6])

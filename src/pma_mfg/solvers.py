@@ -94,7 +94,9 @@ class Elimination:
 
     def _eliminate(self, kernel: np.ndarray, heads: np.ndarray) -> None:
         """Keep one state of every class, eliminate the others from the end: transient states, then the rest."""
-        others = np.setdiff1d(np.arange(len(kernel)), heads)
+        kept = np.zeros(len(kernel), dtype=bool)
+        kept[heads] = True
+        others = np.flatnonzero(~kept)
         # the heads in the order of their classes, since place c is that of class c in `masses`
         self._order = np.concatenate([heads, others[np.argsort(self.label[others] < 0, kind="stable")]])
         label = self.label[self._order]

@@ -332,6 +332,31 @@ class Epoch:
     visits: np.ndarray
 
 
+@dataclass(frozen=True)
+class Exploration:
+    """Steps of an exploring learner, which are not made yet; they move the arrays on in place.
+
+    Parameters
+    ----------
+    policy : ndarray, shape (S, A)
+        What all others play, and most of what the learner does.
+    population : Population
+    q, visits : ndarray, shape (S, A)
+    n_updates : int
+    scale : float
+        c of the steps c / (visits + c).
+    discount : float
+    """
+
+    policy: np.ndarray
+    population: Population
+    q: np.ndarray
+    visits: np.ndarray
+    n_updates: int
+    scale: float
+    discount: float
+
+
 @accepts(start="policy")
 def blind(
     game: Game,
@@ -382,6 +407,26 @@ def blind(
     >>> equilibrium.exploitability(game, last.policy, entropy) < 0.05
     True
     """
+    for step in blind_steps(game, n_agents, regularizer, rng=rng, budget=budget, start=start):
+        if isinstance(step, Epoch):
+            yield step
+        else:
+            explore(game, regularizer, step)
+
+
+def blind_steps(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    *,
+    rng: np.random.Generator,
+    budget: int | None = None,
+    start: np.ndarray | None = None,
+) -> Iterator[Epoch | Exploration]:
+    """Yield the epochs of `blind`, and before each what its learner explores: the caller makes these steps.
+
+    So that several learners can make theirs side by side. Parameters and errors are those of `blind`.
+    """
     size, n_actions = game.n_states, game.n_actions
     schedule = schedules.blind_schedule(game, regularizer, budget=budget)
     pilot, *lengths = schedule.n_updates
@@ -389,7 +434,7 @@ def blind(
     population = initial_population(game, n_agents, rng)
     q, visits = np.zeros((size, n_actions)), np.zeros((size, n_actions))
     # with the steps 1 / (visits + 1) and the discount 0, q becomes the mean reward of each pair
-    _explore(game, policy, regularizer, population, q=q, visits=visits, n_updates=pilot, scale=1.0, discount=0.0)
+    yield Exploration(policy, population, q, visits, n_updates=pilot, scale=1.0, discount=0.0)
     yield Epoch(pilot, policy, np.nan, visits.copy())
     mean_reward = float((visits * q).sum() / visits.sum())
     mean_entropy = float((visits.sum(axis=1) * regularizer.value(policy)).sum() / visits.sum())
@@ -400,16 +445,8 @@ def blind(
     for length in lengths:
         visits *= 0.5
         before = visits.copy()
-        _explore(
-            game,
-            policy,
-            regularizer,
-            population,
-            q=q,
-            visits=visits,
-            n_updates=length,
-            scale=schedule.td_scale,
-            discount=game.discount,
+        yield Exploration(
+            policy, population, q, visits, n_updates=length, scale=schedule.td_scale, discount=game.discount
         )
         samples += length
         moved = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer)
@@ -424,37 +461,39 @@ def blind(
             changes = schedules.MEMORY * changes + change
 
 
-def _explore(
-    game: Game,
-    policy: np.ndarray,
-    regularizer: Regularizer,
-    population: Population,
-    *,
-    q: np.ndarray,
-    visits: np.ndarray,
-    n_updates: int,
-    scale: float,
-    discount: float,
-) -> None:
-    """Move the population on by n_updates steps of an exploring learner; q and visits, (S, A), in place.
+def explore(game: Game, regularizer: Regularizer, steps: Exploration) -> None:
+    """Make the steps of an exploring learner, in place. Control comes back from compiled code several times a second.
 
-    The steps are scale / (visits + scale). Control comes back from compiled code several times a second.
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    steps : Exploration
     """
-    share = schedules.EXPLORATION
-    behaviour = np.ascontiguousarray((1.0 - share) * policy + share / game.n_actions)
-    population.tagged[1] = random_numbers.draw(population.stream, behaviour[population.tagged[0]].copy())
-    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *q.shape)))
+    behaviour = begin_exploring(steps)
+    population, policy = steps.population, steps.policy
+    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *policy.shape)))
     moving = (population.stream, population.others, population.tagged)
 
     def learn(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
-        steps = factor * scale, scale
+        shares = factor * steps.scale, steps.scale
         exchangeable_kernels.learn(
-            *moving, tables, shared, discount, q, first, last, waiting, *steps, *none, behaviour, visits
+            *(*moving, tables, shared, steps.discount, steps.q, first, last, waiting, *shares, *none),
+            *(behaviour, steps.visits),
         )
 
     advance, entries = simulation.updates(game, policy, regularizer, population=population, n_waiting=0, learn=learn)
-    for begin, end in simulation.chunks(0, n_updates, entries):
+    for begin, end in simulation.chunks(0, steps.n_updates, entries):
         advance(begin, end)
+
+
+def begin_exploring(steps: Exploration) -> np.ndarray:
+    """Return what the learner plays, shape (S, A), once its next action is drawn from it, in place."""
+    share = schedules.EXPLORATION
+    behaviour = np.ascontiguousarray((1.0 - share) * steps.policy + share / steps.policy.shape[1])
+    population = steps.population
+    population.tagged[1] = random_numbers.draw(population.stream, behaviour[population.tagged[0]].copy())
+    return behaviour
 
 
 @accepts(start="policies")

@@ -16,7 +16,7 @@ from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms
-from pma_mfg.learning.algorithms import Save
+from pma_mfg.learning.algorithms import Epoch, Exploration, Save
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable, lockstep, random_numbers
@@ -156,6 +156,79 @@ def centralized(
         after_epoch(len(policies) - 1)
         save_all(lambda: state)
     return np.stack(policies, axis=1)
+
+
+@accepts(start="policy")
+def blind(
+    game: Game,
+    n_agents: int,
+    regularizer: Regularizer,
+    *,
+    rngs: Sequence[np.random.Generator],
+    budget: int | None = None,
+    start: np.ndarray | None = None,
+) -> list[list[Epoch]]:
+    """Run blind learning in several replicates: `algorithms.blind`, once for each generator.
+
+    Parameters
+    ----------
+    game, n_agents, regularizer, budget, start
+        As there.
+    rngs : sequence of numpy.random.Generator
+        One for each replicate, which does not depend on the others.
+
+    Returns
+    -------
+    list of list of Epoch
+        Of every replicate, bitwise what `algorithms.blind` yields.
+    """
+    runs = [algorithms.blind_steps(game, n_agents, regularizer, rng=rng, budget=budget, start=start) for rng in rngs]
+    epochs: list[list[Epoch]] = [[] for _ in rngs]
+    for steps in zip(*runs, strict=True):  # the schedule is the same in all
+        waiting = []
+        for of_run, step in zip(epochs, steps, strict=True):
+            if isinstance(step, Epoch):
+                of_run.append(step)
+            else:
+                waiting.append(step)
+        for first in range(0, len(waiting), lockstep.TOGETHER):
+            _explore(game, regularizer, waiting[first : first + lockstep.TOGETHER])
+    return epochs
+
+
+def _explore(game: Game, regularizer: Regularizer, group: Sequence[Exploration]) -> None:
+    """Make the steps of exploring learners, as many for each, in place: together where they can move together."""
+    settings: Any = numba.config  # which sets its attributes at run time
+    shared: Tables | None = None
+    tables: Tables = ()
+    if game.has_features and not settings.DISABLE_JIT and len(group) >= lockstep.WORTHWHILE:
+        n_agents = group[0].population.n_agents
+        each = [exchangeable.policy_tables(game, of.policy, regularizer, n_agents=n_agents) for of in group]
+        shared, tables = lockstep.shared_tables(each), exchangeable.game_tables(game)
+    if shared is None:
+        for of in group:
+            algorithms.explore(game, regularizer, of)
+        return
+    nothing = np.zeros((0, *group[0].q.shape))
+    moving = [
+        {"others": of.population.others, "tagged": of.population.tagged, "stream": of.population.stream}
+        | {"q": of.q, "visits": of.visits, "behaviour": algorithms.begin_exploring(of), "snapshots": nothing}
+        for of in group
+    ]
+    steps = group[0]
+    for begin, end in exchangeable.chunks(0, steps.n_updates, exchangeable.step_entries(each[0]) * len(group)):
+        lockstep.learn(
+            moving,
+            tables,
+            shared,
+            first=begin,
+            last=end,
+            n_waiting=0,
+            scale=steps.scale,
+            offset=steps.scale,
+            discount=steps.discount,
+            checkpoints=np.zeros(0, dtype=np.int64),
+        )
 
 
 def _started(game: Game, n_agents: int, rngs: Sequence[np.random.Generator], n_checkpoints: int) -> State:

@@ -92,7 +92,8 @@ def learn(
     Parameters
     ----------
     populations : sequence of dict
-        others (S,), tagged (2,), stream (32,), q (S, A) and snapshots (C, S, A) of every replicate.
+        others (S,), tagged (2,), stream (32,), q (S, A) and snapshots (C, S, A) of every replicate; of exploring
+        learners also behaviour and visits (S, A).
     tables, shared
         Of `exchangeable.game_tables` and `shared_tables`.
     first, last : int
@@ -108,15 +109,19 @@ def learn(
     n_agents = float(of["others"][0].sum() + 1)
     others = interleave([counts.astype(float) for counts in of["others"]])
     streams, tagged = interleave(of["stream"]), interleave(of["tagged"]).reshape(2, TOGETHER)
-    q, snapshots = (
-        np.stack([*of[name], *(of[name][0] for _ in range(TOGETHER - len(populations)))]) for name in ("q", "snapshots")
+    none = np.zeros((0, *of["q"][0].shape))
+    q, snapshots, behaviour, visits = (
+        np.stack([*of[name], *(of[name][0] for _ in range(TOGETHER - len(populations)))]) if name in of else none
+        for name in ("q", "snapshots", "behaviour", "visits")
     )
     lockstep_kernels.learn_together(
         *(streams, others, tagged, tables, shared, n_agents, discount, q),
-        *(first, last, n_waiting, scale, offset, checkpoints, snapshots),
+        *(first, last, n_waiting, scale, offset, checkpoints, snapshots, behaviour, visits),
     )
     for name, moved in (("others", others), ("stream", streams), ("tagged", tagged)):
         separate(moved, of[name])
     for r, population in enumerate(populations):
         population["q"][...] = q[r]
         population["snapshots"][...] = snapshots[r]
+        if "visits" in population:
+            population["visits"][...] = visits[r]

@@ -520,6 +520,8 @@ with kernel_cache(Path(__file__)) as kernel:
             FLOAT,
             INTEGERS,
             FLOAT[:, :, :, ::1],
+            CUBE,
+            CUBE,
         )
     )
     def learn_together(
@@ -538,16 +540,19 @@ with kernel_cache(Path(__file__)) as kernel:
         offset: Any,
         checkpoints: Any,
         snapshots: Any,
+        behaviour: Any,
+        visits: Any,
     ) -> None:
-        """Run conditional temporal-difference learning in every replicate, each as `learn` does without a behaviour.
+        """Run conditional temporal-difference learning in every replicate, each as `learn` does.
 
-        streams (8 * 32,), others (8 * S,), tagged (2, 8) and q (8, S, A) are moved on in place, snapshots has the shape
-        (8, C, S, A). shared is what the agents of a replicate share: pi (8, S, A), h(pi(s)) (8, S), P_pi.
+        streams (8 * 32,), others (8 * S,), tagged (2, 8) and q (8, S, A) are moved on in place, snapshots (8, C, S, A)
+        written. shared: pi (8, S, A), h(pi(s)) (8, S), P_pi. Behaviour and visits are (8, S, A), or (0, S, A) for none.
         """
+        by_visits = visits.shape[0] > 0
         transition_features = game[1]
         policy, entropy, slots = shared
         size, n_actions = policy.shape[1:]
-        probabilities = policy.reshape(-1)
+        probabilities = (behaviour if by_visits else policy).reshape(-1)
         mean_fields, mean_field, row = np.empty(WIDTH * size), np.empty(size), np.empty(size)
         phi = np.empty(WIDTH * len(transition_features[4]))
         first, second = np.empty(WIDTH), np.empty(WIDTH)
@@ -578,8 +583,16 @@ with kernel_cache(Path(__file__)) as kernel:
                         for s in range(size):
                             mean_field[s] = mean_fields[WIDTH * s + r]
                         reward = reward_of_pair(game, pair, mean_field)
-                        target = reward + discount * (q[r, next_state, next_action] + entropy[r, next_state])
-                        q[r, state, action] += scale / (m + offset) * (target - q[r, state, action])
+                        if by_visits:
+                            value = entropy[r, next_state]
+                            for a in range(n_actions):
+                                value += policy[r, next_state, a] * q[r, next_state, a]
+                            share = scale / (visits[r, state, action] + offset)
+                            q[r, state, action] += share * (reward + discount * value - q[r, state, action])
+                            visits[r, state, action] += 1.0
+                        else:
+                            target = reward + discount * (q[r, next_state, next_action] + entropy[r, next_state])
+                            q[r, state, action] += scale / (m + offset) * (target - q[r, state, action])
                     tagged[0, r], tagged[1, r] = next_state, next_action
             while written < len(checkpoints) and checkpoints[written] == m + 1:
                 snapshots[:, written] = q

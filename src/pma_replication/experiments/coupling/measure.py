@@ -84,14 +84,6 @@ def runs(
     return planned
 
 
-def _blind_policies(
-    game: Game, n_agents: int, regularizer: Regularizer, budget: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the policies of a run of blind learning, the uniform one first."""
-    epochs = learning.blind(game, n_agents, regularizer, rng=rng, budget=budget)
-    return np.stack([operators.uniform_policy(game), *(epoch.policy for epoch in epochs)])
-
-
 @accepts()
 def compare(
     game: Game,
@@ -169,7 +161,9 @@ def compare(
         method, n_updates, schedule = planned[setting]
         rngs = [seeds.generator(seed, "coupling", name, method, n_updates, replicate) for replicate in numbers]
         if isinstance(schedule, schedules.BlindSchedule):  # begins again if it was interrupted: it takes seconds
-            learned = [_blind_policies(game, n_agents, regularizer, schedule.n_samples, rng) for rng in rngs]
+            runs_of = replicates.blind(game, n_agents, regularizer, rngs=rngs, budget=schedule.n_samples)
+            uniform = operators.uniform_policy(game)
+            learned = [np.stack([uniform, *(epoch.policy for epoch in epochs)]) for epochs in runs_of]
         else:
             kept: dict[str, Any] = {"resume": resume, "save": save}
             learned = list(replicates.centralized(game, n_agents, regularizer, schedule=schedule, rngs=rngs, **kept))

@@ -35,9 +35,8 @@ def _seconds(units: Units, settings: Settings) -> float:
         len(schedules.blind_schedule(units.game, units.regularizer, budget=budget).n_updates) for budget in budgets
     )
     measured = blind + len(budgets) * settings["n_epochs"] * (2 + settings["split"])
-    # blind learning chooses its epochs by what it sees, so that its replicates run one after the other
     n_replicates = settings["n_replicates"]
-    step = (len(names.METHODS) - 1) * units.step_of_all(settings["n_agents"], n_replicates) + n_replicates * units.step
+    step = len(names.METHODS) * units.step_of_all(settings["n_agents"], n_replicates)
     return float(sum(budgets) * step + n_replicates * measured * units.exploitability)
 
 

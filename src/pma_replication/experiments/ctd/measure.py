@@ -26,6 +26,9 @@ from pma_replication.runs.replicates import State, each_replicate
 #: work.
 MOMENTS = 400_000
 
+#: Most states of the game of N agents for which the limit of learning is computed exactly: seconds of work.
+EXACT_STATES = 20_000
+
 #: Error that TD learning still has from its start, in units of its noise, at the smallest M_td that a slope is fitted
 #: to.
 START_SHARE = 0.5
@@ -114,7 +117,7 @@ def ctd_errors(
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
-    if is_lumpable(game, n_agents):
+    if is_lumpable(game, n_agents, EXACT_STATES):
         predicted = finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer) - truth
     else:
         predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pma_mfg.games.model import n_lumped_states
 from pma_replication.cost import Units, exact_seconds
 from pma_replication.experiments.ctd import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
@@ -60,9 +61,9 @@ def _moments(subject: Subject, settings: Settings, seed: int, advance: Advance) 
 def _seconds(units: Units, settings: Settings, populations: list[int]) -> float:
     first, *others = (waiting + 1 for waiting in settings["n_waiting"])
     n_steps, n_replicates = settings["n_updates"][-1], settings["n_replicates"]
-    seconds = sum(
-        first * n_steps * units.step_of_all(n, n_replicates) + exact_seconds(units.n_states, n) for n in populations
-    )
+    seconds = sum(first * n_steps * units.step_of_all(n, n_replicates) for n in populations)
+    exact = [n for n in populations if n_lumped_states(units.n_states, n) <= measure.EXACT_STATES]
+    seconds += sum(exact_seconds(units.n_states, n) for n in exact)
     if max(settings["populations"]) in populations:
         seconds += sum(others) * n_steps * units.step_of_all(max(populations), settings["other_replicates"])
     return float(seconds)
