@@ -5,6 +5,10 @@ agent's step: 31 bits for the action, by comparison with the cumulated probabili
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.
 
+Where rebuilding the tables would take longer than moving the agents, and transitions are affine in the mean field, the
+next state is drawn from tables that never change: one of what all vertices of the simplex have in common, and one for
+each vertex of what is its own (`compose`, docs/theory, section 10.8).
+
 A game enters as plain dense arrays (`simulation.agents.dense_tables`). `compilation` says how kernels are compiled and
 where they are kept.
 """
@@ -39,7 +43,7 @@ UPDATE, RECORD, MOVE = 1, 2, 4
 #: compares the two.
 FAR = 1e6
 
-_16, _33 = np.uint64(16), np.uint64(33)
+_16, _33, _63 = np.uint64(16), np.uint64(33), np.uint64(63)
 
 _0, _1 = np.uint64(0), np.uint64(1)
 
@@ -55,6 +59,11 @@ _u4, _u2 = types.uint32, types.uint16
 
 #: Type of alias tables of P(.|s,a,mu), one row of S entries for each pair, (S A, S): see `alias_row`.
 ALIAS = UNSIGNED[:, ::1]
+
+#: Type of the laws of next states: alias tables of each pair, (S A, S), or, of a composition, (S A, S + 1), where the
+#: outcome S stands for a draw at a vertex. Of a composition besides: an alias table of the mean field (S,), those of
+#: each pair at each vertex (S A S, S), and memory for the agents of a block who wait for such a draw, (BLOCK,) each.
+LAWS = TUPLE((ALIAS, UNSIGNED[::1], ALIAS, UNSIGNED[::1], UNSIGNED[::1], UNSIGNED[::1]))
 
 # states (N,), pairs (N,), thresholds (N, S, A-1), generators (B, 4)
 _walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
@@ -178,22 +187,76 @@ with kernel_cache(Path(__file__)) as kernel:
             pair += np.uint64(level >= limits[first + j])
         return pair
 
-    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
-    def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
-        """Return the next state that the lower 33 of 64 random bits choose from the alias table of a pair."""
-        x = (bits & _LOW_33) * n_states
-        entry = table[pair * n_states + (x >> _33)]
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED), inline="always")
+    def chosen(entry: Any, x: Any) -> Any:
+        """Return the column in the upper 31 bits of x, or the alias in its entry, as the lower 33 bits of x say."""
         other = entry & _LOW_16
         # without a branch, which would be mispredicted half of the time
         stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
-        return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+        return other ^ ((other ^ (x >> _33)) & stays)
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED), inline="always")
-    def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any) -> None:
-        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons."""
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
+    def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
+        """Return the next state that the lower 33 of 64 random bits choose from the alias table of a pair."""
+        x = (bits & _LOW_33) * n_states
+        return chosen(table[pair * n_states + (x >> _33)], x)
+
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED, UNSIGNED), inline="always")
+    def marked(after: Any, pair: Any, n_states: Any) -> Any:
+        """Return a next state as it is, and S plus the pair for the outcome S: an agent who waits for `compose`."""
+        return after + (pair & (_0 - ((n_states - _1 - after) >> _63)))  # a comparison would be made a slow branch
+
+    @kernel(LAWS(ALIAS))
+    def laws_of(alias: Any) -> Any:
+        """Return the laws that alias tables of each pair are, with nothing to compose."""
+        none = np.empty(0, dtype=np.uint64)
+        return alias, none, alias[:0], none, none, none
+
+    @kernel(NONE(MATRIX, ALIAS))
+    def alias_rows(laws: Any, alias: Any) -> None:
+        """Write the alias table of the law in each row; laws are used up."""
+        stack = np.empty(laws.shape[1], dtype=np.int64)
+        for row in range(len(laws)):
+            alias_row(laws[row], alias[row], stack)
+
+    @kernel(NONE(INTEGER, _walkers, LAWS))
+    def compose(block: Any, walkers: Any, laws: Any) -> None:
+        """Move the agents of one block who wait, by a draw at a vertex that is drawn from the mean field.
+
+        Their states are S + the pair s A + a, as `marked` wrote them. All entries of tables are asked for before one is
+        read: the tables of all vertices are too large for the nearer caches.
+        """
+        states, generators = walkers[0], walkers[3]
+        _, field, vertices, left, places, levels = laws
+        n_states, table = np.uint64(len(field)), vertices.reshape(-1)
+        n_left = _0
+        for i in range(np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states)))):
+            state = np.uint64(states[i])
+            left[n_left] = (i << _16) | state
+            n_left += np.uint64(state >= n_states)
+        a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
+        for j in range(n_left):
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+            vertex = successor(bits, field, _0, n_states)
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+            x = (bits & _LOW_33) * n_states
+            place = (((left[j] & _LOW_16) - n_states) * n_states + vertex) * n_states + (x >> _33)
+            prefetch(table, place)
+            places[j] = place
+            levels[j] = x
+        generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        for j in range(n_left):
+            states[left[j] >> _16] = np.uint16(chosen(table[places[j]], levels[j]))
+
+    @kernel(NONE(INTEGER, _walkers, LAWS, INTEGERS, UNSIGNED, UNSIGNED), inline="always")
+    def _move_agents(block: Any, walkers: Any, laws: Any, counts: Any, n_limits: Any, more: Any) -> None:
+        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons.
+
+        `more` is 1 of a composition, else 0, a constant too: without marks a move takes a sixth less.
+        """
         states, _, thresholds, generators = walkers
         n_states = np.uint64(thresholds.shape[1])
-        limits, table = thresholds.reshape(-1), alias.reshape(-1)
+        limits, table = thresholds.reshape(-1), laws[0].reshape(-1)
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
         for i in range(low, high):
@@ -202,32 +265,40 @@ with kernel_cache(Path(__file__)) as kernel:
             bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
             pair = pair_played(bits, state * (n_limits + _1), limits, (i * n_states + state) * n_limits, n_limits)
-            states[i] = successor(bits, table, pair, n_states)
+            after = successor(bits, table, pair, n_states + more)
+            states[i] = np.uint16(marked(after, pair, n_states) if more else after)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        if more:
+            compose(block, walkers, laws)
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
-    def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
+    @kernel(NONE(INTEGER, _walkers, LAWS, INTEGERS))
+    def move_block(block: Any, walkers: Any, laws: Any, counts: Any) -> None:
         """Move the agents of one block by one step, and add them up by state in counts (S,)."""
         n_limits = np.uint64(walkers[2].shape[2])
-        if n_limits == _1_LIMIT:
-            _move_agents(block, walkers, alias, counts, _1_LIMIT)
+        if laws[0].shape[1] > walkers[2].shape[1]:
+            if n_limits == _4_LIMITS:  # as in grids
+                _move_agents(block, walkers, laws, counts, _4_LIMITS, _1)
+            else:
+                _move_agents(block, walkers, laws, counts, n_limits, _1)
+        elif n_limits == _1_LIMIT:
+            _move_agents(block, walkers, laws, counts, _1_LIMIT, _0)
         elif n_limits == _2_LIMITS:
-            _move_agents(block, walkers, alias, counts, _2_LIMITS)
+            _move_agents(block, walkers, laws, counts, _2_LIMITS, _0)
         elif n_limits == _3_LIMITS:
-            _move_agents(block, walkers, alias, counts, _3_LIMITS)
+            _move_agents(block, walkers, laws, counts, _3_LIMITS, _0)
         elif n_limits == _4_LIMITS:
-            _move_agents(block, walkers, alias, counts, _4_LIMITS)
+            _move_agents(block, walkers, laws, counts, _4_LIMITS, _0)
         else:
-            _move_agents(block, walkers, alias, counts, n_limits)
+            _move_agents(block, walkers, laws, counts, n_limits, _0)
 
-    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, _learners, LAWS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
     def learn_block(
         block: Any,
         walkers: Any,
         learners: Any,
-        alias: Any,
+        laws: Any,
         reward: Any,
         discount: Any,
         share: Any,
@@ -241,8 +312,8 @@ with kernel_cache(Path(__file__)) as kernel:
         """
         states, pairs, thresholds, generators = walkers
         n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
-        n_actions = n_limits + _1
-        limits, table = thresholds.reshape(-1), alias.reshape(-1)
+        n_actions, n_columns = n_limits + _1, np.uint64(laws[0].shape[1])
+        limits, table = thresholds.reshape(-1), laws[0].reshape(-1)
         q, entropy, rewards = learners[0].reshape(-1), learners[1].reshape(-1), reward.reshape(-1)
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
@@ -266,8 +337,10 @@ with kernel_cache(Path(__file__)) as kernel:
             if what & RECORD:
                 pairs[i] = np.uint16(pair)
             if what & MOVE:
-                states[i] = successor(bits, table, pair, n_states)
+                states[i] = np.uint16(marked(successor(bits, table, pair, n_columns), pair, n_states))
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        if n_columns > n_states:
+            compose(block, walkers, laws)
         if what & MOVE:
             for i in range(low, high):
                 counts[np.uint64(states[i])] += 1
@@ -283,6 +356,7 @@ with kernel_cache(Path(__file__)) as kernel:
             _walkers,
             _learners,
             DENSE_GAME,
+            TUPLE((ALIAS, ALIAS)),
             MATRIX,
             FLOAT,
             INTEGER,
@@ -300,6 +374,7 @@ with kernel_cache(Path(__file__)) as kernel:
         walkers: Any,
         learners: Any,
         game: Any,
+        composition: Any,
         reward: Any,
         discount: Any,
         n_waiting: Any,
@@ -310,11 +385,16 @@ with kernel_cache(Path(__file__)) as kernel:
 
         The step t reads the counts at t from counts[t % 2], one row per thread, and leaves those of its own blocks at
         t + 1 in counts[(t + 1) % 2, thread]; counts has shape (2, T, S). Every (n_waiting + 1)-th step is recorded, and
-        learnt from at the next. reward (S, A) is that of the recorded pairs.
+        learnt from at the next. reward (S, A) is that of the recorded pairs. composition holds the tables of
+        `agents.composition`, or none of a game whose tables are written anew at every step.
         """
         n_states, n_actions = reward.shape
-        mean_field = np.empty(n_states)
-        alias = np.empty((n_states * n_actions, n_states), dtype=np.uint64)
+        mean_field, stack = np.empty(n_states), np.empty(n_states, dtype=np.int64)
+        composed = len(composition[0]) > 0
+        alias = composition[0] if composed else np.empty((n_states * n_actions, n_states), dtype=np.uint64)
+        field = np.empty(n_states, dtype=np.uint64)
+        waiting = np.empty((3, BLOCK), dtype=np.uint64)
+        laws = alias, field, composition[1], waiting[0], waiting[1], waiting[2]
         present = np.empty_like(reward)
         n_agents = len(walkers[0])
         for t in range(first, first + n_steps):
@@ -322,18 +402,20 @@ with kernel_cache(Path(__file__)) as kernel:
             for s in range(n_states):
                 mean_field[s] = now[:, s].sum() / n_agents
             after[:] = 0
-            if t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
-                prepare_transitions(mean_field, game, alias)
             prepare_rewards(mean_field, game, present)
+            if composed:
+                alias_row(mean_field, field, stack)
+            elif t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
+                prepare_transitions(mean_field, game, alias)
             wait = t % (n_waiting + 1)
             what = (UPDATE if wait == 0 and t > 0 else 0) + (RECORD if wait == n_waiting else 0)
             m = t // (n_waiting + 1) - 1
             for block in range(low, high):
                 if what:
                     share = scale / (m + offset) if what & UPDATE else 0.0
-                    learn_block(block, walkers, learners, alias, reward, discount, share, what + MOVE, after)
+                    learn_block(block, walkers, learners, laws, reward, discount, share, what + MOVE, after)
                 else:
-                    move_block(block, walkers, alias, after)
+                    move_block(block, walkers, laws, after)
             if what & RECORD:
                 reward[:] = present
 
