@@ -60,10 +60,11 @@ def kept_steps(
         for tables, first, length in spans(begin, min(chunk, n_steps - begin), mean_field):
             path_kernels.walk(first, length, n_waiting, walkers, learners, tables, (begun, reached, rewards), present)
     # the action after the last transition is drawn here, and will not be played
-    laws = agent_kernels.laws_of(np.zeros((rewards[0].size, game.n_states), dtype=np.uint64))
-    unused = np.zeros(game.n_states, dtype=np.int64)
+    unused = np.zeros((rewards[0].size, game.n_states), dtype=np.uint64), np.zeros(game.n_states, dtype=np.int64)
     for block in range(len(agents.generators)):
-        agent_kernels.learn_block(block, walkers, learners, laws, present, 0.0, 0.0, agent_kernels.RECORD, unused)
+        agent_kernels.learn_block(
+            block, walkers, learners, unused[0], present, 0.0, 0.0, agent_kernels.RECORD, unused[1]
+        )
     reached[-1] = agents.pairs
     return begun, reached, rewards
 

@@ -311,7 +311,7 @@ def advance(
     """
     n_blocks = len(agents.generators)
     spans, none = table_spans(game), np.zeros((0, 0), dtype=np.uint64)
-    mixture = composition(game) if game.has_features and composed(game, len(agents.states)) else (none, none)
+    fixed = composition(game) if game.has_features and composed(game, len(agents.states)) else (none, none)
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -322,7 +322,7 @@ def advance(
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
         blocks = thread, low, high, counts, walkers, learners
         for tables, t, length in spans(first, count, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
-            agent_kernels.run(t, length, *blocks, tables, mixture, reward, *parameters)
+            agent_kernels.run(t, length, *blocks, tables, fixed, reward, *parameters)
 
     if threads == 1:
         run(0, begin, n_steps, 0, n_blocks, agents.reward)
@@ -377,8 +377,7 @@ def finish_epoch(
     threads : int
     """
     n_agents, n_states, _ = agents.q.shape
-    laws = agent_kernels.laws_of(np.zeros((n_states * game.n_actions, n_states), dtype=np.uint64))
-    unused = np.zeros(n_states, dtype=np.int64)
+    unused = np.zeros((n_states * game.n_actions, n_states), dtype=np.uint64), np.zeros(n_states, dtype=np.int64)
     learners = (agents.q, agents.values)
     refused = np.zeros((n_agents, n_states), dtype=bool)
     known = regularizers.kind(regularizer)
@@ -391,12 +390,12 @@ def finish_epoch(
                 block,
                 _walkers(agents),
                 learners,
-                laws,
+                unused[0],
                 agents.reward,
                 float(game.discount),
                 share,
                 agent_kernels.UPDATE,
-                unused,
+                unused[1],
             )
         first, last = (min(int(block) * agent_kernels.BLOCK, n_agents) for block in blocks)
         if known is not None:

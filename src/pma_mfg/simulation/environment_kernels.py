@@ -64,7 +64,7 @@ with kernel_cache(Path(__file__)) as kernel:
             a0, a1, a2, a3 = generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3]
             for i in range(len(own)):
                 bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
-                own[i] = np.uint16(successor(bits, alias, _0, n_states))
+                own[i] = successor(bits, alias, _0, n_states)
             generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
             write_mean_field(own, mean_fields[r])
 
@@ -110,7 +110,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
                 pair = np.uint64(own[i]) * width + np.uint64(chosen[i])
                 paid[i] = earned[pair]
-                own[i] = np.uint16(successor(bits, table, pair, size))
+                own[i] = successor(bits, table, pair, size)
             generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
             write_mean_field(own, mean_fields[r])
 

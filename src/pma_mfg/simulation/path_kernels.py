@@ -17,7 +17,6 @@ from pma_mfg.simulation.agent_kernels import (
     BLOCK,
     MOVE,
     RECORD,
-    laws_of,
     learn_block,
     prepare_rewards,
     prepare_transitions,
@@ -56,7 +55,6 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(len(states)):
             counts[np.int64(states[i])] += 1
         alias = np.empty((n_states * n_actions, n_states), dtype=np.uint64)
-        laws = laws_of(alias)
         for t in range(first, first + n_steps):
             for s in range(n_states):
                 mean_field[s] = counts[s] / len(states)
@@ -65,7 +63,7 @@ with kernel_cache(Path(__file__)) as kernel:
             prepare_rewards(mean_field, game, present)
             counts[:] = 0
             for block in range(len(generators)):
-                learn_block(block, walkers, learners, laws, present, 0.0, 0.0, RECORD + MOVE, counts)
+                learn_block(block, walkers, learners, alias, present, 0.0, 0.0, RECORD + MOVE, counts)
             m, wait = t // (n_waiting + 1), t % (n_waiting + 1)
             if wait == 0 and 0 < m <= len(reached):
                 reached[m - 1] = pairs
