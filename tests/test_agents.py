@@ -185,7 +185,7 @@ def test_transitions_are_composed_in_large_affine_games_of_not_too_many_agents_o
             reward_features=none,
         )
 
-    most = 64 * 64 * 101 // 40
+    most = 64 * 64 * 101 // 25
     assert agents.composed(coupled(64), 2)
     assert agents.composed(coupled(64), most)
     for game, n_agents in (

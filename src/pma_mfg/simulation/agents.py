@@ -193,7 +193,7 @@ def composed(game: Game, n_agents: int) -> bool:
     """Return whether next states are drawn from the tables of `composition`.
 
     That depends on the game and the number of agents only, so that a run is the same on every machine. Agents take some
-    3 ns longer each, and in place of that the tables of P(mu) would be written at each step: S A S laws of K terms.
+    2 ns longer each, and in place of that the tables of P(mu) would be written at each step: S A S laws of K terms.
     """
     if not game.has_features:
         return False
@@ -201,7 +201,7 @@ def composed(game: Game, n_agents: int) -> bool:
     affine = len(links) > 0 and not links.any()  # the identity has the code 0
     large = COMPOSED[0] <= entries and entries * game.n_states <= COMPOSED[1]
     large = large and game.n_states * (game.n_actions + 1) <= MOST_PAIRS  # S + a pair has 16 bits while agents wait
-    return bool(affine and large and 40 * n_agents <= entries * (len(links) + 100))
+    return bool(affine and large and 25 * n_agents <= entries * (len(links) + 100))
 
 
 def composition(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray]:
