@@ -11,6 +11,8 @@ from tests.references import all_games, family_game, frozen_game, random_policy,
 
 from pma_mfg import equilibrium, games, jacobian, operators, seeds
 from pma_mfg.errors import InputError
+from pma_mfg.games.features import Features
+from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import spread
@@ -57,12 +59,23 @@ def exact_law(policies, start, n_steps):
     return np.array([law[states] for states in joint])
 
 
+def compose_next_states(monkeypatch, game):
+    """Let the agents of a small game, too, draw next states by composition."""
+    tables = agents.composition(game)
+    monkeypatch.setattr(agents, "composed", lambda game, n_agents: True)
+    monkeypatch.setattr(agents, "composition", lambda game: tables)
+    return tables
+
+
 @pytest.mark.statistical(false_alarm=ALARM, power=1 - 1e-9, against="agents with each other's policies")
-def test_agents_with_policies_of_their_own_have_the_enumerated_law(level):
+def test_agents_with_policies_of_their_own_have_the_enumerated_law(level, monkeypatch):
     rng = np.random.default_rng(0)
-    policies, start, runs = rng.dirichlet(np.ones(2), size=(3, 3)), [0, 0, 2], 20_000
-    found = np.bincount(np.ravel_multi_index(moved(policies, start, 2, runs, 1).T, (3, 3, 3)), minlength=27)
-    level.counts(found, exact_law(policies, start, 2), exact_law(policies[[1, 0, 2]], start, 2))
+    policies, start, runs = rng.dirichlet(np.ones(2), size=(3, 3)), [0, 0, 2], 10_000
+    law, planted = (exact_law(of, start, 2) for of in (policies, policies[[1, 0, 2]]))
+    for seed in (1, 2):
+        found = np.bincount(np.ravel_multi_index(moved(policies, start, 2, runs, seed).T, (3, 3, 3)), minlength=27)
+        level.counts(found, law, planted, share=0.5)
+        compose_next_states(monkeypatch, GAME)
 
 
 @pytest.fixture(scope="module")
@@ -112,20 +125,78 @@ def test_agents_with_another_policy_are_seen(of_counts_and_of_agents, level):
     level.detect(chi2_contingency(of_counts_and_of_agents[1]).pvalue, ALARM)
 
 
+def laws_of_alias_tables(alias):
+    """Return the laws of alias tables, one in each row."""
+    law, share, size = np.zeros(alias.shape), (alias >> np.uint64(16)) / 2.0**33, alias.shape[1]
+    for pair, column in np.ndindex(alias.shape):
+        law[pair, column] += share[pair, column] / size
+        law[pair, int(alias[pair, column]) & 0xFFFF] += (1.0 - share[pair, column]) / size
+    return law
+
+
 @pytest.mark.parametrize(("name", "game"), all_games().items())
 def test_alias_tables_hold_the_transitions_of_every_game(name, game):
     mean_field = np.random.default_rng(0).dirichlet(np.ones(game.n_states))
     pairs = game.n_states * game.n_actions
     alias, reward = np.empty((pairs, game.n_states), dtype=np.uint64), np.empty((game.n_states, game.n_actions))
     agent_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
-    law, share = np.zeros((pairs, game.n_states)), (alias >> np.uint64(16)) / 2.0**33
-    for pair, column in np.ndindex(alias.shape):
-        law[pair, column] += share[pair, column] / game.n_states
-        law[pair, int(alias[pair, column]) & 0xFFFF] += (1.0 - share[pair, column]) / game.n_states
+    law = laws_of_alias_tables(alias)
     # one rounding to 2^-33 for each of at most S columns
     np.testing.assert_allclose(law.reshape(game.transition(mean_field).shape), game.transition(mean_field), atol=2e-10)
     assert (law[game.transition(mean_field).reshape(law.shape) == 0.0] == 0.0).all()
     np.testing.assert_allclose(reward, game.reward(mean_field), rtol=0, atol=1e-14)  # another order of sums
+
+
+AFFINE = {
+    name: game
+    for name, game in all_games().items()
+    if len(game.transition_features.links) and not game.transition_features.links.any()
+}
+
+
+@pytest.mark.parametrize(("name", "game"), AFFINE.items())
+def test_a_composition_holds_the_transitions_of_every_affine_game_at_every_mean_field(name, game):
+    size = game.n_states
+    pairs, vertices = (laws_of_alias_tables(alias) for alias in agents.composition(game))
+    vertices = vertices.reshape(len(pairs), size, size)
+    rng = np.random.default_rng(0)
+    for mean_field in (*rng.dirichlet(np.ones(size), size=3), np.eye(size)[-1]):
+        law = pairs[:, :size] + pairs[:, size:] * (mean_field @ vertices)
+        expected = game.transition(mean_field).reshape(law.shape)
+        # one rounding to 2^-33 for each of at most S + 1 columns, and once more at the vertex
+        np.testing.assert_allclose(law, expected, rtol=0, atol=4e-10)
+        assert (law[expected == 0.0] == 0.0).all()
+    # the affine games keep as much as they can in the table that all mean fields share
+    least = np.min([game.transition(vertex) for vertex in np.eye(size)], axis=0).reshape(len(pairs), size)
+    np.testing.assert_allclose(pairs[:, :size], least, rtol=0, atol=2e-10)
+
+
+def test_transitions_are_composed_in_large_affine_games_of_not_too_many_agents_only():
+    def coupled(size, link="identity", n_features=1):
+        none = Features.none(size)
+        features = Features.build(np.ones((n_features, size)), 0.0, link) if n_features else none
+        return MeanFieldGame(
+            discount=0.5,
+            base_transition=np.full((size, 1, size), 1.0 / size),
+            base_reward=np.zeros((size, 1)),
+            transition_terms=np.zeros((n_features, size, 1, size)),
+            transition_features=features,
+            reward_terms=np.zeros((0, size, 1)),
+            reward_features=none,
+        )
+
+    most = 64 * 64 * 101 // 25
+    assert agents.composed(coupled(64), 2)
+    assert agents.composed(coupled(64), most)
+    for game, n_agents in (
+        (coupled(64), most + 1),
+        (coupled(63), 2),
+        (coupled(204), 2),  # of whose entries at all vertices there are too many
+        (coupled(64, "absolute"), 2),
+        (coupled(64, n_features=0), 2),  # whose tables are written once
+    ):
+        assert not agents.composed(game, n_agents)
+    assert agents.composed(coupled(203), 2)
 
 
 def test_an_action_without_probability_is_never_played():
@@ -231,7 +302,10 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(array, getattr(other, name), err_msg=name)
 
 
-def test_two_threads_give_the_bits_of_one(monkeypatch):
+@pytest.mark.parametrize("composed", [False, True])
+def test_two_threads_give_the_bits_of_one(monkeypatch, composed):
+    if composed:
+        compose_next_states(monkeypatch, PLANTED)
     whole = run()
     assert_equal(whole, run(threads=2))
     assert (whole.thresholds != run(seed=1).thresholds).any()
@@ -250,7 +324,10 @@ def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():
     assert_equal(population, run(100))
 
 
-def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch):
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_run_interrupted_anywhere_goes_on_bitwise(monkeypatch, composed):
+    if composed:
+        compose_next_states(monkeypatch, PLANTED)
     whole = run(100)
     monkeypatch.setattr(agents, "CHUNK", 700)  # a few steps of a hundred agents
     states = []
@@ -372,6 +449,42 @@ def test_agents_draw_actions_and_states_from_the_bits_of_xoshiro():
             np.testing.assert_array_equal(population.states, (drawn % np.uint64(2**33)) >> np.uint64(31))
             if waiting == 0:
                 np.testing.assert_array_equal(population.pairs, 2 * states + (drawn >> np.uint64(63)).astype(int))
+    np.testing.assert_array_equal(population.generators, np.array(streams, dtype=np.uint64))
+
+
+def entered(alias, row, drawn):
+    """Return what the lower 33 of 64 random bits choose from one row of an alias table."""
+    column, level = divmod((drawn % 2**33) * alias.shape[1], 2**33)
+    entry = int(alias[row, column])
+    return column if level < entry >> 16 else entry & 0xFFFF
+
+
+@pytest.mark.parametrize("n_actions", [2, 5])
+def test_agents_draw_by_composition_from_the_bits_of_xoshiro(n_actions, monkeypatch):
+    # those of a block for whom the common law has no next state draw a vertex, and there, when all others have moved
+    game = games.make("planted_smooth", n_states=4, n_actions=n_actions, discount=0.5, strength=0.3, seed=1)
+    pairs, vertices = compose_next_states(monkeypatch, game)
+    start = np.eye(n_actions)[np.add.outer(np.arange(agent_kernels.BLOCK + 50), np.arange(4)) % n_actions]
+    population = agents.initial_agents(game, len(start), Quadratic(1.0), rng=np.random.default_rng(0), start=start)
+    streams = [[int(word) for word in words] for words in population.generators]
+    for waiting in (0, 5):  # a recorded step, then one on the way
+        states = population.states.astype(int)
+        counts = np.bincount(states, minlength=4)
+        field = np.empty((1, 4), dtype=np.uint64)
+        agent_kernels.alias_rows(counts[None] / counts.sum(), field)
+        expected = np.empty_like(states)
+        for block, words in enumerate(streams):
+            late = []
+            for i in range(block * agent_kernels.BLOCK, min((block + 1) * agent_kernels.BLOCK, len(states))):
+                pair = n_actions * states[i] + start[i, states[i]].argmax()
+                expected[i] = entered(pairs, pair, xoshiro(words))
+                late += [(i, pair)] if expected[i] == 4 else []
+            assert late
+            for i, pair in late:
+                vertex = entered(field, 0, xoshiro(words))
+                expected[i] = entered(vertices, 4 * pair + vertex, xoshiro(words))
+        agents.advance(game, population, 1, n_waiting=waiting, scale=1e-9, offset=1.0)
+        np.testing.assert_array_equal(population.states, expected)
     np.testing.assert_array_equal(population.generators, np.array(streams, dtype=np.uint64))
 
 

@@ -5,6 +5,10 @@ agent's step: 31 bits for the action, by comparison with the cumulated probabili
 table of P(.|s,a,mu) that is rebuilt at every step. The state is known before the draw, so the one access to memory that
 is large, the agent's row of its policy, does not wait for anything.
 
+Where rebuilding the tables would take longer than moving the agents, and transitions are affine in the mean field, the
+next state is drawn from tables that never change: one of what all vertices of the simplex have in common, and one for
+each vertex of what is its own (`compose`, docs/theory, section 10.8).
+
 A game enters as plain dense arrays (`simulation.agents.dense_tables`). `compilation` says how kernels are compiled and
 where they are kept.
 """
@@ -39,7 +43,7 @@ UPDATE, RECORD, MOVE = 1, 2, 4
 #: compares the two.
 FAR = 1e6
 
-_16, _33 = np.uint64(16), np.uint64(33)
+_16, _33, _63 = np.uint64(16), np.uint64(33), np.uint64(63)
 
 _0, _1 = np.uint64(0), np.uint64(1)
 
@@ -55,6 +59,11 @@ _u4, _u2 = types.uint32, types.uint16
 
 #: Type of alias tables of P(.|s,a,mu), one row of S entries for each pair, (S A, S): see `alias_row`.
 ALIAS = UNSIGNED[:, ::1]
+
+# a composition: alias tables of each pair, (S A, S + 1), in which the outcome S stands for a draw at a vertex; an
+# alias table of the mean field, (S,); those of each pair at each vertex, (S A S, S); and memory for the agents of a
+# block who wait for such a draw, (BLOCK,) each.
+_mixture = TUPLE((ALIAS, UNSIGNED[::1], ALIAS, UNSIGNED[::1], UNSIGNED[::1], UNSIGNED[::1]))
 
 # states (N,), pairs (N,), thresholds (N, S, A-1), generators (B, 4)
 _walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
@@ -178,19 +187,72 @@ with kernel_cache(Path(__file__)) as kernel:
             pair += np.uint64(level >= limits[first + j])
         return pair
 
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED), inline="always")
+    def column_or_alias(x: Any, entry: Any) -> Any:
+        """Return the column in the upper 31 bits of x, or the alias in its entry, as the lower 33 bits of x say."""
+        other = entry & _LOW_16
+        # without a branch, which would be mispredicted half of the time
+        stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
+        return other ^ ((other ^ (x >> _33)) & stays)
+
     @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
     def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
         """Return the next state that the lower 33 of 64 random bits choose from the alias table of a pair."""
         x = (bits & _LOW_33) * n_states
-        entry = table[pair * n_states + (x >> _33)]
-        other = entry & _LOW_16
-        # without a branch, which would be mispredicted half of the time
-        stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
-        return np.uint16(other ^ ((other ^ (x >> _33)) & stays))
+        return np.uint16(column_or_alias(x, table[pair * n_states + (x >> _33)]))
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED), inline="always")
-    def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any) -> None:
-        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons."""
+    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
+    def successor_or_wait(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
+        """Return the next state that a mixture gives a pair, or S plus the pair if it is to wait for `compose`."""
+        x = (bits & _LOW_33) * (n_states + _1)
+        after = column_or_alias(x, table[pair * (n_states + _1) + (x >> _33)])
+        # n_states - 1 - after wraps around at S; of a comparison the compiler would make a branch
+        return np.uint16(after + (pair & (_0 - ((n_states - _1 - after) >> _63))))
+
+    @kernel(NONE(MATRIX, ALIAS))
+    def alias_rows(laws: Any, alias: Any) -> None:
+        """Write the alias table of the law in each row; laws are used up."""
+        stack = np.empty(laws.shape[1], dtype=np.int64)
+        for row in range(len(laws)):
+            alias_row(laws[row], alias[row], stack)
+
+    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS))
+    def compose(block: Any, walkers: Any, mixture: Any, counts: Any) -> None:
+        """Move the agents of one block who wait, by a draw at a vertex drawn from the mean field, and count all.
+
+        Their states are S + the pair s A + a. All entries of tables are asked for before one is read: the tables of all
+        vertices are too large for the nearer caches.
+        """
+        states, generators = walkers[0], walkers[3]
+        _, field, vertices, waiting, places, levels = mixture
+        n_states, table, count = np.uint64(len(field)), vertices.reshape(-1), _0
+        low, high = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states)))
+        for i in range(low, high):
+            state = np.uint64(states[i])
+            waiting[count] = (i << _16) | state
+            count += np.uint64(state >= n_states)
+        a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
+        for j in range(count):
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+            vertex = np.uint64(successor(bits, field, _0, n_states))
+            bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
+            x = (bits & _LOW_33) * n_states
+            place = (((waiting[j] & _LOW_16) - n_states) * n_states + vertex) * n_states + (x >> _33)
+            prefetch(table, place)
+            places[j] = place
+            levels[j] = x
+        generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
+        for j in range(count):
+            states[waiting[j] >> _16] = np.uint16(column_or_alias(levels[j], table[places[j]]))
+        for i in range(low, high):
+            counts[np.uint64(states[i])] += 1
+
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED, types.boolean), inline="always")
+    def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any, waits: Any) -> None:
+        """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons.
+
+        If `waits`, a constant too, alias is that of a mixture, and `compose` is to follow, which counts.
+        """
         states, _, thresholds, generators = walkers
         n_states = np.uint64(thresholds.shape[1])
         limits, table = thresholds.reshape(-1), alias.reshape(-1)
@@ -202,28 +264,45 @@ with kernel_cache(Path(__file__)) as kernel:
             bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
             pair = pair_played(bits, state * (n_limits + _1), limits, (i * n_states + state) * n_limits, n_limits)
-            states[i] = successor(bits, table, pair, n_states)
+            if waits:
+                states[i] = successor_or_wait(bits, table, pair, n_states)
+            else:
+                states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
-        for i in range(low, high):
-            counts[np.uint64(states[i])] += 1
+        if not waits:
+            for i in range(low, high):
+                counts[np.uint64(states[i])] += 1
 
     @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
     def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
         """Move the agents of one block by one step, and add them up by state in counts (S,)."""
         n_limits = np.uint64(walkers[2].shape[2])
         if n_limits == _1_LIMIT:
-            _move_agents(block, walkers, alias, counts, _1_LIMIT)
+            _move_agents(block, walkers, alias, counts, _1_LIMIT, False)
         elif n_limits == _2_LIMITS:
-            _move_agents(block, walkers, alias, counts, _2_LIMITS)
+            _move_agents(block, walkers, alias, counts, _2_LIMITS, False)
         elif n_limits == _3_LIMITS:
-            _move_agents(block, walkers, alias, counts, _3_LIMITS)
+            _move_agents(block, walkers, alias, counts, _3_LIMITS, False)
         elif n_limits == _4_LIMITS:
-            _move_agents(block, walkers, alias, counts, _4_LIMITS)
+            _move_agents(block, walkers, alias, counts, _4_LIMITS, False)
         else:
-            _move_agents(block, walkers, alias, counts, n_limits)
+            _move_agents(block, walkers, alias, counts, n_limits, False)
 
-    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
-    def learn_block(
+    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS))
+    def move_block_by_composition(block: Any, walkers: Any, mixture: Any, counts: Any) -> None:
+        """As `move_block`, without tables of P(mu)."""
+        n_limits = np.uint64(walkers[2].shape[2])
+        if n_limits == _4_LIMITS:  # as in grids
+            _move_agents(block, walkers, mixture[0], counts, _4_LIMITS, True)
+        else:
+            _move_agents(block, walkers, mixture[0], counts, n_limits, True)
+        compose(block, walkers, mixture, counts)
+
+    @kernel(
+        NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS, types.boolean),
+        inline="always",
+    )
+    def _learn(
         block: Any,
         walkers: Any,
         learners: Any,
@@ -233,12 +312,9 @@ with kernel_cache(Path(__file__)) as kernel:
         share: Any,
         what: Any,
         counts: Any,
+        waits: Any,
     ) -> None:
-        """As `move_block`, and learn: `what` is the sum of UPDATE, RECORD and MOVE.
-
-        An update moves Q(s, a) of the pair recorded one step before towards r + gamma (Q(s', a') + h(pi(s'))) by
-        `share`, where s' is the present state, a' the action drawn now, and r is in `reward` (S, A).
-        """
+        """As `learn_block`; if `waits`, a constant, alias is that of a mixture, and `compose` is to follow."""
         states, pairs, thresholds, generators = walkers
         n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
         n_actions = n_limits + _1
@@ -266,11 +342,49 @@ with kernel_cache(Path(__file__)) as kernel:
             if what & RECORD:
                 pairs[i] = np.uint16(pair)
             if what & MOVE:
-                states[i] = successor(bits, table, pair, n_states)
+                if waits:
+                    states[i] = successor_or_wait(bits, table, pair, n_states)
+                else:
+                    states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
-        if what & MOVE:
+        if what & MOVE and not waits:
             for i in range(low, high):
                 counts[np.uint64(states[i])] += 1
+
+    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    def learn_block(
+        block: Any,
+        walkers: Any,
+        learners: Any,
+        alias: Any,
+        reward: Any,
+        discount: Any,
+        share: Any,
+        what: Any,
+        counts: Any,
+    ) -> None:
+        """As `move_block`, and learn: `what` is the sum of UPDATE, RECORD and MOVE.
+
+        An update moves Q(s, a) of the pair recorded one step before towards r + gamma (Q(s', a') + h(pi(s'))) by
+        `share`, where s' is the present state, a' the action drawn now, and r is in `reward` (S, A).
+        """
+        _learn(block, walkers, learners, alias, reward, discount, share, what, counts, False)
+
+    @kernel(NONE(INTEGER, _walkers, _learners, _mixture, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    def learn_block_by_composition(
+        block: Any,
+        walkers: Any,
+        learners: Any,
+        mixture: Any,
+        reward: Any,
+        discount: Any,
+        share: Any,
+        what: Any,
+        counts: Any,
+    ) -> None:
+        """As `learn_block`, without tables of P(mu); `what` includes MOVE."""
+        _learn(block, walkers, learners, mixture[0], reward, discount, share, what, counts, True)
+        compose(block, walkers, mixture, counts)
 
     @kernel(
         NONE(
@@ -283,6 +397,7 @@ with kernel_cache(Path(__file__)) as kernel:
             _walkers,
             _learners,
             DENSE_GAME,
+            TUPLE((ALIAS, ALIAS)),
             MATRIX,
             FLOAT,
             INTEGER,
@@ -300,6 +415,7 @@ with kernel_cache(Path(__file__)) as kernel:
         walkers: Any,
         learners: Any,
         game: Any,
+        fixed: Any,
         reward: Any,
         discount: Any,
         n_waiting: Any,
@@ -310,11 +426,15 @@ with kernel_cache(Path(__file__)) as kernel:
 
         The step t reads the counts at t from counts[t % 2], one row per thread, and leaves those of its own blocks at
         t + 1 in counts[(t + 1) % 2, thread]; counts has shape (2, T, S). Every (n_waiting + 1)-th step is recorded, and
-        learnt from at the next. reward (S, A) is that of the recorded pairs.
+        learnt from at the next. reward (S, A) is that of the recorded pairs. fixed has the tables of
+        `agents.composition`; if they are empty, tables are written anew at every step.
         """
         n_states, n_actions = reward.shape
-        mean_field = np.empty(n_states)
-        alias = np.empty((n_states * n_actions, n_states), dtype=np.uint64)
+        mean_field, stack = np.empty(n_states), np.empty(n_states, dtype=np.int64)
+        composed = len(fixed[0]) > 0
+        alias = np.empty((0 if composed else n_states * n_actions, n_states), dtype=np.uint64)
+        field, waiting = np.empty(n_states, dtype=np.uint64), np.empty((3, BLOCK), dtype=np.uint64)
+        mixture = fixed[0], field, fixed[1], waiting[0], waiting[1], waiting[2]
         present = np.empty_like(reward)
         n_agents = len(walkers[0])
         for t in range(first, first + n_steps):
@@ -322,16 +442,24 @@ with kernel_cache(Path(__file__)) as kernel:
             for s in range(n_states):
                 mean_field[s] = now[:, s].sum() / n_agents
             after[:] = 0
-            if t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
-                prepare_transitions(mean_field, game, alias)
             prepare_rewards(mean_field, game, present)
+            if composed:
+                alias_row(mean_field, field, stack)
+            elif t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
+                prepare_transitions(mean_field, game, alias)
             wait = t % (n_waiting + 1)
             what = (UPDATE if wait == 0 and t > 0 else 0) + (RECORD if wait == n_waiting else 0)
             m = t // (n_waiting + 1) - 1
             for block in range(low, high):
-                if what:
-                    share = scale / (m + offset) if what & UPDATE else 0.0
+                share = scale / (m + offset) if what & UPDATE else 0.0
+                if what and composed:
+                    learn_block_by_composition(
+                        block, walkers, learners, mixture, reward, discount, share, what + MOVE, after
+                    )
+                elif what:
                     learn_block(block, walkers, learners, alias, reward, discount, share, what + MOVE, after)
+                elif composed:
+                    move_block_by_composition(block, walkers, mixture, after)
                 else:
                     move_block(block, walkers, alias, after)
             if what & RECORD:

@@ -18,7 +18,7 @@ import numpy as np
 from pma_mfg import operators, regularizers
 from pma_mfg.arrays import accepts, contiguous
 from pma_mfg.errors import Description, InputError
-from pma_mfg.games.features import Features
+from pma_mfg.games.features import Features, to_dense
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, check_n_agents
 from pma_mfg.regularizers import Regularizer
@@ -28,6 +28,13 @@ from pma_mfg.simulation.exchangeable import Tables, feature_tables
 #: Agents that are moved, plus entries of tables that are read, in one call of a kernel. A call takes some tenths of a
 #: second: Python sees Ctrl-C only between two calls.
 CHUNK = 2**25
+
+#: Entries S A S of P from which, and entries at all vertices up to which, next states can be drawn by composition.
+#: Below, tables are written in some microseconds; above, those of the vertices take more than 64 MiB.
+COMPOSED = 2**12, 2**23
+
+#: Probability of a draw at a vertex below which there is none: some hundredth of what the rounding of tables changes.
+UNCHANGED = 2.0**-40
 
 #: Agents whose policies are held in memory as floating-point numbers at a time.
 SLICE = 2**15
@@ -182,6 +189,57 @@ def dense_tables(game: MeanFieldGame, source: str = "agents") -> Tables:
     return *transition, feature_tables(game.transition_features), *reward, feature_tables(game.reward_features)
 
 
+def composed(game: Game, n_agents: int) -> bool:
+    """Return whether next states are drawn from the tables of `composition`.
+
+    That depends on the game and the number of agents only, so that a run is the same on every machine. Agents take some
+    2 ns longer each, and in place of that the tables of P(mu) would be written at each step: S A S laws of K terms.
+    """
+    if not game.has_features:
+        return False
+    entries, links = game.n_states**2 * game.n_actions, game.transition_features.links
+    affine = len(links) > 0 and not links.any()  # the identity has the code 0
+    large = COMPOSED[0] <= entries and entries * game.n_states <= COMPOSED[1]
+    large = large and game.n_states * (game.n_actions + 1) <= MOST_PAIRS  # S + a pair has 16 bits while agents wait
+    return bool(affine and large and 25 * n_agents <= entries * (len(links) + 100))
+
+
+def composition(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the alias tables by which next states are drawn without P(mu).
+
+    Where transitions are affine in the mean field, P(.|s,a,mu) = m(.|s,a) + sum_z mu(z) (P(.|s,a,e_z) - m(.|s,a)),
+    where m(y|s,a) is the least P(y|s,a,e_z): a mixture of laws that do not change with mu (docs/theory, section 10.8).
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+        With identity links in the transitions.
+
+    Returns
+    -------
+    pairs : ndarray of uint64, shape (S A, S + 1)
+        Next states by m, and the outcome S for a draw at a vertex.
+    vertices : ndarray of uint64, shape (S A S, S)
+        What is left at the vertex z, of the pair s A + a at (s A + a) S + z.
+    """
+    base, terms, *_ = dense_tables(game)
+    size, features = game.n_states, game.transition_features
+    phi = to_dense(features.weights).T + features.offsets
+    laws = (base.ravel() + phi @ terms.reshape(len(terms), -1)).reshape(size, -1, size)
+    common = np.maximum(laws.min(axis=0), 0.0)
+    laws -= common
+    own = contiguous(laws.swapaxes(0, 1))
+    # rows sum to one at every vertex, so that this is the same for all of them, but for rounding
+    rest = own.sum(axis=2).mean(axis=1, keepdims=True)
+    unchanged = rest[:, 0] < UNCHANGED
+    rest[unchanged] = 0.0
+    own[unchanged] = 1.0  # some law, from which nothing is drawn
+    pairs, vertices = (np.empty(shape, dtype=np.uint64) for shape in ((len(own), size + 1), (len(own) * size, size)))
+    agent_kernels.alias_rows(np.concatenate([common, rest], axis=1), pairs)
+    agent_kernels.alias_rows(own.reshape(vertices.shape), vertices)
+    return pairs, vertices
+
+
 def table_spans(game: Game, source: str = "agents") -> TableSpans:
     """Return for how many steps, or replicates, each tables of a game of either kind hold.
 
@@ -225,7 +283,9 @@ def _single_spans(
 def steps_per_call(game: Game, agents: Agents) -> int:
     """Return after how many steps control comes back from compiled code: those that `CHUNK` allows, at least one."""
     entries = game.n_states * agents.reward.size
-    if game.has_features:
+    if composed(game, len(agents.states)):
+        entries = agents.reward.size
+    elif game.has_features:
         entries *= 1 + len(game.transition_features.links)
     return max(1, CHUNK // (len(agents.states) + entries))
 
@@ -250,7 +310,8 @@ def advance(
         They pay from some 10^5 agents on.
     """
     n_blocks = len(agents.generators)
-    spans = table_spans(game)
+    spans, none = table_spans(game), np.zeros((0, 0), dtype=np.uint64)
+    fixed = composition(game) if game.has_features and composed(game, len(agents.states)) else (none, none)
     threads = min(threads, n_blocks)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
@@ -261,7 +322,7 @@ def advance(
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
         blocks = thread, low, high, counts, walkers, learners
         for tables, t, length in spans(first, count, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
-            agent_kernels.run(t, length, *blocks, tables, reward, *parameters)
+            agent_kernels.run(t, length, *blocks, tables, fixed, reward, *parameters)
 
     if threads == 1:
         run(0, begin, n_steps, 0, n_blocks, agents.reward)
