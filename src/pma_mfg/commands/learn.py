@@ -142,7 +142,7 @@ def _scheduled_rows(
     advance: Callable[..., None],
 ) -> Rows:
     """Run centralized learning; return a row for each epoch of each run."""
-    from pma_mfg import equilibrium, operators, seeds
+    from pma_mfg import operators, seeds
     from pma_mfg.learning import algorithms
     from pma_mfg.theory import lipschitz
 
@@ -168,7 +168,7 @@ def _scheduled_rows(
                 "epoch": epoch,
                 "samples": epoch * per_epoch,
                 "error": float(operators.policy_distance(policy, nash)),
-                "exploitability": float(equilibrium.exploitability(game, policy, regularizer)),
+                "exploitability": _exploitability(game, policy, regularizer),
             }
             for epoch, policy in enumerate(policies)
         ]

@@ -63,6 +63,8 @@ def damped_at(rows: pd.DataFrame, share: float) -> Claim:
         for method, runs in unstable.groupby("method")
     )
     missed = sorted(set(unstable.loc[~unstable["arrived"], "strength"]))
+    unsettled = int((unstable["ending"] == "unsettled").sum())
+    ended = f"; {unsettled} runs met a policy under which the population does not settle" if unsettled else ""
     failures = f"; misses at strength {', '.join(f'{strength:g}' for strength in missed)}" if missed else ""
     endings = unstable.loc[~unstable["arrived"], "ending"]
     return {
@@ -70,7 +72,7 @@ def damped_at(rows: pd.DataFrame, share: float) -> Claim:
         "estimate": share_of(unstable, "arrived"),
         "rival": Rival(f"{best_response:.3g}, the share of best response", (best_response,)),
         "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {region}; "
-        f"converged: {counts or 'nothing to test'}{failures}",
+        f"converged: {counts or 'nothing to test'}{failures}{ended}",
         "too_small": f"{len(endings)} runs neither settle nor cycle before they are stopped"
         if len(endings) and (endings == "neither").all()
         else "",

@@ -230,7 +230,10 @@ def _returns(
     disturbed /= disturbed.sum(axis=1, keepdims=True)
     first = operators.policy_distance(disturbed, policy)
     for _ in range(50 + int(4.0 * np.log(100.0) / abs(np.log(max(radius, 1e-3))))):
-        disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer=regularizer, mirror=mirror)
+        try:
+            disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer=regularizer, mirror=mirror)
+        except ConvergenceError:  # a policy whose population does not settle, from which nothing comes back
+            return False
         if operators.policy_distance(disturbed, policy) <= 0.01 * first:
             return True
     return False
