@@ -156,7 +156,12 @@ class Subject:
     @cached_property
     def rate(self) -> float:
         """Return the spectral radius of PMA at the equilibrium with `step_size`."""
-        matrix = jacobian.jacobian(self.game, self.policy, self.step_size, regularizer=self.regularizer)
+        return self.rate_at(self.relative_step_size)
+
+    def rate_at(self, relative_step_size: float) -> float:
+        """Return the spectral radius of PMA at the equilibrium with a step size in units of 1 / rho."""
+        step_size = step_sizes.absolute(relative_step_size, self.regularizer)
+        matrix = jacobian.jacobian(self.game, self.policy, step_size, regularizer=self.regularizer)
         return jacobian.spectral_radius(matrix)
 
     def need_learning(self, section: str) -> None:
