@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pma_mfg import equilibrium, games, iterations, operators
-from pma_mfg.errors import ConvergenceError
+from pma_mfg import cli, equilibrium, games, iterations, operators
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.features import Features
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
@@ -33,24 +34,27 @@ from pma_replication.experiments.orbit import measure as orbit
 from pma_replication.experiments.regularization import annealing
 from pma_replication.experiments.regularization import judge as annealing_judge
 from pma_replication.experiments.samples import measure as samples
+from pma_replication.plan import Subject
 
 ENTROPY = Entropy(0.1)
 
 
-def returning() -> MeanFieldGame:
+def returning(kept: float = 0.24) -> MeanFieldGame:
     """Return a game of two states in which the population of those who nearly all move never settles.
 
-    Action 0 leads to either state; action 1 to state 1 if state 0 has 0.24 of the agents, and to state 0 if it has
-    less. Up to a share of 0.52 of action 1 state 0 keeps 0.24; above, it swings. Action 1 pays by the share of state
-    0, so strongly that best response at the equilibrium, a share of 0.4, goes to and fro, to 0.8 and more.
+    Action 0 leads to either state; action 1 to state 1 if state 0 has the share `kept` of the agents, and to state 0 if
+    it has less. Up to a share 1 - 2 kept of action 1 state 0 keeps that share; above, it swings. Action 1 pays by the
+    share of state 0, so strongly that best response at the equilibrium, a share of 0.4, goes to and fro, to 0.8 and
+    more.
     """
+    offsets = [100.0 * kept, 100.0 * kept - 1.0]
     ramp = np.array([1.0, -1.0])[:, None, None, None]
     return MeanFieldGame(
         discount=0.5,
         base_transition=np.tile([[0.5, 0.5], [0.0, 1.0]], (2, 1, 1)),
         base_reward=np.tile([0.0, -0.6 + 0.1 * math.log(0.4 / 0.6)], (2, 1)),
         transition_terms=ramp * np.tile([[0.0, 0.0], [1.0, -1.0]], (2, 1, 1)),
-        transition_features=Features.build([[-100.0, 0.0], [-100.0, 0.0]], [24.0, 23.0], "positive"),
+        transition_features=Features.build([[-100.0, 0.0], [-100.0, 0.0]], offsets, "positive"),
         reward_terms=np.tile([0.0, 2.0], (1, 2, 1)),
         reward_features=Features.build([[1.0, 0.0]]),
     )
@@ -130,6 +134,22 @@ def test_the_planted_equilibrium_is_one_and_others_play_what_has_no_population()
         operators.stable_population(GAME, SWINGS)
     low = operators.best_response_step(GAME, np.tile([0.8, 0.2], (2, 1)), ENTROPY)
     assert low[0, 1] > 0.8
+
+
+def test_an_equilibrium_whose_own_policy_leads_away_from_it_is_refused_before_any_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game = returning(0.33)
+    with pytest.raises(InputError, match=r"population: got agents who .* does not settle, expected"):
+        Subject(game, ENTROPY, "entropy", "g", NASH)
+    games.save(game, tmp_path / "game.npz")
+    assert cli.main(["solve", str(tmp_path / "game.npz"), "--strength", "0.1"]) == 0
+    assert "agents who play this policy do not settle from the uniform distribution" in capsys.readouterr().err
+    learn = ["learn", str(tmp_path / "game.npz"), "--strength", "0.1", "--epsilon", "0.5", "--agents", "100"]
+    assert cli.main([*learn, "--schedule", "tuned"]) == 2
+    assert "whose population does not settle" in capsys.readouterr().err
+    cli.main([*learn, "--epsilon", "1e-9", "--budget", "1000"])
+    assert "nan" not in capsys.readouterr().err
 
 
 EXPERIMENTS: dict[str, Callable[[], pd.DataFrame]] = {

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import iterations, jacobian, operators
-from pma_mfg.commands import step_sizes
+from pma_mfg.commands import inputs, step_sizes
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
@@ -118,9 +118,12 @@ class Subject:
     announce: Callable[[str], None] = lambda message: None
 
     def __post_init__(self) -> None:
-        """Refuse an equilibrium at which PMA has no Jacobian, from which nearly all sizes follow."""
+        """Refuse an equilibrium at which the population does not stay, or at which PMA has no Jacobian."""
         # one best response: actions that are not played then have no probability at all, as in `iterations.step_size`
-        policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+        try:
+            policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+        except ConvergenceError:
+            raise inputs.no_population(self.name) from None
         try:
             jacobian.jacobian(self.game, policy, 1.0 / self.regularizer.rho, regularizer=self.regularizer)
         except np.linalg.LinAlgError:
