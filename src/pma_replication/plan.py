@@ -414,7 +414,7 @@ def all_settings(
         except InputError as refused:
             left_out[section] = f"{refused.value}; it takes {refused.allowed}"
         except ConvergenceError as error:
-            left_out[section] = str(error)
+            left_out[section] = f"its sizes do not follow from a policy on the way: {error.message}"
         after_section()
     return chosen, left_out
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium, operators
+from pma_mfg import equilibrium, operators, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
@@ -24,6 +24,10 @@ from pma_replication.judging import UNSETTLED
 #: What is added to the largest exploitability, relatively, so that rounding takes no policy for one of those.
 MARGIN = 1e-9
 
+#: Iterations after which a population counts as one that does not settle. Newton's method takes tens; a population that
+#: wanders without repeating itself would take seconds to be given up after those of `operators.stable_population`.
+PATIENCE = 300
+
 
 def reward_range(game: Game) -> float:
     """Return the largest reward minus the smallest one, over pairs and mean fields; exact, or an upper bound.
@@ -33,6 +37,13 @@ def reward_range(game: Game) -> float:
     """
     low, high = lipschitz.reward_range(game)
     return high - low
+
+
+@accepts()
+def population(game: Game, policy: np.ndarray) -> np.ndarray:
+    """Return `operators.stable_population` of a policy, or say after `PATIENCE` iterations that it does not settle."""
+    few = {"max_iterations": PATIENCE} if game.n_states <= solvers.DIRECT_SIZE else {}
+    return operators.stable_population(game, policy, **few)
 
 
 @accepts()
@@ -49,7 +60,7 @@ def worst(game: Game, regularizer: Regularizer | None = None) -> float:
 def exploitability(game: Game, policy: np.ndarray, regularizer: Regularizer | None = None) -> float:
     """Return the exact exploitability of a policy, `worst` if its population does not settle."""
     try:
-        return equilibrium.exploitability(game, policy, regularizer)
+        return equilibrium.exploitability(game, policy, regularizer, mean_field=population(game, policy))
     except ConvergenceError:
         return worst(game, regularizer)
 
@@ -70,7 +81,7 @@ def populations(game: Game, policies: Iterable[np.ndarray]) -> tuple[list[int], 
     numbers, found = [], []
     for number, policy in enumerate(policies):
         with contextlib.suppress(ConvergenceError):
-            found.append(operators.stable_population(game, policy))
+            found.append(population(game, policy))
             numbers.append(number)
     return numbers, np.array(found).reshape(-1, game.n_states)
 
