@@ -18,7 +18,8 @@ from pma_mfg.games.features import Features
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Entropy
-from pma_replication import judging, unsettled
+from pma_replication import cli as replicate
+from pma_replication import judging, plan, unsettled, verdicts
 from pma_replication.experiments.basins import measure as basins
 from pma_replication.experiments.comparison import measure as comparison
 from pma_replication.experiments.contraction import measure as contraction
@@ -35,6 +36,7 @@ from pma_replication.experiments.regularization import annealing
 from pma_replication.experiments.regularization import judge as annealing_judge
 from pma_replication.experiments.samples import measure as samples
 from pma_replication.plan import Subject
+from pma_replication.runs import tables as parquet
 
 ENTROPY = Entropy(0.1)
 
@@ -178,6 +180,20 @@ def test_a_population_that_does_not_settle_ends_no_experiment_counts_as_worst_an
     assert judging.told_unsettled(settled) == ""
 
 
+def test_tables_with_and_without_such_policies_are_joined_and_each_game_is_told_its_own(tmp_path: Path) -> None:
+    table = pd.DataFrame({"game": "a", "exploitability": [0.1, 9.0]})
+    other = table.iloc[:1].assign(game="b")
+    for name, one in (("a", unsettled.marked(table, 9.0)), ("b", other)):
+        parquet.write_table(tmp_path / f"{name}.parquet", one)
+    of = [str(tmp_path / f"{name}.parquet") for name in ("b", "a")]
+    assert replicate.main(["collect", *of, "--out", str(tmp_path / "both.parquet")]) == 0
+    both = parquet.read_table(tmp_path / "both.parquet")
+    assert both[judging.UNSETTLED].tolist() == [0, 0, 1]
+    told = {game: judging.told_unsettled(rows) for game, rows in both.groupby("game")}
+    assert told["b"] == ""
+    assert "under 1 of 2 policies" in told["a"]
+
+
 def test_annealing_counts_in_each_run_the_policies_without_a_population_and_its_verdict_says_so() -> None:
     table = annealed()
     count = table.drop_duplicates(["way", "replicate"])[judging.UNSETTLED].sum()
@@ -219,6 +235,9 @@ def test_the_verdict_of_a_method_that_swings_is_that_it_has_not_arrived() -> Non
     rows = coupled()
     judged = coupling_judge.best_response(rows, 0.0, 0.95)
     assert judged["estimate"].value > 1.0
+    count = int(rows[judging.UNSETTLED].sum())
+    for record in verdicts.evaluate({"coupling": rows}, **plan.TOLERANCES):
+        assert f"the population did not settle under {count} of {len(rows)} policies" in record["how"]
 
 
 def test_a_worst_exploitability_is_above_all_of_those_of_policies() -> None:
