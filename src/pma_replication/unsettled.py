@@ -42,8 +42,9 @@ def reward_range(game: Game) -> float:
 @accepts()
 def population(game: Game, policy: np.ndarray) -> np.ndarray:
     """Return `operators.stable_population` of a policy, or say after `PATIENCE` iterations that it does not settle."""
-    few = {"max_iterations": PATIENCE} if game.n_states <= solvers.DIRECT_SIZE else {}
-    return operators.stable_population(game, policy, **few)
+    if game.n_states > solvers.DIRECT_SIZE:  # found by another method, whose iterations are cheap
+        return operators.stable_population(game, policy)
+    return operators.stable_population(game, policy, max_iterations=PATIENCE)
 
 
 @accepts()
