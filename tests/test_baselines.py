@@ -386,20 +386,21 @@ def test_comparison_is_tidy_repeatable_in_any_order_of_its_grid_and_tuned_on_run
 
 
 def test_a_policy_whose_population_does_not_settle_counts_as_the_worst_and_ends_no_comparison(monkeypatch):
-    game, exact = planted(), equilibrium.exploitability
+    game, exact, settled = planted(), equilibrium.exploitability, operators.stable_population
     uniform, other = np.full((3, 2), 0.5), np.tile([0.9, 0.1], (3, 1))
 
-    def settles_for_the_uniform_policy_only(game, policy, regularizer):
+    def settles_for_the_uniform_policy_only(game, policy, **given):
         if (policy != uniform).any():
             raise ConvergenceError("no stable population", [])
-        return exact(game, policy, regularizer)
+        return settled(game, policy, **given)
 
-    monkeypatch.setattr(equilibrium, "exploitability", settles_for_the_uniform_policy_only)
+    monkeypatch.setattr(operators, "stable_population", settles_for_the_uniform_policy_only)
     curve = comparison_measure.exploitabilities(
         iter([(50, other), (70, uniform)]), game, REGULARIZER, samples=np.array([10, 60, 80])
     )
     worst = (comparison_measure.reward_range(game) + 0.1 * np.log(2)) / 0.5
     np.testing.assert_allclose(curve, [exact(game, uniform, REGULARIZER), worst, exact(game, uniform, REGULARIZER)])
+    monkeypatch.undo()
     assert exact(game, other, REGULARIZER) <= worst
 
 

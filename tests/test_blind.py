@@ -267,7 +267,8 @@ def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, mo
     monkeypatch.setattr(learn, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
     arguments = ["--strength", "0.05", "--agents", "10", "--budget", "500", "--epsilon", "100"]
     assert cli.main(["learn", str(game_file), *arguments]) == 1
-    assert re.match(r"missed epsilon = 100: .* at the start, nan at the end", capsys.readouterr().err.splitlines()[-1])
+    told = r"missed epsilon = 100: .* at the start, unknown \(the population does not settle\) at the end"
+    assert re.match(told, capsys.readouterr().err.splitlines()[-1])
 
 
 @pytest.mark.parametrize("written", [False, True])

@@ -136,9 +136,10 @@ def oscillating_game():
 def test_an_oscillating_population_is_reported_with_its_history():
     game, policy = oscillating_game(), np.ones((2, 1))
     assert operators.population_update(game, np.array([0.1, 0.9]), policy) == pytest.approx([0.9, 0.1])
-    with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after 500 iterations") as caught:
+    with pytest.raises(ConvergenceError, match=r"stable_population: no fixed point after \d+ iterations") as caught:
         operators.stable_population(game, policy, max_iterations=500)
-    assert len(caught.value.history) == 501
+    assert f" after {len(caught.value.history) - 1} iterations: " in str(caught.value)
+    assert len(caught.value.history) < 500  # what has returned to the same bits goes on for ever, which is seen
     assert min(caught.value.history) > 0.1
     assert "last residuals: " in str(caught.value)
     assert "tolerance 1e-13; plain updates cycle with period 2, each moving 1.6 (" in str(caught.value)

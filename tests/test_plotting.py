@@ -43,6 +43,11 @@ def test_lines_are_the_populations_path_from_the_start_and_pmas_with_the_predict
         mean_field = operators.population_update(game, mean_field, found.policy)
     step_size, rate = iterations.step_size("pma_euclidean", game, ENTROPY, policy=found.policy)
     assert f"predicted rate {rate:.3g}" in {line.get_label() for line in right.get_lines()}
+    axes = Figure().subplots()
+    for values, drawn in ((0.5 ** np.arange(9.0), True), (np.array([1.0, 0.3, 0.2, 0.3, 0.2, 0.3, 0.2, 0.3]), False)):
+        pictures._reference(axes, values, 0.5, len(values))  # of a cycle there is no rate
+        assert (len(axes.get_lines()) == 1) == drawn
+        axes.cla()
     pma = np.asarray(right.get_lines()[0].get_ydata(), dtype=float)
     policy = operators.uniform_policy(game)
     for drawn in pma[:4]:

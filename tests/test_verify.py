@@ -14,7 +14,7 @@ import pytest
 from pma_mfg import cli, equilibrium, games, operators, regularizers, storage
 from pma_mfg.errors import InputError
 from pma_mfg.theory import lipschitz
-from pma_replication import configuration, plan, registry, verify
+from pma_replication import configuration, cost, plan, registry, verify
 from pma_replication.experiments.nash import sizes as nash_sizes
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
@@ -79,6 +79,11 @@ def subject(strength: float = 0.3, name: str = "small", n_states: int = 2) -> Su
 @pytest.fixture(scope="module")
 def small() -> Subject:
     return subject()
+
+
+@pytest.fixture(scope="module")
+def all_of_small(small: Subject) -> tuple[dict[str, Settings], dict[str, str]]:
+    return plan.all_settings(small)
 
 
 def test_what_is_said_of_a_claim_stands_with_the_experiment_whose_judge_gives_it_its_name() -> None:
@@ -173,12 +178,49 @@ def test_the_steps_of_every_claim_make_what_its_judge_and_its_figure_read(small:
             drawn.add(claim.figure)
 
 
-def test_two_calls_choose_the_same_sizes(small: Subject) -> None:
-    chosen, left_out = plan.all_settings(small)
+def test_two_calls_choose_the_same_sizes(all_of_small: tuple[dict[str, Settings], dict[str, str]]) -> None:
+    chosen, left_out = all_of_small
     assert (chosen, left_out) == plan.all_settings(subject())
     assert set(left_out) == {"basins", "samples_prescribed"}
     assert "with several equilibria" in left_out["basins"]
     assert set(chosen) | set(left_out) | OWN_GAMES == set(configuration.SECTIONS)
+
+
+def test_configurations_and_single_claims_have_one_size_of_learning_and_it_fits_into_the_time(
+    small: Subject, all_of_small: tuple[dict[str, Settings], dict[str, str]]
+) -> None:
+    strong = subject(100.0)
+    for of, steps in ((small, ("coupling", "populations_learned")), (strong, ("samples_prescribed",))):
+        monitored = {step: verify.STEPS[step] for step in steps}
+        chosen = all_of_small[0] if of is small else {section: plan.settings(section, of) for section in steps}
+        single = verify.settings(steps, of)
+        step = plan.step_seconds(of.game)
+        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update"), 1e-5)
+        timed |= {"step": step, "step_of_few": step, "step_together": step}
+        units = cost.Units(n_states=2, n_actions=2, **timed, policy=of.policy, game=of.game, regularizer=of.regularizer)
+        for name, one in monitored.items():
+            assert single[name] == chosen[one.section]
+            assert 0.0 < one.seconds(units, single[name]) <= 1.1 * plan.BUDGET
+
+
+@pytest.mark.parametrize("channel", ["seeking", "averse"])
+def test_epochs_of_learning_leave_the_start_behind_by_the_slowest_mode(channel: str) -> None:
+    parameters = {"n_states": 2, "n_actions": 2, "discount": 0.5, "seed": 0, "strength": 0.3, "channel": "rewards"}
+    game = games.make("planted_coupled", **parameters, best_response_radius=0.95, sign=channel)
+    assert isinstance(game, games.MeanFieldGame)
+    assert game.planted is not None
+    slow = Subject(game, regularizers.Entropy(0.3), "entropy", "slow", game.planted.policy)
+    coupled = plan.settings("coupling", slow)
+    n_epochs = coupled["n_epochs"] * coupled["split"]
+    left = slow.rate_at(coupled["step_size"]) ** n_epochs
+    assert left**2 <= coupled["accuracy"] / 4.0
+    assert n_epochs == 80 or slow.rate_at(coupled["step_size"]) ** (n_epochs - coupled["split"]) > left
+    try:
+        learned = plan.settings("populations_learned", slow)
+    except plan.BeyondBudget:  # more epochs than there is time for
+        assert channel == "seeking"
+    else:
+        assert slow.rate ** (learned["n_epochs"] // 2) <= 1e-3
 
 
 @pytest.mark.parametrize("command", [[], ["--regularizer", "quadratic"]])

@@ -15,11 +15,11 @@ from scipy.special import softmax
 
 from pma_mfg import equilibrium, jacobian, operators, regularizers
 from pma_mfg.arrays import accepts
-from pma_mfg.errors import InputError
+from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import Mirror, Regularizer
 
-Ending = Literal["converged", "cycle", "neither"]
+Ending = Literal["converged", "cycle", "neither", "unsettled"]
 
 Orbit = Iterator[np.ndarray]
 
@@ -127,7 +127,11 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
     ConvergenceError
         As `pma`.
     """
-    flow = operators.stable_population(game, start)[:, None] * start  # average of mu_j(s) pi_j(a|s)
+    try:
+        flow = operators.stable_population(game, start)[:, None] * start  # average of mu_j(s) pi_j(a|s)
+    except ConvergenceError:
+        yield start
+        raise
     played, rounds = start, 1
     while True:
         mean_field = flow.sum(axis=1)
@@ -280,10 +284,12 @@ class Outcome:
     ending : str
         "converged": the last `SETTLED_MOVES` moves are at most `SETTLED_MOVE`. "cycle": the last policies return after
         `period` steps, up to `RECURRENCE` of the orbit's size. "neither": still moving when stopped, be it slowly.
+        "unsettled": it met a policy whose population does not settle, after which the iteration is not defined.
     period : int
-        1 if converged, 0 if neither.
+        1 if converged, 0 if neither or unsettled.
     amplitude : float
-        Largest l1 distance between two populations of the cycle (of the last 2 `LONGEST_PERIOD` if neither).
+        Largest l1 distance between two populations of the cycle (of the last 2 `LONGEST_PERIOD` if neither; of those
+        whose population settles).
     """
 
     ending: Ending
@@ -292,7 +298,7 @@ class Outcome:
 
 
 def ending(policies: np.ndarray) -> tuple[Ending, int]:
-    """Return how an orbit ends, and its period: 1 if converged, 0 if neither.
+    """Return how an orbit ends that goes on for ever, and its period: 1 if converged, 0 if neither.
 
     Parameters
     ----------
@@ -325,4 +331,4 @@ def pairwise_distances(policies: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def amplitude(populations: np.ndarray) -> float:
     """Return how far apart two of the populations are at most, in the l1 norm."""
-    return float(np.abs(populations[:, None] - populations[None]).sum(axis=2).max())
+    return float(np.abs(populations[:, None] - populations[None]).sum(axis=2).max(initial=0.0))

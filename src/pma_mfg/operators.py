@@ -172,7 +172,8 @@ def stable_population(
     Raises
     ------
     ConvergenceError
-        If the l1 residual stays above 1e-13, for example when the population oscillates; says what was found.
+        If the l1 residual stays above 1e-13, for example when the population oscillates, as soon as it returns to the
+        same bits; says what was found.
     InputError
         If the policy is not one of this game.
 
@@ -205,8 +206,8 @@ def stable_population(
         chain, updated = policy_chain(game, mean_field, policy)
     elif not game.depends_on_population:
         return chain.law(mean_field)
-    history = [float(np.abs(updated - mean_field).sum())]
-    for _ in range(max_iterations):
+    history, seen, next_kept = [float(np.abs(updated - mean_field).sum())], mean_field, 1
+    for iteration in range(1, max_iterations + 1):
         if history[-1] <= STATIONARITY_TOLERANCE:
             break
         candidate = _newton_step(game, policy, mean_field, chain)
@@ -223,6 +224,10 @@ def stable_population(
             chain, updated = policy_chain(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
         history.append(residual)
+        if np.array_equal(mean_field, seen):  # the same bits as before, so that all would repeat for ever
+            break
+        if iteration == next_kept:
+            seen, next_kept = mean_field, 2 * next_kept
     if history[-1] <= STATIONARITY_TOLERANCE:
         mean_field, distance = _law_of_its_chain(game, policy, mean_field, chain)
         if distance <= UNSETTLED:

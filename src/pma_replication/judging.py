@@ -36,6 +36,10 @@ PAPER = "Yardim, Cayci, Geist and He (ICML 2023)"
 #: A bias counts as measured, and above its Monte Carlo floor, at this many standard errors.
 FLOOR_STANDARD_ERRORS = 5.0
 
+#: A column of tables in which a population did not settle (`pma_replication.unsettled`): under how many policies of the
+#: row, 0 or 1 where a row is one policy.
+UNSETTLED = "unsettled"
+
 
 @dataclass(frozen=True)
 class Rival:
@@ -312,4 +316,22 @@ def few_agents(populations: Sequence[float], ratios: Sequence[float], tolerance:
     return (
         f"from N = {populations[-2]:g} to {populations[-1]:g} the ratio goes from {ratios[-2]:.4g} to "
         f"{ratios[-1]:.4g}, so that smaller orders may still be {rest:.2g} of it"
+    )
+
+
+def told_unsettled(rows: pd.DataFrame) -> str:
+    """Return words on the policies in the rows of one game whose population did not settle, or nothing."""
+    if not {UNSETTLED, "exploitability"} <= set(rows.columns):
+        return ""
+    count, n_policies = int(rows[UNSETTLED].sum()), int(rows["exploitability"].notna().sum())
+    return unsettled_words(count, n_policies)
+
+
+def unsettled_words(count: int, n_policies: int) -> str:
+    """Return that a population did not settle under so many of some policies, in words; nothing for none."""
+    if count == 0:
+        return ""
+    return (
+        f"the population did not settle under {count:,} of {n_policies:,} policies that were measured, which count as "
+        "more exploitable than any"
     )

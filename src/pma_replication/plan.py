@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import iterations, jacobian, operators
-from pma_mfg.commands import step_sizes
+from pma_mfg.commands import inputs, step_sizes
 from pma_mfg.errors import ConvergenceError, Description, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
@@ -118,9 +118,12 @@ class Subject:
     announce: Callable[[str], None] = lambda message: None
 
     def __post_init__(self) -> None:
-        """Refuse an equilibrium at which PMA has no Jacobian, from which nearly all sizes follow."""
+        """Refuse an equilibrium at which the population does not stay, or at which PMA has no Jacobian."""
         # one best response: actions that are not played then have no probability at all, as in `iterations.step_size`
-        policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+        try:
+            policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+        except ConvergenceError:
+            raise inputs.no_population(self.name) from None
         try:
             jacobian.jacobian(self.game, policy, 1.0 / self.regularizer.rho, regularizer=self.regularizer)
         except np.linalg.LinAlgError:
@@ -156,7 +159,12 @@ class Subject:
     @cached_property
     def rate(self) -> float:
         """Return the spectral radius of PMA at the equilibrium with `step_size`."""
-        matrix = jacobian.jacobian(self.game, self.policy, self.step_size, regularizer=self.regularizer)
+        return self.rate_at(self.relative_step_size)
+
+    def rate_at(self, relative_step_size: float) -> float:
+        """Return the spectral radius of PMA at the equilibrium with a step size in units of 1 / rho."""
+        step_size = step_sizes.absolute(relative_step_size, self.regularizer)
+        matrix = jacobian.jacobian(self.game, self.policy, step_size, regularizer=self.regularizer)
         return jacobian.spectral_radius(matrix)
 
     def need_learning(self, section: str) -> None:
@@ -406,7 +414,7 @@ def all_settings(
         except InputError as refused:
             left_out[section] = f"{refused.value}; it takes {refused.allowed}"
         except ConvergenceError as error:
-            left_out[section] = str(error)
+            left_out[section] = f"its sizes do not follow from a policy on the way: {error.message}"
         after_section()
     return chosen, left_out
 

@@ -89,7 +89,9 @@ def evaluate(
         for game, rows in read.groupby("game"):
             judged = make(rows, tolerance, confidence)
             origin = {"tables": list(claim.tables), "code": f"{make.__module__}.{make.__name__}"}
+            told = judging.told_unsettled(rows)
             for record in judged if isinstance(judged, list) else [judged]:
+                record["how"] += f"; {told}" if told else ""
                 records.append(_record(str(game), tolerance, confidence, **record) | {"own": str(game) in own} | origin)
     places = {claim: place for place, claim in enumerate(registry.claims())}  # a judge may tell of several claims
     return sorted(records, key=lambda record: places[record["id"]])

@@ -60,6 +60,13 @@ def game_and_equilibrium(options: argparse.Namespace, *, features: bool = False)
     return game, equilibrium.planted_or_found(game, regularizer), regularizer
 
 
+def no_population(source: str) -> InputError:
+    """Return the error of an equilibrium whose own policy does not lead the population to it."""
+    why = "agents who play the equilibrium's policy, and whose population does not settle"
+    allowed = "a population that returns to the equilibrium's, without which no simulation stays there: a larger "
+    return InputError(source, "population", Description(why), f"{allowed}--strength, or moves that react less abruptly")
+
+
 def load_equilibrium(options: argparse.Namespace, game: Any) -> tuple[Any, Any]:
     """Return an equilibrium from its file, and its regularizer, which may be of a class in a file of its own."""
     from pma_mfg import equilibrium

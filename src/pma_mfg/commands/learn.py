@@ -98,9 +98,14 @@ def _learn(options: argparse.Namespace) -> int:
 
 def _learn_scheduled(options: argparse.Namespace) -> int:
     """Learn with a schedule made for an accuracy, and measure the distance to the equilibrium."""
+    from pma_mfg import operators
     from pma_mfg.theory import prescription
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
+    try:
+        operators.stable_population(game, found.policy)
+    except ConvergenceError:
+        raise inputs.no_population(options.game) from None
     step_sizes.choose(options, game, found, regularizer=regularizer)
     if options.schedule == "theorem":
         game = game.with_features("pma-mfg learn --schedule theorem")
@@ -120,13 +125,13 @@ def _learn_scheduled(options: argparse.Namespace) -> int:
 
     error = mean(last, "error")
     log.info(
-        "%s epsilon = %.4g: distance to the equilibrium %.4g; exploitability (regularized) %.4g at the start, %.4g at "
+        "%s epsilon = %.4g: distance to the equilibrium %.4g; exploitability (regularized) %s at the start, %s at "
         "the end, after %d samples (means of %d runs)",
         "reached" if error <= options.epsilon else "missed",
         options.epsilon,
         error,
-        mean(first, "exploitability"),
-        mean(last, "exploitability"),
+        _told(mean(first, "exploitability")),
+        _told(mean(last, "exploitability")),
         last[0]["samples"],
         len(last),
     )
@@ -142,7 +147,7 @@ def _scheduled_rows(
     advance: Callable[..., None],
 ) -> Rows:
     """Run centralized learning; return a row for each epoch of each run."""
-    from pma_mfg import equilibrium, operators, seeds
+    from pma_mfg import operators, seeds
     from pma_mfg.learning import algorithms
     from pma_mfg.theory import lipschitz
 
@@ -168,7 +173,7 @@ def _scheduled_rows(
                 "epoch": epoch,
                 "samples": epoch * per_epoch,
                 "error": float(operators.policy_distance(policy, nash)),
-                "exploitability": float(equilibrium.exploitability(game, policy, regularizer)),
+                "exploitability": _exploitability(game, policy, regularizer),
             }
             for epoch, policy in enumerate(policies)
         ]
@@ -226,11 +231,11 @@ def _learn_blindly(options: argparse.Namespace) -> int:
             ends[worst_run]["step_size"] * regularizer.rho,
         )
     log.info(
-        "%s epsilon = %.4g: exploitability (regularized) %.4g at the start, %.4g at the end, after %d samples%s%s",
+        "%s epsilon = %.4g: exploitability (regularized) %s at the start, %s at the end, after %d samples%s%s",
         "reached" if reached else "missed",
         epsilon,
-        rows[0]["exploitability"],
-        worst,
+        _told(rows[0]["exploitability"]),
+        _told(worst),
         budget,
         "" if replicates == 1 else f" (the worst of {replicates} runs)",
         "" if reached else _smallest(game, regularizer, *runs[worst_run]),
@@ -248,6 +253,11 @@ def _exploitability(game: Any, policy: Any, regularizer: Any) -> float:
         return math.nan
 
 
+def _told(exploitability: float) -> str:
+    """Return an exploitability in words."""
+    return "unknown (the population does not settle)" if math.isnan(exploitability) else f"{exploitability:.4g}"
+
+
 def _smallest(game: Any, regularizer: Any, rows: Rows, epochs: list[Any]) -> str:
     """Return words on where a run was least exploitable, if that was not at its end; `rows` are what was measured."""
     measured = {row["epoch"]: row["exploitability"] for row in rows}
@@ -258,10 +268,13 @@ def _smallest(game: Any, regularizer: Any, rows: Rows, epochs: list[Any]) -> str
                 advance()
     last = measured.pop(len(epochs) - 1)
     known = [(value, epochs[number].samples) for number, value in measured.items() if not math.isnan(value)]
+    unsettled = len(epochs) - 1 - len(known) + int(math.isnan(last))
+    swings = f"; the population does not settle under {unsettled} of {len(epochs)} policies" if unsettled else ""
     if not known or min(known)[0] >= last:
-        return ""
+        return swings
     least, samples = min(known)
-    return f"; {least:.4g} after {samples} samples was the least, but the last policy is the one that learning returns"
+    told = f"; {least:.4g} after {samples} samples was the least, but the last policy is the one that learning returns"
+    return told + swings
 
 
 def _blind_run(
@@ -326,7 +339,7 @@ def _watch(total: int, game: Any, regularizer: Any) -> Iterator[Callable[[Any], 
             try:
                 present = f"{equilibrium.exploitability(game, epoch.policy, regularizer):.3g}"
             except ConvergenceError:
-                present = "unknown"
+                present = "unknown (the population does not settle)"
             pause = 1.0 if not bar.disable else 5.0
             due = time.monotonic() + max(pause, 10.0 * (time.monotonic() - now))
             if bar.disable:

@@ -76,7 +76,7 @@ def _path(options: argparse.Namespace) -> int:
     if options.json:
         output.print_json(summary)
         return code
-    output.print(f"{'strength':>12}  {'E_0':>10}  {'rho(J_inf)':>10}  {'residual':>8}")
+    output.print(f"{'strength':>12}  {'E_0':>10}  {'r(J_inf)':>10}  {'residual':>8}")
     for point in path.points:
         told = f"{point.exploitability():10.3g}  {point.spectral_radius:10.3g}  {point.residual:8.1e}"
         output.print(f"{point.strength:12.6g}  {told}")

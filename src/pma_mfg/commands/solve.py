@@ -45,7 +45,9 @@ def _solve(options: argparse.Namespace) -> None:
         "strength": options.strength,
         "iterations": found.iterations,
         "residuals": found.residuals,
-        "exploitability_without_regularizer": equilibrium.exploitability(game, found.policy),
+        "exploitability_without_regularizer": equilibrium.exploitability(
+            game, found.policy, mean_field=found.mean_field
+        ),
         "warnings": found.warnings,
         **{name: getattr(found, name).tolist() for name in ("mean_field", "policy", "q")},
     }

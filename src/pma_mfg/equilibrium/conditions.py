@@ -94,13 +94,17 @@ def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -
                 return [_several_populations(f"state {z}", distance)]
         return []
     corners = np.unique(np.linspace(0, size - 1, 4).astype(int))
-    starts = {f"state {z}": np.bincount([z], minlength=size).astype(float) for z in corners}
+    starts = {"the uniform distribution": np.full(size, 1.0 / size)}
+    starts |= {f"state {z}": np.bincount([z], minlength=size).astype(float) for z in corners}
     drawn = np.random.default_rng(0).dirichlet(np.full(size, 0.2), size=4)
     starts |= {f"random distribution {i}": start for i, start in enumerate(drawn)}
     for name, start in starts.items():
         try:
             other = operators.stable_population(game, policy, start=start, max_iterations=1000)
         except ConvergenceError as error:
+            if name == "the uniform distribution":
+                told = f"agents who play this policy do not settle from {name}: {error.message}"
+                return [f"{told}; no simulation is known to stay at this equilibrium"]
             return [f"the population does not settle from every start: from {name}, {error.message}"]
         distance = float(np.abs(other - mean_field).sum())
         if distance > DISTINCT_POPULATIONS:

@@ -65,7 +65,7 @@ def plot_path(path: Path, *, title: str = "") -> Figure:
     log_log(middle, r"strength $\tau$", "exploitability without regularizer")
     right.set_yscale("log")
     right.set_ylim(bottom=max(right.get_ylim()[0], SMALLEST))
-    log_log(right, r"strength $\tau$", r"$\rho(J_\infty)$")
+    log_log(right, r"strength $\tau$", r"$r(J_\infty)$")
     left.set(
         xscale="log",
         xlabel=r"strength $\tau$",

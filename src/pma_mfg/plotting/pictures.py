@@ -219,10 +219,13 @@ def _line(ax: Axes, values: np.ndarray, **look: Any) -> None:
 
 
 def _reference(ax: Axes, values: np.ndarray, rate: float, length: int) -> None:
-    """Draw the line of a geometric rate below 1 through the last value that is drawn."""
+    """Draw the line of a geometric rate below 1 through the last value that is drawn, if values fall up to there."""
     last = int(np.flatnonzero(values > ROUNDED).max(initial=0))
     if not (0.0 < rate < 1.0 and values[last] > ROUNDED):
         return
+    third = (last + 1) // 3
+    if third > 0 and values[last + 1 - third : last + 1].max() >= values[third : last + 1 - third].max():
+        return  # it cycles, or goes elsewhere
     steps = np.arange(length)
     line = values[last] * rate ** (steps - float(last))
     ax.plot(

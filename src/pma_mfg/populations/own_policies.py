@@ -79,9 +79,7 @@ def evaluate(game: Game, policies: np.ndarray, regularizer: Regularizer) -> OwnP
         field so strongly that the iteration does not settle.
     """
     policies = policies[None] if policies.ndim == 2 else policies
-    seen: dict[bytes, int] = {}
-    kinds = np.array([seen.setdefault(policy.tobytes(), len(seen)) for policy in policies])
-    held, counts = policies[np.unique(kinds, return_index=True)[1]], np.bincount(kinds)
+    held, counts, kinds = _kinds(policies)
     shares = counts / len(policies)
     mean_field, laws = population(game, held, shares)
     transition, reward = _dense(game, mean_field), np.asarray(game.reward(mean_field))
@@ -91,20 +89,43 @@ def evaluate(game: Game, policies: np.ndarray, regularizer: Regularizer) -> OwnP
     chains = np.eye(game.n_states) - game.discount * _chains(played, transition)
     every = np.linalg.solve(chains, gains[:, :, None])[:, :, 0]
     values, best = every[:-1], every[-1]
-    by_action = np.moveaxis(held, 2, 0)
-    blocks = [slice(i, i + BLOCK) for i in range(0, len(held), BLOCK)]
-    distances = np.concatenate(
-        [sum(np.abs(one[block, None] - one[None]) for one in by_action).max(axis=2) for block in blocks]
-    )
-    n_pairs = len(policies) * (len(policies) - 1.0)
     return OwnPolicies(
         mean_field=mean_field,
         laws=laws[kinds],
         returns=(laws * values).sum(axis=1)[kinds],
         values=(values @ mean_field)[kinds],
         exploitability=float(shares @ (laws * (best - values)).sum(axis=1)),
-        disagreement=float(counts @ distances @ counts / n_pairs) if n_pairs else 0.0,
+        disagreement=_disagreement(held, counts),
     )
+
+
+@accepts(policies="policies")
+def disagreement(game: Game, policies: np.ndarray) -> float:
+    """Return the mean over pairs of two agents of sup_s ||pi^i(s) - pi^j(s)||_1, which needs no population.
+
+    Parameters
+    ----------
+    game : Game
+    policies : ndarray, shape (N, S, A)
+    """
+    return _disagreement(*_kinds(policies[None] if policies.ndim == 2 else policies)[:2])
+
+
+def _kinds(policies: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the different ones of some policies, how many agents have each, and which one every agent has."""
+    seen: dict[bytes, int] = {}
+    kinds = np.array([seen.setdefault(policy.tobytes(), len(seen)) for policy in policies])
+    return policies[np.unique(kinds, return_index=True)[1]], np.bincount(kinds), kinds
+
+
+def _disagreement(held: np.ndarray, counts: np.ndarray) -> float:
+    by_action = np.moveaxis(held, 2, 0)
+    blocks = [slice(i, i + BLOCK) for i in range(0, len(held), BLOCK)]
+    distances = np.concatenate(
+        [sum(np.abs(one[block, None] - one[None]) for one in by_action).max(axis=2) for block in blocks]
+    )
+    n_pairs = counts.sum() * (counts.sum() - 1.0)
+    return float(counts @ distances @ counts / n_pairs) if n_pairs else 0.0
 
 
 @accepts(policies="policies")

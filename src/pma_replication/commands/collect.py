@@ -24,9 +24,17 @@ def add(commands: arguments.Commands) -> None:
 def _collect(options: argparse.Namespace) -> None:
     import pyarrow as pa
 
+    from pma_replication.judging import UNSETTLED
     from pma_replication.runs import tables as parquet
 
     tables = [parquet.read_columns(path) for path in options.tables]
+    if any(UNSETTLED in table.column_names for table in tables):  # a column of those alone in which that happened
+        tables = [
+            table
+            if UNSETTLED in table.column_names
+            else table.append_column(UNSETTLED, pa.array([0] * table.num_rows, pa.int64()))
+            for table in tables
+        ]
     for path, table in zip(options.tables, tables, strict=True):
         if table.column_names != tables[0].column_names:
             raise InputError(path, "columns", table.column_names, f"those of {options.tables[0]}")

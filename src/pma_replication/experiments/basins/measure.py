@@ -14,6 +14,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.iterations import DEPARTURE, PERTURBATION, iteration, pairwise_distances, pma
 from pma_mfg.regularizers import Regularizer
+from pma_replication import unsettled
 from pma_replication.experiments.dynamics.measure import run, start_policy
 
 
@@ -69,7 +70,8 @@ def basins(
                 other = start_policy(game, name, start, seed=seed)
                 policy = (1.0 - PERTURBATION) * reference + PERTURBATION * other
                 far = DEPARTURE * operators.policy_distance(policy, reference)
-                path = islice(pma(game, regularizer, policy, step_size=eta, mirror=mirror), max_iterations + 1)
+                orbit = unsettled.settling(pma(game, regularizer, policy, step_size=eta, mirror=mirror))
+                path = islice(orbit, max_iterations + 1)
                 left = next((k for k, at in enumerate(path) if operators.policy_distance(at, reference) > far), None)
                 departures.append(
                     {"game": name, "mirror": mirror, "step_size": eta, "best_response_lead": lead}

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium, operators, seeds
-from pma_mfg.errors import ConvergenceError, InputError
+from pma_mfg import operators, seeds
+from pma_mfg.errors import InputError
 from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.learning import generative
 from pma_mfg.learning.generative import METHODS, SOURCE, Learner, Setting, Task, check_entropy
 from pma_mfg.regularizers import Entropy
-from pma_mfg.theory import lipschitz
-from pma_replication import statistics
+from pma_replication import statistics, unsettled
 from pma_replication.experiments.comparison.medians import slower_median, stays_below, tuned_median
 from pma_replication.experiments.ctd import measure as ctd_measure
+from pma_replication.unsettled import reward_range
 
 #: Number of settings of each method that are run in full: the best of the pilot runs, since other runs may order these
 #: differently.
@@ -107,8 +107,7 @@ def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy
     """Return the exact exploitability of what a learner has after each number of samples.
 
     That is E_h of its last policy yielded by then, of the uniform one before any; the population frozen at the policy's
-    own stable population (`equilibrium.exploitability`). A policy whose population does not settle, as a learner may
-    pass by one, counts as the worst that there can be: (max R - min R + max h - min h) / (1 - gamma).
+    own stable population (`equilibrium.exploitability`); `unsettled.worst` where it does not settle.
 
     Parameters
     ----------
@@ -127,29 +126,13 @@ def exploitabilities(learner: Learner, game: MeanFieldGame, regularizer: Entropy
     for used, learned in itertools.chain(learner, [ended]):
         while i < len(samples) and samples[i] < used:
             if np.isnan(measured):
-                measured = max(_exploitability(game, policy, regularizer), np.finfo(float).tiny)
+                measured = max(unsettled.exploitability(game, policy, regularizer), np.finfo(float).tiny)
             found[i] = measured
             i += 1
         if i == len(samples):
             break
         policy, measured = learned, np.nan
     return found
-
-
-def _exploitability(game: MeanFieldGame, policy: np.ndarray, regularizer: Entropy) -> float:
-    try:
-        return equilibrium.exploitability(game, policy, regularizer)
-    except ConvergenceError:
-        return (reward_range(game) + regularizer.span(game.n_actions)) / (1.0 - game.discount)
-
-
-def reward_range(game: MeanFieldGame) -> float:
-    """Return the largest reward minus the smallest one, over pairs and mean fields; exact, or an upper bound.
-
-    The unit of exploitability in `compare`: the paper's rewards lie in [0, 1].
-    """
-    lowest, highest = lipschitz.entry_ranges(lipschitz.reward_rows(game), np.eye(game.n_states))
-    return float(highest.max() - lowest.min())
 
 
 def compare(
@@ -206,7 +189,8 @@ def compare(
     comparison : DataFrame
         Columns game, method, setting (in words), replicate, cost (of the run), chosen (whether the run is reported: one
         setting for every replicate), samples, exploitability, reward_range, settled (M_0 of
-        `experiments.ctd.measure.settled`; infinite where a state or an action is never visited).
+        `experiments.ctd.measure.settled`; infinite where a state or an action is never visited), and
+        `judging.UNSETTLED` where that happened.
     tuning : DataFrame
         Columns game, method, setting, replicate, samples_to_target (infinite if not below it at the end),
         final_exploitability, contender.
@@ -252,7 +236,8 @@ def compare(
     columns = ["game", "method", "setting", "replicate"]
     comparison = pd.DataFrame(rows, columns=[*columns, "cost", "chosen", "samples", "exploitability"])
     tuning = pd.DataFrame(pilots, columns=[*columns, "samples_to_target", "final_exploitability", "contender"])
-    return comparison.assign(reward_range=unit, settled=_settled(game, regularizer, policy)), tuning
+    comparison = comparison.assign(reward_range=unit, settled=_settled(game, regularizer, policy))
+    return unsettled.marked(comparison, unsettled.worst(game, regularizer) / unit), tuning
 
 
 def tuning_cost(reached: float, final: float, target: float, *, budget: int) -> float:

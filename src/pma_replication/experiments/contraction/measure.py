@@ -5,6 +5,7 @@ From one game to tables (docs/theory, section 12).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
@@ -84,9 +86,12 @@ def pma_convergence(
             rng = seeds.generator(seed, "pma_convergence", name, start)
             policy = operators.uniform_policy(game) if start == 0 else random_policy(game, rng, inside)
             distances = [operators.policy_distance(policy, equilibrium)]
-            while len(distances) <= max_iterations and distances[-1] > RATE_WINDOW[0]:
-                policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, floor=floor)
-                distances.append(operators.policy_distance(policy, equilibrium))
+            with contextlib.suppress(ConvergenceError):  # a population that does not settle ends a run
+                while len(distances) <= max_iterations and distances[-1] > RATE_WINDOW[0]:
+                    policy = operators.policy_mirror_ascent(
+                        game, policy, step_size, regularizer=regularizer, floor=floor
+                    )
+                    distances.append(operators.policy_distance(policy, equilibrium))
             iterates += [(name, step_size, start, k, distance) for k, distance in enumerate(distances)]
             converged = distances[-1] <= CONVERGED
             rate = _fitted_rate(np.array(distances))
@@ -192,10 +197,13 @@ def certified_convergence(
             certified = starts if min(certificate.L_gamma, rate) < 1.0 else []
             n_converged = 0
             for policy in certified:
-                for _ in range(max_iterations):
-                    if operators.policy_distance(policy, equilibrium) <= CONVERGED:
-                        break
-                    policy = operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer, mirror=mirror)
+                with contextlib.suppress(ConvergenceError):
+                    for _ in range(max_iterations):
+                        if operators.policy_distance(policy, equilibrium) <= CONVERGED:
+                            break
+                        policy = operators.policy_mirror_ascent(
+                            game, policy, eta, regularizer=regularizer, mirror=mirror
+                        )
                 n_converged += operators.policy_distance(policy, equilibrium) <= CONVERGED
             bound = (certificate.L_gamma, rate, certificate.kind)
             rows.append((name, mirror, eta, *bound, len(certified), n_converged))

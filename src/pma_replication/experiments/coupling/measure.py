@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium as exact
 from pma_mfg import iterations, jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.commands import step_sizes
@@ -19,6 +18,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
+from pma_replication import unsettled
 from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
@@ -136,7 +136,7 @@ def compare(
         accuracy, method (of `METHODS`), step_size (of blind learning the first), radius (the spectral radius with this
         step), n_agents, n_epochs, n_updates (of `runs`), n_waiting (0 in blind learning), replicate, epoch, samples
         (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
-        (regularized).
+        (regularized), and `judging.UNSETTLED` where that happened.
     """
 
     def radius(step_size: float) -> float:
@@ -171,7 +171,7 @@ def compare(
         for policies in learned:
             measured = np.full((2, longest), np.nan)
             measured[0, : len(policies)] = [operators.policy_distance(policy, equilibrium) for policy in policies]
-            measured[1, : len(policies)] = [exact.exploitability(game, policy, regularizer) for policy in policies]
+            measured[1, : len(policies)] = unsettled.exploitabilities(game, policies, regularizer)
             found.append(measured)
             after_run()
         return found
@@ -198,7 +198,7 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    return pd.concat(parts, ignore_index=True)
+    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:

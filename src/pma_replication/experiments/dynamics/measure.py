@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium, operators, seeds
+from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
 from pma_mfg.iterations import (
@@ -28,6 +28,7 @@ from pma_mfg.iterations import (
 )
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory.search import random_policy
+from pma_replication import unsettled
 
 #: Regularized exploitability at which a method counts as converged.
 ACCURACY = 1e-8
@@ -69,7 +70,7 @@ def run(
     max_iterations: int,
     measured: Callable[[int], bool] = two_digits,
 ) -> Run:
-    """Follow an iteration until it has settled, cycles, or has taken `max_iterations`.
+    """Follow an iteration until it has settled, cycles, cannot go on, or has taken `max_iterations`.
 
     Parameters
     ----------
@@ -90,9 +91,14 @@ def run(
     tail: deque[np.ndarray] = deque(maxlen=2 * LONGEST_PERIOD)
     rows: list[tuple[int, float, float, float]] = []
     seconds, settled = 0.0, 0
+    settling, broken = unsettled.settling(orbit), False
     for k in range(max_iterations + 1):
         before = time.perf_counter()
-        policy = next(orbit)
+        following = next(settling, None)
+        if following is None:  # the population of the last policy does not settle
+            broken, k = True, k - 1
+            break
+        policy = following
         seconds += time.perf_counter() - before
         settled = settled + 1 if tail and operators.policy_distance(policy, tail[-1]) <= SETTLED_MOVE else 0
         tail.append(policy)
@@ -100,16 +106,23 @@ def run(
         if k > 0 and k % (2 * LONGEST_PERIOD) == 0:
             last = last or ending(np.array(tail))[0] == "cycle"
         if last or measured(k):
-            exploited = equilibrium.exploitability(game, policy, regularizer)
-            rows.append((k, exploited, operators.policy_distance(policy, reference), seconds))
+            rows.append((k, *_measured(game, policy, regularizer, reference), seconds))
         if last:
             break
+    if broken and (not rows or rows[-1][0] < k):
+        rows.append((k, *_measured(game, policy, regularizer, reference), seconds))
     history = pd.DataFrame(rows, columns=["iteration", "exploitability", "distance", "seconds"])
     policies = np.array(tail)
     ends, period = ending(policies)
-    shown = policies[-period:] if period else policies
-    populations = np.array([operators.stable_population(game, policy) for policy in shown])
+    if broken:
+        ends, period = "unsettled", 0
+    _, populations = unsettled.populations(game, policies[-period:] if period else policies)
     return Run(history, Outcome(ends, period, amplitude(populations)), policies, k)
+
+
+def _measured(game: Game, policy: np.ndarray, regularizer: Regularizer, reference: np.ndarray) -> tuple[float, float]:
+    """Return the exploitability of a policy, and its distance to the reference."""
+    return unsettled.exploitability(game, policy, regularizer), operators.policy_distance(policy, reference)
 
 
 def start_policy(game: Game, name: str, start: int, *, seed: int) -> np.ndarray:
@@ -153,7 +166,8 @@ def compare(
     Returns
     -------
     dict of str to DataFrame
-        ``histories``: game, method, start, iteration, exploitability, distance. ``outcomes``: game, method, step_size,
+        ``histories``: game, method, start, iteration, exploitability, distance, and `judging.UNSETTLED` where that
+        happened. ``outcomes``: game, method, step_size,
         predicted_rate, start, ending, period, amplitude, iterations, distance, iterations_to_accuracy (first measured
         iteration with exploitability at most `ACCURACY`, nan if none). ``orbits``: game, method, part ("path": the
         first `SHOWN` iterations; "tail": the last `LONGEST_PERIOD`), iteration, state, mean_field, of the first start,
@@ -188,15 +202,17 @@ def compare(
             times = {"seconds": last["seconds"], "seconds_to_accuracy": reached["seconds"]}
             seconds.append(labels | {"iterations": seen.iterations} | times)
             if start == 0:
-                path = list(islice(iteration(method, game, regularizer, start=initial, step_size=eta), SHOWN + 1))
+                orbit = unsettled.settling(iteration(method, game, regularizer, start=initial, step_size=eta))
+                path = list(islice(orbit, SHOWN + 1))
                 tail = seen.policies[-LONGEST_PERIOD:]
                 numbers = range(seen.iterations - len(tail) + 1, seen.iterations + 1)
-                orbits.append(population_rows(game, path, range(SHOWN + 1), name=name, method=method, part="path"))
+                orbits.append(population_rows(game, path, range(len(path)), name=name, method=method, part="path"))
                 orbits.append(population_rows(game, tail, numbers, name=name, method=method, part="tail"))
             after_run()
     order = ["game", "method", "start", "iteration", "exploitability", "distance"]
+    history = pd.concat(histories, ignore_index=True)[order]
     return {
-        "histories": pd.concat(histories, ignore_index=True)[order],
+        "histories": unsettled.marked(history, unsettled.worst(game, regularizer)),
         "outcomes": pd.DataFrame(outcomes),
         "orbits": pd.concat(orbits, ignore_index=True),
         "seconds": pd.DataFrame(seconds),
@@ -212,15 +228,15 @@ def population_rows(
     method: str,
     part: str,
 ) -> pd.DataFrame:
-    """Return the stable populations of some policies, one row per iteration and state."""
-    populations = np.array([operators.stable_population(game, policy) for policy in policies])
+    """Return the stable populations of some policies that have one, one row per iteration and state."""
+    settled, populations = unsettled.populations(game, policies)
     k, state = (index.ravel() for index in np.indices(populations.shape))
     return pd.DataFrame(
         {
             "game": name,
             "method": method,
             "part": part,
-            "iteration": np.array(numbers)[k],
+            "iteration": np.array(numbers)[settled][k],
             "state": state,
             "mean_field": populations.ravel(),
         }

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium as exact
 from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
@@ -21,6 +20,8 @@ from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import agents as independents
 from pma_mfg.simulation.agents import Agents
 from pma_mfg.theory import lipschitz
+from pma_replication import unsettled
+from pma_replication.judging import UNSETTLED
 from pma_replication.runs.checkpoints import Checkpoint
 
 #: Columns that `independent_errors` measures after every epoch.
@@ -150,7 +151,7 @@ def independent_errors(
         the game's transitions do), replicate, epoch, samples.
         Then, of the agents' distances sup_s ||pi^i - pi*||_1: error (mean), median, low and high (5 and 95 %), worst;
         spread, the mean of sup_s ||pi^i - pi_bar||_1 with pi_bar the mean policy; of pi_bar itself centre_error (its
-        distance) and exploitability (regularized).
+        distance) and exploitability (regularized), and `judging.UNSETTLED` where that happened.
     """
     floor = lipschitz.policy_floor(game, regularizer)
     rows: list[list[float]] = []  # number of the setting, replicate, epoch, samples, measurements
@@ -206,7 +207,8 @@ def independent_errors(
     columns = ["game", "sweep", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
     columns += ["predicted_spread", "predicted_deviation", "depends_on_population"]
     chosen = pd.DataFrame(fixed, columns=columns).iloc[table["setting"]].reset_index(drop=True)
-    return pd.concat([chosen, table.drop(columns="setting")], axis=1)
+    table = pd.concat([chosen, table.drop(columns="setting")], axis=1)
+    return unsettled.marked(table, unsettled.worst(game, regularizer))
 
 
 def _measure_agents(game: Game, regularizer: Regularizer, equilibrium: np.ndarray, agents: Agents) -> tuple[float, ...]:
@@ -232,7 +234,7 @@ def _measure_agents(game: Game, regularizer: Regularizer, equilibrium: np.ndarra
         float(distances.max()),
         apart,
         operators.policy_distance(centre, equilibrium),
-        exact.exploitability(game, centre, regularizer),
+        unsettled.exploitability(game, centre, regularizer),
     )
 
 
@@ -251,4 +253,5 @@ def independent_learning_errors(table: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["game", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
     columns += ["replicate", "epoch", "samples", "error", "exploitability"]
+    columns += [UNSETTLED] if UNSETTLED in table else []
     return table[columns].assign(algorithm="independent", schedule="tuned")

@@ -16,12 +16,15 @@ from scipy.linalg import solve_discrete_lyapunov
 
 from pma_mfg import jacobian, operators, seeds
 from pma_mfg.arrays import accepts
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import algorithms, networks, schedules
 from pma_mfg.learning.graphs import Graph
 from pma_mfg.populations import own_policies, td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation.agents import Agents
+from pma_mfg.theory import lipschitz
+from pma_replication import unsettled
 from pma_replication.experiments.networked.arms import Arm
 
 #: The columns of `measure` that are evaluated.
@@ -151,7 +154,8 @@ def measure(
     DataFrame
         Columns game, kind, arm, replicate, epoch, samples, exploitability, returns, disagreement (docs/theory, section
         20.2), distance (mean over agents of the squared l2 distance to the planted policy; nan if nothing is
-        planted), agreement (the ratio of `agreement`; nan likewise). Epoch 0 is the first policy.
+        planted), agreement (the ratio of `agreement`; nan likewise), and
+        `judging.UNSETTLED` where the population of the policies was not found. Epoch 0 is the first policy.
     """
     planted = None if game.planted is None else game.planted.policy
     step_size = runs.step_size / regularizer.rho
@@ -172,7 +176,7 @@ def measure(
             rows += [(*place, epoch, epoch * runs.n_samples, *values, ratio) for epoch, values in found.items()]
             after_run()
     columns = ["game", "kind", "arm", "replicate", "epoch", "samples", *MEASURED, "agreement"]
-    return pd.DataFrame(rows, columns=columns)
+    return unsettled.marked(pd.DataFrame(rows, columns=columns), unsettled.worst(game, regularizer))
 
 
 def _start(game: MeanFieldGame, regularizer: Entropy) -> float:
@@ -235,7 +239,12 @@ def _run(
 def _evaluated(
     game: MeanFieldGame, regularizer: Entropy, policies: np.ndarray, planted: np.ndarray | None
 ) -> tuple[float, ...]:
-    """Return the numbers of `MEASURED`."""
-    made = own_policies.evaluate(game, policies, regularizer)
+    """Return the numbers of `MEASURED`, the worst that there can be where no population of the policies is found."""
     distance = math.nan if planted is None else float(((policies - planted) ** 2).sum(axis=(1, 2)).mean())
+    try:
+        made = own_policies.evaluate(game, policies, regularizer)
+    except ConvergenceError:
+        largest = unsettled.worst(game, regularizer)
+        least = lipschitz.reward_range(game)[0] / (1.0 - game.discount)  # h is not negative
+        return largest, least, own_policies.disagreement(game, policies), distance
     return made.exploitability, float(made.returns.mean()), made.disagreement, distance

@@ -15,15 +15,15 @@ from pma_mfg.games.model import MeanFieldGame, check_n_agents
 from pma_mfg.learning import method_files
 from pma_mfg.learning.generative import Learner, Task, check_entropy
 from pma_mfg.learning.trajectory import METHODS
-from pma_replication import statistics
+from pma_replication import statistics, unsettled
 from pma_replication.experiments.comparison.measure import (
     checkpoints,
     chosen_by_others,
     combinations,
     exploitabilities,
-    reward_range,
     tuning_cost,
 )
+from pma_replication.unsettled import reward_range
 
 #: Names this module in error messages.
 SOURCE = "one trajectory"
@@ -77,7 +77,7 @@ def compare(
     per_decade : int
         Numbers of samples at which exploitability is measured, per factor of ten.
     target : float
-        The exploitability that methods are tuned for, > 0, in units of `comparison.measure.reward_range`.
+        The exploitability that methods are tuned for, > 0, in units of `unsettled.reward_range`.
     n_replicates : int
         Runs of every setting.
     seed : int
@@ -94,7 +94,7 @@ def compare(
     -------
     DataFrame
         Columns game, method, setting (in words), replicate, cost (of the run), chosen (whether the run is reported),
-        target, samples (steps), exploitability, reward_range.
+        target, samples (steps), exploitability, reward_range, and `judging.UNSETTLED` where that happened.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def compare(
             of_run |= {"cost": costs[i][replicate], "chosen": bool(chosen[replicate] == i), "target": target}
             of_run |= {"samples": samples, "exploitability": curves[words][replicate], "reward_range": unit}
             parts.append(pd.DataFrame(of_run))
-    return pd.concat(parts, ignore_index=True)
+    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer) / unit)
 
 
 def described(setting: Mapping[str, float]) -> str:

@@ -34,6 +34,12 @@ def share_of(rows: pd.DataFrame, column: str) -> Estimate:
     return exactly(float(rows[column].mean()) if len(rows) else math.nan)
 
 
+def without_population(rows: pd.DataFrame) -> str:
+    """Return words on runs that ended at a policy whose population does not settle, or nothing."""
+    count = int((rows["ending"] == "unsettled").sum())
+    return f"; {count} runs met a policy under which the population does not settle" if count else ""
+
+
 def best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C2-failure in one game (docs/theory, section 12)."""
     unstable, region = region_of(rows[rows["method"] == "best_response"])
@@ -50,7 +56,8 @@ def best_response_fails(rows: pd.DataFrame, tolerance: float, confidence: float)
         "rival": Rival(f"{failing:.3g}, the share that fails at the other strengths", (failing,)),
         "how": f"{region}; {(unstable['ending'] == 'cycle').sum()} of {len(unstable)} runs end on a cycle"
         f"{f', of period {periods}' if periods else ''}; at the other strengths "
-        f"{elsewhere['arrived'].sum()} of {len(elsewhere)} runs converge",
+        f"{elsewhere['arrived'].sum()} of {len(elsewhere)} runs converge"
+        f"{without_population(rows[rows['method'] == 'best_response'])}",
     }
 
 
@@ -70,7 +77,7 @@ def damped_at(rows: pd.DataFrame, share: float) -> Claim:
         "estimate": share_of(unstable, "arrived"),
         "rival": Rival(f"{best_response:.3g}, the share of best response", (best_response,)),
         "how": f"eta is {share:g} of the one with the smallest spectral radius at the equilibrium; {region}; "
-        f"converged: {counts or 'nothing to test'}{failures}",
+        f"converged: {counts or 'nothing to test'}{failures}{without_population(unstable)}",
         "too_small": f"{len(endings)} runs neither settle nor cycle before they are stopped"
         if len(endings) and (endings == "neither").all()
         else "",

@@ -32,14 +32,14 @@ def _orbit(subject: Subject) -> Settings:
         weaker = regularizers.load(subject.kind, strength)
         try:
             policy = equilibrium.planted_or_found(subject.game, weaker, policy, max_iterations=500).policy
-        except ConvergenceError:
+            if operators.best_response_step(subject.game, policy, weaker).min() < LEAST_KL:  # no derivative with "kl"
+                break
+            radii = [
+                iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]
+                for method in ("pma_euclidean", "pma_kl")
+            ]
+        except ConvergenceError:  # no equilibrium that is found, or one whose policy has no population
             break
-        if operators.best_response_step(subject.game, policy, weaker).min() < LEAST_KL:  # no derivative with "kl"
-            break
-        radii = [
-            iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]
-            for method in ("pma_euclidean", "pma_kl")
-        ]
         if not (needed := math.log(ARRIVED) / math.log(min(max(*radii, 1e-6), 1.0 - 1e-9))) < 500.0:
             break
         strengths, longest = [*strengths, strength], max(longest, needed)

@@ -20,7 +20,8 @@ from pma_mfg.paths import Path, Point
 from pma_mfg.paths.path import distinct, random_equilibria
 from pma_mfg.paths.system import System
 from pma_mfg.regularizers import Regularizer
-from pma_replication.experiments.regularization.measure import facts, reward_range
+from pma_replication.experiments.regularization.measure import facts
+from pma_replication.unsettled import reward_range
 
 #: Distance of policies (sup_s of the l1 norm) at which an equilibrium that was found twice is the same.
 SAME = 1e-6

@@ -129,7 +129,8 @@ def phase_diagram(
         spectral_radius (nan without an equilibrium or at a kink), paper_bound (of section 5; infinite with "kl", for
         which it is not made), certificate, attraction (the certified rate towards this equilibrium), region
         ("certified" where the certificate is below 1, else "attracting" where the attraction is, else "locally
-        contractive" or "divergent" by the spectral radius, "kink", or "unsolved" where no equilibrium was found),
+        contractive" or "divergent" by the spectral radius, "kink", or "unsolved" where no equilibrium was found to
+        which the population of its own policy leads),
         returned (1 or 0: whether PMA came back from nearby; nan where it was not run).
     """
     columns = ["regularizer", "mirror", "strength", "relative_step_size", "differentiable", "spectral_radius"]
@@ -142,11 +143,6 @@ def phase_diagram(
             steps = [units.absolute(relative, regularizer) for relative in relative_step_sizes]
             try:
                 found = equilibrium.solve(game, regularizer, start, max_iterations=500)
-            except ConvergenceError:
-                differentiable = True
-                radii = {mirror: np.full(len(steps), np.nan) for mirror in MIRRORS}
-            else:
-                start = solved[kind, strength] = found.policy
                 differentiable = game.differentiable_at(found.mean_field)
                 radii = {
                     mirror: spectral_radii(game, found.policy, regularizer, step_sizes=steps, mirror=mirror)
@@ -154,6 +150,11 @@ def phase_diagram(
                     else np.full(len(steps), np.nan)
                     for mirror in MIRRORS
                 }
+            except ConvergenceError:  # none is found, or its own policy leads the population away from it
+                differentiable = True
+                radii = {mirror: np.full(len(steps), np.nan) for mirror in MIRRORS}
+            else:
+                start = solved[kind, strength] = found.policy
             theta = lipschitz.contraction_bound(game, regularizer, 1.0).L_theta
             for mirror in MIRRORS:
                 found_set = invariant_sets.invariant_set(game, regularizer, mirror)
@@ -230,7 +231,10 @@ def _returns(
     disturbed /= disturbed.sum(axis=1, keepdims=True)
     first = operators.policy_distance(disturbed, policy)
     for _ in range(50 + int(4.0 * np.log(100.0) / abs(np.log(max(radius, 1e-3))))):
-        disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer=regularizer, mirror=mirror)
+        try:
+            disturbed = operators.policy_mirror_ascent(game, disturbed, eta, regularizer=regularizer, mirror=mirror)
+        except ConvergenceError:  # a policy whose population does not settle, from which nothing comes back
+            return False
         if operators.policy_distance(disturbed, policy) <= 0.01 * first:
             return True
     return False

@@ -19,10 +19,20 @@ from pma_replication.plan import (
 )
 from pma_replication.statistics import FEWEST_REPLICATES
 
+#: Fewest epochs of C6-learned and C6-learned-limit, and the share of the first distance that may be left after half.
+N_EPOCHS, LEFT = 30, 1e-3
+
 
 def _learned(subject: Subject) -> Settings:
+    """Return the sizes at which C6-learned and C6-learned-limit can be decided.
+
+    M_td is fifty times the updates M_0 from which on TD learning errs by noise alone, since noise shifts the mean
+    policy by its square, in proportion to 1 / M_td. The policies of the second half of the epochs are averaged; the
+    first half is so long that by the spectral radius a thousandth of the start is left after it.
+    """
     subject.need_learning("populations_learned")
-    populations, n_replicates, n_epochs = [4, 8, 16, 32], FEWEST_REPLICATES, 30
+    populations, n_replicates = [4, 8, 16, 32], FEWEST_REPLICATES
+    n_epochs = max(N_EPOCHS, 2 * subject.n_epochs(LEFT))
     n_updates = math.ceil(50.0 * subject.settled)
     subject.need_time("populations_learned", len(populations) * n_replicates * n_epochs * n_updates, BUDGET)
     return {

@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium, operators, paths, regularizers, seeds
+from pma_mfg import operators, paths, regularizers, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
-from pma_replication.experiments.regularization.measure import reward_range
+from pma_replication import unsettled
 from pma_replication.experiments.regularization.names import ANNEALED, SCRATCH, WAYS
+from pma_replication.judging import UNSETTLED
+from pma_replication.unsettled import reward_range
 
 #: Factor of the strength from one epoch to the next.
 ANNEALING = 0.5
@@ -106,7 +108,8 @@ def measure(
     DataFrame
         Columns game, way ("annealed" or "scratch"), strength (the final one, in units of the range of the rewards),
         step_size (in units of one over it), n_updates, budget (samples of a run), replicate, accuracy, samples
-        (infinity where a run does not reach it), last (exploitability at the end of the run).
+        (infinity where a run does not reach it), last (exploitability at the end of the run), and
+        `judging.UNSETTLED` (policies of the run) where that happened.
     """
     unit = reward_range(game)
     final = final_strength(game, regularizer, cost=SHARE * min(runs.accuracies) * unit)
@@ -131,9 +134,9 @@ def measure(
             game, runs.n_agents, regularizer, schedule=schedule, rng=rng, strengths=weights[way].tolist(), starts=starts
         )
         after_run()
-        return np.array([equilibrium.exploitability(game, policy) for policy in policies]) / unit
+        return np.array(unsettled.exploitabilities(game, policies)) / unit
 
-    rows = []
+    rows, largest = [], unsettled.worst(game) / unit
     for way in WAYS:
         tried = []
         for step_size in runs.ascent_steps:
@@ -156,10 +159,12 @@ def measure(
                     "accuracy": accuracy,
                     "samples": reached * n_updates,
                     "last": float(seen[-1]),
+                    UNSETTLED: int((seen >= largest).sum()),
                 }
                 for accuracy, reached in zip(runs.accuracies, epochs, strict=True)
             ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if table[UNSETTLED].any() else table.drop(columns=UNSETTLED)
 
 
 def _epochs(errors: np.ndarray, accuracies: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pma_replication import statistics
 from pma_replication.experiments.regularization.names import WAYS
-from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly
+from pma_replication.judging import UNSETTLED, Claim, Rival, bootstrap_generator, exactly, unsettled_words
 from pma_replication.statistics import Estimate
 
 
@@ -65,6 +65,10 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         words = f"{accuracy:g}: {means[0]:.3g} and {means[1]:.3g} samples"
         told.append(f"{words}, not reached by {missed[0]} and {missed[1]} runs" if any(missed) else words)
     steps = [float(rows.loc[rows["way"] == way, "step_size"].iloc[0]) for way in WAYS]
+    if UNSETTLED in rows:
+        of_runs = rows.drop_duplicates(["way", "replicate"])
+        measured = int((of_runs["budget"] / of_runs["n_updates"] + 1.0).round().sum())
+        told += [words] if (words := unsettled_words(int(of_runs[UNSETTLED].sum()), measured)) else []
     return {
         "id": "C10-annealing",
         "statement": "Lowering the strength from epoch to epoch saves no samples.",

@@ -18,8 +18,9 @@ from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.paths import Path, Point
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.theory import certificates, lipschitz
+from pma_mfg.theory import certificates
 from pma_replication import statistics
+from pma_replication.unsettled import reward_range
 
 #: Most states of a game whose certificate is looked for: it takes seconds for more.
 CERTIFIED_STATES = 16
@@ -151,12 +152,6 @@ def facts(path: Path, game: Game, regularizer: Regularizer) -> dict[str, Any]:
         return known | {"mixed": -1, "limit_residual": math.nan, "limit_share": math.nan}
     price = paths.price(game, limit.policy, regularizer, mean_field=limit.mean_field)
     return known | {"mixed": limit.mixed, "limit_residual": limit.residual, "limit_share": price / bound}
-
-
-def reward_range(game: Game) -> float:
-    """Return the range of the rewards, in units of which strengths and costs are told."""
-    low, high = lipschitz.reward_range(game)
-    return high - low
 
 
 def _first(strengths: np.ndarray, holds: np.ndarray) -> float:

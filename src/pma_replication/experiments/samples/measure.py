@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from pma_mfg import equilibrium as exact
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
@@ -17,6 +16,7 @@ from pma_mfg.learning import replicates
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz, prescription
+from pma_replication import unsettled
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
 
@@ -95,7 +95,8 @@ def learning_errors(
     DataFrame
         Columns game, algorithm ("centralized"), schedule ("tuned" or "theorem"), n_agents, epsilon, n_epochs,
         n_updates, n_waiting, step_size, replicate, epoch, samples (environment steps up to here), error (sup_s l1
-        distance of the policy to the equilibrium), exploitability (regularized).
+        distance of the policy to the equilibrium), exploitability (regularized), and `judging.UNSETTLED` where that
+        happened.
     """
     floor = lipschitz.policy_floor(game, regularizer) if kind == "tuned" else None
     experiment = "learning" if kind == "tuned" else "prescribed"
@@ -124,7 +125,7 @@ def learning_errors(
             np.array(
                 [
                     [operators.policy_distance(policy, equilibrium) for policy in policies],
-                    [exact.exploitability(game, policy, regularizer) for policy in policies],
+                    unsettled.exploitabilities(game, policies, regularizer),
                 ]
             )
             for policies in learned
@@ -136,4 +137,5 @@ def learning_errors(
             rows.append((*fixed, replicate, epoch, epoch * per_epoch, error, gain))
     columns = ["game", "algorithm", "schedule", "n_agents", "epsilon"]
     columns += ["n_epochs", "n_updates", "n_waiting", "step_size"]
-    return pd.DataFrame(rows, columns=[*columns, "replicate", "epoch", "samples", "error", "exploitability"])
+    table = pd.DataFrame(rows, columns=[*columns, "replicate", "epoch", "samples", "error", "exploitability"])
+    return unsettled.marked(table, unsettled.worst(game, regularizer))

@@ -48,7 +48,12 @@ def _tuned(subject: Subject) -> Settings:
 
 
 def _prescribed(subject: Subject) -> Settings:
-    """Return accuracies for which the theorem's own schedule is short enough to be run."""
+    """Return accuracies for which the theorem's own schedule is short enough to be run (C4-prescribed).
+
+    All lengths are the theorem's: it takes K from its contraction bound, M_mix from T_mix and delta_mix, M_td from the
+    discount, p_inf and both. The accuracies are a half, a quarter, a tenth and 0.03 of the first distance, so that
+    there is something to learn, and at most a half; as many are taken, the coarsest first, as fit into `plan.BUDGET`.
+    """
     game = subject.need_features("samples_prescribed")
     step_size = step_sizes.absolute(PRESCRIBED_STEP, subject.regularizer)
     most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
