@@ -1,3 +1,4 @@
+import atexit
 import functools
 import os
 import shlex
@@ -45,7 +46,9 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     if sys.platform == "linux":  # jobs are copies of a process that has imported what they need
         serve = f"from pma_replication.runs import warm; warm.serve({WARM!r}, {RESULTS + '/kernels.txt'!r})"
-        subprocess.Popen([sys.executable, "-c", serve], env=os.environ | VARIABLES, stdin=subprocess.DEVNULL)
+        loaded = subprocess.Popen([sys.executable, "-c", serve], env=os.environ | VARIABLES, stdin=subprocess.DEVNULL)
+        atexit.register(loaded.wait)  # its time, and that of the jobs, is a part of the run's
+        atexit.register(loaded.kill)
 
 
 for section in (*configuration.SECTIONS, "claims"):
@@ -55,7 +58,8 @@ for section in (*configuration.SECTIONS, "claims"):
 # shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
 # here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.) All jobs
 # use the same instructions, whatever the processor.
-WARM = ".snakemake/warm"
+# by its number, so that a Snakemake that this one starts in Slurm has none: its jobs are measured and limited there
+WARM = f".snakemake/warm.{os.getpid()}"
 VARIABLES = {processes.PARENT: str(os.getpid()), warm.SOCKET: WARM, **level.environment()}
 exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {exported}; exec ")

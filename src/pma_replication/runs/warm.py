@@ -63,7 +63,7 @@ def serve(path: str, kernels: str) -> None:
     Parameters
     ----------
     path : str
-        Of the socket.
+        Of the socket: a name, a dot, and what differs from run to run. What else has that name is removed.
     kernels : str
         A file that is there once kernels are compiled: they are loaded before the first job that asks after that.
     """
@@ -75,7 +75,8 @@ def serve(path: str, kernels: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as waited_for:
         mask = os.umask(0o077)  # nobody else may ask
         try:
-            Path(path).unlink(missing_ok=True)
+            for left in Path(path).parent.glob(f"{Path(path).stem}.*"):  # by runs that have ended
+                left.unlink()
             listener.bind(path)
         except OSError:  # some network folders have no sockets
             return
@@ -95,7 +96,11 @@ def serve(path: str, kernels: str) -> None:
 
 
 def _is_copyable() -> bool:
-    """Return whether this process has no other thread, which a copy would not have, than one that knows of copies."""
+    """Return whether copies can be waited for, and this process has no thread that a copy would lack."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # an old Linux
+        return False
     names = [(Path("/proc/self/task") / thread / "comm").read_text() for thread in os.listdir("/proc/self/task")]
     # jemalloc, which comes with pyarrow, is told by the system of a copy, and does without its thread there
     return len([name for name in names if name != "jemalloc_bg_thd\n"]) == 1

@@ -21,7 +21,9 @@ REPLICATES = 8
 def _coupling(subject: Subject) -> Settings:
     subject.need_learning("coupling")
     updates = [math.ceil(factor * max(subject.settled, 300.0)) for factor in UPDATES]
-    seconds = REPLICATES * len(METHODS) * N_EPOCHS * sum(updates) * step_seconds(subject.game)
+    # replicates move side by side, but for those of blind learning, which choose their epochs by what they see
+    step = (len(METHODS) - 1) * step_seconds(subject.game, REPLICATES) + step_seconds(subject.game)
+    seconds = REPLICATES * N_EPOCHS * sum(updates) * step
     if seconds > BUDGET:
         raise subject.too_long("coupling", seconds)
     return {
