@@ -1,8 +1,10 @@
 """A process of a run does not outlive the run, and a folder has one run at a time."""
 
+import contextlib
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,9 +111,16 @@ time.sleep(3600)
 def loaded(tmp_path, monkeypatch):
     """The process that jobs are copies of, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    code = "import sys; from pma_replication.runs import warm; warm.serve('warm.1', '')"
-    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, processes.PARENT: str(os.getpid())})
-    wait_for("warm.1")
+    code = "import sys; from pma_replication.runs import warm; warm.serve(sys.argv[1], '')"
+    environment = {**os.environ, processes.PARENT: str(os.getpid())}
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path.name + str(os.getpid())], env=environment)
+    process.name = process.args[-1]
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+            connection.connect(warm._address(process.name))
+            break
+        time.sleep(0.05)
     yield process
     process.kill()
     process.wait()
@@ -124,8 +133,8 @@ def wait_for(path):
     assert Path(path).exists()
 
 
-def asking():
-    return {**os.environ, warm.SOCKET: "warm.1", processes.PARENT: str(os.getpid())}
+def asking(loaded):
+    return {**os.environ, warm.NAME: loaded.name, processes.PARENT: str(os.getpid())}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
@@ -133,7 +142,7 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
     made = "game planted_smooth n_states=3 n_actions=2 discount=0.5 seed=1 strength=0.1 --out game.npz"
     for command in (made, "collect absent.parquet --out x.parquet", "collect"):
         found = []
-        for environment in (asking(), None):
+        for environment in (asking(loaded), None):
             done = subprocess.run([*JOB, *command.split()], env=environment, capture_output=True, text=True)
             content = Path("game.npz").read_bytes() if command == made else b""
             found.append((done.returncode, done.stdout, done.stderr, content))
@@ -143,7 +152,7 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
 
     Path("endless.py").write_text(ENDLESS)
     for killed_by_caller in (True, False):
-        job = subprocess.Popen([*JOB, "game", "endless.py", "--out", "x.py"], env=asking())
+        job = subprocess.Popen([*JOB, "game", "endless.py", "--out", "x.py"], env=asking(loaded))
         wait_for("begun")
         copy = int(Path("begun").read_text())
         assert copy != job.pid
@@ -152,7 +161,7 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
         assert_dies(copy)
         Path("begun").unlink()
     # nobody is there who could be copied any more
-    done = subprocess.run([*JOB, "collect"], env=asking(), capture_output=True, text=True)
+    done = subprocess.run([*JOB, "collect"], env=asking(loaded), capture_output=True, text=True)
     assert "usage: pma-replicate collect" in done.stderr
 
 

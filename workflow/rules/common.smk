@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from pma_mfg import processes
@@ -58,9 +59,9 @@ for section in (*configuration.SECTIONS, "claims"):
 # shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
 # here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.) All jobs
 # use the same instructions, whatever the processor.
-# by its number, so that a Snakemake that this one starts in Slurm has none: its jobs are measured and limited there
-WARM = f".snakemake/warm.{os.getpid()}"
-VARIABLES = {processes.PARENT: str(os.getpid()), warm.SOCKET: WARM, **level.environment()}
+# of this Snakemake alone: one that it starts in Slurm reads this too, and its jobs are measured and limited there
+WARM = uuid.uuid4().hex
+VARIABLES = {processes.PARENT: str(os.getpid()), warm.NAME: WARM, **level.environment()}
 exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {exported}; exec ")
 

@@ -19,6 +19,7 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,8 +28,8 @@ from typing import Any, NoReturn
 
 from pma_mfg import processes
 
-#: The environment variable that names the socket, a path relative to the folder of the run.
-SOCKET = "PMA_REPLICATE_WARM"
+#: The environment variable with the name of the process to be copied, by which it is asked.
+NAME = "PMA_REPLICATE_WARM"
 
 #: What most jobs import, but for what has kernels.
 LOADED = ("numba", "scipy.optimize", "scipy.sparse.linalg", "pma_replication.style", "pma_replication.runs.tables")
@@ -39,14 +40,16 @@ KILLED = 128 + signal.SIGKILL
 
 def ask(arguments: Sequence[str]) -> int | None:
     """Return the exit code of a job that a copy of the loaded process has run; None if there is no such process."""
-    path = os.environ.pop(SOCKET, None)
-    if path is None:
+    name = os.environ.pop(NAME, None)
+    if name is None:
         return None
     processes.die_with_parent()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.connect(path)
+            connection.connect(_address(name))
         except OSError:
+            return None
+        if not _is_mine(connection):
             return None
         # the job, in the same group of processes, is interrupted too, and says so
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,13 +60,24 @@ def ask(arguments: Sequence[str]) -> int | None:
     return code[0] if code else KILLED
 
 
-def serve(path: str, kernels: str) -> None:
+def _address(name: str) -> bytes:
+    """Return where a process listens: Linux keeps such an address without a file, as long as the process lives."""
+    return b"\0pma-replicate." + name.encode()
+
+
+def _is_mine(connection: socket.socket) -> bool:
+    """Return whether the process at the other end belongs to the same user."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return bool(struct.unpack("3i", found)[1] == os.getuid())
+
+
+def serve(name: str, kernels: str) -> None:
     """Load what jobs load, and be copied for each job that asks, until the parent ends.
 
     Parameters
     ----------
-    path : str
-        Of the socket: a name, a dot, and what differs from run to run. What else has that name is removed.
+    name : str
+        By which it is asked; no other process has it.
     kernels : str
         A file that is there once kernels are compiled: they are loaded before the first job that asks after that.
     """
@@ -73,15 +87,7 @@ def serve(path: str, kernels: str) -> None:
     if not _is_copyable():
         return
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as waited_for:
-        mask = os.umask(0o077)  # nobody else may ask
-        try:
-            for left in Path(path).parent.glob(f"{Path(path).stem}.*"):  # by runs that have ended
-                left.unlink()
-            listener.bind(path)
-        except OSError:  # some network folders have no sockets
-            return
-        finally:
-            os.umask(mask)
+        listener.bind(_address(name))
         listener.listen(64)
         waited_for.register(listener, selectors.EVENT_READ)
         while True:
@@ -109,6 +115,9 @@ def _is_copyable() -> bool:
 def _begin(listener: socket.socket, waited_for: selectors.BaseSelector) -> None:
     """Make a copy of this process that runs the job which asks, and wait for the end of it and of who asks."""
     connection, _ = listener.accept()
+    if not _is_mine(connection):
+        connection.close()
+        return
     size, files, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as sent:
         request = sent.read(int.from_bytes(size, "big"))
