@@ -23,6 +23,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,10 +55,22 @@ def ask(arguments: Sequence[str]) -> int | None:
         # the job, in the same group of processes, is interrupted too, and says so
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         request = json.dumps([list(arguments), os.getcwd(), dict(os.environ)]).encode()
-        socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
-        connection.sendall(request)
-        code = connection.recv(1)
+        code = b""
+        with contextlib.suppress(ConnectionError):
+            socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
+            connection.sendall(request)
+            code = connection.recv(1)
     return code[0] if code else KILLED
+
+
+@dataclass
+class _Job:
+    """A copy that is at work: its number, the connection to who asked, and what tells of its end."""
+
+    number: int
+    connection: socket.socket
+    end: int
+    is_over: bool = False
 
 
 def _address(name: str) -> bytes:
@@ -92,13 +105,13 @@ def serve(name: str, kernels: str) -> None:
         waited_for.register(listener, selectors.EVENT_READ)
         while True:
             for key, _ in waited_for.select():
-                if key.fileobj is not listener:
-                    _end(key, waited_for)
-                    continue
-                if kernels and os.path.exists(kernels):
-                    _load_kernels()
-                    kernels = ""
-                _begin(listener, waited_for)
+                if key.fileobj is listener:
+                    if kernels and os.path.exists(kernels):
+                        _load_kernels()
+                        kernels = ""
+                    _begin(listener, waited_for)
+                elif not key.data.is_over:
+                    _end(key.data, key.fileobj, waited_for)
 
 
 def _is_copyable() -> bool:
@@ -125,14 +138,14 @@ def _begin(listener: socket.socket, waited_for: selectors.BaseSelector) -> None:
         connection.close()
         return
     server = os.getpid()
-    if (job := os.fork()) == 0:
+    if (number := os.fork()) == 0:
         listener.close()
         _run(json.loads(request), files, server)
     for file in files:
         os.close(file)
-    ended = os.pidfd_open(job)
-    for waiting in (connection, ended):
-        waited_for.register(waiting, selectors.EVENT_READ, (job, connection, ended))
+    job = _Job(number, connection, os.pidfd_open(number))
+    for waiting in (job.connection, job.end):
+        waited_for.register(waiting, selectors.EVENT_READ, job)
 
 
 def _run(request: list[Any], files: list[int], server: int) -> NoReturn:
@@ -162,20 +175,20 @@ def _run(request: list[Any], files: list[int], server: int) -> NoReturn:
         os._exit(code)
 
 
-def _end(key: selectors.SelectorKey, waited_for: selectors.BaseSelector) -> None:
-    """Tell who asked that the job has ended, or end the job of one that has ended."""
-    job, connection, ended = key.data
-    if key.fileobj is connection:
-        os.kill(job, signal.SIGKILL)
-        waited_for.unregister(connection)
+def _end(job: _Job, told: object, waited_for: selectors.BaseSelector) -> None:
+    """Tell who asked that the job has ended, or end the job if who asked has."""
+    if told is job.connection:
+        waited_for.unregister(job.connection)
+        os.kill(job.number, signal.SIGKILL)  # it is there until it is waited for
         return
-    code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
+    job.is_over = True
+    code = os.waitstatus_to_exitcode(os.waitpid(job.number, 0)[1])
     with contextlib.suppress(OSError, KeyError):
-        waited_for.unregister(connection)
-        connection.sendall(bytes([code if code >= 0 else 128 - code]))
-    waited_for.unregister(ended)
-    connection.close()
-    os.close(ended)
+        waited_for.unregister(job.connection)
+        job.connection.sendall(bytes([code if code >= 0 else 128 - code]))
+    waited_for.unregister(job.end)
+    job.connection.close()
+    os.close(job.end)
 
 
 def _load() -> None:
@@ -193,5 +206,6 @@ def _load_kernels() -> None:
     from pma_replication import registry
 
     for name in registry.experiments():
-        registry.load(name, "measure")
+        with contextlib.suppress(Exception):  # the job that needs it says what is wrong
+            registry.load(name, "measure")
     gc.freeze()
