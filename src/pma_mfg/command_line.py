@@ -50,17 +50,21 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     with output.results_alone_on_stdout():
         code = _run(options)
-    if options.log:
-        _tell_use(options.log)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LogFile):  # there is none if the file was refused
+            _tell_use(handler)
     return code
 
 
-def _tell_use(path: str) -> None:
+def _tell_use(to: _LogFile) -> None:
     """Add to a log what this process has used, whose processor time and memory may be nobody else's to see."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:
-        file.write(f"used {used.ru_utime + used.ru_stime:.2f} s of the processor and {memory:.0f} MB of memory\n")
+    if to.stream is None:
+        return
+    with contextlib.suppress(OSError):
+        to.stream.write(f"used {used.ru_utime + used.ru_stime:.2f} s of the processor and {memory:.0f} MB of memory\n")
+        to.flush()
 
 
 def _run(options: argparse.Namespace) -> int:
