@@ -46,8 +46,12 @@ onstart:
     if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
     if sys.platform == "linux":  # jobs are copies of a process that has imported what they need
-        serve = f"from pma_replication.runs import warm; warm.serve({WARM!r}, {RESULTS + '/kernels.txt'!r})"
-        loaded = subprocess.Popen([sys.executable, "-c", serve], env=os.environ | VARIABLES, stdin=subprocess.DEVNULL)
+        serve = "import sys; from pma_replication.runs import warm; warm.serve(*sys.argv[1:])"
+        loaded = subprocess.Popen(
+            [sys.executable, "-c", serve, WARM, f"{RESULTS}/kernels.txt"],
+            env=os.environ | VARIABLES,
+            stdin=subprocess.DEVNULL,
+        )
         atexit.register(loaded.wait)  # its time, and that of the jobs, is a part of the run's
         atexit.register(loaded.kill)
 
