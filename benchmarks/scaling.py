@@ -34,6 +34,7 @@ from pma_mfg.populations import finite_population, td_moments
 from pma_mfg.regularizers import Entropy
 from pma_mfg.simulation import agents
 from pma_mfg.theory import prescription
+from pma_replication.runs import times as recorded
 from pma_replication.statistics import Estimate, slope_interval
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -351,11 +352,9 @@ def rules(run: Path, names: Sequence[str]) -> list[str]:
     """
     found = []
     for path in sorted((run / "benchmarks").rglob("*.tsv")):
-        job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
         rule = path.relative_to(run / "benchmarks").parts[0].removesuffix(".tsv")
         games_named = [] if rule == "table" else [name for name in names if f"{path.stem}_".startswith(f"{name}_")]
-        # a job that ends before its first sample has no processor time and no memory
-        found.append((rule, max(games_named, key=len, default=None), job["cpu_time"], job["max_rss"]))
+        found.append((rule, max(games_named, key=len, default=None), *recorded.used(path)))
     if not found:
         raise SystemExit(f"error: {run / 'benchmarks'}: no times of a finished run; make replicate writes them")
     table = pd.DataFrame(found, columns=["rule", "game", "cpu", "memory"])

@@ -4,19 +4,20 @@ Prints the page benchmarks/where_time_goes.md:
 
     python benchmarks/where_time_goes.py results/full run.time
 
-The times of rules are in the benchmark files that Snakemake writes. It looks at the processor time of a job now and
-then, up to half a minute apart, and so records too little of most; the time on the clock is told beside it. The second
-argument is what `bash -c 'time make replicate'` printed about the whole run; without it the time outside of rules is
-not known.
+The processor time of a job is what it tells itself at the end of its log; its time on the clock is in the benchmark
+file that Snakemake writes. The second argument is what `bash -c 'time make replicate'` printed about the whole run;
+without it the time outside of rules is not known.
 """
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pma_replication.runs import times
 
 #: Rules that are told one by one; the others, of less time, are told together.
 MOST = 20
@@ -24,7 +25,7 @@ MOST = 20
 
 @dataclass
 class Rule:
-    """What the benchmark files of a rule's jobs say.
+    """What the logs and benchmark files of a rule's jobs say.
 
     Parameters
     ----------
@@ -40,11 +41,10 @@ def rules(benchmarks: Path) -> dict[str, Rule]:
     """Return the times of all jobs by rule, the rule that used most first."""
     found: dict[str, Rule] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
-        with path.open(encoding="utf-8") as file:
-            job = next(csv.DictReader(file, delimiter="\t"))
         rule = found.setdefault(path.relative_to(benchmarks).parts[0].removesuffix(".tsv"), Rule())
-        rule.used.append(float(job["cpu_time"]) if job["cpu_time"] not in ("NA", "-", "") else 0.0)
-        rule.clock.append(float(job["s"]))
+        seconds, _ = times.used(path)
+        rule.used.append(0.0 if math.isnan(seconds) else seconds)
+        rule.clock.append(times.of_job(path) or 0.0)
     return dict(sorted(found.items(), key=lambda item: -sum(item[1].used)))
 
 
@@ -59,7 +59,7 @@ def page(of_rules: dict[str, Rule], whole: dict[str, float]) -> list[str]:
     used = sum(sum(rule.used) for rule in of_rules.values())
     jobs = sum(len(rule.used) for rule in of_rules.values())
     total = whole["user"] + whole["sys"] if whole else used
-    lines = ["Written by `benchmarks/where_time_goes.py` from the benchmark files of a full run, in seconds.", ""]
+    lines = ["Written by `benchmarks/where_time_goes.py` from the logs of the jobs of a full run, in seconds.", ""]
     lines += ["| | jobs | processor | share | clock |", "|---|---|---|---|---|"]
 
     def row(name: str, some: list[Rule]) -> str:
@@ -78,9 +78,9 @@ def page(of_rules: dict[str, Rule], whole: dict[str, float]) -> list[str]:
         lines.append(f"| **the whole run** | {jobs} | {total:,.0f} | 100.0% | {whole['real']:,.0f} |")
         lines += [
             "",
-            f"In no rule are {outside / jobs:.1f} s a job: what jobs use after Snakemake looked at them last, up",
+            f"In no rule are {outside / jobs:.2f} s a job: Snakemake itself, and of each job its shell and the",
+            "start of Python.",
         ]
-        lines += ["to half a minute before their end, and Snakemake itself."]
     return lines
 
 

@@ -385,7 +385,14 @@ def test_the_simulated_bias_of_a_disease_that_dies_out_is_refused() -> None:
         InputError, match="n_agents: got 4, of whom none was in state 1 in 2,000 steps, expected more steps"
     ):
         populations_measure.finite_population_bias(
-            infection(), ENTROPY, np.ones((2, 1)), name="infection", n_agents=4, n_steps=2000, n_replicates=1, seed=0
+            infection(),
+            ENTROPY,
+            np.ones((2, 1)),
+            name="infection",
+            populations=[4],
+            n_steps=2000,
+            n_replicates=1,
+            seed=0,
         )
 
 

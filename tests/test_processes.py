@@ -1,17 +1,21 @@
 """A process of a run does not outlive the run, and a folder has one run at a time."""
 
+import contextlib
 import errno
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pma_mfg import processes
 from pma_mfg.errors import InputError
-from pma_replication.runs import locks
+from pma_replication.runs import locks, warm
 
 #: Starts a child that ties itself to its parent as on `platform`, prints the child's number, and waits.
 PARENT = """
@@ -89,6 +93,76 @@ def test_a_process_that_nobody_tied_outlives_its_parent():
     process.wait()
     assert process.stdout.readline() == "alone\n"  # the end of the output, and so nothing, if it had died
     process.stdout.close()
+
+
+JOB = [sys.executable, "-c", "import sys; from pma_replication.cli import main; sys.exit(main())"]
+
+#: A game whose file never ends, once it has said which process reads it.
+ENDLESS = """
+import os, time
+with open("part", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("part", "begun")
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """The process that jobs are copies of, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    code = "import sys; from pma_replication.runs import warm; warm.serve(sys.argv[1], '')"
+    environment = {**os.environ, processes.PARENT: str(os.getpid())}
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path.name + str(os.getpid())], env=environment)
+    process.name = process.args[-1]
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+            connection.connect(warm._address(process.name))
+            break
+        time.sleep(0.05)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def wait_for(path):
+    end = time.monotonic() + PATIENCE
+    while not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert Path(path).exists()
+
+
+def asking(loaded):
+    return {**os.environ, warm.NAME: loaded.name, processes.PARENT: str(os.getpid())}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
+def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_and_dies_with_either_end(loaded):
+    made = "game planted_smooth n_states=3 n_actions=2 discount=0.5 seed=1 strength=0.1 --out game.npz"
+    for command in (made, "collect absent.parquet --out x.parquet", "collect"):
+        found = []
+        for environment in (asking(loaded), None):
+            done = subprocess.run([*JOB, *command.split()], env=environment, capture_output=True, text=True)
+            content = Path("game.npz").read_bytes() if command == made else b""
+            found.append((done.returncode, done.stdout, done.stderr, content))
+        assert found[0] == found[1]
+        assert found[0][0] == (0 if command == made else 2)
+    assert psutil.Process(loaded.pid).cpu_times().children_user > 0.0  # those who asked were copies
+
+    Path("endless.py").write_text(ENDLESS)
+    for killed_by_caller in (True, False):
+        job = subprocess.Popen([*JOB, "game", "endless.py", "--out", "x.py"], env=asking(loaded))
+        wait_for("begun")
+        copy = int(Path("begun").read_text())
+        assert copy != job.pid
+        (job if killed_by_caller else loaded).kill()
+        assert job.wait() == (-signal.SIGKILL if killed_by_caller else 128 + signal.SIGKILL)
+        assert_dies(copy)
+        Path("begun").unlink()
+    # nobody is there who could be copied any more
+    done = subprocess.run([*JOB, "collect"], env=asking(loaded), capture_output=True, text=True)
+    assert "usage: pma-replicate collect" in done.stderr
 
 
 LOCK = "import sys, time; from pma_replication.runs import locks; locks.lock(sys.argv[1]); "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from pathlib import Path
 
 import pytest
 
-from pma_replication import registry
+from pma_replication import cli, registry
 from pma_replication.runs import progress, times
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +77,19 @@ def test_the_time_left_is_what_the_jobs_left_took_in_the_last_run_shared_among_t
     append(tmp_path, FINISHED)
     shown.update(1.0)
     assert shown.progress.seconds_left() == (400.0 + 80.0) / 2
+
+
+def test_a_job_tells_what_it_has_used_and_snakemake_is_believed_where_it_does_not(tmp_path: Path) -> None:
+    benchmark, log = tmp_path / "benchmarks/rule/a.tsv", tmp_path / "logs/rule/a.log"
+    for path in (benchmark, log):
+        path.parent.mkdir(parents=True)
+    benchmark.write_text("s\tmax_rss\tcpu_time\n9.0\t20.0\tNA\n")
+    assert times.used(benchmark) == (pytest.approx(math.nan, nan_ok=True), 20.0)
+    game = "planted_smooth n_states=3 n_actions=2 discount=0.5 seed=1 strength=0.1"
+    assert cli.main(["game", *game.split(), "--out", str(tmp_path / "game.npz"), "--log", str(log)]) == 0
+    seconds, memory = times.used(benchmark)
+    assert seconds > 0.0
+    assert memory > 20.0  # numpy alone takes more
 
 
 def test_one_long_job_is_waited_for_by_its_own_time_less_what_it_has_had(tmp_path: Path) -> None:

@@ -395,6 +395,12 @@ def test_a_step_costs_by_its_possible_moves() -> None:
     assert plan.step_seconds(sparse) < 0.5 * plan.step_seconds(dense)
 
 
+def test_a_step_of_replicates_costs_less_where_they_move_side_by_side() -> None:
+    game = games.make("garnet", n_states=5, n_actions=2, n_successors=2, seed=1)
+    alone, few, together = (plan.step_seconds(game, n) for n in (1, plan.TOGETHER - 1, plan.TOGETHER))
+    assert alone == few > together
+
+
 def test_the_largest_populations_that_fit_reach_ten_agents_up_to_seven_states() -> None:
     for n_states in range(5, 12):
         chosen = nash_sizes.three_largest(n_states)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import contextlib
 import io
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +49,22 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
     options = parser.parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.StreamHandler()], force=True)
     with output.results_alone_on_stdout():
-        return _run(options)
+        code = _run(options)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LogFile):  # there is none if the file was refused
+            _tell_use(handler)
+    return code
+
+
+def _tell_use(to: _LogFile) -> None:
+    """Add to a log what this process has used, whose processor time and memory may be nobody else's to see."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    if to.stream is None:
+        return
+    with contextlib.suppress(OSError):
+        to.stream.write(f"used {used.ru_utime + used.ru_stime:.2f} s of the processor and {memory:.0f} MB of memory\n")
+        to.flush()
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pma_mfg import __version__, command_line
-from pma_mfg.commands import arguments
-from pma_replication import registry
-from pma_replication.commands import claims, collect, figure, findings, finished, game, warm_up
+from pma_replication.runs import warm
+
+if TYPE_CHECKING:
+    from pma_mfg.commands import arguments
+
+# All else is imported where it is used: a job of a run, which is done by another process (`runs.warm`), needs nothing.
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command, of the process's own arguments by default, and return the exit code."""
+    if given is None and (code := warm.ask(sys.argv[1:])) is not None:
+        return code
+    from pma_mfg import command_line
+
     return command_line.main(parser(), given)
 
 
 def parser() -> arguments.Parser:
     """Return the parser of all commands and of the steps of all experiments."""
+    from pma_mfg import __version__
+    from pma_mfg.commands import arguments
+    from pma_replication import registry
+    from pma_replication.commands import claims, collect, figure, findings, finished, game, warm_up
+
     made = arguments.Parser(
         prog="pma-replicate",
         description="The replication of policy mirror ascent in mean field games: experiments, verdicts, figures.\n"

@@ -34,9 +34,10 @@ from pma_replication.configuration import studied, tables
 
 Settings = Mapping[str, Any]
 
-#: Processor seconds of a job that does nothing: Python, imports, compiled kernels from the cache. Of a figure, a table,
-#: and what is run once: compilation, verdicts, findings, Snakemake itself. From results/full/benchmarks.
-JOB, FIGURE, TABLE, ONCE = 1.3, 5.0, 0.8, 15.0
+#: Processor seconds of a job that does nothing, as a copy of a process with all imports (`runs.warm`), with its shell
+#: and Snakemake's part. Of a figure, a table, and what is run once: imports, verdicts, findings, Snakemake itself. From
+#: the logs of a small run. Where every job loads what it needs by itself, each takes a second more.
+JOB, FIGURE, TABLE, ONCE = 0.2, 1.0, 0.15, 15.0
 
 #: Seconds that each kind of operation is timed for.
 TIMED = 0.03

@@ -26,6 +26,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame, n_lumped_states
 from pma_mfg.learning import schedules
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation.lockstep import TOGETHER
 from pma_replication import experiments
 from pma_replication.experiments.ctd import measure as ctd_measure
 from pma_replication.experiments.samples import measure as samples_measure
@@ -70,6 +71,10 @@ FEWEST_VISITS = 30.0
 #: Seconds of an environment step in a game given by Python functions, on the reference machine.
 FUNCTION_STEP = 5e-5
 
+#: Seconds of a step in each of `TOGETHER` replicates that move side by side, in those of one alone: at most 0.45
+#: (benchmarks/simulator.md), and more where some are left over.
+SIDE_BY_SIDE = 0.5
+
 #: Factor between two accuracies of learning, how many there are, and their shares of the coarsest.
 ACCURACY_FACTOR, N_ACCURACIES = 2.0, 3
 SHARES = [ACCURACY_FACTOR**-place for place in range(N_ACCURACIES)]
@@ -79,8 +84,10 @@ class BeyondBudget(InputError):
     """A game that could enter a section, at a size that takes longer than is allowed: nothing is known of its claim."""
 
 
-def step_seconds(game: Game) -> float:
+def step_seconds(game: Game, n_replicates: int = 1) -> float:
     """Return seconds of one step of the N-agent game on the reference machine, by its states and possible moves alone.
+
+    With several replicates it is a step of each, of many agents in runs that move side by side where they are enough.
 
     A fit to benchmarks/scaling.md, rounded up, for sizes that must not depend on a clock. Moves are the pairs of states
     of which the second follows the first with some action: from each state a binomial is drawn for each.
@@ -89,7 +96,8 @@ def step_seconds(game: Game) -> float:
         return FUNCTION_STEP
     uniform = np.full(game.n_states, 1.0 / game.n_states)
     n_moves = int((operators.policy_kernel(game.transition(uniform), operators.uniform_policy(game)) > 0.0).sum())
-    return 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * n_moves)
+    alone = 1e-6 * (0.5 + 0.1 * game.n_states + 0.03 * n_moves)
+    return alone * (SIDE_BY_SIDE if n_replicates >= TOGETHER else 1.0)
 
 
 @dataclass
@@ -205,9 +213,12 @@ class Subject:
         """Return the epochs after which this share of the first distance to the equilibrium is left."""
         return max(1, math.ceil(math.log(share) / math.log(min(max(self.rate, 1e-6), 0.9999))))
 
-    def need_time(self, section: str, n_steps: float, most: float = MOST_SECONDS) -> None:
-        """Refuse a game in which so many environment steps, the fewest that will do, take too long."""
-        if (seconds := n_steps * step_seconds(self.game)) > most:
+    def need_time(self, section: str, n_steps: float, most: float = MOST_SECONDS, *, n_replicates: int = 1) -> None:
+        """Refuse a game in which so many environment steps, the fewest that will do, take too long.
+
+        They are those of all replicates, of which so many move side by side.
+        """
+        if (seconds := n_steps * step_seconds(self.game, n_replicates)) > most:
             raise self.too_long(section, seconds, most)
 
     def too_long(self, section: str, seconds: float, most: float = BUDGET) -> BeyondBudget:

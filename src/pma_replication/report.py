@@ -41,6 +41,7 @@ from pma_replication.experiments.paths import judge as paths_judge
 from pma_replication.experiments.scaling import judge as scaling_judge
 from pma_replication.judging import VERDICTS
 from pma_replication.runs import tables as parquet
+from pma_replication.runs import times
 
 WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
@@ -486,24 +487,25 @@ def run_times(folder: Path) -> pd.DataFrame:
     DataFrame
         Of str, the longest rule first.
     """
-    none = pd.DataFrame({"s": [], "max_rss": [], "rule": []}).astype({"rule": str})
+    none = pd.DataFrame({"s": [], "memory": [], "rule": []}).astype({"rule": str})
     jobs = [none]
     for path in sorted(folder.rglob("*.tsv")):
-        measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"])[["s", "max_rss"]].astype(float)
+        measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"])[["s"]].astype(float)
+        measured["memory"] = times.used(path)[1]
         jobs.append(measured.assign(rule=path.relative_to(folder).parts[0].removesuffix(".tsv")))
-    times = (
+    rules = (
         pd.concat(jobs)
         .groupby("rule")
-        .agg(jobs=("s", "size"), total=("s", "sum"), longest=("s", "max"), memory=("max_rss", "max"))
+        .agg(jobs=("s", "size"), total=("s", "sum"), longest=("s", "max"), memory=("memory", "max"))
     )
-    times = times.sort_values("total", ascending=False).reset_index()
+    rules = rules.sort_values("total", ascending=False).reset_index()
     return pd.DataFrame(
         {
-            "step": times["rule"],
-            "jobs": times["jobs"].map(str),
-            "seconds, all jobs": times["total"].map("{:,.1f}".format),
-            "longest job": times["longest"].map("{:,.1f}".format),
-            "most memory, MB": times["memory"].map(lambda value: "–" if math.isnan(value) else f"{value:,.0f}"),
+            "step": rules["rule"],
+            "jobs": rules["jobs"].map(str),
+            "seconds, all jobs": rules["total"].map("{:,.1f}".format),
+            "longest job": rules["longest"].map("{:,.1f}".format),
+            "most memory, MB": rules["memory"].map(lambda value: "–" if math.isnan(value) else f"{value:,.0f}"),
         }
     )
 

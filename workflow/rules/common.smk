@@ -1,7 +1,10 @@
+import atexit
 import functools
 import os
 import shlex
+import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from pma_mfg import processes
@@ -11,7 +14,7 @@ from pma_replication.commands import claims as judging
 from pma_replication.experiments.atlas.settings import batches
 from pma_replication.experiments.independent import SWEEPS
 from pma_replication.experiments.networked.arms import arms_of
-from pma_replication.runs import level, locks, sources
+from pma_replication.runs import level, locks, sources, warm
 from snakemake.exceptions import WorkflowError
 
 # the folder of the workflow's own files: not workflow.basedir, which depends on the Snakefile that was called
@@ -42,6 +45,15 @@ onstart:
     limit = getattr(getattr(workflow, "scheduler", None), "job_rate_limiter", None)
     if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+    if sys.platform == "linux":  # jobs are copies of a process that has imported what they need
+        serve = "import sys; from pma_replication.runs import warm; warm.serve(*sys.argv[1:])"
+        loaded = subprocess.Popen(
+            [sys.executable, "-c", serve, WARM, f"{RESULTS}/kernels.txt"],
+            env=os.environ | VARIABLES,
+            stdin=subprocess.DEVNULL,
+        )
+        atexit.register(loaded.wait)  # its time, and that of the jobs, is a part of the run's
+        atexit.register(loaded.kill)
 
 
 for section in (*configuration.SECTIONS, "claims"):
@@ -51,9 +63,11 @@ for section in (*configuration.SECTIONS, "claims"):
 # shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
 # here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.) All jobs
 # use the same instructions, whatever the processor.
-VARIABLES = {processes.PARENT: str(os.getpid()), **level.environment()}
-VARIABLES = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {VARIABLES}; exec ")
+# of this Snakemake alone: one that it starts in Slurm reads this too, and its jobs are measured and limited there
+WARM = uuid.uuid4().hex
+VARIABLES = {processes.PARENT: str(os.getpid()), warm.NAME: WARM, **level.environment()}
+exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {exported}; exec ")
 
 for folder in ("results", "figures"):
     config[folder] = os.path.normpath(config[folder])  # Snakemake compares paths letter by letter

@@ -192,23 +192,24 @@ rule populations_learned:
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/populations_learned/{{game}}_{{n_agents}}.parquet",
+        f"{RESULTS}/points/populations_learned/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/populations_learned/{{game}}_{{n_agents}}.log",
+        f"{RESULTS}/logs/populations_learned/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/populations_learned/{{game}}_{{n_agents}}.tsv"
+        f"{RESULTS}/benchmarks/populations_learned/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
+        populations=config["populations_learned"]["populations"],
         n_updates=config["populations_learned"]["n_updates"],
         n_epochs=config["populations_learned"]["n_epochs"],
         step_size=config["populations_learned"]["step_size"],
         n_replicates=config["populations_learned"]["n_replicates"],
         seed=SEED,
     message:
-        "Learn in {wildcards.game} with {wildcards.n_agents} agents"
+        "Learn in {wildcards.game} from finitely many agents"
     shell:
-        "pma-replicate populations learned {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        "pma-replicate populations learned {input.game:q} {input.equilibrium:q} --agents {params.populations}"
         " --updates {params.n_updates} --epochs {params.n_epochs} --step-size {params.step_size}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 
@@ -220,21 +221,22 @@ rule populations_bias:
         game=made_game,
         equilibrium=f"{RESULTS}/equilibria/{{game}}.npz",
     output:
-        f"{RESULTS}/points/populations_bias/{{game}}_{{n_agents}}.parquet",
+        f"{RESULTS}/points/populations_bias/{{game}}.parquet",
     log:
-        f"{RESULTS}/logs/populations_bias/{{game}}_{{n_agents}}.log",
+        f"{RESULTS}/logs/populations_bias/{{game}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/populations_bias/{{game}}_{{n_agents}}.tsv"
+        f"{RESULTS}/benchmarks/populations_bias/{{game}}.tsv"
     conda:
         "../../environment.yml"
     params:
+        populations=config["populations_bias"]["populations"],
         n_steps=config["populations_bias"]["n_steps"],
         n_replicates=config["populations_bias"]["n_replicates"],
         seed=SEED,
     message:
-        "Average {wildcards.game} with {wildcards.n_agents} agents"
+        "Average {wildcards.game}"
     shell:
-        "pma-replicate populations bias {input.game:q} {input.equilibrium:q} --agents {wildcards.n_agents}"
+        "pma-replicate populations bias {input.game:q} {input.equilibrium:q} --agents {params.populations}"
         " --steps {params.n_steps}"
         " --replicates {params.n_replicates} --seed {params.seed} --out {output:q} --log {log:q}"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ TRACKED = Path(__file__).parents[1] / "times.yaml"
 
 #: A job of the full replication is tracked from so many seconds on.
 LONG = 60.0
+
+#: The last line of the log of a job.
+_USED = re.compile(r"^used ([\d.]+) s of the processor and (\d+) MB of memory\s*\Z", re.MULTILINE)
 
 #: A rule in a file of rules, the benchmark files of its jobs, and what they say when they begin.
 _RULE = re.compile(r"^rule (\w+):\n((?:[ \t].*\n|\n)*)", re.MULTILINE)
@@ -87,6 +91,23 @@ def of_job(path: Path) -> float | None:
         return float(path.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def used(path: Path) -> tuple[float, float]:
+    """Return the processor seconds and the memory in MB of the job of a benchmark file; nan for what is not known.
+
+    A job tells them at the end of its log. Snakemake, which looks at them now and then, sees only who waits for the job
+    where another process does it (`runs.warm`); it is believed where the log says nothing.
+    """
+    log = Path("/logs/".join(str(path.with_suffix(".log")).rsplit("/benchmarks/", 1)))
+    told = _USED.search(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else None
+    if told:
+        return float(told[1]), float(told[2])
+    with path.open(encoding="utf-8") as file:
+        job = next(csv.DictReader(file, delimiter="\t"), {})
+    found = [job.get(name) for name in ("cpu_time", "max_rss")]
+    seconds, memory = (float("nan" if text in (None, "NA", "-", "") else text) for text in found)
+    return seconds, memory
 
 
 def means(jobs: Mapping[str, list[float]]) -> dict[str, float]:

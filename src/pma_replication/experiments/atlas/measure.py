@@ -139,7 +139,7 @@ def row(
                 entropy,
                 nash.policy,
                 name=member,
-                n_agents=n_agents,
+                populations=[n_agents],
                 n_steps=n_steps,
                 n_replicates=n_replicates,
                 seed=seed,

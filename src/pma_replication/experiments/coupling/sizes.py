@@ -41,10 +41,10 @@ def _coupling(subject: Subject) -> Settings:
     share = math.sqrt(LEFT * ACCURACY)
     n_epochs = max(N_EPOCHS, math.ceil(math.log(share) / math.log(max(rate, 1e-6)) / SPLIT))
     updates = [math.ceil(factor * max(subject.settled, 300.0)) for factor in UPDATES]
-    per_update = REPLICATES * len(METHODS) * n_epochs * step_seconds(subject.game)
-    if per_update * sum(updates) > MOST_SECONDS:
+    per_update = REPLICATES * len(METHODS) * n_epochs
+    if per_update * sum(updates) * step_seconds(subject.game, REPLICATES) > MOST_SECONDS:
         updates = updates[:FEWEST]
-    subject.need_time("coupling", per_update * sum(updates) / step_seconds(subject.game))
+    subject.need_time("coupling", per_update * sum(updates), n_replicates=REPLICATES)
     return {
         "games": {"line": "own", "updates": updates},
         "n_agents": MANY_AGENTS,

@@ -12,6 +12,9 @@ from pma_replication.plan import BUDGET, MANY_AGENTS, Settings, Subject, spread_
 #: The slope of the TD error is fitted over at least this factor in M_td.
 FITTED_FACTOR = 20.0
 
+#: Fewest replicates.
+FEWEST = 24
+
 
 def _ctd(subject: Subject) -> Settings:
     """Return M_td of which the slope is fitted, a factor of 20, from `Subject.settled` on."""
@@ -19,12 +22,14 @@ def _ctd(subject: Subject) -> Settings:
         subject.need_learning("ctd")
     small = spread_over(subject.populations, 4)[:2] if subject.game.has_features else []
     populations = [*small, MANY_AGENTS] if len(small) == 2 else [10, 100, MANY_AGENTS]
-    # three populations with all replicates, and a quarter more for the second M_mix
-    per_update = (len(populations) + 0.5) * step_seconds(subject.game)
+    # three populations with all replicates, of which only the largest has them side by side; and there for the second
+    # M_mix two steps in a quarter of the replicates
+    alone, together = (step_seconds(subject.game, n) for n in (1, FEWEST))
+    per_update = (len(populations) - 1) * alone + 1.5 * together
     fewest = FITTED_FACTOR * subject.settled
     n_replicates = int(min(64.0, BUDGET / (per_update * fewest)))
-    if n_replicates < 24:
-        raise subject.too_long("ctd", 24.0 * per_update * fewest)
+    if n_replicates < FEWEST:
+        raise subject.too_long("ctd", FEWEST * per_update * fewest)
     largest = max(2000, math.ceil(min(4.0 * fewest, BUDGET / (per_update * n_replicates))))
     exact = [largest // share for share in (20, 10, 5)]
     pairs = subject.policy.size

@@ -8,10 +8,8 @@ EXPERIMENT = Experiment(
     title="what a finite number of agents does to what is learned",
     place=11,
     tables={
-        "populations_learned": table(
-            "populations_learned", "populations_learned/{game}_{n_agents}", n_agents="populations"
-        ),
-        "populations_bias": table("populations_bias", "populations_bias/{game}_{n_agents}", n_agents="populations"),
+        "populations_learned": table("populations_learned", "populations_learned/{game}"),
+        "populations_bias": table("populations_bias", "populations_bias/{game}"),
         "populations_exact": table("populations_exact", "populations_exact/{game}"),
         "populations_agreement": table("populations_agreement", "populations_agreement/{game}"),
     },

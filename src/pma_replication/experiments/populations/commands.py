@@ -13,11 +13,11 @@ def add(steps: arguments.Commands) -> None:
     bias = steps.on_equilibrium(
         "bias",
         _bias,
-        "measure fluctuations and the bias of what is learned from N agents",
+        "measure fluctuations and the bias of what is learned from each number of agents",
         group="steps",
-        examples=("game.npz equilibrium.npz --agents 100 --steps 10000 --replicates 4 --out bias.parquet",),
+        examples=("game.npz equilibrium.npz --agents 100 1000 --steps 10000 --replicates 4 --out bias.parquet",),
     )
-    arguments.add_agents(bias)
+    arguments.add_agents(bias, nargs="+")
     bias.add_argument("--steps", type=arguments.integer(100), default=300_000, help="averaged steps per replicate")
     arguments.add_replicates(bias)
     outputs.add_out(bias)
@@ -25,11 +25,11 @@ def add(steps: arguments.Commands) -> None:
     learned = steps.on_equilibrium(
         "learned",
         _learned,
-        "learn from N agents, and measure where the policy ends in the mean over noise",
+        "learn from each number of agents, and measure where the policy ends in the mean over noise",
         group="steps",
         examples=("game.npz --strength 0.1 --agents 4 --updates 1000 --epochs 10 --step-size 0.5 --replicates 2",),
     )
-    arguments.add_agents(learned)
+    arguments.add_agents(learned, nargs="+")
     learned.add_argument("--updates", type=arguments.integer(1), required=True, help="updates of an epoch, M_td")
     learned.add_argument("--epochs", type=arguments.integer(2), required=True, help="policy updates, K")
     learned.add_argument("--step-size", type=arguments.step, required=True, help=arguments.ETA)
@@ -70,13 +70,13 @@ def _bias(options: argparse.Namespace) -> None:
     from pma_replication.experiments.populations import measure
 
     game, found, regularizer = inputs.game_and_equilibrium(options, features=True)
-    with output.progress(options.replicates, "replicates") as advance:
+    with output.progress(len(options.agents) * options.replicates, "replicates") as advance:
         table = measure.finite_population_bias(
             game,
             regularizer,
             found.policy,
             name=inputs.game_name(options),
-            n_agents=options.agents,
+            populations=options.agents,
             n_steps=options.steps,
             n_replicates=options.replicates,
             seed=options.seed,
@@ -90,13 +90,13 @@ def _learned(options: argparse.Namespace) -> None:
 
     game, found, regularizer = inputs.game_and_equilibrium(options)
     step_sizes.choose(options, game, found, regularizer=regularizer)
-    with output.progress(options.replicates, "replicates") as advance:
+    with output.progress(len(options.agents) * options.replicates, "replicates") as advance:
         table = measure.learned_policies(
             game,
             regularizer,
             found.policy,
             name=inputs.game_name(options),
-            n_agents=options.agents,
+            populations=options.agents,
             n_updates=options.updates,
             n_epochs=options.epochs,
             step_size=options.step_size,

@@ -31,13 +31,13 @@ def finite_population_bias(
     policy: np.ndarray,
     *,
     name: str,
-    n_agents: int,
+    populations: Sequence[int],
     n_steps: int,
     n_replicates: int,
     seed: int,
     after_replicate: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Measure the fluctuation of the mean field and the bias of what TD learning converges to at N agents (claim C6).
+    """Measure the fluctuation of the mean field and the bias of what TD learning converges to at several N (claim C6).
 
     The limit of TD learning is the Q of the averaged decision process. Only second moments are measured, along a
     trajectory of all agents; the mean follows from stationarity, so the relative precision does not depend on N
@@ -51,7 +51,8 @@ def finite_population_bias(
         Held by all agents.
     name : str
         The game's name in tables and seeds.
-    n_agents : int
+    populations : sequence of int
+        The N.
     n_steps : int
         Averaged steps per replicate; a tenth of it passes before.
     n_replicates : int
@@ -73,34 +74,24 @@ def finite_population_bias(
     """
     mean_field = operators.stable_population(game, policy)
     truth = operators.q_values(game, policy, mean_field, regularizer=regularizer)
-    predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth
-    predicted_deviation = fluctuations.expected_deviation(game, policy) / np.sqrt(n_agents)
+    expected_deviation = fluctuations.expected_deviation(game, policy)
     state, action = (index.ravel() for index in np.indices(truth.shape))
     tables = []
-    for replicate in range(n_replicates):
-        rng = seeds.generator(seed, "bias", name, n_agents, replicate)
-        averages = simulation.ergodic_averages(
-            game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
-        )
-        if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
-            raise counts.unvisited(game, n_agents, lost, n_steps=n_steps)
-        limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "game": name,
-                    "n_agents": n_agents,
-                    "replicate": replicate,
-                    "state": state,
-                    "action": action,
-                    "q_error": (limit - truth).ravel(),
-                    "predicted_q_error": predicted.ravel(),
-                    "deviation": averages.deviation,
-                    "predicted_deviation": predicted_deviation,
-                }
+    for n_agents in populations:
+        predicted = fluctuations.large_population_q(game, policy, n_agents, regularizer=regularizer) - truth
+        for replicate in range(n_replicates):
+            rng = seeds.generator(seed, "bias", name, n_agents, replicate)
+            averages = simulation.ergodic_averages(
+                game, policy, n_agents, n_steps=n_steps, rng=rng, n_burn_in=n_steps // 10, centre=mean_field
             )
-        )
-        after_replicate()
+            if (lost := np.flatnonzero(~(averages.mean_field > 0.0))).size:
+                raise counts.unvisited(game, n_agents, lost, n_steps=n_steps)
+            limit = fluctuations.measured_q(game, policy, regularizer, averages=averages)
+            of_run = {"game": name, "n_agents": n_agents, "replicate": replicate, "state": state, "action": action}
+            of_run |= {"q_error": (limit - truth).ravel(), "predicted_q_error": predicted.ravel()}
+            of_run |= {"deviation": averages.deviation, "predicted_deviation": expected_deviation / np.sqrt(n_agents)}
+            tables.append(pd.DataFrame(of_run))
+            after_replicate()
     return pd.concat(tables, ignore_index=True)
 
 
@@ -111,7 +102,7 @@ def learned_policies(
     equilibrium: np.ndarray,
     *,
     name: str,
-    n_agents: int,
+    populations: Sequence[int],
     n_updates: int,
     n_epochs: int,
     step_size: float,
@@ -119,7 +110,7 @@ def learned_policies(
     seed: int,
     after_replicate: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Learn from N agents, and measure where the policy ends in the mean over noise (claim C6-learned).
+    """Learn from several N, and measure where the policy ends in the mean over noise (claim C6-learned).
 
     A run starts at the uniform policy. Of its K epochs the policies of the second half are averaged, and kept with
     their sign: over epochs and replicates noise averages out, and what N does to the policy stays.
@@ -132,7 +123,8 @@ def learned_policies(
         Its policy.
     name : str
         The game's name in tables and seeds.
-    n_agents : int
+    populations : sequence of int
+        The N.
     n_updates, n_epochs : int
         M_td, and K >= 2. No step is waited for between updates.
     step_size : float
@@ -150,21 +142,24 @@ def learned_policies(
         predicted_policy_error (of the limit of learning without noise: exact where `EXACT_STATES` allow, else for large
         N).
     """
-    limit = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=step_size, start=equilibrium)
-    if is_lumpable(game, n_agents, EXACT_STATES):
-        limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=limit)
     scale, begin = schedules.td_scale(game, equilibrium), schedules.td_start(game, regularizer)
     schedule = schedules.Schedule(n_epochs, n_updates, 0, step_size, scale, scale, begin)
     state, action = (index.ravel() for index in np.indices(equilibrium.shape))
     tables = []
-    for replicate in range(n_replicates):
-        rng = seeds.generator(seed, "learned policy", name, n_agents, replicate)
-        policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)
-        of_run = {"game": name, "n_agents": n_agents, "replicate": replicate, "state": state, "action": action}
-        of_run["policy_error"] = (policies[1 + n_epochs // 2 :].mean(axis=0) - equilibrium).ravel()
-        of_run["predicted_policy_error"] = (limit - equilibrium).ravel()
-        tables.append(pd.DataFrame(of_run))
-        after_replicate()
+    for n_agents in populations:
+        limit = fluctuations.large_population_policy(
+            game, n_agents, regularizer, step_size=step_size, start=equilibrium
+        )
+        if is_lumpable(game, n_agents, EXACT_STATES):
+            limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=limit)
+        for replicate in range(n_replicates):
+            rng = seeds.generator(seed, "learned policy", name, n_agents, replicate)
+            policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)
+            of_run = {"game": name, "n_agents": n_agents, "replicate": replicate, "state": state, "action": action}
+            of_run["policy_error"] = (policies[1 + n_epochs // 2 :].mean(axis=0) - equilibrium).ravel()
+            of_run["predicted_policy_error"] = (limit - equilibrium).ravel()
+            tables.append(pd.DataFrame(of_run))
+            after_replicate()
     return pd.concat(tables, ignore_index=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from pma_mfg.commands import step_sizes
 from pma_replication.cost import exact_seconds
 from pma_replication.experiments.populations import measure
@@ -11,13 +9,13 @@ from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
 def _learned(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    tables = [
-        measure.learned_policies(
+    return {
+        "populations_learned": measure.learned_policies(
             subject.game,
             subject.regularizer,
             subject.policy,
             name=subject.name,
-            n_agents=n_agents,
+            populations=settings["populations"],
             n_updates=settings["n_updates"],
             n_epochs=settings["n_epochs"],
             step_size=step_sizes.absolute(settings["step_size"], subject.regularizer),
@@ -25,27 +23,23 @@ def _learned(subject: Subject, settings: Settings, seed: int, advance: Advance) 
             seed=seed,
             after_replicate=advance,
         )
-        for n_agents in settings["populations"]
-    ]
-    return {"populations_learned": pd.concat(tables, ignore_index=True)}
+    }
 
 
 def _bias(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
-    tables = [
-        measure.finite_population_bias(
+    return {
+        "populations_bias": measure.finite_population_bias(
             subject.need_features("populations_bias"),
             subject.regularizer,
             subject.policy,
             name=subject.name,
-            n_agents=n_agents,
+            populations=settings["populations"],
             n_steps=settings["n_steps"],
             n_replicates=settings["n_replicates"],
             seed=seed,
             after_replicate=advance,
         )
-        for n_agents in settings["populations"]
-    ]
-    return {"populations_bias": pd.concat(tables, ignore_index=True)}
+    }
 
 
 def _exact(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -88,14 +82,12 @@ STEPS = {
         seconds=lambda u, s: (
             s["n_replicates"] * s["n_epochs"] * s["n_updates"] * sum(u.step_of(n) for n in s["populations"])
         ),
-        jobs=lambda s: len(s["populations"]),
     ),
     "populations_bias": Step(
         section="populations_bias",
         ticks=lambda s: len(s["populations"]) * s["n_replicates"],
         run=_bias,
         seconds=lambda u, s: 1.1 * len(s["populations"]) * s["n_replicates"] * s["n_steps"] * 1.2 * u.step,
-        jobs=lambda s: len(s["populations"]),
     ),
     "populations_exact": Step(
         section="populations_exact",

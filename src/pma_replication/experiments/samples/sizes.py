@@ -30,11 +30,13 @@ FEWEST_REPLICATES = 8
 def _tuned(subject: Subject) -> Settings:
     subject.need_learning("samples_tuned")
     least = sum(map(subject.least_learning_steps, SHARES))
-    subject.need_time("samples_tuned", FEWEST_REPLICATES * least)  # before the pilot run
+    # before the pilot run
+    subject.need_time("samples_tuned", FEWEST_REPLICATES * least, n_replicates=FEWEST_REPLICATES)
     accuracies = subject.accuracies(N_ACCURACIES)
     steps = sum(map(subject.learning_steps, accuracies))
-    subject.need_time("samples_tuned", FEWEST_REPLICATES * steps)
-    n_replicates = int(min(48.0, max(FEWEST_REPLICATES, BUDGET / (steps * step_seconds(subject.game)))))
+    subject.need_time("samples_tuned", FEWEST_REPLICATES * steps, n_replicates=FEWEST_REPLICATES)
+    seconds = steps * step_seconds(subject.game, FEWEST_REPLICATES)
+    n_replicates = int(min(48.0, max(FEWEST_REPLICATES, BUDGET / seconds)))
     return {
         "games": {
             "epsilons": accuracies,
@@ -56,7 +58,7 @@ def _prescribed(subject: Subject) -> Settings:
     """
     game = subject.need_features("samples_prescribed")
     step_size = step_sizes.absolute(PRESCRIBED_STEP, subject.regularizer)
-    most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game))
+    most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game, PRESCRIBED_REPLICATES))
     chosen: list[float] = []
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
     for share in (0.5, 0.25, 0.1, 0.03):  # of the first distance: larger accuracies ask for nothing
