@@ -62,7 +62,8 @@ def unpredicted(folder: Path) -> Path:
 
     What is predicted, tests/test_cost.py tests; the run of `undisturbed` predicts its time.
     """
-    (folder / "src/pma_replication/cost.py").write_text("def announcement(*_):\n    return 'its time is not predicted'\n")
+    said = "def announcement(*_):\n    return 'its time is not predicted'\n"
+    (folder / "src/pma_replication/cost.py").write_text(said)
     return folder
 
 
