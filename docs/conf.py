@@ -8,6 +8,7 @@ from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -149,6 +150,36 @@ def link_to_sections(app: Sphinx, tree: nodes.document, page: str) -> None:
             text.parent.replace(text, [*parts, nodes.Text(text[end:])])
 
 
+def navigate_by_titles(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document) -> None:
+    """Make the list of all pages, which stands beside each of them, from their titles alone.
+
+    Sphinx would copy the entries of all functions on all pages for every page, to throw them away again: a third of the
+    whole build.
+    """
+    if "toctree" not in context:
+        return
+    if not hasattr(app.env, "titles_alone"):
+        app.env.titles_alone = {name: toc.deepcopy() for name, toc in app.env.tocs.items()}
+        for toc in app.env.titles_alone.values():
+            for entry in toc.children:
+                if len(entry) > 1:  # what is below a title: lists of further pages stay
+                    entry[1][:] = list(entry.findall(addnodes.toctree))
+                    if not len(entry[1]):
+                        entry.pop(1)
+    make = context["toctree"]
+
+    def of_titles(**options: Any) -> str:
+        if not options.get("titles_only"):
+            return str(make(**options))
+        whole, app.env.tocs = app.env.tocs, app.env.titles_alone
+        try:
+            return str(make(**options))
+        finally:
+            app.env.tocs = whole
+
+    context["toctree"] = of_titles
+
+
 def check_offline(app: Sphinx, exception: Exception | None) -> None:
     """Refuse a page that would load anything from elsewhere; links that a reader may follow are fine."""
     loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")
@@ -165,5 +196,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", list_experiments)
     app.connect("autodoc-process-docstring", escape_docstring)
     app.connect("doctree-resolved", link_to_sections)
+    app.connect("html-page-context", navigate_by_titles, priority=400)  # before the theme asks for the list
     app.connect("build-finished", check_offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -55,7 +55,8 @@ def copy_code(folder: Path) -> None:
     """
     if not (folder / "src").exists():
         for name in ("src", "config", "docs", "workflow"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            # with its bytecode, but for what another process is about to write
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"))
         for name in ("Snakefile", "environment.yml"):
             shutil.copy(ROOT / name, folder)
 

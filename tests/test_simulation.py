@@ -1,5 +1,6 @@
 """The counts simulator has the law of the agents moved one by one, and its averages are those of the exact chain."""
 
+import functools
 import itertools
 import tracemalloc
 from dataclasses import replace
@@ -67,6 +68,7 @@ def counts_simulator(n_agents, seed, game=GAME, by_agents=False):
     return states, counts
 
 
+@functools.cache
 def individual_agents(n_agents, seed, without_tagged=False, transition_error=0.0):
     """Return the same by moving every agent on its own, with plain numpy; optionally with a planted error."""
     rng = np.random.default_rng([seed, n_agents, 1])
@@ -310,9 +312,9 @@ def cells_of(drawn, law, n):
         if expected >= 30 and count * lower[i] >= 30:
             kept.append(i)
     edges = bounds[[*kept, len(bounds) - 1]]
-    probability = np.array([law.cdf(high) - law.cdf(low) for low, high in itertools.pairwise(edges)])
+    probability = np.diff(law.cdf(edges))
     probability[-1] = law.sf(edges[-2])
-    seen = np.array([np.count_nonzero((low < drawn) & (drawn <= high)) for low, high in itertools.pairwise(edges)])
+    seen = np.bincount(np.searchsorted(edges, drawn), minlength=len(edges))[1 : len(edges)]  # low < drawn <= high
     return seen, count * probability / probability.sum()
 
 

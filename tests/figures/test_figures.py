@@ -57,8 +57,8 @@ def few_resamples(monkeypatch):
 
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.mpl_image_compare(tolerance=PIXELS, style=str(style.STYLE), savefig_kwargs={"dpi": DOTS_PER_INCH})
-def test_picture(figure, drawn_table):
-    return registry.draw(figure).figure(drawn_table(figure))
+def test_picture(figure, drawing):
+    return drawing(figure)
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -57,6 +57,16 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
+def unpredicted(folder: Path) -> Path:
+    """The folder, where no run predicts its time, for which it would load all kernels, and compile them in a new cache.
+
+    What is predicted, tests/test_cost.py tests; the run of `undisturbed` predicts its time.
+    """
+    said = "def announcement(*_):\n    return 'its time is not predicted'\n"
+    (folder / "src/pma_replication/cost.py").write_text(said)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a tiny configuration."""
@@ -65,7 +75,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_game(folder, 1)
     done = run_in(folder, *COMMAND)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+    return unpredicted(folder)
 
 
 @pytest.fixture
@@ -151,7 +161,7 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
         assert done.returncode == 0, done.stderr[-3000:]
         print(f"\n{time.monotonic() - start:.0f} s undisturbed")
     expected = results(reference, name)
-    folder = prepared(tmp_path / "ended")
+    folder = unpredicted(prepared(tmp_path / "ended"))
     for file in ("tiny.yaml", "own.npz"):
         shutil.copy(undisturbed / file, folder)
     rng, n_ended, done_before, returncode = random.Random(20), 0, set[str](), None

@@ -17,7 +17,8 @@ def add(steps: arguments.Commands) -> None:
         "run exact PMA from several starts, with the rate",
         group="steps",
         examples=(
-            "game.npz --strength 0.1 --step-sizes 0.05 0.1 --out-iterates iterates.parquet --out-rates rates.parquet",
+            "game.npz --strength 0.1 --step-sizes 0.05 0.1 --starts 2 --out-iterates iterates.parquet"
+            " --out-rates rates.parquet",
         ),
     )
     step.add_argument("--step-sizes", type=arguments.step, nargs="+", required=True, help=arguments.ETA)

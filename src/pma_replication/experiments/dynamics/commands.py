@@ -16,7 +16,7 @@ def add(steps: arguments.Commands) -> None:
         "run exact PMA, best response and others side by side",
         group="steps",
         examples=(
-            "game.npz equilibrium.npz --starts 1 --out-histories histories.parquet"
+            "game.npz equilibrium.npz --starts 1 --max-iterations 200 --out-histories histories.parquet"
             " --out-outcomes outcomes.parquet --out-orbits orbits.parquet --out-seconds seconds.parquet",
         ),
     )
