@@ -107,11 +107,36 @@ time.sleep(3600)
 """
 
 
+#: The process that jobs are copies of.
+SERVE = """
+import os, sys
+from pma_replication.runs import warm
+warm.serve(sys.argv[1], '')
+"""
+
+#: One whose first copy fails, and that looks at a file of the test in place of sources.
+FAILING = SERVE.replace(
+    "warm.serve",
+    """
+fork, failures = os.fork, [OSError(12, "no memory")]
+def fails_once():
+    if failures:
+        raise failures.pop()
+    return fork()
+os.fork = fails_once
+warm._sources = lambda: {"source.py": warm._state("source.py")}
+warm.serve""",
+)
+
+#: A game whose file is refused with a word on whether its process was started anew.
+REFUSED = 'import sys; raise ValueError("anew" if "pma_replication.cli" in sys.orig_argv else "copied")'
+
+
 @pytest.fixture
-def loaded(tmp_path, monkeypatch):
-    """The process that jobs are copies of, in a folder of its own."""
+def loaded(request, tmp_path, monkeypatch):
+    """A process that runs `SERVE`, or the code that the test gives, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    code = "import sys; from pma_replication.runs import warm; warm.serve(sys.argv[1], '')"
+    code = getattr(request, "param", SERVE)
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path.name + str(os.getpid())], env=environment)
     process.name = process.args[-1]
@@ -148,7 +173,8 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
             found.append((done.returncode, done.stdout, done.stderr, content))
         assert found[0] == found[1]
         assert found[0][0] == (0 if command == made else 2)
-    assert psutil.Process(loaded.pid).cpu_times().children_user > 0.0  # those who asked were copies
+    used = psutil.Process(loaded.pid).cpu_times()
+    assert used.children_user + used.children_system > 0.0  # those who asked were copies
 
     Path("endless.py").write_text(ENDLESS)
     for killed_by_caller in (True, False):
@@ -163,6 +189,31 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
     # nobody is there who could be copied any more
     done = subprocess.run([*JOB, "collect"], env=asking(loaded), capture_output=True, text=True)
     assert "usage: pma-replicate collect" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
+@pytest.mark.parametrize("loaded", [FAILING], indirect=True)
+def test_a_job_that_cannot_be_copied_fails_alone_and_one_after_an_edit_loads_what_was_edited(loaded):
+    Path("refused.py").write_text(REFUSED)
+    for code, word in ((128 + signal.SIGKILL, ""), (2, "ValueError: copied"), (2, "ValueError: anew")):
+        command = [*JOB, "game", "refused.py", "--out", "x.py"]
+        done = subprocess.run(command, env=asking(loaded), capture_output=True, text=True)
+        assert done.returncode == code
+        assert word in done.stderr
+        if "copied" in word:
+            Path("source.py").write_text("edited = True\n")
+
+
+def test_the_sources_that_a_copy_compares_are_those_of_both_packages_and_every_edit_shows(tmp_path):
+    sources = warm._sources()
+    assert {processes.__file__, warm.__file__} <= set(sources)
+    assert not [path for path in sources if "site-packages" in path]
+    source = tmp_path / "source.py"
+    states = [warm._state(source)]
+    for content in ("a = 1\n", "a = 10\n"):
+        source.write_text(content)
+        states.append(warm._state(source))
+    assert len(set(states)) == 3
 
 
 LOCK = "import sys, time; from pma_replication.runs import locks; locks.lock(sys.argv[1]); "

@@ -5,8 +5,9 @@ compute. Snakemake starts `serve` once in a run. A `pma-replicate` that is start
 process (a fork), hands over its arguments, its folder, its variables and its output, and waits for the exit code. The
 copy is tied to both: it ends when the process that it copies ends, or when the one that asks does.
 
-Where there is no such process, because it is not ready, has ended, or the system is another than Linux, nothing else
-happens than that a job loads what it needs by itself. Results are the same: a job reads and writes nothing but files.
+Where there is no such process, because it is not ready, has ended, or the system is another than Linux, a job loads
+what it needs by itself. So does a job that begins after a loaded source file of this project was edited, as Snakemake
+takes its results for those of the edited file. Results are the same: a job reads and writes nothing but files.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pma_mfg import processes
 
@@ -63,6 +64,10 @@ def ask(arguments: Sequence[str]) -> int | None:
     return code[0] if code else KILLED
 
 
+#: Source files, and what tells of an edit.
+_Sources = dict[str, tuple[int, int] | None]
+
+
 @dataclass
 class _Job:
     """A copy that is at work: its number, the connection to who asked, and what tells of its end."""
@@ -97,6 +102,7 @@ def serve(name: str, kernels: str) -> None:
     processes.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # jobs and Snakemake end by themselves, and this process with them
     _load()
+    sources = _sources()
     if not _is_copyable():
         return
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as waited_for:
@@ -108,8 +114,11 @@ def serve(name: str, kernels: str) -> None:
                 if key.fileobj is listener:
                     if kernels and os.path.exists(kernels):
                         _load_kernels()
+                        sources |= {path: state for path, state in _sources().items() if path not in sources}
                         kernels = ""
-                    _begin(listener, waited_for)
+                    if (job := _begin(listener, sources)) is not None:
+                        for waiting in (job.connection, job.end):
+                            waited_for.register(waiting, selectors.EVENT_READ, job)
                 elif not key.data.is_over:
                     _end(key.data, key.fileobj, waited_for)
 
@@ -118,54 +127,66 @@ def _is_copyable() -> bool:
     """Return whether copies can be waited for, and this process has no thread that a copy would lack."""
     try:
         os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):  # an old Linux
+        names = [(Path("/proc/self/task") / thread / "comm").read_text() for thread in os.listdir("/proc/self/task")]
+    except (AttributeError, OSError):  # an old Linux, or a /proc that cannot be read
         return False
-    names = [(Path("/proc/self/task") / thread / "comm").read_text() for thread in os.listdir("/proc/self/task")]
     # jemalloc, which comes with pyarrow, is told by the system of a copy, and does without its thread there
     return len([name for name in names if name != "jemalloc_bg_thd\n"]) == 1
 
 
-def _begin(listener: socket.socket, waited_for: selectors.BaseSelector) -> None:
-    """Make a copy of this process that runs the job which asks, and wait for the end of it and of who asks."""
-    connection, _ = listener.accept()
-    if not _is_mine(connection):
-        connection.close()
-        return
-    size, files, _, _ = socket.recv_fds(connection, 8, 3)
-    with connection.makefile("rb") as sent:
-        request = sent.read(int.from_bytes(size, "big"))
-    if len(files) < 3 or len(request) < int.from_bytes(size, "big"):  # who asked was killed
-        connection.close()
-        return
-    server = os.getpid()
-    if (number := os.fork()) == 0:
-        listener.close()
-        _run(json.loads(request), files, server)
-    for file in files:
-        os.close(file)
-    job = _Job(number, connection, os.pidfd_open(number))
-    for waiting in (job.connection, job.end):
-        waited_for.register(waiting, selectors.EVENT_READ, job)
+def _begin(listener: socket.socket, sources: _Sources) -> _Job | None:
+    """Make a copy of this process that runs the job which asks; None, and no other job is disturbed, if that fails."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+        connection = opened.enter_context(listener.accept()[0])
+        if not _is_mine(connection):
+            return None
+        size, files, _, _ = socket.recv_fds(connection, 8, 3)
+        for file in files:
+            opened.callback(os.close, file)
+        with connection.makefile("rb") as sent:
+            request = sent.read(int.from_bytes(size, "big"))
+        if len(files) < 3 or len(request) < int.from_bytes(size, "big"):  # who asked was killed
+            return None
+        server = os.getpid()
+        if (number := os.fork()) == 0:
+            listener.close()
+            _run(request, files, server, sources)
+        try:
+            end = os.pidfd_open(number)
+        except OSError:  # nobody would wait for it
+            os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
+            raise
+        opened.pop_all()
+        for file in files:
+            os.close(file)
+        return _Job(number, connection, end)
+    return None
 
 
-def _run(request: list[Any], files: list[int], server: int) -> NoReturn:
-    """Be the job."""
+def _run(request: bytes, files: list[int], server: int, sources: _Sources) -> NoReturn:
+    """Be the job, or make place for it if a loaded source file is another now."""
     code = 1
     try:
-        arguments, folder, variables = request
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        arguments, folder, variables = json.loads(request)
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update({**variables, processes.PARENT: str(server)})
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if any(_state(path) != state for path, state in sources.items()):
+            # the same process, so that it ends and is waited for as a copy is
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "pma_replication.cli", *arguments])
         sys.argv = ["pma-replicate", *arguments]
         from pma_replication import cli
 
         code = cli.main(arguments)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -198,7 +219,23 @@ def _load() -> None:
     from pma_replication import cli
 
     cli.parser()
-    gc.freeze()  # a copy then leaves these pages to be shared
+    gc.freeze()  # collections of garbage in a copy then do not write into memory that all copies share
+
+
+def _sources() -> _Sources:
+    """Return the source files of this project that are loaded."""
+    packages = tuple(f"{package}{os.sep}" for package in (Path(__file__).parents[1], Path(processes.__file__).parent))
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return {path: _state(path) for path in files if path and path.startswith(packages)}
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    """Return what an edit of a file changes: its time and size; None if it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _load_kernels() -> None:
