@@ -48,7 +48,8 @@ onstart:
     if sys.platform == "linux":  # jobs are copies of a process that has imported what they need
         serve = "import sys; from pma_replication.runs import warm; warm.serve(*sys.argv[1:])"
         loaded = subprocess.Popen(
-            [sys.executable, "-c", serve, WARM, f"{RESULTS}/kernels.txt"],
+            # -P: modules are looked for where pma-replicate looks for them, and not in this folder
+            [sys.executable, "-P", "-c", serve, WARM, f"{RESULTS}/kernels.txt"],
             env=os.environ | VARIABLES,
             stdin=subprocess.DEVNULL,
         )
@@ -62,8 +63,9 @@ for section in (*configuration.SECTIONS, "claims"):
 # Jobs find the pma-replicate of this environment, also where it was not activated. `exec` puts it in the place of the
 # shell, so that its parent is Snakemake, and it ends when Snakemake does. (Snakemake's process number is written down
 # here, and the shell's $PPID is not asked: Snakemake may be killed before the shell looks who its parent is.) All jobs
-# use the same instructions, whatever the processor.
-# of this Snakemake alone: one that it starts in Slurm reads this too, and its jobs are measured and limited there
+# use the same instructions, whatever the processor. WARM names the process that jobs of this Snakemake are copies of:
+# one that it starts in Slurm reads this file too, has another name, and no such process, so that its jobs load what they
+# need by themselves, and are measured and limited where they run.
 WARM = uuid.uuid4().hex
 VARIABLES = {processes.PARENT: str(os.getpid()), warm.NAME: WARM, **level.environment()}
 exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in VARIABLES.items())
