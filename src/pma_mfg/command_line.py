@@ -57,7 +57,7 @@ def main(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 
 
 def _tell_use(to: _LogFile) -> None:
-    """Add to a log what this process has used, whose processor time and memory may be nobody else's to see."""
+    """Add to a log what this process has used: who started it may not see that (`pma_replication.runs.warm`)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     if to.stream is None:

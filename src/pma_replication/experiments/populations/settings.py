@@ -26,7 +26,7 @@ class PopulationsLearned(Section):
     """C6-learned: where the policy ends that is learned from few agents."""
 
     games: Games
-    populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, one job each")
+    populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, all in one job of a game")
     n_updates: Count = key("M_td")
     n_epochs: Annotated[Count, Field(ge=2)] = key("K; the policies of the second half are averaged")
     step_size: Positive = key("η of centralized learning", "1/ρ")
@@ -39,7 +39,7 @@ class PopulationsBias(Section):
     needs_features = True
 
     games: Games
-    populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, one job each")
+    populations: Annotated[Distinct[Agents], Field(min_length=3)] = key("numbers of agents, all in one job of a game")
     n_steps: Steps = key("averaged steps per replicate")
     n_replicates: Replicates = key("independent runs per point")
 
