@@ -23,6 +23,7 @@ from pma_replication.experiments.atlas import judge as atlas_judge
 from pma_replication.experiments.bounds import judge as bounds_judge
 from pma_replication.experiments.comparison import judge as comparison_judge
 from pma_replication.experiments.equilibria import judge as equilibria_judge
+from pma_replication.experiments.independent.judge import ratio_of_many
 
 TOLERANCES = {
     "confidence": 0.95,
@@ -900,6 +901,16 @@ def test_where_agents_move_free_of_the_others_the_limit_for_many_is_judged_and_w
     assert record["verdict"] == verdict
     assert record["estimate"] == pytest.approx(factor, rel=0.02)
     assert "the ratio is that for N to infinity" in record["how"]
+
+
+def test_the_ratio_for_many_agents_fitted_to_several_numbers_has_an_interval_with_what_the_fit_leaves_out() -> None:
+    numbers, noise = np.array([50.0, 100.0, 500.0]), 1000.0
+    squares = (1.0 - 1.0 / numbers) * (1.0 + noise / numbers + noise / numbers**2)
+    rows = pd.DataFrame({"n_agents": numbers, "spread": np.sqrt(squares), "predicted_spread": 1.0, "game": "g"})
+    rows = pd.concat([rows.assign(replicate=replicate) for replicate in range(8)])
+    found = ratio_of_many(rows, np.random.default_rng(0), 0.95)
+    assert abs(found.value - 1.0) > 0.5 * noise / (numbers[0] * numbers[-1])  # more than of those two alone
+    assert found.low <= 1.0 <= found.high
 
 
 def test_the_worst_of_many_is_not_judged_among_the_few_of_whom_nothing_is_predicted() -> None:

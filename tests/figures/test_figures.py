@@ -393,8 +393,9 @@ def test_cycling_step_size_is_shown_without_prediction(raw_tables):
 
 def test_game_has_one_colour_in_all_figures(drawing):
     def colours(label):
-        lines = [ax.get_lines() for ax in drawing("populations").axes]
-        return {to_hex(line.get_color()) for line in itertools.chain(*lines) if line.get_label().startswith(label)}
+        (legend,) = drawing("populations").legends
+        named = zip(legend.get_texts(), legend.legend_handles, strict=True)
+        return {to_hex(handle.get_color()) for text, handle in named if text.get_text() == label}
 
     (panel,) = (ax for ax in drawing("samples").axes if ax.get_title(loc="left").endswith("smooth"))
     drawn = {to_hex(line.get_color()) for line in panel.get_lines()}

@@ -153,12 +153,14 @@ def excess_of_few(rows: pd.DataFrame, n_agents: float) -> float:
 def ratio_of_many(rows: pd.DataFrame, rng: np.random.Generator, confidence: float) -> Estimate:
     """Return the spread over the predicted one for infinitely many agents: sqrt(A) of `noise_of_few`.
 
-    Where the kernel is free of the mean field, what the square leaves out is of order b / (N_1 N_2) relative to A, for
-    the fewest and the most agents (docs/theory, section 10.10); its ends are moved outwards by the half of that.
+    Where transitions are free of the mean field and rewards affine in it, what the square leaves out is of order
+    b / N^2 relative to A (docs/theory, section 10.10). The ends are moved outwards by half of what b / N^2 adds to the
+    fit's limit: b / (N_1 N_2) with two N, and more with several.
     """
     numbers, groups = replicate_groups(rows, "n_agents", "spread")
-    weights: np.ndarray = np.linalg.pinv(np.stack([np.ones(len(numbers)), 1.0 / np.array(numbers)], axis=1))[0]
-    weights /= 1.0 - 1.0 / np.array(numbers)
+    shares = 1.0 / np.array(numbers)
+    fit: np.ndarray = np.linalg.pinv(np.stack([np.ones(len(numbers)), shares], axis=1))[0]
+    weights = fit / (1.0 - shares)
     predicted = float(rows["predicted_spread"].mean())
 
     def ratio(groups: Sequence[np.ndarray]) -> float:
@@ -166,7 +168,7 @@ def ratio_of_many(rows: pd.DataFrame, rng: np.random.Generator, confidence: floa
         return math.sqrt(max(float(weights @ squares), 0.0)) / predicted
 
     found = statistics.bootstrap(groups, ratio, rng, confidence=confidence, kind="smooth")
-    left_out = 0.5 * found.value * abs(noise_of_few(rows)) / (min(numbers) * max(numbers))
+    left_out = 0.5 * found.value * abs(noise_of_few(rows) * float(fit @ shares**2))
     return replace(found, low=found.low - left_out, high=found.high + left_out)
 
 

@@ -148,7 +148,7 @@ def independent_errors(
     DataFrame
         Columns game, sweep, n_agents, epsilon, n_epochs, n_updates, n_waiting, step_size, predicted_spread,
         predicted_deviation (`populations.spread.predicted_spread` after the last epoch), depends_on_population (whether
-        the game's transitions do), replicate, epoch, samples.
+        the game's transitions do, or its rewards in another way than affinely), replicate, epoch, samples.
         Then, of the agents' distances sup_s ||pi^i - pi*||_1: error (mean), median, low and high (5 and 95 %), worst;
         spread, the mean of sup_s ||pi^i - pi_bar||_1 with pi_bar the mean policy; of pi_bar itself centre_error (its
         distance) and exploitability (regularized), and `judging.UNSETTLED` where that happened.
@@ -202,7 +202,8 @@ def independent_errors(
     for runs in settings:
         predicted = spread.predicted_spread(game, regularizer, equilibrium, schedule=runs.schedule)
         lengths = (runs.schedule.n_epochs, runs.schedule.n_updates, runs.schedule.n_waiting, runs.schedule.step_size)
-        known = (predicted.mean, predicted.deviation, game.depends_on_population)
+        depends = game.depends_on_population or bool(game.with_features("independent").reward_features.links.any())
+        known = (predicted.mean, predicted.deviation, depends)
         fixed.append((name, sweep, runs.n_agents, runs.epsilon, *lengths, *known))
     columns = ["game", "sweep", "n_agents", "epsilon", "n_epochs", "n_updates", "n_waiting", "step_size"]
     columns += ["predicted_spread", "predicted_deviation", "depends_on_population"]

@@ -107,12 +107,13 @@ def told(
         for i, axis in enumerate(AXES)
     ]
     kind = str(rows["kind"].iloc[0])
+    sense = "more" if kind == "coordination" else "less"
     alone, central = (_mean(rows, arm, confidence) for arm in (INDEPENDENT, CENTRALIZED))
     return (
-        f"Agents {AIMS[kind]}; numbers are {MEASURES[kind]}. Settings: {len(found)}; better than independent agents: "
-        f"{better}; worse: {worse}. Best by half of the runs: radius {best[0]:g}, C = {best[1]}, temperature "
-        f"× {best[2]:g}, with {measured} in the other half; independent agents {alone}, a central learner {central}. "
-        f"Means over the other two of radius, C and temperature: {'; '.join(averages)}."
+        f"Agents {AIMS[kind]}; numbers are {MEASURES[kind]} ({sense} is better). Settings: {len(found)}; better than "
+        f"independent agents: {better}; worse: {worse}. Best by half of the runs: radius {best[0]:g}, "
+        f"C = {best[1]}, temperature × {best[2]:g}, with {measured} in the other half; independent agents {alone}, a "
+        f"central learner {central}. Means over the other two of radius, C and temperature: {'; '.join(averages)}."
     )
 
 

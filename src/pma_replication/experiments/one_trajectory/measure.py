@@ -58,7 +58,8 @@ def compare(
     A setting costs the mean over runs of `comparison.measure.tuning_cost`. The replicate that is reported is one of the
     setting that costs least in all other replicates: no run takes part in its own choice, and every run of every
     setting is in the table, so that intervals can draw the tuning anew as well. Where every setting of a method ends
-    far away, steps of `STEP_SIZES` that are shorter by one factor are settings too, run as often.
+    far away, steps of `STEP_SIZES` that are shorter by one factor are settings too, run as often; whether they are is
+    decided by all runs of the grid together.
 
     Parameters
     ----------

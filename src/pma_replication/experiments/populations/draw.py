@@ -126,6 +126,9 @@ def figure(data: pd.DataFrame) -> Figure:
         legend_marks(markers, markerfacecolor="white", label="measured"),
         Line2D([], [], color="0.3", label="closed form for large $N$, no free parameter"),
     ]
+    for game in games:  # here, as there is no room for names beside the slopes
+        look = {"color": colours[game], "marker": markers[game], "linestyle": styles[game]}
+        handles.append(Line2D([], [], label=plain_name(game), markerfacecolor="none", **look))
     dashed = {**DASHED, "color": "0.35"}
     titles = {
         "deviation": ("fluctuation of the mean field", r"$\mathrm{E}\, \|\hat\mu - \mu_\pi\|_1$"),
@@ -133,14 +136,13 @@ def figure(data: pd.DataFrame) -> Figure:
         "policy": ("bias of the learned policy", r"$\mathrm{sup}_s\, \|\mathrm{E}\, \pi_K(s) - \pi^*(s)\|_1$"),
     }
     titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
-    figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, title=None, handles=handles)
+    figure, axes = make_panels(len(titles), 1.9, 2 + len(games) + 1, title=None, handles=handles, ncols=3)
     for i, (ax, (panel, (title, ylabel))) in enumerate(zip(axes, titles.items(), strict=True)):
         rows = data[data["panel"] == panel]
         for game, table in by_game(rows[rows["game"] != ""]):
             draw_line(ax, table, "theory", color=colours[game], linestyle=styles[game])
-            label = f"{plain_name(game, 0.6)}: "
             draw_line(ax, table, "exact", color=colours[game], marker=markers[game], linestyle="none", markersize=4.5)
-            draw_points(ax, table, "measured", label=label, color=colours[game], marker=markers[game])
+            draw_points(ax, table, "measured", label="", color=colours[game], marker=markers[game])
         references = []
         if panel == "bias":
             for exponent, name, look in (("-0.5", "-1/2", DOTTED), ("-1", "-1", dashed)):
