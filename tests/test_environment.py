@@ -303,4 +303,4 @@ def test_no_text_is_read_or_written_in_the_terminals_encoding() -> None:
         found |= {str(path.relative_to(ROOT)): lines} if lines else {}
     assert found == {}
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
-    assert re.findall(r"(?:open|read_text|write_text)\((?!.*encoding=).*", rules) == []
+    assert re.findall(r"\b(?:open|read_text|write_text)\((?!.*encoding=).*", rules) == []

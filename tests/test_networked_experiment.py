@@ -244,7 +244,7 @@ def test_wrong_settings_are_refused_before_any_job(wrong: dict[str, Any], words:
 def test_a_sweep_is_told_with_its_best_setting_and_what_is_better_and_worse_than_no_adoption() -> None:
     improved = {"r0p2_c1_t1": 7.0, "r0p2_c1_t1000": 2.0, "r1_c1_t1": 0.1, "r1_c1_t1000": 2.0}
     counted = "Settings: 4; better than independent agents: 3; worse: 1. Best by half of the runs: radius 0.2, C = 1"
-    for kind, sign in (("coordination", "-"), ("competition", "")):
+    for kind, sign in (("coordination", "−"), ("competition", "")):
         page = pages.markdown(table(HOLDS | improved, kind), 0.95)
         assert counted in page
         assert f"| 0.2 | 1 | **{sign}2.9" in page

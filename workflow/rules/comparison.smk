@@ -76,9 +76,11 @@ rule one_trajectory_measure:
         accuracies=config["one_trajectory"]["accuracies"],
         confidence=config["claims"]["confidence"],
         n_replicates=config["one_trajectory"]["n_replicates"],
-        shorter="--shorter {}".format(config["one_trajectory"]["shorter"])
-        if config["one_trajectory"].get("shorter")
-        else "",
+        shorter=(
+            "--shorter {}".format(config["one_trajectory"]["shorter"])
+            if config["one_trajectory"].get("shorter")
+            else ""
+        ),
         seed=SEED,
     message:
         "Run many methods on one trajectory of {wildcards.game}"

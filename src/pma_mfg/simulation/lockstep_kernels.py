@@ -56,14 +56,11 @@ ALL = 2**WIDTH - 1
 
 # words of a stream, and of those the ones from which numbers are drawn one at a time
 _ALL_WORDS, _FIRST_GENERATOR = 1, LANES
-
 # P_pi: base and P_k by entry, and by replicate unless all hold one policy; of the P_k that are listed one by one the
 # features, entries and values
 _terms = TUPLE((VECTOR, INTEGERS, INTEGERS, VECTOR))
-
 # as the slots of `exchangeable_kernels`
 _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
-
 # memory for one step: as there P_pi, its sums, random numbers, agents left and drawn; then rows whose first proposal
 # failed, one list per replicate; row in work, its place in the list, and the list's length, (3 * 8,); numbers and
 # stream of a single replicate, and random bits of it

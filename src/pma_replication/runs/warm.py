@@ -127,7 +127,10 @@ def _is_copyable() -> bool:
     """Return whether copies can be waited for, and this process has no thread that a copy would lack."""
     try:
         os.close(os.pidfd_open(os.getpid()))
-        names = [(Path("/proc/self/task") / thread / "comm").read_text() for thread in os.listdir("/proc/self/task")]
+        names = [
+            (Path("/proc/self/task") / thread / "comm").read_text(encoding="utf-8")
+            for thread in os.listdir("/proc/self/task")
+        ]
     except (AttributeError, OSError):  # an old Linux, or a /proc that cannot be read
         return False
     # jemalloc, which comes with pyarrow, is told by the system of a copy, and does without its thread there

@@ -257,6 +257,12 @@ def networked_cells(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFra
             for column in ("exploitability", "returns", "disagreement"):
                 mean = partial(compared, rows, f"networked {arm} {column}", [late(curves(rows, arm, column))])
                 value = mean(statistic=float, confidence=confidence)
-                cells[column] = f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]"
+                cells[column] = in_words(value)
             found.append(cells)
     return pd.DataFrame(found)
+
+
+def in_words(found: Estimate) -> str:
+    """Return a number with its interval, where it has one."""
+    interval = "" if math.isnan(found.low) else f" [{found.low:.3g}, {found.high:.3g}]"
+    return f"{found.value:.3g}{interval}".replace("-", "−")

@@ -14,6 +14,7 @@ from pma_replication.experiments.networked.judge import (
     compared,
     curves,
     improvements,
+    in_words,
     late,
     networked_cells,
 )
@@ -103,7 +104,7 @@ def told(
         + ", ".join(
             f"{level:g}: {np.mean([mean for setting, mean in means.items() if setting[i] == level]):.3g}"
             for level in sorted({setting[i] for setting in means})
-        )
+        ).replace("-", "−")
         for i, axis in enumerate(AXES)
     ]
     kind = str(rows["kind"].iloc[0])
@@ -133,6 +134,4 @@ def _more(rows: pd.DataFrame, arm: str, confidence: float) -> Estimate:
 def _mean(rows: pd.DataFrame, arm: str, confidence: float) -> str:
     """Return what is measured of an arm late in the run, with its interval."""
     values = late(curves(rows, arm, _column(rows)))
-    found = compared(rows, f"networked {arm} mean", [values], statistic=float, confidence=confidence)
-    interval = "" if np.isnan(found.low) else f" [{found.low:.3g}, {found.high:.3g}]"
-    return f"{found.value:.3g}{interval}"
+    return in_words(compared(rows, f"networked {arm} mean", [values], statistic=float, confidence=confidence))
