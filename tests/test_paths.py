@@ -22,6 +22,7 @@ from pma_mfg.paths import branching
 from pma_mfg.paths import system as system_module
 from pma_mfg.paths.following import Follower, Node, held
 from pma_mfg.paths.system import LEADING, Linearization, System
+from pma_mfg.plotting.paths import plot_path
 from pma_mfg.regularizers import Entropy
 
 REFERENCE = games.make("rock_paper_scissors")
@@ -433,3 +434,11 @@ def test_solve_at_strength_0_gives_an_equilibrium_without_a_regularizer(capsys: 
     # nobody knows it in closed form: a best response against its own population gains nothing
     assert abs(equilibrium.exploitability(game, policy, mean_field=mean_field)) <= 1e-10
     assert found["mixed_states"] == 1
+
+
+def test_the_panels_of_a_short_range_of_strengths_have_the_same_labels_which_do_not_overlap() -> None:
+    drawn = plot_path(paths.equilibrium_path(REFERENCE, Entropy(1.0), strengths=(0.5, 0.1)))
+    labels = [[label.get_text() for label in ax.get_xticklabels()] for ax in drawn.axes]
+    assert labels[0] == labels[1] == labels[2]
+    assert "0.2" in labels[0]
+    assert not any(label.get_text() for label in drawn.axes[0].get_xticklabels(minor=True))

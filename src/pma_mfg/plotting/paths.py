@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pma_mfg.paths import Path, Point
-from pma_mfg.plotting.look import COLOURS, WIDTH, log_log, styled
+from pma_mfg.plotting.look import COLOURS, WIDTH, label_decades, log_log, styled
 
 #: Costs below are rounding errors and not drawn.
 ROUNDED = 1e-12
@@ -71,6 +71,7 @@ def plot_path(path: Path, *, title: str = "") -> Figure:
         xlabel=r"strength $\tau$",
         ylabel=f"share of state {game.state_labels[state] if game.state_labels else state}".replace("$", r"\$"),
     )
+    label_decades(left.xaxis)
     middle.set_title("dashed: bound", fontsize=8)
     right.set_title("best response stable below 1", fontsize=8)
     left.set_title("dashed: no step size is stable", fontsize=8)
