@@ -232,6 +232,18 @@ def test_two_outputs_in_one_file_are_refused(
     assert "expected a file to write" in capsys.readouterr().err
 
 
+def test_a_figure_may_have_the_name_of_a_folder_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("paths").mkdir()
+    assert replicate.main(["figure", "paths", "--tables", ".", "--out", "paths"]) == 2
+    assert "paths.parquet" in capsys.readouterr().err  # the table that is missing, which is looked for later
+    Path("paths.png").mkdir()
+    assert replicate.main(["figure", "paths", "--tables", ".", "--out", "paths"]) == 2
+    assert "--out: got 'paths.png', expected a file to write" in capsys.readouterr().err
+
+
 def test_a_terminal_without_greek_shows_escapes(tmp_path: Path) -> None:
     command = "from pma_mfg import cli; cli.main(['games', 'affine']); print('ε')"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

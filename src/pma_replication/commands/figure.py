@@ -21,7 +21,8 @@ def add(commands: arguments.Commands) -> None:
     )
     figure.add_argument("name", choices=sorted(registry.figures()))
     figure.add_argument("--tables", required=True, help="folder of the tables")
-    figure.add_argument("--out", required=True, help="path to write, without .png and .svg")
+    # the file itself, so that what is checked before the work is what is written: a folder may have the path without .png
+    figure.add_argument("--out", required=True, type="{}.png".format, help="path to write, without .png and .svg")
 
 
 def _figure(options: argparse.Namespace) -> None:
@@ -32,4 +33,4 @@ def _figure(options: argparse.Namespace) -> None:
     draw = registry.draw(options.name)
     with reading.written_by(options.tables, "tables that the pipeline writes"):
         drawn = draw.figure(draw.data(*tables))
-    style.save(drawn, options.out)
+    style.save(drawn, options.out.removesuffix(".png"))
