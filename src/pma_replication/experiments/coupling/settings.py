@@ -29,7 +29,9 @@ class Rung(Settings):
     """A game that is learned in with every method."""
 
     line: Name = key("what it is drawn with: games of one line differ in how strongly they are coupled")
-    updates: Annotated[Distinct[Count], Field(min_length=2)] = key("M_td of best response and of the fastest step")
+    updates: Annotated[Distinct[Count], Field(min_length=1)] = key(
+        "M_td of best response and of the fastest step; C4-coupled-slope needs three"
+    )
 
 
 class Coupling(Section):
