@@ -420,7 +420,11 @@ def test_one_game_and_one_experiment_run_to_their_tables_figures_and_claims_alon
     results = fresh_copy / SMOKE["results"]
     tables = {path.stem for path in (results / "tables").iterdir()}
     assert tables == {"equilibria", "assumptions", "iterates", "rates", "certified"}
-    assert {path.stem for path in (results / "figures").glob("*.png")} == {"equilibria", "contraction"}
+    drawn = {path: path.read_bytes() for path in (results / "figures").glob("*.png")}
+    assert {path.stem for path in drawn} == {"equilibria", "contraction"}
+    drawn_again = run(fresh_copy, "-m", "pma_replication.cli", "figures", "mine.yaml")
+    assert drawn_again.returncode == 0, drawn_again.stderr
+    assert {path: path.read_bytes() for path in drawn} == drawn
     claimed = {record["id"] for record in json.loads((results / "claims.json").read_text())}
     assert claimed == {"C1c", "C1d", "C1d-certificate"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,10 +38,16 @@ def add(commands: arguments.Commands) -> None:
     report.add_argument("--out", help="HTML file to write (default: report.html in the run's results)")
 
 
-def _figures(options: argparse.Namespace) -> None:
+def _figures(options: argparse.Namespace) -> int:
     from pma_replication import configuration, registry, style
+    from pma_replication.runs import level
     from pma_replication.runs import tables as parquet
 
+    fixed = level.environment()
+    if not fixed.items() <= os.environ.items():
+        # the instructions of the run, so that pixels are the same: numpy reads what they are when it is loaded
+        again = [sys.executable, "-P", "-m", "pma_replication.cli", "figures", options.config]
+        return subprocess.run(again, env=os.environ | fixed, check=False).returncode
     settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
     for name in registry.drawn(configuration.tables(settings)):
@@ -47,6 +55,7 @@ def _figures(options: argparse.Namespace) -> None:
         draw = registry.draw(name)
         style.save(draw.figure(draw.data(*of)), figures / name)
         log.info("%s", figures / f"{name}.png")
+    return 0
 
 
 def _report(options: argparse.Namespace) -> None:
