@@ -21,7 +21,7 @@ def add(commands: arguments.Commands) -> None:
     )
     figure.add_argument("name", choices=sorted(registry.figures()))
     figure.add_argument("--tables", required=True, help="folder of the tables")
-    # the file itself, so that what is checked before the work is what is written: a folder may have the path without .png
+    # the file itself, which is what is checked before the work: a folder may have the path without .png
     figure.add_argument("--out", required=True, type="{}.png".format, help="path to write, without .png and .svg")
 
 
