@@ -1,8 +1,8 @@
 """A process of a run does not outlive the run, and a folder has one run at a time."""
 
-import contextlib
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +15,7 @@ import pytest
 
 from pma_mfg import processes
 from pma_mfg.errors import InputError
-from pma_replication.runs import locks, warm
+from pma_replication.runs import level, locks, warm
 
 #: Starts a child that ties itself to its parent as on `platform`, prints the child's number, and waits.
 PARENT = """
@@ -51,6 +51,15 @@ def assert_dies(pid):
     while is_there(pid) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_there(pid)
+
+
+def wait_for(process, begun):
+    """Wait until it is as `begun` says, which only `process`, as long as it is there, brings about."""
+    end = time.monotonic() + PATIENCE
+    while not begun():
+        assert process.poll() is None, "the process that is waited for has ended"
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -107,29 +116,48 @@ time.sleep(3600)
 """
 
 
-#: The process that jobs are copies of.
+#: The process that jobs are copies of. What it has registered for its own end is not theirs to do.
 SERVE = """
-import os, sys
+import atexit, os, sys
+atexit.register(print, "the end of the process that is copied")
 from pma_replication.runs import warm
 warm.serve(sys.argv[1], '')
 """
 
-#: One whose first copy fails, and that looks at a file of the test in place of sources.
+#: One whose first copy of a job fails (the first copy is for the test that looks whether it answers), and that looks at
+#: a file of the test in place of sources.
 FAILING = SERVE.replace(
     "warm.serve",
     """
-fork, failures = os.fork, [OSError(12, "no memory")]
+fork, failures = os.fork, [None, OSError(12, "no memory")]
 def fails_once():
-    if failures:
-        raise failures.pop()
+    if failures and (failure := failures.pop(0)):
+        raise failure
     return fork()
 os.fork = fails_once
 warm._sources = lambda: {"source.py": warm._state("source.py")}
 warm.serve""",
 )
 
-#: A game whose file is refused with a word on whether its process was started anew.
-REFUSED = 'import sys; raise ValueError("anew" if "pma_replication.cli" in sys.orig_argv else "copied")'
+#: A game whose file is refused with a word on whether its process was started anew, and with that one's parent.
+REFUSED = """
+import os, sys
+raise ValueError("anew" if "pma_replication.cli" in sys.orig_argv else "copied", os.getppid())
+"""
+
+#: A game whose file leaves a process behind, and is refused with its number.
+LEAVING = """
+import os, signal
+if not (number := os.fork()):
+    os.closerange(0, 3)
+    signal.pause()
+raise ValueError("left", number)
+"""
+
+
+def answers(process):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(warm._address(process.name)) == 0
 
 
 @pytest.fixture
@@ -137,35 +165,33 @@ def loaded(request, tmp_path, monkeypatch):
     """A process that runs `SERVE`, or the code that the test gives, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     code = getattr(request, "param", SERVE)
+    for name, value in level.environment().items():  # as in a run: one that has more threads than one is not copied
+        monkeypatch.setenv(name, value)
     environment = {**os.environ, processes.PARENT: str(os.getpid())}
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path.name + str(os.getpid())], env=environment)
     process.name = process.args[-1]
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
-            connection.connect(warm._address(process.name))
-            break
-        time.sleep(0.05)
-    yield process
-    process.kill()
-    process.wait()
-
-
-def wait_for(path):
-    end = time.monotonic() + PATIENCE
-    while not Path(path).exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert Path(path).exists()
+    try:
+        wait_for(process, lambda: answers(process))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def asking(loaded):
     return {**os.environ, warm.NAME: loaded.name, processes.PARENT: str(os.getpid())}
 
 
+def refused(loaded, game="refused.py"):
+    command = [*JOB, "game", game, "--out", "x.py"]
+    return subprocess.run(command, env=asking(loaded), capture_output=True, text=True, timeout=PATIENCE)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
 def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_and_dies_with_either_end(loaded):
+    Path("last.py").write_text("import atexit; atexit.register(print, 'the end of the job'); raise ValueError")
     made = "game planted_smooth n_states=3 n_actions=2 discount=0.5 seed=1 strength=0.1 --out game.npz"
-    for command in (made, "collect absent.parquet --out x.parquet", "collect"):
+    for command in (made, "collect absent.parquet --out x.parquet", "collect", "game last.py --out x.py"):
         found = []
         for environment in (asking(loaded), None):
             done = subprocess.run([*JOB, *command.split()], env=environment, capture_output=True, text=True)
@@ -173,15 +199,13 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
             found.append((done.returncode, done.stdout, done.stderr, content))
         assert found[0] == found[1]
         assert found[0][0] == (0 if command == made else 2)
-    used = psutil.Process(loaded.pid).cpu_times()
-    assert used.children_user + used.children_system > 0.0  # those who asked were copies
 
     Path("endless.py").write_text(ENDLESS)
     for killed_by_caller in (True, False):
         job = subprocess.Popen([*JOB, "game", "endless.py", "--out", "x.py"], env=asking(loaded))
-        wait_for("begun")
+        wait_for(job, Path("begun").exists)
         copy = int(Path("begun").read_text())
-        assert copy != job.pid
+        assert psutil.Process(copy).ppid() == loaded.pid
         (job if killed_by_caller else loaded).kill()
         assert job.wait() == (-signal.SIGKILL if killed_by_caller else 128 + signal.SIGKILL)
         assert_dies(copy)
@@ -195,13 +219,49 @@ def test_a_job_that_is_a_copy_writes_says_and_ends_as_one_that_loads_by_itself_a
 @pytest.mark.parametrize("loaded", [FAILING], indirect=True)
 def test_a_job_that_cannot_be_copied_fails_alone_and_one_after_an_edit_loads_what_was_edited(loaded):
     Path("refused.py").write_text(REFUSED)
-    for code, word in ((128 + signal.SIGKILL, ""), (2, "ValueError: copied"), (2, "ValueError: anew")):
-        command = [*JOB, "game", "refused.py", "--out", "x.py"]
-        done = subprocess.run(command, env=asking(loaded), capture_output=True, text=True)
-        assert done.returncode == code
-        assert word in done.stderr
-        if "copied" in word:
-            Path("source.py").write_text("edited = True\n")
+    failed, copied = refused(loaded), refused(loaded)
+    Path("source.py").write_text("edited = True\n")
+    anew = refused(loaded)
+    assert (failed.returncode, failed.stderr) == (128 + signal.SIGKILL, "")
+    assert f"ValueError: ('copied', {loaded.pid})" in copied.stderr
+    assert f"ValueError: ('anew', {loaded.pid})" in anew.stderr
+    assert copied.returncode == anew.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
+@pytest.mark.parametrize("said", ["nothing", "a part"])
+def test_a_job_does_not_wait_for_one_that_was_stopped_before_it_said_what_it_asks(loaded, said):
+    Path("refused.py").write_text(REFUSED)
+    server = psutil.Process(loaded.pid)
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.connect(warm._address(loaded.name))
+        if said != "nothing":
+            socket.send_fds(stopped, [b"\0["], [0, 1, 2])
+        assert f"('copied', {loaded.pid})" in refused(loaded).stderr
+        wait_for(loaded, lambda: len(server.children()) == 1)  # waits for what else is said
+    wait_for(loaded, lambda: not server.children())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
+def test_a_job_ends_with_the_process_that_it_copies_also_if_another_job_has_left_a_process(loaded):
+    Path("endless.py").write_text(ENDLESS)
+    Path("leaving.py").write_text(LEAVING)
+    job = subprocess.Popen([*JOB, "game", "endless.py", "--out", "x.py"], env=asking(loaded))
+    wait_for(job, Path("begun").exists)
+    left = int(re.search(r"\('left', (\d+)\)", refused(loaded, "leaving.py").stderr)[1])
+    try:
+        loaded.kill()
+        assert job.wait(PATIENCE) == 128 + signal.SIGKILL
+        assert is_there(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are copies on Linux alone")
+def test_a_process_with_another_thread_is_not_copied(tmp_path):
+    thread = "import threading, time; threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()"
+    command = [sys.executable, "-c", thread + SERVE, tmp_path.name + str(os.getpid())]
+    assert subprocess.run(command, timeout=PATIENCE).returncode == 0
 
 
 def test_the_sources_that_a_copy_compares_are_those_of_both_packages_and_every_edit_shows(tmp_path):

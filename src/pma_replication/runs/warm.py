@@ -12,12 +12,13 @@ takes its results for those of the edited file. Results are the same: a job read
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import struct
@@ -58,8 +59,9 @@ def ask(arguments: Sequence[str]) -> int | None:
         request = json.dumps([list(arguments), os.getcwd(), dict(os.environ)]).encode()
         code = b""
         with contextlib.suppress(ConnectionError):
-            socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
+            socket.send_fds(connection, [b"\0"], [0, 1, 2])
             connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
             code = connection.recv(1)
     return code[0] if code else KILLED
 
@@ -75,7 +77,6 @@ class _Job:
     number: int
     connection: socket.socket
     end: int
-    is_over: bool = False
 
 
 def _address(name: str) -> bytes:
@@ -105,22 +106,25 @@ def serve(name: str, kernels: str) -> None:
     sources = _sources()
     if not _is_copyable():
         return
-    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as waited_for:
+    jobs: dict[int, _Job] = {}  # by the numbers of both files that tell of them
+    with socket.socket(socket.AF_UNIX) as listener, select.epoll() as told:
         listener.bind(_address(name))
         listener.listen(64)
-        waited_for.register(listener, selectors.EVENT_READ)
+        told.register(listener, select.EPOLLIN)
         while True:
-            for key, _ in waited_for.select():
-                if key.fileobj is listener:
-                    if kernels and os.path.exists(kernels):
-                        _load_kernels()
-                        sources |= {path: state for path, state in _sources().items() if path not in sources}
-                        kernels = ""
-                    if (job := _begin(listener, sources)) is not None:
-                        for waiting in (job.connection, job.end):
-                            waited_for.register(waiting, selectors.EVENT_READ, job)
-                elif not key.data.is_over:
-                    _end(key.data, key.fileobj, waited_for)
+            # one at a time, since what ends a job closes files, whose numbers the next job gets
+            [(file, _)] = told.poll(maxevents=1)
+            if file != listener.fileno():
+                _end(jobs, file, told)
+                continue
+            if kernels and os.path.exists(kernels):
+                _load_kernels()
+                sources |= {path: state for path, state in _sources().items() if path not in sources}
+                kernels = ""
+            if (job := _begin(listener, jobs, sources)) is not None:
+                jobs |= dict.fromkeys((job.connection.fileno(), job.end), job)
+                told.register(job.connection, select.EPOLLHUP)  # and not what is said, which the copy reads
+                told.register(job.end, select.EPOLLIN)
 
 
 def _is_copyable() -> bool:
@@ -137,23 +141,18 @@ def _is_copyable() -> bool:
     return len([name for name in names if name != "jemalloc_bg_thd\n"]) == 1
 
 
-def _begin(listener: socket.socket, sources: _Sources) -> _Job | None:
+def _begin(listener: socket.socket, jobs: dict[int, _Job], sources: _Sources) -> _Job | None:
     """Make a copy of this process that runs the job which asks; None, and no other job is disturbed, if that fails."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
         connection = opened.enter_context(listener.accept()[0])
         if not _is_mine(connection):
             return None
-        size, files, _, _ = socket.recv_fds(connection, 8, 3)
-        for file in files:
-            opened.callback(os.close, file)
-        with connection.makefile("rb") as sent:
-            request = sent.read(int.from_bytes(size, "big"))
-        if len(files) < 3 or len(request) < int.from_bytes(size, "big"):  # who asked was killed
-            return None
         server = os.getpid()
         if (number := os.fork()) == 0:
-            listener.close()
-            _run(request, files, server, sources)
+            # what the copy starts may live longer than this process, of whose end the others are to be told
+            for other in (listener, *(job.connection for job in jobs.values())):
+                other.close()
+            _run(connection, server, sources)
         try:
             end = os.pidfd_open(number)
         except OSError:  # nobody would wait for it
@@ -161,24 +160,32 @@ def _begin(listener: socket.socket, sources: _Sources) -> _Job | None:
             os.waitpid(number, 0)
             raise
         opened.pop_all()
-        for file in files:
-            os.close(file)
         return _Job(number, connection, end)
     return None
 
 
-def _run(request: bytes, files: list[int], server: int, sources: _Sources) -> NoReturn:
-    """Be the job, or make place for it if a loaded source file is another now."""
+def _run(connection: socket.socket, server: int, sources: _Sources) -> NoReturn:
+    """Be the job that is asked for, or make place for it if a loaded source file is another now."""
     code = 1
     try:
+        atexit._clear()  # what is registered from here on is the job's
+        os.environ[processes.PARENT] = str(server)
+        processes.die_with_parent()
+        # here, and not in the process that is copied, since who asks may be stopped, and others would wait for it
+        with connection, connection.makefile("rb") as sent:
+            files = socket.recv_fds(connection, 1, 3)[1]
+            request = sent.read()
+        try:
+            arguments, folder, variables = json.loads(request)
+        except ValueError:  # who asked was killed
+            sys.exit(KILLED)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        arguments, folder, variables = json.loads(request)
-        for number, file in enumerate(files):
+        for number, file in zip(range(3), files, strict=True):
             os.dup2(file, number)
             os.close(file)
         os.chdir(folder)
         os.environ.clear()
-        os.environ.update({**variables, processes.PARENT: str(server)})
+        os.environ.update(variables)
         if any(_state(path) != state for path, state in sources.items()):
             # the same process, so that it ends and is waited for as a copy is
             os.execv(sys.executable, [sys.executable, "-P", "-m", "pma_replication.cli", *arguments])
@@ -193,24 +200,25 @@ def _run(request: bytes, files: list[int], server: int, sources: _Sources) -> No
     except BaseException:
         traceback.print_exc()
     finally:
+        atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(code)
 
 
-def _end(job: _Job, told: object, waited_for: selectors.BaseSelector) -> None:
+def _end(jobs: dict[int, _Job], file: int, told: select.epoll) -> None:
     """Tell who asked that the job has ended, or end the job if who asked has."""
-    if told is job.connection:
-        waited_for.unregister(job.connection)
+    job = jobs.pop(file)
+    told.unregister(file)
+    if file != job.end:
         os.kill(job.number, signal.SIGKILL)  # it is there until it is waited for
         return
-    job.is_over = True
     code = os.waitstatus_to_exitcode(os.waitpid(job.number, 0)[1])
-    with contextlib.suppress(OSError, KeyError):
-        waited_for.unregister(job.connection)
-        job.connection.sendall(bytes([code if code >= 0 else 128 - code]))
-    waited_for.unregister(job.end)
+    if jobs.pop(job.connection.fileno(), None):
+        told.unregister(job.connection)
+        with contextlib.suppress(OSError):
+            job.connection.sendall(bytes([code if code >= 0 else 128 - code]))
     job.connection.close()
     os.close(job.end)
 
