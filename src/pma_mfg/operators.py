@@ -90,7 +90,8 @@ def flow_per_feature(game: MeanFieldGame, weights: np.ndarray) -> Table:
         entries = np.repeat(weights.ravel(), np.diff(base.indptr))
         scatter = csr_array((entries, base.indices, np.arange(base.nnz + 1)), shape=(base.nnz, game.n_states))
         return csr_array(terms @ scatter)
-    return np.asarray(np.tensordot(terms, weights, axes=([1, 2], [0, 1])))
+    rows = terms.transpose(0, 3, 1, 2).reshape(terms.shape[0] * game.n_states, weights.size)
+    return np.asarray(rows @ weights.ravel()).reshape(terms.shape[0], game.n_states)
 
 
 def value_per_feature(game: MeanFieldGame, value: np.ndarray) -> Table:

@@ -7,6 +7,7 @@ stationary law: that takes the rate at which the chain mixes as well.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 
@@ -38,6 +39,9 @@ TINY = float(np.finfo(float).tiny)
 
 #: Ratio of two masses in one recurrent class above which the elimination starts again from the heavier state.
 LARGE = 1e200
+
+#: What an entry of the elimination is cut at: products of two may still be added up.
+LARGEST = LARGE**1.4
 
 #: Largest number of times that the elimination starts again from a heavier state.
 HEADS = 10
@@ -77,60 +81,63 @@ class Elimination:
         self.label, self.classes = np.zeros(len(kernel), dtype=np.int64), 1
         if not edges.all():
             self.label, self.classes = closed_components(edges)
-        weights = np.ones(len(kernel)) if masses is None else masses
-        heads = np.array([np.argmax(np.where(self.label == c, weights, -1.0)) for c in range(self.classes)])
+        heads = self._heaviest(np.ones(len(kernel)) if masses is None else masses)
         self._laws = np.empty(len(kernel))
         for _ in range(HEADS):
             with np.errstate(over="ignore"):
                 self._eliminate(kernel, heads)
-            # a state with so much more mass than the first of its class is the one to begin with
-            heavy = [np.argmax(np.where(self.label == c, self._laws, -1.0)) for c in range(self.classes)]
-            exceeded = self._laws[heavy] > LARGE
-            if not exceeded.any():
+            if not (self._laws > LARGE).any():
                 break
-            heads = np.where(exceeded, heavy, heads)
-        totals = np.bincount(self.label[self.label >= 0], self._laws[self.label >= 0], self.classes)
-        self._laws = np.where(self.label >= 0, self._laws / totals[self.label], 0.0)
+            # a state with so much more mass than the first of its class is the one to begin with
+            heavy = self._heaviest(self._laws)
+            heads = np.where(self._laws[heavy] > LARGE, heavy, heads)
+        recurrent = self.label >= 0
+        totals = np.bincount(self.label[recurrent], self._laws[recurrent], self.classes)
+        self._laws = np.where(recurrent, self._laws / totals[self.label], 0.0)
+
+    def _heaviest(self, weights: np.ndarray) -> np.ndarray:
+        """Return the state of most weight in every class, shape (C,)."""
+        if not self.label.any():
+            return np.array([weights.argmax()])
+        return np.array([np.argmax(np.where(self.label == c, weights, -1.0)) for c in range(self.classes)])
 
     def _eliminate(self, kernel: np.ndarray, heads: np.ndarray) -> None:
         """Keep one state of every class, eliminate the others from the end: transient states, then the rest."""
-        kept = np.zeros(len(kernel), dtype=bool)
-        kept[heads] = True
-        others = np.flatnonzero(~kept)
-        # the heads in the order of their classes, since place c is that of class c in `masses`
-        self._order = np.concatenate([heads, others[np.argsort(self.label[others] < 0, kind="stable")]])
-        label = self.label[self._order]
-        chain = kernel[np.ix_(self._order, self._order)]
+        place = np.where(self.label < 0, self.classes + 1, self.classes)
+        place[heads] = range(self.classes)  # since place c is that of class c in `masses`
+        self._order = place.argsort(kind="stable")
+        chain = kernel[self._order[:, None], self._order]
         if self.classes > 1:  # what joins no classes leads nowhere
+            label = self.label[self._order]
             chain[(label[:, None] >= 0) & (label[:, None] != label)] = 0.0
         self._stages: list[tuple[slice, np.ndarray, np.ndarray, np.ndarray]] = []
         stop = len(chain)
         while stop > self.classes:
             start = max(self.classes, stop - BLOCK)
             size = stop - start
-            # rows [P_BA, P_BB, I], reduced to [exits, 0, visits]: the law of the first state outside of the block, and
-            # the expected numbers of visits to its states before
+            # rows [P_BA, P_BB, I], reduced to [exits, ., visits]: the law of the first state outside of the block, and
+            # the expected numbers of visits to its states before; a column in between is read no more once it was
             rows = np.zeros((size, stop + size))
             rows[:, :stop] = chain[start:stop, :stop]
-            rows[np.arange(size), stop + np.arange(size)] = 1.0
+            rows[:, stop:].flat[:: size + 1] = 1.0
             for k in range(size - 1, -1, -1):
-                place = start + k
-                row, share = rows[k], rows[:, place].copy()
-                share[k] = 0.0
+                row, column = rows[k], rows[:, start + k, None]
                 # not the complement of the diagonal entry: the chance to leave is a sum of what leads elsewhere
-                row /= max(row[:place].sum(), TINY)
-                np.minimum(row, LARGE**1.4, out=row)
-                rows[:, place] = 0.0
-                rows += share[:, None] * row
+                row /= max(np.add.reduce(row[: start + k]), TINY)
+                np.minimum(row, LARGEST, out=row)
+                passed_on = column * row
+                passed_on[k] = 0.0
+                rows += passed_on
             exits, visits = rows[:, :start], rows[:, stop:]
             entries = chain[:start, start:stop].copy()
-            chain[:start, :start] += entries @ exits
+            if start > self.classes:
+                chain[:start, :start] += entries @ exits
             self._stages.append((slice(start, stop), entries, exits, visits))
             stop = start
         law = np.zeros(len(chain))
         law[: self.classes] = 1.0
         for block, entries, _, visits in reversed(self._stages):
-            law[block] = np.minimum((law[: block.start] @ entries) @ visits, LARGE**1.4)
+            law[block] = np.minimum((law[: block.start] @ entries) @ visits, LARGEST)
         self._laws[self._order] = law
 
     def masses(self, weights: np.ndarray) -> np.ndarray:
@@ -138,15 +145,17 @@ class Elimination:
         return self._reduced(weights)[..., : self.classes]
 
     def _reduced(self, weights: np.ndarray) -> np.ndarray:
-        moved = np.array(weights[..., self._order], dtype=float)
+        moved = np.asarray(weights[..., self._order], dtype=float)
         for block, _, exits, _ in self._stages:
             moved[..., : block.start] += moved[..., block] @ exits
         return moved
 
     def law(self, start: np.ndarray) -> np.ndarray:
         """Return the stationary law, shape (S,), in which every class has the mass that a start (S,) gives it."""
-        masses = self.masses(start)
-        law = self._laws * (masses / masses.sum())[self.label]
+        law = self._laws
+        if self.classes > 1:
+            masses = self.masses(start)
+            law = law * (masses / masses.sum())[self.label]
         return np.asarray(law / law.sum())
 
     def deviation(self, flows: np.ndarray) -> np.ndarray:
@@ -173,7 +182,18 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
         Components are numbered by their first state.
     count : int
     """
-    graph = csr_array(edges)
+    return _components(edges) if isinstance(edges, csr_array) else _components_of_pattern(edges.tobytes(), len(edges))
+
+
+@functools.lru_cache(maxsize=8)
+def _components_of_pattern(pattern: bytes, size: int) -> tuple[np.ndarray, int]:
+    """Return the `closed_components` of a dense table; the chains of an iteration have the same zeros mostly."""
+    label, count = _components(csr_array(np.frombuffer(pattern, dtype=bool).reshape(size, size)))
+    label.flags.writeable = False
+    return label, count
+
+
+def _components(graph: csr_array) -> tuple[np.ndarray, int]:
     count, label = scipy.sparse.csgraph.connected_components(graph, directed=True, connection="strong")
     source = np.repeat(label, np.diff(graph.indptr))
     closed = np.ones(count, dtype=bool)

@@ -6,6 +6,7 @@ weighted by them (`games.model`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,6 +28,9 @@ LINKS = (
     "reciprocal",
     "exponential",
 )
+
+#: The argument at which each link has its kink, nan for the links that have none.
+KINKS = np.array([{"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}.get(link, np.nan) for link in LINKS])
 
 #: Distance from a link's kink below which an argument counts as being on it. Equilibria are computed to some 1e-12.
 KINK_WIDTH = 1e-9
@@ -98,6 +102,12 @@ class Features:
         """Return the family that holds feature k alone."""
         return Features(*(getattr(self, name)[[k]] for name in self.__dataclass_fields__))
 
+    def _by_link(self) -> Iterator[tuple[str, np.ndarray | slice]]:
+        """Yield each link that occurs, and which features have it."""
+        codes = set(self.links.tolist())
+        for code in codes:
+            yield LINKS[code], slice(None) if len(codes) == 1 else np.flatnonzero(self.links == code)
+
     def arguments(self, mean_field: np.ndarray) -> np.ndarray:
         """Return <w_k, mu> + b_k, shape (..., K), for mean fields of shape (..., S)."""
         return np.asarray(mean_field @ self.weights.T + self.offsets)
@@ -105,10 +115,9 @@ class Features:
     def link_values(self, x: np.ndarray) -> np.ndarray:
         """Return g_k(x_k), shape (..., K), for arguments of shape (..., K)."""
         values = x.copy()
-        for code in np.unique(self.links):
-            k = np.flatnonzero(self.links == code)
+        for link, k in self._by_link():
             columns, parameters = x[..., k], self.parameters[k]
-            match LINKS[code]:
+            match link:
                 case "absolute":
                     values[..., k] = np.abs(columns)
                 case "log":
@@ -140,8 +149,7 @@ class Features:
 
         The floor of `floored_log` is a guard for states that nobody visits, and does not count.
         """
-        place = {"absolute": 0.0, "positive": 0.0, "minimum": 1.0, "power": 0.0}
-        return np.asarray(np.array([place.get(link, np.nan) for link in LINKS])[self.links])
+        return np.asarray(KINKS[self.links])
 
     def differentiable_at(self, mean_field: np.ndarray) -> bool:
         """Return whether no argument lies on the kink of its link, at mu of shape (S,)."""
@@ -153,12 +161,11 @@ class Features:
         Sparse where the weights are.
         """
         x = self.arguments(mean_field)
-        slopes = np.ones_like(x)
-        side = np.where(np.abs(x - self.kinks()) < KINK_WIDTH, 0.0, np.sign(x - self.kinks()))
-        for code in np.unique(self.links):
-            k = np.flatnonzero(self.links == code)
+        slopes, beyond = np.ones_like(x), x - self.kinks()
+        side = np.where(np.abs(beyond) < KINK_WIDTH, 0.0, np.sign(beyond))
+        for link, k in self._by_link():
             parameters = self.parameters[k]
-            match LINKS[code]:
+            match link:
                 case "absolute":
                     slopes[k] = side[k]
                 case "log":

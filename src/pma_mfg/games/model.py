@@ -194,7 +194,7 @@ class MeanFieldGame:
         base, terms = self.base_transition, self.transition_terms
         if isinstance(base, csr_array):
             return csr_array((phi @ terms, base.indices, base.indptr), shape=base.shape)
-        return np.asarray(np.tensordot(phi, terms, axes=1))
+        return np.asarray(phi @ terms.reshape(len(terms), base.size)).reshape(base.shape)
 
     def reward(self, mean_field: np.ndarray) -> np.ndarray:
         """Return R(s,a,mu), shape (S, A), for a mean field of shape (S,)."""
@@ -203,9 +203,9 @@ class MeanFieldGame:
 
     def reward_change(self, phi: np.ndarray) -> np.ndarray:
         """Return sum_k phi_k R_k, shape (S, A), for phi of shape (L,)."""
-        if isinstance(self.reward_terms, csr_array):
-            return np.asarray(phi @ self.reward_terms).reshape(self.base_reward.shape)
-        return np.asarray(np.tensordot(phi, self.reward_terms, axes=1))
+        terms, base = self.reward_terms, self.base_reward
+        flat = terms if isinstance(terms, csr_array) else terms.reshape(len(terms), base.size)
+        return np.asarray(phi @ flat).reshape(base.shape)
 
     def dense(self, source: str) -> MeanFieldGame:
         """Return the same game with dense tables; a game that has only dense tables is returned as it is.

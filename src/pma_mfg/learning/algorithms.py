@@ -7,7 +7,7 @@ section 10; schedules in `schedules`. Samples are environment steps of the traje
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import schedules
 from pma_mfg.learning.schedules import Schedule, check_td
-from pma_mfg.regularizers import Regularizer, with_strength
+from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation import exchangeable_kernels, random_numbers
 from pma_mfg.simulation.exchangeable import Population, Tables, initial_population
@@ -247,13 +247,7 @@ def centralized(
     True
     """
     _check_passes("learning.centralized", passes)
-    weights, first_q = (
-        np.atleast_1d([] if given is None else np.asarray(given, dtype=float)).tolist() for given in (strengths, starts)
-    )
-    if strengths is not None and not (len(weights) == schedule.n_epochs and all(0.0 < x < np.inf for x in weights)):
-        raise InputError("learning.centralized", "strengths", strengths, f"{schedule.n_epochs} finite numbers > 0")
-    if starts is not None and not (len(first_q) == schedule.n_epochs and np.isfinite(first_q).all()):
-        raise InputError("learning.centralized", "starts", starts, f"{schedule.n_epochs} finite numbers")
+    by_epoch = schedules.by_epoch(regularizer, schedule, strengths=strengths, starts=starts)
     policies = [operators.uniform_policy(game) if start is None else start]
     population = initial_population(game, n_agents, rng)
     if resume is not None:
@@ -267,10 +261,7 @@ def centralized(
 
     while len(policies) <= schedule.n_epochs:
         policy = policies[-1]
-        if strengths is not None:
-            regularizer = with_strength(regularizer, weights[len(policies) - 1])
-        if starts is not None:
-            schedule = replace(schedule, start=first_q[len(policies) - 1])
+        regularizer, schedule = by_epoch[len(policies) - 1]
         inside = resume if resume is not None and "q" in resume else None
         resume = None
         if inside is None:

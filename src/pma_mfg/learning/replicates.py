@@ -15,7 +15,7 @@ import numpy as np
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game
-from pma_mfg.learning import algorithms
+from pma_mfg.learning import algorithms, schedules
 from pma_mfg.learning.algorithms import Epoch, Exploration, Save
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
@@ -85,6 +85,8 @@ def centralized(
     rngs: Sequence[np.random.Generator],
     start: np.ndarray | None = None,
     floor: float | None = None,
+    strengths: Sequence[float] | None = None,
+    starts: Sequence[float] | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     resume: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -93,7 +95,7 @@ def centralized(
 
     Parameters
     ----------
-    game, n_agents, regularizer, schedule, start, floor
+    game, n_agents, regularizer, schedule, start, floor, strengths, starts
         As there.
     rngs : sequence of numpy.random.Generator
         One for each replicate, which does not depend on the others.
@@ -124,6 +126,7 @@ def centralized(
     True
     """
     checkpoints = np.array([schedule.n_updates])
+    by_epoch = schedules.by_epoch(regularizer, schedule, strengths=strengths, starts=starts)
     state = _started(game, n_agents, rngs, 1)
     first = operators.uniform_policy(game) if start is None else start
     policies = [np.stack([first] * len(rngs))]
@@ -138,6 +141,7 @@ def centralized(
 
     while len(policies) <= schedule.n_epochs:
         current = policies[-1]
+        regularizer, schedule = by_epoch[len(policies) - 1]
         if not state["updates"].any():
             state["q"][...] = schedule.start
             for policy, tagged, stream in zip(current, state["tagged"], state["stream"], strict=True):

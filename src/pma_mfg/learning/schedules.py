@@ -6,7 +6,8 @@ is in `theory.prescription`. Functions whose names begin with `blind` are the ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pma_mfg import jacobian, operators
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Regularizer, with_strength
 from pma_mfg.theory import lipschitz
 
 #: Blind learning (docs/theory, section 10.11): updates of the first epoch, in units of S A / (1 - gamma).
@@ -92,6 +93,38 @@ class Schedule:
     def n_samples(self) -> int:
         """Environment steps of the whole run, K M_td (M_mix + 1)."""
         return self.n_epochs * self.n_updates * (self.n_waiting + 1)
+
+
+def by_epoch(
+    regularizer: Regularizer, schedule: Schedule, *, strengths: Sequence[float] | None, starts: Sequence[float] | None
+) -> list[tuple[Regularizer, Schedule]]:
+    """Return the regularizer and the schedule of each epoch of `learning.algorithms.centralized`.
+
+    Parameters
+    ----------
+    regularizer, schedule, strengths, starts
+        As there.
+
+    Returns
+    -------
+    list of K tuples of Regularizer and Schedule
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    weights, first_q = (
+        np.atleast_1d([] if given is None else np.asarray(given, dtype=float)).tolist() for given in (strengths, starts)
+    )
+    count = schedule.n_epochs
+    if strengths is not None and not (len(weights) == count and all(0.0 < x < np.inf for x in weights)):
+        raise InputError("learning.centralized", "strengths", strengths, f"{count} finite numbers > 0")
+    if starts is not None and not (len(first_q) == count and np.isfinite(first_q).all()):
+        raise InputError("learning.centralized", "starts", starts, f"{count} finite numbers")
+    regularizers = [regularizer] * count if strengths is None else [with_strength(regularizer, x) for x in weights]
+    changed = [schedule] * count if starts is None else [replace(schedule, start=x) for x in first_q]
+    return list(zip(regularizers, changed, strict=True))
 
 
 def check_td(source: str, td_scale: float, td_offset: float, *, start: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
+from numpy.typing import ArrayLike
 
 from pma_mfg import operators
 from pma_mfg.arrays import accepts
@@ -28,8 +29,8 @@ class Moments:
 
     Parameters
     ----------
-    mean : ndarray, shape (C, S, A)
-    mean_square : ndarray, shape (C, S, A)
+    mean : ndarray, shape (..., C, S, A)
+    mean_square : ndarray, shape (..., C, S, A)
         Entry by entry.
     """
 
@@ -64,7 +65,7 @@ def moments(
     regularizer: Regularizer,
     *,
     n_updates: Sequence[int],
-    n_waiting: float,
+    n_waiting: ArrayLike,
     td_scale: float,
     td_offset: float,
     start: float = 0.0,
@@ -81,7 +82,7 @@ def moments(
     regularizer : Regularizer
     n_updates : sequence of int
         Increasing, >= 1.
-    n_waiting : int or infinity
+    n_waiting : int or infinity, or array_like of them, shape (...)
         M_mix; with infinity every update has a pair drawn from the stationary law, independent of the past.
     td_scale, td_offset : float
         c and m_0 of the steps c / (m + m_0).
@@ -99,7 +100,8 @@ def moments(
     """
     if not len(n_updates) or (np.diff(n_updates, prepend=0) <= 0).any():
         raise InputError(SOURCE, "n_updates", list(n_updates), "integers >= 1 in increasing order")
-    if not (n_waiting == np.inf or (n_waiting >= 0 and n_waiting == int(n_waiting))):
+    waits = np.asarray(n_waiting, dtype=float)
+    if not ((waits >= 0.0) & (waits == np.floor(waits))).all():
         raise InputError(SOURCE, "n_waiting", n_waiting, "an integer >= 0 or infinity")
     pairs, stationary = pair_chain(game, policy)
     n, each = len(pairs), np.arange(len(pairs))
@@ -109,42 +111,57 @@ def moments(
     reward = game.dense(SOURCE).reward(mean_field).ravel()
     ahead = game.discount * (truth + regularizer.value(policy)[:, None]).ravel()
     noise = reward[:, None] + ahead - truth.ravel()[:, None]
-    waiting = np.tile(stationary, (n, 1)) if n_waiting == np.inf else np.linalg.matrix_power(pairs, int(n_waiting))
+    waiting = np.array(
+        [
+            np.tile(stationary, (n, 1)) if wait == np.inf else np.linalg.matrix_power(pairs, int(wait))
+            for wait in waits.flat
+        ]
+    )
 
-    law = np.repeat(mean_field / game.n_actions, game.n_actions)  # of the pair
+    law = np.tile(np.repeat(mean_field / game.n_actions, game.n_actions), (waits.size, 1))  # of the pair
     error = start - truth.ravel()
-    first, second = np.multiply.outer(law, error), np.multiply.outer(law, np.multiply.outer(error, error))
+    first = np.multiply.outer(law, error)
+    second = np.multiply.outer(law, np.multiply.outer(error, error))
     means: list[np.ndarray] = []
     squares: list[np.ndarray] = []
     for m in range(int(n_updates[-1])):
         step = td_scale / (m + td_offset)
-        law, first = law @ waiting, waiting.T @ first
-        second = np.tensordot(waiting, second, axes=(0, 0))
+        law, first, second = _moved(waiting, law), _moved(waiting, first), _moved(waiting, second)
         kept, ahead_share = 1.0 - step, step * game.discount
         # from z to z': entry z becomes kept e(z) + ahead_share e(z') + step noise(z, z'), the others stay
-        mean = kept * first[each, each][:, None] + ahead_share * first + step * noise * law[:, None]
-        rows = kept * second[each, each][:, None] + ahead_share * second
-        rows += step * noise[:, :, None] * first[:, None]
-        own, other = second[each, each, each], second[:, each, each]
-        square = kept**2 * own[:, None] + 2.0 * kept * ahead_share * second[each, each] + ahead_share**2 * other
-        square += 2.0 * step * noise * (kept * first[each, each][:, None] + ahead_share * first)
-        square += step**2 * noise**2 * law[:, None]
-        rows[each, :, each] = 0.0
-        first[each, each] = 0.0
-        second[each, each] = 0.0
-        second[each, :, each] = 0.0
-        first = pairs.T @ first
-        first += (pairs * mean).T
-        second = np.tensordot(pairs, second, axes=(0, 0))
-        changed = np.swapaxes(pairs[:, :, None] * rows, 0, 1)  # (z', z, j)
+        at_pair, at_pairs = first[:, each, each][:, :, None], second[:, each, each]
+        mean = kept * at_pair + ahead_share * first + step * noise * law[:, :, None]
+        rows = ahead_share * second
+        rows += kept * at_pairs[:, :, None]
+        rows += step * noise[:, :, None] * first[:, :, None]
+        own, other = second[:, each, each, each][:, :, None], second[:, :, each, each]
+        square = kept**2 * own + 2.0 * kept * ahead_share * at_pairs + ahead_share**2 * other
+        square += 2.0 * step * noise * (kept * at_pair + ahead_share * first)
+        square += step**2 * noise**2 * law[:, :, None]
+        rows[:, each, :, each] = 0.0
+        first[:, each, each] = 0.0
+        second[:, each, each] = 0.0
+        second[:, each, :, each] = 0.0
+        first = _moved(pairs, first)
+        first += (pairs * mean).swapaxes(1, 2)
+        second = _moved(pairs, second)
+        rows *= pairs[:, :, None]
+        changed = rows.swapaxes(1, 2)  # (z', z, j)
         second += changed
-        second += np.swapaxes(changed, 1, 2)
-        second[:, each, each] += (pairs * square).T
-        law = law @ pairs
+        second += changed.swapaxes(2, 3)
+        second[:, :, each, each] += (pairs * square).swapaxes(1, 2)
+        law = _moved(pairs, law)
         if m + 1 == n_updates[len(means)]:
-            means.append(first.sum(axis=0).reshape(policy.shape))
-            squares.append(second[:, each, each].sum(axis=0).reshape(policy.shape))
-    return Moments(np.array(means), np.array(squares))
+            means.append(first.sum(axis=1))
+            squares.append(second[:, :, each, each].sum(axis=1))
+    shape = (*waits.shape, len(n_updates), *policy.shape)
+    return Moments(np.stack(means, axis=1).reshape(shape), np.stack(squares, axis=1).reshape(shape))
+
+
+def _moved(kernel: np.ndarray, carried: np.ndarray) -> np.ndarray:
+    """Return what each pair carries after a step of the chain, (W, n, ...), for one kernel (n, n) or W of them."""
+    turned = kernel.swapaxes(-1, -2)
+    return np.asarray(turned @ carried.reshape(*carried.shape[:2], -1)).reshape(carried.shape)
 
 
 @accepts()

@@ -248,9 +248,9 @@ def _log_plus_linear(target: np.ndarray, scale: float) -> np.ndarray:
         u = scale * omega
         excess = u.sum(axis=-1, keepdims=True) - 1.0
         slope = (u / (1.0 + omega)).sum(axis=-1, keepdims=True)
-        step = excess / slope
-        multiplier = multiplier + np.maximum(step, 0.0)
-        if (excess <= 4e-16 * u.shape[-1]).all():
+        before, multiplier = multiplier, multiplier + np.maximum(excess / slope, 0.0)
+        # where rounding keeps the sum above that, the multiplier stays
+        if (excess <= 4e-16 * u.shape[-1]).all() or (multiplier == before).all():
             break
     return np.asarray(u / u.sum(axis=-1, keepdims=True))
 

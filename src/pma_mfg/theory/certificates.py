@@ -142,7 +142,7 @@ def noisy_contraction(
 
 
 def _kind(game: MeanFieldGame) -> str:
-    return lipschitz.weaker(*lipschitz.constants(game).kind.values())
+    return lipschitz.weaker(lipschitz.kind_of(game.transition_features), lipschitz.kind_of(game.reward_features))
 
 
 def _as_l1(radius: np.ndarray, norm: str, regularizer: Regularizer, n_actions: int) -> np.ndarray:

@@ -417,15 +417,15 @@ def _gradient_spans(
 
 def row_spread(weighted: list[tuple[Rows, float]], vertices: np.ndarray) -> np.ndarray:
     """Return bounds on the change of the difference of two rows per unit of the mean field, weighted sums, (n, n)."""
-    n = len(weighted[0][0][0])
+    n, states = len(weighted[0][0][0]), vertices.shape[1]
     spread = np.zeros((n, n))
-    for i in range(n):
-        total = sum(
-            weight * lipschitz.steepness((base, terms - terms[:, [i]], features), vertices)
-            for (base, terms, features), weight in weighted
-            if weight > 0.0
-        )
-        spread[i] = np.max(total, axis=0, initial=0.0)
+    for part in lipschitz.parts(n, max(terms.size for (_, terms, _), _ in weighted) + states**2 * n):
+        total: float | np.ndarray = 0.0
+        for (base, terms, features), weight in weighted:
+            if weight > 0.0:
+                differences = (terms[:, None] - terms[:, part, None]).swapaxes(0, 1)
+                total = total + weight * lipschitz.steepness((base, differences, features), vertices)
+        spread[part] = np.max(total, axis=-2, initial=0.0)
     return spread
 
 

@@ -30,6 +30,9 @@ LARGEST_EXACT = 10**8
 #: number of mean fields, and largest number of directions of derivatives.
 ESTIMATED, FEWEST_POINTS, MOST_DIRECTIONS = 10**8, 4, 64
 
+#: Largest number of entries of the tables in which rows are compared at a time: some megabytes.
+COMPARED = 10**6
+
 #: Least probability at which the KL step has a derivative in double precision: its inverse over eta must be finite.
 LEAST_KL = 1e-290
 
@@ -130,7 +133,7 @@ def constants(game: Game) -> Constants:
     else:
         game = game.dense("lipschitz.constants")
         largest = _largest(game, np.eye(game.n_states))
-        transitions, rewards = (_kind(features) for features in (game.transition_features, game.reward_features))
+        transitions, rewards = (kind_of(features) for features in (game.transition_features, game.reward_features))
     K_s, K_a, L_s, L_a = min(2.0, largest["K_s"]), min(2.0, largest["K_a"]), largest["L_s"], largest["L_a"]
     kind = dict.fromkeys(("K_mu", "K_s", "K_a", "delta", "L_pop"), transitions)
     kind |= dict.fromkeys(("L_mu", "L_s", "L_a"), rewards) | {"L_h": weaker(transitions, rewards)}
@@ -205,7 +208,8 @@ def _largest(game: MeanFieldGame, vertices: np.ndarray) -> dict[str, float]:
     return largest
 
 
-def _kind(features: Features) -> Kind:
+def kind_of(features: Features) -> Kind:
+    """Return the kind of the constants of tables with these features."""
     return "exact" if (features.links == 0).all() else "upper bound"
 
 
@@ -253,14 +257,20 @@ def row_distances(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     tables = base + np.tensordot(phi if affine.any() else phi[:1], terms, axes=1)  # (Z, n, D)
     curved, half = terms[~affine], 0.5 * (high - low)[~affine]
     distances = np.empty((len(base), len(base)))
-    for i in range(len(base)):
-        distances[i] = np.abs(tables - tables[:, [i]]).sum(axis=-1).max(axis=0)
-        distances[i] += np.tensordot(half, np.abs(curved - curved[:, [i]]).sum(axis=-1), axes=1)
+    for part in parts(len(base), tables.size + curved.size):
+        distances[part] = np.abs(tables[:, None] - tables[:, part, None]).sum(axis=-1).max(axis=0)
+        distances[part] += half @ np.abs(curved[:, None] - curved[:, part, None]).sum(axis=-1).swapaxes(0, 1)
     return distances
 
 
+def parts(count: int, entries: int) -> list[slice]:
+    """Return slices of `count` rows, as many at a time as tables with so many entries a row take `COMPARED` in all."""
+    length = max(1, COMPARED // max(1, entries))
+    return [slice(first, first + length) for first in range(0, count, length)]
+
+
 def steepness(rows: Rows, vertices: np.ndarray) -> np.ndarray:
-    """Return bounds on the l1 change of each row per unit of the mean field's l1 norm, shape (pairs, n).
+    """Return bounds on the l1 change of each row per unit of the mean field's l1 norm, shape (..., pairs, n).
 
     A difference of mean fields is a combination of (e_z - e_y)/2, and every row is listed for each pair z < y: a convex
     function of the difference is largest at one of them (docs/theory, section 4).
@@ -268,32 +278,35 @@ def steepness(rows: Rows, vertices: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     rows : Rows
+        Also with several tables of terms for the same features, (..., K, n, D).
     vertices : ndarray, shape (Z, S)
         As in `row_distances`: where curved links are evaluated.
 
     Returns
     -------
-    ndarray, shape (S (S-1) / 2, n)
+    ndarray, shape (..., S (S-1) / 2, n)
         Exact where every feature is affine.
     """
-    return np.concatenate(list(_steepness_by_state(rows, vertices)))
+    return np.concatenate(list(_steepness_by_state(rows, vertices)), axis=-2)
 
 
 def _steepness_by_state(rows: Rows, vertices: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the parts of `steepness` with one z each: all of it at once may be too large."""
     _, terms, features = rows
     affine = features.links == 0
-    lipschitz, norms = features.link_lipschitz(vertices), np.abs(terms).sum(axis=-1)
+    lipschitz, norms = features.link_lipschitz(vertices), np.abs(terms).sum(axis=-1)[..., None, :]  # (..., K, 1, n)
+    *several, _, count, length = terms.shape
+    flat = terms[..., affine, :, :].reshape(*several, affine.sum(), count * length)
     for z in range(features.weights.shape[1]):
         moved = 0.5 * (features.weights[:, [z]] - features.weights[:, z + 1 :])  # (K, S - 1 - z)
-        change = np.zeros((moved.shape[1], terms.shape[1]))
+        change = np.zeros((*several, moved.shape[1], count))
         if affine.any():
-            change += np.abs(np.tensordot(moved[affine].T, terms[affine], axes=1)).sum(axis=-1)
+            change += np.abs((moved[affine].T @ flat).reshape(*change.shape, length)).sum(axis=-1)
         for k in np.flatnonzero(~affine):
             # no movement of the argument, or no weight of the feature: no contribution, however steep the link
-            moves, counts = moved[k] != 0.0, norms[k] != 0.0
-            steep = np.where(moves, lipschitz[k], 0.0) * np.abs(moved[k])
-            change[:, counts] += np.multiply.outer(steep, norms[k, counts])
+            steep = np.where(moved[k] != 0.0, lipschitz[k], 0.0) * np.abs(moved[k])
+            norm = norms[..., k, :, :]
+            change += np.multiply(steep[:, None], norm, out=np.zeros_like(change), where=norm != 0.0)
         yield change
 
 

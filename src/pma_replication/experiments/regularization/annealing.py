@@ -16,8 +16,7 @@ from pma_mfg import operators, paths, regularizers, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
 from pma_replication.experiments.regularization.names import ANNEALED, SCRATCH, WAYS
@@ -120,7 +119,7 @@ def measure(
         SCRATCH: np.full(runs.n_epochs, final),
     }
 
-    def errors(way: str, step_size: float, rng: np.random.Generator) -> np.ndarray:
+    def errors(way: str, step_size: float, rngs: Sequence[np.random.Generator]) -> list[np.ndarray]:
         schedule = schedules.Schedule(
             n_epochs=runs.n_epochs,
             n_updates=n_updates,
@@ -130,22 +129,26 @@ def measure(
             td_offset=scale,
         )
         starts = [schedules.td_start(game, regularizers.with_strength(regularizer, one)) for one in weights[way]]
-        policies = learning.centralized(
-            game, runs.n_agents, regularizer, schedule=schedule, rng=rng, strengths=weights[way].tolist(), starts=starts
+        strengths = weights[way].tolist()
+        policies = replicates.centralized(
+            game, runs.n_agents, regularizer, schedule=schedule, rngs=rngs, strengths=strengths, starts=starts
         )
-        after_run()
-        return np.array(unsettled.exploitabilities(game, policies)) / unit
+        found = []
+        for of_run in policies:
+            found.append(np.array(unsettled.exploitabilities(game, of_run)) / unit)
+            after_run()
+        return found
 
     rows, largest = [], unsettled.worst(game) / unit
     for way in WAYS:
         tried = []
         for step_size in runs.ascent_steps:
             rngs = [seeds.generator(seed, "annealing pilot", name, i) for i in range(runs.n_pilots)]
-            found = [_epochs(errors(way, step_size, rng), runs.accuracies) for rng in rngs]
+            found = [_epochs(seen, runs.accuracies) for seen in errors(way, step_size, rngs)]
             tried.append(float(np.log(np.minimum(found, 2.0 * runs.n_epochs)).mean()))
         best = float(runs.ascent_steps[int(np.argmin(tried))])
-        for replicate in range(runs.n_replicates):
-            seen = errors(way, best, seeds.generator(seed, "annealing", name, replicate))
+        rngs = [seeds.generator(seed, "annealing", name, replicate) for replicate in range(runs.n_replicates)]
+        for replicate, seen in enumerate(errors(way, best, rngs)):
             epochs = _epochs(seen, runs.accuracies)
             rows += [
                 {
