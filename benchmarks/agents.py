@@ -24,7 +24,7 @@ import numpy as np
 from pma_mfg import games
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.regularizers import Entropy
-from pma_mfg.simulation import agent_kernels, agents
+from pma_mfg.simulation import agent_kernels, agents, alias_kernels
 from pma_mfg.simulation.agents import Agents
 
 #: From a game and its agents to a function that makes so many steps.
@@ -88,7 +88,7 @@ def numpy_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None
     def run(n_steps: int) -> None:
         nonlocal states
         for _ in range(n_steps):
-            agent_kernels.prepare(np.bincount(states, minlength=n_states) / n_agents, tables, alias, reward)
+            alias_kernels.prepare(np.bincount(states, minlength=n_states) / n_agents, tables, alias, reward)
             share = (alias >> np.uint64(16)).astype(np.float32).ravel() / np.float32(2.0**33)
             other = (alias & np.uint64(2**16 - 1)).astype(np.int64).ravel()
             level = rng.integers(2**31, size=n_agents, dtype=np.uint32)
@@ -174,7 +174,7 @@ def tables_only(game: MeanFieldGame, population: Agents) -> Callable[[int], None
 
     def run(n_steps: int) -> None:
         for t in range(n_steps):
-            agent_kernels.prepare(fields[t % len(fields)], tables, alias, reward)
+            alias_kernels.prepare(fields[t % len(fields)], tables, alias, reward)
 
     return run
 

@@ -29,7 +29,7 @@ from timing import alternating, median_ratio
 from pma_mfg import games, operators, simulation
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.interop.pettingzoo import parallel_env
-from pma_mfg.simulation import agent_kernels, agents, environment_kernels
+from pma_mfg.simulation import agents, alias_kernels, environment_kernels
 
 try:
     from benchmfg.envs.lasry_lions_chain.lasry_lions_chain import LasryLionsChain
@@ -78,7 +78,7 @@ def numpy_step(
     size, n_agents = game.n_states, len(states)
     alias, reward = np.empty((size * game.n_actions, size), dtype=np.uint64), np.empty((size, game.n_actions))
     mean_field = np.bincount(states, minlength=size) / n_agents
-    agent_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
+    alias_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
     share = (alias >> np.uint64(16)).astype(np.float32).ravel() / np.float32(2.0**33)
     other = (alias & np.uint64(2**16 - 1)).astype(np.int64).ravel()
     pairs = states * game.n_actions + actions

@@ -17,7 +17,7 @@ from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.populations import spread
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.simulation import agent_kernels, agents, exchangeable_kernels
+from pma_mfg.simulation import agent_kernels, agents, alias_kernels, exchangeable_kernels
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation.agents import Agents
 from pma_mfg.theory import lipschitz
@@ -139,7 +139,7 @@ def test_alias_tables_hold_the_transitions_of_every_game(name, game):
     mean_field = np.random.default_rng(0).dirichlet(np.ones(game.n_states))
     pairs = game.n_states * game.n_actions
     alias, reward = np.empty((pairs, game.n_states), dtype=np.uint64), np.empty((game.n_states, game.n_actions))
-    agent_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
+    alias_kernels.prepare(mean_field, agents.dense_tables(game), alias, reward)
     law = laws_of_alias_tables(alias)
     # one rounding to 2^-33 for each of at most S columns
     np.testing.assert_allclose(law.reshape(game.transition(mean_field).shape), game.transition(mean_field), atol=2e-10)
@@ -471,7 +471,7 @@ def test_agents_draw_by_composition_from_the_bits_of_xoshiro(n_actions, monkeypa
         states = population.states.astype(int)
         counts = np.bincount(states, minlength=4)
         field = np.empty((1, 4), dtype=np.uint64)
-        agent_kernels.alias_rows(counts[None] / counts.sum(), field)
+        alias_kernels.alias_rows(counts[None] / counts.sum(), field)
         expected = np.empty_like(states)
         for block, words in enumerate(streams):
             late = []

@@ -10,7 +10,7 @@ from pma_mfg import games
 from pma_mfg.learning import algorithms, replicates
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.simulation import binomials, exchangeable, exchangeable_kernels, lockstep, lockstep_kernels
+from pma_mfg.simulation import binomials, exchangeable, exchangeable_kernels, lockstep, lockstep_draws, lockstep_kernels
 from pma_mfg.simulation.registers import load, store
 
 WIDTH = lockstep.TOGETHER
@@ -74,8 +74,8 @@ def test_binomials_are_bitwise_those_drawn_alone_whatever_n_and_p_are():
         share = np.where(rng.random(means.shape) < 0.5, rng.random(means.shape), rare)
         n, weight = np.floor(means / np.minimum(share, 1.0 - share)), rng.random(means.shape)
         kept[:], rest[:], left[:] = (x.ravel() for x in (share * weight, (1.0 - share) * weight, n))
-        lockstep_kernels.fill_together(flat, numbers, 2 * rows)
-        lockstep_kernels.binomials_together(flat, rows, 0, 0, work)
+        lockstep_draws.fill_together(flat, numbers, 2 * rows)
+        lockstep_draws.binomials_together(flat, rows, 0, 0, work)
         for r, stream in enumerate(alone):
             bits, expected = np.empty(2 * rows + 8, dtype=np.uint64), np.empty(rows)
             exchangeable_kernels.fill(stream, bits, 2 * rows)
@@ -89,7 +89,7 @@ def test_the_polynomial_in_place_of_the_exponential_is_within_its_bound():
     @njit
     def exponential(x, out):
         for i in range(0, len(x), WIDTH):
-            store(out, i, lockstep_kernels.exponential(load(x, i)))
+            store(out, i, lockstep_draws.exponential(load(x, i)))
 
     x, out = np.linspace(-16.0, 1.0, 80_000), np.empty(80_000)
     exponential(x, out)

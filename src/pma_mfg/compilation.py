@@ -41,6 +41,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 #: check before each division would rule out vector instructions.
 SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
+#: Options of a kernel that makes no array and calls none that returns one: it does not count references to arrays that
+#: its caller holds, which takes some nanoseconds for each array of each call. The compiler refuses it otherwise.
+BORROWED: dict[str, Any] = {"_nrt": False}
+
 
 @functools.cache
 def _sources() -> tuple[Path, ...]:

@@ -6,8 +6,6 @@ of one epoch, which all come from the policy that is evaluated; Q starts afresh 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pma_mfg.arrays import accepts
@@ -16,7 +14,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MOST_PAIRS
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.simulation import agent_kernels, exchangeable_kernels, path_kernels, random_numbers
+from pma_mfg.simulation import agent_kernels, path_kernels, random_numbers
 from pma_mfg.simulation import agents as simulated
 from pma_mfg.simulation import exchangeable as simulation
 from pma_mfg.simulation.agents import Agents
@@ -117,28 +115,25 @@ def learn_tagged(
         For a game with more pairs than a buffer numbers.
     """
     check_pairs(game, "learning.centralized")
-    shape, length = policy.shape, schedule.n_updates
+    length = schedule.n_updates
     begun, reached = np.zeros((2, length, 1), dtype=np.uint16)
-    rewards, read = np.zeros(length), np.zeros(shape)
-    none = (np.zeros(0, dtype=np.int64), np.zeros((0, *shape)), *np.zeros((2, 0, shape[1])))
+    kept = begun, reached, np.zeros(length)
 
-    def move(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
+    def keep(tables: Tables, shared: Tables, first: int, last: int, waiting: int, factor: float) -> None:
+        # of a game given by functions, a step that is waited for is kept until the next one
         moving = population.stream, population.others, population.tagged
-        exchangeable_kernels.learn(*moving, tables, shared, 0.0, read, first, last, waiting, factor, 1.0, *none)
+        path_kernels.walk_tagged(*moving, tables, shared, first, last, waiting, kept)
 
-    # with steps 1 / (0 + 1) and the discount 0, an update writes the reward of the pair that was left
-    advance, _ = simulation.updates(game, policy, regularizer, population=population, n_waiting=0, learn=move)
-    for m in range(length):
-        for _ in range(schedule.n_waiting):
-            advance(0, 1)
-        left, read[:] = _pair(population, shape), 0.0
-        advance(0, 1)
-        begun[m], rewards[m], reached[m] = left, read.flat[left], _pair(population, shape)
+    advance, entries = simulation.updates(
+        game, policy, regularizer, population=population, n_waiting=schedule.n_waiting, learn=keep
+    )
+    for first, last in simulation.chunks(0, length, entries * (schedule.n_waiting + 1)):
+        advance(first, last)
     return over(
         game,
         policy,
         regularizer,
-        kept=(begun, reached, rewards),
+        kept=kept,
         population=population,
         schedule=schedule,
         passes=passes,
@@ -202,10 +197,6 @@ def check_pairs(game: Game, source: str) -> None:
     n_pairs = game.n_states * game.n_actions
     if n_pairs > MOST_PAIRS:
         raise InputError(source, "game", Description(f"{n_pairs} pairs"), f"at most {MOST_PAIRS} with a buffer")
-
-
-def _pair(population: Population, shape: tuple[int, ...]) -> Any:
-    return population.tagged[0] * shape[1] + population.tagged[1]
 
 
 def _steps(schedule: Schedule) -> tuple[float, float]:

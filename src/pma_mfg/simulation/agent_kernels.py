@@ -23,7 +23,28 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pma_mfg.compilation import CUBE, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
+from pma_mfg.compilation import (
+    BORROWED,
+    CUBE,
+    FLOAT,
+    INTEGER,
+    INTEGERS,
+    MATRIX,
+    NONE,
+    TUPLE,
+    UNSIGNED,
+    VECTOR,
+    kernel_cache,
+)
+from pma_mfg.simulation.alias_kernels import (
+    ALIAS,
+    SIDE_BY_SIDE,
+    alias_row,
+    alias_tables,
+    columns_of,
+    prepare_transitions,
+    rewards_at,
+)
 from pma_mfg.simulation.links import DENSE_GAME, feature_values
 from pma_mfg.simulation.random_numbers import advance
 
@@ -33,11 +54,9 @@ BLOCK = 4096
 #: Probabilities of actions are stored as multiples of 1 / UNITS.
 UNITS = 2**31
 
-#: Shares in alias tables are stored as multiples of 1 / _COLUMN_UNITS.
-_COLUMN_UNITS = 2.0**33
-
 #: What `learn_block` does with every agent: update Q, record the pair, move the agent. Numbers to be added.
 UPDATE, RECORD, MOVE = 1, 2, 4
+EVERYTHING = 7
 
 #: Rows of Q with |Q| > FAR (tau + 1 / eta) are centred first, to avoid cancellation, as in `regularizers.FAR`; a test
 #: compares the two.
@@ -52,13 +71,16 @@ _LOW_16, _LOW_33 = np.uint64(2**16 - 1), np.uint64(2**33 - 1)
 # agents by which memory is asked for ahead of its use: for some hundred nanoseconds, the way to memory and back
 _AHEAD, _AHEAD_LEARNING = np.uint64(128), np.uint64(32)
 
+#: Bytes of policies and Q-functions up to which they are near enough to be read without asking for them ahead.
+NEAR = 2**20
+
+#: States up to which agents are counted state by state, many at a time, in place of agent by agent.
+FEW_STATES = 32
+
 # numbers of actions, less one, for which the comparisons with the thresholds are written out
 _1_LIMIT, _2_LIMITS, _3_LIMITS, _4_LIMITS = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 _u4, _u2 = types.uint32, types.uint16
-
-#: Type of alias tables of P(.|s,a,mu), one row of S entries for each pair, (S A, S): see `alias_row`.
-ALIAS = UNSIGNED[:, ::1]
 
 # a composition: alias tables of each pair, (S A, S + 1), in which the outcome S stands for a draw at a vertex; an
 # alias table of the mean field, (S,); those of each pair at each vertex, (S A S, S); and memory for the agents of a
@@ -70,6 +92,8 @@ _walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
 
 # Q (N, S, A), h(pi^i(s)) (N, S)
 _learners = TUPLE((CUBE, MATRIX))
+
+_choices = types.boolean, types.boolean
 
 
 def _prefetch(context: Any, array: Any, index: Any) -> Any:
@@ -92,91 +116,7 @@ prefetch: Any = intrinsic(_prefetch)
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(NONE(VECTOR, UNSIGNED[::1], INTEGERS))
-    def alias_row(probabilities: Any, out: Any, stack: Any) -> None:
-        """Write Walker's alias table of a law, shape (S,): in column j, the share of j itself in 2^-33, and its alias.
-
-        The share occupies the upper bits of an entry and the alias the lower 16. probabilities and stack (S,) are
-        used up.
-        """
-        size = len(probabilities)
-        total = 0.0
-        for y in range(size):
-            probabilities[y] = max(0.0, probabilities[y])
-            total += probabilities[y]
-        scale = size / total
-        small, large = 0, size  # columns below 1 from the left, the others from the right
-        for y in range(size):
-            probabilities[y] *= scale
-            # written at both ends, and kept at one: a branch would be mispredicted half of the time
-            below = int(probabilities[y] < 1.0)
-            stack[small] = y
-            stack[large - 1] = y
-            small += below
-            large += below - 1
-        done = 0
-        while done < small and large < size:
-            giver = stack[large]
-            rest = probabilities[giver]
-            while not rest < 1.0 and done < small:
-                column = stack[done]
-                done += 1
-                out[column] = (np.uint64(probabilities[column] * _COLUMN_UNITS + 0.5) << _16) | np.uint64(giver)
-                rest -= 1.0 - probabilities[column]
-            if rest < 1.0:
-                probabilities[giver] = rest
-                stack[small] = giver  # small <= large: the giver's own place at the latest
-                small += 1
-                large += 1
-        # what is left is 1 up to rounding
-        full = np.uint64(_COLUMN_UNITS) << _16
-        for i in range(done, small):
-            out[stack[i]] = full | np.uint64(stack[i])
-        for i in range(large, size):
-            out[stack[i]] = full | np.uint64(stack[i])
-
-    @kernel(NONE(VECTOR, DENSE_GAME, ALIAS))
-    def prepare_transitions(mean_field: Any, game: Any, alias: Any) -> None:
-        """Write the alias tables of P(.|s,a,mu), shape (S A, S)."""
-        transition_base, transition_terms, transition_features = game[:3]
-        n_states = transition_base.shape[2]
-        phi = np.empty(len(transition_features[4]))
-        feature_values(mean_field, transition_features, phi)
-        laws = transition_base.copy().reshape(-1)
-        terms = transition_terms.reshape((len(phi), len(laws)))
-        whole = len(phi) - len(phi) % 4
-        for k in range(0, whole, 4):  # four at a time, one after the other: laws is read and written less often
-            w, x, y, z = phi[k], phi[k + 1], phi[k + 2], phi[k + 3]
-            for j in range(len(laws)):
-                first = laws[j] + w * terms[k, j] + x * terms[k + 1, j]
-                laws[j] = first + y * terms[k + 2, j] + z * terms[k + 3, j]
-        for k in range(whole, len(phi)):
-            for j in range(len(laws)):
-                laws[j] += phi[k] * terms[k, j]
-        stack = np.empty(n_states, dtype=np.int64)
-        for pair in range(len(alias)):
-            alias_row(laws[pair * n_states : (pair + 1) * n_states], alias[pair], stack)
-
-    @kernel(NONE(VECTOR, DENSE_GAME, MATRIX))
-    def prepare_rewards(mean_field: Any, game: Any, reward: Any) -> None:
-        """Write R(s,a,mu), shape (S, A)."""
-        reward_base, reward_terms, reward_features = game[3:]
-        n_states, n_actions = reward.shape
-        phi = np.empty(len(reward_features[4]))
-        feature_values(mean_field, reward_features, phi)
-        reward[:] = reward_base
-        for k in range(len(phi)):
-            for s in range(n_states):
-                for a in range(n_actions):
-                    reward[s, a] += phi[k] * reward_terms[k, s, a]
-
-    @kernel(NONE(VECTOR, DENSE_GAME, ALIAS, MATRIX))
-    def prepare(mean_field: Any, game: Any, alias: Any, reward: Any) -> None:
-        """Write the alias tables of P(.|s,a,mu), shape (S A, S), and R(s,a,mu), shape (S, A)."""
-        prepare_transitions(mean_field, game, alias)
-        prepare_rewards(mean_field, game, reward)
-
-    @kernel(UNSIGNED(UNSIGNED, UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always")
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED, _u4[::1], UNSIGNED, UNSIGNED), inline="always", **BORROWED)
     def pair_played(bits: Any, pair: Any, limits: Any, first: Any, n_limits: Any) -> Any:
         """Return the pair s A + a of the action a that the upper 31 of 64 random bits choose; `pair` is s A.
 
@@ -187,7 +127,7 @@ with kernel_cache(Path(__file__)) as kernel:
             pair += np.uint64(level >= limits[first + j])
         return pair
 
-    @kernel(UNSIGNED(UNSIGNED, UNSIGNED), inline="always")
+    @kernel(UNSIGNED(UNSIGNED, UNSIGNED), inline="always", **BORROWED)
     def column_or_alias(x: Any, entry: Any) -> Any:
         """Return the column in the upper 31 bits of x, or the alias in its entry, as the lower 33 bits of x say."""
         other = entry & _LOW_16
@@ -195,13 +135,13 @@ with kernel_cache(Path(__file__)) as kernel:
         stays = _0 - np.uint64((x & _LOW_33) < (entry >> _16))
         return other ^ ((other ^ (x >> _33)) & stays)
 
-    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
+    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always", **BORROWED)
     def successor(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
         """Return the next state that the lower 33 of 64 random bits choose from the alias table of a pair."""
         x = (bits & _LOW_33) * n_states
         return np.uint16(column_or_alias(x, table[pair * n_states + (x >> _33)]))
 
-    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always")
+    @kernel(_u2(UNSIGNED, UNSIGNED[::1], UNSIGNED, UNSIGNED), inline="always", **BORROWED)
     def successor_or_wait(bits: Any, table: Any, pair: Any, n_states: Any) -> Any:
         """Return the next state that a mixture gives a pair, or S plus the pair if it is to wait for `compose`."""
         x = (bits & _LOW_33) * (n_states + _1)
@@ -209,14 +149,7 @@ with kernel_cache(Path(__file__)) as kernel:
         # n_states - 1 - after wraps around at S; of a comparison the compiler would make a branch
         return np.uint16(after + (pair & (_0 - ((n_states - _1 - after) >> _63))))
 
-    @kernel(NONE(MATRIX, ALIAS))
-    def alias_rows(laws: Any, alias: Any) -> None:
-        """Write the alias table of the law in each row; laws are used up."""
-        stack = np.empty(laws.shape[1], dtype=np.int64)
-        for row in range(len(laws)):
-            alias_row(laws[row], alias[row], stack)
-
-    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS), **BORROWED)
     def compose(block: Any, walkers: Any, mixture: Any, counts: Any) -> None:
         """Move the agents of one block who wait, by a draw at a vertex drawn from the mean field, and count all.
 
@@ -247,7 +180,20 @@ with kernel_cache(Path(__file__)) as kernel:
         for i in range(low, high):
             counts[np.uint64(states[i])] += 1
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED, types.boolean), inline="always")
+    @kernel(NONE(_u2[::1], UNSIGNED, UNSIGNED, INTEGERS), **BORROWED)
+    def count_states(states: Any, low: Any, high: Any, counts: Any) -> None:
+        """Add the agents low, ..., high - 1 up by state."""
+        if len(counts) <= FEW_STATES:
+            for s in range(len(counts)):
+                state, found = np.uint16(s), np.uint16(0)
+                for i in range(low, high):
+                    found += np.uint16(states[i] == state)
+                counts[s] += np.int64(found)
+        else:
+            for i in range(low, high):
+                counts[np.uint64(states[i])] += 1
+
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS, UNSIGNED, types.boolean), inline="always", **BORROWED)
     def _move_agents(block: Any, walkers: Any, alias: Any, counts: Any, n_limits: Any, waits: Any) -> None:
         """As `move_block`, with A - 1 thresholds in a row: a constant lets the compiler write out the comparisons.
 
@@ -270,10 +216,9 @@ with kernel_cache(Path(__file__)) as kernel:
                 states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         if not waits:
-            for i in range(low, high):
-                counts[np.uint64(states[i])] += 1
+            count_states(states, low, high, counts)
 
-    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, ALIAS, INTEGERS), **BORROWED)
     def move_block(block: Any, walkers: Any, alias: Any, counts: Any) -> None:
         """Move the agents of one block by one step, and add them up by state in counts (S,)."""
         n_limits = np.uint64(walkers[2].shape[2])
@@ -288,7 +233,7 @@ with kernel_cache(Path(__file__)) as kernel:
         else:
             _move_agents(block, walkers, alias, counts, n_limits, False)
 
-    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, _mixture, INTEGERS), **BORROWED)
     def move_block_by_composition(block: Any, walkers: Any, mixture: Any, counts: Any) -> None:
         """As `move_block`, without tables of P(mu)."""
         n_limits = np.uint64(walkers[2].shape[2])
@@ -299,8 +244,9 @@ with kernel_cache(Path(__file__)) as kernel:
         compose(block, walkers, mixture, counts)
 
     @kernel(
-        NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS, types.boolean),
+        NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS, UNSIGNED, *_choices),
         inline="always",
+        **BORROWED,
     )
     def _learn(
         block: Any,
@@ -312,24 +258,30 @@ with kernel_cache(Path(__file__)) as kernel:
         share: Any,
         what: Any,
         counts: Any,
+        n_limits: Any,
         waits: Any,
+        far: Any,
     ) -> None:
-        """As `learn_block`; if `waits`, a constant, alias is that of a mixture, and `compose` is to follow."""
+        """As `learn_block`, with A - 1 thresholds in a row, and rows of agents asked for ahead of their use if `far`.
+
+        If `waits`, a constant, alias is that of a mixture, and `compose` is to follow.
+        """
         states, pairs, thresholds, generators = walkers
-        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
+        n_states = np.uint64(thresholds.shape[1])
         n_actions = n_limits + _1
         limits, table = thresholds.reshape(-1), alias.reshape(-1)
         q, entropy, rewards = learners[0].reshape(-1), learners[1].reshape(-1), reward.reshape(-1)
         a0, a1, a2, a3 = generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3]
         low, high, last = np.uint64(block * BLOCK), np.uint64(min((block + 1) * BLOCK, len(states))), len(states) - 1
         for i in range(low, high):
-            ahead = min(i + _AHEAD_LEARNING, np.uint64(last))
-            row = ahead * n_states + np.uint64(states[ahead])
-            prefetch(limits, row * n_limits)
-            if what & UPDATE:
-                prefetch(q, row * n_actions)
-                prefetch(q, ahead * n_states * n_actions + np.uint64(pairs[ahead]))
-                prefetch(entropy, row)
+            if far:
+                ahead = min(i + _AHEAD_LEARNING, np.uint64(last))
+                row = ahead * n_states + np.uint64(states[ahead])
+                prefetch(limits, row * n_limits)
+                if what & UPDATE:
+                    prefetch(q, row * n_actions)
+                    prefetch(q, ahead * n_states * n_actions + np.uint64(pairs[ahead]))
+                    prefetch(entropy, row)
             bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
             state = np.uint64(states[i])
             row = i * n_states + state
@@ -348,10 +300,14 @@ with kernel_cache(Path(__file__)) as kernel:
                     states[i] = successor(bits, table, pair, n_states)
         generators[block, 0], generators[block, 1], generators[block, 2], generators[block, 3] = a0, a1, a2, a3
         if what & MOVE and not waits:
-            for i in range(low, high):
-                counts[np.uint64(states[i])] += 1
+            count_states(states, low, high, counts)
 
-    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    @kernel(types.boolean(_walkers, _learners), inline="always", **BORROWED)
+    def is_far(walkers: Any, learners: Any) -> Any:
+        """Return whether what belongs to all agents does not fit into a processor's nearer caches."""
+        return 4 * walkers[2].size + 8 * (learners[0].size + learners[1].size) > NEAR
+
+    @kernel(NONE(INTEGER, _walkers, _learners, ALIAS, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS), **BORROWED)
     def learn_block(
         block: Any,
         walkers: Any,
@@ -368,9 +324,20 @@ with kernel_cache(Path(__file__)) as kernel:
         An update moves Q(s, a) of the pair recorded one step before towards r + gamma (Q(s', a') + h(pi(s'))) by
         `share`, where s' is the present state, a' the action drawn now, and r is in `reward` (S, A).
         """
-        _learn(block, walkers, learners, alias, reward, discount, share, what, counts, False)
+        n_limits, far = np.uint64(walkers[2].shape[2]), is_far(walkers, learners)
+        # what is a constant needs no instructions
+        if what == EVERYTHING and n_limits == _1_LIMIT:
+            _learn(block, walkers, learners, alias, reward, discount, share, EVERYTHING, counts, _1_LIMIT, False, far)
+        elif what == EVERYTHING and n_limits == _2_LIMITS:
+            _learn(block, walkers, learners, alias, reward, discount, share, EVERYTHING, counts, _2_LIMITS, False, far)
+        elif what == EVERYTHING and n_limits == _3_LIMITS:
+            _learn(block, walkers, learners, alias, reward, discount, share, EVERYTHING, counts, _3_LIMITS, False, far)
+        elif what == EVERYTHING and n_limits == _4_LIMITS:
+            _learn(block, walkers, learners, alias, reward, discount, share, EVERYTHING, counts, _4_LIMITS, False, far)
+        else:
+            _learn(block, walkers, learners, alias, reward, discount, share, what, counts, n_limits, False, far)
 
-    @kernel(NONE(INTEGER, _walkers, _learners, _mixture, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS))
+    @kernel(NONE(INTEGER, _walkers, _learners, _mixture, MATRIX, FLOAT, FLOAT, INTEGER, INTEGERS), **BORROWED)
     def learn_block_by_composition(
         block: Any,
         walkers: Any,
@@ -383,7 +350,8 @@ with kernel_cache(Path(__file__)) as kernel:
         counts: Any,
     ) -> None:
         """As `learn_block`, without tables of P(mu); `what` includes MOVE."""
-        _learn(block, walkers, learners, mixture[0], reward, discount, share, what, counts, True)
+        n_limits, far = np.uint64(walkers[2].shape[2]), is_far(walkers, learners)
+        _learn(block, walkers, learners, mixture[0], reward, discount, share, what, counts, n_limits, True, far)
         compose(block, walkers, mixture, counts)
 
     @kernel(
@@ -436,17 +404,28 @@ with kernel_cache(Path(__file__)) as kernel:
         field, waiting = np.empty(n_states, dtype=np.uint64), np.empty((3, BLOCK), dtype=np.uint64)
         mixture = fixed[0], field, fixed[1], waiting[0], waiting[1], waiting[2]
         present = np.empty_like(reward)
+        phi, reward_phi = np.empty(len(game[2][4])), np.empty(len(game[5][4]))
+        together = not composed and n_states <= SIDE_BY_SIDE
+        if together:
+            columns = columns_of(game)
         n_agents = len(walkers[0])
         for t in range(first, first + n_steps):
             now, after = counts[t % 2], counts[(t + 1) % 2, thread]
             for s in range(n_states):
-                mean_field[s] = now[:, s].sum() / n_agents
-            after[:] = 0
-            prepare_rewards(mean_field, game, present)
+                total = 0
+                for other in range(len(now)):
+                    total += now[other, s]
+                mean_field[s] = total / n_agents
+                after[s] = 0
+            rewards_at(mean_field, game, reward_phi, present)
             if composed:
                 alias_row(mean_field, field, stack)
             elif t == first or len(game[1]) > 0:  # without terms of the mean field, transitions stay as they are
-                prepare_transitions(mean_field, game, alias)
+                if together:
+                    feature_values(mean_field, game[2], phi)
+                    alias_tables(phi, columns, alias)
+                else:
+                    prepare_transitions(mean_field, game, alias)
             wait = t % (n_waiting + 1)
             what = (UPDATE if wait == 0 and t > 0 else 0) + (RECORD if wait == n_waiting else 0)
             m = t // (n_waiting + 1) - 1
@@ -463,9 +442,11 @@ with kernel_cache(Path(__file__)) as kernel:
                 else:
                     move_block(block, walkers, alias, after)
             if what & RECORD:
-                reward[:] = present
+                for s in range(n_states):
+                    for a in range(n_actions):
+                        reward[s, a] = present[s, a]
 
-    @kernel(FLOAT(FLOAT))
+    @kernel(FLOAT(FLOAT), **BORROWED)
     def wright_omega(x: Any) -> Any:
         """Solve w + log w = x, by the iteration of Fritsch, Shafer and Crowley (1973), of fourth order."""
         if x < -2.0:
@@ -485,7 +466,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 break
         return w
 
-    @kernel(NONE(VECTOR, FLOAT, VECTOR))
+    @kernel(NONE(VECTOR, FLOAT, VECTOR), **BORROWED)
     def entropy_maximizer(target: Any, scale: Any, u: Any) -> None:
         """Write the u of the simplex with u_a / scale + log u_a = target_a - m, for some m, into u, shape (A,)."""
         n_actions, highest = len(u), -np.inf
@@ -503,7 +484,7 @@ with kernel_cache(Path(__file__)) as kernel:
             if excess <= 4e-16 * n_actions:
                 break
 
-    @kernel(NONE(VECTOR, VECTOR, VECTOR))
+    @kernel(NONE(VECTOR, VECTOR, VECTOR), **BORROWED)
     def nearest_law(target: Any, ordered: Any, u: Any) -> None:
         """Write the point of the simplex next to the target into u, shape (A,); ordered (A,) is for work."""
         n_actions = len(u)

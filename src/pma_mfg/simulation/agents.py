@@ -22,7 +22,7 @@ from pma_mfg.games.features import Features, to_dense
 from pma_mfg.games.functions import FunctionGame, Game
 from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, check_n_agents
 from pma_mfg.regularizers import Regularizer
-from pma_mfg.simulation import agent_kernels
+from pma_mfg.simulation import agent_kernels, alias_kernels
 from pma_mfg.simulation.exchangeable import Tables, feature_tables
 
 #: Agents that are moved, plus entries of tables that are read, in one call of a kernel. A call takes some tenths of a
@@ -235,8 +235,8 @@ def composition(game: MeanFieldGame) -> tuple[np.ndarray, np.ndarray]:
     rest[unchanged] = 0.0
     own[unchanged] = 1.0  # some law, from which nothing is drawn
     pairs, vertices = (np.empty(shape, dtype=np.uint64) for shape in ((len(own), size + 1), (len(own) * size, size)))
-    agent_kernels.alias_rows(np.concatenate([common, rest], axis=1), pairs)
-    agent_kernels.alias_rows(own.reshape(vertices.shape), vertices)
+    alias_kernels.alias_rows(np.concatenate([common, rest], axis=1), pairs)
+    alias_kernels.alias_rows(own.reshape(vertices.shape), vertices)
     return pairs, vertices
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.compilation import FLOAT, INTEGER, NONE, VECTOR, kernel_cache
+from pma_mfg.compilation import BORROWED, FLOAT, INTEGER, NONE, VECTOR, kernel_cache
 from pma_mfg.simulation.random_numbers import STREAM, uniform
 
 #: log k! - ((k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2), the error of Stirling's formula, for k = 0, ..., 15.
@@ -22,7 +22,7 @@ _RECIPROCALS = np.array([0.0, *(1.0 / k for k in range(1, 111))])
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(FLOAT(FLOAT))
+    @kernel(FLOAT(FLOAT), **BORROWED)
     def stirling_correction(k: Any) -> Any:
         """Return log k! - ((k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2), for k = 0, 1, ..."""
         if k < 16.0:
@@ -31,7 +31,7 @@ with kernel_cache(Path(__file__)) as kernel:
         y = x * x
         return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - y / 1188) * y) * y) * y) * x
 
-    @kernel(FLOAT(STREAM, FLOAT, FLOAT, FLOAT))
+    @kernel(FLOAT(STREAM, FLOAT, FLOAT, FLOAT), **BORROWED)
     def binomial_by_inversion(stream: Any, n: Any, p: Any, u: Any) -> Any:
         """Return the Binomial(n, p) quantile of a uniform u, for n p < 10 and p <= 1/2."""
         q = 1.0 - p
@@ -49,7 +49,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 return float(k)
             u = uniform(stream)  # beyond the top lies what rounding left over, of probability 1e-15
 
-    @kernel(FLOAT(STREAM, FLOAT, FLOAT, FLOAT, FLOAT))
+    @kernel(FLOAT(STREAM, FLOAT, FLOAT, FLOAT, FLOAT), **BORROWED)
     def binomial_by_rejection(stream: Any, n: Any, p: Any, u: Any, v: Any) -> Any:
         """Draw from Binomial(n, p), n p >= 10 and p <= 1/2, by transformed rejection, from uniforms u, v on.
 
@@ -111,7 +111,7 @@ with kernel_cache(Path(__file__)) as kernel:
                         return k
             u, v = uniform(stream), uniform(stream)
 
-    @kernel(NONE(INTEGER, INTEGER, VECTOR, VECTOR, VECTOR, VECTOR, INTEGER, VECTOR))
+    @kernel(NONE(INTEGER, INTEGER, VECTOR, VECTOR, VECTOR, VECTOR, INTEGER, VECTOR), **BORROWED)
     def propose(lanes: Any, entry: Any, left: Any, kept: Any, rest: Any, uniforms: Any, first: Any, drawn: Any) -> None:
         """Write the first proposal of `binomial_by_rejection` where it is accepted at once, as most are, else -1.
 
@@ -129,7 +129,7 @@ with kernel_cache(Path(__file__)) as kernel:
             accepted = (mean >= 10.0) & (inside >= 0.07) & (uniforms[first + lanes + i] - 1.0 <= 0.92 - 4.2 / b)
             drawn[i] = k if accepted else -1.0
 
-    @kernel(NONE(STREAM, INTEGER, INTEGER, VECTOR, VECTOR, VECTOR, VECTOR, INTEGER, VECTOR))
+    @kernel(NONE(STREAM, INTEGER, INTEGER, VECTOR, VECTOR, VECTOR, VECTOR, INTEGER, VECTOR), **BORROWED)
     def binomials(
         stream: Any,
         lanes: Any,

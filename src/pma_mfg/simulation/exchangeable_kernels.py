@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pma_mfg.compilation import (
+    BORROWED,
     CUBE,
     FLOAT,
     INTEGER,
@@ -57,12 +58,15 @@ _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
 # of a column that its own successor has (V, entries), and by turns the own and the other successor (V, 2 entries)
 _aliases = TUPLE((INTEGERS, INTEGERS, MATRIX, INTEGER_MATRIX))
 
-# what all agents share: pi (S, A), h(pi(s)) (S,), P_pi as slots and as alias tables
-_shared = TUPLE((MATRIX, VECTOR, _slots, _aliases))
+#: Type of what all agents share: pi (S, A), h(pi(s)) (S,), P_pi as slots and as alias tables.
+SHARED = TUPLE((MATRIX, VECTOR, _slots, _aliases))
 
 # memory for one step: P_pi of every entry, and the sum of P_pi over the slots after it (entries,); random bits; agents
 # not moved yet, and drawn (S,)
 _work = TUPLE((VECTOR, VECTOR, BITS, VECTOR, VECTOR))
+
+# memory for a call of `learn`: counts before and after a step, mean field, features, a row of P, what a step works on
+_room = TUPLE((*(VECTOR,) * 5, _work, INTEGERS))
 
 #: A row with at most this many agents per successor is moved agent by agent.
 AGENTS_PER_SUCCESSOR = 2.0
@@ -71,7 +75,7 @@ AGENTS_PER_SUCCESSOR = 2.0
 with kernel_cache(Path(__file__)) as kernel:
     # --- one step
 
-    @kernel(NONE(VECTOR, _terms, VECTOR, VECTOR))
+    @kernel(NONE(VECTOR, _terms, VECTOR, VECTOR), **BORROWED)
     def probabilities(base: Any, terms: Any, phi: Any, out: Any) -> None:
         """Write P(mu) = P0 + sum_k phi_k(mu) P_k at every entry, at least 0, into out."""
         dense, features, entries, values = terms
@@ -92,7 +96,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for e in range(size):
             out[e] = max(0.0, out[e])
 
-    @kernel(NONE(STREAM, VECTOR, VECTOR, _slots, _work, VECTOR))
+    @kernel(NONE(STREAM, VECTOR, VECTOR, _slots, _work, VECTOR), **BORROWED)
     def move_counts(stream: Any, counts: Any, phi: Any, slots: Any, work: Any, moved: Any) -> None:
         """Draw the counts after one step, moved = sum_s Multinomial(counts[s], P_pi(.|s, mu)).
 
@@ -159,7 +163,7 @@ with kernel_cache(Path(__file__)) as kernel:
             for i in range(lanes, starts[j + 1] - entry):
                 moved[successors[entry + i]] += left[i]
 
-    @kernel(NONE(STREAM, VECTOR, INTEGER, _aliases, _work, INTEGERS, VECTOR))
+    @kernel(NONE(STREAM, VECTOR, INTEGER, _aliases, _work, INTEGERS, VECTOR), **BORROWED)
     def move_agents(stream: Any, counts: Any, tagged: Any, aliases: Any, work: Any, states: Any, moved: Any) -> None:
         """Draw the counts after one step agent by agent, for transitions that are affine in the mean field.
 
@@ -253,7 +257,7 @@ with kernel_cache(Path(__file__)) as kernel:
 
     # --- trajectories
 
-    @kernel(NONE(VECTOR, FEATURES, _expansion, VECTOR, VECTOR))
+    @kernel(NONE(VECTOR, FEATURES, _expansion, VECTOR, VECTOR), **BORROWED)
     def feature_remainders(mean_field: Any, features: Any, expansion: Any, x: Any, out: Any) -> None:
         """Write phi_k(c + x) - phi_k(c) - <grad phi_k(c), x> into out, shape (K,), mean_field = c + x."""
         values, gradients = expansion
@@ -263,7 +267,7 @@ with kernel_cache(Path(__file__)) as kernel:
             for z in range(len(x)):
                 out[k] -= gradients[k, z] * x[z]
 
-    @kernel(NONE(VECTOR, INTEGER, _slots, VECTOR, VECTOR, MATRIX, VECTOR, MATRIX))
+    @kernel(NONE(VECTOR, INTEGER, _slots, VECTOR, VECTOR, MATRIX, VECTOR, MATRIX), **BORROWED)
     def add_next_moments(
         mean_field: Any,
         n_agents: Any,
@@ -306,7 +310,7 @@ with kernel_cache(Path(__file__)) as kernel:
             STREAM,
             INTEGERS,
             GAME,
-            _shared,
+            SHARED,
             INTEGER,
             VECTOR,
             _expansion,
@@ -383,7 +387,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for s in range(size):
             counts[s] = int(here[s])
 
-    @kernel(INTEGER(STREAM, _pairs, INTEGER, VECTOR, VECTOR))
+    @kernel(INTEGER(STREAM, _pairs, INTEGER, VECTOR, VECTOR), **BORROWED)
     def next_of_pair(stream: Any, pairs: Any, pair: Any, phi: Any, row: Any) -> Any:
         """Draw the next state of a state-action pair at the features phi; row (S,) is for work."""
         starts, successors, base, (dense, features, entries, values), term_starts = pairs
@@ -397,7 +401,7 @@ with kernel_cache(Path(__file__)) as kernel:
             row[entries[i] - begin] += phi[features[i]] * values[i]
         return successors[begin + draw(stream, row[: end - begin])]
 
-    @kernel(FLOAT(GAME, INTEGER, VECTOR), inline="always")
+    @kernel(FLOAT(GAME, INTEGER, VECTOR), inline="always", **BORROWED)
     def reward_of_pair(game: Any, pair: Any, mean_field: Any) -> Any:
         """Return R(s, a, mu) of a state-action pair."""
         base, (starts, which, values), features = game[2], game[3], game[4]
@@ -406,13 +410,113 @@ with kernel_cache(Path(__file__)) as kernel:
             reward += values[i] * feature_value(features, which[i], mean_field)
         return reward
 
+    @kernel(_room(INTEGERS, GAME, SHARED))
+    def room_of(others: Any, game: Any, shared: Any) -> Any:
+        """Return memory for a call of `learn`."""
+        size, n_features = len(others), len(game[1][4])
+        by_agents = shared[3][2].shape[0] > 0
+        states = np.empty(others.sum() + 1 if by_agents else 0, dtype=np.int64)
+        arrays = np.empty(size), np.empty(size), np.empty(size), np.empty(n_features), np.empty(size)
+        return arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], work_space(shared[2]), states
+
     @kernel(
         NONE(
             STREAM,
             INTEGERS,
             INTEGERS,
             GAME,
-            _shared,
+            SHARED,
+            FLOAT,
+            MATRIX,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            FLOAT,
+            FLOAT,
+            INTEGERS,
+            CUBE,
+            MATRIX,
+            MATRIX,
+            _room,
+        ),
+        **BORROWED,
+    )
+    def learn_steps(
+        stream: Any,
+        others: Any,
+        tagged: Any,
+        game: Any,
+        shared: Any,
+        discount: Any,
+        q: Any,
+        first_update: Any,
+        n_updates: Any,
+        n_waiting: Any,
+        scale: Any,
+        offset: Any,
+        checkpoints: Any,
+        snapshots: Any,
+        behaviour: Any,
+        visits: Any,
+        room: Any,
+    ) -> None:
+        """As `learn`, with room to work in."""
+        by_visits = visits.shape[0] > 0
+        pairs, transition_features = game[0], game[1]
+        policy, entropy, slots, aliases = shared
+        by_agents = aliases[2].shape[0] > 0
+        size, n_actions = policy.shape
+        n_agents = others.sum() + 1
+        here, moved, mean_field, phi, row, work, states = room
+        for s in range(size):
+            here[s] = float(others[s])
+        state, action = tagged[0], tagged[1]
+        written = 0
+        while written < len(checkpoints) and checkpoints[written] <= first_update:
+            written += 1
+        for m in range(first_update, n_updates):
+            for wait in range(n_waiting + 1):
+                for s in range(size):
+                    mean_field[s] = here[s] / n_agents
+                mean_field[state] = (here[state] + 1.0) / n_agents
+                feature_values(mean_field, transition_features, phi)
+                pair = state * n_actions + action
+                next_state = next_of_pair(stream, pairs, pair, phi, row)
+                next_action = draw(stream, behaviour[next_state] if by_visits else policy[next_state])
+                if by_agents:
+                    move_agents(stream, here, state, aliases, work, states, moved)
+                else:
+                    move_counts(stream, here, phi, slots, work, moved)
+                here, moved = moved, here
+                if wait == n_waiting:
+                    reward = reward_of_pair(game, pair, mean_field)
+                    if by_visits:
+                        value = entropy[next_state]
+                        for a in range(n_actions):
+                            value += policy[next_state, a] * q[next_state, a]
+                        share = scale / (visits[state, action] + offset)
+                        q[state, action] += share * (reward + discount * value - q[state, action])
+                        visits[state, action] += 1.0
+                    else:
+                        target = reward + discount * (q[next_state, next_action] + entropy[next_state])
+                        q[state, action] += scale / (m + offset) * (target - q[state, action])
+                state, action = next_state, next_action
+            while written < len(checkpoints) and checkpoints[written] == m + 1:
+                for s in range(size):
+                    for a in range(n_actions):
+                        snapshots[written, s, a] = q[s, a]
+                written += 1
+        tagged[0], tagged[1] = state, action
+        for s in range(size):
+            others[s] = int(here[s])
+
+    @kernel(
+        NONE(
+            STREAM,
+            INTEGERS,
+            INTEGERS,
+            GAME,
+            SHARED,
             FLOAT,
             MATRIX,
             INTEGER,
@@ -456,52 +560,22 @@ with kernel_cache(Path(__file__)) as kernel:
         averaged over the policy that all others play, and the share is scale / (visits(s, a) + offset), of visits
         before this one, which are counted on. With none, both (0, A), the behaviour is the policy.
         """
-        by_visits = visits.shape[0] > 0
-        pairs, transition_features = game[0], game[1]
-        policy, entropy, slots, aliases = shared
-        by_agents = aliases[2].shape[0] > 0
-        size, n_actions = policy.shape
-        n_agents = others.sum() + 1
-        mean_field = np.empty(size)
-        phi = np.empty(len(transition_features[4]))
-        row = np.empty(size)
-        work = work_space(slots)
-        states = np.empty(n_agents if by_agents else 0, dtype=np.int64)
-        here, moved = others.astype(np.float64), np.empty(size)
-        state, action = tagged[0], tagged[1]
-        written = 0
-        while written < len(checkpoints) and checkpoints[written] <= first_update:
-            written += 1
-        for m in range(first_update, n_updates):
-            for wait in range(n_waiting + 1):
-                for s in range(size):
-                    mean_field[s] = here[s] / n_agents
-                mean_field[state] = (here[state] + 1.0) / n_agents
-                feature_values(mean_field, transition_features, phi)
-                pair = state * n_actions + action
-                next_state = next_of_pair(stream, pairs, pair, phi, row)
-                next_action = draw(stream, behaviour[next_state] if by_visits else policy[next_state])
-                if by_agents:
-                    move_agents(stream, here, state, aliases, work, states, moved)
-                else:
-                    move_counts(stream, here, phi, slots, work, moved)
-                here, moved = moved, here
-                if wait == n_waiting:
-                    reward = reward_of_pair(game, pair, mean_field)
-                    if by_visits:
-                        value = entropy[next_state]
-                        for a in range(n_actions):
-                            value += policy[next_state, a] * q[next_state, a]
-                        share = scale / (visits[state, action] + offset)
-                        q[state, action] += share * (reward + discount * value - q[state, action])
-                        visits[state, action] += 1.0
-                    else:
-                        target = reward + discount * (q[next_state, next_action] + entropy[next_state])
-                        q[state, action] += scale / (m + offset) * (target - q[state, action])
-                state, action = next_state, next_action
-            while written < len(checkpoints) and checkpoints[written] == m + 1:
-                snapshots[written] = q
-                written += 1
-        tagged[0], tagged[1] = state, action
-        for s in range(size):
-            others[s] = int(here[s])
+        learn_steps(
+            stream,
+            others,
+            tagged,
+            game,
+            shared,
+            discount,
+            q,
+            first_update,
+            n_updates,
+            n_waiting,
+            scale,
+            offset,
+            checkpoints,
+            snapshots,
+            behaviour,
+            visits,
+            room_of(others, game, shared),
+        )

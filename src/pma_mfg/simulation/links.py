@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.compilation import CUBE, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
+from pma_mfg.compilation import BORROWED, CUBE, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
 
 #: Type of K features. Those entries of the weights that are not zero: feature k has the entries starts[k], ...,
 #: starts[k + 1] - 1 of states and weights. Then offsets, links and parameters, (K,) each.
@@ -23,7 +23,7 @@ DENSE_GAME = TUPLE((CUBE, FLOAT[:, :, :, ::1], FEATURES, MATRIX, CUBE, FEATURES)
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(FLOAT(INTEGER, FLOAT, FLOAT))
+    @kernel(FLOAT(INTEGER, FLOAT, FLOAT), **BORROWED)
     def linked(link: Any, parameter: Any, x: Any) -> Any:
         """Return g(x) of a link, by its code in `games.model.LINKS`."""
         if link == 1:
@@ -44,7 +44,7 @@ with kernel_cache(Path(__file__)) as kernel:
             x = np.exp(x)
         return x
 
-    @kernel(FLOAT(FEATURES, INTEGER, VECTOR), inline="always")
+    @kernel(FLOAT(FEATURES, INTEGER, VECTOR), inline="always", **BORROWED)
     def feature_value(features: Any, k: Any, mean_field: Any) -> Any:
         """Return phi_k(mu)."""
         starts, states, weights, offsets, links, parameters = features
@@ -53,7 +53,7 @@ with kernel_cache(Path(__file__)) as kernel:
             x += weights[i] * mean_field[states[i]]
         return x if links[k] == 0 else linked(links[k], parameters[k], x)
 
-    @kernel(NONE(VECTOR, FEATURES, VECTOR))
+    @kernel(NONE(VECTOR, FEATURES, VECTOR), **BORROWED)
     def feature_values(mean_field: Any, features: Any, out: Any) -> None:
         """Write phi_k(mu) into out, shape (K,)."""
         starts, states, weights, offsets, links, parameters = features

@@ -16,6 +16,10 @@ TOGETHER = WIDTH
 #: From so many on, replicates move together; the places of missing ones are filled by copies that are thrown away.
 WORTHWHILE = 4
 
+#: States up to which agents that move one by one do it together: they are looked for state by state. By
+#: `exchangeable.AGENTS_PER_ENTRY` fewer than 512 agents do, all of whom `move_agents` moves with one block of numbers.
+FEW_STATES = 13
+
 
 def interleave(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Return what the kernels read of an array of every replicate: entry i of replicate r at 8 i + r.
@@ -43,8 +47,8 @@ def separate(together: np.ndarray, arrays: Sequence[np.ndarray]) -> None:
 def shared_tables(shared: Sequence[Tables]) -> Tables | None:
     """Return the tables of `policy_tables` of replicates that move together, or None if they cannot.
 
-    They can if populations move by counts, and if P_pi has the same entries in all: a policy without zeros never makes
-    a difference between them.
+    They can if P_pi has the same entries in all: a policy without zeros never makes a difference between them. Agents
+    who move one by one do it together in games with few states that all can be reached from each.
 
     Parameters
     ----------
@@ -54,11 +58,12 @@ def shared_tables(shared: Sequence[Tables]) -> Tables | None:
     Returns
     -------
     tables or None
-        pi (8, S, A), h(pi(s)) (8, S), P_pi.
+        pi (8, S, A), h(pi(s)) (8, S), P_pi, and its alias tables.
     """
     slots = [tables[2] for tables in shared]
     order, starts, successors, base, (dense, features, entries, values) = slots[0]
-    if shared[0][3][2].shape[0] > 0:
+    size, by_agents = len(order), len(shared[0][3][2]) > 0
+    if by_agents and (size > FEW_STATES or len(successors) < size**2):
         return None
     for other in slots[1:]:
         pairs = zip((*slots[0][:3], *slots[0][4][1:3]), (*other[:3], *other[4][1:3]), strict=True)
@@ -71,7 +76,10 @@ def shared_tables(shared: Sequence[Tables]) -> Tables | None:
         base, values = interleave([of[3] for of in slots]), interleave([of[4][3] for of in slots])
     filled = [shared[r] if r < len(shared) else shared[0] for r in range(TOGETHER)]
     policies, entropies = (np.stack([tables[i] for tables in filled]) for i in (0, 1))
-    return policies, entropies, (order, starts, successors, base, (by_entry, features, entries, values))
+    nothing = np.zeros((0, 0))
+    aliases = [(of[3][2], of[3][3][:, 1::2].astype(float)) if by_agents else (nothing, nothing) for of in shared]
+    together = tuple(interleave([of[i] for of in aliases]) for i in (0, 1))
+    return policies, entropies, (order, starts, successors, base, (by_entry, features, entries, values)), together
 
 
 def learn(

@@ -12,17 +12,24 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from pma_mfg.compilation import CUBE, FLOAT, INTEGER, MATRIX, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
-from pma_mfg.simulation.agent_kernels import (
-    BLOCK,
-    MOVE,
-    RECORD,
-    learn_block,
-    prepare_rewards,
-    prepare_transitions,
+from pma_mfg.compilation import (
+    BORROWED,
+    CUBE,
+    FLOAT,
+    INTEGER,
+    INTEGERS,
+    MATRIX,
+    NONE,
+    TUPLE,
+    UNSIGNED,
+    VECTOR,
+    kernel_cache,
 )
+from pma_mfg.simulation.agent_kernels import BLOCK, MOVE, RECORD, learn_block
+from pma_mfg.simulation.alias_kernels import prepare_rewards, prepare_transitions
+from pma_mfg.simulation.exchangeable_kernels import GAME, SHARED, learn_steps, room_of
 from pma_mfg.simulation.links import DENSE_GAME
-from pma_mfg.simulation.random_numbers import advance
+from pma_mfg.simulation.random_numbers import STREAM, advance
 
 _32 = np.uint64(32)
 
@@ -71,7 +78,56 @@ with kernel_cache(Path(__file__)) as kernel:
                 begun[m] = pairs
                 rewards[m] = present
 
-    @kernel(NONE(_pairs, CUBE, MATRIX, FLOAT, VECTOR))
+    @kernel(NONE(STREAM, INTEGERS, INTEGERS, GAME, SHARED, INTEGER, INTEGER, INTEGER, TUPLE((_pairs, _pairs, VECTOR))))
+    def walk_tagged(
+        stream: Any,
+        others: Any,
+        tagged: Any,
+        game: Any,
+        shared: Any,
+        first: Any,
+        end: Any,
+        n_waiting: Any,
+        kept: Any,
+    ) -> None:
+        """Move N agents who all hold one policy, and keep the transitions first, ..., end - 1 of the tagged one.
+
+        kept is begun (M, 1), reached (M, 1) and rewards (M,), as in `walk`: n_waiting steps pass before each.
+        """
+        begun, reached, rewards = kept
+        n_actions = shared[0].shape[1]
+        read = np.zeros(shared[0].shape)
+        checkpoints, nothing = np.zeros(0, dtype=np.int64), np.zeros((0, n_actions))
+        snapshots = np.zeros((0, read.shape[0], n_actions))
+        room = room_of(others, game, shared)
+        for m in range(first, end):
+            for _ in range(n_waiting + 1):
+                pair = tagged[0] * n_actions + tagged[1]
+                read[tagged[0], tagged[1]] = 0.0
+                # with the step 1 / (0 + 1) and the discount 0, an update writes the reward of the pair that was left
+                learn_steps(
+                    stream,
+                    others,
+                    tagged,
+                    game,
+                    shared,
+                    0.0,
+                    read,
+                    0,
+                    1,
+                    0,
+                    1.0,
+                    1.0,
+                    checkpoints,
+                    snapshots,
+                    nothing,
+                    nothing,
+                    room,
+                )
+            begun[m, 0], rewards[m] = pair, read[pair // n_actions, pair % n_actions]
+            reached[m, 0] = tagged[0] * n_actions + tagged[1]
+
+    @kernel(NONE(_pairs, CUBE, MATRIX, FLOAT, VECTOR), **BORROWED)
     def add_up(begun: Any, rewards: Any, entropies: Any, discount: Any, returns: Any) -> None:
         """Add sum_t discount^t (R(s_t, a_t, mu_t) + h(pi^i(s_t))) over the kept steps to returns (N,).
 

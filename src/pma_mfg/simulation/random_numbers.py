@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.compilation import FLOAT, INTEGER, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
+from pma_mfg.compilation import BORROWED, FLOAT, INTEGER, NONE, TUPLE, UNSIGNED, VECTOR, kernel_cache
 
 #: Generators of a stream. Numbers drawn one at a time come from the first.
 LANES = 8
@@ -32,7 +32,7 @@ _12, _17, _19, _23, _41, _45 = (np.uint64(shift) for shift in (12, 17, 19, 23, 4
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(TUPLE((UNSIGNED,) * 5)(UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED))
+    @kernel(TUPLE((UNSIGNED,) * 5)(UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED), **BORROWED)
     def advance(a: Any, b: Any, c: Any, d: Any) -> Any:
         """Return the 64 random bits of a generator in the state (a, b, c, d), and its next state."""
         x = a + d
@@ -42,7 +42,7 @@ with kernel_cache(Path(__file__)) as kernel:
         d ^= b
         return bits, a ^ d, b ^ c, c ^ shifted, (d << _45) | (d >> _19)
 
-    @kernel(NONE(STREAM, BITS, INTEGER))
+    @kernel(NONE(STREAM, BITS, INTEGER), **BORROWED)
     def fill(stream: Any, bits: Any, count: Any) -> None:
         """Fill `bits` with at least `count` random doubles in [1, 2), to be read through a view; up to 7 more."""
         rounds = (count + LANES - 1) // LANES
@@ -53,14 +53,14 @@ with kernel_cache(Path(__file__)) as kernel:
                 bits[rounds * lane + i] = (drawn >> _12) | _ONE
             stream[lane], stream[LANES + lane], stream[2 * LANES + lane], stream[3 * LANES + lane] = a, b, c, d
 
-    @kernel(FLOAT(STREAM))
+    @kernel(FLOAT(STREAM), **BORROWED)
     def uniform(stream: Any) -> Any:
         """Draw a double in [0, 1)."""
         bits, a, b, c, d = advance(stream[0], stream[LANES], stream[2 * LANES], stream[3 * LANES])
         stream[0], stream[LANES], stream[2 * LANES], stream[3 * LANES] = a, b, c, d
         return np.int64(bits >> _12) * 2.0**-52
 
-    @kernel(INTEGER(FLOAT, VECTOR))
+    @kernel(INTEGER(FLOAT, VECTOR), **BORROWED)
     def quantile(u: Any, weights: Any) -> Any:
         """Return the index i at which the sum of the weights 0, ..., i exceeds u, for u below the sum of all weights.
 
@@ -76,7 +76,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 u -= w
         return last
 
-    @kernel(INTEGER(STREAM, VECTOR))
+    @kernel(INTEGER(STREAM, VECTOR), **BORROWED)
     def draw(stream: Any, probabilities: Any) -> Any:
         """Draw an index from probabilities that sum up to 1."""
         return quantile(uniform(stream), probabilities)

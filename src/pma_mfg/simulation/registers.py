@@ -81,7 +81,14 @@ for _symbol, _name in (
     (operator.truediv, "fdiv"),
 ):
     _operator(_symbol, FLOATS, FLOATS, getattr(ir.IRBuilder, _name))
-for _symbol, _sign in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">=")):
+_COMPARED = (
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.eq, "=="),
+)
+for _symbol, _sign in _COMPARED:
     _operator(_symbol, FLOATS, MASK, lambda builder, a, b, sign=_sign: builder.fcmp_ordered(sign, a, b))
 for _symbol, _name in ((operator.add, "add"), (operator.xor, "xor"), (operator.or_, "or_")):
     _operator(_symbol, WORDS, WORDS, getattr(ir.IRBuilder, _name))
@@ -149,6 +156,22 @@ def gather(typing_context: Any, array: Any, start: Any, indices: Any) -> Any:
         return vector
 
     return FLOATS(array, types.int64, indices), generate
+
+
+@intrinsic
+def pick(typing_context: Any, array: Any, indices: Any) -> Any:
+    """Return the vector of array[indices], a vector of integers."""
+
+    def generate(context: Any, builder: ir.IRBuilder, of_call: Any, arguments: Any) -> ir.Value:
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        vector = ir.Constant(FLOATS.vector, ir.Undefined)
+        for i in range(WIDTH):
+            lane = ir.Constant(ir.IntType(32), i)
+            number = builder.load(builder.gep(data, [builder.extract_element(arguments[1], lane)]))
+            vector = builder.insert_element(vector, number, lane)
+        return vector
+
+    return FLOATS(array, WORDS), generate
 
 
 @intrinsic
@@ -232,3 +255,13 @@ def as_doubles(typing_context: Any, words: Any) -> Any:
         return builder.bitcast(builder.or_(builder.lshr(arguments[0], twelve), one), FLOATS.vector)
 
     return FLOATS(WORDS), generate
+
+
+@intrinsic
+def as_words(typing_context: Any, floats: Any) -> Any:
+    """Return doubles in [0, 2^63) as integers, rounded down."""
+
+    def generate(context: Any, builder: ir.IRBuilder, of_call: Any, arguments: Any) -> ir.Value:
+        return builder.fptosi(arguments[0], WORDS.vector)
+
+    return WORDS(FLOATS), generate

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pma_mfg.compilation import FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
+from pma_mfg.compilation import BORROWED, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
 from pma_mfg.simulation.exchangeable_kernels import (
     GAME,
     _terms,
@@ -40,7 +40,7 @@ FROZEN, SOFTMAX, GRADIENT = 0, 1, 2
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(NONE(GAME, _live, MATRIX, VECTOR, VECTOR, VECTOR))
+    @kernel(NONE(GAME, _live, MATRIX, VECTOR, VECTOR, VECTOR), **BORROWED)
     def average(game: Any, live: Any, policy: Any, phi: Any, entries: Any, averaged: Any) -> None:
         """Write P at the features phi into entries (nnz,), and its average over the policy into averaged."""
         starts, _, base, terms, _ = game[0]
@@ -54,7 +54,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 for e in range(starts[pair], starts[pair + 1]):
                     averaged[place[e]] += policy[s, a] * entries[e]
 
-    @kernel(FLOAT(VECTOR, FLOAT))
+    @kernel(FLOAT(VECTOR, FLOAT), **BORROWED)
     def soft_maximum(x: Any, tau: Any) -> Any:
         """Return tau log sum exp(x / tau)."""
         highest, total = x[0], 0.0
@@ -64,7 +64,7 @@ with kernel_cache(Path(__file__)) as kernel:
             total += np.exp((x[a] - highest) / tau)
         return highest + tau * np.log(total)
 
-    @kernel(FLOAT(VECTOR, VECTOR))
+    @kernel(FLOAT(VECTOR, VECTOR), **BORROWED)
     def softmax(logits: Any, law: Any) -> Any:
         """Write the softmax into law, and return its Shannon entropy."""
         normalizer, entropy = soft_maximum(logits, 1.0), 0.0

@@ -14,11 +14,11 @@ import pandas as pd
 from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import deviators, gap_constants
 from pma_mfg.populations.deviators import Sees, indifferent_game
 from pma_mfg.regularizers import Regularizer
+from pma_mfg.simulation.lockstep import TOGETHER
 
 
 @accepts()
@@ -141,11 +141,13 @@ def learned_gaps(
     rows = []
     for n_updates in updates:
         schedule = schedules.Schedule(n_epochs, n_updates, 0, step_size, scale, scale, begin)
-        for replicate in range(n_replicates):
-            rng = seeds.generator(seed, "nash learned", name, n_updates, replicate)
-            policy = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)[-1]
-            error = operators.policy_distance(policy, equilibrium)
-            rows.append((name, n_agents, n_updates, replicate, gap_of(policy=policy), error, at_equilibrium))
-            after_run()
+        for first in range(0, n_replicates, TOGETHER):
+            group = range(first, min(first + TOGETHER, n_replicates))
+            rngs = [seeds.generator(seed, "nash learned", name, n_updates, replicate) for replicate in group]
+            learned = replicates.centralized(game, n_agents, regularizer, schedule=schedule, rngs=rngs)[:, -1]
+            for replicate, policy in zip(group, learned, strict=True):
+                error = operators.policy_distance(policy, equilibrium)
+                rows.append((name, n_agents, n_updates, replicate, gap_of(policy=policy), error, at_equilibrium))
+                after_run()
     columns = ["game", "n_agents", "n_updates", "replicate", "gap", "error", "equilibrium_gap"]
     return pd.DataFrame(rows, columns=columns)

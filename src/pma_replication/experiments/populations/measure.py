@@ -14,8 +14,7 @@ from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game, is_lumpable
 from pma_mfg.games.model import MeanFieldGame
-from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import schedules
+from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import counts, finite_population, fluctuations
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation import exchangeable as simulation
@@ -152,9 +151,9 @@ def learned_policies(
         )
         if is_lumpable(game, n_agents, EXACT_STATES):
             limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=limit)
-        for replicate in range(n_replicates):
-            rng = seeds.generator(seed, "learned policy", name, n_agents, replicate)
-            policies = learning.centralized(game, n_agents, regularizer, schedule=schedule, rng=rng)
+        rngs = [seeds.generator(seed, "learned policy", name, n_agents, replicate) for replicate in range(n_replicates)]
+        learned = replicates.centralized(game, n_agents, regularizer, schedule=schedule, rngs=rngs)
+        for replicate, policies in enumerate(learned):
             of_run = {"game": name, "n_agents": n_agents, "replicate": replicate, "state": state, "action": action}
             of_run["policy_error"] = (policies[1 + n_epochs // 2 :].mean(axis=0) - equilibrium).ravel()
             of_run["predicted_policy_error"] = (limit - equilibrium).ravel()
