@@ -279,7 +279,8 @@ def test_fast_limits_of_the_policy_are_iterated_plainly_in_as_many_solutions_as_
     policy, count = start, 0
     while True:
         q = finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)
-        policy, before, count = operators.mirror_ascent_step(q, policy, step_size, regularizer=ENTROPY), policy, count + 1
+        before, count = policy, count + 1
+        policy = operators.mirror_ascent_step(q, policy, step_size, regularizer=ENTROPY)
         if operators.policy_distance(policy, before) <= 1e-10:
             break
     assert np.array_equal(limit, policy)  # to the last bit, since tables of the replication are made of it

@@ -70,7 +70,10 @@ def _exact(subject: Subject) -> Settings:
     chosen = spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
     if (seconds := limit_seconds(subject.rate, n_states, chosen)) > BUDGET:
         told = ", ".join(map(str, chosen))
-        why = f"some {duration(seconds)} of exact solutions with {told} agents, as mirror ascent contracts by {subject.rate:.3g}"
+        why = (
+            f"some {duration(seconds)} of exact solutions with {told} agents, as mirror ascent contracts by "
+            f"{subject.rate:.3g} an iteration"
+        )
         allowed = f"at most {duration(BUDGET)}; a game with fewer states, or a larger --strength"
         raise BeyondBudget(subject.name, "populations_exact", Description(why), allowed)
     return {"populations": chosen, "step_size": subject.relative_step_size}
