@@ -71,7 +71,8 @@ def elsewhere(rows: pd.DataFrame, method: str) -> str:
 def unfinished(rows: pd.DataFrame, method: str) -> str:
     """Return why runs that miss the accuracy were too short to reach it, in words, or nothing.
 
-    The rule is in docs/theory, section 11. Where the iteration does not contract at the equilibrium, no longer run would reach it.
+    The rule is in docs/theory, section 11. Where the iteration does not contract at the equilibrium, no longer run
+    would reach it.
     """
     of_method, accuracy = rows[rows["method"] == method], float(rows["accuracy"].iloc[0])
     rate, n_epochs = float(of_method["radius"].iloc[0]), int(of_method["n_epochs"].max())
