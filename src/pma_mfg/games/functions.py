@@ -322,8 +322,8 @@ def load_functions(path: str | Path) -> FunctionGame:
 
     The file is run as it stands, with all that it does: load only files that you trust. It may import installed
     packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
-    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes. Other names are its own;
-    one that looks like a slip for a name that is missing is told in a warning.
+    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes. Other names are its
+    own; one that looks like a slip for a name that is missing is told in a warning.
 
     Parameters
     ----------
