@@ -18,6 +18,7 @@ from tests.statistical import Level
 from pma_mfg import audit as audits
 from pma_mfg import cli, equilibrium, games, jacobian, operators, policy_files, seeds, storage
 from pma_mfg.audit import audit
+from pma_mfg.commands import audit_report
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.functions import FunctionGame
@@ -250,6 +251,38 @@ def test_what_an_equilibrium_without_a_jacobian_does_not_allow_is_told_as_unknow
     assert np.isnan(found.order.exponent)
     assert found.gains[1].why.startswith("2e+05 states")
     assert any("not unique" in warning for warning in found.warnings)
+
+
+def test_where_agents_gather_at_one_of_two_conventions_nothing_is_predicted_of_many() -> None:
+    # the majority is followed: the share of state 0 ends at 0.1 or at 0.9, and 0.9 is worth more
+    followed = games.Features.build([[5.0, 0.0], [5.0, 0.0]], [-2.0, -3.0], "positive")
+    game = MeanFieldGame(
+        discount=0.5,
+        base_transition=np.broadcast_to([0.1, 0.9], (2, 1, 2)).copy(),
+        base_reward=np.zeros((2, 1)),
+        transition_terms=np.array([0.8, -0.8])[:, None, None, None] * np.array([1.0, -1.0]) * np.ones((2, 2, 1, 2)),
+        transition_features=followed,
+        reward_terms=np.eye(2)[:1, :, None] * np.ones((1, 2, 1)),
+        reward_features=games.Features.build(np.eye(2)[:1]),
+    )
+    found = audit(game, np.ones((2, 1)), ENTROPY, n_agents=[10, 10**9])
+    assert any("several stable populations" in warning for warning in found.warnings)
+    assert np.isnan([found.order.exponent, found.order_unregularized.exponent]).all()
+    lines = audit_report.in_words(found, game, name="p", of="g")
+    assert sum("not known, as the population does not settle from every start" in line for line in lines) == 2
+    assert not any("O(" in line or "the limit for large N" in line for line in lines)
+    assert any(line.endswith("the mean field's; for N agents not known") for line in lines)
+    # the same agents without the others in their transitions: one population, and an order
+    alone = games.MeanFieldGame(
+        discount=0.5,
+        base_transition=np.broadcast_to([0.1, 0.9], (2, 1, 2)).copy(),
+        base_reward=np.zeros((2, 1)),
+        transition_terms=np.zeros((0, 2, 1, 2)),
+        transition_features=games.Features.none(2),
+        reward_terms=game.reward_terms,
+        reward_features=game.reward_features,
+    )
+    assert np.isfinite(audit(alone, np.ones((2, 1)), ENTROPY, n_agents=[10]).order.exponent)
 
 
 def test_best_response_that_cycles_is_told_to_leave_and_pma_to_come_back() -> None:

@@ -806,6 +806,20 @@ def test_one_population_size_neither_refutes_a_constant_of_many() -> None:
     assert records["C6-deviation"]["verdict"] == "not confirmed"  # two show that nothing is left to fall
 
 
+def test_what_learning_leaves_at_every_number_of_agents_does_not_refute_the_limit() -> None:
+    found = tables()
+    rows = found["populations_learned"]
+    of_start = 0.3 * rows["predicted_policy_error"].abs().max() * np.sign(rows["predicted_policy_error"])
+    planted = judged(found | {"populations_learned": rows.assign(policy_error=rows["policy_error"] + of_start)})
+    record = planted["C6-learned-limit"]
+    assert record["verdict"] == "inconclusive"
+    assert record["too_small"]
+    assert "too small a range: beside a rest that is the same for all N" in record["how"]
+    # an error of the prediction falls with N as it does
+    wrong = judged(found | {"populations_learned": rows.assign(policy_error=1.3 * rows["policy_error"])})
+    assert wrong["C6-learned-limit"]["verdict"] == "not confirmed"
+
+
 def test_a_start_of_learning_that_has_not_faded_does_not_refute_the_floor() -> None:
     found = tables(floor=1.2)
     assert judged(found)["C3-floor"]["verdict"] == "not confirmed"

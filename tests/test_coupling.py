@@ -42,7 +42,7 @@ def table(radius: float, *, floors: dict[str, float], waits: dict[str, int]) -> 
         of_run |= {"samples": epochs * n_updates, "exploitability": 0.3 * shares, "error": 0.5 * np.sqrt(shares)}
         parts.append(pd.DataFrame(of_run))
     fixed = {"game": "g", "line": "l", "best_response_radius": radius, "accuracy": ACCURACY, "n_epochs": EPOCHS}
-    return pd.concat(parts, ignore_index=True).assign(**fixed, n_agents=10**6, n_waiting=0)
+    return pd.concat(parts, ignore_index=True).assign(**fixed, n_agents=10**6, n_waiting=0, radius=0.5)
 
 
 def records(
@@ -137,6 +137,65 @@ def test_runs_that_end_at_another_equilibrium_are_told() -> None:
     told = "all end 0.7 or more away from this equilibrium, where the start is 0.5 away"
     assert told in judge.mirror_ascent(ended, 0.0, 0.95)["how"]
     assert told in judge.blind(ended, 0.0, 0.95)["how"]
+
+
+REACHING = {
+    names.MIRROR_ASCENT: judge.mirror_ascent,
+    names.BLIND: judge.blind,
+    names.BEST_RESPONSE: judge.best_response,
+}
+
+
+@pytest.mark.parametrize("method", REACHING)
+def test_runs_too_short_to_reach_the_accuracy_are_told_so_and_do_not_refute(method: str) -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {method: 0.9}
+    missed = table(0.5, floors=floors, waits=dict.fromkeys(floors, 2))
+
+    def too_small(rows: pd.DataFrame) -> str:
+        record = REACHING[method](rows, 0.0, 0.95)
+        assert judged(record, 0.0) == "not confirmed"  # by the numbers alone
+        return str(record["too_small"])
+
+    assert too_small(missed) == ""  # it stays where it is, however many samples it has
+    # few epochs, by the spectral radius: 0.96^40 = 0.2 of the exploitability, and 0.94^40 = 0.08
+    assert "after 20 epochs the spectral radius 0.96 leaves 0.2 of" in too_small(missed.assign(radius=0.96))
+    assert too_small(missed.assign(radius=0.94)) == ""
+    # where it does not contract no run is long enough
+    assert too_small(missed.assign(radius=1.01)) == ""
+    # fewer updates than TD learning starts up with
+    column = "samples" if method == names.BLIND else "n_updates"
+    most = int(missed.loc[missed["method"] == method, column].max())
+    assert "leaves its start after some" in too_small(missed.assign(**{names.TD_SCALE: most + 1.0}))
+    assert too_small(missed.assign(**{names.TD_SCALE: float(most)})) == ""
+
+
+@pytest.mark.parametrize(("exponent", "told"), [(-0.8, True), (-0.2, False)])
+def test_exploitability_that_still_falls_as_the_theorem_allows_does_not_refute(exponent: float, told: bool) -> None:
+    rows = table(0.5, floors=dict.fromkeys(names.METHODS, 1.5), waits=dict.fromkeys(names.METHODS, 2))
+    shares = np.where(rows["epoch"] < 2, 1.0, (rows["n_updates"] / UPDATES[0]) ** exponent)
+    rows["exploitability"] *= shares
+    rows["error"] = np.where(rows["epoch"] == 0, 0.5, 0.2)  # near this equilibrium, and not at another one
+    for method, of_claim in REACHING.items():
+        record = of_claim(rows, 0.0, 0.95)
+        assert judged(record, 0.0) == "not confirmed"
+        assert ("exploitability falls as M_td^" in record["too_small"]) == told, method
+        far = of_claim(rows.assign(error=0.5), 0.0, 0.95)  # it has not come half of the way
+        assert far["too_small"] == ""
+        alone = of_claim(rows[rows["n_updates"] == UPDATES[0]], 0.0, 0.95)
+        assert "one M_td cannot show" in alone["too_small"]
+
+
+def test_the_price_of_a_method_that_was_stopped_early_is_not_judged() -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {names.BEST_RESPONSE: 2.0}
+    rows = table(0.5, floors=floors, waits=dict.fromkeys(floors, 2))
+    assert judge.price(rows, 0.5, 0.95)["too_small"] == ""
+    slow = rows.assign(radius=rows["radius"].where(rows["method"] != names.BEST_RESPONSE, 0.97))
+    assert judge.price(slow, 0.5, 0.95)["too_small"].startswith("best response: after 20 epochs")
+    floors = dict.fromkeys(names.METHODS, 2.0) | {names.BEST_RESPONSE: 0.05}
+    rows = table(3.0, floors=floors, waits=dict.fromkeys(floors, 2))
+    assert judged(judge.price(rows, 0.5, 0.95), 0.5) == "not confirmed"
+    assert judge.price(rows, 0.5, 0.95)["too_small"] == ""
+    assert "mirror ascent with the fastest step: after" in judge.price(rows.assign(radius=0.99), 0.5, 0.95)["too_small"]
 
 
 def test_runs_that_have_not_left_the_start_have_no_slope() -> None:

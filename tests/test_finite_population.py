@@ -17,7 +17,7 @@ from tests.references import (
 )
 from tests.statistical import Level, of_means
 
-from pma_mfg import equilibrium, games, operators, seeds, solvers
+from pma_mfg import equilibrium, games, jacobian, operators, seeds, solvers
 from pma_mfg.errors import InputError
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
@@ -232,6 +232,60 @@ def test_limit_of_the_policy_does_not_depend_on_the_step_size_and_tends_to_the_c
         closed = fluctuations.large_population_policy(game, n_agents, ENTROPY, step_size=5.0, start=start)
         errors.append(operators.policy_distance(exact, closed))
     assert errors[1] < 0.35 * errors[0]  # order 1/N^2
+
+
+def crowded_rooms() -> games.Game:
+    """Return six rooms on a ring, which people leave the more the fuller theirs is: strongly coupled by a logarithm."""
+    moves = np.full((6, 3, 6), 0.15 / 6)
+    for room, action in np.ndindex(6, 3):
+        moves[room, action, (room + action - 1) % 6] += 0.85
+    music = np.array([0.0, 0.3, 0.1, 0.0, 0.2, 0.5])
+    return games.from_functions(
+        lambda mu: moves, lambda mu: np.tile((music - np.log(mu + 0.02))[:, None], 3), 0.9, n_states=6
+    )
+
+
+@pytest.mark.parametrize("relative", [0.02, 0.005])
+@pytest.mark.parametrize("n_agents", [2, 4])
+def test_slow_limits_of_the_policy_are_found_in_as_many_solutions_as_predicted(
+    relative: float, n_agents: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game, regularizer = crowded_rooms().with_features("test"), Entropy(0.2)
+    start = equilibrium.solve(game, regularizer).policy
+    step_size = relative / regularizer.rho
+    rate = jacobian.spectral_radius(jacobian.jacobian(game, start, step_size, regularizer=regularizer))
+    solutions, solve = [], finite_population._law_and_chain
+    monkeypatch.setattr(finite_population, "_law_and_chain", lambda *args: solutions.append(1) or solve(*args))
+    limit = finite_population.policy_limit(game, n_agents, regularizer, step_size=step_size, start=start)
+    plain = np.log(1e-10) / np.log(rate)
+    expected = fluctuations.expected_iterations(rate, 1e-10)
+    assert expected < plain / 4.0  # else nothing is tested
+    assert expected / 3.0 <= len(solutions) <= expected * 3.0
+    # it rests: with no acceleration
+    q = finite_population.learning_limit(game, limit, n_agents, regularizer=regularizer)
+    moved = operators.mirror_ascent_step(q, limit, step_size, regularizer=regularizer)
+    assert operators.policy_distance(moved, limit) <= 1e-10
+    far = operators.best_response_step(game, start, regularizer)
+    assert operators.policy_distance(limit, far) > 1e-3  # and is not the equilibrium
+
+
+@pytest.mark.parametrize("n_agents", [2, 6])
+def test_fast_limits_of_the_policy_are_iterated_plainly_in_as_many_solutions_as_predicted(n_agents: int) -> None:
+    game = pair("planted_smooth", 3)
+    assert game.planted is not None
+    start, step_size = game.planted.policy, 0.5 / ENTROPY.rho
+    limit = finite_population.policy_limit(game, n_agents, ENTROPY, step_size=step_size, start=start)
+    rate = jacobian.spectral_radius(jacobian.jacobian(game, start, step_size, regularizer=ENTROPY))
+    policy, count = start, 0
+    while True:
+        q = finite_population.learning_limit(game, policy, n_agents, regularizer=ENTROPY)
+        before, count = policy, count + 1
+        policy = operators.mirror_ascent_step(q, policy, step_size, regularizer=ENTROPY)
+        if operators.policy_distance(policy, before) <= 1e-10:
+            break
+    assert np.array_equal(limit, policy)  # to the last bit, since tables of the replication are made of it
+    expected = fluctuations.expected_iterations(rate, 1e-10)
+    assert expected / 3.0 <= count <= expected * 3.0
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_population_that_does_not_settle_ends_no_experiment_counts_as_worst_an
     assert set(table.loc[swings, "exploitability"]) == {unsettled.worst(GAME, ENTROPY) / unit}
     assert table.loc[~swings, "exploitability"].max() < unsettled.worst(GAME, ENTROPY) / unit
     told = judging.told_unsettled(table)
-    assert told.startswith(f"the population did not settle under {swings.sum():,} of {len(table):,} policies")
+    assert told.startswith(f"in {swings.sum():,} of {len(table):,} measurements of a policy its population did not")
     settled = table[~swings].drop(columns=judging.UNSETTLED)
     pd.testing.assert_frame_equal(unsettled.marked(settled, unsettled.worst(GAME, ENTROPY) / unit), settled)
     assert judging.told_unsettled(settled) == ""
@@ -191,14 +191,14 @@ def test_tables_with_and_without_such_policies_are_joined_and_each_game_is_told_
     assert both[judging.UNSETTLED].tolist() == [0, 0, 1]
     told = {game: judging.told_unsettled(rows) for game, rows in both.groupby("game")}
     assert told["b"] == ""
-    assert "under 1 of 2 policies" in told["a"]
+    assert "in 1 of 2 measurements" in told["a"]
 
 
 def test_annealing_counts_in_each_run_the_policies_without_a_population_and_its_verdict_says_so() -> None:
     table = annealed()
     count = table.drop_duplicates(["way", "replicate"])[judging.UNSETTLED].sum()
     assert 0 < count < 2 * 3 * 7
-    assert f"did not settle under {count} of 42 policies" in annealing_judge.annealing(table, 0.2, 0.95)["how"]
+    assert f"in {count} of 42 measurements" in annealing_judge.annealing(table, 0.2, 0.95)["how"]
 
 
 def test_a_run_that_meets_no_population_ends_there_and_has_not_arrived() -> None:

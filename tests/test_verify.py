@@ -300,6 +300,21 @@ def test_a_state_that_a_simulation_would_not_visit_is_told_before_any_run_and_on
         plan.settings("populations_agreement", rare)
 
 
+def test_exact_limits_are_sized_by_the_rate_and_refused_where_they_take_too_long() -> None:
+    game = games.make("crowd_averse", n_states=16, n_actions=2, discount=0.5, seed=1)
+    entropy = regularizers.Entropy(0.5)
+    subject = Subject(game, entropy, "entropy", "many", equilibrium.solve(game, entropy).policy)
+    assert subject.rate < 0.6
+    sizes = plan.settings("populations_exact", subject)
+    assert sizes["populations"] == [2, 3, 4]
+    predicted = cost.limit_seconds(subject.rate, 16, sizes["populations"])
+    slow = Subject(game, entropy, "entropy", "slow", subject.policy)
+    slow.__dict__["rate"] = 0.99  # as of a strongly coupled game
+    assert cost.limit_seconds(slow.rate, 16, sizes["populations"]) > plan.BUDGET > predicted
+    with pytest.raises(plan.BeyondBudget, match=r"3\.8 minutes of exact solutions with 2, 3, 4 agents"):
+        plan.settings("populations_exact", slow)
+
+
 def test_a_game_whose_states_never_meet_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     # with the quadratic regularizer agents of this game stay where they are
     assert cli.main(["config", "contraction_game", "--regularizer", "quadratic"]) == 2

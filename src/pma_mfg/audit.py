@@ -73,7 +73,8 @@ class Order:
     exponent : float
         Of what finitely many agents add, for a deviator who sees its own state and the counts of the others: 1/2 where
         rewards have a kink, or where actions tie and there is no regularizer; else 1. Infinite if deviating never pays
-        near the stable population; nan where nothing is known.
+        near the stable population; nan where nothing is known, as where the population does not settle from every
+        start: N agents then need not be found near the stable population that `limit` belongs to.
     constant : float
         nan where no closed form is known.
     own_state_exponent, own_state_constant : float
@@ -290,7 +291,8 @@ def audit(
                 step_size, pma_radius = _smaller_step(game, regularizer, nearest.policy, (step_size, pma_radius))
             best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
             radii = best_response_radius, pma_radius, step_size
-    constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance))
+    others = equilibrium.other_populations(game, policy, mean_field)
+    constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance), settles=not others)
     orders = (
         _order(game, constants, limit=exploitability, values_range=values_range, regularizer=regularizer),
         _order(game, constants, limit=unregularized, values_range=values_range, regularizer=None),
@@ -318,7 +320,7 @@ def audit(
         order=orders[0],
         order_unregularized=orders[1],
         gains=tuple(gains),
-        warnings=tuple(equilibrium.shortcomings(game, policy, mean_field)),
+        warnings=tuple(equilibrium.shortcomings(game, policy, mean_field, others=others)),
     )
 
 
@@ -410,9 +412,11 @@ class _Constants:
         mean_field: np.ndarray,
         nearest: Equilibrium | None,
         distance: float,
+        *,
+        settles: bool,
     ) -> None:
         self.game, self.policy, self.regularizer, self.mean_field = game, policy, regularizer, mean_field
-        self.distance = distance
+        self.distance, self.settles = distance, settles
         # at a kink of the policy's own population, or of the equilibrium's that it is next to
         places = [mean_field] + ([nearest.mean_field] if nearest is not None and distance <= CLOSE else [])
         features = game.reward_features if game.has_features else game
@@ -462,7 +466,7 @@ def _order(
     game: Game, constants: _Constants, *, limit: float, values_range: float, regularizer: Regularizer | None
 ) -> Order:
     """Return the order of the gain with a regularizer or without (docs/theory, section 9.10)."""
-    if constants.covariance is None:
+    if constants.covariance is None or not constants.settles:
         return Order(limit, np.nan, np.nan, np.nan, np.nan)
     kinked = 0.5 if not constants.smooth else 1.0
     # at an equilibrium what is gained is of second order in what the population moves

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.games.model import n_lumped_states
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates
-from pma_mfg.populations import td_moments
+from pma_mfg.populations import finite_population, fluctuations, td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.lockstep import TOGETHER, WORTHWHILE
 from pma_replication import plan, registry
@@ -92,11 +92,14 @@ class Units:
         group = TOGETHER * self.step_together
         return groups * group + (min(alone, group) if left >= WORTHWHILE else alone)
 
+    def radius(self, step_size: float) -> float:
+        """Return the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
+        eta = step_sizes.absolute(step_size, self.regularizer)
+        return jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
+
     def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
-        eta = step_sizes.absolute(step_size, self.regularizer)
-        radius = jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
-        return -math.log(min(max(radius, 1e-6), 0.99))
+        return -math.log(min(max(self.radius(step_size), 1e-6), 0.99))
 
     def n_epochs(self, epsilon: float, step_size: float) -> float:
         """Return K of the practical schedule."""
@@ -213,8 +216,15 @@ def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], *, n_
 def exact_seconds(n_states: int, n_agents: int) -> float:
     """Return the seconds of one exact solution of the N-agent game; 0 where it is too large to be tried."""
     size = n_lumped_states(n_states, n_agents)
-    # 9.9 thousand states, 10 successors each: a second (benchmarks/scaling.md)
-    return 1.0 * (size / 9900) ** 1.5 if size <= 200_000 else 0.0
+    # 9.9 thousand states, 10 successors each: a second (benchmarks/scaling.md); the smallest take a hundredth
+    return 0.01 + 1.0 * (size / 9900) ** 1.5 if size <= 200_000 else 0.0
+
+
+def limit_seconds(radius: float, n_states: int, populations: Sequence[int]) -> float:
+    """Return the seconds of the exact limits of the policy of some N, from the spectral radius of PMA with the step."""
+    tolerance = finite_population.LIMIT_TOLERANCE
+    n_solutions = fluctuations.expected_iterations(min(max(radius, 1e-6), 0.999), tolerance)
+    return n_solutions * sum(exact_seconds(n_states, n_agents) for n_agents in populations)
 
 
 def section_seconds(section: str, settings: plan.Settings, units: Units) -> float:

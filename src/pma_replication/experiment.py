@@ -111,6 +111,9 @@ class Experiment:
     tables : mapping of str to Table
     figures : mapping of str to tuple of str
         Figure, drawn by draw.py -> the tables that it is drawn from, also of other experiments.
+    spare : mapping of str to tuple of str
+        Tables that a figure is drawn without where a configuration does not make them -> the columns that are looked at
+        where there is no row.
     claims : mapping of str to Claim
         By their names, in the order in which they are told.
     """
@@ -119,4 +122,5 @@ class Experiment:
     place: int
     tables: Mapping[str, Table]
     figures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spare: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)

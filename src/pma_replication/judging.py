@@ -320,18 +320,20 @@ def few_agents(populations: Sequence[float], ratios: Sequence[float], tolerance:
 
 
 def told_unsettled(rows: pd.DataFrame) -> str:
-    """Return words on the policies in the rows of one game whose population did not settle, or nothing."""
+    """Return words on the measurements in the rows of one game in which no population settled, or nothing.
+
+    A policy that is measured several times, as at several numbers of samples or in several runs, counts each time.
+    """
     if not {UNSETTLED, "exploitability"} <= set(rows.columns):
         return ""
-    count, n_policies = int(rows[UNSETTLED].sum()), int(rows["exploitability"].notna().sum())
-    return unsettled_words(count, n_policies)
+    return unsettled_words(int(rows[UNSETTLED].sum()), int(rows["exploitability"].notna().sum()))
 
 
-def unsettled_words(count: int, n_policies: int) -> str:
-    """Return that a population did not settle under so many of some policies, in words; nothing for none."""
+def unsettled_words(count: int, measured: int) -> str:
+    """Return that a population did not settle in so many of some measurements, in words; nothing for none."""
     if count == 0:
         return ""
     return (
-        f"the population did not settle under {count:,} of {n_policies:,} policies that were measured, which count as "
-        "more exploitable than any"
+        f"in {count:,} of {measured:,} measurements of a policy its population did not settle, and it counts as more "
+        "exploitable than any"
     )

@@ -12,9 +12,13 @@ import pkgutil
 import re
 from collections.abc import Iterable
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from pma_replication import experiments as folder
 from pma_replication.experiment import Claim, Experiment, Settings, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @functools.cache
@@ -62,10 +66,22 @@ def figures() -> dict[str, tuple[str, ...]]:
     return {name: of for each in experiments().values() for name, of in each.figures.items()}
 
 
+def spare() -> dict[str, tuple[str, ...]]:
+    """Return the tables that a figure is drawn without, each with the columns that are looked at."""
+    return {name: columns for each in experiments().values() for name, columns in each.spare.items()}
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Return a table without rows, for a figure to be drawn without it."""
+    import pandas as pd
+
+    return pd.DataFrame({column: [] for column in ("game", *spare().get(name, ()))})
+
+
 def drawn(made: Iterable[str]) -> list[str]:
     """Return the names of the figures that can be drawn from tables of these names."""
-    known = set(made)
-    return [name for name, needed in figures().items() if known.issuperset(needed)]
+    known, beside = set(made), set(spare())
+    return [name for name, of in figures().items() if known & set(of) and known | beside >= set(of)]
 
 
 def drawing(figure: str) -> str:

@@ -110,6 +110,8 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     records = storage.read_json(results / "claims.json")
     tables = {name: parquet.read_table(results / f"tables/{name}.parquet") for name in configuration.tables(settings)}
     shown = [name for name in FIGURES if name in registry.drawn(tables)]
+    others = any(not record.get("own") for record in records) or not records
+    words = {name: FIGURES[name] if others else FIGURES[name] | FIGURES[name].get("own", {}) for name in shown}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -122,16 +124,16 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
         answer=answer(records),
         open=unconfirmed(records),
         own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
-        others=any(not record.get("own") for record in records) or not records,
+        others=others,
         groups=_groups(records, shown),
         paper=judging.PAPER,
         results=results.as_posix(),
         figures=[
             {
                 "name": name,
-                **FIGURES[name],
-                "claims": [claim for claim in FIGURES[name]["claims"] if claim in _by(records, "id")],
-                "tables": registry.figures()[name],
+                **words[name],
+                "claims": [claim for claim in words[name]["claims"] if claim in _by(records, "id")],
+                "tables": [table for table in registry.figures()[name] if table in tables],
                 **_picture(figures / f"{name}.png", target.parent),
             }
             for name in shown

@@ -268,17 +268,5 @@ def picture(claim: str, tables: Mapping[str, pd.DataFrame]) -> Any:
     figure = CLAIMS[claim].figure
     drawn = registry.draw(figure)
     return drawn.figure(
-        drawn.data(*(tables[name] if name in tables else _empty(name) for name in registry.figures()[figure]))
+        drawn.data(*(tables[name] if name in tables else registry.empty(name) for name in registry.figures()[figure]))
     )
-
-
-#: Columns of tables that figures look at even where there is no row.
-_COLUMNS = {
-    "samples_schedules": ("epsilon",),
-    "populations_learned": ("n_agents", "epsilon"),
-    "populations_exact": ("n_agents", "deviation", "predicted_deviation", "q_error", "predicted_q_error"),
-}
-
-
-def _empty(name: str) -> pd.DataFrame:
-    return pd.DataFrame({column: [] for column in ("game", *_COLUMNS.get(name, ()))})

@@ -50,6 +50,10 @@ DOTS_PER_INCH = 100
 FIGURES = sorted(registry.figures())
 
 
+#: Figures with a table that they are drawn without where a configuration does not make it.
+SPARE = [(figure, table) for figure in FIGURES for table in registry.figures()[figure] if table in registry.spare()]
+
+
 @pytest.fixture
 def few_resamples(monkeypatch):
     monkeypatch.setattr(statistics, "RESAMPLES", 10)
@@ -176,6 +180,17 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, few_resamples)
 
     data = registry.draw(figure).data(*map(only_one, raw_tables(figure)))
     covers_nothing(registry.draw(figure).figure(data))
+
+
+@pytest.mark.parametrize(("figure", "table"), SPARE)
+def test_a_figure_is_drawn_without_a_table_that_a_configuration_does_not_make(
+    figure, table, raw_tables, few_resamples
+):
+    needed = registry.figures()[figure]
+    assert figure in registry.drawn(set(needed) - {table})
+    given = zip(needed, raw_tables(figure), strict=True)
+    data = registry.draw(figure).data(*(registry.empty(name) if name == table else raw for name, raw in given))
+    registry.draw(figure).figure(data).draw_without_rendering()
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -414,3 +414,28 @@ def test_estimates_of_a_population_cost_evaluations_in_proportion_to_the_states(
     assert L_pop == pytest.approx(0.3 * 39 / 40 + 0.8, abs=0.06)
     assert len(calls) <= 105 * (1 + 2 * 40)
     assert lipschitz.constants(game).K_mu == pytest.approx(0.3 * 39 / 40, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("actions = ['stay', 'go']", "actions (did you mean action_labels?)"),
+        ("action_names = ['stay', 'go']", "action_names (did you mean action_labels?)"),
+        ("ACTION_LABELS = ['stay', 'go']", "ACTION_LABELS (did you mean action_labels?)"),
+        ("layouts = [[0, 0], [0, 1]]", "layouts (did you mean layout?)"),
+        ("nstates = 2", ""),  # state_labels tell it
+        ("rewards = np.zeros(2)", ""),  # the reward is there, and this is a variable of its own
+        ("crowding, ACTIONS, _action_label, labels = 1.0, 2, [], 3", ""),
+        ("def action_label(a): return 'a'", ""),
+    ],
+)
+def test_a_name_that_is_not_read_and_looks_like_one_that_is_is_told_once(
+    line: str, told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "game.py"
+    path.write_text(SOUND.replace('action_labels = ["stay", "go"]\n', f"{line}\n"), encoding="utf-8")
+    for _ in range(2):
+        game = games.load(path)
+    assert not game.action_labels
+    lines = [record.getMessage() for record in caplog.records if "names that are not read" in record.getMessage()]
+    assert lines == ([f"warning: {path}: names that are not read: {told}"] if told else [])

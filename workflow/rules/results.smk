@@ -100,7 +100,8 @@ rule figure:
             f"pma_replication.experiments.{registry.drawing(wildcards.figure)}.draw",  # which is found by name
         ),
         tables=lambda wildcards: expand(
-            f"{RESULTS}/tables/{{table}}.parquet", table=registry.figures()[wildcards.figure]
+            f"{RESULTS}/tables/{{table}}.parquet",
+            table=[name for name in registry.figures()[wildcards.figure] if name in TABLES],
         ),
     output:
         f"{config['figures']}/{{figure}}.png",

@@ -18,6 +18,9 @@ ROUTES = {
     "limit": "the limit for large N",
 }
 
+#: The same of a limit where it is not known that many agents tend to it.
+UNKNOWN_LIMIT = "the mean field's; for N agents not known"
+
 _STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd }
 td { text-align: right; font-variant-numeric: tabular-nums } th, td:first-child { text-align: left }
@@ -78,14 +81,14 @@ def in_words(found: Any, game: Any, *, name: str, of: str) -> list[str]:
         f"{'N':>12} {'regularized':>13} {'unregularized':>14}   {'predicted':>10}   how",
         *(
             f"{each.n_agents:>12} {number(each.regularized):>13} {number(each.unregularized):>14}   "
-            f"{number(each.predicted):>10}   {how(each)}"
+            f"{number(each.predicted):>10}   {how(each, found)}"
             for each in found.gains
         ),
         "and one who sees its own state only, as in the paper:",
         *(
             f"{each.n_agents:>12} {number(each.own_state.regularized):>13} "
             f"{number(each.own_state.unregularized):>14}   {number(each.own_state.predicted):>10}   "
-            f"{ROUTES[each.own_state.route]}"
+            f"{route(each.own_state.route, found)}"
             for each in found.gains
         ),
         *theory(found),
@@ -135,21 +138,29 @@ def _stable(radius: float) -> str:
     return f"{'comes back' if radius < 1.0 else 'leaves'} (spectral radius {radius:.3g})"
 
 
-def how(gain: Any) -> str:
+def route(name: str, found: Any) -> str:
+    """Return a route in words; a limit is called so only where many agents are known to tend to it."""
+    return UNKNOWN_LIMIT if name == "limit" and math.isnan(found.order.exponent) else ROUTES[name]
+
+
+def how(gain: Any, found: Any) -> str:
     """Return how a gain was found, with the interval of a simulated one."""
     if gain.route == "simulated":
         intervals = (gain.regularized_interval, gain.unregularized_interval)
         told = " and ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals)
         left = "; some states are empty in the long run" if "long run" in gain.why else ""
         return f"simulated, 95 % intervals {told}{left}"
-    return ROUTES[gain.route]
+    return route(gain.route, found)
 
 
 def orders(found: Any) -> Iterator[str]:
     """Yield what is predicted of the gains for large N."""
     for kind, order in (("regularized", found.order), ("unregularized", found.order_unregularized)):
         if math.isnan(order.exponent):
-            yield f"for large N, {kind}: nothing is predicted (the population's fluctuations do not settle, or a kink)"
+            yield (
+                f"for large N, {kind}: not known, as the population does not settle from every start, its fluctuations "
+                "grow, or the transitions have a kink"
+            )
             continue
         added, own = _added(order.constant, order.exponent), _added(order.own_state_constant, order.own_state_exponent)
         yield (
@@ -184,7 +195,8 @@ def verdict(found: Any, name: str) -> str:
     rest = ""
     if found.gains:
         few = min(found.gains, key=lambda each: each.n_agents)
-        gained = f"{number(few.regularized)} and {number(few.unregularized)} ({few.route})"
+        way = UNKNOWN_LIMIT if route(few.route, found) == UNKNOWN_LIMIT else few.route
+        gained = f"{number(few.regularized)} and {number(few.unregularized)} ({way})"
         rest = f"; one of {few.n_agents} agents gains {gained}"
     return f"{'good' if good else 'not good'}: {name} is {' and '.join(told)}{rest}; up to {100 * NEARLY:g} % is nearly"
 
@@ -214,7 +226,7 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
     gains = _table(
         ("N", "regularized", "unregularized", "predicted", "how"),
         [
-            (str(each.n_agents), *map(number, (each.regularized, each.unregularized, each.predicted)), how(each))
+            (str(each.n_agents), *map(number, (each.regularized, each.unregularized, each.predicted)), how(each, found))
             for each in found.gains
         ],
     )
@@ -224,7 +236,7 @@ def page(found: Any, game: Any, *, picture: bytes, title: str, lines: Sequence[s
             (
                 str(each.n_agents),
                 *map(number, (each.own_state.regularized, each.own_state.unregularized, each.own_state.predicted)),
-                ROUTES[each.own_state.route],
+                route(each.own_state.route, found),
             )
             for each in found.gains
         ],

@@ -11,7 +11,7 @@ in which they are tried), `newton_in_policy`, `newton_in_population`, `continuat
 from __future__ import annotations
 
 from pma_mfg.equilibrium.best_responses import best_response, exploitability
-from pma_mfg.equilibrium.conditions import shortcomings
+from pma_mfg.equilibrium.conditions import other_populations, shortcomings
 from pma_mfg.equilibrium.files import load, recorded_regularizer, save
 from pma_mfg.equilibrium.newton_in_population import from_population
 from pma_mfg.equilibrium.search import planted_or_found, solve
@@ -23,6 +23,7 @@ __all__ = [
     "exploitability",
     "from_population",
     "load",
+    "other_populations",
     "planted_or_found",
     "recorded_regularizer",
     "residuals",

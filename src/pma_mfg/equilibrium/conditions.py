@@ -26,7 +26,9 @@ DISTINCT_POPULATIONS = 1e-6
 
 
 @accepts()
-def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+def shortcomings(
+    game: Game, policy: np.ndarray, mean_field: np.ndarray, *, others: list[str] | None = None
+) -> list[str]:
     """Say which conditions of the theory a game with this policy lacks, in words (docs/theory, section 3.5).
 
     Parameters
@@ -35,6 +37,8 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     policy : ndarray, shape (S, A)
     mean_field : ndarray, shape (S,)
         A stable population of the policy.
+    others : list of str, optional
+        Of `other_populations`, where that was looked into already.
 
     Returns
     -------
@@ -68,18 +72,31 @@ def shortcomings(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list
     if len(transient):
         shown = ", ".join(map(str, transient[:6])) + (", ..." if len(transient) > 6 else "")
         found.append(f"{len(transient)} of {game.n_states} states are left for good (transient): {shown}")
-    if L_pop >= 1.0 and game.depends_on_population:
-        found += _other_populations(game, policy, mean_field)
-    return found
+    return found + (other_populations(game, policy, mean_field) if others is None else others)
 
 
-def _other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
-    """Look for stable populations other than `mean_field` from a few starts, corners and random ones.
+@accepts()
+def other_populations(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> list[str]:
+    """Look for stable populations other than `mean_field`, and for populations that do not settle.
 
-    For a game of functions, where every call is expensive: `OTHER_UPDATES` updates from two corners, if transitions
-    depend on the mean field at all.
+    From a few starts, corners and random ones. For a game of functions, where every call is expensive: `OTHER_UPDATES`
+    updates from two corners, if transitions depend on the mean field at all.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    mean_field : ndarray, shape (S,)
+        A stable population of the policy.
+
+    Returns
+    -------
+    list of str
+        What was found, in words: at most one. None is looked for where L_pop < 1, with which there is none.
     """
     size = game.n_states
+    if not game.depends_on_population or (game.has_features and lipschitz.population_contraction(game)[0] < 1.0):
+        return []
     if not game.has_features:
         transition, update = game.transition(mean_field), operators.population_map(game, policy)
         for z in (0, size - 1):

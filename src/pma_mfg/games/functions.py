@@ -11,8 +11,10 @@ features calls `with_features`, or looks at `has_features`, which tells the type
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
+import logging
 import math
 import os
 import re
@@ -21,6 +23,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, fields, replace
+from functools import cache
 from numbers import Real
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -48,6 +51,15 @@ POINTS = 64
 #: Entries of one function that are computed to examine it, which takes about a second: the larger a table, the fewer
 #: mean fields.
 EXAMINED = 10**8
+
+#: Names that a game's file must define, and those that it may define; no other name is read.
+NEEDED_NAMES = ("discount", "transition", "reward")
+OPTIONAL_NAMES = ("n_states", "state_labels", "action_labels", "layout")
+
+#: Likeness (of `difflib`) from which on a name that is not read may be meant for one that is.
+LIKENESS = 0.65
+
+log = logging.getLogger("pma_mfg")
 
 Function = Callable[[np.ndarray], Any]
 
@@ -310,7 +322,8 @@ def load_functions(path: str | Path) -> FunctionGame:
 
     The file is run as it stands, with all that it does: load only files that you trust. It may import installed
     packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
-    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes.
+    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes. Other names are its
+    own; one that looks like a slip for a name that is missing is told in a warning.
 
     Parameters
     ----------
@@ -348,7 +361,32 @@ def _defined(text: str, source: str) -> FunctionGame:
     for name in ("transition", "reward"):
         if not callable(found.get(name)):
             raise InputError(source, name, Description("nothing"), f"a function {name}(mean_field) in the file")
+    if slips := _slips(found):
+        told = ", ".join(f"{name} (did you mean {meant}?)" for name, meant in slips.items())
+        _warn(f"warning: {source}: names that are not read: {told}")
     return replace(_described(found, source), text=text)
+
+
+def _slips(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return the public variables of a file that may be meant for a name that it does not define, and that name."""
+    missing = [name for name in OPTIONAL_NAMES if name not in found]
+    if "state_labels" in found:  # which gives the number of states
+        missing = [name for name in missing if name != "n_states"]
+    slips = {}
+    for name, value in found.items():
+        if name in (*NEEDED_NAMES, *OPTIONAL_NAMES) or name.startswith("_") or callable(value):
+            continue
+        # constants of a module are upper case by custom, and no slip unless they are the very word
+        near = [name.lower()] if name.lower() in missing else difflib.get_close_matches(name, missing, 1, LIKENESS)
+        if near and not isinstance(value, ModuleType):
+            slips[name] = near[0]
+    return slips
+
+
+@cache
+def _warn(message: str) -> None:
+    """Log a warning once, however often a file is read."""
+    log.warning("%s", message)
 
 
 #: Pattern of the last line of a copied game file: the path of the original, which is its `__file__`, and the files that

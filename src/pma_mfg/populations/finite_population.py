@@ -45,6 +45,9 @@ RESIDUAL = 1e-13
 #: Error of a stationary law above which a warning is logged.
 COUNTS_ERROR = 1e-9
 
+#: l1 change of a policy in a step of learning at which its limit is accepted.
+LIMIT_TOLERANCE = 1e-10
+
 #: Steps of the chain of counts from each of two directions, in the search for its slowest mode.
 MODE_STEPS = 10
 
@@ -261,7 +264,7 @@ def policy_limit(
     *,
     step_size: float,
     start: np.ndarray,
-    tolerance: float = 1e-10,
+    tolerance: float = LIMIT_TOLERANCE,
 ) -> np.ndarray:
     """Return the policy at which centralized learning from N agents settles with unlimited samples, shape (S, A).
 
@@ -289,7 +292,7 @@ def policy_limit(
     InputError
         As `stationary_counts`.
     ConvergenceError
-        If 500 steps do not suffice.
+        If 500 steps do not suffice. `fluctuations.expected_iterations` says how many to expect.
     """
     step = partial(operators.mirror_ascent_step, step_size=step_size, regularizer=regularizer)
     game = game.dense(SOURCE)

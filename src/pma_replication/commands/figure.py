@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pma_mfg.commands import arguments
 from pma_replication import registry
@@ -29,7 +28,7 @@ def _figure(options: argparse.Namespace) -> None:
     from pma_replication import style
     from pma_replication.runs import tables as parquet
 
-    tables = [parquet.read_table(Path(options.tables, f"{name}.parquet")) for name in registry.figures()[options.name]]
+    tables = parquet.of_figure(options.name, options.tables)
     draw = registry.draw(options.name)
     with reading.written_by(options.tables, "tables that the pipeline writes"):
         drawn = draw.figure(draw.data(*tables))

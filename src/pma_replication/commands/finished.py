@@ -51,9 +51,8 @@ def _figures(options: argparse.Namespace) -> int:
     settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
     for name in registry.drawn(configuration.tables(settings)):
-        of = [parquet.read_table(tables / f"{table}.parquet") for table in registry.figures()[name]]
         draw = registry.draw(name)
-        style.save(draw.figure(draw.data(*of)), figures / name)
+        style.save(draw.figure(draw.data(*parquet.of_figure(name, tables))), figures / name)
         log.info("%s", figures / f"{name}.png")
     return 0
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
 from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
-from pma_replication.judging import Claim, Rival, bootstrap_generator, exactly, settled
+from pma_replication.judging import Claim, Range, Rival, bootstrap_generator, compare, exactly, settled
 from pma_replication.statistics import Estimate
 
 #: A ratio of samples whose denominator is never reached, in place of infinity, of which no quantile can be taken.
@@ -24,6 +24,9 @@ NEVER = 1e9
 #: Share of the first exploitability above which the end of a run counts as not learned yet; no slope is fitted to such
 #: ends.
 LEARNED = 0.5
+
+#: Exponent of the samples with which exploitability falls at least, by Theorem 4.3.
+SLOWEST = -0.5
 
 
 def radius_of(rows: pd.DataFrame) -> float:
@@ -65,6 +68,57 @@ def elsewhere(rows: pd.DataFrame, method: str) -> str:
     return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
 
 
+def unfinished(rows: pd.DataFrame, method: str) -> str:
+    """Return why runs that miss the accuracy were too short to reach it, in words, or nothing.
+
+    The rule is in docs/theory, section 11. Where the iteration does not contract at the equilibrium, no longer run
+    would reach it.
+    """
+    of_method, accuracy = rows[rows["method"] == method], float(rows["accuracy"].iloc[0])
+    rate, n_epochs = float(of_method["radius"].iloc[0]), int(of_method["n_epochs"].max())
+    if not rate < 1.0:
+        return ""
+    if (left := rate ** (2 * n_epochs)) > accuracy:
+        return (
+            f"{method_words(method)}: after {n_epochs} epochs the spectral radius {rate:.3g} leaves {left:.2g} of the "
+            "first exploitability"
+        )
+    seen = int(of_method["samples" if method == BLIND else "n_updates"].max())
+    if TD_SCALE in rows and seen < (scale := float(rows[TD_SCALE].iloc[0])):
+        return f"{method_words(method)}: {seen:,} updates, and TD learning leaves its start after some {scale:,.0f}"
+    found = curves(rows, method)
+    if elsewhere(rows, method):
+        return ""
+    if len(found) == 1:
+        return f"{method_words(method)}: one M_td cannot show whether more samples would do"
+    (fewer, before), (more, after) = list(found.items())[-2:]
+
+    def fall(drawn: Sequence[np.ndarray]) -> float:
+        return math.log(drawn[1].mean() / drawn[0].mean()) / math.log(more / fewer)
+
+    rng = bootstrap_generator(rows, f"C4-coupled {method} fall")
+    slope = statistics.bootstrap([last(before), last(after)], fall, rng, kind="smooth")
+    if slope.low > SLOWEST:
+        return ""
+    return (
+        f"{method_words(method)}: from M_td = {fewer} to {more} exploitability falls as M_td^{slope.value:.2g}, and "
+        f"perhaps no more slowly than the theorem's {SLOWEST:g}"
+    )
+
+
+def method_words(method: str) -> str:
+    """Return a method in words."""
+    return {FASTEST: "mirror ascent with the fastest step", BLIND: "blind mirror ascent"}.get(
+        method, method.replace("_", " ")
+    )
+
+
+def unless_reached(rows: pd.DataFrame, method: str, estimate: Estimate, expected: Range) -> str:
+    """Return `unfinished` of a method of which it is claimed that it reaches the accuracy, and it does not."""
+    refuted = compare((estimate.low, estimate.high), expected) == "not confirmed"
+    return unfinished(rows, method) if refuted else ""
+
+
 def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     """Judge C4-coupled in one game (docs/theory, section 12)."""
     return {
@@ -92,10 +146,12 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
     accuracy, found, taken = float(rows["accuracy"].iloc[0]), curves(rows, method), samples(rows, method)
     costs = ", ".join(f"{samples_to(k * accuracy, found, taken):.3g}" for k in (4, 2, 1))
     n_replicates = rows["replicate"].nunique()
+    estimate, expected = end_of(rows, method, claim, confidence=confidence), (0.0, 1.0 + tolerance)
     return {
         "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
-        "estimate": end_of(rows, method, claim, confidence=confidence),
-        "expected": (0.0, 1.0 + tolerance),
+        "estimate": estimate,
+        "expected": expected,
+        "too_small": unless_reached(rows, method, estimate, expected),
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
@@ -153,15 +209,18 @@ def best_response(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
     if not stable:
         learned = least_end(list(curves(rows, MIRROR_ASCENT).values()), accuracy)
         rival = Rival(f"{learned:.3g}, what mirror ascent reaches", (learned,))
+    estimate = end_of(rows, BEST_RESPONSE, "C4-best-response", confidence=confidence)
+    expected = (0.0, 1.0 + tolerance) if stable else (1.0 - tolerance, math.inf)
     return {
         "id": "C4-best-response",
         "statement": "Best response with the same regularizer and TD budget reaches the accuracy just where its "
         "Jacobian's spectral radius is below 1.",
         "source": "whether mirror ascent is needed",
         "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
-        "estimate": end_of(rows, BEST_RESPONSE, "C4-best-response", confidence=confidence),
-        "expected": (0.0, 1.0 + tolerance) if stable else (1.0 - tolerance, math.inf),
+        "estimate": estimate,
+        "expected": expected,
         "rival": rival,
+        "too_small": unless_reached(rows, BEST_RESPONSE, estimate, expected) if stable else "",
         "how": f"spectral radius {radius_of(rows):.3g}: the claim is that best response {reaches}; "
         f"{told(rows, BEST_RESPONSE)}",
     }
@@ -193,6 +252,11 @@ def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     estimate = exactly(math.nan)
     if not all(map(math.isinf, told_costs.values())):
         estimate = statistics.bootstrap(groups, ratio, bootstrap_generator(rows, "C4-price"), confidence=confidence)
+    expected = (1.0 - tolerance, math.inf) if stable else (0.0, 1.0 - tolerance)
+    too_small = ""
+    if compare((estimate.low, estimate.high), expected) == "not confirmed":
+        never = [method for method, n in told_costs.items() if math.isinf(n)]
+        too_small = "; ".join(filter(None, (unfinished(rows, method) for method in never)))
     counts = ", ".join(
         f"{method.replace('_', ' ')} {'never' if math.isinf(n) else f'{n:.3g}'}" for method, n in told_costs.items()
     )
@@ -203,7 +267,8 @@ def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "source": "what mirror ascent buys",
         "quantity": "samples to the accuracy, mirror ascent with the better of its two steps / best response",
         "estimate": estimate,
-        "expected": (1.0 - tolerance, math.inf) if stable else (0.0, 1.0 - tolerance),
+        "expected": expected,
+        "too_small": too_small,
         "rival": (
             Rival("0: best response never gets there", (0.0,)) if stable else Rival("1: nothing is saved", (1.0,))
         ),

@@ -19,7 +19,7 @@ from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
 
@@ -136,7 +136,8 @@ def compare(
         accuracy, method (of `METHODS`), step_size (of blind learning the first), radius (the spectral radius with this
         step), n_agents, n_epochs, n_updates (of `runs`), n_waiting (0 in blind learning), replicate, epoch, samples
         (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
-        (regularized), and `judging.UNSETTLED` where that happened.
+        (regularized), and `judging.UNSETTLED` where that happened. Where mirror ascent has no epoch with as many
+        updates as TD learning starts up with (c of `schedules.td_scale`), also `names.TD_SCALE`, c.
     """
 
     def radius(step_size: float) -> float:
@@ -198,7 +199,10 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
+    table, scale = pd.concat(parts, ignore_index=True), schedules.td_scale(game, equilibrium)
+    if max(n_updates for method, n_updates, _ in planned if method == MIRROR_ASCENT) < scale:
+        table[TD_SCALE] = scale
+    return unsettled.marked(table, unsettled.worst(game, regularizer))
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:

@@ -3,3 +3,6 @@
 from __future__ import annotations
 
 MIRROR_ASCENT, FASTEST, BEST_RESPONSE, BLIND = METHODS = ("mirror_ascent", "fastest", "best_response", "blind")
+
+#: The column c of a table of which no epoch of mirror ascent has c updates.
+TD_SCALE = "td_scale"

@@ -28,6 +28,7 @@ EXPERIMENT = Experiment(
         "independent_games": Table("independent_games", _games),
     },
     figures={"independent": ("independent", "independent_games")},
+    spare={"independent": (), "independent_epsilon": (), "independent_games": ()},
     claims={
         "C5": Claim(
             words="half the error costs agents who each learn alone at most four times the samples",

@@ -105,6 +105,7 @@ def equilibria_cells(equilibria: pd.DataFrame) -> pd.DataFrame:
 def games_markdown(table: pd.DataFrame, equilibria: pd.DataFrame) -> str:
     """Return `games_cells` and `equilibria_cells` of the same tables as Markdown."""
     text = "Written by the pipeline (docs/theory, section 14; equilibria: literature.png). "
-    games = titled_table("# Games from the literature", text + GAMES.format("assumptions.md"), games_cells(table))
+    title = "# Games from the literature" if len(table) > 1 else "# The game"  # one alone is one's own
+    games = titled_table(title, text + GAMES.format("assumptions.md"), games_cells(table))
     several = equilibria_cells(equilibria)
     return games if several.empty else games + "\n" + titled_table("## Where there are several", SEVERAL, several)

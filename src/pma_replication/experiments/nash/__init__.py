@@ -12,6 +12,7 @@ EXPERIMENT = Experiment(
         "nash_learned": table("nash_learned", "nash_learned/{game}"),
     },
     figures={"nash": ("nash", "nash_learned")},
+    spare={"nash_learned": ()},
     claims={
         "C7": Claim(
             words="in the game of N agents, one who sees its own state and deviates gains at most of order 1/sqrt(N)",

@@ -25,6 +25,7 @@ def _one_trajectory(subject: Subject) -> Settings:
         "target": 0.01,
         "accuracies": [0.1, 0.03, 0.01],
         "n_replicates": 8,
+        "shorter": 0.1,
     }
 
 

@@ -32,6 +32,8 @@ def _one_trajectory(subject: Subject, settings: Settings, seed: int, advance: Ad
         target=settings["target"],
         n_replicates=settings["n_replicates"],
         seed=seed,
+        shorter=settings.get("shorter"),
+        far=max(settings["accuracies"]),
         after_run=advance,
     )
     samples = comparison.samples_to_accuracy(table, settings["accuracies"], plan.TOLERANCES["confidence"], plain=False)

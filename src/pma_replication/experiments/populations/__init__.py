@@ -14,6 +14,14 @@ EXPERIMENT = Experiment(
         "populations_agreement": table("populations_agreement", "populations_agreement/{game}"),
     },
     figures={"populations": ("populations_bias", "populations_exact", "populations_learned")},
+    spare={
+        "populations_exact": (
+            "n_agents",
+            *("deviation", "q_error", "policy_error"),
+            *("predicted_deviation", "predicted_q_error", "predicted_policy_error"),
+        ),
+        "populations_learned": ("n_agents",),
+    },
     claims={
         "C6-smooth": Claim(
             words="the bias from finitely many agents falls as 1/N in a smooth game",

@@ -6,6 +6,7 @@ import math
 
 from pma_mfg.errors import Description
 from pma_mfg.games.model import n_lumped_states
+from pma_replication.cost import limit_seconds
 from pma_replication.plan import (
     BUDGET,
     FEWEST_VISITS,
@@ -63,9 +64,18 @@ def _bias(subject: Subject) -> Settings:
 def _exact(subject: Subject) -> Settings:
     subject.need_populations("populations_exact")
     subject.need_learning("populations_exact")
-    # the limit of the policy takes tens of solutions
-    small = [n for n in subject.populations if n_lumped_states(subject.game.n_states, n) <= LUMPED_STATES // 10]
+    n_states = subject.game.n_states
+    # the limit of the policy takes tens of solutions, or more than a hundred
+    small = [n for n in subject.populations if n_lumped_states(n_states, n) <= LUMPED_STATES // 10]
     chosen = spread_over(small if len(small) >= 3 else subject.populations[:3], 4)
+    if (seconds := limit_seconds(subject.rate, n_states, chosen)) > BUDGET:
+        told = ", ".join(map(str, chosen))
+        why = (
+            f"some {duration(seconds)} of exact solutions with {told} agents, as mirror ascent contracts by "
+            f"{subject.rate:.3g} an iteration"
+        )
+        allowed = f"at most {duration(BUDGET)}; a game with fewer states, or a larger --strength"
+        raise BeyondBudget(subject.name, "populations_exact", Description(why), allowed)
     return {"populations": chosen, "step_size": subject.relative_step_size}
 
 

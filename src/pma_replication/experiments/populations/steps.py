@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pma_mfg.commands import step_sizes
-from pma_replication.cost import exact_seconds
+from pma_mfg.games.functions import is_lumpable
+from pma_replication.cost import exact_seconds, limit_seconds
 from pma_replication.experiments.populations import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -81,6 +82,11 @@ STEPS = {
         run=_learned,
         seconds=lambda u, s: (
             s["n_replicates"] * s["n_epochs"] * s["n_updates"] * sum(u.step_of(n) for n in s["populations"])
+            + limit_seconds(
+                u.radius(s["step_size"]),
+                u.n_states,
+                [n for n in s["populations"] if is_lumpable(u.game, n, measure.EXACT_STATES)],
+            )
         ),
     ),
     "populations_bias": Step(
@@ -93,7 +99,7 @@ STEPS = {
         section="populations_exact",
         ticks=lambda s: len(s["populations"]),
         run=_exact,
-        seconds=lambda u, s: 20 * sum(exact_seconds(u.n_states, n) for n in s["populations"]),
+        seconds=lambda u, s: limit_seconds(u.radius(s["step_size"]), u.n_states, s["populations"]),
     ),
     "populations_agreement": Step(
         section="populations_agreement",

@@ -13,6 +13,7 @@ EXPERIMENT = Experiment(
         "annealing": table("regularization_annealing", "annealing/{game}"),
     },
     figures={"regularization": ("regularization", "regularization_games", "annealing")},
+    spare={"annealing": ()},
     claims={
         "C10-price": Claim(
             words="as a regularizer weakens, its cost per unit of strength tends to that of the limit's randomness",

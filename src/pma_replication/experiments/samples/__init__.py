@@ -24,6 +24,7 @@ EXPERIMENT = Experiment(
         "samples_prescribed": Table("samples_prescribed", _prescribed),
     },
     figures={"samples": ("samples_schedules", "samples_tuned", "samples_prescribed", "independent_epsilon")},
+    spare={"samples_schedules": ("epsilon",), "samples_prescribed": ()},
     claims={
         "C4": Claim(
             words="half the error costs learning at most four times the samples (and logarithms)",
