@@ -11,7 +11,7 @@ from tests.references import CURVED_LINKS, FAMILY_PARAMETERS, all_games, curved_
 from pma_mfg import equilibrium, games, jacobian, operators
 from pma_mfg.games import Features
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_mfg.theory import lipschitz
+from pma_mfg.theory import invariant_sets, lipschitz
 
 GAMES = all_games()
 NAMES = ("K_mu", "K_s", "K_a", "L_mu", "L_s", "L_a")
@@ -149,6 +149,34 @@ def test_the_stable_population_is_lipschitz_with_the_stated_constant(name, seed)
     moved = np.abs(operators.stable_population(game, policy) - operators.stable_population(game, other)).sum()
     # each is known to 1e-13 / (1 - L_pop)
     assert moved <= bound * operators.policy_distance(policy, other) + 1e-11
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_rows_are_compared_as_one_by_one_however_many_at_a_time(name, monkeypatch):
+    game = GAMES[name].dense("test")
+    least = np.full(game.n_states, 0.1 / game.n_actions)
+    vertices = invariant_sets.vertices_above(np.full(game.n_states, 0.2 / game.n_states))
+    weighted = [(lipschitz.reward_rows(game, least), 1.0), (lipschitz.transition_rows(game), 0.3)]
+    found = [lipschitz.row_distances(rows, vertices) for rows, _ in weighted]
+    found.append(invariant_sets.row_spread(weighted, vertices))
+    # row by row: the l1 distance with affine features on the vertices, others in the middle of their ranges, and so on
+    for rows, distances in zip((rows for rows, _ in weighted), found, strict=False):
+        base, terms, features = rows
+        affine, (low, high) = features.links == 0, features.ranges(vertices)
+        for i, j in np.ndindex(distances.shape):
+            apart, changes = base[j] - base[i], terms[:, j] - terms[:, i]
+            phi = np.where(affine, features.values(vertices), 0.5 * (low + high))
+            expected = max(np.abs(apart + one @ changes).sum() for one in phi)
+            expected += (0.5 * (high - low) * np.abs(changes).sum(axis=1))[~affine].sum()
+            assert distances[i, j] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    for i in range(len(found[-1])):
+        alone = [((base, terms - terms[:, [i]], features), weight) for (base, terms, features), weight in weighted]
+        total = sum(weight * lipschitz.steepness(rows, vertices) for rows, weight in alone)
+        np.testing.assert_array_equal(found[-1][i], total.max(axis=0, initial=0.0))
+    monkeypatch.setattr(lipschitz, "COMPARED", 1)
+    for rows, distances in zip((rows for rows, _ in weighted), found, strict=False):
+        np.testing.assert_array_equal(lipschitz.row_distances(rows, vertices), distances)
+    np.testing.assert_array_equal(invariant_sets.row_spread(weighted, vertices), found[-1])
 
 
 def test_some_games_satisfy_the_assumption_on_the_stable_population():

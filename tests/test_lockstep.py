@@ -115,10 +115,12 @@ def test_learning_is_bitwise_that_of_a_replicate_alone_whatever_their_number(gam
         return [np.random.default_rng([7, r]) for r in range(count)]
 
     regularizer = Quadratic(0.3)  # whose policies have zeros
-    together = replicates.centralized(game, n_agents, regularizer, schedule=SCHEDULE, rngs=rngs())
-    for found, rng in zip(together, rngs(), strict=True):
-        alone = algorithms.centralized(game, n_agents, regularizer, schedule=SCHEDULE, rng=rng)
-        np.testing.assert_array_equal(found, alone)
+    for annealed in ({}, {"strengths": [0.8, 0.4, 0.2], "starts": [0.0, 0.5, 1.0]}):
+        of = {"schedule": SCHEDULE, **annealed}
+        together = replicates.centralized(game, n_agents, regularizer, rngs=rngs(), **of)
+        for found, rng in zip(together, rngs(), strict=True):
+            alone = algorithms.centralized(game, n_agents, regularizer, rng=rng, **of)
+            np.testing.assert_array_equal(found, alone)
     steps = {"n_updates": [7, 300], "n_waiting": 1, "td_scale": 2.0, "td_offset": 4.0, "start": 0.5}
     policy = random_policy(game, 0)
     estimates = replicates.ctd(game, policy, n_agents, regularizer=regularizer, rngs=rngs(), **steps)

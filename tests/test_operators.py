@@ -146,6 +146,18 @@ def test_an_oscillating_population_is_reported_with_its_history():
     assert f"l1 residual {min(caught.value.history):.1e} at best" in str(caught.value)
 
 
+def test_the_closed_components_of_a_pattern_are_those_of_its_sparse_matrix_and_cannot_be_written_to():
+    rng = np.random.default_rng(4)
+    for edges in rng.random((40, 6, 6)) < 0.2:
+        label, count = solvers.closed_components(edges)
+        sparse, of_sparse = solvers.closed_components(csr_array(edges))
+        assert count == of_sparse
+        np.testing.assert_array_equal(label, sparse)
+        with pytest.raises(ValueError, match="read-only"):
+            label[0] = 7
+        np.testing.assert_array_equal(solvers.closed_components(edges)[0], sparse)
+
+
 def test_recurrent_classes_are_the_closed_components_of_the_chain():
     kernel = np.zeros((7, 7))
     kernel[0, 3] = kernel[3, 0] = kernel[5, 5] = 1.0  # a cycle and a state that is never left

@@ -55,6 +55,16 @@ def test_moments_are_those_of_every_path(n_updates, n_waiting):
     np.testing.assert_allclose(found.mean_square[0], square, rtol=0, atol=1e-13)
 
 
+def test_waiting_times_side_by_side_have_the_moments_of_each_alone():
+    waits = np.array([[0.0, np.inf], [3.0, 1.0]])
+    steps = {"n_updates": [2, 5], "td_scale": 1.5, "td_offset": 2.0, "start": 0.3}
+    together = td_moments.moments(GAME, POLICY, H, n_waiting=waits, **steps)
+    for place, wait in np.ndenumerate(waits):
+        alone = td_moments.moments(GAME, POLICY, H, n_waiting=wait, **steps)
+        np.testing.assert_array_equal(together.mean[place], alone.mean)
+        np.testing.assert_array_equal(together.mean_square[place], alone.mean_square)
+
+
 @pytest.mark.statistical(false_alarm=1e-6, power=0.99, against="steps that are too large by 20 %")
 @pytest.mark.parametrize("n_waiting", [0, 2])
 def test_moments_are_those_of_simulated_learning(n_waiting, level):

@@ -91,9 +91,9 @@ class Elimination:
             # a state with so much more mass than the first of its class is the one to begin with
             heavy = self._heaviest(self._laws)
             heads = np.where(self._laws[heavy] > LARGE, heavy, heads)
-        recurrent = self.label >= 0
-        totals = np.bincount(self.label[recurrent], self._laws[recurrent], self.classes)
-        self._laws = np.where(recurrent, self._laws / totals[self.label], 0.0)
+        totals = np.bincount(self.label + 1, self._laws, self.classes + 1)
+        totals[0] = np.inf  # transient states have no mass
+        self._laws = self._laws / totals[self.label + 1]
 
     def _heaviest(self, weights: np.ndarray) -> np.ndarray:
         """Return the state of most weight in every class, shape (C,)."""

@@ -161,19 +161,18 @@ class Features:
         Sparse where the weights are.
         """
         x = self.arguments(mean_field)
-        slopes, beyond = np.ones_like(x), x - self.kinks()
-        side = np.where(np.abs(beyond) < KINK_WIDTH, 0.0, np.sign(beyond))
+        slopes = np.ones_like(x)
         for link, k in self._by_link():
             parameters = self.parameters[k]
             match link:
                 case "absolute":
-                    slopes[k] = side[k]
+                    slopes[k] = _sides(x[k], 0.0)
                 case "log":
                     slopes[k] = 1.0 / (x[k] + parameters)
                 case "minimum":
-                    slopes[k] = 0.5 * (1.0 - side[k])
+                    slopes[k] = 0.5 * (1.0 - _sides(x[k], 1.0))
                 case "positive":
-                    slopes[k] = 0.5 * (1.0 + side[k])
+                    slopes[k] = 0.5 * (1.0 + _sides(x[k], 0.0))
                 case "power":
                     base = np.where(x[k] > 0.0, x[k], 1.0)
                     slopes[k] = np.where(x[k] > 0.0, parameters * base ** (parameters - 1.0), 0.0)
@@ -238,6 +237,11 @@ class Features:
         return constants
 
 
+def _sides(x: np.ndarray, kink: float) -> np.ndarray:
+    """Return on which side of the kink arguments are, -1 or 1; 0 on it."""
+    return np.where(np.abs(x - kink) < KINK_WIDTH, 0.0, np.sign(x - kink))
+
+
 def own_state_terms(n_states: int, n_actions: int) -> np.ndarray:
     """Return the reward terms (S, S, A) with which S features, one for each state, give R(s,a,mu) = phi_s(mu)."""
     return np.repeat(np.eye(n_states)[:, :, None], n_actions, axis=2)
@@ -262,6 +266,8 @@ def in_words(features: Features) -> str:
 
 def to_dense(table: Table) -> np.ndarray:
     """Return a sparse matrix as an array, and an array as it is."""
+    if type(table) is np.ndarray:  # asked first: it is much faster told than a sparse matrix
+        return table
     return table.toarray() if isinstance(table, coo_array | csr_array) else np.asarray(table)
 
 
