@@ -147,6 +147,28 @@ def test_alias_tables_hold_the_transitions_of_every_game(name, game):
     np.testing.assert_allclose(reward, game.reward(mean_field), rtol=0, atol=1e-14)  # another order of sums
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 16])
+@pytest.mark.parametrize("n_actions", [1, 3, 4])
+def test_alias_tables_written_side_by_side_are_bitwise_those_written_row_by_row(size, n_actions):
+    rng, shape = np.random.default_rng([size, n_actions]), (size, n_actions, size)
+    rewards = np.zeros(shape[:2]), np.zeros((0, *shape[:2])), simulation.feature_tables(Features.none(size))
+    for case in range(60):
+        base = rng.dirichlet(np.full(size, (0.05, 1.0, 1e6)[case % 3]), shape[:2])
+        base[rng.random(shape) < (0.0, 0.5)[case % 2]] = 0.0
+        base[..., case % size] += 0.1
+        if case < 3:
+            base[:] = 1.0 / size
+        terms = 1e-3 * rng.standard_normal((case // 3 % 3, *shape))  # negative entries count as zero
+        phi, laws = rng.random(len(terms)), base.copy()
+        for weight, term in zip(phi, terms, strict=True):
+            laws += weight * term
+        expected, found = np.empty((2, size * n_actions, size), dtype=np.uint64)
+        alias_kernels.alias_rows(laws.reshape(expected.shape), expected)
+        columns = alias_kernels.columns_of((base, terms, rewards[2], *rewards))
+        alias_kernels.alias_tables(phi, columns, found)
+        np.testing.assert_array_equal(found, expected)
+
+
 AFFINE = {
     name: game
     for name, game in all_games().items()

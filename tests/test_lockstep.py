@@ -103,6 +103,10 @@ def cases():
     crowd = games.make("crowd_averse", n_states=6, n_actions=3, discount=0.8, seed=0, n_successors=2, coupling=3.0)
     yield "many agents", planted, 10**6
     yield "alias tables", planted, 12
+    yield "alias tables of more agents", planted, 70
+    yield "two agents", planted, 2
+    yield "alias tables of two states", family_game("planted_smooth", n_states=2, n_actions=2), 10
+    yield "alias tables for all mean fields", games.make("no_interaction"), 5
     yield "few per row", planted, 100
     yield "sparse", crowd, 10**4
     yield "links", family_game("planted_kinked"), 3000
@@ -142,9 +146,10 @@ def test_sweeps_of_many_agents_move_together(monkeypatch):
     rngs = [np.random.default_rng([7, r]) for r in range(8)]
     replicates.centralized(game, 10**6, Entropy(0.3), schedule=SCHEDULE, rngs=rngs)
     assert len(calls) >= SCHEDULE.n_epochs
-    calls.clear()
-    epochs = replicates.blind(game, 10**6, Entropy(0.3), rngs=rngs, budget=900)
-    assert len(calls) >= len(epochs[0])
+    for n_agents in (10**6, 10):
+        calls.clear()
+        epochs = replicates.blind(game, n_agents, Entropy(0.3), rngs=rngs, budget=900)
+        assert len(calls) >= len(epochs[0])
 
 
 @pytest.mark.parametrize("n_agents", [12, 10**6])

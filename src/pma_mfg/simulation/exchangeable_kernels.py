@@ -61,12 +61,12 @@ _aliases = TUPLE((INTEGERS, INTEGERS, MATRIX, INTEGER_MATRIX))
 #: Type of what all agents share: pi (S, A), h(pi(s)) (S,), P_pi as slots and as alias tables.
 SHARED = TUPLE((MATRIX, VECTOR, _slots, _aliases))
 
-# memory for one step: P_pi of every entry, and the sum of P_pi over the slots after it (entries,); random bits; agents
-# not moved yet, and drawn (S,)
-_work = TUPLE((VECTOR, VECTOR, BITS, VECTOR, VECTOR))
+#: Type of the memory for one step: P_pi of every entry, and the sum of P_pi over the slots after it (entries,); random
+#: bits; agents not moved yet, and drawn (S,).
+WORK = TUPLE((VECTOR, VECTOR, BITS, VECTOR, VECTOR))
 
 # memory for a call of `learn`: counts before and after a step, mean field, features, a row of P, what a step works on
-_room = TUPLE((*(VECTOR,) * 5, _work, INTEGERS))
+_room = TUPLE((*(VECTOR,) * 5, WORK, INTEGERS))
 
 #: A row with at most this many agents per successor is moved agent by agent.
 AGENTS_PER_SUCCESSOR = 2.0
@@ -96,7 +96,7 @@ with kernel_cache(Path(__file__)) as kernel:
         for e in range(size):
             out[e] = max(0.0, out[e])
 
-    @kernel(NONE(STREAM, VECTOR, VECTOR, _slots, _work, VECTOR), **BORROWED)
+    @kernel(NONE(STREAM, VECTOR, VECTOR, _slots, WORK, VECTOR), **BORROWED)
     def move_counts(stream: Any, counts: Any, phi: Any, slots: Any, work: Any, moved: Any) -> None:
         """Draw the counts after one step, moved = sum_s Multinomial(counts[s], P_pi(.|s, mu)).
 
@@ -163,7 +163,7 @@ with kernel_cache(Path(__file__)) as kernel:
             for i in range(lanes, starts[j + 1] - entry):
                 moved[successors[entry + i]] += left[i]
 
-    @kernel(NONE(STREAM, VECTOR, INTEGER, _aliases, _work, INTEGERS, VECTOR), **BORROWED)
+    @kernel(NONE(STREAM, VECTOR, INTEGER, _aliases, WORK, INTEGERS, VECTOR), **BORROWED)
     def move_agents(stream: Any, counts: Any, tagged: Any, aliases: Any, work: Any, states: Any, moved: Any) -> None:
         """Draw the counts after one step agent by agent, for transitions that are affine in the mean field.
 
@@ -248,7 +248,7 @@ with kernel_cache(Path(__file__)) as kernel:
                     n_large -= 1
                     shares[v, large[n_large]] = 1.0
 
-    @kernel(_work(_slots))
+    @kernel(WORK(_slots))
     def work_space(slots: Any) -> Any:
         """Return the arrays that a step works on."""
         size, entries = len(slots[0]), len(slots[3])

@@ -14,6 +14,7 @@ import numpy as np
 from pma_mfg.compilation import BORROWED, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
 from pma_mfg.simulation.exchangeable_kernels import (
     GAME,
+    WORK,
     _terms,
     move_counts,
     next_of_pair,
@@ -30,6 +31,10 @@ _live = TUPLE((INTEGERS, TUPLE((INTEGERS, INTEGERS, INTEGERS, _terms))))
 
 # steps of a recursion: a, c, w of the share a (c / (m + c))^w in update m
 _share = TUPLE((FLOAT, FLOAT, FLOAT))
+
+# memory for a call of `walk` or `one_loop`: mean field, features, a row of P, P by pair and averaged over the policy,
+# counts before and after a step, a change of logits, and what a step works on
+_room = TUPLE((*(VECTOR,) * 8, WORK))
 
 #: How `one_loop` values the next state: by the action drawn there, or by all actions.
 SARSA, Q_LEARNING = 0, 1
@@ -73,8 +78,27 @@ with kernel_cache(Path(__file__)) as kernel:
             entropy -= law[a] * (logits[a] - normalizer)
         return entropy
 
-    @kernel(NONE(STREAM, INTEGERS, INTEGERS, GAME, _live, MATRIX, INTEGERS, INTEGERS, VECTOR, INTEGERS))
-    def walk(
+    @kernel(_room(INTEGERS, GAME, _live, MATRIX))
+    def room_of(others: Any, game: Any, live: Any, policy: Any) -> Any:
+        """Return memory for a call of `walk` or `one_loop`."""
+        order, starts, columns, nothing = live[1]
+        size, averaged = len(others), np.empty(len(columns))
+        return (
+            np.empty(size),
+            np.empty(len(game[1][4])),
+            np.empty(size),
+            np.empty(len(game[0][1])),
+            averaged,
+            np.empty(size),
+            np.empty(size),
+            np.empty(policy.shape[1]),
+            work_space((order, starts, columns, averaged, nothing)),
+        )
+
+    @kernel(
+        NONE(STREAM, INTEGERS, INTEGERS, GAME, _live, MATRIX, INTEGERS, INTEGERS, VECTOR, INTEGERS, _room), **BORROWED
+    )
+    def walk_steps(
         stream: Any,
         others: Any,
         tagged: Any,
@@ -85,18 +109,15 @@ with kernel_cache(Path(__file__)) as kernel:
         actions: Any,
         rewards: Any,
         successors: Any,
+        room: Any,
     ) -> None:
-        """Record transitions of the tagged agent while all N agents play one policy, as many as arrays have places.
-
-        stream, others (S,) and tagged (2,) = (state, action) are moved on in place, as by `exchangeable_kernels.learn`.
-        """
+        """As `walk`, with room to work in."""
         features, (order, starts, columns, nothing) = game[1], live[1]
         size, n_actions = policy.shape
         n_agents = others.sum() + 1
-        mean_field, phi, row = np.empty(size), np.empty(len(features[4])), np.empty(size)
-        entries, averaged = np.empty(len(game[0][1])), np.empty(len(columns))
-        work = work_space((order, starts, columns, averaged, nothing))
-        here, moved = others.astype(np.float64), np.empty(size)
+        mean_field, phi, row, entries, averaged, here, moved, _, work = room
+        for s in range(size):
+            here[s] = float(others[s])
         state, action = tagged[0], tagged[1]
         for t in range(len(states)):
             for s in range(size):
@@ -115,6 +136,133 @@ with kernel_cache(Path(__file__)) as kernel:
         tagged[0], tagged[1] = state, action
         for s in range(size):
             others[s] = int(here[s])
+
+    @kernel(NONE(STREAM, INTEGERS, INTEGERS, GAME, _live, MATRIX, INTEGERS, INTEGERS, VECTOR, INTEGERS))
+    def walk(
+        stream: Any,
+        others: Any,
+        tagged: Any,
+        game: Any,
+        live: Any,
+        policy: Any,
+        states: Any,
+        actions: Any,
+        rewards: Any,
+        successors: Any,
+    ) -> None:
+        """Record transitions of the tagged agent while all N agents play one policy, as many as arrays have places.
+
+        stream, others (S,) and tagged (2,) = (state, action) are moved on in place, as by `exchangeable_kernels.learn`.
+        """
+        walk_steps(
+            stream,
+            others,
+            tagged,
+            game,
+            live,
+            policy,
+            states,
+            actions,
+            rewards,
+            successors,
+            room_of(others, game, live, policy),
+        )
+
+    @kernel(
+        NONE(
+            STREAM,
+            INTEGERS,
+            INTEGERS,
+            GAME,
+            _live,
+            FLOAT,
+            FLOAT,
+            MATRIX,
+            MATRIX,
+            MATRIX,
+            VECTOR,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            INTEGER,
+            _share,
+            _share,
+            FLOAT,
+            _room,
+        ),
+        **BORROWED,
+    )
+    def one_loop_steps(
+        stream: Any,
+        others: Any,
+        tagged: Any,
+        game: Any,
+        live: Any,
+        discount: Any,
+        tau: Any,
+        q: Any,
+        logits: Any,
+        policy: Any,
+        entropy: Any,
+        first: Any,
+        last: Any,
+        target_rule: Any,
+        policy_rule: Any,
+        critic: Any,
+        actor: Any,
+        exploration: Any,
+        room: Any,
+    ) -> None:
+        """As `one_loop`, with room to work in."""
+        features, (order, starts, columns, nothing) = game[1], live[1]
+        size, n_actions = policy.shape
+        n_agents = others.sum() + 1
+        mean_field, phi, row, entries, averaged, here, moved, change, work = room
+        for s in range(size):
+            here[s] = float(others[s])
+        state, action = tagged[0], tagged[1]
+        for m in range(first, last):
+            for s in range(size):
+                mean_field[s] = here[s] / n_agents
+            mean_field[state] = (here[state] + 1.0) / n_agents
+            feature_values(mean_field, features, phi)
+            average(game, live, policy, phi, entries, averaged)
+            pair = state * n_actions + action
+            next_state = next_of_pair(stream, game[0], pair, phi, row)
+            next_action = draw(stream, policy[next_state])
+            move_counts(stream, here, phi, (order, starts, columns, averaged, nothing), work, moved)
+            here, moved = moved, here
+            reward = reward_of_pair(game, pair, mean_field)
+            if target_rule == SARSA:
+                target = reward + discount * (q[next_state, next_action] + entropy[next_state])
+            else:
+                target = reward + discount * soft_maximum(q[next_state], tau)
+            share = critic[0] * (critic[1] / (m + critic[1])) ** critic[2]
+            q[state, action] += share * (target - q[state, action])
+            if policy_rule != FROZEN:
+                share = actor[0] * (actor[1] / (m + actor[1])) ** actor[2]
+                if policy_rule == SOFTMAX:
+                    for a in range(n_actions):
+                        logits[state, a] += share * (q[state, a] / tau - logits[state, a])
+                else:
+                    value, normalizer = entropy[state], soft_maximum(logits[state], 1.0)
+                    for a in range(n_actions):
+                        value += policy[state, a] * q[state, a]
+                    for a in range(n_actions):
+                        advantage = q[state, a] - tau * (logits[state, a] - normalizer) - value
+                        change[a] = share * policy[state, a] * advantage / tau
+                    for a in range(n_actions):
+                        logits[state, a] += change[a]
+                entropy[state] = tau * softmax(logits[state], policy[state])
+                for a in range(n_actions):
+                    policy[state, a] = (1.0 - exploration) * policy[state, a] + exploration / n_actions
+            state, action = next_state, next_action
+        tagged[0], tagged[1] = state, action
+        for s in range(size):
+            others[s] = int(here[s])
+
+    # slots of counts by state over their pairs, and of counts by pair over their entries
+    _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
 
     @kernel(
         NONE(
@@ -166,57 +314,27 @@ with kernel_cache(Path(__file__)) as kernel:
         softmax of the logits, with probability `exploration` a uniform action. stream, others (S,), tagged (2,), q,
         logits, policy (S, A), what is played, and entropy (S,), h of the softmax, are moved on in place.
         """
-        features, (order, starts, columns, nothing) = game[1], live[1]
-        size, n_actions = policy.shape
-        n_agents = others.sum() + 1
-        mean_field, phi, row = np.empty(size), np.empty(len(features[4])), np.empty(size)
-        entries, averaged = np.empty(len(game[0][1])), np.empty(len(columns))
-        work = work_space((order, starts, columns, averaged, nothing))
-        here, moved = others.astype(np.float64), np.empty(size)
-        change = np.empty(n_actions)
-        state, action = tagged[0], tagged[1]
-        for m in range(first, last):
-            for s in range(size):
-                mean_field[s] = here[s] / n_agents
-            mean_field[state] = (here[state] + 1.0) / n_agents
-            feature_values(mean_field, features, phi)
-            average(game, live, policy, phi, entries, averaged)
-            pair = state * n_actions + action
-            next_state = next_of_pair(stream, game[0], pair, phi, row)
-            next_action = draw(stream, policy[next_state])
-            move_counts(stream, here, phi, (order, starts, columns, averaged, nothing), work, moved)
-            here, moved = moved, here
-            reward = reward_of_pair(game, pair, mean_field)
-            if target_rule == SARSA:
-                target = reward + discount * (q[next_state, next_action] + entropy[next_state])
-            else:
-                target = reward + discount * soft_maximum(q[next_state], tau)
-            share = critic[0] * (critic[1] / (m + critic[1])) ** critic[2]
-            q[state, action] += share * (target - q[state, action])
-            if policy_rule != FROZEN:
-                share = actor[0] * (actor[1] / (m + actor[1])) ** actor[2]
-                if policy_rule == SOFTMAX:
-                    for a in range(n_actions):
-                        logits[state, a] += share * (q[state, a] / tau - logits[state, a])
-                else:
-                    value, normalizer = entropy[state], soft_maximum(logits[state], 1.0)
-                    for a in range(n_actions):
-                        value += policy[state, a] * q[state, a]
-                    for a in range(n_actions):
-                        advantage = q[state, a] - tau * (logits[state, a] - normalizer) - value
-                        change[a] = share * policy[state, a] * advantage / tau
-                    for a in range(n_actions):
-                        logits[state, a] += change[a]
-                entropy[state] = tau * softmax(logits[state], policy[state])
-                for a in range(n_actions):
-                    policy[state, a] = (1.0 - exploration) * policy[state, a] + exploration / n_actions
-            state, action = next_state, next_action
-        tagged[0], tagged[1] = state, action
-        for s in range(size):
-            others[s] = int(here[s])
-
-    # slots of counts by state over their pairs, and of counts by pair over their entries
-    _slots = TUPLE((INTEGERS, INTEGERS, INTEGERS, VECTOR, _terms))
+        one_loop_steps(
+            stream,
+            others,
+            tagged,
+            game,
+            live,
+            discount,
+            tau,
+            q,
+            logits,
+            policy,
+            entropy,
+            first,
+            last,
+            target_rule,
+            policy_rule,
+            critic,
+            actor,
+            exploration,
+            room_of(others, game, live, policy),
+        )
 
     @kernel(
         NONE(STREAM, VECTOR, GAME, _slots, _slots, INTEGERS, MATRIX, VECTOR, FLOAT, MATRIX, INTEGER, INTEGER, FLOAT)
