@@ -269,6 +269,13 @@ def test_the_report_of_a_game_of_ones_own_is_headed_by_the_game(run: Path) -> No
     assert "Does the theory" not in text
     assert "Not everywhere" not in text
     assert "is about that game, not about the paper" in text
+    # nor of games that others have: captions, titles
+    for words in report.FIGURES.values():
+        said = " ".join(str(part) for part in (words | words.get("own", {})).values() if isinstance(part, str))
+        assert not re.search(r"rock_paper|contraction_game|SIS|ladder|from the literature|planted", said), words[
+            "title"
+        ]
+    assert "Games from the literature" not in text
 
 
 def test_run_times_add_the_jobs_of_a_rule(tmp_path: Path) -> None:

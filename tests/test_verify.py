@@ -300,6 +300,23 @@ def test_a_state_that_a_simulation_would_not_visit_is_told_before_any_run_and_on
         plan.settings("populations_agreement", rare)
 
 
+def test_pma_is_tuned_over_steps_with_which_it_contracts_however_strongly_a_game_answers(small: Subject) -> None:
+    assert small.relative_step_size >= 0.1
+    assert plan.settings("comparison", small)["methods"]["pma"]["step_size"] == [0.1, 0.4, 2.0]
+    crowds = games.from_functions(
+        lambda mu: np.full((3, 2, 3), 0.1) + 0.7 * np.stack([np.eye(3), np.roll(np.eye(3), 1, axis=1)], axis=1),
+        lambda mu: -np.tile(np.log(mu + 0.02)[:, None], 2),
+        0.9,
+        n_states=3,
+    )
+    entropy = regularizers.Entropy(0.02)
+    strong = Subject(crowds, entropy, "entropy", "crowds", equilibrium.solve(crowds, entropy).policy)
+    assert not strong.rate_at(0.1) < 1.0
+    tried = plan.settings("comparison", strong)["methods"]["pma"]["step_size"]
+    assert strong.rate_at(tried[0]) < 1.0
+    assert plan.settings("literature", strong)["step_size"] == strong.relative_step_size
+
+
 def test_exact_limits_are_sized_by_the_rate_and_refused_where_they_take_too_long() -> None:
     game = games.make("crowd_averse", n_states=16, n_actions=2, discount=0.5, seed=1)
     entropy = regularizers.Entropy(0.5)

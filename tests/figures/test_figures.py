@@ -183,9 +183,7 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, few_resamples)
 
 
 @pytest.mark.parametrize(("figure", "table"), SPARE)
-def test_a_figure_is_drawn_without_a_table_that_a_configuration_does_not_make(
-    figure, table, raw_tables, few_resamples
-):
+def test_a_figure_is_drawn_without_a_table_that_a_configuration_does_not_make(figure, table, raw_tables, few_resamples):
     needed = registry.figures()[figure]
     assert figure in registry.drawn(set(needed) - {table})
     given = zip(needed, raw_tables(figure), strict=True)
