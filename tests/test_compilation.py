@@ -3,6 +3,7 @@
 A tiny module stands for the module of kernels: a helper, its caller and two more functions under the same decorator.
 """
 
+import importlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from numba import types
 
 from pma_mfg import compilation
 from pma_mfg.simulation import agent_kernels, exchangeable_kernels, links, lockstep_kernels, random_numbers
@@ -222,6 +224,28 @@ def test_the_project_s_kernels_are_compiled_for_one_signature_each():
         lockstep_kernels.learn_together,
     ):
         assert len(function.signatures) == 1
+
+
+def holds_an_array(kind):
+    parts = kind.types if isinstance(kind, types.BaseTuple) else [kind]
+    return any(isinstance(part, types.Array) or (part is not kind and holds_an_array(part)) for part in parts)
+
+
+def test_kernels_that_count_no_references_call_none_that_returns_an_array():
+    root = Path(compilation.__file__).parents[1]
+    names = [".".join(path.relative_to(root).with_suffix("").parts) for path in compilation._sources()]
+    found = [kernel for name in names for kernel in vars(importlib.import_module(name)).values()]
+    kernels = {kernel for kernel in found if isinstance(kernel, numba.core.dispatcher.Dispatcher)}
+    making = {kernel for kernel in kernels if any(holds_an_array(of.return_type) for of in kernel.nopython_signatures)}
+    borrowing = {kernel for kernel in kernels if kernel.targetoptions.get("_nrt") is False}
+    assert exchangeable_kernels.room_of in making
+    assert exchangeable_kernels.learn_steps in borrowing
+    for kernel in borrowing:
+        function = kernel.py_func
+        named = [function.__globals__.get(name) for name in function.__code__.co_names]
+        assert not [one for one in named if isinstance(one, numba.core.dispatcher.Dispatcher) and one in making], (
+            function
+        )
 
 
 def test_numba_s_own_cache_setting_is_left_as_it_was(tmp_path, monkeypatch):

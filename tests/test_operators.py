@@ -158,6 +158,12 @@ def test_the_closed_components_of_a_pattern_are_those_of_its_sparse_matrix_and_c
         np.testing.assert_array_equal(solvers.closed_components(edges)[0], sparse)
 
 
+def test_the_patterns_of_large_tables_are_not_remembered():
+    before = solvers._components_of_pattern.cache_info()
+    assert solvers.closed_components(np.eye(solvers.REMEMBERED + 1, dtype=bool))[1] == solvers.REMEMBERED + 1
+    assert solvers._components_of_pattern.cache_info() == before
+
+
 def test_recurrent_classes_are_the_closed_components_of_the_chain():
     kernel = np.zeros((7, 7))
     kernel[0, 3] = kernel[3, 0] = kernel[5, 5] = 1.0  # a cycle and a state that is never left

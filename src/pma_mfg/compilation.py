@@ -42,7 +42,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 #: Options of a kernel that makes no array and calls none that returns one: it does not count references to arrays that
-#: its caller holds, which takes some nanoseconds for each array of each call. The compiler refuses it otherwise.
+#: its caller holds, which takes some nanoseconds for each array of each call. The compiler refuses to make or to return
+#: one; what a call returned would never be freed, and a test looks for such calls. The option is numba's own for
+#: code without its runtime, which it does not document.
 BORROWED: dict[str, Any] = {"_nrt": False}
 
 

@@ -43,6 +43,9 @@ LARGE = 1e200
 #: What an entry of the elimination is cut at: products of two may still be added up.
 LARGEST = LARGE**1.4
 
+#: States up to which the components of a table are remembered: its pattern takes the square of them in bytes.
+REMEMBERED = 256
+
 #: Largest number of times that the elimination starts again from a heavier state.
 HEADS = 10
 
@@ -182,12 +185,14 @@ def closed_components(edges: np.ndarray | csr_array) -> tuple[np.ndarray, int]:
         Components are numbered by their first state.
     count : int
     """
-    return _components(edges) if isinstance(edges, csr_array) else _components_of_pattern(edges.tobytes(), len(edges))
+    if isinstance(edges, csr_array) or len(edges) > REMEMBERED:
+        return _components(csr_array(edges))
+    return _components_of_pattern(edges.tobytes(), len(edges))
 
 
 @functools.lru_cache(maxsize=8)
 def _components_of_pattern(pattern: bytes, size: int) -> tuple[np.ndarray, int]:
-    """Return the `closed_components` of a dense table; the chains of an iteration have the same zeros mostly."""
+    """Return the `closed_components` of a table of truth values; chains of an iteration mostly have the same zeros."""
     label, count = _components(csr_array(np.frombuffer(pattern, dtype=bool).reshape(size, size)))
     label.flags.writeable = False
     return label, count

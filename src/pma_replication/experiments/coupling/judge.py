@@ -68,7 +68,7 @@ def elsewhere(rows: pd.DataFrame, method: str) -> str:
     return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
 
 
-def unfinished(rows: pd.DataFrame, method: str) -> str:
+def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:
     """Return why runs that miss the accuracy were too short to reach it, in words, or nothing.
 
     The rule is in docs/theory, section 11. Where the iteration does not contract at the equilibrium, no longer run
@@ -97,7 +97,7 @@ def unfinished(rows: pd.DataFrame, method: str) -> str:
         return math.log(drawn[1].mean() / drawn[0].mean()) / math.log(more / fewer)
 
     rng = bootstrap_generator(rows, f"C4-coupled {method} fall")
-    slope = statistics.bootstrap([last(before), last(after)], fall, rng, kind="smooth")
+    slope = statistics.bootstrap([last(before), last(after)], fall, rng, confidence=confidence, kind="smooth")
     if slope.low > SLOWEST:
         return ""
     return (
@@ -113,10 +113,10 @@ def method_words(method: str) -> str:
     )
 
 
-def unless_reached(rows: pd.DataFrame, method: str, estimate: Estimate, expected: Range) -> str:
+def unless_reached(rows: pd.DataFrame, method: str, estimate: Estimate, *, expected: Range, confidence: float) -> str:
     """Return `unfinished` of a method of which it is claimed that it reaches the accuracy, and it does not."""
     refuted = compare((estimate.low, estimate.high), expected) == "not confirmed"
-    return unfinished(rows, method) if refuted else ""
+    return unfinished(rows, method, confidence) if refuted else ""
 
 
 def mirror_ascent(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
@@ -151,7 +151,7 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
         "quantity": f"mean exploitability over the last {HOLD} epochs / accuracy, least over M_td",
         "estimate": estimate,
         "expected": expected,
-        "too_small": unless_reached(rows, method, estimate, expected),
+        "too_small": unless_reached(rows, method, estimate, expected=expected, confidence=confidence),
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
@@ -211,6 +211,9 @@ def best_response(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         rival = Rival(f"{learned:.3g}, what mirror ascent reaches", (learned,))
     estimate = end_of(rows, BEST_RESPONSE, "C4-best-response", confidence=confidence)
     expected = (0.0, 1.0 + tolerance) if stable else (1.0 - tolerance, math.inf)
+    too_small = ""
+    if stable:
+        too_small = unless_reached(rows, BEST_RESPONSE, estimate, expected=expected, confidence=confidence)
     return {
         "id": "C4-best-response",
         "statement": "Best response with the same regularizer and TD budget reaches the accuracy just where its "
@@ -220,7 +223,7 @@ def best_response(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
         "estimate": estimate,
         "expected": expected,
         "rival": rival,
-        "too_small": unless_reached(rows, BEST_RESPONSE, estimate, expected) if stable else "",
+        "too_small": too_small,
         "how": f"spectral radius {radius_of(rows):.3g}: the claim is that best response {reaches}; "
         f"{told(rows, BEST_RESPONSE)}",
     }
@@ -255,8 +258,9 @@ def price(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
     expected = (1.0 - tolerance, math.inf) if stable else (0.0, 1.0 - tolerance)
     too_small = ""
     if compare((estimate.low, estimate.high), expected) == "not confirmed":
-        never = [method for method, n in told_costs.items() if math.isinf(n)]
-        too_small = "; ".join(filter(None, (unfinished(rows, method) for method in never)))
+        # the methods that would have to arrive sooner for the claim to hold
+        late = [method for method in found if (method == BEST_RESPONSE) == stable and math.isinf(told_costs[method])]
+        too_small = "; ".join(filter(None, (unfinished(rows, method, confidence) for method in late)))
     counts = ", ".join(
         f"{method.replace('_', ' ')} {'never' if math.isinf(n) else f'{n:.3g}'}" for method, n in told_costs.items()
     )

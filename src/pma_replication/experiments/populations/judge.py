@@ -143,10 +143,12 @@ def learned_limit(rows: pd.DataFrame, tolerance: float, confidence: float) -> Cl
     if compare((estimate.low, estimate.high), expected) == "not confirmed":
         # what too few epochs or updates leave of the start, and of noise, does not depend on N
         apart = np.array(predictions) - np.mean(predictions, axis=0)
-        beside = exactly(math.nan)
-        if (size := float((apart**2).sum())) > 0.0:
+        beside, size = exactly(math.nan), float((apart**2).sum())
+        if size > 0.0:
             beside = _projected(rows, groups, list(apart / size), confidence)
-        if compare((beside.low, beside.high), expected) != "not confirmed":
+        if math.isnan(beside.value):
+            too_small = "one N cannot show what is the same for all N, as what is left of the start or of noise"
+        elif compare((beside.low, beside.high), expected) != "not confirmed":
             too_small = (
                 "beside a rest that is the same for all N, as of the start or of noise, the ratio is "
                 f"{beside.value:.3g} [{beside.low:.3g}, {beside.high:.3g}]"
