@@ -149,10 +149,13 @@ def _begin(listener: socket.socket, jobs: dict[int, _Job], sources: _Sources) ->
             return None
         server = os.getpid()
         if (number := os.fork()) == 0:
-            # what the copy starts may live longer than this process, of whose end the others are to be told
-            for other in (listener, *(job.connection for job in jobs.values())):
-                other.close()
-            _run(connection, server, sources)
+            try:
+                # what the copy starts may live longer than this process, of whose end the others are to be told
+                for other in (listener, *(job.connection for job in jobs.values())):
+                    other.close()
+                _run(connection, server, sources)
+            finally:
+                os._exit(1)  # whatever is raised, a copy does not go on as the process that is copied
         try:
             end = os.pidfd_open(number)
         except OSError:  # nobody would wait for it
