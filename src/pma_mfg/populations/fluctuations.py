@@ -452,7 +452,8 @@ def fixed_point_of_learning(
     ConvergenceError
         If `max_iterations` do not suffice.
     """
-    policy, history = start, []
+    policy = start
+    history: list[float] = []
     while len(history) < max_iterations and not _slow(history, tolerance):
         updated = step(learned(policy), policy)
         history.append(operators.policy_distance(updated, policy))
