@@ -1,9 +1,8 @@
-"""One Hypothesis profile, a numba cache that parallel workers find ready, and the levels of statistical tests."""
+"""One Hypothesis profile, the order of the files of tests, and the levels of statistical tests."""
 
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +36,8 @@ settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Import QuantEcon once before any worker starts: workers that compile it at the same time spoil numba's cache."""
-    # Python's bytecode is written at first use also by the processes that tests start: they would compile for seconds
+    """Let the processes that tests start write Python's bytecode at first use: they would compile for seconds."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if not hasattr(config, "workerinput"):
-        importlib.import_module("quantecon")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """Solvers reach equilibria known in closed form, and exploitability is what independent solvers say it is."""
 
+import fcntl
 import warnings
 from dataclasses import replace
 
@@ -28,11 +29,18 @@ from pma_mfg.storage import write_arrays
 from pma_mfg.theory import lipschitz
 from pma_replication.experiments.equilibria import measure as equilibria_measure
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # other people's deprecations, at import only
-    from quantecon.markov import DiscreteDP
-
 GAMES = all_games()
+
+
+@pytest.fixture(scope="module")
+def discrete_dp(tmp_path_factory):
+    """QuantEcon's solver, loaded where it is used: it takes seconds."""
+    lock = tmp_path_factory.getbasetemp().parent / "quantecon.lock"
+    with lock.open("w") as held, warnings.catch_warnings():
+        fcntl.flock(held, fcntl.LOCK_EX)  # workers that compile it at the same time spoil numba's cache
+        warnings.simplefilter("ignore")  # other people's deprecations, at import only
+        from quantecon.markov import DiscreteDP
+    return DiscreteDP
 
 
 # --- planted equilibria
@@ -220,12 +228,12 @@ def random_game(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_exploitability_agrees_with_an_independent_policy_iteration(seed):
+def test_exploitability_agrees_with_an_independent_policy_iteration(seed, discrete_dp):
     game = random_game(seed)
     policy = random_policy(game, seed, 1.0)
     mean_field = operators.stable_population(game, policy)
     transition, reward = game.transition(mean_field), game.reward(mean_field)
-    problem = DiscreteDP(reward, transition, game.discount)
+    problem = discrete_dp(reward, transition, game.discount)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside QuantEcon
         best = problem.solve(method="policy_iteration").v
@@ -252,7 +260,7 @@ def test_many_families_can_be_made_without_parameters():
 
 
 @pytest.mark.parametrize("name", defaulted_families())
-def test_best_response_and_exploitability_agree_with_quantecon_on_every_family_with_defaults(name):
+def test_best_response_and_exploitability_agree_with_quantecon_on_every_family_with_defaults(name, discrete_dp):
     game = games.make(name)
     states, actions = game.base_reward.shape
     policy = random_policy(game, 5, 1.0)
@@ -260,7 +268,7 @@ def test_best_response_and_exploitability_agree_with_quantecon_on_every_family_w
     transition, reward = game.transition(mean_field), game.reward(mean_field)
     rows = csr_matrix(transition if game.is_sparse else transition.reshape(states * actions, states))
     pairs = np.divmod(np.arange(states * actions), actions)
-    problem = DiscreteDP(reward.ravel(), rows, game.discount, *pairs)
+    problem = discrete_dp(reward.ravel(), rows, game.discount, *pairs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside QuantEcon
         solution = problem.solve(method="policy_iteration")

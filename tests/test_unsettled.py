@@ -237,7 +237,7 @@ def test_the_verdict_of_a_method_that_swings_is_that_it_has_not_arrived() -> Non
     assert judged["estimate"].value > 1.0
     count = int(rows[judging.UNSETTLED].sum())
     for record in verdicts.evaluate({"coupling": rows}, **plan.TOLERANCES):
-        assert f"the population did not settle under {count} of {len(rows)} policies" in record["how"]
+        assert f"in {count} of {len(rows)} measurements of a policy its population did not settle" in record["how"]
 
 
 def test_a_worst_exploitability_is_above_all_of_those_of_policies() -> None:

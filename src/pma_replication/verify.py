@@ -104,7 +104,7 @@ def beyond_budget(claim: str, subject: Subject, refused: plan.BeyondBudget) -> d
         "statement": CLAIMS[claim].words,
         "rival": CLAIMS[claim].rival,
         "verdict": "inconclusive",
-        "how": f"not run: it takes {refused.value}; allowed is {refused.allowed}",
+        "how": f"not run: {refused.value}; allowed is {refused.allowed}",
     }
 
 

@@ -346,12 +346,54 @@ def test_a_killed_run_resumes_on_one_core_to_bitwise_the_same_results(smoke: Pat
     assert (smoke / RESULTS / "claims.json").read_bytes() == (folder / RESULTS / "claims.json").read_bytes()
 
 
-def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) -> None:
+#: Dry run -> the modules that are edited before it; it begins with no other edit.
+EDITS = {
+    "game": [],  # another configuration
+    "style": ["style"],
+    # the program reruns nothing, which this dry run says with the rest
+    "draw": ["experiments/nash/draw", "cli"],
+    "judge": ["experiments/nash/judge"],
+    "measure": ["experiments/nash/measure"],
+}
+#: Does the dry runs one after the other. Each is a copy of a process that has loaded Snakemake and what the workflow
+#: imports, which takes longer than a dry run; Snakemake reads the edited sources, and nobody imports them again.
+DRY_RUNS = """
+import json, os, sys
+from pathlib import Path
+from pma_replication import configuration, registry
+from snakemake.cli import main
+
+for name, (config, modules) in json.loads(sys.argv[1]).items():
+    texts = {path: path.read_text() for path in (Path(f"src/pma_replication/{module}.py") for module in modules)}
+    for source, text in texts.items():
+        source.write_text(text + "\\n# an edit\\n")
+    if os.fork() == 0:
+        output = os.open(f"{name}.dry", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        main(["--configfile", config, "--dry-run"])
+    _, status = os.wait()
+    for source, text in texts.items():
+        source.write_text(text)
+    if status:
+        sys.exit(Path(f"{name}.dry").read_text())
+"""
+
+
+@pytest.fixture(scope="module")
+def would_do(smoke: Path, run: Run) -> dict[str, set[str]]:
+    """The jobs that a run would do after each of `EDITS`, by their messages."""
     content = yaml.safe_load((smoke / CONFIG).read_text())
     content["games"]["kinked"]["parameters"]["seed"] = 2
     (smoke / "changed.yaml").write_text(yaml.safe_dump(content))
-    done = run(smoke, "-m", "snakemake", "--configfile", "changed.yaml", "--dry-run")
-    jobs = messages(done.stdout + done.stderr)
+    asked = {name: ("changed.yaml" if name == "game" else CONFIG, modules) for name, modules in EDITS.items()}
+    done = run(smoke, "-c", DRY_RUNS, json.dumps(asked))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {name: messages((smoke / f"{name}.dry").read_text()) for name in EDITS}
+
+
+def test_a_changed_game_reruns_only_what_depends_on_it(would_do: dict[str, set[str]]) -> None:
+    jobs = would_do["game"]
     assert {"Make the game kinked", "Solve kinked exactly", "Average kinked"} <= jobs
     assert {"Turn the tables into verdicts", "Draw the figure populations", "Join the table populations_bias"} <= jobs
     of_games = [job for job in jobs if not job.startswith("Join the table")]  # one of them is called certified too
@@ -361,44 +403,28 @@ def test_a_changed_game_reruns_only_what_depends_on_it(smoke: Path, run: Run) ->
 
 
 @pytest.mark.parametrize(
-    ("modules", "rerun"),
+    ("edit", "rerun"),
     [
-        (("style",), {f"Draw the figure {name}" for name in registry.figures()}),
-        # the program reruns nothing, which one dry run says with the rest; nor does what has not changed, which this
-        # dry run and the next one say together: neither does again what the other one does
-        (("experiments/nash/draw", "cli"), {"Draw the figure nash"}),
-        (("experiments/nash/judge",), {"Turn the tables into verdicts", "Write what was found"}),
+        # what has not changed reruns nothing, which these dry runs say together: none does again what another one does
+        ("style", {f"Draw the figure {name}" for name in registry.figures()}),
+        ("draw", {"Draw the figure nash"}),
+        ("judge", {"Turn the tables into verdicts", "Write what was found"}),
     ],
 )
 def test_an_edit_of_a_figure_or_a_judge_reruns_no_computation(
-    smoke: Path, run: Run, modules: tuple[str, ...], rerun: set[str]
+    edit: str, rerun: set[str], would_do: dict[str, set[str]]
 ) -> None:
-    texts = {path: path.read_text() for path in (smoke / f"src/pma_replication/{module}.py" for module in modules)}
-    try:
-        for source, text in texts.items():
-            source.write_text(text + "\n# an edit\n")
-        done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--dry-run")
-        assert messages(done.stdout + done.stderr) == rerun
-    finally:
-        for source, text in texts.items():
-            source.write_text(text)
+    assert would_do[edit] == rerun
 
 
-def test_an_edit_of_what_is_measured_reruns_that_experiment_and_what_reads_it(smoke: Path, run: Run) -> None:
-    source = smoke / "src/pma_replication/experiments/nash/measure.py"
-    text = source.read_text()
-    try:
-        source.write_text(text + "\n# an edit\n")
-        done = run(smoke, "-m", "snakemake", "--configfile", CONFIG, "--dry-run")
-        jobs = messages(done.stdout + done.stderr)
-        measured = {job for job in jobs if job.startswith("Compute what a deviator gains ")}
-        assert measured
-        assert jobs - measured == {
-            "Join the table nash", "Join the table nash_learned", "Draw the figure nash",
-            "Turn the tables into verdicts", "Write what was found",
-        }  # fmt: skip
-    finally:
-        source.write_text(text)
+def test_an_edit_of_what_is_measured_reruns_that_experiment_and_what_reads_it(would_do: dict[str, set[str]]) -> None:
+    jobs = would_do["measure"]
+    measured = {job for job in jobs if job.startswith("Compute what a deviator gains ")}
+    assert measured
+    assert jobs - measured == {
+        "Join the table nash", "Join the table nash_learned", "Draw the figure nash",
+        "Turn the tables into verdicts", "Write what was found",
+    }  # fmt: skip
 
 
 def test_a_lost_point_is_recomputed_bitwise_by_its_name_and_nothing_else_is(smoke: Path, run: Run) -> None:
