@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.references import family_game, frozen_game
 
@@ -217,6 +218,9 @@ def test_the_bound_is_one_at_the_smallest_certified_strength():
     game = games.make("affine", **CERTIFIED)
     table = phase_measure.certified_strengths(game, "certified")
     assert len(table) == 2 * (1 + 2 * len(regularizers.MIRRORS))
+    few = phase_measure.certified_strengths(game, "certified", kinds=["quadratic"], bounds=["certificate"])
+    asked = (table["regularizer"] == "quadratic") & (table["bound"] == "certificate")
+    pd.testing.assert_frame_equal(few, table[asked].reset_index(drop=True))
     for row in table[table["bound"] == "paper"].itertuples():
         for factor, certified in ((1.0, True), (0.99, False)):
             strength = factor * row.smallest_strength

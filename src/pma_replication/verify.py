@@ -243,9 +243,9 @@ def _would_decide(record: Mapping[str, Any], subject: Subject) -> str:
     bound = {"C1b": "paper", "C1d": "paper", "C1d-certificate": "certificate"}.get(record["id"])
     if bound is None or not subject.game.has_features:
         return ""
-    table = phase_measure.certified_strengths(subject.game, subject.name)
-    rows = table[(table["bound"] == bound) & (table["regularizer"] == subject.kind)]
-    smallest = float(rows["smallest_strength"].min())
+    kinds = [kind for kind in phase_measure.REGULARIZERS if kind == subject.kind]
+    table = phase_measure.certified_strengths(subject.game, subject.name, kinds=kinds, bounds=[bound])
+    smallest = float(table["smallest_strength"].min())
     if not math.isfinite(smallest):
         return "; no strength of this regularizer would do, as the population is not known to contract (L_pop)"
     return f"; --strength {smallest:.3g} would do, the smallest at which the bound is below 1"

@@ -20,6 +20,7 @@ import psutil
 import pytest
 from tests.workflow.conftest import PATIENCE, Running, copy_of_repository, run_in
 
+from pma_mfg import cli
 from pma_replication.runs import damage
 from pma_replication.runs import tables as parquet
 
@@ -44,8 +45,7 @@ GAME += ["L_mu=0.01", "L_s=0.02", "L_a=0.05"]
 
 
 def make_game(folder: Path, seed: int) -> None:
-    done = run_in(folder, "-m", "pma_mfg.cli", *GAME, f"seed={seed}", "--out", "own.npz")
-    assert done.returncode == 0, done.stderr
+    assert cli.main([*GAME, f"seed={seed}", "--out", str(folder / "own.npz")]) == 0
 
 
 def prepared(folder: Path) -> Path:

@@ -19,6 +19,9 @@ from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz
 
 REGULARIZERS = ("entropy", "quadratic")
 
+#: The bounds whose smallest certified strengths are looked for.
+BOUNDS = ("paper", "certificate", "attraction")
+
 #: PMA is run from nearby starts only where the spectral radius is below the first or above the second number.
 PROBED_RADII = (0.95, 1.05)
 
@@ -240,7 +243,14 @@ def _returns(
     return False
 
 
-def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: float = 1.0) -> pd.DataFrame:
+def certified_strengths(
+    game: MeanFieldGame,
+    name: str,
+    relative_step_size: float = 1.0,
+    *,
+    kinds: Sequence[str] = REGULARIZERS,
+    bounds: Sequence[str] = BOUNDS,
+) -> pd.DataFrame:
     """Return the smallest regularization that each bound certifies, and how far from trivial the game then is.
 
     Parameters
@@ -250,6 +260,8 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
         The game's name in the table.
     relative_step_size : float
         eta in units of 1 / rho.
+    kinds, bounds : sequence of str, optional
+        The regularizers and bounds that are asked for, all by default: each row is computed by itself.
 
     Returns
     -------
@@ -280,12 +292,12 @@ def certified_strengths(game: MeanFieldGame, name: str, relative_step_size: floa
             return False
         return bool(attraction.attraction(game, regularizer, [eta], equilibrium=found.policy, mirror=mirror)[0] < 1.0)
 
-    bounds: list[tuple[str, Mirror, Callable[[str, Mirror, float], bool]]] = [("paper", "euclidean", paper)]
+    tests: list[tuple[str, Mirror, Callable[[str, Mirror, float], bool]]] = [("paper", "euclidean", paper)]
     named = {"certificate": certificate, "attraction": attracts}
-    bounds += [(name, mirror, holds) for name, holds in named.items() for mirror in MIRRORS]
+    tests += [(name, mirror, holds) for name, holds in named.items() for mirror in MIRRORS]
     rows: list[tuple[object, ...]] = []
-    for kind in REGULARIZERS:
-        for bound, mirror, certifies in bounds:
+    for kind in kinds:
+        for bound, mirror, certifies in (test for test in tests if test[0] in bounds):
             smallest = smallest_certified(partial(certifies, kind, mirror))
             distance = np.nan
             if smallest < np.inf:
