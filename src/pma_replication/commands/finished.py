@@ -38,13 +38,13 @@ def add(commands: arguments.Commands) -> None:
 
 def _figures(options: argparse.Namespace) -> None:
     from pma_replication import configuration, registry, style
-    from pma_replication.runs import tables as parquet
+    from pma_replication.commands import figure
 
     settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
     for name in registry.drawn(configuration.tables(settings)):
         draw = registry.draw(name)
-        style.save(draw.figure(draw.data(*parquet.of_figure(name, tables))), figures / name)
+        style.save(draw.figure(draw.data(*figure.tables_of(name, tables))), figures / name)
         log.info("%s", figures / f"{name}.png")
 
 
