@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pma_mfg.commands import arguments
 from pma_replication import registry
 from pma_replication.commands import reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add(commands: arguments.Commands) -> None:
@@ -24,11 +29,21 @@ def add(commands: arguments.Commands) -> None:
     figure.add_argument("--out", required=True, type="{}.png".format, help="path to write, without .png and .svg")
 
 
-def _figure(options: argparse.Namespace) -> None:
-    from pma_replication import style
+def tables_of(figure: str, folder: str | Path) -> list[pd.DataFrame]:
+    """Read the tables of a figure; those that it can be drawn without and that are not there have no rows."""
     from pma_replication.runs import tables as parquet
 
-    tables = parquet.of_figure(options.name, options.tables)
+    paths = {name: Path(folder, f"{name}.parquet") for name in registry.figures()[figure]}
+    return [
+        registry.empty(name) if name in registry.spare() and not path.exists() else parquet.read_table(path)
+        for name, path in paths.items()
+    ]
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from pma_replication import style
+
+    tables = tables_of(options.name, options.tables)
     draw = registry.draw(options.name)
     with reading.written_by(options.tables, "tables that the pipeline writes"):
         drawn = draw.figure(draw.data(*tables))

@@ -40,8 +40,8 @@ def add(commands: arguments.Commands) -> None:
 
 def _figures(options: argparse.Namespace) -> int:
     from pma_replication import configuration, registry, style
+    from pma_replication.commands import figure
     from pma_replication.runs import level
-    from pma_replication.runs import tables as parquet
 
     fixed = level.environment()
     if not fixed.items() <= os.environ.items():
@@ -52,7 +52,7 @@ def _figures(options: argparse.Namespace) -> int:
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
     for name in registry.drawn(configuration.tables(settings)):
         draw = registry.draw(name)
-        style.save(draw.figure(draw.data(*parquet.of_figure(name, tables))), figures / name)
+        style.save(draw.figure(draw.data(*figure.tables_of(name, tables))), figures / name)
         log.info("%s", figures / f"{name}.png")
     return 0
 

@@ -55,18 +55,6 @@ def read_hashed_table(path: str | Path) -> bytes:
     return content
 
 
-def of_figure(figure: str, folder: str | Path) -> list[pd.DataFrame]:
-    """Read the tables of a figure; those that it can be drawn without and that are not there have no rows."""
-    from pma_replication import registry
-
-    paths = {name: Path(folder, f"{name}.parquet") for name in registry.figures()[figure]}
-    spare = registry.spare()
-    return [
-        registry.empty(name) if name in spare and not path.exists() else read_table(path)
-        for name, path in paths.items()
-    ]
-
-
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a table that `write_table` wrote.
 
