@@ -268,7 +268,7 @@ def test_a_game_of_ones_own_is_spoken_of_itself_and_not_of_the_paper() -> None:
     text = findings.markdown(own, "figures", "docs")
     confirmed = sum(record["verdict"] == "confirmed" for record in own)
     assert f"In the game `smooth`, which is one of your own, {confirmed} of {len(own)} statements are confirmed" in text
-    assert f"{len(own)} are undecided because the range that was run is too small" in text
+    assert f"too small to see a limit: {len(own)}." in text
     assert "What holds" not in text
 
 
