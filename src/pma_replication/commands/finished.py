@@ -43,12 +43,11 @@ def _figures(options: argparse.Namespace) -> int:
     from pma_replication.commands import figure
     from pma_replication.runs import level
 
-    fixed = level.environment()
+    settings, fixed = configuration.finished(options.config), level.environment()
     if not fixed.items() <= os.environ.items():
         # the instructions of the run, so that pixels are the same: numpy reads what they are when it is loaded
         again = [sys.executable, "-P", "-m", "pma_replication.cli", "figures", options.config]
         return subprocess.run(again, env=os.environ | fixed, check=False).returncode
-    settings = configuration.finished(options.config)
     tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
     for name in registry.drawn(configuration.tables(settings)):
         draw = registry.draw(name)

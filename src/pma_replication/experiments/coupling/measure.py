@@ -155,16 +155,14 @@ def compare(
         split=split,
     )
     radii = {step_size: radius(step_size) for step_size in {schedule.step_size for *_, schedule in planned}}
-    samples = [_samples(schedule) for *_, schedule in planned]
-    longest = max(map(len, samples))
+    longest = max(len(_samples(schedule)) for *_, schedule in planned)
 
     def run(setting: int, numbers: range, resume: State | None, save: learning.Save | None) -> list[np.ndarray]:
         method, n_updates, schedule = planned[setting]
         rngs = [seeds.generator(seed, "coupling", name, method, n_updates, replicate) for replicate in numbers]
         if isinstance(schedule, schedules.BlindSchedule):  # begins again if it was interrupted: it takes seconds
             runs_of = replicates.blind(game, n_agents, regularizer, rngs=rngs, budget=schedule.n_samples)
-            uniform = operators.uniform_policy(game)
-            learned = [np.stack([uniform, *(epoch.policy for epoch in epochs)]) for epochs in runs_of]
+            learned = [np.stack([operators.uniform_policy(game), *(e.policy for e in epochs)]) for epochs in runs_of]
         else:
             kept: dict[str, Any] = {"resume": resume, "save": save}
             learned = list(replicates.centralized(game, n_agents, regularizer, schedule=schedule, rngs=rngs, **kept))
@@ -178,10 +176,12 @@ def compare(
         return found
 
     common = {"game": name, "line": line, "best_response_radius": radii[np.inf], "accuracy": accuracy}
+    if max(n for way, n, _ in planned if way == MIRROR_ASCENT) < (scale := schedules.td_scale(game, equilibrium)):
+        common[TD_SCALE] = scale
     parts = []
     for number, measured in enumerate(each_replicate(run, [n_replicates] * len(planned), checkpoint)):
         method, n_updates, schedule = planned[number // n_replicates]
-        taken = samples[number // n_replicates]
+        taken = _samples(schedule)
         epochs = np.arange(len(taken))
         columns = {
             **common,
@@ -199,10 +199,7 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    table, scale = pd.concat(parts, ignore_index=True), schedules.td_scale(game, equilibrium)
-    if max(n_updates for method, n_updates, _ in planned if method == MIRROR_ASCENT) < scale:
-        table[TD_SCALE] = scale
-    return unsettled.marked(table, unsettled.worst(game, regularizer))
+    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:
