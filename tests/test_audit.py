@@ -220,8 +220,10 @@ def test_a_best_response_that_is_strict_is_left_for_nothing_however_few_the_agen
 def test_a_route_that_is_closed_says_why_and_the_next_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     epidemic = games.make("sis_epidemic")  # with few agents the disease dies out
     monkeypatch.setattr(simulated_gap, "REPLICATES", (100, 100))
-    (gain,) = audit(epidemic, operators.uniform_policy(epidemic), Entropy(1.0), n_agents=[1000]).gains
+    found = audit(epidemic, operators.uniform_policy(epidemic), Entropy(1.0), n_agents=[1000])
+    (gain,) = found.gains
     assert gain.route == "simulated"
+    assert audit_report.in_words(found, epidemic, name="p", of="g")[-1].count("(simulated)") == 1
     assert "long run" in gain.why
     monkeypatch.setattr(simulated_gap, "GRADIENT_STATES", 2)
     game = pair(n_states=3)

@@ -140,7 +140,7 @@ def _stable(radius: float) -> str:
 
 def route(name: str, found: Any) -> str:
     """Return a route in words; a limit is called so only where many agents are known to tend to it."""
-    return UNKNOWN_LIMIT if name == "limit" and math.isnan(found.order.exponent) else ROUTES[name]
+    return UNKNOWN_LIMIT if name == "limit" and math.isnan(found.order.exponent) else ROUTES.get(name, name)
 
 
 def how(gain: Any, found: Any) -> str:
