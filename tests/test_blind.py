@@ -14,6 +14,7 @@ from pma_mfg import cli, equilibrium, games, jacobian, operators, policy_files
 from pma_mfg.commands import learn
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games import MeanFieldGame
+from pma_mfg.games.features import Features, autonomous, own_state_terms
 from pma_mfg.games.functions import FunctionGame
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import schedules
@@ -109,30 +110,33 @@ def test_epochs_use_the_budget_up_and_grow():
     default = schedules.blind_schedule(CROWD, WEAK)
     assert default.n_samples == 75_000
     assert default.td_scale == pytest.approx(10.0)  # 1 / (1 - gamma)
-    assert default.step_size == pytest.approx(2.0)  # a tenth of 1 / rho
+    assert default.step_size == 20.0  # 1 / rho
     with pytest.raises(InputError, match=r"budget: got 599, expected from 2 \* 2 S A / \(1 - gamma\) = 600"):
         schedules.blind_schedule(CROWD, WEAK, budget=599)
     with pytest.raises(InputError, match="n_agents: got 1, expected an integer from 2"):
         next(learning.blind(COUPLED, 1, WEAK, rng=np.random.default_rng(0)))
 
 
-def test_the_step_size_doubles_when_changes_align_and_halves_when_they_reverse():
-    along, across = np.array([[1.0, -1.0]]), np.zeros((1, 2))
-    assert schedules.blind_step_size(0.1, along, 3 * along, rho=1.0) == pytest.approx(0.2, rel=1e-12)
-    assert schedules.blind_step_size(0.1, along, -along, rho=1.0) == pytest.approx(0.05, rel=1e-12)
-    assert schedules.blind_step_size(0.1, along, across, rho=1.0) == 0.1  # no change says nothing
-    assert schedules.blind_step_size(0.9, along, along, rho=2.0) == 0.5  # the largest is 1 / rho
+def test_the_step_size_falls_like_one_over_the_epochs_and_faster_where_the_policy_turns_back():
+    along, across, still = np.array([[1.0, -1.0, 0.0]]), np.array([[1.0, 1.0, -2.0]]), np.zeros((1, 3))
+    for before in (along, 3 * along, across, still):
+        # equation (10.9): 1 / eta = 3 rho becomes 4 rho
+        assert schedules.blind_step_size(1 / 6, along, before, rho=2.0) == pytest.approx(1 / 8, rel=1e-12)
+    assert schedules.blind_step_size(1 / 6, along, -3 * along, rho=2.0) == pytest.approx(1 / 18, rel=1e-12)
+    halfway = across / np.sqrt(6.0) - along / np.sqrt(2.0)  # an angle of 135 degrees
+    turned = 2.0 * (4.0 + schedules.TURN / np.sqrt(2.0))
+    assert schedules.blind_step_size(1 / 6, along, halfway, rho=2.0) == pytest.approx(1 / turned, rel=1e-12)
 
 
-@pytest.mark.parametrize("excess", [-0.05, 0.05])
-def test_the_step_size_falls_just_when_the_policy_turns_by_more_than_the_memory_allows(excess):
-    angle = np.arccos(schedules.MEMORY) + excess  # equation (10.9)
-    changes = np.zeros(2)
-    for k in range(200):
-        change = np.array([np.cos(k * angle), np.sin(k * angle)])
-        step_size = schedules.blind_step_size(0.1, change, changes, rho=1.0)
-        changes = schedules.MEMORY * changes + change
-    assert (step_size < 0.1) == (excess > 0)
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_policy_does_steps_stay_between_those_of_robbins_and_monro(seed):
+    steps = np.array([epoch.step_size for epoch in run(COUPLED, WEAK, seed=seed)[1:]]) * WEAK.rho
+    epochs = np.arange(len(steps))
+    assert len(steps) > 5
+    # Proposition 10.10b: the sum of the lower bounds diverges, that of the squares of the upper ones does not
+    assert (steps <= (1.0 + 1e-12) / (1.0 + epochs)).all()
+    assert (steps >= (1.0 - 1e-12) / (1.0 + (1.0 + schedules.TURN) * epochs)).all()
+    assert steps[0] == 1.0
 
 
 def test_visits_and_steps_of_exploring_learners_are_counted_by_pair():
@@ -215,6 +219,29 @@ def test_a_game_in_which_best_response_cycles_is_learned(level):
     level.means(np.array(shares)[:, None] / start, 0.0, bias=0.03, planted=1.0)
 
 
+@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
+def test_a_nearly_deterministic_game_with_a_large_radius_is_learned(level):
+    moves = np.full((5, 3, 5), 0.02 / 5)
+    for s in range(5):
+        for a, by in enumerate((-1, 0, 1)):
+            moves[s, a, min(4, max(0, s + by))] += 0.98
+    game = MeanFieldGame(
+        discount=0.9,
+        base_reward=np.repeat([[0.9], [0.1], [0.0], [0.2], [0.5]], 3, axis=1) - [0.05, 0.0, 0.05],
+        reward_terms=-2.0 * own_state_terms(5, 3),
+        reward_features=Features.build(np.eye(5)),
+        **autonomous(moves),
+    )
+    entropy = Entropy(0.1)
+    nash = equilibrium.solve(game, entropy).policy
+    assert jacobian.spectral_radius(jacobian.jacobian(game, nash, np.inf, regularizer=entropy)) > 20.0
+    start = equilibrium.exploitability(game, operators.uniform_policy(game), entropy)
+    ends = [run(game, entropy, seed=[2, replicate], budget=75_000, n_agents=1000)[-1].policy for replicate in range(8)]
+    shares = [equilibrium.exploitability(game, policy, entropy) / start for policy in ends]
+    # 0.0006 on average, 0.0014 in the worst of 32 runs; with steps that may fall geometrically 0.18 and 0.91
+    level.means(np.array(shares)[:, None], 0.0, bias=0.01, planted=1.0)
+
+
 # --- the command
 
 
@@ -272,9 +299,9 @@ def test_a_policy_whose_exploitability_is_not_known_misses(game_file, capsys, mo
 
 
 @pytest.mark.parametrize("written", [False, True])
-@pytest.mark.parametrize(("step", "stalled"), [(0.9 * learn.STALLED, True), (1.1 * learn.STALLED, False)])
-def test_learn_says_where_a_run_that_missed_was_best_and_that_it_has_stalled(
-    step, stalled, written, game_file, tmp_path, monkeypatch, capsys
+@pytest.mark.parametrize("seen", [0.0, 1.0])
+def test_learn_says_where_a_run_that_missed_was_best_and_what_may_do_better(
+    seen, written, game_file, tmp_path, monkeypatch, capsys
 ):
     uniform, best = operators.uniform_policy(COUPLED), equilibrium.solve(COUPLED, WEAK).policy
     far, near = np.tile([1.0, 0.0, 0.0], (4, 1)), 0.9 * best + 0.1 * uniform
@@ -287,10 +314,8 @@ def test_learn_says_where_a_run_that_missed_was_best_and_that_it_has_stalled(
     monkeypatch.setattr(equilibrium, "exploitability", exploitability)
     monkeypatch.setattr(learn, "_watch", lambda *_: contextlib.nullcontext(lambda epoch: None))
     for policies, place in (([uniform, near, far, uniform], 1), ([uniform, far, uniform, near], None)):
-        steps = [np.nan, 1.0, 1.0, step / WEAK.rho]
         epochs = [
-            learning.Epoch(100 * (k + 1), policy, size, np.ones((4, 3)))
-            for k, (policy, size) in enumerate(zip(policies, steps, strict=True))
+            learning.Epoch(100 * (k + 1), policy, 1.0, np.full((4, 3), seen)) for k, policy in enumerate(policies)
         ]
         monkeypatch.setattr(learning, "blind", lambda *_, epochs=epochs, **__: iter(epochs))
         more = ["--out", str(tmp_path / "epochs.csv")] if written else []
@@ -298,10 +323,9 @@ def test_learn_says_where_a_run_that_missed_was_best_and_that_it_has_stalled(
         arguments = ["learn", str(game_file), "--strength", "0.05", "--agents", "100", "--budget", "500", *more]
         assert cli.main([*arguments, "--epsilon", "1e-9"]) == 1
         assert len(measured) == len(epochs)  # each policy once
-        *warnings, last = capsys.readouterr().err.splitlines()
-        said = f"learning has stalled: the step size has fallen to {step:.2g} / rho"
-        assert any(said in line for line in warnings) == stalled
-        assert any("stalled" in line for line in warnings) == stalled
+        *before, last = capsys.readouterr().err.splitlines()
+        said = ("12 of 12 pairs of state and action were not seen", "a larger --budget, or a larger --strength")
+        assert [any(words in line for line in before) for words in said] == [seen == 0.0, seen == 1.0]
         if place is None:
             assert "was the least" not in last
         else:

@@ -158,7 +158,8 @@ def test_runs_too_short_to_reach_the_accuracy_are_told_so_and_do_not_refute(meth
 
     assert too_small(missed) == ""  # it stays where it is, however many samples it has
     # few epochs, by the spectral radius: 0.96^40 = 0.2 of the exploitability, and 0.94^40 = 0.08
-    assert "after 20 epochs the spectral radius 0.96 leaves 0.2 of" in too_small(missed.assign(radius=0.96))
+    told = "after 20 epochs the spectral radius 0.96 leaves 0.2 of" in too_small(missed.assign(radius=0.96))
+    assert told == (method != names.BLIND)  # whose steps change
     assert too_small(missed.assign(radius=0.94)) == ""
     # where it does not contract no run is long enough
     assert too_small(missed.assign(radius=1.01)) == ""
@@ -167,6 +168,18 @@ def test_runs_too_short_to_reach_the_accuracy_are_told_so_and_do_not_refute(meth
     most = int(missed.loc[missed["method"] == method, column].max())
     assert "leaves its start after some" in too_small(missed.assign(**{names.TD_SCALE: most + 1.0}))
     assert too_small(missed.assign(**{names.TD_SCALE: float(most)})) == ""
+
+
+@pytest.mark.parametrize(("of_method", "told"), [(names.BLIND, "one M_td cannot show"), (names.FASTEST, "")])
+def test_longer_blind_learning_would_do_if_the_fastest_step_contracts(of_method: str, told: str) -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {names.BLIND: 2.0}
+    rows = table(0.5, floors=floors, waits=dict.fromkeys(floors, 2))
+    rows = rows[rows["n_updates"] == UPDATES[0]]
+    radius = np.where(rows["method"] == of_method, 1.01, 0.5)  # of blind learning with its first step
+    rows = rows.assign(radius=radius, error=np.where(rows["epoch"] == 0, 0.5, 0.2))
+    found = REACHING[names.BLIND](rows, 0.0, 0.95)["too_small"]
+    assert told in found
+    assert bool(told) == bool(found)
 
 
 @pytest.mark.parametrize(("exponent", "told"), [(-0.8, True), (-0.2, False)])

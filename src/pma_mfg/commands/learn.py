@@ -19,10 +19,6 @@ log = logging.getLogger("pma_mfg")
 
 Rows = list[dict[str, Any]]
 
-#: A run of --schedule auto whose last step size is below this, in units of 1 / rho, has stopped learning: a step no
-#: longer changes the policy noticeably.
-STALLED = 1e-3
-
 
 def add(commands: arguments.Commands) -> None:
     """Add the command."""
@@ -224,11 +220,9 @@ def _learn_blindly(options: argparse.Namespace) -> int:
             options.agents,
         )
     reached = worst <= epsilon  # False for nan, a policy without a stable population
-    if not reached and ends[worst_run]["step_size"] * regularizer.rho < STALLED:
-        log.warning(
-            "warning: learning has stalled: the step size has fallen to %.2g / rho, as policies went to and fro; a "
-            "larger --strength, which damps them, or another --seed may do better",
-            ends[worst_run]["step_size"] * regularizer.rho,
+    if not reached and not unseen:
+        log.info(
+            "what may do better: a larger --budget, or a larger --strength, which damps how agents react to each other"
         )
     log.info(
         "%s epsilon = %.4g: exploitability (regularized) %s at the start, %s at the end, after %d samples%s%s",

@@ -363,8 +363,8 @@ def blind(
     Nothing of the game is used but S, A, gamma and the transitions and rewards of the tagged agent: no equilibrium, no
     visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory, section 10.11: the
     learner explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of
-    all others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta follows the
-    angle between successive changes of the policy. A state that was not seen in an epoch keeps its policy.
+    all others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta falls like
+    one over the epochs, and faster where the policy turns back. A state that was not seen in an epoch keeps its policy.
 
     Parameters
     ----------
@@ -432,7 +432,7 @@ def blind_steps(
     q[...] = (mean_reward + game.discount * mean_entropy) / (1.0 - game.discount)
     visits[...] = 0.0
     samples, step_size = pilot, schedule.step_size
-    changes: np.ndarray | None = None
+    last_change = np.zeros_like(policy)
     for length in lengths:
         visits *= 0.5
         before = visits.copy()
@@ -445,11 +445,8 @@ def blind_steps(
         change = np.where(seen.any(axis=1, keepdims=True), moved - policy, 0.0)
         policy = np.where(seen.any(axis=1, keepdims=True), moved, policy)
         yield Epoch(samples, policy, step_size, seen)
-        if changes is None:
-            changes = change
-        else:
-            step_size = schedules.blind_step_size(step_size, change, changes, rho=regularizer.rho)
-            changes = schedules.MEMORY * changes + change
+        step_size = schedules.blind_step_size(step_size, change, last_change, rho=regularizer.rho)
+        last_change = change
 
 
 def explore(game: Game, regularizer: Regularizer, steps: Exploration) -> None:

@@ -30,18 +30,8 @@ GROWTH = 1.05
 #: Blind learning: share of the learner's actions that are drawn uniformly, for exploration.
 EXPLORATION = 0.5
 
-#: Blind learning: the first step size, in units of 1 / rho.
-FIRST_STEP = 0.1
-
-#: Blind learning: the largest step size, in units of 1 / rho.
-LARGEST_STEP = 1.0
-
-#: Blind learning: the step size is multiplied by this if the policy goes on in the same direction, and divided by it if
-#: the policy turns back.
-STEP_FACTOR = 2.0
-
-#: Blind learning: weight of the policy's change of one epoch earlier, in the sum that the present one is compared with.
-MEMORY = 0.9
+#: Blind learning: a full turn of the policy lowers the step size as much as this many epochs do.
+TURN = 5.0
 
 #: Most TD updates per epoch: larger counts are not exact as floating-point numbers.
 MAX_UPDATES = 10**15
@@ -304,11 +294,11 @@ def blind_schedule(game: Game, regularizer: Regularizer, *, budget: int | None =
         lengths.append(int(following))
         following *= GROWTH
     lengths[-1] += budget - sum(lengths)
-    return BlindSchedule(tuple(lengths), FIRST_STEP / regularizer.rho, 1.0 / (1.0 - game.discount))
+    return BlindSchedule(tuple(lengths), 1.0 / regularizer.rho, 1.0 / (1.0 - game.discount))
 
 
-def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, *, rho: float) -> float:
-    """Return eta of the next epoch from how the policy has moved, equation (10.9).
+def blind_step_size(step_size: float, change: np.ndarray, before: np.ndarray, *, rho: float) -> float:
+    """Return eta of the next epoch from whether the policy turns back, equation (10.9).
 
     Parameters
     ----------
@@ -316,19 +306,19 @@ def blind_step_size(step_size: float, change: np.ndarray, changes: np.ndarray, *
         eta of the last epoch.
     change : ndarray, shape (S, A)
         What it changed, pi_{k+1} - pi_k.
-    changes : ndarray, shape (S, A)
-        The changes before, each weighted by `MEMORY` once for every epoch since.
+    before : ndarray, shape (S, A)
+        What the epoch before changed; zeros in the first.
     rho : float
         Modulus of strong concavity of the regularizer.
 
     Returns
     -------
     float
-        eta 2^cos, cos that of the angle between both, at most `LARGEST_STEP` / rho.
+        1 / (1/eta + rho (1 + `TURN` max(0, -cos))), cos that of the angle between both changes.
     """
-    lengths = float(np.linalg.norm(change) * np.linalg.norm(changes))
-    cosine = float((change * changes).sum()) / lengths if lengths > 0.0 else 0.0
-    return float(min(step_size * STEP_FACTOR**cosine, LARGEST_STEP / rho))
+    lengths = float(np.linalg.norm(change) * np.linalg.norm(before))
+    turn = max(0.0, -float((change * before).sum()) / lengths) if lengths > 0.0 else 0.0
+    return 1.0 / (1.0 / step_size + rho * (1.0 + TURN * turn))
 
 
 @accepts()

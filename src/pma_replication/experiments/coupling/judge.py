@@ -72,13 +72,14 @@ def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:
     """Return why runs that miss the accuracy were too short to reach it, in words, or nothing.
 
     The rule is in docs/theory, section 11. Where the iteration does not contract at the equilibrium, no longer run
-    would reach it.
+    would reach it; blind learning, whose steps fall, contracts in the end if the fastest step does.
     """
     of_method, accuracy = rows[rows["method"] == method], float(rows["accuracy"].iloc[0])
-    rate, n_epochs = float(of_method["radius"].iloc[0]), int(of_method["n_epochs"].max())
+    with_step = rows[rows["method"] == (FASTEST if method == BLIND else method)]
+    rate, n_epochs = float(with_step["radius"].iloc[0]), int(of_method["n_epochs"].max())
     if not rate < 1.0:
         return ""
-    if (left := rate ** (2 * n_epochs)) > accuracy:
+    if method != BLIND and (left := rate ** (2 * n_epochs)) > accuracy:
         return (
             f"{method_words(method)}: after {n_epochs} epochs the spectral radius {rate:.3g} leaves {left:.2g} of the "
             "first exploitability"
