@@ -381,6 +381,8 @@ rule independent_games:
         f"{RESULTS}/logs/independent_games/{{game}}_{{starts}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/independent_games/{{game}}_{{starts}}.tsv"
+    # the longest job of the run: begun last, it would end alone
+    priority: 1
     conda:
         "../../environment.yml"
     params:
