@@ -145,7 +145,7 @@ FOR_EVERY_DRAW = {
     "test_visits_and_steps_of_exploring_learners_are_counted_by_pair",
     "test_what_is_no_policy_is_refused_with_the_agent_and_the_row",
     "test_what_rounding_leaves_of_a_mean_field_can_be_drawn_from",
-    "test_whatever_the_policy_does_steps_stay_between_those_of_robbins_and_monro",
+    "test_whatever_the_policy_does_steps_do_not_grow_and_add_up_to_infinity",
     "test_with_an_infinite_step_each_epoch_is_the_best_response_to_its_estimate",
     "test_with_one_state_nobody_leaves",
     "test_with_scores_by_index_the_one_policy_is_that_of_the_last_agent",

@@ -30,7 +30,7 @@ GROWTH = 1.05
 #: Blind learning: share of the learner's actions that are drawn uniformly, for exploration.
 EXPLORATION = 0.5
 
-#: Blind learning: a full turn of the policy lowers the step size as much as this many epochs do.
+#: Blind learning: a policy that turns back lowers the step size by this many epochs more than one that turns aside.
 TURN = 5.0
 
 #: Most TD updates per epoch: larger counts are not exact as floating-point numbers.
@@ -298,7 +298,7 @@ def blind_schedule(game: Game, regularizer: Regularizer, *, budget: int | None =
 
 
 def blind_step_size(step_size: float, change: np.ndarray, before: np.ndarray, *, rho: float) -> float:
-    """Return eta of the next epoch from whether the policy turns back, equation (10.9).
+    """Return eta of the next epoch from whether the policy goes on or turns back, equation (10.9).
 
     Parameters
     ----------
@@ -314,11 +314,12 @@ def blind_step_size(step_size: float, change: np.ndarray, before: np.ndarray, *,
     Returns
     -------
     float
-        1 / (1/eta + rho (1 + `TURN` max(0, -cos))), cos that of the angle between both changes.
+        1 / (1/eta + rho (1 - max(0, cos) + `TURN` max(0, -cos))), cos that of the angle between both changes.
     """
     lengths = float(np.linalg.norm(change) * np.linalg.norm(before))
-    turn = max(0.0, -float((change * before).sum()) / lengths) if lengths > 0.0 else 0.0
-    return 1.0 / (1.0 / step_size + rho * (1.0 + TURN * turn))
+    cosine = float((change * before).sum()) / lengths if lengths > 0.0 else 0.0
+    slower = 1.0 - min(1.0, cosine) if cosine > 0.0 else 1.0 - TURN * cosine  # rounding may leave a cosine above 1
+    return 1.0 / (1.0 / step_size + rho * slower)
 
 
 @accepts()
