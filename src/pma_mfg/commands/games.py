@@ -111,7 +111,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
             f"not recognized as features (docs/theory, section 1.3): {game.reason};\n"
             "so no bound is proved and all constants are estimates"
         )
-    elif Path(source).suffix == ".py":
+    elif Path(source).suffix == ".py" and game.family == "functions":
         links = {name: in_words(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
         output.print(
             f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
