@@ -181,7 +181,12 @@ def test_validate_tells_the_equilibrium_of_a_sound_game_and_copies_it(
     path, made = tmp_path / "mine.py", tmp_path / "copy.py"
     path.write_text(SOUND)
     assert cli.main(["validate", str(path)]) == 0
-    assert "left: population 0.5000; plays stay" in capsys.readouterr().out  # by symmetry
+    said = capsys.readouterr().out
+    assert "left: population 0.5000; plays stay" in said  # by symmetry
+    assert "L_pop = " in said
+    assert "`pma-mfg validate` estimates" not in said  # which is what has just been done
+    assert cli.main(["solve", str(path), "--strength", "0.1", "--out", str(tmp_path / "nash.npz")]) == 0
+    assert "`pma-mfg validate` estimates L_pop" in capsys.readouterr().err
     assert cli.main(["validate", str(path), "--strength", "0.3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["constants"]["K_mu"]["kind"] == "estimate"

@@ -143,6 +143,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Return what `validate` tells of a sound game, ready for JSON."""
     from pma_mfg import equilibrium
+    from pma_mfg.equilibrium import conditions
     from pma_mfg.theory import assumptions, lipschitz
 
     report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
@@ -166,7 +167,8 @@ def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
         "chosen": "as asked" if options.strength else "a tenth of the rewards' range; --strength sets it",
         "exploitability": found.residuals["exploitability"],
         "residual": max(map(abs, found.residuals.values())),
-        "warnings": found.warnings,
+        # not of L_pop, whose estimate is among the constants
+        "warnings": [warning for warning in found.warnings if warning != conditions.CONTRACTION_UNKNOWN],
         "states": [
             {
                 "state": game.state_labels[s] if game.state_labels else f"state {s}",
