@@ -14,7 +14,7 @@ from tests.expected import kinds_expected
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
 from pma_replication import plan, statistics
-from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, names, reading
+from pma_replication.experiments.coupling import EXPERIMENT, draw, judge, measure, names, reading
 from pma_replication.judging import verdict
 from pma_replication.verdicts import evaluate
 
@@ -315,3 +315,24 @@ def test_in_a_strongly_coupled_game_best_response_swings_where_mirror_ascent_lea
     found = {record["id"]: record["estimate"].value for record in (judge.mirror_ascent(rows, 0.0, 0.95),)}
     assert found["C4-coupled"] < 1.0
     assert judge.best_response(rows, 0.0, 0.95)["estimate"].value > 1.0
+
+
+def test_games_on_no_common_line_are_drawn_under_their_own_names_and_not_as_a_row_of_couplings() -> None:
+    rows = table(3.0, floors=dict.fromkeys(names.METHODS, 0.05), waits=dict.fromkeys(names.METHODS, 2))
+    alone = draw.figure(draw.data(rows.assign(game="my_lift", line="own")))
+    other = draw.data(pd.concat([rows.assign(game=game, line=game) for game in ("one", "two")], ignore_index=True))
+    line = draw.data(
+        pd.concat(
+            [rows.assign(game=game, best_response_radius=radius) for game, radius in zip("ab", (0.5, 3.0), strict=True)]
+        )
+    )
+    said = {}
+    for name, figure in (("alone", alone), ("other", draw.figure(other)), ("line", draw.figure(line))):
+        titles = [ax.get_title(loc="left").split("$   ")[1] for ax in figure.axes]
+        said[name] = (" ".join(figure.get_suptitle().split()), titles)
+    assert said["alone"] == ("Learning from one trajectory", ["my lift"])
+    assert said["other"] == ("Learning from one trajectory", ["game by game"])
+    assert said["line"] == ("Learning from one trajectory, as agents affect each other more", ["through the l"])
+    low, high = alone.axes[0].get_xlim()
+    assert low <= -0.5  # the marks of a game stay near its tick
+    assert high >= 0.5
