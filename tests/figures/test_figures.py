@@ -23,7 +23,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from pma_mfg.plotting import look
-from pma_replication import registry, statistics, style
+from pma_replication import cli as replicate
+from pma_replication import configuration, registry, statistics, style
 from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
@@ -33,6 +34,8 @@ from pma_replication.experiments.nash import draw as nash_draw
 from pma_replication.experiments.networked import draw as networked_draw
 from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.samples import draw as samples_draw
+from pma_replication.runs import level
+from pma_replication.runs import tables as parquet
 
 DATA = Path(__file__).with_name("data")
 BASELINE = Path(__file__).with_name("baseline")
@@ -189,6 +192,27 @@ def test_a_figure_is_drawn_without_a_table_that_a_configuration_does_not_make(fi
     given = zip(needed, raw_tables(figure), strict=True)
     data = registry.draw(figure).data(*(registry.empty(name) if name == table else raw for name, raw in given))
     registry.draw(figure).figure(data).draw_without_rendering()
+
+
+def test_a_table_of_another_configuration_in_the_same_folder_is_not_drawn(raw_tables, tmp_path, monkeypatch):
+    names = registry.figures()["nash"]
+    both = [str(tmp_path / f"tables/{name}.parquet") for name in names]
+    for path, table in zip(both, raw_tables("nash"), strict=True):
+        parquet.write_table(path, table)
+    seen = {}
+    monkeypatch.setattr(style, "save", lambda drawing, path: seen.update({Path(path).name: len(drawing.axes)}))
+    # as the pipeline draws, which names the tables that the configuration makes; both, a folder, and too few
+    for name, tables in {"a": both[:1], "b": both, "c": [str(tmp_path / "tables")], "d": both[1:]}.items():
+        code = replicate.main(["figure", "nash", "--tables", *tables, "--out", str(tmp_path / name)])
+        assert code == (2 if name == "d" else 0)
+    assert seen == {"a": 2, "b": 3, "c": 3}
+    # as a finished run is drawn again
+    settings = {"results": str(tmp_path), "figures": str(tmp_path)}
+    monkeypatch.setattr(configuration, "finished", lambda path: settings)
+    monkeypatch.setattr(configuration, "tables", lambda settings: ["nash"])
+    monkeypatch.setattr(level, "environment", dict)
+    assert replicate.main(["figures", "any.yaml"]) == 0
+    assert seen["nash"] == 2
 
 
 @pytest.mark.parametrize("figure", FIGURES)
