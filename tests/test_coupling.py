@@ -317,6 +317,23 @@ def test_in_a_strongly_coupled_game_best_response_swings_where_mirror_ascent_lea
     assert judge.best_response(rows, 0.0, 0.95)["estimate"].value > 1.0
 
 
+def test_one_run_that_is_stuck_makes_an_interval_of_a_scale_and_is_said() -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {names.BLIND: 1e-6}
+    rows = table(3.0, floors=floors, waits=dict.fromkeys(names.METHODS, 2))
+    of_blind = rows["method"] == names.BLIND
+    assert "runs" not in judge.blind(rows, 0.0, 0.95)["how"].partition("epochs")[2]
+    rows.loc[of_blind & (rows["replicate"] == 3), "exploitability"] = 0.3  # as at the start
+    made = judge.blind(rows, 0.0, 0.95)
+    assert "1 of 8 runs ends above the accuracy, up to 10" in made["how"]
+    assert verdict((made["estimate"].low, made["estimate"].high), made["expected"], (1.0, np.inf)) == "inconclusive"
+    # one in eight of ten accuracies; by the factor of docs/theory, section 11, and not by powers of hundred
+    assert made["estimate"].value == pytest.approx(1.25, rel=0.01)
+    assert made["estimate"].high < 2000 * made["estimate"].value
+    later = of_blind & (rows["epoch"] > 0)
+    rows.loc[later, "exploitability"] = 0.3 * 10.0 ** -rows.loc[later, "replicate"].clip(lower=2).astype(float)
+    assert "runs end from 1e-06 to 0.1 accuracies" in judge.blind(rows, 0.0, 0.95)["how"]
+
+
 def test_games_on_no_common_line_are_drawn_under_their_own_names_and_not_as_a_row_of_couplings() -> None:
     rows = table(3.0, floors=dict.fromkeys(names.METHODS, 0.05), waits=dict.fromkeys(names.METHODS, 2))
     alone = draw.figure(draw.data(rows.assign(game="my_lift", line="own")))

@@ -112,6 +112,9 @@ def interval(
         logarithm = kind == "mean" and min(value, *draws) > 0.0
         error = math.sqrt(n / (n - 1)) * float(np.std(np.log(draws) if logarithm else draws, ddof=1))
         if logarithm:
+            # the standard error of a mean of numbers >= 0 is at most their mean; where one replicate is orders above
+            # the others, resamples without it leave no scale for the logarithm
+            error = min(error, 1.0)
             # n error^2 estimates the squared coefficient of variation of one replicate
             factor = math.exp(student * error * math.sqrt(1.0 + n * n / (n - 1) * error**2))
             low, high = min(low, value / factor), max(high, value * factor)

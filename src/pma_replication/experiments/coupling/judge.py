@@ -25,6 +25,9 @@ NEVER = 1e9
 #: ends.
 LEARNED = 0.5
 
+#: Ratio of an interval's ends from which on it is said which runs it comes from.
+WIDE = 1e3
+
 #: Exponent of the samples with which exploitability falls at least, by Theorem 4.3.
 SLOWEST = -0.5
 
@@ -57,6 +60,21 @@ def told(rows: pd.DataFrame, method: str) -> str:
         return f"K = {epochs} growing epochs of {taken} samples in all end at {ends} accuracies"
     updates = ", ".join(map(str, curves(rows, method)))
     return f"K = {of_method['n_epochs'].iloc[0]} epochs of M_td = {updates} end at {ends} accuracies"
+
+
+def apart(rows: pd.DataFrame, method: str, estimate: Estimate) -> str:
+    """Return words on runs that end orders of magnitude apart, which is what makes an interval `WIDE`, or nothing."""
+    if not estimate.high > WIDE * estimate.low:
+        return ""
+    accuracy = float(rows["accuracy"].iloc[0])
+    ends = np.sort(min((last(group) for group in curves(rows, method).values()), key=np.mean)) / accuracy
+    above = ends[ends > 1.0]
+    if not 0 < len(above) < len(ends):
+        return f"; runs end from {ends[0]:.2g} to {ends[-1]:.2g} accuracies, and no scale is known of their mean"
+    return (
+        f"; {len(above)} of {len(ends)} runs {'ends' if len(above) == 1 else 'end'} above the accuracy, up to "
+        f"{above[-1]:.2g}, the others at {ends[len(ends) - len(above) - 1]:.2g} and below: more runs tell how often"
+    )
 
 
 def elsewhere(rows: pd.DataFrame, method: str) -> str:
@@ -156,7 +174,8 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
-        f"{told(rows, method)}{elsewhere(rows, method)}; samples to 4, 2 and 1 accuracies {costs}",
+        f"{told(rows, method)}{elsewhere(rows, method)}{apart(rows, method, estimate)}; "
+        f"samples to 4, 2 and 1 accuracies {costs}",
     }
 
 
