@@ -324,7 +324,7 @@ def test_one_run_that_is_stuck_makes_an_interval_of_a_scale_and_is_said() -> Non
     assert "runs" not in judge.blind(rows, 0.0, 0.95)["how"].partition("epochs")[2]
     rows.loc[of_blind & (rows["replicate"] == 3), "exploitability"] = 0.3  # as at the start
     made = judge.blind(rows, 0.0, 0.95)
-    assert "1 of 8 runs ends above the accuracy, up to 10" in made["how"]
+    assert "1 of 8 runs ends above 1 accuracies, at 10 or less, the others at 6.3e-07" in made["how"]
     assert verdict((made["estimate"].low, made["estimate"].high), made["expected"], (1.0, np.inf)) == "inconclusive"
     # one in eight of ten accuracies; by the factor of docs/theory, section 11, and not by powers of hundred
     assert made["estimate"].value == pytest.approx(1.25, rel=0.01)

@@ -162,6 +162,46 @@ def test_gains_of_few_populations_over_many_decades_have_labels_that_cover_nothi
     covers_nothing(nash_draw.figure(nash_draw.data(pd.DataFrame(exact), learned)))
 
 
+def legend_texts(drawing):
+    legends = [*drawing.legends, *(ax.get_legend() for ax in drawing.axes if ax.get_legend())]
+    return {text.get_text() for legend in legends for text in legend.get_texts()}
+
+
+def test_no_legend_and_no_panel_is_of_what_a_game_of_ones_own_does_not_have(raw_tables, drawn_table):
+    def drawn(figure, data):
+        return registry.draw(figure).figure(data.reset_index(drop=True))
+
+    tables = {name: drawn_table(name) for name in ("ctd", "paths", "bounds", "regularization")}
+    alone = {name: table[table["game"] == table["game"].iloc[0]] for name, table in tables.items()}
+    left = {
+        "ctd": (alone["ctd"][~alone["ctd"]["series"].isin(["predicted", "continued"])], "predicted"),
+        "paths": (alone["paths"].query("branch == 0").assign(unstable=False), "no step size is stable"),
+        "bounds": (
+            alone["bounds"].assign(x=np.geomspace(20.0, 2000.0, len(alone["bounds"])), value=1e4),
+            "below: PMA is certified",
+        ),
+        "regularization": (alone["regularization"].query("panel != 'annealing'"), "as many"),
+    }
+    for name, (data, label) in left.items():
+        assert label in legend_texts(drawn(name, tables[name])), name
+        drawing = drawn(name, data)
+        assert label not in legend_texts(drawing), name
+        covers_nothing(drawing)
+        assert all(ax.has_data() for ax in drawing.axes)
+    headings = [
+        " ".join(text.get_text() for text in drawn("ctd", data).texts) for data in (tables["ctd"], left["ctd"][0])
+    ]
+    assert ["lines predicted" in heading for heading in headings] == [True, False]
+    literature = drawn_table("literature")
+    bars = literature[(literature["equilibrium"] == 0) & (literature["game"] == literature["game"].iloc[0])]
+    bars = bars.assign(column=np.nan, row=np.nan, transient=False)
+    told = {len(data): drawn("literature", data).get_supxlabel() for data in (literature, bars)}
+    for word in ("Arrows", "Hatched", "Red"):
+        assert word in told[len(literature)]
+        assert word not in told[len(bars)]
+    assert "Above bars" in told[len(bars)]
+
+
 def test_a_game_of_ones_own_is_not_one_of_the_literature_and_no_legend_names_a_region_that_is_not_there(raw_tables):
     raw = raw_tables("phase")[0]
     phase = phase_draw.data(raw[raw["game"] == "smooth"].assign(paper_bound=np.inf))

@@ -25,9 +25,6 @@ NEVER = 1e9
 #: ends.
 LEARNED = 0.5
 
-#: Ratio of an interval's ends from which on it is said which runs it comes from.
-WIDE = 1e3
-
 #: Exponent of the samples with which exploitability falls at least, by Theorem 4.3.
 SLOWEST = -0.5
 
@@ -63,18 +60,10 @@ def told(rows: pd.DataFrame, method: str) -> str:
 
 
 def apart(rows: pd.DataFrame, method: str, estimate: Estimate) -> str:
-    """Return words on runs that end orders of magnitude apart, which is what makes an interval `WIDE`, or nothing."""
-    if not estimate.high > WIDE * estimate.low:
-        return ""
+    """Return words on runs that end orders of magnitude apart, or nothing (`statistics.apart`)."""
     accuracy = float(rows["accuracy"].iloc[0])
-    ends = np.sort(min((last(group) for group in curves(rows, method).values()), key=np.mean)) / accuracy
-    above = ends[ends > 1.0]
-    if not 0 < len(above) < len(ends):
-        return f"; runs end from {ends[0]:.2g} to {ends[-1]:.2g} accuracies, and no scale is known of their mean"
-    return (
-        f"; {len(above)} of {len(ends)} runs {'ends' if len(above) == 1 else 'end'} above the accuracy, up to "
-        f"{above[-1]:.2g}, the others at {ends[len(ends) - len(above) - 1]:.2g} and below: more runs tell how often"
-    )
+    ends = min((last(group) for group in curves(rows, method).values()), key=np.mean)
+    return statistics.apart(ends / accuracy, estimate, 1.0, unit=" accuracies")
 
 
 def elsewhere(rows: pd.DataFrame, method: str) -> str:
