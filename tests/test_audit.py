@@ -238,6 +238,9 @@ def test_functions_without_features_are_audited_in_the_limit() -> None:
     policy = random_policy(game, 1)
     known, found = (audit(of, policy, ENTROPY, n_agents=[100]) for of in (game, functions))
     assert found.gains[0].route == "limit"
+    # which is no answer for ten agents, and does not look like one
+    lines = audit_report.in_words(found, game, name="p", of="g")
+    assert any(line.endswith("the limit for large N; what N agents add to it is not known") for line in lines)
     assert found.certified == ()
     assert found.exploitability == pytest.approx(known.exploitability, rel=1e-9)
     assert found.policy_distance == pytest.approx(known.policy_distance, abs=1e-7)

@@ -820,6 +820,29 @@ def test_what_learning_leaves_at_every_number_of_agents_does_not_refute_the_limi
     assert wrong["C6-learned-limit"]["verdict"] == "not confirmed"
 
 
+def test_one_number_of_agents_can_confirm_the_limit_of_learning_and_not_refute_it() -> None:
+    found = tables()
+    rows = found["populations_learned"]
+    sizes = sorted(rows["n_agents"].unique())
+    verdicts = {}
+    for factor, kept in itertools.product((1.0, 1.3), (sizes[:1], sizes[:2])):
+        some = rows[rows["n_agents"].isin(kept)]
+        record = judged(found | {"populations_learned": some.assign(policy_error=factor * some["policy_error"])})[
+            "C6-learned-limit"
+        ]
+        verdicts[factor, len(kept)] = record["verdict"]
+        one_n = factor > 1.0 and len(kept) == 1
+        assert ("too small a range: one N cannot show what is the same for all N" in record["how"]) == one_n
+        # the measured ratio is told either way
+        assert record["estimate"] == pytest.approx(factor, rel=0.05)
+    assert verdicts == {
+        (1.0, 1): "confirmed",
+        (1.0, 2): "confirmed",
+        (1.3, 1): "inconclusive",
+        (1.3, 2): "not confirmed",
+    }
+
+
 def test_a_start_of_learning_that_has_not_faded_does_not_refute_the_floor() -> None:
     found = tables(floor=1.2)
     assert judged(found)["C3-floor"]["verdict"] == "not confirmed"

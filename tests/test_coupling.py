@@ -14,7 +14,7 @@ from tests.expected import kinds_expected
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
 from pma_replication import plan, statistics
-from pma_replication.experiments.coupling import EXPERIMENT, judge, measure, names, reading
+from pma_replication.experiments.coupling import EXPERIMENT, draw, judge, measure, names, reading
 from pma_replication.judging import verdict
 from pma_replication.verdicts import evaluate
 
@@ -315,3 +315,41 @@ def test_in_a_strongly_coupled_game_best_response_swings_where_mirror_ascent_lea
     found = {record["id"]: record["estimate"].value for record in (judge.mirror_ascent(rows, 0.0, 0.95),)}
     assert found["C4-coupled"] < 1.0
     assert judge.best_response(rows, 0.0, 0.95)["estimate"].value > 1.0
+
+
+def test_one_run_that_is_stuck_makes_an_interval_of_a_scale_and_is_said() -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {names.BLIND: 1e-6}
+    rows = table(3.0, floors=floors, waits=dict.fromkeys(names.METHODS, 2))
+    of_blind = rows["method"] == names.BLIND
+    assert "runs" not in judge.blind(rows, 0.0, 0.95)["how"].partition("epochs")[2]
+    rows.loc[of_blind & (rows["replicate"] == 3), "exploitability"] = 0.3  # as at the start
+    made = judge.blind(rows, 0.0, 0.95)
+    assert "1 of 8 runs ends above 1 accuracies, at 10 or less, the others at 6.3e-07" in made["how"]
+    assert verdict((made["estimate"].low, made["estimate"].high), made["expected"], (1.0, np.inf)) == "inconclusive"
+    # one in eight of ten accuracies; by the factor of docs/theory, section 11, and not by powers of hundred
+    assert made["estimate"].value == pytest.approx(1.25, rel=0.01)
+    assert made["estimate"].high < 2000 * made["estimate"].value
+    later = of_blind & (rows["epoch"] > 0)
+    rows.loc[later, "exploitability"] = 0.3 * 10.0 ** -rows.loc[later, "replicate"].clip(lower=2).astype(float)
+    assert "runs end from 1e-06 to 0.1 accuracies" in judge.blind(rows, 0.0, 0.95)["how"]
+
+
+def test_games_on_no_common_line_are_drawn_under_their_own_names_and_not_as_a_row_of_couplings() -> None:
+    rows = table(3.0, floors=dict.fromkeys(names.METHODS, 0.05), waits=dict.fromkeys(names.METHODS, 2))
+    alone = draw.figure(draw.data(rows.assign(game="my_lift", line="own")))
+    other = draw.data(pd.concat([rows.assign(game=game, line=game) for game in ("one", "two")], ignore_index=True))
+    line = draw.data(
+        pd.concat(
+            [rows.assign(game=game, best_response_radius=radius) for game, radius in zip("ab", (0.5, 3.0), strict=True)]
+        )
+    )
+    said = {}
+    for name, figure in (("alone", alone), ("other", draw.figure(other)), ("line", draw.figure(line))):
+        titles = [ax.get_title(loc="left").split("$   ")[1] for ax in figure.axes]
+        said[name] = (" ".join(figure.get_suptitle().split()), titles)
+    assert said["alone"] == ("Learning from one trajectory", ["my lift"])
+    assert said["other"] == ("Learning from one trajectory", ["game by game"])
+    assert said["line"] == ("Learning from one trajectory, as agents affect each other more", ["through the l"])
+    low, high = alone.axes[0].get_xlim()
+    assert low <= -0.5  # the marks of a game stay near its tick
+    assert high >= 0.5

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 from scipy.stats import binom, f, norm, t
 from tests.statistical import Level
 
@@ -90,6 +91,29 @@ def test_interval_of_a_heavy_tailed_mean_covers_as_stated(level: Level) -> None:
     level.accept(binom.cdf(found, trials, 0.93))
     # the percentiles alone cover 83 % (benchmarks/interval_coverage.md), more than twice as many misses as stated
     level.show(binom.cdf(binom.ppf(level.false_alarm, trials, 0.93) - 1, trials, 0.83))
+
+
+@pytest.mark.parametrize("n", [8, 35])
+def test_one_replicate_that_is_orders_above_the_others_has_an_interval_of_its_own_scale(n: int) -> None:
+    low, stuck = 1e-4, 8.0
+    values = np.full(n, low) * np.linspace(0.5, 1.5, n)
+    values[0] = stuck
+    found = statistics.mean_interval(values, np.random.default_rng(0))
+    student = float(-stdtrit(n - 1, 0.025))
+    factor = np.exp(student * np.sqrt(1.0 + n * n / (n - 1)))
+    assert found.value == pytest.approx(stuck / n, rel=1e-3)
+    # by hand: the standard error of the mean is the mean, or a little less
+    assert np.std(values, ddof=1) / np.sqrt(n) == pytest.approx(found.value, rel=1e-3)
+    assert found.high <= 1.001 * factor * stuck / n
+    # resamples without that replicate, or the factor
+    assert 0.999 * min(low / 2.0, found.value / factor) <= found.low <= low
+    # where no replicate stands out, nothing is cut off
+    usual = np.exp(np.random.default_rng(1).normal(size=n))
+    draws = np.random.default_rng(2).choice(usual, (2000, n)).mean(axis=1)
+    made = statistics.interval(float(usual.mean()), draws, n, confidence=0.95, kind="mean")
+    error = np.sqrt(n / (n - 1)) * np.std(np.log(draws), ddof=1)
+    assert error < 1.0
+    assert made.high >= usual.mean() * np.exp(student * error * np.sqrt(1.0 + n * n / (n - 1) * error**2)) * (1 - 1e-12)
 
 
 def test_the_tuned_medians_whose_coverage_is_measured_are_those_of_the_comparison() -> None:

@@ -157,11 +157,12 @@ class Game(Settings):
     Changing one game reruns what depends on it, and nothing else.
 
     An array file (`.npz`) is what `pma_mfg.games.load` reads. A Python file defines `discount`,
-    `transition(mean_field)` of shape (S, A, S), `reward(mean_field)` of shape (S, A), `state_labels` or `n_states`,
-    and `action_labels` and `layout` if you like. It is run. Functions that are affine in the mean field, or curved
-    in single shares by a power, a logarithm or kinks, or in one sum of shares by 1/x, exp(x) or kinks, are
-    recognized (docs/theory, section 1.3) and become arrays once, when the game is made; others are run in every step,
-    and may not appear in sections that need features. `pma-mfg validate my_game.py` says what is wrong with a file.
+    `transition(mean_field)` of shape (S, A, S), `reward(mean_field)` of shape (S, A), `state_labels` or `n_states`, and
+    `action_labels` and `layout` if you like; or else `game`, a game of the library. It is run. Functions that are
+    affine in the mean field, or curved in single shares by a power, a logarithm or kinks, or in one sum of shares by
+    1/x, exp(x) or kinks, are recognized (docs/theory, section 1.3) and become arrays once, when the game is made;
+    others are run in every step, and may not appear in sections that need features. `pma-mfg validate my_game.py` says
+    what is wrong with a file.
 
     Other files that a Python file reads when it is run or its functions are called, such as tables and modules next
     to it, are named in `inputs`. If one changes, what depends on the game is computed again. A file that is read

@@ -16,6 +16,9 @@ RESAMPLES = 2000
 #: Fewer replicates have no interval: with 5 normal ones a nominal 95 % covers 91 %, with 3 of them 75 %.
 FEWEST_REPLICATES = 8
 
+#: Ratio of an interval's ends from which on it is said which runs it comes from.
+WIDE = 1e3
+
 #: What is estimated: "mean" of positive numbers, or a multiple of one; "smooth", such as a slope; "any" other number,
 #: such as a median or the samples to an accuracy, which may jump.
 Kind = Literal["mean", "smooth", "any"]
@@ -112,6 +115,9 @@ def interval(
         logarithm = kind == "mean" and min(value, *draws) > 0.0
         error = math.sqrt(n / (n - 1)) * float(np.std(np.log(draws) if logarithm else draws, ddof=1))
         if logarithm:
+            # the standard error of a mean of numbers >= 0 is at most their mean; where one replicate is orders above
+            # the others, resamples without it leave no scale for the logarithm
+            error = min(error, 1.0)
             # n error^2 estimates the squared coefficient of variation of one replicate
             factor = math.exp(student * error * math.sqrt(1.0 + n * n / (n - 1) * error**2))
             low, high = min(low, value / factor), max(high, value * factor)
@@ -125,6 +131,37 @@ def mean_interval(values: np.ndarray, rng: np.random.Generator, confidence: floa
     values = np.asarray(values, dtype=float)
     kind: Kind = "mean" if (values > 0.0).all() else "smooth"
     return bootstrap([values], lambda groups: float(groups[0].mean()), rng, confidence=confidence, kind=kind)
+
+
+def apart(ends: np.ndarray, estimate: Estimate, accuracy: float, *, unit: str = "") -> str:
+    """Return words on runs that end orders of magnitude apart, where that makes the interval of their mean `WIDE`.
+
+    Parameters
+    ----------
+    ends : ndarray, shape (replicates,)
+        > 0.
+    estimate : Estimate
+        Of their mean.
+    accuracy : float
+        What they are to be below.
+    unit : str
+        Of the ends, after a number.
+
+    Returns
+    -------
+    str
+        To be put behind what is said of the runs; empty where the interval is not wide.
+    """
+    if not estimate.high > WIDE * estimate.low:
+        return ""
+    ends = np.sort(ends)
+    above, below = ends[ends > accuracy], ends[ends <= accuracy]
+    if not (len(above) and len(below)):
+        return f"; runs end from {ends[0]:.2g} to {ends[-1]:.2g}{unit}, and no scale is known of their mean"
+    return (
+        f"; {len(above)} of {len(ends)} runs {'ends' if len(above) == 1 else 'end'} above {accuracy:g}{unit}, at "
+        f"{above[-1]:.2g} or less, the others at {below[-1]:.2g} or less: more runs tell how often"
+    )
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:

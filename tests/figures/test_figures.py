@@ -23,7 +23,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from pma_mfg.plotting import look
-from pma_replication import registry, statistics, style
+from pma_replication import cli as replicate
+from pma_replication import configuration, registry, statistics, style
 from pma_replication.experiments.comparison import draw as comparison_draw
 from pma_replication.experiments.contraction import draw as contraction_draw
 from pma_replication.experiments.contraction.measure import RATE_WINDOW
@@ -33,6 +34,8 @@ from pma_replication.experiments.nash import draw as nash_draw
 from pma_replication.experiments.networked import draw as networked_draw
 from pma_replication.experiments.phase import draw as phase_draw
 from pma_replication.experiments.samples import draw as samples_draw
+from pma_replication.runs import level
+from pma_replication.runs import tables as parquet
 
 DATA = Path(__file__).with_name("data")
 BASELINE = Path(__file__).with_name("baseline")
@@ -159,6 +162,46 @@ def test_gains_of_few_populations_over_many_decades_have_labels_that_cover_nothi
     covers_nothing(nash_draw.figure(nash_draw.data(pd.DataFrame(exact), learned)))
 
 
+def legend_texts(drawing):
+    legends = [*drawing.legends, *(ax.get_legend() for ax in drawing.axes if ax.get_legend())]
+    return {text.get_text() for legend in legends for text in legend.get_texts()}
+
+
+def test_no_legend_and_no_panel_is_of_what_a_game_of_ones_own_does_not_have(raw_tables, drawn_table):
+    def drawn(figure, data):
+        return registry.draw(figure).figure(data.reset_index(drop=True))
+
+    tables = {name: drawn_table(name) for name in ("ctd", "paths", "bounds", "regularization")}
+    alone = {name: table[table["game"] == table["game"].iloc[0]] for name, table in tables.items()}
+    left = {
+        "ctd": (alone["ctd"][~alone["ctd"]["series"].isin(["predicted", "continued"])], "predicted"),
+        "paths": (alone["paths"].query("branch == 0").assign(unstable=False), "no step size is stable"),
+        "bounds": (
+            alone["bounds"].assign(x=np.geomspace(20.0, 2000.0, len(alone["bounds"])), value=1e4),
+            "below: PMA is certified",
+        ),
+        "regularization": (alone["regularization"].query("panel != 'annealing'"), "as many"),
+    }
+    for name, (data, label) in left.items():
+        assert label in legend_texts(drawn(name, tables[name])), name
+        drawing = drawn(name, data)
+        assert label not in legend_texts(drawing), name
+        covers_nothing(drawing)
+        assert all(ax.has_data() for ax in drawing.axes)
+    headings = [
+        " ".join(text.get_text() for text in drawn("ctd", data).texts) for data in (tables["ctd"], left["ctd"][0])
+    ]
+    assert ["lines predicted" in heading for heading in headings] == [True, False]
+    literature = drawn_table("literature")
+    bars = literature[(literature["equilibrium"] == 0) & (literature["game"] == literature["game"].iloc[0])]
+    bars = bars.assign(column=np.nan, row=np.nan, transient=False)
+    told = {len(data): drawn("literature", data).get_supxlabel() for data in (literature, bars)}
+    for word in ("Arrows", "Hatched", "Red"):
+        assert word in told[len(literature)]
+        assert word not in told[len(bars)]
+    assert "Above bars" in told[len(bars)]
+
+
 def test_a_game_of_ones_own_is_not_one_of_the_literature_and_no_legend_names_a_region_that_is_not_there(raw_tables):
     raw = raw_tables("phase")[0]
     phase = phase_draw.data(raw[raw["game"] == "smooth"].assign(paper_bound=np.inf))
@@ -189,6 +232,27 @@ def test_a_figure_is_drawn_without_a_table_that_a_configuration_does_not_make(fi
     given = zip(needed, raw_tables(figure), strict=True)
     data = registry.draw(figure).data(*(registry.empty(name) if name == table else raw for name, raw in given))
     registry.draw(figure).figure(data).draw_without_rendering()
+
+
+def test_a_table_of_another_configuration_in_the_same_folder_is_not_drawn(raw_tables, tmp_path, monkeypatch):
+    names = registry.figures()["nash"]
+    both = [str(tmp_path / f"tables/{name}.parquet") for name in names]
+    for path, table in zip(both, raw_tables("nash"), strict=True):
+        parquet.write_table(path, table)
+    seen = {}
+    monkeypatch.setattr(style, "save", lambda drawing, path: seen.update({Path(path).name: len(drawing.axes)}))
+    # as the pipeline draws, which names the tables that the configuration makes; both, a folder, and too few
+    for name, tables in {"a": both[:1], "b": both, "c": [str(tmp_path / "tables")], "d": both[1:]}.items():
+        code = replicate.main(["figure", "nash", "--tables", *tables, "--out", str(tmp_path / name)])
+        assert code == (2 if name == "d" else 0)
+    assert seen == {"a": 2, "b": 3, "c": 3}
+    # as a finished run is drawn again
+    settings = {"results": str(tmp_path), "figures": str(tmp_path)}
+    monkeypatch.setattr(configuration, "finished", lambda path: settings)
+    monkeypatch.setattr(configuration, "tables", lambda settings: ["nash"])
+    monkeypatch.setattr(level, "environment", dict)
+    assert replicate.main(["figures", "any.yaml"]) == 0
+    assert seen["nash"] == 2
 
 
 @pytest.mark.parametrize("figure", FIGURES)

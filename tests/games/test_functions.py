@@ -181,7 +181,12 @@ def test_validate_tells_the_equilibrium_of_a_sound_game_and_copies_it(
     path, made = tmp_path / "mine.py", tmp_path / "copy.py"
     path.write_text(SOUND)
     assert cli.main(["validate", str(path)]) == 0
-    assert "left: population 0.5000; plays stay" in capsys.readouterr().out  # by symmetry
+    said = capsys.readouterr().out
+    assert "left: population 0.5000; plays stay" in said  # by symmetry
+    assert "L_pop = " in said
+    assert "`pma-mfg validate` estimates" not in said  # which is what has just been done
+    assert cli.main(["solve", str(path), "--strength", "0.1", "--out", str(tmp_path / "nash.npz")]) == 0
+    assert "`pma-mfg validate` estimates L_pop" in capsys.readouterr().err
     assert cli.main(["validate", str(path), "--strength", "0.3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["constants"]["K_mu"]["kind"] == "estimate"
@@ -439,3 +444,50 @@ def test_a_name_that_is_not_read_and_looks_like_one_that_is_is_told_once(
     assert not game.action_labels
     lines = [record.getMessage() for record in caplog.records if "names that are not read" in record.getMessage()]
     assert lines == ([f"warning: {path}: names that are not read: {told}"] if told else [])
+
+
+#: What a file ends with that makes the game itself, and not from names of its own at the top: of `SOUND`, which is not
+#: recognized; of two functions that are; and of a family.
+MADE = {
+    "functions": SOUND.replace("discount = 0.8\n", "from pma_mfg import games\nSLOW = 0.8\n")
+    + "\ngame = games.from_functions(transition, reward, SLOW, n_states=2, action_labels=action_labels)\n",
+    "recognized": "import numpy as np\nfrom pma_mfg import games\n"
+    "game = games.from_functions(lambda m: np.full((2, 1, 2), 0.5), lambda m: -m[:, None], 0.9, n_states=2)\n",
+    "family": "from pma_mfg import games\ngame = games.make('affine', n_states=3, n_actions=2, discount=0.5, seed=1)\n",
+}
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_the_game_of_a_file_that_binds_game_is_that_game(
+    made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, copied = tmp_path / "mine.py", tmp_path / "copy.py"
+    path.write_text(MADE[made], encoding="utf-8")
+    game = games.load(path)
+    assert game.has_features == (made != "functions")
+    assert cli.main(["validate", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert ("recognized: " in said) == (made == "recognized")
+    assert f"S = {game.n_states}, A = {game.n_actions}, gamma = {game.discount:g}: sound" in said
+    if made == "family":
+        assert game == games.make("affine", n_states=3, n_actions=2, discount=0.5, seed=1)
+    if game.has_features:
+        return
+    assert not isinstance(game, games.MeanFieldGame)
+    assert (game.source, game.text, game.discount) == (str(path), MADE[made], 0.8)
+    again = pickle.loads(pickle.dumps(game))
+    for mean_field in functions.sample_mean_fields(2, 4):
+        np.testing.assert_array_equal(again.reward(mean_field), game.reward(mean_field))
+    # of the same functions, the pipeline copies the file, and a copy is the same game
+    assert replicate.main(["game", str(path), "--out", str(copied)]) == 0
+    assert games.load(copied) == game
+
+
+def test_the_functions_of_a_bound_game_are_examined_and_a_file_with_neither_says_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MADE["functions"].replace("1 - stay[0]", "0.5"), encoding="utf-8")
+    with pytest.raises(InputError, match="sums to"):
+        games.load(path)
+    path.write_text(MADE["family"].replace("game =", "mine ="), encoding="utf-8")
+    with pytest.raises(InputError, match=r"transition: got nothing, expected .* or game = games.from_functions"):
+        games.load(path)

@@ -120,9 +120,8 @@ rule figure:
     conda:
         "../../environment.yml"
     params:
-        tables=lambda wildcards, input: Path(input.tables[0]).parent,
         path=lambda wildcards, output: Path(output[0]).with_suffix(""),
     message:
         "Draw the figure {wildcards.figure}"
     shell:
-        "pma-replicate figure {wildcards.figure} --tables {params.tables:q} --out {params.path:q} --log {log:q}"
+        "pma-replicate figure {wildcards.figure} --tables {input.tables:q} --out {params.path:q} --log {log:q}"

@@ -15,7 +15,7 @@ NEARLY = 0.03
 ROUTES = {
     "exact": "exact",
     "closed form": "closed form for large N, and the limit without the regularizer",
-    "limit": "the limit for large N",
+    "limit": "the limit for large N; what N agents add to it is not known",
 }
 
 #: The same of a limit where it is not known that many agents tend to it.

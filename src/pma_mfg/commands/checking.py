@@ -20,8 +20,8 @@ def functions_of_sound(path: str) -> Any:
 
     Returns
     -------
-    FunctionGame or None
-        The functions of a Python file; None for every other.
+    MeanFieldGame or FunctionGame or None
+        The game of a Python file, not examined for features; None for every other.
 
     Raises
     ------

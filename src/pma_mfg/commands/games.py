@@ -111,7 +111,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
             f"not recognized as features (docs/theory, section 1.3): {game.reason};\n"
             "so no bound is proved and all constants are estimates"
         )
-    elif Path(source).suffix == ".py":
+    elif Path(source).suffix == ".py" and game.family == "functions":
         links = {name: in_words(getattr(game, f"{name}_features")) for name in ("transition", "reward")}
         output.print(
             f"recognized: transitions {links['transition']}, rewards {links['reward']}, to rounding at all "
@@ -143,6 +143,7 @@ def _tell(report: dict[str, Any], game: Any, source: str) -> None:
 def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Return what `validate` tells of a sound game, ready for JSON."""
     from pma_mfg import equilibrium
+    from pma_mfg.equilibrium import conditions
     from pma_mfg.theory import assumptions, lipschitz
 
     report: dict[str, Any] = {"game": options.game, "n_states": game.n_states, "n_actions": game.n_actions}
@@ -166,7 +167,8 @@ def _report(game: Any, options: argparse.Namespace) -> dict[str, Any]:
         "chosen": "as asked" if options.strength else "a tenth of the rewards' range; --strength sets it",
         "exploitability": found.residuals["exploitability"],
         "residual": max(map(abs, found.residuals.values())),
-        "warnings": found.warnings,
+        # not of L_pop, whose estimate is among the constants
+        "warnings": [warning for warning in found.warnings if warning != conditions.CONTRACTION_UNKNOWN],
         "states": [
             {
                 "state": game.state_labels[s] if game.state_labels else f"state {s}",

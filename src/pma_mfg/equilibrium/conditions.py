@@ -21,6 +21,10 @@ OTHER_UPDATES = 20
 #: Error of an iterated population (l1) above which a warning is given.
 POPULATION_ERROR = 1e-9
 
+#: What `shortcomings` says of every game of functions, whose L_pop is estimated elsewhere: an estimate takes minutes
+#: where a solution takes a second.
+CONTRACTION_UNKNOWN = "of a contraction of the population nothing is known: `pma-mfg validate` estimates L_pop"
+
 #: Distance (l1) above which two stable populations count as different.
 DISTINCT_POPULATIONS = 1e-6
 
@@ -47,8 +51,8 @@ def shortcomings(
     """
     found = []
     L_pop = np.inf
-    if not game.has_features:  # an estimate takes minutes where a solution takes a second
-        found.append("of a contraction of the population nothing is known: `pma-mfg validate` estimates L_pop")
+    if not game.has_features:
+        found.append(CONTRACTION_UNKNOWN)
     else:
         L_pop, kind = lipschitz.population_contraction(game)
         if L_pop >= 1.0:

@@ -128,12 +128,12 @@ def from_functions(
     return sound(game)
 
 
-def sound(game: FunctionGame) -> Game:
+def sound(game: Game) -> Game:
     """Check the functions of a game, and return the game with features if they are recognized.
 
     Parameters
     ----------
-    game : FunctionGame
+    game : Game
         As it was read.
 
     Returns
@@ -145,7 +145,7 @@ def sound(game: FunctionGame) -> Game:
     InputError
         With the first of `function_checks.problems`.
     """
-    if found := function_checks.problems(game):
+    if not game.has_features and (found := function_checks.problems(game)):
         count = Description(f"{len(found)} such problem{'s' * (len(found) > 1)}")
         told = f" (see pma-mfg validate {game.source})" if game.text else ""
         raise InputError(game.source, found[0], count, f"none{told}")

@@ -317,13 +317,14 @@ def _failure(source: str, name: str, error: BaseException) -> InputError:
     return InputError(source, f"{name}{place}", Description(f"{type(error).__name__}: {words}"), "code that runs")
 
 
-def load_functions(path: str | Path) -> FunctionGame:
-    """Run a Python file and return the game that it defines; its tables are not checked yet (`function_checks`).
+def load_functions(path: str | Path) -> Game:
+    """Run a Python file and return the game that it defines; functions are not checked yet (`function_checks`).
 
     The file is run as it stands, with all that it does: load only files that you trust. It may import installed
     packages, and read files next to it (`__file__` is its path). It defines `discount`; `transition(mean_field)` and
-    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes. Other names are its
-    own; one that looks like a slip for a name that is missing is told in a warning.
+    `reward(mean_field)`; `state_labels` or `n_states`; `action_labels` and `layout` if it likes. Or it defines `game`,
+    a game of the library, as `games.from_functions` returns; then the others are not read. Other names are its own;
+    one that looks like a slip for a name that is missing is told in a warning.
 
     Parameters
     ----------
@@ -331,7 +332,8 @@ def load_functions(path: str | Path) -> FunctionGame:
 
     Returns
     -------
-    FunctionGame
+    MeanFieldGame or FunctionGame
+        The first only as the file's `game`.
 
     Raises
     ------
@@ -346,7 +348,7 @@ def load_functions(path: str | Path) -> FunctionGame:
     return _defined(text, source)
 
 
-def _defined(text: str, source: str) -> FunctionGame:
+def _defined(text: str, source: str) -> Game:
     """Return the game that a text defines, run as Python runs a module."""
     copied = _COPIED.search(text)
     path = copied["path"] if copied else source
@@ -358,9 +360,15 @@ def _defined(text: str, source: str) -> FunctionGame:
         code: CodeType = compile(text, source, "exec", dont_inherit=True)
         sys.modules[module.__name__] = module
         exec(code, found)
+    game = found.get("game")
+    if isinstance(game, MeanFieldGame):
+        return game
+    if isinstance(game, FunctionGame):
+        return replace(game, source=source, text=text)
     for name in ("transition", "reward"):
         if not callable(found.get(name)):
-            raise InputError(source, name, Description("nothing"), f"a function {name}(mean_field) in the file")
+            allowed = f"a function {name}(mean_field) in the file, or game = games.from_functions(...)"
+            raise InputError(source, name, Description("nothing"), allowed)
     if slips := _slips(found):
         told = ", ".join(f"{name} (did you mean {meant}?)" for name, meant in slips.items())
         _warn(f"warning: {source}: names that are not read: {told}")
@@ -421,7 +429,9 @@ def _unpickled(values: dict[str, Any]) -> FunctionGame:
     """Return a game from what `__reduce__` gave."""
     if not values["text"]:
         return FunctionGame(**values)
-    return replace(_defined(values["text"], values["source"]), **values)
+    game = _defined(values["text"], values["source"])
+    assert not game.has_features  # the same text gave functions before
+    return replace(game, **values)
 
 
 def checked(

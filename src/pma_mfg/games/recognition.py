@@ -15,7 +15,7 @@ import scipy
 
 from pma_mfg.errors import InputError
 from pma_mfg.games.features import LINKS, Features
-from pma_mfg.games.functions import EXAMINED, Function, FunctionGame, returned
+from pma_mfg.games.functions import EXAMINED, Function, FunctionGame, Game, returned
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.games.ridges import (
     DECIMAL_WIDTH,
@@ -84,17 +84,20 @@ def recognized(game: FunctionGame) -> MeanFieldGame | None:
     return found if isinstance(found, MeanFieldGame) else None
 
 
-def examined(game: FunctionGame) -> MeanFieldGame | FunctionGame:
+def examined(game: Game) -> Game:
     """Return the game with features, or else the same game with a `reason` that names an entry of no known form.
 
     Parameters
     ----------
-    game : FunctionGame
+    game : Game
+        One with features is returned as it is.
 
     Returns
     -------
     MeanFieldGame or FunctionGame
     """
+    if game.has_features:
+        return game
     S, A = game.n_states, game.n_actions
     tables = []
     for name, shape in (("transition", (S, A, S)), ("reward", (S, A))):

@@ -322,7 +322,7 @@ def _draw_gains(ax: Axes, found: Audit) -> None:
         ax.set(xscale="log", xlabel="number of agents $N$", ylabel="gain of a deviator", ylim=(-1.0, 1.0))
         ax.text(0.5, 0.5, "nobody gains anything", transform=ax.transAxes, ha="center")
     ax.set_title("what one of $N$ agents gains by deviating\n(filled: exact; hollow: not)", fontsize=8)
-    ax.legend(fontsize=7.5)
+    ax.legend(fontsize=7.5, frameon=True, framealpha=0.9, edgecolor="none")  # a dotted line may pass behind
 
 
 def _draw_own_state(ax: Axes, gains: Sequence[Gain], *, floor: float) -> list[float]:

@@ -48,8 +48,9 @@ def _figures(options: argparse.Namespace) -> int:
         # the instructions of the run, so that pixels are the same: numpy reads what they are when it is loaded
         again = [sys.executable, "-P", "-m", "pma_replication.cli", "figures", options.config]
         return subprocess.run(again, env=os.environ | fixed, check=False).returncode
-    tables, figures = Path(settings["results"], "tables"), Path(settings["figures"])
-    for name in registry.drawn(configuration.tables(settings)):
+    figures, made = Path(settings["figures"]), list(configuration.tables(settings))
+    tables = [Path(settings["results"], "tables", f"{table}.parquet") for table in made]
+    for name in registry.drawn(made):
         draw = registry.draw(name)
         style.save(draw.figure(draw.data(*figure.tables_of(name, tables))), figures / name)
         log.info("%s", figures / f"{name}.png")

@@ -93,6 +93,7 @@ def figure(data: pd.DataFrame) -> Figure:
         for game in colours
     ]
     handles.append(Line2D([], [], label="below: a bound is refuted", **DASHED))
-    handles.append(Line2D([], [], label="below: PMA is certified", **DOTTED))
+    if ends[0] < 1.0:
+        handles.append(Line2D([], [], label="below: PMA is certified", **DOTTED))
     figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4 if len(panels) > 1 else 2)
     return figure

@@ -154,5 +154,6 @@ def no_generative_model(rows: pd.DataFrame, tolerance: float, confidence: float)
         "too_small": too_small,
         "how": "the policy that all start from is an equilibrium, so that nothing is tested"
         if at_start
-        else f"{len(learned)} runs of {last:,} samples, tuned as all methods are; samples to {'; to '.join(told)}",
+        else f"{len(learned)} runs of {last:,} samples, tuned as all methods are"
+        f"{statistics.apart(learned, estimate, smallest)}; samples to {'; to '.join(told)}",
     }

@@ -104,7 +104,7 @@ def figure(data: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], label=words, **look) for words, look in reversed(METHODS.values())]
     never = Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle="none", label="never")
     n_panels = len(lines) + bool(len(others))
-    title = "Learning from one trajectory, as agents affect each other more"
+    title = "Learning from one trajectory" + (", as agents affect each other more" if lines else "")
     figure, axes = make_panels(n_panels, 2.1, 1, title=title, handles=[*handles, never], sharey=True)
     top, bottom = ABOVE * float(data["budget"].max()), float(data[["value", "low"]].min().min())
     places = {game: float(i) for i, game in enumerate(dict.fromkeys(others["game"]))}
@@ -127,9 +127,12 @@ def figure(data: pd.DataFrame) -> Figure:
             panel_title(ax, i, "through the {}", game=lines[i])
         else:
             ax.set_xticks(list(places.values()), [plain_name(game, 0.8) for game in places])
+            if not lines:  # few games: the marks of one stay near its tick
+                ax.set_xlim(-0.8, len(places) - 0.2)
             for label in ax.get_xticklabels():
                 label.set(rotation=25, ha="right", rotation_mode="anchor")
-            panel_title(ax, i, "further games")
+            alone = next(iter(places)) if len(data["game"].unique()) == 1 else ""
+            panel_title(ax, i, "{}" if alone else "further games" if lines else "game by game", game=alone)
     axes[0].set_ylabel(f"samples to {data['accuracy'].iloc[0]:g} of the exploitability")
     return figure
 

@@ -59,6 +59,13 @@ def told(rows: pd.DataFrame, method: str) -> str:
     return f"K = {of_method['n_epochs'].iloc[0]} epochs of M_td = {updates} end at {ends} accuracies"
 
 
+def apart(rows: pd.DataFrame, method: str, estimate: Estimate) -> str:
+    """Return words on runs that end orders of magnitude apart, or nothing (`statistics.apart`)."""
+    accuracy = float(rows["accuracy"].iloc[0])
+    ends = min((last(group) for group in curves(rows, method).values()), key=np.mean)
+    return statistics.apart(ends / accuracy, estimate, 1.0, unit=" accuracies")
+
+
 def elsewhere(rows: pd.DataFrame, method: str) -> str:
     """Return words on runs that all end far from this equilibrium, as at another one of the game, or nothing."""
     found = curves(rows, method, "error").values()
@@ -156,7 +163,8 @@ def _learns(rows: pd.DataFrame, method: str, claim: str, tolerance: float, confi
         "rival": Rival(f"{1.0 / accuracy:.3g}, that of the start", (1.0 / accuracy,)),
         "how": f"spectral radius of the best response {radius_of(rows):.3g}; accuracy {accuracy:g} of the uniform "
         f"policy's exploitability; {n_replicates} replicates, N = {rows['n_agents'].iloc[0]:.0e}; "
-        f"{told(rows, method)}{elsewhere(rows, method)}; samples to 4, 2 and 1 accuracies {costs}",
+        f"{told(rows, method)}{elsewhere(rows, method)}{apart(rows, method, estimate)}; "
+        f"samples to 4, 2 and 1 accuracies {costs}",
     }
 
 

@@ -33,6 +33,7 @@ CROSSES: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": 5.0
 CONTINUED = (0, (3, 1.5))
 
 ERROR = r"Error after $M_{\mathrm{td}}$ updates: points measured, lines predicted"
+MEASURED_ERROR = r"Error after $M_{\mathrm{td}}$ updates, measured"
 BIAS = r"Bias of waiting only $M_{\mathrm{mix}}$ steps: points exact, dotted line predicted"
 
 
@@ -104,8 +105,9 @@ def figure(data: pd.DataFrame) -> Figure:
     """
     games = by_game(data)
     colours = ordered_colours(data.loc[data["panel"] == "agents", "y"])
+    predicted = not {"predicted", "continued"}.isdisjoint(data["series"])
     blocks = (  # what is drawn, height and distance of its panels in inches, legend, heading
-        (_error, 1.15, 0.3, _error_handles(colours), ERROR),
+        (_error, 1.15, 0.3, _error_handles(colours, set(data["series"])), ERROR if predicted else MEASURED_ERROR),
         (_bias, 0.95, 0.47, _bias_handles(), BIAS),
     )
     n_rows, n_columns = grid_shape(len(games))
@@ -161,14 +163,15 @@ def _bias(ax: Axes, table: pd.DataFrame, colours: dict[float, str], *, leftmost:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _error_handles(colours: dict[float, str]) -> list[Line2D]:
-    """Return the legend of the errors: numbers of agents, and what is measured and what predicted."""
+def _error_handles(colours: dict[float, str], series: set[str]) -> list[Line2D]:
+    """Return the legend of the errors: numbers of agents, and what is measured and what predicted, if anything is."""
+    continued = r"predicted, continued with slope $-1/2$"
     agents = [Line2D([], [], color=colour, label=f"$N = {_count(n)}$", **POINTS) for n, colour in colours.items()]
     return [
         *agents,
         Line2D([], [], color=list(colours.values())[-1], label=r"the same, for each $M_{\mathrm{mix}}$", **CROSSES),
-        Line2D([], [], color="0.3", label="predicted"),
-        Line2D([], [], color="0.3", linestyle=CONTINUED, label=r"predicted, continued with slope $-1/2$"),
+        *([Line2D([], [], color="0.3", label="predicted")] if "predicted" in series else []),
+        *([Line2D([], [], color="0.3", linestyle=CONTINUED, label=continued)] if "continued" in series else []),
     ]
 
 

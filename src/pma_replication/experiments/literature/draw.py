@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -73,11 +74,7 @@ def figure(data: pd.DataFrame) -> Figure:
     left_out = [plain_name(game) for game, _ in games if game not in dict(shown)]
     n_rows, n_columns = grid_shape(len(shown))
     width = WIDTH if n_columns > 1 else 0.6 * WIDTH
-    key = [
-        "Arrows and words: the most likely action (• stay), pale below probability 1/2, none where several are.",
-        "Hatched cells: transient states, which the equilibrium leaves for good. Red: further equilibria found;",
-        "lines are their populations, a ring is where one has its largest share.",
-    ]
+    key = _key([table for _, table in shown])
     if left_out:
         key.append(f"Not drawn, since the population is the same everywhere: {', '.join(left_out)}.")
     text = "\n".join(textwrap.fill(line, 110 if n_columns > 1 else 45) for line in key)
@@ -105,6 +102,20 @@ def figure(data: pd.DataFrame) -> Figure:
     figure.draw_without_rendering()  # settles the layout, which is then kept: saving again gives the same bytes
     figure.set_layout_engine("none")
     return figure
+
+
+def _key(tables: Sequence[pd.DataFrame]) -> list[str]:
+    """Return what the marks mean that are drawn, in lines."""
+    on_grid = any(layouts.is_grid(_cells(table[table["equilibrium"] == 0]).places) for table in tables)
+    words = "Arrows and words: the most likely action (• stay)" if on_grid else "Above bars: the most likely action"
+    key = [f"{words}, pale below probability 1/2, none where several are."]
+    if any(table["transient"].astype(bool).any() for table in tables):
+        key.append("Hatched cells: transient states, which the equilibrium leaves for good.")
+    if any(table["equilibrium"].any() for table in tables):
+        ring = ", a ring is where one has its largest share" if on_grid else ""
+        # with the hatched cells before it, it fills a line
+        key[1:] = [" ".join([*key[1:], "Red: further equilibria found;"]), f"lines are their populations{ring}."]
+    return key
 
 
 def _is_uniform(table: pd.DataFrame) -> bool:

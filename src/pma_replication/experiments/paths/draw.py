@@ -58,8 +58,10 @@ def figure(data: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     games = by_game(data)
-    handles = [Line2D([], [], color=colour, label=words) for colour, words in FOUND.values()]
-    handles.append(Line2D([], [], color="0.3", linestyle=(0, (2, 1)), label="no step size is stable"))
+    seen = [FOUND[series] for series in FOUND if series in set(data["series"])]
+    handles = [Line2D([], [], color=colour, label=words) for colour, words in seen]
+    if data["unstable"].any():
+        handles.append(Line2D([], [], color="0.3", linestyle=(0, (2, 1)), label="no step size is stable"))
     title = "Equilibria against the strength of the regularizer"
     figure, axes = make_panels(len(games), 1.9, 0, title=title, handles=handles, ncols=2)
     for i, (ax, (game, rows)) in enumerate(zip(axes, games, strict=True)):

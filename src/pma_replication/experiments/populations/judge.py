@@ -59,9 +59,12 @@ def largest_mean(errors: np.ndarray) -> float:
 
 
 def is_kinked(rows: pd.DataFrame, column: str = "q_error") -> bool:
-    """Whether the prediction has a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2."""
+    """Whether the prediction has a bias of order 1/sqrt(N) rather than 1/N: its own slope, nearer to -1/2.
+
+    Of one N, which has no slope: false. No order is judged there.
+    """
     largest = rows[f"predicted_{column}"].abs().groupby(rows["n_agents"]).max()
-    return statistics.log_log_slope(list(largest.index), list(largest)) > -0.75
+    return len(largest) > 1 and statistics.log_log_slope(list(largest.index), list(largest)) > -0.75
 
 
 def slope_of_bias(

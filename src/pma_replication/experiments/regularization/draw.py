@@ -102,7 +102,8 @@ def figure(data: pd.DataFrame) -> Figure:
         for g in colours
     ]
     title = "What regularization costs, and how little of it is enough"
-    figure, axes = make_panels(4, 2.1, 3, title=title, handles=handles, ncols=4)
+    annealed = len(panels["annealing"]) > 0
+    figure, axes = make_panels(3 + annealed, 2.1, 3, title=title, handles=handles, ncols=4)
     for ax, name in zip(axes, ("cost", "share"), strict=False):
         for game, rows in by_game(panels[name]):
             draw_line(ax, rows, "measured", color=colours[game], linestyle=styles[game], linewidth=1.1)
@@ -111,7 +112,10 @@ def figure(data: pd.DataFrame) -> Figure:
     ends = bounds.iloc[[0, -1]]
     per_strength = (bounds["min"] / bounds.index).min(), (bounds["max"] / bounds.index).max()
     ax.fill_between(
-        ends.index, *(ends.index * factor for factor in per_strength), color="0.85", label="bounds of all games"
+        ends.index,
+        *(ends.index * factor for factor in per_strength),
+        color="0.85",
+        label="bounds of all games" if len(colours) > 1 else "bound",
     )
     log_log(ax, r"strength $\tau$ / range of rewards", "exploitability / range")
     panel_title(ax, 0, "what it costs")
@@ -124,7 +128,8 @@ def figure(data: pd.DataFrame) -> Figure:
     panel_title(ax, 1, "the same over its bound")
     add_legend(ax, None, [Line2D([], [], label="markers: predicted by the limit", linestyle="none")])
     _ends(axes[2], panels["ends"], colours)
-    _annealing(axes[3], panels["annealing"], colours, markers)
+    if annealed:
+        _annealing(axes[3], panels["annealing"], colours, markers)
     return figure
 
 
@@ -135,7 +140,12 @@ def _ends(ax: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
         for series, shape in shapes.items():
             of = points[points["series"] == series]
             ax.plot(of["value"], -of["x"], marker=shape, color=colours[game], markerfacecolor="none", linestyle="none")
-    ax.set(xscale="log", xlabel=r"strength $\tau$ / range of rewards", yticks=[], ylabel="games")
+    ax.set(
+        xscale="log",
+        xlabel=r"strength $\tau$ / range of rewards",
+        yticks=[],
+        ylabel="games" if rows["game"].nunique() > 1 else "",
+    )
     panel_title(ax, 2, "stable above")
     words = [
         Line2D([], [], color="0.3", marker=shapes[s], markerfacecolor="none", linestyle="none", label=w)
