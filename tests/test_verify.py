@@ -205,8 +205,9 @@ def test_configurations_and_single_claims_have_one_size_of_learning_and_it_fits_
         chosen = all_of_small[0] if of is small else {section: plan.settings(section, of) for section in steps}
         single = verify.settings(steps, of)
         step = plan.step_seconds(of.game)
-        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update"), 1e-5)
-        timed |= {"step": step, "step_of_few": step, "step_together": plan.step_seconds(of.game, plan.TOGETHER)}
+        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update", "agent"), 1e-5)
+        together = plan.step_seconds(of.game, plan.TOGETHER)
+        timed |= {"step": step, "step_of_few": step, "step_together": together, "few_together": together}
         units = cost.Units(n_states=2, n_actions=2, **timed, policy=of.policy, game=of.game, regularizer=of.regularizer)
         for name, one in monitored.items():
             assert single[name] == chosen[one.section]
