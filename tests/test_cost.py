@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import games, regularizers
+from pma_mfg import equilibrium, games, regularizers
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.populations import deviators, finite_population, fluctuations
 from pma_replication import configuration, cost, plan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def units() -> cost.Units:
     game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1)
-    names = ("step", "step_of_few", "step_together", "pma", "jacobian", "exploitability", "solution", "update")
-    timed = dict.fromkeys(names, 1e-4)
+    names = ("step", "step_of_few", "step_together", "few_together", "pma", "jacobian", "exploitability", "solution")
+    timed = dict.fromkeys((*names, "update", "agent"), 1e-4)
     return cost.Units(
         n_states=3, n_actions=2, **timed, policy=np.full((3, 2), 0.5), game=game, regularizer=regularizers.Entropy(0.5)
     )
@@ -31,6 +33,10 @@ def test_every_section_and_every_step_has_a_predicted_time(units: cost.Units) ->
     own_games = {"atlas", "scaling", "networked", "paths_generated"}  # these make their own games
     sections = set(configuration.SECTIONS) - own_games
     assert {step.section for step in plan.steps().values()} == set(plan.sections()) == sections
+    for section in sections:  # with one game each
+        of_games = settings[section]["games"]
+        first = next(iter(of_games))
+        settings[section]["games"] = {first: of_games[first]} if isinstance(of_games, dict) else [first]
     found = cost.predicted(settings, dict.fromkeys(settings["games"], units))
     assert set(found) == {*sections, "rest"}
     assert all(np.isfinite(seconds) and seconds > 0.0 for seconds in found.values())
@@ -75,10 +81,100 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     # all steps of many agents but those of few agents and of blind learning, which are a third and a fourth
     assert 0.6 * (1.0 - 1.0 / 3.0) * once < saved <= 0.6 * once * (1.0 + 1e-9)
     # none of 3 replicates move together, 4 as 8 do, and of 12 the last 4
-    units = cost.Units(**{**vars(units), "step": 1.0, "step_together": 0.25})
+    of_few = {"step_of_few": 0.5, "few_together": 0.125}
+    units = cost.Units(**{**vars(units), "step": 1.0, "step_together": 0.25, **of_few})
     counts = (1, 3, 4, 7, 8, 11, 12, 16)
     assert [units.step_of_all(10**6, n) for n in counts] == [1.0, 3.0, 2.0, 2.0, 2.0, 5.0, 4.0, 4.0]
-    assert units.step_of_all(10, 8) == 8.0 * units.step_of_few
+    assert [2.0 * units.step_of_all(10, n) for n in counts] == [units.step_of_all(10**6, n) for n in counts]
+
+
+def units_of(game: games.MeanFieldGame, regularizer: regularizers.Regularizer, units: cost.Units) -> cost.Units:
+    """Return units of the same times for another game, at its equilibrium."""
+    policy = equilibrium.planted_or_found(game, regularizer).policy
+    sizes = {"n_states": game.n_states, "n_actions": game.n_actions}
+    return cost.Units(**{**vars(units), **sizes, "policy": policy, "game": game, "regularizer": regularizer})
+
+
+def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
+    units: cost.Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # floors of a lift, with moves that nearly always go where they should: 2.5 times the time predicted was used
+    moves = np.zeros((7, 3, 7)) + 0.02 / 7
+    for floor, (action, step) in itertools.product(range(7), enumerate((-1, 0, 1))):
+        moves[floor, action, min(6, max(0, floor + step))] += 0.98
+    liked, effort = np.array([0.0, 0.1, 0.2, 0.9, 0.4, 0.3, 0.2]), np.array([0.05, 0.0, 0.05])
+    own = games.from_functions(lambda mu: moves, lambda mu: (liked - 2.0 * mu)[:, None] - effort, 0.9, n_states=7)
+    lift = own.with_features("lift")
+    entropy = regularizers.Entropy(0.1)
+    of_lift, populations = units_of(lift, entropy, units), [3, 4, 5]
+    monkeypatch.setattr(cost, "COUNTED_STATES", 600)
+    monkeypatch.setattr(cost, "exact_seconds", lambda *of: 0.0)
+    monkeypatch.setattr(cost, "row_seconds", lambda *of: 0.0)
+    monkeypatch.setattr(cost, "chain_seconds", lambda *of: 1.0)  # for each number of the chain
+    monkeypatch.setattr(cost, "APPLICATION", 0.0)
+    counted_at: list[int] = []
+    count = cost.gap_applications
+    monkeypatch.setattr(cost, "gap_applications", lambda u, n: counted_at.append(n) or count(u, n))
+    predicted = plan.steps()["nash"].seconds(of_lift, {"populations": populations})
+    assert counted_at == [4]  # and not at the largest
+
+    read, blocks_of = 0, finite_population.row_blocks
+
+    def counting(starts: np.ndarray, kernels: Any, rows: Any) -> Any:
+        blocks = blocks_of(starts, kernels, rows)
+
+        def counted() -> Any:
+            nonlocal read
+            read += len(starts) * len(rows.columns)
+            return blocks()
+
+        return counted
+
+    monkeypatch.setattr(deviators.finite_population, "row_blocks", counting)
+    measured = {n: deviators.finite_population.stationary_counts(lift, of_lift.policy, n) for n in populations}
+    read = 0  # the laws themselves are not the deviator's
+    games_of = [(lift, entropy), (deviators.indifferent_game(lift, of_lift.policy, entropy), None)]
+    for law in measured.values():
+        for game, h in games_of:
+            for sees in ("counts", "state"):
+                deviators.nash_gaps(game, of_lift.policy, law, regularizers=[h], sees=sees)
+    assert 0.9 * read < predicted < 1.1 * read
+
+
+@pytest.mark.parametrize("family", ["planted_smooth", "crowd_averse"])
+def test_solutions_on_the_way_to_the_policys_limit_are_predicted_from_the_smallest_population(
+    family: str, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = {"n_states": 3, "n_actions": 2, "discount": 0.5, "seed": 1}
+    parameters |= {"strength": 0.1} if family == "planted_smooth" else {}
+    game, entropy = games.make(family, **parameters), regularizers.Entropy(0.1)
+    of_game = units_of(game, entropy, units)
+    predicted = cost.limit_solutions(of_game, 0.5, 2)
+    count, solve = 0, finite_population._law_and_chain
+
+    def counting(*of: Any) -> Any:
+        nonlocal count
+        count += 1
+        return solve(*of)
+
+    monkeypatch.setattr(finite_population, "_law_and_chain", counting)
+    eta = 0.5 / entropy.rho
+    start = fluctuations.large_population_policy(game, 8, entropy, step_size=eta, start=of_game.policy)
+    finite_population.policy_limit(game, 8, entropy, step_size=eta, start=start)
+    assert abs(count - (1 + predicted)) <= 0.25 * count  # one more for its warning
+
+
+def test_every_run_of_the_comparison_is_predicted() -> None:
+    step, game = plan.steps()["comparison"], games.make("crowd_averse", n_states=2, n_actions=2, discount=0.5, seed=1)
+    entropy = regularizers.Entropy(0.5)
+    subject = plan.Subject(game, entropy, "entropy", "small", equilibrium.solve(game, entropy).policy)
+    settings = plan.settings("comparison", subject)
+    settings["methods"] = {name: settings["methods"][name] for name in ("gmf_q", "two_timescale")}
+    settings |= {"budget": 300, "pilot_budget": 100, "per_decade": 1, "n_replicates": 2}
+    calls: list[None] = []
+    assert step.run is not None
+    step.run(subject, settings, 0, lambda: calls.append(None))
+    assert len(calls) == step.ticks(settings) == (3 + 2) * 2 + 2 * 2 * 2  # pilots, and two contenders of each method
 
 
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:

@@ -205,8 +205,9 @@ def test_configurations_and_single_claims_have_one_size_of_learning_and_it_fits_
         chosen = all_of_small[0] if of is small else {section: plan.settings(section, of) for section in steps}
         single = verify.settings(steps, of)
         step = plan.step_seconds(of.game)
-        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update"), 1e-5)
-        timed |= {"step": step, "step_of_few": step, "step_together": plan.step_seconds(of.game, plan.TOGETHER)}
+        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update", "agent"), 1e-5)
+        together = plan.step_seconds(of.game, plan.TOGETHER)
+        timed |= {"step": step, "step_of_few": step, "step_together": together, "few_together": together}
         units = cost.Units(n_states=2, n_actions=2, **timed, policy=of.policy, game=of.game, regularizer=of.regularizer)
         for name, one in monitored.items():
             assert single[name] == chosen[one.section]
@@ -328,8 +329,10 @@ def test_exact_limits_are_sized_by_the_rate_and_refused_where_they_take_too_long
     predicted = cost.limit_seconds(subject.rate, 16, sizes["populations"])
     slow = Subject(game, entropy, "entropy", "slow", subject.policy)
     slow.__dict__["rate"] = 0.99  # as of a strongly coupled game
-    assert cost.limit_seconds(slow.rate, 16, sizes["populations"]) > plan.BUDGET > predicted
-    with pytest.raises(plan.BeyondBudget, match=r"3\.8 minutes of exact solutions with 2, 3, 4 agents"):
+    too_long = cost.limit_seconds(slow.rate, 16, sizes["populations"])
+    assert too_long > plan.BUDGET > predicted
+    told = re.escape(f"{plan.duration(too_long)} of exact solutions with 2, 3, 4 agents")
+    with pytest.raises(plan.BeyondBudget, match=told):
         plan.settings("populations_exact", slow)
 
 

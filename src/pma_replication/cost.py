@@ -14,19 +14,21 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from scipy.special import chdtri
 
 from pma_mfg import equilibrium, games, jacobian, operators, regularizers, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.commands import step_sizes
 from pma_mfg.errors import ConvergenceError, InputError
 from pma_mfg.games.functions import Game
-from pma_mfg.games.model import n_lumped_states
+from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, n_lumped_states
 from pma_mfg.learning import algorithms as learning
-from pma_mfg.learning import replicates
-from pma_mfg.populations import finite_population, fluctuations, td_moments
+from pma_mfg.learning import replicates, schedules
+from pma_mfg.populations import counts, deviators, finite_population, fluctuations, lattice, td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.lockstep import TOGETHER, WORTHWHILE
 from pma_replication import plan, registry
@@ -42,6 +44,19 @@ JOB, FIGURE, TABLE, ONCE = 0.2, 1.0, 0.15, 15.0
 #: Seconds that each kind of operation is timed for.
 TIMED = 0.03
 
+#: Of an exact solution of the N-agent game on the reference machine, seconds: of one with hardly any counts; of a row
+#: of the chain, for a product where agents are added one by one, for a number of the transform's grid and for one that
+#: is read from it; and of the applications of the chain to a law, some forty, for each of its numbers.
+LAW, PRODUCT, CELL, READ, APPLIED = 4e-3, 1.1e-9, 2.6e-8, 5e-9, 2e-8
+
+#: Seconds of an application of a deviator's chain beside those of its numbers; most states of an N-agent game in which
+#: applications are counted, some tenths of a second.
+APPLICATION, COUNTED_STATES = 5e-5, 1500
+
+#: Most pairs of state and action of which updates of the exact moments are timed: their cost grows with the fourth
+#: power of the pairs, and one update of 600 pairs takes twenty seconds.
+TIMED_PAIRS = 40
+
 
 @dataclass(frozen=True)
 class Units:
@@ -52,12 +67,14 @@ class Units:
     n_states, n_actions : int
     step, step_of_few : float
         Of the N-agent game with a policy that all share, many agents or ten: counts of few are drawn faster.
-    step_together : float
-        Of many agents in one of `TOGETHER` replicates that move side by side.
+    step_together, few_together : float
+        Of many agents, or ten, in one of `TOGETHER` replicates that move side by side.
     pma, jacobian, exploitability, solution : float
         Of one PMA iteration, one Jacobian, one exploitability, one equilibrium.
     update : float
-        Of the exact moments of TD learning.
+        Of the exact moments of TD learning, for one of several waiting times.
+    agent : float
+        Of one of many independent learners in a step of the N-agent game.
     rho : float
     policy : ndarray, shape (S, A)
         At which all was timed: the equilibrium, or the uniform one where none is at hand.
@@ -70,11 +87,13 @@ class Units:
     step: float
     step_of_few: float
     step_together: float
+    few_together: float
     pma: float
     jacobian: float
     exploitability: float
     solution: float
     update: float
+    agent: float
     policy: np.ndarray
     game: Game
     regularizer: Regularizer
@@ -85,11 +104,10 @@ class Units:
 
     def step_of_all(self, n_agents: int, n_replicates: int) -> float:
         """Return the seconds of a step in each of so many replicates, side by side where `learning.replicates` is."""
-        if n_agents <= 100:  # few agents are drawn one by one, and their replicates run one after the other
-            return n_replicates * self.step_of_few
+        few = n_agents <= 100
         groups, left = divmod(n_replicates, TOGETHER)
-        alone = left * self.step
-        group = TOGETHER * self.step_together
+        alone = left * self.step_of(n_agents)
+        group = TOGETHER * (self.few_together if few else self.step_together)
         return groups * group + (min(alone, group) if left >= WORTHWHILE else alone)
 
     def radius(self, step_size: float) -> float:
@@ -129,7 +147,7 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
 
     def steps(n_agents: int) -> float:
         return (
-            _seconds(
+            timed(
                 lambda: learning.ctd(
                     game,
                     policy,
@@ -145,13 +163,13 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
             / n_steps
         )
 
-    def together() -> float:
+    def together(n_agents: int) -> float:
         rngs = [seeds.generator(0, "cost", r) for r in range(TOGETHER)]
-        return _seconds(
+        return timed(
             lambda: replicates.ctd(
                 game,
                 policy,
-                plan.MANY_AGENTS,
+                n_agents,
                 regularizer=regularizer,
                 n_updates=[n_steps],
                 n_waiting=0,
@@ -165,30 +183,51 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
         with contextlib.suppress(ConvergenceError):
             equilibrium.solve(game, regularizer)
 
-    alone = steps(plan.MANY_AGENTS)
+    def agent() -> float:
+        n_agents, lengths = 2000, (100, 1100)
+
+        def run(n_updates: int) -> None:
+            schedule = schedules.Schedule(1, n_updates, 0, eta, scale, scale)
+            learning.independent(game, n_agents, regularizer, schedule=schedule, rng=rng)
+
+        short, long = (timed(partial(run, n_updates)) for n_updates in lengths)  # both begin and end an epoch
+        return max(0.0, long - short) / (n_agents * (lengths[1] - lengths[0]))
+
+    alone, few = steps(plan.MANY_AGENTS), steps(10)
     return Units(
         n_states=game.n_states,
         n_actions=game.n_actions,
         step=alone,
-        step_of_few=steps(10),
-        step_together=together() if game.has_features else alone,
-        pma=_seconds(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
-        jacobian=_seconds(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
-        exploitability=_seconds(lambda: equilibrium.exploitability(game, policy, regularizer)),
-        solution=_seconds(solve),
-        update=_seconds(
-            lambda: td_moments.moments(
-                game, policy, regularizer, n_updates=[100], n_waiting=1, td_scale=scale, td_offset=scale
-            )
-        )
-        / 100,
+        step_of_few=few,
+        step_together=together(plan.MANY_AGENTS) if game.has_features else alone,
+        few_together=together(10) if game.has_features else few,
+        pma=timed(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
+        jacobian=timed(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
+        exploitability=timed(lambda: equilibrium.exploitability(game, policy, regularizer)),
+        solution=timed(solve),
+        update=_update_seconds(game, regularizer, policy),
+        agent=agent() if game.has_features and policy.size <= MOST_PAIRS else alone,
         policy=policy,
         game=game,
         regularizer=regularizer,
     )
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _update_seconds(game: Game, regularizer: Regularizer, policy: np.ndarray) -> float:
+    """Return the seconds of an update of the exact moments of TD learning."""
+    n_pairs, n_updates, scale = policy.size, 100, 100.0  # with any scale of the steps it costs the same
+    if n_pairs > TIMED_PAIRS:
+        matrix = np.full((n_pairs, n_pairs), 1.0 / n_pairs)
+        return n_pairs * timed(lambda: matrix @ matrix)  # the chain of pairs, applied to their second moments
+    waiting = range(8)
+    return timed(
+        lambda: td_moments.moments(
+            game, policy, regularizer, n_updates=[n_updates], n_waiting=waiting, td_scale=scale, td_offset=scale
+        )
+    ) / (n_updates * len(waiting))
+
+
+def timed(run: Callable[[], object]) -> float:
     """Return the processor seconds of a call, the mean of as many as fit into `TIMED`.
 
     The first one, which may compile or load kernels, is not counted unless it takes a second.
@@ -213,11 +252,40 @@ def learning_seconds(units: Units, tuned: Settings, epsilons: list[float], *, n_
     return seconds
 
 
+def kept_points(n_states: int, n_agents: int) -> int:
+    """Return about how many counts of the agents are kept in an exact solution (docs/theory, section 9.6).
+
+    All of them up to `finite_population.WHOLE`; else those in an ellipsoid, of the volume that it has where every state
+    has the same share.
+    """
+    points, k = counts.n_points(n_agents, n_states), n_states - 1
+    if points <= finite_population.WHOLE:
+        return points
+    radius = 1.1 * float(chdtri(k, finite_population.LOST_MASS))
+    volume = (math.pi * radius * n_agents) ** (0.5 * k) / math.gamma(0.5 * k + 1.0) * n_states ** (-0.5 * n_states)
+    return int(min(points, volume))
+
+
+def row_seconds(n_states: int, n_agents: int) -> float:
+    """Return the seconds of the law of so many agents' counts after one step from one point (`populations.lattice`)."""
+    if n_states > 3:
+        return PRODUCT * n_states * (math.comb(n_agents + n_states, n_states) - 1)
+    log_mass = math.log(2.0 / lattice.WINDOW_MASS)
+    reach = log_mass / 3.0 + math.sqrt(log_mass**2 / 9.0 + 0.5 * log_mass * n_agents)
+    cells: float = min(n_agents + 1.0, 2.0 * reach + 2.0) ** (n_states - 1)
+    return CELL * cells + READ * kept_points(n_states, n_agents)
+
+
 def exact_seconds(n_states: int, n_agents: int) -> float:
-    """Return the seconds of one exact solution of the N-agent game; 0 where it is too large to be tried."""
-    size = n_lumped_states(n_states, n_agents)
-    # 9.9 thousand states, 10 successors each: a second (benchmarks/scaling.md); the smallest take a hundredth
-    return 0.01 + 1.0 * (size / 9900) ** 1.5 if size <= 200_000 else 0.0
+    """Return the seconds of one exact solution of the N-agent game; 0 where it is too large to be tried.
+
+    Rows of the chain of counts, and applications of it, mostly twice where not all counts are kept at first.
+    """
+    if n_lumped_states(n_states, n_agents) > 200_000:
+        return 0.0
+    kept = kept_points(n_states, n_agents)
+    rounds = 1 if counts.n_points(n_agents, n_states) <= finite_population.WHOLE else 2
+    return LAW + rounds * kept * (row_seconds(n_states, n_agents) + APPLIED * kept)
 
 
 def limit_seconds(radius: float, n_states: int, populations: Sequence[int]) -> float:
@@ -225,6 +293,73 @@ def limit_seconds(radius: float, n_states: int, populations: Sequence[int]) -> f
     tolerance = finite_population.LIMIT_TOLERANCE
     n_solutions = fluctuations.expected_iterations(min(max(radius, 1e-6), 0.999), tolerance)
     return n_solutions * sum(exact_seconds(n_states, n_agents) for n_agents in populations)
+
+
+def limit_solutions(units: Units, step_size: float, n_agents: int) -> int:
+    """Return how many exact solutions the limit of the policy takes, counted with so many agents.
+
+    They hardly depend on N. One or two suffice where the closed form for large N, from which the search starts, is
+    exact: with transitions that do not depend on the mean field, say, and rewards that are affine in it.
+    """
+    game, regularizer, found = units.game.with_features("cost"), units.regularizer, 0
+
+    def learned(policy: np.ndarray) -> np.ndarray:
+        nonlocal found
+        found += 1
+        return finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer)
+
+    eta = step_sizes.absolute(step_size, regularizer)
+    start = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=eta, start=units.policy)
+    fluctuations.fixed_point_of_learning(
+        lambda q, policy: operators.mirror_ascent_step(q, policy, eta, regularizer=regularizer),
+        learned,
+        start,
+        tolerance=finite_population.LIMIT_TOLERANCE,
+        max_iterations=500,
+        source="cost",
+    )
+    return found
+
+
+def gaps_seconds(units: Units, populations: Sequence[int]) -> float:
+    """Return the seconds of what deviators gain among each of some N, of both kinds and with and without a regularizer.
+
+    The applications of the deviator's chain are counted with the largest of these N that is small, or the smallest.
+    """
+    if not len(populations):
+        return 0.0
+    n_states, seconds = units.n_states, 0.0
+    small = [n for n in populations if n_lumped_states(n_states, n) <= COUNTED_STATES]
+    applications = gap_applications(units, max(small, default=min(populations)))
+    for n_agents in populations:
+        columns = kept_points(n_states, n_agents - 1)
+        rows = n_states * columns
+        # rows that do not fit are computed at every application
+        computed = 4 if 8 * rows * columns <= finite_population.MEMORY else applications
+        seconds += 4 * exact_seconds(n_states, n_agents) + computed * rows * row_seconds(n_states, n_agents - 1)
+        seconds += applications * (APPLICATION + chain_seconds(n_states, columns) * rows * columns)
+    return seconds
+
+
+def gap_applications(units: Units, n_agents: int) -> int:
+    """Return how often `nash_gap` applies the chain, counted, of both kinds of deviators in both games."""
+    game = units.game.with_features("cost")
+    indifferent = deviators.indifferent_game(game, units.policy, units.regularizer)
+    variants: list[tuple[MeanFieldGame, Regularizer | None]] = [(game, units.regularizer), (indifferent, None)]
+    kinds: tuple[deviators.Sees, ...] = ("counts", "state")
+    return sum(
+        deviators.n_applications(of, units.policy, n_agents, regularizer=h, sees=sees)
+        for of, h in variants
+        for sees in kinds
+    )
+
+
+@cache
+def chain_seconds(n_states: int, columns: int) -> float:
+    """Return the seconds of an application of a deviator's chain, one of its blocks, for each number of the chain."""
+    n_rows = max(1, min(n_states * columns, counts.BLOCK // (8 * columns)))
+    block, values = np.ones((n_rows, columns)), np.ones((n_states, columns))
+    return timed(lambda: block @ values.T / block.sum(axis=1, keepdims=True)) / block.size
 
 
 def section_seconds(section: str, settings: plan.Settings, units: Units) -> float:

@@ -164,6 +164,36 @@ def nash_gaps(
     return [gain(replace(process, regularizer=regularizer), policy) for regularizer in regularizers]
 
 
+@accepts()
+def n_applications(
+    game: MeanFieldGame, policy: np.ndarray, n_agents: int, *, regularizer: Regularizer | None, sees: Sees
+) -> int:
+    """Return how often `nash_gap` applies the chain of a deviator's decision process, of which nearly all its time is.
+
+    The number hardly depends on N, so that a small N tells what a large one costs.
+
+    Parameters
+    ----------
+    game, policy, n_agents, regularizer, sees
+        As in `nash_gap`.
+
+    Returns
+    -------
+    int
+    """
+    count = 0
+    process = _process(game.dense(SOURCE), policy, finite_population.stationary_counts(game, policy, n_agents))
+
+    def counted() -> Iterator[tuple[slice, np.ndarray]]:
+        nonlocal count
+        count += 1
+        return process.blocks()
+
+    gain = _gain_of_counts if sees == "counts" else _gain_of_state
+    gain(replace(process, blocks=counted, regularizer=regularizer), policy)
+    return count
+
+
 @dataclass(frozen=True)
 class _Process:
     """The decision process of a deviator who sees its own state s and the counts n of the others, at D points.

@@ -31,20 +31,21 @@ def _comparison(subject: Subject, settings: Settings, seed: int, advance: Advanc
     return {"comparison": comparison, "tuning": tuning, "samples_to_accuracy": accuracies}
 
 
-def _comparison_runs(settings: Settings) -> int:
-    tried = sum(len(measure.settings(method, grid)) for method, grid in settings["methods"].items())
-    return int(tried * settings["n_pilots"] + len(settings["methods"]) * settings["n_replicates"])
+def _runs(settings: Settings) -> tuple[int, int]:
+    """Return how many runs tune, and how many are run in full."""
+    tried = [math.prod(len(values) for values in grid.values()) for grid in settings["methods"].values()]
+    contenders = measure.CONTENDERS if settings["n_replicates"] > 1 else 1
+    in_full = sum(min(of_method, contenders) for of_method in tried)
+    return sum(tried) * settings["n_pilots"], in_full * settings["n_replicates"]
 
 
 def _seconds(units: Units, settings: Settings) -> float:
-    tried = sum(math.prod(len(values) for values in grid.values()) for grid in settings["methods"].values())
-    pilots = tried * settings["n_pilots"]
-    reported = len(settings["methods"]) * settings["n_replicates"]
+    pilots, reported = _runs(settings)
     samples: float = pilots * settings["pilot_budget"] + reported * settings["budget"]
     measured: float = (pilots + reported) * (1 + settings["per_decade"] * math.log10(settings["budget"] / 10))
     return samples * 0.3 * units.step + measured * (units.exploitability + units.pma)
 
 
 STEPS = {
-    "comparison": Step(section="comparison", ticks=_comparison_runs, run=_comparison, seconds=_seconds),
+    "comparison": Step(section="comparison", ticks=lambda s: sum(_runs(s)), run=_comparison, seconds=_seconds),
 }

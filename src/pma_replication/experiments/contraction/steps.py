@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+from pma_mfg.commands import step_sizes
+from pma_mfg.regularizers import MIRRORS
+from pma_mfg.theory import attraction, certificates, invariant_sets
+from pma_replication.cost import Units
 from pma_replication.experiments.contraction import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -16,13 +22,34 @@ def _contraction(subject: Subject, settings: Settings, seed: int, advance: Advan
     return {"iterates": iterates, "rates": rates, "certified": certified}
 
 
+def runs(units: Units, settings: Settings) -> list[int]:
+    """Return how many runs there are with each step size: of those that are measured, and that are certified."""
+    regularizer, count = units.regularizer, settings["n_starts"]
+    etas = [step_sizes.absolute(one, regularizer) for one in settings["step_sizes"]]
+    found = [count] * len(etas)
+    if not units.game.has_features:
+        return found
+    game = units.game.with_features("cost")
+    for mirror in MIRRORS:
+        bounds = invariant_sets.invariant_set(game, regularizer, mirror)
+        near = attraction.attraction(game, regularizer, etas, equilibrium=units.policy, mirror=mirror, found=bounds)
+        for i, eta in enumerate(etas):
+            everywhere = certificates.certificate(game, regularizer, eta, mirror=mirror, found=bounds).L_gamma
+            found[i] += count * (min(everywhere, near[i]) < 1.0)
+    return found
+
+
+def _seconds(units: Units, settings: Settings) -> float:
+    most = settings["max_iterations"]
+    lengths = [min(most, 25 / units.decay(step_size)) for step_size in settings["step_sizes"]]
+    return units.pma * sum(math.prod(of_step) for of_step in zip(runs(units, settings), lengths, strict=True))
+
+
 STEPS = {
     "contraction": Step(
         section="contraction",
         ticks=lambda s: 1 + s["n_starts"] * len(s["step_sizes"]),
         run=_contraction,
-        seconds=lambda u, s: (
-            s["n_starts"] * u.pma * sum(min(s["max_iterations"], 25 / u.decay(x)) for x in s["step_sizes"])
-        ),
+        seconds=_seconds,
     ),
 }

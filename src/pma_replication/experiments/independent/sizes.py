@@ -13,7 +13,7 @@ from pma_replication.plan import BUDGET, FUNCTION_STEP, SHARES, WAITING_CONSTANT
 from pma_replication.statistics import FEWEST_REPLICATES
 
 #: Seconds that one of N independent learners adds to a step at 10 states, on the reference machine; they grow with the
-#: root of the states (benchmarks/scaling.md).
+#: root of the states (benchmarks/scaling.md). For sizes, which must not depend on a clock; `cost.Units.agent` is timed.
 AGENT_SECONDS = 1.2e-8
 
 #: Largest predicted seconds of the experiment with the fewest replicates that have an interval.
@@ -49,7 +49,7 @@ def _independent(subject: Subject) -> Settings:
         "epsilons": SHARES,  # the accuracies themselves take a pilot run
         "waiting_constant": WAITING_CONSTANT,
     }
-    per_step = 1.0 + 4000 * AGENT_SECONDS * math.sqrt(subject.game.n_states / 10) / step_seconds(subject.game)
+    per_step = 1.0 + 4000 * _agent_seconds(subject.game) / step_seconds(subject.game)
     least = sum(independent_steps(settings, subject.least_learning_steps).values())
     subject.need_time("independent", least * per_step, MOST)
     # what the last epoch leaves of the start is a tenth of the noise at the largest M_td
@@ -86,18 +86,22 @@ def _games(subject: Subject) -> Settings:
         "start_left": 0.01,
         "n_replicates": FEWEST_REPLICATES,
     }
-    seconds = games_seconds(
-        settings, subject.n_epochs(settings["start_left"]), step_seconds(subject.game), game=subject.game
-    )
+    n_epochs, agent = subject.n_epochs(settings["start_left"]), _agent_seconds(subject.game)
+    seconds = games_seconds(settings, n_epochs, step_seconds(subject.game), agent=agent)
     if seconds > MOST:
         raise subject.too_long("independent_games", seconds, MOST)
     return settings
 
 
-def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, *, game: Game) -> float:
-    """Return the seconds of the section `independent_games`, from those of a step and the epochs of a run."""
-    chosen, root = settings["games"], math.sqrt(game.n_states / 10)
-    per_step = sum(step + n_agents * AGENT_SECONDS * root for n_agents in settings["populations"])
+def _agent_seconds(game: Game) -> float:
+    """Return the seconds that an independent learner adds to a step on the reference machine."""
+    return AGENT_SECONDS * math.sqrt(game.n_states / 10)
+
+
+def games_seconds(settings: Mapping[str, Any], n_epochs: int, step: float, *, agent: float) -> float:
+    """Return the seconds of the section `independent_games`, from a run's epochs and those of a step and an agent."""
+    chosen = settings["games"]
+    per_step = sum(step + n_agents * agent for n_agents in settings["populations"])
     steps = n_epochs * sum(chosen["updates"]) * (settings["n_waiting"] + 1) * settings["n_replicates"]
     return float(steps * per_step * len(chosen["starts"]))
 

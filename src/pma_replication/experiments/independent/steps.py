@@ -12,7 +12,7 @@ from pma_mfg.commands import step_sizes
 from pma_mfg.learning import schedules
 from pma_replication.cost import Units
 from pma_replication.experiments.independent import measure
-from pma_replication.experiments.independent.sizes import AGENT_SECONDS, games_seconds, independent_steps
+from pma_replication.experiments.independent.sizes import games_seconds, independent_steps
 from pma_replication.experiments.samples.steps import every, tuned_schedule
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -99,7 +99,7 @@ def _games_seconds(units: Units, settings: Settings) -> float:
     slowest = max(measure.rates(units.game, units.regularizer, units.policy, step_size=step_size))
     n_epochs = measure.epochs_to_settle(settings["start_left"], min(slowest, 0.999))
     moments = 5.0 * units.update * sum(settings["games"]["updates"]) / 100
-    return float(games_seconds(settings, n_epochs, units.step, game=units.game) + moments)
+    return float(games_seconds(settings, n_epochs, units.step, agent=units.agent) + moments)
 
 
 def _seconds(sweep: str, units: Units, settings: Settings) -> float:
@@ -107,7 +107,7 @@ def _seconds(sweep: str, units: Units, settings: Settings) -> float:
     agents = settings["n_agents"]
     if sweep == "populations":
         agents = np.average(settings["populations"], weights=settings["population_replicates"])
-    per_step = units.step + agents * AGENT_SECONDS * (units.n_states / 10) ** 0.5
+    per_step = units.step + agents * units.agent
     return float(steps * per_step) + 5.0 * units.update * 100
 
 

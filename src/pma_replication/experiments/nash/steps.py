@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pma_mfg.commands import step_sizes
-from pma_replication.cost import exact_seconds
+from pma_replication.cost import gaps_seconds
 from pma_replication.experiments.nash import measure
-from pma_replication.experiments.nash.sizes import gap_seconds
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
 
@@ -20,11 +19,6 @@ def _nash(subject: Subject, settings: Settings, seed: int, advance: Advance) -> 
             after_population=advance,
         )
     }
-
-
-def _seconds(n_states: int, n_agents: int) -> float:
-    # with few states the counts far from the stable population are left out
-    return 4.0 * exact_seconds(n_states, n_agents) if n_states <= 4 else 2.0 * gap_seconds(n_states, n_agents)
 
 
 def _learned(subject: Subject, settings: Settings, seed: int, advance: Advance) -> Tables:
@@ -50,19 +44,16 @@ STEPS = {
         section="nash",
         ticks=lambda s: len(s["populations"]),
         run=_nash,
-        # two games, and two classes of deviators
-        seconds=lambda u, s: sum(_seconds(u.n_states, n) for n in s["populations"]),
+        seconds=lambda u, s: gaps_seconds(u, s["populations"]),
     ),
     "nash_learned": Step(
         section="nash_learned",
         ticks=lambda s: len(s["updates"]) * s["n_replicates"],
         run=_learned,
         seconds=lambda u, s: (
-            s["n_replicates"]
-            * (
-                s["n_epochs"] * sum(s["updates"]) * u.step_of(s["n_agents"])
-                + len(s["updates"]) * exact_seconds(u.n_states, s["n_agents"])
-            )
+            s["n_epochs"] * sum(s["updates"]) * u.step_of_all(s["n_agents"], s["n_replicates"])
+            # a gain of each run, of one of the four kinds
+            + s["n_replicates"] * len(s["updates"]) * gaps_seconds(u, [s["n_agents"]]) / 4.0
         ),
     ),
 }

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from pma_replication.plan import Step
+import contextlib
+from functools import partial
+
+from pma_mfg import paths, regularizers
+from pma_mfg.errors import ConvergenceError
+from pma_mfg.paths.path import random_equilibria
+from pma_replication.cost import Units, timed
+from pma_replication.plan import Settings, Step
+from pma_replication.unsettled import reward_range
+
+
+def _seconds(units: Units, settings: Settings) -> float:
+    """Return the seconds of the searches from random starts, twice at each strength, and of following the path."""
+    game, n_starts, seconds = units.game, settings["games"]["n_starts"], 0.0
+
+    def follow() -> None:
+        with contextlib.suppress(ConvergenceError):
+            paths.equilibrium_path(game, units.regularizer)
+
+    for strength in settings["strengths"]:  # searches take longer where it is weak
+        h = regularizers.with_strength(units.regularizer, strength * reward_range(game))
+        seconds += 2 * n_starts * timed(partial(random_equilibria, game, h, n_starts=1, seed=0))
+    return seconds + len(settings["strengths"]) * timed(follow)
+
 
 STEPS = {
-    # only the pipeline runs it; a path has some twenty points of three Newton steps each, a random start some ten
-    "paths": Step(
-        section="paths",
-        seconds=lambda u, s: (100 + 20 * len(s["strengths"]) * s["games"]["n_starts"]) * u.jacobian,
-    ),
+    # only the pipeline runs it
+    "paths": Step(section="paths", seconds=_seconds),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pma_mfg.commands import step_sizes
 from pma_mfg.games.functions import is_lumpable
-from pma_replication.cost import exact_seconds, limit_seconds
+from pma_replication.cost import Units, exact_seconds, limit_solutions
 from pma_replication.experiments.populations import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -75,18 +77,22 @@ def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance
     }
 
 
+def _limits(units: Units, step_size: float, populations: Sequence[int]) -> float:
+    """Return the seconds of the limits of the policy of some N."""
+    if not len(populations):
+        return 0.0
+    solutions = limit_solutions(units, step_size, min(populations))
+    return (1 + solutions) * sum(exact_seconds(units.n_states, n) for n in populations)
+
+
 STEPS = {
     "populations_learned": Step(
         section="populations_learned",
         ticks=lambda s: len(s["populations"]) * s["n_replicates"],
         run=_learned,
         seconds=lambda u, s: (
-            s["n_replicates"] * s["n_epochs"] * s["n_updates"] * sum(u.step_of(n) for n in s["populations"])
-            + limit_seconds(
-                u.radius(s["step_size"]),
-                u.n_states,
-                [n for n in s["populations"] if is_lumpable(u.game, n, measure.EXACT_STATES)],
-            )
+            s["n_epochs"] * s["n_updates"] * sum(u.step_of_all(n, s["n_replicates"]) for n in s["populations"])
+            + _limits(u, s["step_size"], [n for n in s["populations"] if is_lumpable(u.game, n, measure.EXACT_STATES)])
         ),
     ),
     "populations_bias": Step(
@@ -99,7 +105,11 @@ STEPS = {
         section="populations_exact",
         ticks=lambda s: len(s["populations"]),
         run=_exact,
-        seconds=lambda u, s: limit_seconds(u.radius(s["step_size"]), u.n_states, s["populations"]),
+        # beside those of the policy's limit: of the law, and of TD learning's limit
+        seconds=lambda u, s: (
+            _limits(u, s["step_size"], s["populations"])
+            + 2 * sum(exact_seconds(u.n_states, n) for n in s["populations"])
+        ),
     ),
     "populations_agreement": Step(
         section="populations_agreement",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pma_mfg import operators
+from pma_mfg.learning import schedules
+from pma_replication.cost import Units
 from pma_replication.experiments.regularization import annealing, measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -17,6 +20,14 @@ def _annealing(subject: Subject, settings: Settings, seed: int, advance: Advance
     return {"annealing": annealing.measure(*of, runs=annealing.runs(settings), seed=seed, after_run=advance)}
 
 
+def _annealing_seconds(units: Units, settings: Settings) -> float:
+    scale = schedules.td_scale(units.game, operators.uniform_policy(units.game))
+    n_agents, pilots, runs = settings["n_agents"], settings["n_pilots"], settings["n_replicates"]
+    step = len(settings["ascent_steps"]) * units.step_of_all(n_agents, pilots) + units.step_of_all(n_agents, runs)
+    measured = annealing.runs(settings).count * units.exploitability
+    return float(2 * settings["n_epochs"] * (settings["relative_updates"] * scale * step + measured))
+
+
 STEPS = {
     # some twenty points, each with a bisection in Jacobians
     "regularization": Step(
@@ -26,15 +37,6 @@ STEPS = {
         section="regularization_annealing",
         ticks=lambda s: 2 * annealing.runs(s).count,
         run=_annealing,
-        # the rarest pair is taken to be ten times as rare as the mean one
-        seconds=lambda u, s: (
-            2
-            * annealing.runs(s).count
-            * s["n_epochs"]
-            * (
-                s["relative_updates"] * 10 * u.n_states * u.n_actions / (1.0 - u.game.discount) * u.step
-                + u.exploitability
-            )
-        ),
+        seconds=_annealing_seconds,
     ),
 }
