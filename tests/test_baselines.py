@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import logsumexp, softmax
 from scipy.stats import binom, norm
-from tests.references import CURVED_LINKS, curved_game, family_game, random_policy
+from tests.references import CURVED_LINKS, curved_game, family_game, random_policy, sparse_copy
 from tests.statistical import of_normals
 
 from pma_mfg import equilibrium, games, iterations, operators, seeds
@@ -95,6 +95,9 @@ def test_every_call_of_the_simulator_is_counted(method, monkeypatch):
     counting(baseline_kernels, "two_timescale", lambda uniforms, *_: len(uniforms))
     # one draw of a successor for each that is counted; how the initial agents are drawn from mu is no call
     counting(baselines, "_multinomial", lambda n, rows, _: int(np.broadcast_to(n, rows.shape[:-1]).sum()))
+    counting(
+        baseline_kernels, "settle", lambda rng, steps, rows, base, terms, features, counts, _: steps * counts.sum()
+    )
     counting(learning, "ctd", lambda *_, n_updates, n_waiting, **__: n_updates * (n_waiting + 1))
     budget, before = 5000, 0
     fewer = {"share": 0.3} if "share" in SETTINGS[method] else {}
@@ -291,6 +294,29 @@ def test_agents_are_moved_by_the_games_own_law(level):
     few = [generative.moved(game, mean_field, policy, n_agents=10, rng=rng) for _ in range(8000)]
     planted = operators.population_update(game, mean_field, operators.uniform_policy(game))
     level.means(few, expected, planted=planted, share=1 / 3)
+
+
+@pytest.mark.parametrize("n_agents", [1, 40, 10**6])
+@pytest.mark.parametrize("game", [*map(curved_game, CURVED_LINKS), games.make("malware_spread")], ids=repr)
+def test_agents_settle_by_the_draws_of_numpy(game, n_agents):
+    rng, same = np.random.default_rng(6), np.random.default_rng(6)
+    policy, flat = random_policy(game, 1, 0.3), np.full(game.n_states, 1.0 / game.n_states)
+    settled = generative.settled(game, flat, policy, n_agents=n_agents, rng=rng)
+    counts, late = same.multinomial(n_agents, flat), []
+    for step in range(generative.POPULATION_STEPS):
+        rows = operators.policy_kernel(game.transition(counts / n_agents), policy)
+        counts = same.multinomial(counts, rows / rows.sum(axis=1, keepdims=True)).sum(axis=0)
+        late += [counts] if step >= generative.POPULATION_STEPS // 2 else []
+    np.testing.assert_array_equal(settled, np.sum(late, axis=0) / np.sum(late))
+    assert rng.random() == same.random()
+    other = generative.settled(sparse_copy(game), flat, policy, n_agents=n_agents, rng=np.random.default_rng(6))
+    np.testing.assert_array_equal(settled, other)
+
+
+def test_agents_do_not_settle_with_chances_that_are_no_numbers():
+    game = planted()
+    with pytest.raises(ValueError, match="not a number"):
+        generative.settled(game, np.full(3, 1 / 3), np.full((3, 2), np.nan), n_agents=10, rng=np.random.default_rng(0))
 
 
 # ------------------------------------------------------------------------------------------- measuring

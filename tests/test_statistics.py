@@ -120,7 +120,7 @@ def test_the_tuned_medians_whose_coverage_is_measured_are_those_of_the_compariso
     coverage = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "interval_coverage.py"))
     rates, costs = np.random.default_rng(0).random((2, 20, 3, 8))
     found = coverage["tuned_rates"](rates, costs)
-    assert found.tolist() == [medians.tuned_median([*r, *c]) for r, c in zip(rates, costs, strict=True)]
+    assert found.tolist() == [float(medians.tuned_median([*r, *c])) for r, c in zip(rates, costs, strict=True)]
     # without noise every run of the best setting is the same, and the interval is that number
     exact = coverage["Tuned"]((0.0, 1.0), (0.5, -2.0), 0.0)
     assert coverage["tuned_covered"](exact, 8, trials=2, resamples=50) == (2, 2, 1.0)
@@ -149,3 +149,16 @@ def test_runs_measured_at_all_points_are_drawn_together(level: Level) -> None:
     ratio = (together.high - together.low) / (apart.high - apart.low)
     level.accept(f.sf((ratio / 0.02) ** 2, 23, 23), share=0.5)
     level.show(f.sf(f.isf(0.5 * level.false_alarm, 23, 23) * 0.02**2, 23, 23))  # not together, their ratio is one
+
+
+@pytest.mark.parametrize("n", [*range(8, 20), 33, 129, 200])
+def test_statistics_of_all_resamples_at_once_are_those_of_each_to_the_bit(n: int) -> None:
+    rates = np.random.default_rng(n).lognormal(size=(2, n))
+    costs = np.random.default_rng(n + 1).normal(size=(2, n))
+    one, many = (
+        statistics.bootstrap([*rates, *costs], medians.tuned_median, np.random.default_rng(0), along_last=along)
+        for along in (False, True)
+    )
+    assert one == many
+    mean = statistics.bootstrap([rates[0]], lambda drawn: float(drawn[0].mean()), np.random.default_rng(0), kind="mean")
+    assert statistics.mean_interval(rates[0], np.random.default_rng(0)) == mean

@@ -65,10 +65,18 @@ def pma(
     ConvergenceError
         If a policy on the way has no stable population that is found.
     """
-    policy = start
+    policy, followed = start, dict[bytes, np.ndarray]()
     while True:
         yield policy
-        policy = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
+        bits = policy.tobytes()
+        # where an orbit comes back to the same bits, as cycles and fixed points mostly do, nothing is computed again
+        following = followed.pop(bits, None)
+        if following is None:
+            following = operators.policy_mirror_ascent(game, policy, step_size, regularizer=regularizer, mirror=mirror)
+        followed[bits] = following
+        if len(followed) > LONGEST_PERIOD:
+            del followed[next(iter(followed))]
+        policy = following
 
 
 @accepts(start="policy")

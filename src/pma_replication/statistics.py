@@ -48,11 +48,12 @@ class Estimate:
 
 def bootstrap(
     groups: Sequence[np.ndarray],
-    statistic: Callable[[Sequence[np.ndarray]], float],
+    statistic: Callable[[Sequence[np.ndarray]], float | np.ndarray],
     rng: np.random.Generator,
     *,
     confidence: float = 0.95,
     kind: Kind = "any",
+    along_last: bool = False,
 ) -> Estimate:
     """Return a statistic of several groups of replicates with a bootstrap interval, as `interval` makes it.
 
@@ -66,6 +67,9 @@ def bootstrap(
     confidence : float
         In (0, 1).
     kind : {"mean", "smooth", "any"}
+    along_last : bool
+        Whether the statistic also takes groups of shape (resamples, replicates), and returns its value for each
+        resample: it is then called once for all of them.
 
     Returns
     -------
@@ -76,10 +80,14 @@ def bootstrap(
     if n < FEWEST_REPLICATES:
         return Estimate(value, math.nan, math.nan, n)
     chosen = [rng.integers(len(group), size=(RESAMPLES, len(group))) for group in groups]
-    draws = [
-        statistic([group[indices[i]] for group, indices in zip(groups, chosen, strict=True)]) for i in range(RESAMPLES)
+    if along_last:
+        draws = np.asarray(statistic([group[indices] for group, indices in zip(groups, chosen, strict=True)]))
+        return interval(value, draws, n, confidence=confidence, kind=kind)
+    each = [
+        float(statistic([group[indices[i]] for group, indices in zip(groups, chosen, strict=True)]))
+        for i in range(RESAMPLES)
     ]
-    return interval(value, draws, n, confidence=confidence, kind=kind)
+    return interval(value, each, n, confidence=confidence, kind=kind)
 
 
 def interval(
@@ -130,7 +138,9 @@ def mean_interval(values: np.ndarray, rng: np.random.Generator, confidence: floa
     """Return the mean over replicates, shape (replicates,), with its interval, which knows whether all are positive."""
     values = np.asarray(values, dtype=float)
     kind: Kind = "mean" if (values > 0.0).all() else "smooth"
-    return bootstrap([values], lambda groups: float(groups[0].mean()), rng, confidence=confidence, kind=kind)
+    return bootstrap(
+        [values], lambda groups: groups[0].mean(axis=-1), rng, confidence=confidence, kind=kind, along_last=True
+    )
 
 
 def apart(ends: np.ndarray, estimate: Estimate, accuracy: float, *, unit: str = "") -> str:

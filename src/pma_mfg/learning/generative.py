@@ -181,20 +181,41 @@ def settled(
     Agents drawn from a mean field take so many steps, each at their own empirical mean field, which is averaged over
     the second half. Counts per state have the exact law (docs/theory, section 9.1).
     """
-    counts = rng.multinomial(n_agents, mean_field / mean_field.sum())
-    total = np.zeros(game.n_states)
-    for step in range(POPULATION_STEPS):
-        rows = to_dense(operators.policy_kernel(game.transition(counts / n_agents), policy))
-        counts = _multinomial(counts, rows, rng).sum(axis=0)
-        if step >= POPULATION_STEPS // 2:
-            total += counts
+    counts, total = rng.multinomial(n_agents, mean_field / mean_field.sum()), np.zeros(game.n_states)
+    if game.is_sparse:  # its terms may not fit into memory as tables
+        for step in range(POPULATION_STEPS):
+            rows = to_dense(operators.policy_kernel(game.transition(counts / n_agents), policy))
+            counts = _multinomial(counts, rows, rng).sum(axis=0)
+            if step >= POPULATION_STEPS // 2:
+                total += counts
+        return np.asarray(total / total.sum())
+    base, terms, features = game.base_transition, game.transition_terms, game.transition_features
+    generative_kernels.settle(
+        rng,
+        POPULATION_STEPS,
+        contiguous(_distributions(operators.policy_kernel(game.transition(counts / n_agents), policy))),
+        contiguous(operators.policy_kernel(base, policy)),
+        contiguous(np.matmul(policy[:, None, :], terms)[:, :, 0, :]),
+        (
+            contiguous(to_dense(features.weights)),
+            contiguous(features.offsets),
+            contiguous(features.links, np.int64),
+            contiguous(features.parameters),
+        ),
+        counts,
+        total,
+    )
     return np.asarray(total / total.sum())
 
 
-def _multinomial(n: int | np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw counts; the rows are normalized, for rounding may leave them a sum above 1."""
+def _distributions(rows: np.ndarray) -> np.ndarray:
+    """Return rows without negative entries, divided by their sums, which rounding may leave above 1."""
     rows = np.maximum(rows, 0.0)
-    return np.asarray(rng.multinomial(n, rows / rows.sum(axis=-1, keepdims=True)))
+    return np.asarray(rows / rows.sum(axis=-1, keepdims=True))
+
+
+def _multinomial(n: int | np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.asarray(rng.multinomial(n, _distributions(rows)))
 
 
 def lengths(first: float, growth: float) -> Iterator[int]:

@@ -1,7 +1,8 @@
 """Compiled inner loops of the methods with a generative model (docs/theory, section 17).
 
-A kernel draws nothing itself: it is given uniform numbers, one or two per call of the simulator, so that what was drawn
-can be counted and repeated outside. `compilation` says how kernels are compiled and where they are kept.
+A kernel that learns draws nothing itself: it is given uniform numbers, one or two per call of the simulator, so that
+what was drawn can be counted and repeated outside. `settle`, which moves agents, draws from numpy's generator.
+`compilation` says how kernels are compiled and where they are kept.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import types
 
-from pma_mfg.compilation import FLOAT, INTEGER, INTEGERS, MATRIX, NONE, VECTOR, kernel_cache
-from pma_mfg.simulation.links import DENSE_GAME, feature_value
+from pma_mfg.compilation import CUBE, FLOAT, INTEGER, INTEGERS, MATRIX, NONE, TUPLE, VECTOR, kernel_cache
+from pma_mfg.simulation.links import DENSE_GAME, feature_value, linked
 from pma_mfg.simulation.random_numbers import quantile
+
+#: Type of numpy's random number generators.
+GENERATOR = types.npy_rng
 
 with kernel_cache(Path(__file__)) as kernel:
 
@@ -123,3 +128,54 @@ with kernel_cache(Path(__file__)) as kernel:
             mean_field[y] += share
             s = y
         state[0] = s
+
+    @kernel(NONE(GENERATOR, INTEGER, MATRIX, MATRIX, CUBE, TUPLE((MATRIX, VECTOR, INTEGERS, VECTOR)), INTEGERS, VECTOR))
+    def settle(
+        rng: Any, n_steps: Any, rows: Any, base: Any, terms: Any, features: Any, counts: Any, total: Any
+    ) -> None:
+        """Move the agents counted per state (S,), in place; add up their counts after each step of the second half.
+
+        The first step is with the chain `rows` (S, S), whose rows sum up to 1. Later ones, if there are features, with
+        P0 + sum_k phi_k P_k, given averaged over the policy, `base` (S, S) and `terms` (K, S, S), at the agents' own
+        mean field. The features are weights (K, S), offsets, links, parameters (K,).
+
+        One multinomial draw per state, in the way of numpy's `Generator.multinomial`: of the numbers that are left a
+        binomial one for every next state but the last.
+        """
+        weights, offsets, links, parameters = features
+        size, n_agents = len(counts), counts.sum()
+        after = np.empty(size, dtype=np.int64)
+        for step in range(n_steps):
+            if step > 0 and len(links) > 0:
+                rows[:] = base
+                for k in range(len(links)):
+                    x = offsets[k]
+                    for s in range(size):
+                        x += weights[k, s] * (counts[s] / n_agents)
+                    phi = linked(links[k], parameters[k], x)
+                    for s in range(size):
+                        for y in range(size):
+                            rows[s, y] += phi * terms[k, s, y]
+                for s in range(size):
+                    mass = 0.0
+                    for y in range(size):
+                        rows[s, y] = max(rows[s, y], 0.0)
+                        mass += rows[s, y]
+                    for y in range(size):
+                        rows[s, y] /= mass
+            after[:] = 0
+            for s in range(size):
+                left, rest = counts[s], 1.0
+                for y in range(size - 1):
+                    if left == 0:
+                        break
+                    if not rows[s, y] >= 0.0:  # with which numba's draw would not end
+                        raise ValueError("transitions are no probabilities: not a number")
+                    moved = rng.binomial(left, rows[s, y] / rest)
+                    after[y] += moved
+                    left -= moved
+                    rest -= rows[s, y]
+                after[size - 1] += left
+            counts[:] = after
+            if step >= n_steps // 2:
+                total += counts

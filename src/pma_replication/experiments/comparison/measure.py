@@ -315,7 +315,7 @@ def samples_to_accuracy(
             # rates, since quantiles interpolate between numbers, and not with infinity
             rates = [1.0 / of for of in stays]
             groups = [*rates, *costs] if len(rates) > 1 else rates
-            rate = statistics.bootstrap(groups, tuned_median, rng, confidence=confidence)
+            rate = statistics.bootstrap(groups, tuned_median, rng, confidence=confidence, along_last=True)
             with np.errstate(divide="ignore"):
                 middle, low, high = 1.0 / np.array([slower_median(1.0 / reported), rate.high, rate.low])
             n_reached = int(np.isfinite(reported).sum())

@@ -32,26 +32,37 @@ def stays_below(curves: pd.DataFrame, accuracy: float) -> np.ndarray:
     return np.array([statistics.samples_to_stay(accuracy, samples, list(curve)) for curve in curves.to_numpy()])
 
 
-def tuned_median(groups: Sequence[np.ndarray]) -> float:
+def tuned_median(groups: Sequence[np.ndarray]) -> np.ndarray:
     """Return the median rate of the setting with the smallest mean cost.
 
     Parameters
     ----------
-    groups : sequence of ndarray
+    groups : sequence of ndarray, each of shape (..., runs)
         For each setting the rates of its runs, 1 / samples; then for each setting, in the same order, the costs of
         its runs. Of one setting the rates are enough.
+
+    Returns
+    -------
+    ndarray, shape (...,)
     """
     n_settings = max(1, len(groups) // 2)
-    costs = [float(np.mean(group)) for group in groups[n_settings:]]
-    return slower_median(groups[int(np.argmin(costs)) if costs else 0])
+    medians = np.array([slower_median(group) for group in groups[:n_settings]])
+    if len(groups) == 1:
+        return np.asarray(medians[0])
+    costs = np.array([group.mean(axis=-1) for group in groups[n_settings:]])
+    return np.asarray(np.take_along_axis(medians, costs.argmin(axis=0)[None], axis=0)[0])
 
 
-def slower_median(rates: np.ndarray) -> float:
+def slower_median(rates: np.ndarray) -> np.ndarray:
     """Return the median; of two in the middle the smaller rate, since a run that never arrives has no average.
 
     Parameters
     ----------
-    rates : ndarray, shape (runs,)
+    rates : ndarray, shape (..., runs)
         1 / samples, 0 for a run that never arrives.
+
+    Returns
+    -------
+    ndarray, shape (...,)
     """
-    return float(np.sort(rates)[(len(rates) - 1) // 2])
+    return np.asarray(np.sort(rates, axis=-1)[..., (rates.shape[-1] - 1) // 2])

@@ -99,25 +99,28 @@ def ratio(rows: pd.DataFrame, fewer: str, more: str, *, claim: str, confidence: 
     of = [groups(rows[rows["method"] == method], accuracy) for method in (fewer, more)]
     n_first = len(of[0][0])
 
-    def quotient(rate: float, other: float) -> float:
-        if rate == 0.0 and other == 0.0:
-            return math.nan
-        return max(other, 1.0 / budget) / rate if rate > 0.0 else math.inf
+    def quotient(rates: np.ndarray, others: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            found = np.maximum(others, 1.0 / budget) / rates
+        return np.where((rates == 0.0) & (others == 0.0), np.nan, found)
+
+    def inverse_ratio(resampled: Sequence[np.ndarray]) -> np.ndarray:
+        found = quotient(tuned_median(resampled[:n_first]), tuned_median(resampled[n_first:]))
+        # neither arrives: the ratio may be anything, and counts against the claim
+        return 1.0 / np.where(np.isnan(found), np.inf, found)
 
     middles = [slower_median(reported) for _, reported in of]
-    value = quotient(*middles)
-
-    def drawn(resampled: Sequence[np.ndarray]) -> float:
-        # neither arrives: the ratio may be anything, and counts against the claim
-        found = quotient(tuned_median(resampled[:n_first]), tuned_median(resampled[n_first:]))
-        return math.inf if math.isnan(found) else found
-
+    value = float(quotient(*middles))
     inverse = statistics.bootstrap(  # one over the ratio, since quantiles interpolate between numbers
-        [*of[0][0], *of[1][0]], lambda each: 1.0 / drawn(each), bootstrap_generator(rows, claim), confidence=confidence
+        [*of[0][0], *of[1][0]],
+        inverse_ratio,
+        bootstrap_generator(rows, claim),
+        confidence=confidence,
+        along_last=True,
     )
     with np.errstate(divide="ignore"):
         low, high = (float(end) for end in 1.0 / np.array([inverse.high, inverse.low]))
-        samples = [float(1.0 / np.float64(middle)) for middle in middles]
+        samples = [float(1.0 / middle) for middle in middles]
     if not math.isnan(value):
         low, high = min(low, value), max(high, value)
     if middles[1] == 0.0 and middles[0] > 0.0:
