@@ -101,7 +101,8 @@ def figure(data: pd.DataFrame) -> Figure:
         legend_marks(markers, label="sees its own state"),
         Line2D([], [], color="0.3", label="limit for large $N$, no free parameter"),
     ]
-    numbers = sorted(set(data.loc[data["panel"] != "learned"].loc[lambda rows: rows["series"] == "measured", "x"]))
+    exact = data[data["panel"] != "learned"]
+    numbers = sorted(set(exact.loc[exact["series"] == "measured", "x"]))
     titles = {"regularized": "with a regularizer", "indifferent": "without", "learned": "at a learned policy"}
     titles = {panel: titles[panel] for panel in titles if (data["panel"] == panel).any()}
     figure, axes = make_panels(len(titles), 2.3, len(games) + 3, title=None, handles=handles)
