@@ -111,6 +111,8 @@ FOR_EVERY_DRAW = {
     "test_numbers_of_updates_that_do_not_increase_from_one_are_refused",
     "test_of_one_agent_the_rewards_of_its_pairs_are_enough_bit_for_bit",
     "test_one_replicate_has_no_interval",
+    "test_one_replicate_that_is_orders_above_the_others_has_an_interval_of_its_own_scale",
+    "test_one_run_that_is_stuck_makes_an_interval_of_a_scale_and_is_said",
     "test_one_td_update_is_the_stated_one",
     "test_one_td_update_with_an_extreme_step_is_that_of_fifty_digits",
     "test_openspiel_s_learners_lower_the_exploitability_of_a_game_of_ours",
