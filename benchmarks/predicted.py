@@ -101,9 +101,9 @@ def main() -> None:
         of_step = [row for row in found if row[0] == step]
         for _, game, predicted, seconds in of_step:
             print(f"| {step} | {game} | {predicted:.1f} | {seconds:.1f} | {predicted / seconds:.2f} |")
-        predicted, seconds = (sum(row[i] for row in of_step) for i in (2, 3))
+        predicted, seconds = sum(row[2] for row in of_step), sum(row[3] for row in of_step)
         print(f"| **{step}** | all | {predicted:.1f} | {seconds:.1f} | {predicted / seconds:.2f} |")
-    predicted, seconds = (sum(row[i] for row in found) for i in (2, 3))
+    predicted, seconds = sum(row[2] for row in found), sum(row[3] for row in found)
     print(f"| **all** | | {predicted:.1f} | {seconds:.1f} | {predicted / seconds:.2f} |")
 
 

@@ -81,7 +81,7 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     # all steps of many agents but those of few agents and of blind learning, which are a third and a fourth
     assert 0.6 * (1.0 - 1.0 / 3.0) * once < saved <= 0.6 * once * (1.0 + 1e-9)
     # none of 3 replicates move together, 4 as 8 do, and of 12 the last 4
-    of_few = {"step_of_few": 0.5, "few_together": 0.125}
+    of_few: dict[str, Any] = {"step_of_few": 0.5, "few_together": 0.125}
     units = cost.Units(**{**vars(units), "step": 1.0, "step_together": 0.25, **of_few})
     counts = (1, 3, 4, 7, 8, 11, 12, 16)
     assert [units.step_of_all(10**6, n) for n in counts] == [1.0, 3.0, 2.0, 2.0, 2.0, 5.0, 4.0, 4.0]
@@ -112,9 +112,13 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
     monkeypatch.setattr(cost, "row_seconds", lambda *of: 0.0)
     monkeypatch.setattr(cost, "chain_seconds", lambda *of: 1.0)  # for each number of the chain
     monkeypatch.setattr(cost, "APPLICATION", 0.0)
-    counted_at: list[int] = []
-    count = cost.gap_applications
-    monkeypatch.setattr(cost, "gap_applications", lambda u, n: counted_at.append(n) or count(u, n))
+    counted_at, count = [], cost.gap_applications
+
+    def counted_with(units: cost.Units, n_agents: int) -> int:
+        counted_at.append(n_agents)
+        return count(units, n_agents)
+
+    monkeypatch.setattr(cost, "gap_applications", counted_with)
     predicted = plan.steps()["nash"].seconds(of_lift, {"populations": populations})
     assert counted_at == [4]  # and not at the largest
 
@@ -130,8 +134,8 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
 
         return counted
 
-    monkeypatch.setattr(deviators.finite_population, "row_blocks", counting)
-    measured = {n: deviators.finite_population.stationary_counts(lift, of_lift.policy, n) for n in populations}
+    monkeypatch.setattr(finite_population, "row_blocks", counting)
+    measured = {n: finite_population.stationary_counts(lift, of_lift.policy, n) for n in populations}
     read = 0  # the laws themselves are not the deviator's
     games_of = [(lift, entropy), (deviators.indifferent_game(lift, of_lift.policy, entropy), None)]
     for law in measured.values():
