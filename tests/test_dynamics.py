@@ -1,6 +1,6 @@
 """Exact iterations are what their equations say, endings are told apart, and C2's predictions hold on solved games."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pandas as pd
@@ -337,3 +337,20 @@ def test_basins_keep_an_equilibrium_that_attracts():
     )
     assert not tables["departures"]["left"].any()
     assert set(tables["basins"]["equilibrium"]) == {0}
+
+
+@pytest.mark.parametrize(("period", "computed"), [(1, 11), (2, 12), (32, 42), (33, 199)])
+def test_an_orbit_that_returns_to_the_same_bits_is_not_computed_again(period, computed, monkeypatch):
+    game = games.make("crowd_averse", **CROWD)
+    on_the_way, calls = [random_policy(game, seed) for seed in range(10 + period)], []
+    following = {one.tobytes(): other for one, other in pairwise([*on_the_way, on_the_way[10]])}
+
+    def counted(game, policy, *_, **__):
+        calls.append(policy)
+        return following[policy.tobytes()].copy()
+
+    monkeypatch.setattr(operators, "policy_mirror_ascent", counted)
+    seen = list(islice(iterations.pma(game, Entropy(0.1), on_the_way[0], step_size=1.0), 200))
+    expected = on_the_way + [on_the_way[10 + k % period] for k in range(200)]
+    np.testing.assert_array_equal(seen, expected[:200])
+    assert len(calls) == computed  # a longer period than is looked for is computed again

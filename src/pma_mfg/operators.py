@@ -215,7 +215,7 @@ def stable_population(
         accepted = False
         if candidate is not None:
             candidate_chain, candidate_update = policy_chain(game, candidate, policy)
-            residual = float(np.abs(candidate_update - candidate).sum())
+            residual = float(np.add.reduce(np.abs(candidate_update - candidate)))
             accepted = residual <= 0.5 * history[-1]
         if accepted and candidate is not None:
             mean_field, chain, updated = candidate, candidate_chain, candidate_update
@@ -225,7 +225,7 @@ def stable_population(
             chain, updated = policy_chain(game, mean_field, policy)
             residual = float(np.abs(updated - mean_field).sum())
         history.append(residual)
-        if np.array_equal(mean_field, seen):  # the same bits as before, so that all would repeat for ever
+        if (mean_field == seen).all():  # the same bits as before, so that all would repeat for ever
             break
         if iteration == next_kept:
             seen, next_kept = mean_field, 2 * next_kept
@@ -249,7 +249,7 @@ def policy_chain(
     updated = np.asarray(mean_field @ kernel)
     kernel = to_dense(kernel)
     edges = kernel > 0.0
-    if game.depends_on_population and (kernel[edges] < UNREACHABLE).any():
+    if game.depends_on_population and not kernel.min() >= UNREACHABLE and (kernel[edges] < UNREACHABLE).any():
         real = (to_dense(transition) > ROUNDED).reshape(*policy.shape, -1)
         edges &= (real & (policy > 0.0)[:, :, None]).any(axis=1)
     return solvers.Elimination(kernel, edges, masses=mean_field if heaviest_first else None), updated

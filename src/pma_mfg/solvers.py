@@ -84,7 +84,10 @@ class Elimination:
         self.label, self.classes = np.zeros(len(kernel), dtype=np.int64), 1
         if not edges.all():
             self.label, self.classes = closed_components(edges)
-        heads = self._heaviest(np.ones(len(kernel)) if masses is None else masses)
+        self._connected = not self.label.any()
+        heads = np.zeros(1, dtype=np.int64)
+        if masses is not None or not self._connected:
+            heads = self._heaviest(np.ones(len(kernel)) if masses is None else masses)
         self._laws = np.empty(len(kernel))
         for _ in range(HEADS):
             with np.errstate(over="ignore"):
@@ -94,22 +97,29 @@ class Elimination:
             # a state with so much more mass than the first of its class is the one to begin with
             heavy = self._heaviest(self._laws)
             heads = np.where(self._laws[heavy] > LARGE, heavy, heads)
+        if self._connected:
+            self._laws = self._laws / np.bincount(self.label, self._laws)
+            return
         totals = np.bincount(self.label + 1, self._laws, self.classes + 1)
         totals[0] = np.inf  # transient states have no mass
         self._laws = self._laws / totals[self.label + 1]
 
     def _heaviest(self, weights: np.ndarray) -> np.ndarray:
         """Return the state of most weight in every class, shape (C,)."""
-        if not self.label.any():
+        if self._connected:
             return np.array([weights.argmax()])
         return np.array([np.argmax(np.where(self.label == c, weights, -1.0)) for c in range(self.classes)])
 
     def _eliminate(self, kernel: np.ndarray, heads: np.ndarray) -> None:
         """Keep one state of every class, eliminate the others from the end: transient states, then the rest."""
-        place = np.where(self.label < 0, self.classes + 1, self.classes)
-        place[heads] = range(self.classes)  # since place c is that of class c in `masses`
-        self._order = place.argsort(kind="stable")
-        chain = kernel[self._order[:, None], self._order]
+        self._in_order = self._connected and heads[0] == 0
+        if self._in_order:
+            chain = kernel.copy()
+        else:
+            place = np.where(self.label < 0, self.classes + 1, self.classes)
+            place[heads] = range(self.classes)  # since place c is that of class c in `masses`
+            self._order = place.argsort(kind="stable")
+            chain = kernel[self._order[:, None], self._order]
         if self.classes > 1:  # what joins no classes leads nowhere
             label = self.label[self._order]
             chain[(label[:, None] >= 0) & (label[:, None] != label)] = 0.0
@@ -141,14 +151,21 @@ class Elimination:
         law[: self.classes] = 1.0
         for block, entries, _, visits in reversed(self._stages):
             law[block] = np.minimum((law[: block.start] @ entries) @ visits, LARGEST)
-        self._laws[self._order] = law
+        if self._in_order:
+            self._laws = law
+        else:
+            self._laws[self._order] = law
 
     def masses(self, weights: np.ndarray) -> np.ndarray:
         """Return what each class gets of weights (..., S), those of transient states by their absorption, (..., C)."""
         return self._reduced(weights)[..., : self.classes]
 
     def _reduced(self, weights: np.ndarray) -> np.ndarray:
-        moved = np.asarray(weights[..., self._order], dtype=float)
+        if self._in_order:
+            # laid out as another order of the states leaves it, which decides how products are summed up
+            moved = np.array(weights, dtype=float, order="F")
+        else:
+            moved = np.asarray(weights[..., self._order], dtype=float)
         for block, _, exits, _ in self._stages:
             moved[..., : block.start] += moved[..., block] @ exits
         return moved
@@ -167,6 +184,8 @@ class Elimination:
         x[..., : self.classes] = 0.0
         for block, entries, _, visits in reversed(self._stages):
             x[..., block] = (x[..., block] + x[..., : block.start] @ entries) @ visits
+        if self._in_order:
+            return np.asarray(x - np.multiply(self.masses(x), self._laws, order="F"))
         found = np.empty_like(x)
         found[..., self._order] = x
         return np.asarray(found - self.masses(found)[..., self.label] * self._laws)
