@@ -363,8 +363,9 @@ def blind(
     Nothing of the game is used but S, A, gamma and the transitions and rewards of the tagged agent: no equilibrium, no
     visit probability, no range of rewards. Algorithm 2 with four changes, derived in docs/theory, section 10.11: the
     learner explores, drawing a share of its actions uniformly, and averages the Q of the next state over the policy of
-    all others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta falls like
-    one over the epochs, but not while the policy goes straight on, and faster where it turns back. A state that was not seen in an epoch keeps its policy.
+    all others; the TD steps count visits of a pair in place of updates; Q is kept from epoch to epoch; eta falls
+    like one over the epochs, but not while the policy goes straight on, and faster where it turns back. A state
+    that was not seen in an epoch keeps its policy.
 
     Parameters
     ----------
