@@ -223,7 +223,7 @@ def test_a_game_in_which_best_response_cycles_is_learned(level):
     level.means(np.array(shares)[:, None] / start, 0.0, bias=0.03, planted=1.0)
 
 
-@pytest.mark.statistical(false_alarm=1e-6, power=0.999, against="policies that stay uniform")
+@pytest.mark.statistical(false_alarm=1e-7, power=0.999, against="policies that stay uniform")
 def test_a_nearly_deterministic_game_with_a_large_radius_is_learned(level):
     moves = np.full((5, 3, 5), 0.02 / 5)
     for s in range(5):

@@ -126,6 +126,7 @@ FOR_EVERY_DRAW = {
     "test_snapshots_are_the_estimates_of_shorter_runs_bitwise",
     "test_start_policies_of_another_shape_are_refused",
     "test_states_that_nobody_visits_have_no_features_and_no_measured_q",
+    "test_statistics_of_all_resamples_at_once_are_those_of_each_to_the_bit",
     "test_steps_of_pma_on_one_trajectory_are_one_transition_of_the_tagged_agent_each",
     "test_sweeps_of_many_agents_move_together",
     "test_td_learning_in_pieces_is_bitwise_that_in_one",
