@@ -11,7 +11,7 @@ rule that runs once for all games together, and sections that make their own gam
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pma_replication import configuration, cost, plan
@@ -43,32 +43,25 @@ RULES = {
 }
 
 
-def used(logs: Path, step: str, game: str, settings: plan.Settings) -> float | None:
-    """Return the processor seconds of a step's jobs for one game; None if there are none."""
+def used(logs: Path, step: str, game: str, others: Iterable[str], settings: plan.Settings) -> float | None:
+    """Return the processor seconds of a step's jobs for one game of all; None if there are none."""
     rule, kind = RULES.get(step, (f"{step}_measure", ""))
     most = f"_{max(settings.get('populations', [0]))}"
     found = []
     for log in sorted((logs / rule).glob(f"{game}*.log")):
         rest = log.stem.removeprefix(game)
         wanted = {"": True, "most": rest == most, "few": rest != most}.get(kind, rest == f"_{kind}")
-        own = not any(other.startswith(game) and log.stem.startswith(other) for other in _longer(game))
+        # another game's name may begin with that of this one
+        own = not any(len(other) > len(game) and log.stem.startswith(other) for other in others)
         if own and wanted:
             found.append(times.used(Path(str(log).replace("/logs/", "/benchmarks/")).with_suffix(".tsv"))[0])
     return sum(found) if found else None
 
 
-_names: list[str] = []
-
-
-def _longer(game: str) -> Iterator[str]:
-    """Return the games whose names are longer than that of this one, which may begin theirs."""
-    return (name for name in _names if len(name) > len(game))
-
-
 def rows(
     settings: plan.Settings, logs: Path, units: Mapping[str, cost.Units]
 ) -> Iterator[tuple[str, str, float, float]]:
-    """Yield step, game, predicted and used seconds, for every step of every game that has both."""
+    """Yield step, game, predicted and used seconds, for every step of every game in `units` that has both."""
     for name, step in plan.steps().items():
         chosen = settings.get(step.section)
         if not chosen or name == "strengths":  # it is a part of `phase`
@@ -76,7 +69,7 @@ def rows(
         for game in chosen["games"]:
             of_game = chosen["games"]
             one = {**chosen, "games": of_game[game] if isinstance(of_game, dict) else of_game}
-            if game in units and (seconds := used(logs, name, game, one)) is not None:
+            if game in units and (seconds := used(logs, name, game, settings["games"], one)) is not None:
                 yield name, game, step.seconds(units[game], one) + cost.JOB * step.jobs(one), seconds
 
 
@@ -88,7 +81,6 @@ def main() -> None:
     parser.add_argument("--sections", nargs="+")
     options = parser.parse_args()
     settings = configuration.load(options.configuration)
-    _names.extend(settings["games"])
     if options.sections:
         kept = {"games", "results", *options.sections}
         settings = {key: value for key, value in settings.items() if key in kept}
