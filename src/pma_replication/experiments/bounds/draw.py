@@ -72,9 +72,11 @@ def figure(data: pd.DataFrame) -> Figure:
         ax.axhline(1.0, **DOTTED)
         ax.axhspan(highest, top, color="0.94", linewidth=0.0)
         ax.set(xscale="log", yscale="log", xlim=ends, ylim=(ends[0], top))
-        ticks = 10.0 ** np.arange(np.ceil(np.log10(ends[0])), np.log10(highest) + 0.5)
+        ticks, infinity = 10.0 ** np.arange(np.ceil(np.log10(ends[0])), np.log10(highest) + 0.5), np.sqrt(highest * top)
+        # a label takes a twentieth of the axis: over many decades the last ones would run into that of infinity
+        ticks = ticks[np.log(infinity / ticks) > 0.05 * np.log(top / ends[0])]
         labels = [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"]
-        ax.set_yticks([*ticks, np.sqrt(highest * top)], labels)
+        ax.set_yticks([*ticks, infinity], labels)
         ax.yaxis.set_minor_locator(NullLocator())
         ax.set_xlabel(r"norm of $D\Gamma_\eta(\pi)$, largest found")
         if i == 0:
