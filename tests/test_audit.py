@@ -103,7 +103,7 @@ def test_simulated_gains_are_the_exact_ones(family: str, n_agents: int, level: L
     policy = 0.7 * planted_policy(game) + 0.3 * random_policy(game, 5)
     regularizers = [ENTROPY, None]
     law = finite_population.stationary_counts(game, policy, n_agents)
-    exact = np.array(deviators.nash_gaps(game, policy, law, regularizers=regularizers))
+    exact = np.array(deviators.nash_gaps(game, policy, deviators.others(game, policy, law), regularizers=regularizers))
     rng = seeds.generator(7, "gap", family, n_agents)
     found = simulated_gap.simulated_gap(game, policy, n_agents, regularizers=regularizers, rng=rng)
     errors = found.half_width / norm.isf(0.5 * (1.0 - simulated_gap.CONFIDENCE))
@@ -122,7 +122,7 @@ def test_others_who_move_by_another_law_are_seen_in_a_simulated_gain(
     game = family_game("crowd_averse", n_states=3, n_actions=2)
     policy, n_agents = random_policy(game, 5), 6
     law = finite_population.stationary_counts(game, policy, n_agents)
-    (exact,) = deviators.nash_gaps(game, policy, law, regularizers=[ENTROPY])
+    (exact,) = deviators.nash_gaps(game, policy, deviators.others(game, policy, law), regularizers=[ENTROPY])
     moved = simulated_gap._moved
     monkeypatch.setattr(simulated_gap, "_moved", lambda counts, rows, rng: moved(counts, 0.6 * rows + 0.4 / 3.0, rng))
     rng = seeds.generator(7, "another law")

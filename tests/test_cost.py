@@ -12,8 +12,9 @@ import yaml
 
 from pma_mfg import equilibrium, games, regularizers
 from pma_mfg.errors import ConvergenceError
-from pma_mfg.populations import deviators, finite_population, fluctuations
+from pma_mfg.populations import deviators, finite_population, fluctuations, lattice
 from pma_replication import configuration, cost, plan
+from pma_replication.experiments.nash import measure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,17 +111,17 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
     monkeypatch.setattr(cost, "COUNTED_STATES", 600)
     monkeypatch.setattr(cost, "exact_seconds", lambda *of: 0.0)
     monkeypatch.setattr(cost, "row_seconds", lambda *of: 0.0)
-    monkeypatch.setattr(cost, "chain_seconds", lambda *of: 1.0)  # for each number of the chain
+    monkeypatch.setattr(cost, "CHAIN", 1.0)  # for each number of the chain
     monkeypatch.setattr(cost, "APPLICATION", 0.0)
-    counted_at, count = [], cost.gap_applications
+    counted_at, count = set(), deviators.n_applications
 
-    def counted_with(units: cost.Units, n_agents: int) -> int:
-        counted_at.append(n_agents)
-        return count(units, n_agents)
+    def counted_with(game: games.MeanFieldGame, policy: np.ndarray, n_agents: int, **of: Any) -> int:
+        counted_at.add(n_agents)
+        return count(game, policy, n_agents, **of)
 
-    monkeypatch.setattr(cost, "gap_applications", counted_with)
+    monkeypatch.setattr(deviators, "n_applications", counted_with)
     predicted = plan.steps()["nash"].seconds(of_lift, {"populations": populations})
-    assert counted_at == [4]  # and not at the largest
+    assert counted_at == {4}  # and not at the largest
 
     read, blocks_of = 0, finite_population.row_blocks
 
@@ -139,10 +140,52 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
     read = 0  # the laws themselves are not the deviator's
     games_of = [(lift, entropy), (deviators.indifferent_game(lift, of_lift.policy, entropy), None)]
     for law in measured.values():
+        among = deviators.others(lift, of_lift.policy, law)
         for game, h in games_of:
             for sees in ("counts", "state"):
-                deviators.nash_gaps(game, of_lift.policy, law, regularizers=[h], sees=sees)
+                deviators.nash_gaps(game, of_lift.policy, among, regularizers=[h], sees=sees)
     assert 0.9 * read < predicted < 1.1 * read
+
+
+def test_laws_and_rows_that_the_gaps_of_one_population_share_are_predicted_once(
+    units: cost.Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    entropy, populations = regularizers.Entropy(0.1), [5, 8]
+    of_game = units_of(game, entropy, units)
+    for constant in ("CHAIN", "APPLICATION"):
+        monkeypatch.setattr(cost, constant, 0.0)
+    monkeypatch.setattr(cost, "exact_seconds", lambda *of: 1e6)  # for each law
+    monkeypatch.setattr(cost, "row_seconds", lambda *of: 1.0)  # for each row
+    predicted = plan.steps()["nash"].seconds(of_game, {"populations": populations})
+
+    laws, rows, law_of, compute = 0, 0, finite_population.stationary_counts, lattice.Rows.__call__
+
+    def counted_law(*of: Any) -> Any:
+        nonlocal laws, rows
+        laws, before = laws + 1, rows
+        found = law_of(*of)
+        rows = before  # the rows of a law are its own
+        return found
+
+    def counted_rows(self: lattice.Rows, starts: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+        nonlocal rows
+        rows += len(starts)
+        return compute(self, starts, kernels)
+
+    monkeypatch.setattr(finite_population, "stationary_counts", counted_law)
+    monkeypatch.setattr(lattice.Rows, "__call__", counted_rows)
+    measure.nash_gaps(game, entropy, of_game.policy, name="small", populations=populations)
+    assert laws == len(populations)
+    assert predicted == 1e6 * laws + rows
+    # rows that do not fit are computed at every application, and to know what each of them keeps
+    monkeypatch.setattr(finite_population, "MEMORY", 0)
+    stored = rows
+    predicted = plan.steps()["nash"].seconds(of_game, {"populations": populations}) - 1e6 * len(populations)
+    rows = 0
+    measure.nash_gaps(game, entropy, of_game.policy, name="small", populations=populations)
+    assert rows > 100 * stored
+    assert 0.9 * rows < predicted < 1.1 * rows
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "crowd_averse"])

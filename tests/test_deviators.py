@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def test_the_averaged_error_is_that_of_the_exact_chain(n_states: int) -> None:
     found = []
     for n_agents in (20, 40):
         law = finite_population.stationary_counts(game, policy, n_agents)
-        process = replace(deviators._process(game, policy, law), regularizer=ENTROPY)
+        process = replace(deviators._process(game, deviators.others(game, policy, law)), regularizer=ENTROPY)
         _, q = deviators._held(process, policy)
         averaged = (process.start[..., None] * q).sum(axis=1) / process.start.sum(axis=1)[:, None]
         found.append((averaged - truth) * n_agents)
@@ -188,6 +189,16 @@ def test_near_an_equilibrium_a_gain_is_a_quadratic_form_of_the_distance() -> Non
         found = equilibrium.exploitability(game, moved, ENTROPY)
         # the third order is 1e-3 over the smallest probability, of some tenths
         assert found == pytest.approx(quadratic / (2.0 * (1.0 - game.discount)), rel=0.02)
+
+
+def test_gaps_among_others_whose_moves_are_shared_are_the_same_bits() -> None:
+    game = coupled("dynamics", "power", 3)
+    policy, n_agents = planted_policy(game), 6
+    among = deviators.others(game, policy, finite_population.stationary_counts(game, policy, n_agents))
+    for of, h in ((game, ENTROPY), (deviators.indifferent_game(game, policy, ENTROPY), None)):
+        for sees in get_args(deviators.Sees):
+            (shared,) = deviators.nash_gaps(of, policy, among, regularizers=[h], sees=sees)
+            assert shared == deviators.nash_gap(of, policy, n_agents, regularizer=h, sees=sees)
 
 
 def test_what_a_deviator_sees_is_counts_or_state() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pma_mfg import cli, equilibrium, games, operators, regularizers, storage
 from pma_mfg.errors import InputError
+from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.theory import lipschitz
 from pma_replication import configuration, cost, plan, registry, statistics, verify
 from pma_replication.experiments.nash import sizes as nash_sizes
@@ -447,12 +448,34 @@ def test_a_step_of_replicates_costs_less_where_they_move_side_by_side() -> None:
     assert alone == few > together
 
 
-def test_the_largest_populations_that_fit_reach_ten_agents_up_to_seven_states() -> None:
-    for n_states in range(5, 12):
-        chosen = nash_sizes.three_largest(n_states)
-        assert sum(nash_sizes.gap_seconds(n_states, n) for n in chosen) <= plan.BUDGET
-        assert (chosen[-1] >= nash_sizes.RANGE_END) == (n_states <= 7)
+@pytest.mark.parametrize("applications", [150, 450, 800])
+def test_the_largest_populations_that_fit_are_those_that_are_predicted_to(applications: int) -> None:
+    def seconds(n_states: int, chosen: list[int]) -> float:
+        return sum(cost.gap_seconds(n_states, n_agents, applications) for n_agents in chosen)
+
+    ends = []
+    for n_states in range(3, 12):
+        chosen = nash_sizes.three_largest(n_states, applications)
+        least = chosen[-1] <= nash_sizes.RANGE_END
+        assert seconds(n_states, chosen) <= (plan.MOST_SECONDS if least else plan.BUDGET)
+        place = plan.LADDER.index(chosen[-1])
+        assert chosen == list(plan.LADDER[place - 2 : place + 1])
+        longer = list(plan.LADDER[place - 1 : place + 2])
+        assert seconds(n_states, longer) > plan.BUDGET or n_lumped_states(n_states, longer[-1]) > MOST_LUMPED_STATES
+        ends.append(chosen[-1])
+    assert ends == sorted(ends, reverse=True)
     assert plan.feasible_states(lambda n_states: n_states <= 7) == 7
+
+
+@pytest.mark.parametrize(("applications", "largest"), [(450, 30), (800, 20)])
+def test_gaps_are_sized_by_what_they_are_predicted_to_take(
+    applications: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # four states: up to 30 agents, of which 30 alone take most of the time
+    monkeypatch.setattr(nash_sizes, "gap_applications", lambda *of: applications)
+    populations = plan.settings("nash", subject(n_states=4))["populations"]
+    assert populations[-1] == largest
+    assert sum(cost.gap_seconds(4, n_agents, applications) for n_agents in populations) <= plan.BUDGET
 
 
 def test_the_list_has_every_claim_in_words_with_its_cost_or_the_reason(

@@ -554,12 +554,13 @@ def _gain(
         if size <= largest:
             with_features = game.with_features("audit")
             law = finite_population.stationary_counts(with_features, policy, n_agents)
-            values = deviators.nash_gaps(with_features, policy, law, regularizers=[regularizer, None])
+            among = deviators.others(with_features, policy, law)
+            values = deviators.nash_gaps(with_features, policy, among, regularizers=[regularizer, None])
             mean = law.probabilities @ law.mean_fields
             spread = np.sqrt(law.probabilities @ (law.mean_fields - mean) ** 2)
             own: list[float] | None = None
             with contextlib.suppress(ConvergenceError):
-                own = deviators.nash_gaps(with_features, policy, law, regularizers=[regularizer, None], sees="state")
+                own = deviators.nash_gaps(with_features, policy, among, regularizers=[regularizer, None], sees="state")
             return told("exact", values, (0.0, 0.0), mean, spread, "", own)
     except FAILURES as error:
         why = str(error)

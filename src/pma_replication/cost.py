@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,9 @@ TIMED = 0.03
 #: is read from it; and of the applications of the chain to a law, some forty, for each of its numbers.
 LAW, PRODUCT, CELL, READ, APPLIED = 4e-3, 1.1e-9, 2.6e-8, 5e-9, 2e-8
 
-#: Seconds of an application of a deviator's chain beside those of its numbers; most states of an N-agent game in which
-#: applications are counted, some tenths of a second.
-APPLICATION, COUNTED_STATES = 5e-5, 1500
+#: Seconds of an application of a deviator's chain on the reference machine, for each of its numbers and beside them;
+#: most states of an N-agent game in which applications are counted, some tenths of a second.
+CHAIN, APPLICATION, COUNTED_STATES = 1.2e-9, 5e-5, 1500
 
 #: Most pairs of state and action of which updates of the exact moments are timed: their cost grows with the fourth
 #: power of the pairs, and one update of 600 pairs takes twenty seconds.
@@ -321,45 +321,41 @@ def limit_solutions(units: Units, step_size: float, n_agents: int) -> int:
     return found
 
 
+def gap_seconds(n_states: int, n_agents: int, applications: float) -> float:
+    """Return the seconds of what deviators gain among N agents, who apply their chain so often, all together."""
+    columns = kept_points(n_states, n_agents - 1)
+    rows = n_states * columns
+    # rows that do not fit are computed at every application
+    computed = 1.0 if 8 * rows * columns <= finite_population.MEMORY else 1.0 + applications
+    seconds = exact_seconds(n_states, n_agents) + computed * rows * row_seconds(n_states, n_agents - 1)
+    return seconds + applications * (APPLICATION + CHAIN * rows * columns)
+
+
 def gaps_seconds(units: Units, populations: Sequence[int]) -> float:
     """Return the seconds of what deviators gain among each of some N, of both kinds and with and without a regularizer.
 
-    The applications of the deviator's chain are counted with the largest of these N that is small, or the smallest.
+    The law of the counts and the others' moves are computed once for all of them.
     """
-    if not len(populations):
-        return 0.0
-    n_states, seconds = units.n_states, 0.0
-    small = [n for n in populations if n_lumped_states(n_states, n) <= COUNTED_STATES]
-    applications = gap_applications(units, max(small, default=min(populations)))
-    for n_agents in populations:
-        columns = kept_points(n_states, n_agents - 1)
-        rows = n_states * columns
-        # rows that do not fit are computed at every application
-        computed = 4 if 8 * rows * columns <= finite_population.MEMORY else applications
-        seconds += 4 * exact_seconds(n_states, n_agents) + computed * rows * row_seconds(n_states, n_agents - 1)
-        seconds += applications * (APPLICATION + chain_seconds(n_states, columns) * rows * columns)
-    return seconds
+    applications = gap_applications(units, populations)
+    return sum(gap_seconds(units.n_states, n_agents, applications) for n_agents in populations)
 
 
-def gap_applications(units: Units, n_agents: int) -> int:
-    """Return how often `nash_gap` applies the chain, counted, of both kinds of deviators in both games."""
-    game = units.game.with_features("cost")
-    indifferent = deviators.indifferent_game(game, units.policy, units.regularizer)
-    variants: list[tuple[MeanFieldGame, Regularizer | None]] = [(game, units.regularizer), (indifferent, None)]
+def gap_applications(of: Units | plan.Subject, populations: Sequence[int]) -> int:
+    """Return how often `nash_gap` applies the chain, counted, of both kinds of deviators in both games.
+
+    Counted with the largest of these N that is small, or the smallest.
+    """
+    game = of.game.with_features("cost")
+    small = [n for n in populations if n_lumped_states(game.n_states, n) <= COUNTED_STATES]
+    n_agents = max(small, default=min(populations))
+    indifferent = deviators.indifferent_game(game, of.policy, of.regularizer)
+    variants: list[tuple[MeanFieldGame, Regularizer | None]] = [(game, of.regularizer), (indifferent, None)]
     kinds: tuple[deviators.Sees, ...] = ("counts", "state")
     return sum(
-        deviators.n_applications(of, units.policy, n_agents, regularizer=h, sees=sees)
-        for of, h in variants
+        deviators.n_applications(played, of.policy, n_agents, regularizer=h, sees=sees)
+        for played, h in variants
         for sees in kinds
     )
-
-
-@cache
-def chain_seconds(n_states: int, columns: int) -> float:
-    """Return the seconds of an application of a deviator's chain, one of its blocks, for each number of the chain."""
-    n_rows = max(1, min(n_states * columns, counts.BLOCK // (8 * columns)))
-    block, values = np.ones((n_rows, columns)), np.ones((n_states, columns))
-    return timed(lambda: block @ values.T / block.sum(axis=1, keepdims=True)) / block.size
 
 
 def section_seconds(section: str, settings: plan.Settings, units: Units) -> float:

@@ -122,27 +122,27 @@ def nash_gap(
     counts 2.1
     state 4.0
     """
-    law = finite_population.stationary_counts(game, policy, n_agents)
-    return nash_gaps(game, policy, law, regularizers=[regularizer], sees=sees)[0]
+    among = others(game, policy, finite_population.stationary_counts(game, policy, n_agents))
+    return nash_gaps(game, policy, among, regularizers=[regularizer], sees=sees)[0]
 
 
 @accepts()
 def nash_gaps(
     game: MeanFieldGame,
     policy: np.ndarray,
-    law: StationaryCounts,
+    among: Others,
     *,
     regularizers: Sequence[Regularizer | None],
     sees: Sees = "counts",
 ) -> list[float]:
-    """Return `nash_gap` with each of some regularizers; the rows of the chain are computed once.
+    """Return `nash_gap` with each of some regularizers, among others whose moves are computed once.
 
     Parameters
     ----------
     game : MeanFieldGame
     policy : ndarray, shape (S, A)
-    law : StationaryCounts
-        Of `finite_population.stationary_counts`, with this game and policy.
+    among : Others
+        Of `others`, with this policy, and this game or one that differs from it in base rewards alone.
     regularizers : sequence of Regularizer or None
     sees : {"counts", "state"}
         As in `nash_gap`.
@@ -160,7 +160,7 @@ def nash_gaps(
     """
     if sees not in ("counts", "state"):
         raise InputError(SOURCE, "sees", sees, '"counts" or "state"')
-    process, gain = _process(game.dense(SOURCE), policy, law), _gain_of_counts if sees == "counts" else _gain_of_state
+    process, gain = _process(game.dense(SOURCE), among), _gain_of_counts if sees == "counts" else _gain_of_state
     return [gain(replace(process, regularizer=regularizer), policy) for regularizer in regularizers]
 
 
@@ -182,16 +182,66 @@ def n_applications(
     int
     """
     count = 0
-    process = _process(game.dense(SOURCE), policy, finite_population.stationary_counts(game, policy, n_agents))
+    among = others(game, policy, finite_population.stationary_counts(game, policy, n_agents))
 
     def counted() -> Iterator[tuple[slice, np.ndarray]]:
         nonlocal count
         count += 1
-        return process.blocks()
+        return among.blocks()
 
-    gain = _gain_of_counts if sees == "counts" else _gain_of_state
-    gain(replace(process, blocks=counted, regularizer=regularizer), policy)
+    nash_gaps(game, policy, replace(among, blocks=counted), regularizers=[regularizer], sees=sees)
     return count
+
+
+@dataclass(frozen=True)
+class Others:
+    """What a deviator of any kind meets, whatever its rewards: its own state s and the counts n of the others.
+
+    Parameters
+    ----------
+    fields : ndarray, shape (S, D, S)
+        The mean fields that the deviator sees from each of its states, at D counts of the others.
+    blocks : callable
+        Yields the others' moves, block by block of the S D pairs (s, n).
+    kept : ndarray, shape (S D, 1)
+        Of each pair, the probability that the others' next counts are among the D.
+    start : ndarray, shape (S, D)
+        The stationary law if nobody deviates.
+    """
+
+    fields: np.ndarray
+    blocks: Callable[[], Iterator[tuple[slice, np.ndarray]]]
+    kept: np.ndarray
+    start: np.ndarray
+
+
+@accepts()
+def others(game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts) -> Others:
+    """Return how the others move among whom one agent deviates, for `nash_gaps` of several games, kinds, regularizers.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    policy : ndarray, shape (S, A)
+    law : StationaryCounts
+        Of `finite_population.stationary_counts`, with this game and policy.
+
+    Returns
+    -------
+    Others
+    """
+    game, n_agents = game.dense(SOURCE), int(law.counts[0].sum())
+    points = lattice.points(n_agents - 1, game.n_states)
+    columns = np.flatnonzero(finite_population.distances_of(game, policy, points)[0] <= law.radius)
+    counts, kernels = points[columns], averaged_kernels(game, policy)
+    fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
+    blocks = finite_population.row_blocks(
+        np.tile(counts, (game.n_states, 1)),
+        lambda part: kernels(fields.reshape(-1, game.n_states)[part]),
+        lattice.Rows(points, columns),
+    )
+    kept = np.concatenate([block.sum(axis=1, keepdims=True) for _, block in blocks()])
+    return Others(fields, blocks, kept, _of_tagged(law, points, columns))
 
 
 @dataclass(frozen=True)
@@ -203,26 +253,28 @@ class _Process:
     moves : ndarray, shape (S, D, A, S)
         P(s'|s,a,mu_hat).
     reward : ndarray, shape (S, D, A)
-    blocks : callable
-        Yields the others' moves, block by block of the S D pairs (s, n).
-    start : ndarray, shape (S, D)
-        The stationary law if nobody deviates.
+    among : Others
     discount : float
     regularizer : Regularizer or None
     """
 
     moves: np.ndarray
     reward: np.ndarray
-    blocks: Callable[[], Iterator[tuple[slice, np.ndarray]]]
-    start: np.ndarray
+    among: Others
     discount: float
     regularizer: Regularizer | None = None
+
+    @property
+    def start(self) -> np.ndarray:
+        """The stationary law if nobody deviates, shape (S, D)."""
+        return self.among.start
 
     def next_values(self, values: np.ndarray) -> np.ndarray:
         """Return E[V(s', n') | s, n, a] of values (S, D), shape (S, D, A)."""
         averaged = np.empty((values.size, len(values)))
-        for part, block in self.blocks():
-            averaged[part] = block @ values.T / block.sum(axis=1, keepdims=True)
+        for part, block in self.among.blocks():
+            averaged[part] = block @ values.T
+        averaged /= self.among.kept
         return np.asarray((self.moves @ averaged.reshape(*values.shape, len(values))[..., None])[..., 0])
 
     def value_of(self, actions: np.ndarray, gain: np.ndarray) -> np.ndarray:
@@ -241,8 +293,9 @@ class _Process:
         def apply(flat: np.ndarray) -> np.ndarray:
             leaving = (flat.reshape(self.start.shape)[..., None] * ends).reshape(flat.size, -1)
             arriving: np.ndarray = np.zeros_like(self.start)
-            for part, block in self.blocks():
-                arriving += (leaving[part] / block.sum(axis=1, keepdims=True)).T @ block
+            leaving /= self.among.kept
+            for part, block in self.among.blocks():
+                arriving += leaving[part].T @ block
             return np.asarray(flat - self.discount * arriving.ravel())
 
         return solvers.krylov_solve(apply, self.start.ravel(), VALUE_ACCURACY).reshape(self.start.shape)
@@ -258,22 +311,10 @@ class _Process:
         return self.regularizer.best_response(merits)
 
 
-def _process(game: MeanFieldGame, policy: np.ndarray, law: StationaryCounts) -> _Process:
-    n_agents = int(law.counts[0].sum())
-    others = lattice.points(n_agents - 1, game.n_states)
-    columns = np.flatnonzero(finite_population.distances_of(game, policy, others)[0] <= law.radius)
-    counts, kernels = others[columns], averaged_kernels(game, policy)
-    # the mean fields that the deviator sees from each state, (S, D, S); its rewards (S, D, A) and moves (S, D, A, S)
-    fields = (counts + np.eye(game.n_states, dtype=np.int64)[:, None]) / n_agents
-    pairs = [finite_population.tables_of_state(game, fields[s], s) for s in range(game.n_states)]
+def _process(game: MeanFieldGame, among: Others) -> _Process:
+    pairs = [finite_population.tables_of_state(game, fields, s) for s, fields in enumerate(among.fields)]
     moves, reward = (np.stack(tables) for tables in zip(*pairs, strict=True))
-    blocks = finite_population.row_blocks(
-        np.tile(counts, (game.n_states, 1)),
-        lambda part: kernels(fields.reshape(-1, game.n_states)[part]),
-        lattice.Rows(others, columns),
-    )
-    start = _of_tagged(law, others, columns)
-    return _Process(moves, reward, blocks, start, game.discount)
+    return _Process(moves, reward, among, game.discount)
 
 
 def _held(process: _Process, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -330,17 +371,17 @@ def _gain_of_state(process: _Process, policy: np.ndarray) -> float:
     raise ConvergenceError("deviators.nash_gap: policy iteration on the own state did not settle", history)
 
 
-def _of_tagged(law: StationaryCounts, others: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _of_tagged(law: StationaryCounts, points: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return the stationary law of an agent's state and the counts of the others, shape (S, D)."""
     n_agents, n_states = int(law.counts[0].sum()), law.counts.shape[1]
     whole = np.zeros(lattice.n_points(n_agents, n_states))
     whole[law.indices] = law.probabilities
     # the counts of one agent less are a prefix of the lattice: with the agent in state 0 the place is the same
     below = lattice.points_below(lattice.points(n_agents, n_states))
-    above = np.empty((len(others), n_states), dtype=np.int64)
-    above[:, 0] = np.arange(len(others))
+    above = np.empty((len(points), n_states), dtype=np.int64)
+    above[:, 0] = np.arange(len(points))
     for y in range(n_states - 1):
         some = np.flatnonzero(below[:, y] < len(below))
         above[below[some, y], y + 1] = some
-    joint = whole[above[columns]] * (others[columns] + 1) / n_agents
+    joint = whole[above[columns]] * (points[columns] + 1) / n_agents
     return np.asarray(joint.T / joint.sum())

@@ -15,7 +15,7 @@ from pma_mfg import operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import replicates, schedules
-from pma_mfg.populations import deviators, gap_constants
+from pma_mfg.populations import deviators, finite_population, gap_constants
 from pma_mfg.populations.deviators import Sees, indifferent_game
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.simulation.lockstep import TOGETHER
@@ -61,9 +61,12 @@ def nash_gaps(
     limits = _limits(games, equilibrium)
     rows: list[tuple[object, ...]] = []
     for n_agents in populations:
+        # both games have the same transitions, so that the others of both move by the same chain
+        law = finite_population.stationary_counts(game, equilibrium, n_agents)
+        among = deviators.others(game, equilibrium, law)
         for (variant, sees), (constant, order) in limits.items():
             of, h = games[variant]
-            gap = deviators.nash_gap(of, equilibrium, n_agents, regularizer=h, sees=sees)
+            (gap,) = deviators.nash_gaps(of, equilibrium, among, regularizers=[h], sees=sees)
             predicted = constant / n_agents**order
             rows.append((name, variant, sees, n_agents, gap, order, predicted))
         after_population()

@@ -6,12 +6,15 @@ import math
 
 from pma_mfg.errors import Description
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
+from pma_replication.cost import gap_applications, gap_seconds
 from pma_replication.plan import (
     BUDGET,
     LADDER,
+    MOST_SECONDS,
     BeyondBudget,
     Settings,
     Subject,
+    duration,
     feasible_states,
     spread_over,
 )
@@ -20,9 +23,6 @@ from pma_replication.plan import (
 #: by the relative size of the fluctuations, 1 / sqrt(N), a third there.
 RANGE_END = 10
 
-#: Seconds per number of the deviator's chain, states times counts of the others, of a gap in both variants.
-CHAIN_SECONDS = 3e-7
-
 #: M_td of learning, in units of the updates from which on TD learning errs by noise alone.
 UPDATES = (2.0, 8.0, 32.0)
 
@@ -30,18 +30,17 @@ UPDATES = (2.0, 8.0, 32.0)
 N_EPOCHS, REPLICATES = 24, 24
 
 
-def gap_seconds(n_states: int, n_agents: int) -> float:
-    """Return the seconds of the exact gaps of one N on the reference machine where all counts are kept."""
-    return CHAIN_SECONDS * n_states * math.comb(n_agents + n_states - 2, n_states - 1) ** 2
+def three_largest(n_states: int, applications: int) -> list[int]:
+    """Return the three largest N of `plan.LADDER` of which the exact gaps fit into `plan.BUDGET`.
 
-
-def three_largest(n_states: int) -> list[int]:
-    """Return the three largest N of `plan.LADDER` of which the exact gaps fit into `plan.BUDGET`."""
+    Those that are needed to reach `RANGE_END` may take `plan.MOST_SECONDS`.
+    """
     chosen = list(LADDER[:3])
     for following in LADDER[3:]:
         longer = [*chosen[1:], following]
+        most = BUDGET if following > RANGE_END else MOST_SECONDS
         fits = n_lumped_states(n_states, following) <= MOST_LUMPED_STATES
-        if not fits or sum(gap_seconds(n_states, n) for n in longer) > BUDGET:
+        if not fits or sum(gap_seconds(n_states, n, applications) for n in longer) > most:
             break
         chosen = longer
     return chosen
@@ -52,17 +51,20 @@ def _nash(subject: Subject) -> Settings:
     if not (subject.policy > 0.0).all():
         why = "an equilibrium that leaves out an action"
         raise subject.refused("nash", why, "one that plays all: --regularizer entropy")
+    n_states, applications = subject.game.n_states, gap_applications(subject, LADDER)
     large = [n for n in subject.populations if n >= RANGE_END]
-    if len(large) >= 3:
-        return {"populations": spread_over(large, 8)}
-    n_states = subject.game.n_states
-    chosen = three_largest(n_states)
+    while len(large) >= 3:
+        chosen = spread_over(large, 8)
+        if sum(gap_seconds(n_states, n_agents, applications) for n_agents in chosen) <= BUDGET:
+            return {"populations": chosen}
+        large.pop()
+    chosen = three_largest(n_states, applications)
     if chosen[-1] < RANGE_END:
         why = (
-            f"{n_states} states, with which the exact game of N agents reaches N = {chosen[-1]} in two minutes: "
-            "no range in which an order in N shows"
+            f"{n_states} states, with which the exact game of N agents reaches N = {chosen[-1]} in "
+            f"{duration(MOST_SECONDS)}: no range in which an order in N shows"
         )
-        most = feasible_states(lambda fewer: three_largest(fewer)[-1] >= RANGE_END)
+        most = feasible_states(lambda fewer: three_largest(fewer, applications)[-1] >= RANGE_END)
         allowed = f"N from {RANGE_END} on: a game with at most {most} states"
         raise BeyondBudget(subject.name, "nash", Description(why), allowed)
     return {"populations": chosen}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pma_mfg.commands import step_sizes
-from pma_replication.cost import gaps_seconds
+from pma_replication.cost import gap_applications, gap_seconds, gaps_seconds
 from pma_replication.experiments.nash import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -53,7 +53,9 @@ STEPS = {
         seconds=lambda u, s: (
             s["n_epochs"] * sum(s["updates"]) * u.step_of_all(s["n_agents"], s["n_replicates"])
             # a gain of each run, of one of the four kinds
-            + s["n_replicates"] * len(s["updates"]) * gaps_seconds(u, [s["n_agents"]]) / 4.0
+            + s["n_replicates"]
+            * len(s["updates"])
+            * gap_seconds(u.n_states, s["n_agents"], gap_applications(u, [s["n_agents"]]) / 4.0)
         ),
     ),
 }
