@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import equilibrium, games, regularizers
+from pma_mfg import equilibrium, games, operators, regularizers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.populations import deviators, finite_population, fluctuations, lattice
 from pma_replication import configuration, cost, plan
@@ -186,6 +186,32 @@ def test_laws_and_rows_that_the_gaps_of_one_population_share_are_predicted_once(
     measure.nash_gaps(game, entropy, of_game.policy, name="small", populations=populations)
     assert rows > 100 * stored
     assert 0.9 * rows < predicted < 1.1 * rows
+
+
+@pytest.mark.parametrize(("n_states", "strength", "attracts"), [(2, 0.2, False), (3, 0.2, False), (5, 0.5, True)])
+def test_iterations_from_an_equilibrium_are_those_until_it_is_left_or_nothing_changes_any_more(
+    n_states: int, strength: float, attracts: bool, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # of 0.2 of the longest runs from every start, which were predicted, those of a coordination game took a twentieth
+    game = games.make("coordination", n_states=n_states, discount=0.8, attraction=1.0)
+    of_game = units_of(game, regularizers.Entropy(strength), units)
+    settings: dict[str, Any] = {"step_sizes": [0.1, 1.0, 10.0], "n_starts": 4, "max_iterations": 1000}
+    assert (of_game.radius(0.1) < 1.0) == attracts
+    predicted = plan.steps()["basins"].seconds(cost.Units(**{**vars(of_game), "pma": 1.0, "jacobian": 0.0}), settings)
+    count, step = 0, operators.policy_mirror_ascent
+
+    def counting(*of: Any, **also: Any) -> np.ndarray:
+        nonlocal count
+        count += 1
+        return step(*of, **also)
+
+    monkeypatch.setattr(operators, "policy_mirror_ascent", counting)
+    run = plan.steps()["basins"].run
+    assert run is not None
+    subject = plan.Subject(game, of_game.regularizer, "entropy", "small", of_game.policy)
+    run(subject, settings, 0, lambda: None)
+    assert count < 0.25 * 2 * 3 * 4 * 1000
+    assert 0.6 * count < predicted < 1.2 * count
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "crowd_averse"])

@@ -29,7 +29,7 @@ from pma_mfg.games.model import MOST_PAIRS, MeanFieldGame, n_lumped_states
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import counts, deviators, finite_population, fluctuations, lattice, td_moments
-from pma_mfg.regularizers import Regularizer
+from pma_mfg.regularizers import Mirror, Regularizer
 from pma_mfg.simulation.lockstep import TOGETHER, WORTHWHILE
 from pma_replication import plan, registry
 from pma_replication.configuration import studied, tables
@@ -110,10 +110,11 @@ class Units:
         group = TOGETHER * (self.few_together if few else self.step_together)
         return groups * group + (min(alone, group) if left >= WORTHWHILE else alone)
 
-    def radius(self, step_size: float) -> float:
+    def radius(self, step_size: float, mirror: Mirror = "euclidean") -> float:
         """Return the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
         eta = step_sizes.absolute(step_size, self.regularizer)
-        return jacobian.spectral_radius(jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
+        matrix = jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer, mirror=mirror)
+        return jacobian.spectral_radius(matrix)
 
     def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""

@@ -15,7 +15,7 @@ from pma_mfg.games.functions import Game
 from pma_mfg.iterations import DEPARTURE, PERTURBATION, iteration, pairwise_distances, pma
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
-from pma_replication.experiments.dynamics.measure import run, start_policy
+from pma_replication.experiments.dynamics.measure import Run, run, start_policy
 
 
 @accepts(reference="policy")
@@ -80,15 +80,10 @@ def basins(
                 )
             after_run()
     found = [reference]
-    for method in ("pma_euclidean", "pma_kl", "best_response"):
-        eta = np.inf if method == "best_response" else 1.0 / regularizer.rho
+    for method, eta in searches(regularizer).items():
         for start in range(n_starts):
-            orbit = iteration(
-                method, game, regularizer, start=start_policy(game, name, start, seed=seed), step_size=eta
-            )
-            seen = run(
-                orbit, game, regularizer, reference=reference, max_iterations=max_iterations, measured=lambda k: False
-            )
+            policy = start_policy(game, name, start, seed=seed)
+            seen = search(game, regularizer, policy, method=method, reference=reference, max_iterations=max_iterations)
             index = -1
             if seen.outcome.ending == "converged":
                 distances = pairwise_distances(np.array(found), seen.policies[-1:])
@@ -107,6 +102,19 @@ def basins(
         facts["best_response_lead"] = _lead(game, regularizer, policy)
         listed += [facts | {"state": s, "mean_field": share} for s, share in enumerate(mean_field)]
     return {"departures": pd.DataFrame(departures), "basins": pd.DataFrame(reached), "several": pd.DataFrame(listed)}
+
+
+def searches(regularizer: Regularizer) -> dict[str, float]:
+    """Return the methods that look for other equilibria, and their step sizes."""
+    return {"pma_euclidean": 1.0 / regularizer.rho, "pma_kl": 1.0 / regularizer.rho, "best_response": np.inf}
+
+
+def search(
+    game: Game, regularizer: Regularizer, start: np.ndarray, *, method: str, reference: np.ndarray, max_iterations: int
+) -> Run:
+    """Follow one of `searches` from a policy until it has settled; nothing is measured on the way."""
+    orbit = iteration(method, game, regularizer, start=start, step_size=searches(regularizer)[method])
+    return run(orbit, game, regularizer, reference=reference, max_iterations=max_iterations, measured=lambda k: False)
 
 
 def _lead(game: Game, regularizer: Regularizer, policy: np.ndarray) -> float:
