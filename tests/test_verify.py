@@ -16,6 +16,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.games.model import MOST_LUMPED_STATES, n_lumped_states
 from pma_mfg.theory import lipschitz
 from pma_replication import configuration, cost, plan, registry, statistics, verify
+from pma_replication.experiments.ctd import sizes as ctd_sizes
 from pma_replication.experiments.nash import sizes as nash_sizes
 from pma_replication.plan import Settings, Subject
 from pma_replication.runs import tables as parquet
@@ -446,6 +447,26 @@ def test_a_step_of_replicates_costs_less_where_they_move_side_by_side() -> None:
     game = games.make("garnet", n_states=5, n_actions=2, n_successors=2, seed=1)
     alone, few, together = (plan.step_seconds(game, n) for n in (1, plan.TOGETHER - 1, plan.TOGETHER))
     assert alone == few > together
+
+
+@pytest.mark.parametrize("slower", [1.0, 100.0, 1e4, 1e6])
+def test_the_error_of_td_learning_is_measured_where_it_is_predicted_exactly(
+    slower: float, small: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # of a lift of seven floors it was predicted up to 907 updates and measured from 3502 on
+    pairs = small.policy.size
+    monkeypatch.setattr(ctd_sizes, "UPDATE_PAIRS", slower * ctd_sizes.UPDATE_PAIRS)
+    sizes = plan.settings("ctd", small)
+    exact, measured = sizes["exact_updates"], sizes["n_updates"]
+    assert set(exact) <= set(measured)
+    assert measured == sorted(measured)
+    seconds = (1 + len(sizes["exact_waiting"])) * (ctd_sizes.UPDATE + ctd_sizes.UPDATE_PAIRS * pairs**4)
+    assert exact[-1] * seconds <= plan.BUDGET or exact == [10]
+    if slower == 1.0:
+        assert exact == [measured[-1] // share for share in (20, 10, 5)]
+    if slower == 1e6:
+        assert len(exact) == 1
+        assert exact[0] < measured[1]
 
 
 @pytest.mark.parametrize("applications", [150, 450, 800])
