@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
-from pma_mfg import equilibrium, games, operators, regularizers
+from pma_mfg import equilibrium, games, operators, paths, regularizers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.populations import deviators, finite_population, fluctuations, lattice
-from pma_replication import configuration, cost, plan
+from pma_replication import configuration, cost, plan, unsettled
 from pma_replication.experiments.nash import measure
+from pma_replication.experiments.paths import steps as paths_steps
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -212,6 +213,33 @@ def test_iterations_from_an_equilibrium_are_those_until_it_is_left_or_nothing_ch
     run(subject, settings, 0, lambda: None)
     assert count < 0.25 * 2 * 3 * 4 * 1000
     assert 0.6 * count < predicted < 1.2 * count
+
+
+@pytest.mark.parametrize(("family", "branches"), [("coordination", 6), ("multiple_equilibria", 2), ("sis_epidemic", 0)])
+def test_the_branches_that_leave_a_path_are_predicted_to_take_as_long_as_it(
+    family: str, branches: int, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the path alone was timed, down to a millionth of the rewards: 0.25 of what was used where branches leave it
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    described = settings["games"][family]
+    game = games.make(described["family"], **described["parameters"])
+    of_game = units_of(game, regularizers.Entropy(described["strength"]), units)
+    lowest, bounds, follow = 0.02, list[Any](), paths.equilibrium_path
+
+    def counted(*of: Any, **also: Any) -> paths.Path:
+        bounds.append(also.get("strengths"))
+        return follow(*of, **also)
+
+    monkeypatch.setattr(paths, "equilibrium_path", counted)
+    monkeypatch.setattr(paths_steps, "timed", lambda run: (run(), 1.0)[1])
+    one = {"games": {"lowest": lowest, "n_starts": 10}, "strengths": [0.1, 0.05, 0.01]}
+    seconds = plan.steps()["paths"].seconds(of_game, one)
+    # at 0.1 and 0.05: searches, the path, looking for its branches, and each of them
+    assert seconds == 2 * (2 * 10 + 1 + 1 + branches)
+    high, low = bounds[-1]
+    assert low == pytest.approx(lowest * unsettled.reward_range(game))
+    of_all = follow(game, of_game.regularizer, strengths=(high, low), branches=True)
+    assert len(of_all.branches) == branches
 
 
 @pytest.mark.parametrize("family", ["planted_smooth", "crowd_averse"])

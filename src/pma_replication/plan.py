@@ -61,8 +61,8 @@ LUMPED_STATES = 20_000
 #: Numbers of agents of which the exact N-agent game is solved, as far as `LUMPED_STATES` allows.
 LADDER = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 200, 500, 1000, 2000, 5000)
 
-#: Seconds on the reference machine that a section is sized for; that learning may take at its smallest size, about two
-#: minutes as they are rounded up; and that the pilot run may take, a tenth of what needs it or less.
+#: Seconds on the reference machine that a section is sized for; that learning and exact gaps may take at their smallest
+#: size, about two minutes as they are rounded up; and that the pilot run may take, a tenth of what needs it or less.
 BUDGET, MOST_SECONDS, PILOT_BUDGET = 90.0, 180.0, 15.0
 
 #: A state's average of the simulation needs so many visits: with 30 a replicate that sees none has probability e^-30.

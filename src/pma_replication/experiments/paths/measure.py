@@ -70,7 +70,7 @@ def diagram(
     bounds = high, lowest * unit
     followed: list[tuple[str, Path]] = []
     rows = []
-    for strength in [s for s in strengths if s > lowest] or [2.0 * lowest]:
+    for strength in counted(strengths, lowest):
         h = regularizers.with_strength(regularizer, strength * unit)
         first, *others = paths.equilibrium_paths(game, h, n_starts=n_starts, seed=seed, strengths=bounds)
         if not followed:
@@ -99,6 +99,11 @@ def diagram(
         for event, point in _with_events(branch)
     ]
     return {"paths": pd.DataFrame(points), "paths_equilibria": pd.DataFrame(rows)}
+
+
+def counted(strengths: Sequence[float], lowest: float) -> list[float]:
+    """Return the strengths at which equilibria are counted: those above `lowest`, or one a little above it."""
+    return [strength for strength in strengths if strength > lowest] or [2.0 * lowest]
 
 
 def _with_events(path: Path) -> list[tuple[bool, Point]]:

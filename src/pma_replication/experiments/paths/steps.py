@@ -5,26 +5,51 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 
+import numpy as np
+
 from pma_mfg import paths, regularizers
 from pma_mfg.errors import ConvergenceError
+from pma_mfg.paths import branching
 from pma_mfg.paths.path import random_equilibria
 from pma_replication.cost import Units, timed
+from pma_replication.experiments.paths import measure
 from pma_replication.plan import Settings, Step
 from pma_replication.unsettled import reward_range
 
 
+def n_branches(path: paths.Path) -> int:
+    """Return how many branches leave a path at its branch points; those that leave them in turn are not known yet."""
+    follower, found = path._follower, 0
+    for crossing in path.crossings():
+        with contextlib.suppress(np.linalg.LinAlgError):
+            found += len(branching.departures(follower, crossing)) if follower else 0
+    return found
+
+
 def _seconds(units: Units, settings: Settings) -> float:
-    """Return the seconds of the searches from random starts, twice at each strength, and of following the path."""
-    game, n_starts, seconds = units.game, settings["games"]["n_starts"], 0.0
+    """Return the seconds of the searches from random starts, twice at each strength, and of following all paths.
+
+    A branch is followed in about the time of the path that it leaves.
+    """
+    game, lowest, seconds = units.game, settings["games"]["lowest"], 0.0
+    followed: list[paths.Path] = []
+    left: list[int] = []
 
     def follow() -> None:
         with contextlib.suppress(ConvergenceError):
-            paths.equilibrium_path(game, units.regularizer)
+            high = paths.equilibrium_path(game, units.regularizer, max_points=1).points[0].strength
+            bounds = high, lowest * reward_range(game)
+            followed.append(paths.equilibrium_path(game, units.regularizer, strengths=bounds))
 
-    for strength in settings["strengths"]:  # searches take longer where it is weak
+    of_path, of_branches = timed(follow), 0.0
+    if followed:
+        found = timed(lambda: left.append(n_branches(followed[-1])))
+        of_branches = found + left[-1] * of_path
+    for strength in measure.counted(settings["strengths"], lowest):  # searches take longer where it is weak
         h = regularizers.with_strength(units.regularizer, strength * reward_range(game))
-        seconds += 2 * n_starts * timed(partial(random_equilibria, game, h, n_starts=1, seed=0))
-    return seconds + len(settings["strengths"]) * timed(follow)
+        searches = 2 * settings["games"]["n_starts"] * timed(partial(random_equilibria, game, h, n_starts=1, seed=0))
+        seconds += searches + of_path + of_branches
+    return seconds
 
 
 STEPS = {
