@@ -488,6 +488,15 @@ def test_the_largest_populations_that_fit_are_those_that_are_predicted_to(applic
     assert plan.feasible_states(lambda n_states: n_states <= 7) == 7
 
 
+def test_nothing_is_counted_in_a_game_whose_gaps_take_too_long_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(*of: object) -> int:
+        raise AssertionError("with some hundred states even the law of two agents takes minutes")
+
+    monkeypatch.setattr(nash_sizes, "gap_applications", counted)
+    with pytest.raises(plan.BeyondBudget, match="expected N from 10 on: a game with at most 7 states"):
+        plan.settings("nash", subject(n_states=8))
+
+
 @pytest.mark.parametrize(("applications", "largest"), [(450, 30), (800, 20)])
 def test_gaps_are_sized_by_what_they_are_predicted_to_take(
     applications: int, largest: int, monkeypatch: pytest.MonkeyPatch

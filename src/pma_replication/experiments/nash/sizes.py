@@ -23,6 +23,9 @@ from pma_replication.plan import (
 #: by the relative size of the fluctuations, 1 / sqrt(N), a third there.
 RANGE_END = 10
 
+#: Applications of the deviator's chain in a game in which nobody gains: no game has fewer.
+LEAST_APPLICATIONS = 30
+
 #: M_td of learning, in units of the updates from which on TD learning errs by noise alone.
 UPDATES = (2.0, 8.0, 32.0)
 
@@ -51,7 +54,9 @@ def _nash(subject: Subject) -> Settings:
     if not (subject.policy > 0.0).all():
         why = "an equilibrium that leaves out an action"
         raise subject.refused("nash", why, "one that plays all: --regularizer entropy")
-    n_states, applications = subject.game.n_states, gap_applications(subject, LADDER)
+    n_states, applications = subject.game.n_states, LEAST_APPLICATIONS
+    if three_largest(n_states, applications)[-1] >= RANGE_END:  # else counting them may take long
+        applications = gap_applications(subject, LADDER)
     large = [n for n in subject.populations if n >= RANGE_END]
     while len(large) >= 3:
         chosen = spread_over(large, 8)
