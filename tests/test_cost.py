@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     steps = [step for step in plan.steps().values() if step.section == section]
 
     def seconds(**changes: float) -> float:
-        changed = cost.Units(**{**vars(units), **dict.fromkeys(("pma", "exploitability"), 0.0), **changes})
+        changed = replace(units, **{**dict.fromkeys(("pma", "exploitability"), 0.0), **changes})
         return sum(step.seconds(changed, one) for step in steps)
 
     once = seconds()
@@ -84,7 +85,7 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     assert 0.6 * (1.0 - 1.0 / 3.0) * once < saved <= 0.6 * once * (1.0 + 1e-9)
     # none of 3 replicates move together, 4 as 8 do, and of 12 the last 4
     of_few: dict[str, Any] = {"step_of_few": 0.5, "few_together": 0.125}
-    units = cost.Units(**{**vars(units), "step": 1.0, "step_together": 0.25, **of_few})
+    units = replace(units, step=1.0, step_together=0.25, **of_few)
     counts = (1, 3, 4, 7, 8, 11, 12, 16)
     assert [units.step_of_all(10**6, n) for n in counts] == [1.0, 3.0, 2.0, 2.0, 2.0, 5.0, 4.0, 4.0]
     assert [2.0 * units.step_of_all(10, n) for n in counts] == [units.step_of_all(10**6, n) for n in counts]
@@ -94,7 +95,7 @@ def units_of(game: games.MeanFieldGame, regularizer: regularizers.Regularizer, u
     """Return units of the same times for another game, at its equilibrium."""
     policy = equilibrium.planted_or_found(game, regularizer).policy
     sizes = {"n_states": game.n_states, "n_actions": game.n_actions}
-    return cost.Units(**{**vars(units), **sizes, "policy": policy, "game": game, "regularizer": regularizer})
+    return replace(units, **sizes, policy=policy, game=game, regularizer=regularizer)
 
 
 def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
@@ -279,7 +280,7 @@ def test_every_run_of_the_comparison_is_predicted() -> None:
 
 
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
-    slower = cost.Units(**{**vars(units), "step": 10 * units.step, "step_of_few": 10 * units.step})
+    slower = replace(units, step=10 * units.step, step_of_few=10 * units.step)
     settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["populations_bias"]
     seconds = plan.steps()["populations_bias"].seconds
     assert seconds(slower, settings) == pytest.approx(10 * seconds(units, settings))

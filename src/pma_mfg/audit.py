@@ -286,10 +286,11 @@ def audit(
     radii = np.nan, np.nan, np.nan
     if nearest is not None and policy.size <= solvers.DIRECT_SIZE and game.has_derivatives():
         with contextlib.suppress(*FAILURES):
-            step_size, pma_radius = iterations.step_size("pma_euclidean", game, regularizer, policy=nearest.policy)
+            fastest = iterations.step_sizes(game, regularizer, nearest.policy)
+            step_size, pma_radius = fastest("pma_euclidean", 1.0)
             if not pma_radius < 1.0:
                 step_size, pma_radius = _smaller_step(game, regularizer, nearest.policy, (step_size, pma_radius))
-            best_response_radius = iterations.step_size("best_response", game, regularizer, policy=nearest.policy)[1]
+            best_response_radius = fastest("best_response", 1.0)[1]
             radii = best_response_radius, pma_radius, step_size
     others = equilibrium.other_populations(game, policy, mean_field)
     constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance), settles=not others)
@@ -371,10 +372,10 @@ def _smaller_step(
     With a weak regularizer it may be far below 1 / rho. With ever smaller steps PMA comes back where the eigenvalues of
     the derivative of its direction have negative real parts, and leaves, whatever the step, where one is positive.
     """
+    at = jacobian.at_step_sizes(game, policy, regularizer)
     for decades in np.arange(2.5, 8.1, 0.5):
         step_size = float(10.0**-decades / regularizer.rho)
-        matrix = jacobian.jacobian(game, policy, step_size, regularizer=regularizer)
-        if (radius := jacobian.spectral_radius(matrix)) < 1.0:
+        if (radius := jacobian.spectral_radius(at(step_size))) < 1.0:
             return step_size, radius
     return best
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,11 @@ RECURRENCE = 1e-6
 
 #: Step sizes among which `step_size` chooses, in units of 1 / rho.
 RELATIVE_STEP_SIZES = np.logspace(-2.0, 2.0, 41)
+
+#: Most directions of a policy, S (A - 1), with which the radius is computed at all of them; with more the place is
+#: searched for from which on it grows. There is one such place where Proposition 7.4 holds, and with other mirror maps
+#: and regularizers in every game tried (docs/theory, section 7.1).
+WHOLE_GRID = 200
 
 #: Perturbation of the equilibrium from which `basins` starts, and by which factor a run that leaves must exceed it.
 PERTURBATION, DEPARTURE = 1e-3, 10.0
@@ -152,35 +157,66 @@ def fictitious_play(game: Game, regularizer: Regularizer, start: np.ndarray) -> 
         flow = flow + (operators.stable_population(game, played)[:, None] * played - flow) / rounds
 
 
-def _pma_step_size(
-    game: Game, regularizer: Regularizer, policy: np.ndarray, share: float = 1.0, *, mirror: Mirror
-) -> tuple[float, float]:
-    """Return `share` times the best of `RELATIVE_STEP_SIZES` / rho, by spectral radius, and the radius there."""
-    # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
-    policy = operators.best_response_step(game, policy, regularizer)
+class Local:
+    """What step sizes of all methods follow from near an equilibrium, each part computed once.
 
-    def radius(eta: float) -> float:
-        return jacobian.spectral_radius(jacobian.jacobian(game, policy, eta, regularizer=regularizer, mirror=mirror))
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        The equilibrium.
+    """
 
-    best = min((RELATIVE_STEP_SIZES / regularizer.rho).tolist(), key=radius)
-    return share * best, radius(share * best)
+    def __init__(self, game: Game, regularizer: Regularizer, policy: np.ndarray) -> None:
+        self.game, self.regularizer, self.policy = game, regularizer, policy
+        self._radii: dict[tuple[float, Mirror], float] = {}
+
+    @cached_property
+    def jacobian(self) -> Callable[..., np.ndarray]:
+        """Return `jacobian.at_step_sizes`, after a best response."""
+        # one best response: tiny probabilities are then known to their last digits, as their logarithms must be
+        policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+        return jacobian.at_step_sizes(self.game, policy, self.regularizer)
+
+    def radius(self, eta: float, mirror: Mirror = "euclidean") -> float:
+        """Return the spectral radius of PMA with a step size; of the best response where that is infinite."""
+        if (eta, mirror) not in self._radii:
+            self._radii[eta, mirror] = jacobian.spectral_radius(self.jacobian(eta, mirror))
+        return self._radii[eta, mirror]
+
+    def best(self, mirror: Mirror) -> float:
+        """Return the best of `RELATIVE_STEP_SIZES` / rho, by spectral radius."""
+        etas: list[float] = (RELATIVE_STEP_SIZES / self.regularizer.rho).tolist()
+        if self.policy.size - len(self.policy) <= WHOLE_GRID:
+            return min(etas, key=lambda eta: self.radius(eta, mirror))
+        first, last = 0, len(etas) - 1
+        while first < last:  # the radius falls up to the best one, and grows from there on
+            middle = (first + last) // 2
+            falls = self.radius(etas[middle + 1], mirror) < self.radius(etas[middle], mirror)
+            first, last = (middle + 1, last) if falls else (first, middle)
+        return etas[first]
 
 
-def _mirror_descent_step_size(
-    game: Game, regularizer: Regularizer, policy: np.ndarray, share: float
-) -> tuple[float, float]:
+def _pma_step_size(near: Local, share: float, *, mirror: Mirror) -> tuple[float, float]:
+    """Return `share` times the best step size, and the radius there."""
+    best = share * near.best(mirror)
+    return best, near.radius(best, mirror)
+
+
+def _mirror_descent_step_size(near: Local, share: float) -> tuple[float, float]:
     """Return eta / (1 + eta rho) for PMA's eta with KL: for the entropy the same iteration (Proposition 13.1)."""
-    best, radius = _pma_step_size(game, regularizer, policy, mirror="kl")
-    return best / (1.0 + best * regularizer.rho), radius if regularizers.kind(regularizer) == "entropy" else np.nan
+    best, radius = _pma_step_size(near, 1.0, mirror="kl")
+    known = regularizers.kind(near.regularizer) == "entropy"
+    return best / (1.0 + best * near.regularizer.rho), radius if known else np.nan
 
 
-def _best_response_rate(game: Game, regularizer: Regularizer, policy: np.ndarray, share: float) -> tuple[float, float]:
+def _best_response_rate(near: Local, share: float) -> tuple[float, float]:
     """Return an infinite step size, and the spectral radius of the best response's Jacobian."""
-    policy = operators.best_response_step(game, policy, regularizer)
-    return np.inf, jacobian.spectral_radius(jacobian.jacobian(game, policy, np.inf, regularizer=regularizer))
+    return np.inf, near.radius(np.inf)
 
 
-def _unknown(game: Game, regularizer: Regularizer, policy: np.ndarray, share: float) -> tuple[float, float]:
+def _unknown(near: Local, share: float) -> tuple[float, float]:
     """Return nan twice: there is no step size, and no rate is predicted."""
     return np.nan, np.nan
 
@@ -196,13 +232,13 @@ class Method:
     orbit : callable
         (game, regularizer, start, step_size=...) -> `Orbit`, whose first policy is the start.
     step_size : callable
-        (game, regularizer, equilibrium, share) -> the step size that it is run with, and the linear rate predicted for
-        it: what the function `step_size` returns.
+        (what is known near the equilibrium, share) -> the step size that it is run with, and the linear rate predicted
+        for it: what the function `step_size` returns.
     """
 
     words: str
     orbit: Callable[..., Orbit]
-    step_size: Callable[[Game, Regularizer, np.ndarray, float], tuple[float, float]] = _unknown
+    step_size: Callable[[Local, float], tuple[float, float]] = _unknown
 
 
 #: All iterations that are compared, by name. Adding one is its function and its line here.
@@ -280,7 +316,26 @@ def step_size(
     InputError
         For another method.
     """
-    return _method(method).step_size(game, regularizer, policy, share)
+    return step_sizes(game, regularizer, policy)(method, share)
+
+
+@accepts()
+def step_sizes(game: Game, regularizer: Regularizer, policy: np.ndarray) -> Callable[[str, float], tuple[float, float]]:
+    """Return (method, share) -> `step_size` at an equilibrium, for several of them at the cost of little more than one.
+
+    Parameters
+    ----------
+    game : Game
+    regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        The equilibrium.
+
+    Returns
+    -------
+    callable
+    """
+    near = Local(game, regularizer, policy)
+    return lambda method, share: _method(method).step_size(near, share)
 
 
 @dataclass(frozen=True)

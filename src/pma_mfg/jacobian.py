@@ -7,6 +7,7 @@ solve for a product.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import scipy
@@ -57,29 +58,59 @@ def jacobian(
     InputError
         With "kl", if an action has next to no probability: the step's slope there is 1 / policy.
     """
+    return at_step_sizes(game, policy, regularizer, mean_field=mean_field)(step_size, mirror)
+
+
+@accepts()
+def at_step_sizes(
+    game: Game, policy: np.ndarray, regularizer: Regularizer, *, mean_field: np.ndarray | None = None
+) -> Callable[..., np.ndarray]:
+    """Return (step size, mirror map) -> `jacobian`: the derivative of q, nearly all of its cost, is the same for each.
+
+    Parameters
+    ----------
+    game : Game
+    policy : ndarray, shape (S, A)
+    regularizer : Regularizer
+    mean_field : ndarray, shape (S,), optional
+        As in `jacobian`.
+
+    Returns
+    -------
+    callable
+        With arguments step_size and mirror ("euclidean" by default), and what `jacobian` returns and raises.
+    """
     game = game.dense("jacobian.jacobian")
-    if mirror == "kl" and not (least := float(policy.min())) >= LEAST_KL:
-        raise InputError("jacobian.jacobian", "policy", least, f'probabilities of {LEAST_KL:g} or more with "kl"')
     states, actions = policy.shape
     basis = tangent_basis(actions)
     count = states * (actions - 1)
-    d_policy = np.zeros((states, actions - 1, states, actions))
-    d_policy[np.arange(states), :, np.arange(states), :] = basis
-    d_policy = d_policy.reshape(count, states, actions)
 
-    q, d_q = q_derivative(game, policy, regularizer, d_policy=d_policy, mean_field=mean_field)
-    updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer, mirror=mirror)
-    inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
-    # Hessian of the mirror map where the step starts and where it ends, there infinite where the end underflows
-    start, end = np.ones((2, 1, 1))
-    if mirror == "kl" and inverse_step > 0.0:
-        with np.errstate(divide="ignore", over="ignore"):
-            start, end = 1.0 / policy, 1.0 / updated
-    weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
-    push = d_q + inverse_step * start * d_policy
-    mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
-    d_updated = weight * (push - mean_push)
-    return np.asarray((d_updated @ basis.T).reshape(count, count).T)
+    @cache
+    def derivative() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        d_policy = np.zeros((states, actions - 1, states, actions))
+        d_policy[np.arange(states), :, np.arange(states), :] = basis
+        d_policy = d_policy.reshape(count, states, actions)
+        return d_policy, *q_derivative(game, policy, regularizer, d_policy=d_policy, mean_field=mean_field)
+
+    def at(step_size: float, mirror: Mirror = "euclidean") -> np.ndarray:
+        if mirror == "kl" and not (least := float(policy.min())) >= LEAST_KL:
+            allowed = f'probabilities of {LEAST_KL:g} or more with "kl"'
+            raise InputError("jacobian.jacobian", "policy", least, allowed)
+        d_policy, q, d_q = derivative()
+        updated = operators.mirror_ascent_step(q, policy, step_size, regularizer=regularizer, mirror=mirror)
+        inverse_step = 0.0 if step_size == np.inf else 1.0 / step_size
+        # Hessian of the mirror map where the step starts and where it ends, there infinite where the end underflows
+        start, end = np.ones((2, 1, 1))
+        if mirror == "kl" and inverse_step > 0.0:
+            with np.errstate(divide="ignore", over="ignore"):
+                start, end = 1.0 / policy, 1.0 / updated
+        weight = 1.0 / (regularizer.curvature(updated) + inverse_step * end)
+        push = d_q + inverse_step * start * d_policy
+        mean_push = (weight * push).sum(axis=2, keepdims=True) / weight.sum(axis=1)[:, None]
+        d_updated = weight * (push - mean_push)
+        return np.asarray((d_updated @ basis.T).reshape(count, count).T)
+
+    return at
 
 
 @accepts(inner=True)

@@ -65,7 +65,7 @@ def settings(
     return made, left_out
 
 
-def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, *, units: Mapping[str, cost.Units]) -> str:
+def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, *, seconds: Mapping[str, float]) -> str:
     """Return a configuration as YAML with comments: what each section is, its time, and why others are missing.
 
     Parameters
@@ -76,14 +76,13 @@ def text(made: Mapping[str, Any], left_out: Mapping[str, str], command: str, *, 
         Section -> why.
     command : str
         That writes it.
-    units : mapping of str to Units
-        Of its games.
+    seconds : mapping of str to float
+        Of `cost.predicted`.
 
     Returns
     -------
     str
     """
-    seconds = cost.predicted(made, units)
     total = sum(seconds.values())
     parts = [
         _comment(

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -113,8 +113,12 @@ class Units:
     def radius(self, step_size: float, mirror: Mirror = "euclidean") -> float:
         """Return the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
         eta = step_sizes.absolute(step_size, self.regularizer)
-        matrix = jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer, mirror=mirror)
-        return jacobian.spectral_radius(matrix)
+        return jacobian.spectral_radius(self._jacobian(eta, mirror=mirror))
+
+    @cached_property
+    def _jacobian(self) -> Callable[..., np.ndarray]:
+        """Return the Jacobians of PMA at `policy`."""
+        return jacobian.at_step_sizes(self.game, self.policy, self.regularizer)
 
     def decay(self, step_size: float) -> float:
         """Return log(1 / r), r the spectral radius of PMA at `policy`; eta in units of 1 / rho."""
@@ -365,7 +369,9 @@ def section_seconds(section: str, settings: plan.Settings, units: Units) -> floa
     return float(sum(step.seconds(units, settings) + JOB * step.jobs(settings) for step in steps))
 
 
-def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float]:
+def predicted(
+    settings: Settings, units: Mapping[str, Units], after_section: Callable[[], None] = lambda: None
+) -> dict[str, float]:
     """Return the processor seconds of every section of a configuration, and of all else as "rest".
 
     Parameters
@@ -374,6 +380,8 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
         A configuration. Of sections that make their own games nothing is predicted.
     units : mapping of str to Units
         Of each of its games.
+    after_section : callable
+        Called after each section.
 
     Returns
     -------
@@ -384,6 +392,7 @@ def predicted(settings: Settings, units: Mapping[str, Units]) -> dict[str, float
         if chosen := settings.get(section):
             of_games = chosen["games"]
             found[section] = sum(section_seconds(section, _of_game(chosen, game), units[game]) for game in of_games)
+        after_section()
     made = tables(settings)
     games_made = 2 * len(settings["games"]) + len(studied(settings))  # made and solved, and assumptions
     solved = sum(units[game].solution for game in settings["games"])

@@ -127,13 +127,11 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Refuse an equilibrium at which the population does not stay, or at which PMA has no Jacobian."""
-        # one best response: actions that are not played then have no probability at all, as in `iterations.step_size`
+        # after one best response actions that are not played have no probability at all, as in `iterations.step_size`
         try:
-            policy = operators.best_response_step(self.game, self.policy, self.regularizer)
+            self.near.jacobian(1.0 / self.regularizer.rho)
         except ConvergenceError:
             raise inputs.no_population(self.name) from None
-        try:
-            jacobian.jacobian(self.game, policy, 1.0 / self.regularizer.rho, regularizer=self.regularizer)
         except np.linalg.LinAlgError:
             why, allowed = "states that never reach each other", "one from each of which the others are reached"
             raise self.refused("population", why, f"{allowed}: else the stable population is not unique") from None
@@ -154,10 +152,19 @@ class Subject:
             raise self.refused(section, "Python functions", refused.allowed) from None
 
     @cached_property
+    def near(self) -> iterations.Local:
+        """Return spectral radii near the equilibrium, whose cost the sections share."""
+        return iterations.Local(self.game, self.regularizer, self.policy)
+
+    @cached_property
+    def _jacobian(self) -> Callable[..., np.ndarray]:
+        """Return the Jacobians of PMA at the equilibrium as it is."""
+        return jacobian.at_step_sizes(self.game, self.policy, self.regularizer)
+
+    @cached_property
     def relative_step_size(self) -> float:
         """Return eta of learning in units of 1 / rho: 1, or three tenths of the locally fastest if that is smaller."""
-        best, _ = iterations.step_size("pma_euclidean", self.game, self.regularizer, policy=self.policy, share=0.3)
-        return rounded(min(1.0, best * self.regularizer.rho), 3)
+        return rounded(min(1.0, 0.3 * self.near.best("euclidean") * self.regularizer.rho), 3)
 
     @property
     def step_size(self) -> float:
@@ -172,8 +179,7 @@ class Subject:
     def rate_at(self, relative_step_size: float) -> float:
         """Return the spectral radius of PMA at the equilibrium with a step size in units of 1 / rho."""
         step_size = step_sizes.absolute(relative_step_size, self.regularizer)
-        matrix = jacobian.jacobian(self.game, self.policy, step_size, regularizer=self.regularizer)
-        return jacobian.spectral_radius(matrix)
+        return jacobian.spectral_radius(self._jacobian(step_size))
 
     def need_learning(self, section: str) -> None:
         """Refuse a game in which PMA does not contract, or a pair of state and action is never seen."""

@@ -154,7 +154,9 @@ def reference() -> Subject:
     return Subject(game, regularizer, "entropy", "reference", equilibrium.solve(game, regularizer).policy)
 
 
-def listing(subject: Subject, units: cost.Units) -> list[dict[str, Any]]:
+def listing(
+    subject: Subject, units: cost.Units, after_section: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
     """Return every claim with its words and what it costs on a game, or why the game cannot enter it.
 
     Parameters
@@ -162,6 +164,8 @@ def listing(subject: Subject, units: cost.Units) -> list[dict[str, Any]]:
     subject : Subject
     units : cost.Units
         Of the same game.
+    after_section : callable
+        Called after the sizes of each section.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def listing(subject: Subject, units: cost.Units) -> list[dict[str, Any]]:
         With keys claim, words, seconds and seconds_with_plot (predicted processor time, None without), reason (None if
         the claim can be tested).
     """
-    chosen, left_out = plan.all_settings(subject)
+    chosen, left_out = plan.all_settings(subject, after_section)
     seconds = {name: s.seconds(units, chosen[s.section]) for name, s in STEPS.items() if s.section in chosen}
     rows = []
     for name, claim in CLAIMS.items():

@@ -57,7 +57,8 @@ class InvariantSet:
     delta, L_pop : float
         As in `theory.lipschitz.Constants`, for policies in W and populations above `least_mean_field`.
     q_population : ndarray, shape (S,)
-        Bound on the change of sp_a(R + gamma P V) per unit of the mean field's l1 norm, V fixed.
+        Bound on the change of sp_a(R + gamma P V) per unit of the mean field's l1 norm, V fixed. Not computed, but
+        infinite, where L_pop is not below 1: nothing is certified then.
     gain_population : float
         The same for its span over all states and the policies in W.
     """
@@ -211,9 +212,11 @@ def _described(
     least, most, difference = bounds
     across = 0.5 * facts.apart.max(axis=(1, 3))[np.triu_indices(states, 1)]
     drift = lipschitz.steepness(facts.rows, vertices).max(axis=1)
+    L_pop = float((across + drift).max(initial=0.0)) * (1.0 + OUTWARD)
 
     def spread(floor: np.ndarray | None) -> np.ndarray:
-        if not np.isfinite(value_span):  # h is not bounded below on the set
+        # h is not bounded below on the set, or nothing is certified, since there may be several stable populations
+        if not (np.isfinite(value_span) and L_pop < 1.0):
             return np.full((states * actions,) * 2, np.inf)
         transitions = (lipschitz.transition_rows(game, floor), 0.5 * discount * value_span)
         return row_spread([(lipschitz.reward_rows(game, floor), 1.0), transitions], vertices)
@@ -228,7 +231,7 @@ def _described(
         value_span=value_span,
         steering=facts.steering,
         delta=facts.delta,
-        L_pop=float((across + drift).max(initial=0.0)) * (1.0 + OUTWARD),
+        L_pop=L_pop,
         q_population=within_states(spread(None), actions),
         gain_population=float(spread(least).max()),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 
 from pma_mfg.errors import Description, InputError
@@ -18,6 +21,9 @@ MAX_EPOCHS = 100_000
 
 #: Samples of a run are counted in 64 bits, in tables and in the simulator.
 MAX_SAMPLES = 2.0**63
+
+#: What messages name as their origin.
+SOURCE = "prescription.theorem_schedule"
 
 TINY = float(np.finfo(float).tiny)
 
@@ -55,61 +61,114 @@ def theorem_schedule(game: MeanFieldGame, regularizer: Regularizer, step_size: f
     InputError
         If an assumption of the theorem fails for this game, or there are 2^63 samples or more; the message says which.
     """
-    source = "prescription.theorem_schedule"
-    if not epsilon > 0.0:
-        raise InputError(source, "epsilon", epsilon, "a number > 0")
+    return theorem_schedules(game, regularizer, step_size)(epsilon)
+
+
+def population_contraction(game: MeanFieldGame, regularizer: Regularizer) -> float:
+    """Return L_pop, or refuse a game for which the theorem prescribes nothing, whatever the regularizer's strength.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        As `theorem_schedule`.
+    """
     if kind(regularizer) != "entropy":
-        raise InputError(source, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
-    c = lipschitz.constants(game)
-    if lipschitz.weaker(*c.kind.values()) != "exact":
+        raise InputError(SOURCE, "regularizer", regularizer, "the entropy (Assumption 3, persistence of excitation)")
+    kinds = (lipschitz.kind_of(features) for features in (game.transition_features, game.reward_features))
+    if lipschitz.weaker(*kinds) != "exact":
         told = Description("constants that are not exact")
         raise InputError(
-            source, "game", told, "a game affine in the mean field (the bias of TD learning is bounded there)"
+            SOURCE, "game", told, "a game affine in the mean field (the bias of TD learning is bounded there)"
         )
-    if not c.L_pop < 1.0:
-        raise InputError(source, "L_pop", c.L_pop, "a constant < 1 (Assumption 2, stable population)")
+    L_pop = lipschitz.constants(game.without_rewards()).L_pop
+    if not L_pop < 1.0:
+        raise InputError(SOURCE, "L_pop", L_pop, "a constant < 1 (Assumption 2, stable population)")
+    return L_pop
+
+
+def theorem_schedules(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> Callable[[float], Schedule]:
+    """Return epsilon -> `theorem_schedule`: the constants of the game, most of its cost, are the same for all.
+
+    Parameters
+    ----------
+    game : MeanFieldGame
+    regularizer : Regularizer
+    step_size : float
+        eta > 0.
+
+    Returns
+    -------
+    callable
+        It raises what `theorem_schedule` does.
+    """
+    of_game = cache(lambda: _cheapest(game, regularizer, step_size))
+
+    def schedule(epsilon: float) -> Schedule:
+        if not epsilon > 0.0:
+            raise InputError(SOURCE, "epsilon", epsilon, "a number > 0")
+        return of_game()(epsilon)
+
+    return schedule
+
+
+def _cheapest(game: MeanFieldGame, regularizer: Regularizer, step_size: float) -> Callable[[float], Schedule]:
+    """Return epsilon -> the schedule with the fewest samples, or refuse a game that fails an assumption."""
+    L_pop = population_contraction(game, regularizer)
     noisy = invariant_sets.noisy_set(game, regularizer)
     contraction, start, noise = certificates.noisy_contraction(game, regularizer, step_size, noisy=noisy)
     if not contraction < 1.0:
-        raise InputError(source, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
+        raise InputError(SOURCE, "L_Gamma_eta", contraction, "a bound < 1 (the game's contraction is not certified)")
     least_action = float(noisy.policies.least.min())
     if not least_action >= MIN_PROBABILITY:
         raise InputError(
-            source, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
+            SOURCE, "p_inf", least_action, f"at least {MIN_PROBABILITY:g} (Assumption 3), or samples cannot be counted"
         )
     least = float((noisy.policies.least_mean_field * noisy.policies.least).min())
     if not least > 0.0:
-        raise InputError(source, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
+        raise InputError(SOURCE, "delta_mix", least, "a positive bound (Assumption 4, sufficient mixing)")
     if game.n_actions == 1:
-        return Schedule(1, 1, 1, step_size, 1.0, 1.0, 0.5 * (noisy.low + noisy.high))
+        return lambda epsilon: Schedule(1, 1, 1, step_size, 1.0, 1.0, 0.5 * (noisy.low + noisy.high))
     alpha, q_range = (1.0 - game.discount) * least, noisy.high - noisy.low
-    forgetting = max(c.L_pop, TINY)
+    forgetting = max(L_pop, TINY)
     # the share of epsilon_q that is left to the bias of waiting, and the first TD step
     shares, first_steps = np.geomspace(1e-3, 0.5, 60)[:, None], np.linspace(0.01, 1.0, 100)
     scales = 1.0 / ((1.0 - 0.5 * first_steps * (1.0 - game.discount)) * alpha)
     offsets = scales / first_steps
-    best: tuple[float, ...] | None = None
     powers = contraction ** np.arange(1, MAX_EPOCHS + 1)
-    for n_epochs, power in enumerate(powers, start=1):
-        if not (room := epsilon - power * start) > 0.0:
-            continue
-        accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
-        biases = np.maximum(3.0 * q_range * scales / (shares * accuracy), TINY)
-        waiting = np.maximum(1.0, np.ceil(np.log(biases) / -np.log(forgetting)))
-        variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
-        constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
-        updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
-        samples = n_epochs * updates * (waiting + 1.0)
-        i, j = np.unravel_index(int(samples.argmin()), samples.shape)
-        if best is None or samples[i, j] < best[0]:
-            best = tuple(map(float, (samples[i, j], n_epochs, updates[i, j], waiting[i, j], scales[j], offsets[j])))
-        elif n_epochs * float(updates.min()) > best[0]:
-            break
-    if best is None:
-        raise InputError(source, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
-    n_samples, n_epochs_, n_updates, n_waiting, td_scale_, td_offset = best
-    if not n_samples < MAX_SAMPLES:
-        allowed = f"an accuracy for which fewer than 2^63 samples are prescribed, not {n_samples:.0e}"
-        raise InputError(source, "epsilon", epsilon, allowed)
-    lengths = (int(n_epochs_), int(n_updates), int(n_waiting))
-    return Schedule(*lengths, step_size, td_scale_, td_offset, 0.5 * (noisy.low + noisy.high))
+
+    def cheapest(epsilon: float) -> Schedule:
+        best: tuple[float, ...] | None = None
+        for n_epochs, power in enumerate(powers, start=1):
+            if not (room := epsilon - power * start) > 0.0:
+                continue
+            accuracy = room * (1.0 - contraction) / (noise * (1.0 - power))
+            biases = np.maximum(3.0 * q_range * scales / (shares * accuracy), TINY)
+            waiting = np.maximum(1.0, np.ceil(np.log(biases) / -np.log(forgetting)))
+            variance = 0.25 * noisy.target_span**2 + 4.0 * q_range**2 * forgetting**waiting
+            constants = np.maximum(scales**2 * variance, offsets * game.n_states * game.n_actions * q_range**2 / 4.0)
+            updates = np.maximum(1.0, np.ceil(constants / ((1.0 - shares) * accuracy) ** 2 - offsets))
+            samples = n_epochs * updates * (waiting + 1.0)
+            i, j = np.unravel_index(int(samples.argmin()), samples.shape)
+            if best is None or samples[i, j] < best[0]:
+                best = tuple(map(float, (samples[i, j], n_epochs, updates[i, j], waiting[i, j], scales[j], offsets[j])))
+            elif n_epochs * float(updates.min()) > best[0]:
+                break
+        if best is None:
+            raise InputError(SOURCE, "L_Gamma_eta", contraction, f"a bound whose power {MAX_EPOCHS} is small enough")
+        n_samples, n_epochs_, n_updates, n_waiting, td_scale_, td_offset = best
+        if not n_samples < MAX_SAMPLES:
+            allowed = f"an accuracy for which fewer than 2^63 samples are prescribed, not {n_samples:.0e}"
+            raise InputError(SOURCE, "epsilon", epsilon, allowed)
+        lengths = (int(n_epochs_), int(n_updates), int(n_waiting))
+        return Schedule(*lengths, step_size, td_scale_, td_offset, 0.5 * (noisy.low + noisy.high))
+
+    return cheapest

@@ -115,7 +115,7 @@ def _check_picture(path: str | None) -> None:
 
 def _list_claims(options: argparse.Namespace) -> None:
     """Print every claim in plain words, with its predicted time on the game given, or on one of five states."""
-    from pma_replication import cost, verify
+    from pma_replication import cost, plan, verify
 
     source = options.claim  # with --list the first argument is the game
     if source is None:
@@ -123,7 +123,9 @@ def _list_claims(options: argparse.Namespace) -> None:
     else:
         options.game = source
         subject = _subject(options, inputs.game_name(options))
-    listed = verify.listing(subject, cost.measure(subject.game, subject.regularizer, subject.policy))
+    units = cost.measure(subject.game, subject.regularizer, subject.policy)
+    with output.progress(len(plan.sections()), "sections") as advance:
+        listed = verify.listing(subject, units, advance)
     if options.json:
         output.print_json(listed)
         return
@@ -157,15 +159,18 @@ def _config(options: argparse.Namespace) -> None:
         described = {"family": options.game, "parameters": {}}
     with output.progress(len(plan.sections()), "sections") as advance:
         made, left_out = configure.settings(subject, described, advance)
-    units = {
-        of: cost.measure(subject.game, regularizers.make(entry["regularizer"], entry["strength"]))
-        for of, entry in made["games"].items()
-    }
+    units = {}
+    with output.progress(len(made["games"]), "timing the game's operations") as advance:
+        for of, entry in made["games"].items():
+            units[of] = cost.measure(subject.game, regularizers.make(entry["regularizer"], entry["strength"]))
+            advance()
+    with output.progress(len(plan.sections()), "predicting times") as advance:
+        seconds = cost.predicted(made, units, advance)
     strength = f"--strength {subject.regularizer.strength:g} --regularizer {subject.kind}"
-    text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", units=units)
+    text = configure.text(made, left_out, f"pma-mfg config {options.game} {strength}", seconds=seconds)
     for section, reason in left_out.items():
         log.info("%s is left out: %s", section, reason)
-    total = sum(cost.predicted(made, units).values())
+    total = sum(seconds.values())
     count = f"{len(plan.sections()) - len(left_out)} of {len(plan.sections())} experiments on {name}"
     told = f"{cost.in_words(total / 2)} on two cores (predicted: {total:.0f} s of processor time)"
     if not options.out:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-from pma_mfg import iterations
 from pma_replication.plan import Settings, Subject, rounded
 
 
 def _contraction(subject: Subject) -> Settings:
     """Return step sizes at which PMA takes tens of iterations, so that a rate can be fitted, in halves."""
     rho = subject.regularizer.rho
-    best, _ = iterations.step_size("pma_euclidean", subject.game, subject.regularizer, policy=subject.policy)
-    largest = min(0.2, 0.3 * best * rho)
+    largest = min(0.2, 0.3 * subject.near.best("euclidean") * rho)
     return {
         "step_sizes": [rounded(largest * share, 2) for share in (0.25, 0.5, 1.0)],
         "n_starts": 6,

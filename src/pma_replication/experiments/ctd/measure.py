@@ -16,7 +16,7 @@ from pma_mfg.arrays import accepts
 from pma_mfg.games.functions import Game, is_lumpable
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
-from pma_mfg.populations import finite_population, fluctuations, td_moments
+from pma_mfg.populations import finite_population, fluctuations, spread, td_moments
 from pma_mfg.regularizers import Regularizer
 from pma_mfg.theory import lipschitz
 from pma_replication.runs.checkpoints import Checkpoint
@@ -25,6 +25,9 @@ from pma_replication.runs.replicates import State, each_replicate
 #: Most updates of the exact moments of TD learning, times the square of the number of state-action pairs: seconds of
 #: work.
 MOMENTS = 400_000
+
+#: Most numbers of the second moments on each pair, (S A)^3, that `settled` keeps and moves at every update.
+MOST_ON_PAIRS = 10**7
 
 #: Waiting times whose moments are computed side by side: the fastest, as more of them fill the processor's cache.
 TOGETHER = 8
@@ -58,10 +61,14 @@ def settled(game: Game, policy: np.ndarray, regularizer: Regularizer) -> float:
     """
     scale = schedules.td_scale(game, policy)
     updates = int(max(10, min(math.ceil(5.0 * scale), MOMENTS // policy.size**2)))
-    found = td_moments.moments(
-        game, policy, regularizer, n_updates=[updates], n_waiting=np.inf, td_scale=scale, td_offset=scale
-    )
-    start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
+    if policy.size**3 > MOST_ON_PAIRS:  # the pairs are independent: the same moments, by (10.6)
+        mean, covariance = spread.td_moments(game, policy, regularizer, n_updates=updates, scale=scale, offset=scale)
+        start, square = float(np.abs(mean).max()), float((np.diagonal(covariance) + mean**2).max())
+    else:
+        found = td_moments.moments(
+            game, policy, regularizer, n_updates=[updates], n_waiting=np.inf, td_scale=scale, td_offset=scale
+        )
+        start, square = float(np.abs(found.mean).max()), float(found.mean_square.max())
     noise = math.sqrt(max(square - start**2, 1e-300))
     return max(5.0 * scale, updates * (start / (START_SHARE * noise)) ** 2)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from pma_mfg import equilibrium, regularizers
 from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
-from pma_mfg.iterations import LONGEST_PERIOD, iteration, step_size
+from pma_mfg.iterations import LONGEST_PERIOD, iteration, step_sizes
 from pma_mfg.regularizers import Regularizer
 from pma_replication.experiments.dynamics.measure import population_rows, run, start_policy
 
@@ -47,7 +47,7 @@ def damping(
         The game's name in tables and seeds.
     strengths : sequence of float
     shares : sequence of float
-        Step sizes of PMA, in units of the one that `step_size` finds best at the equilibrium.
+        Step sizes of PMA, in units of the one that `iterations.step_size` finds best at the equilibrium.
     n_starts : int
         The same starts at every strength.
     max_iterations : int
@@ -75,9 +75,10 @@ def damping(
         except ConvergenceError:
             policy = equilibrium.planted_or_found(game, h).policy
         parts = [population_rows(game, policy[None], [0], name=name, method="", part="equilibrium")]
-        radius = step_size("best_response", game, h, policy=policy)[1]
+        step_size = step_sizes(game, h, policy)
+        radius = step_size("best_response", 1.0)[1]
         for method, share in [("best_response", 1.0), *((f"pma_{m}", x) for m in ("euclidean", "kl") for x in shares)]:
-            eta, rate = step_size(method, game, h, policy=policy, share=share)
+            eta, rate = step_size(method, share)
             for start in range(n_starts):
                 orbit = iteration(method, game, h, start=start_policy(game, name, start, seed=seed), step_size=eta)
                 seen = run(orbit, game, h, reference=policy, max_iterations=max_iterations, measured=lambda k: False)

@@ -34,10 +34,8 @@ def _orbit(subject: Subject) -> Settings:
             policy = equilibrium.planted_or_found(subject.game, weaker, policy, max_iterations=500).policy
             if operators.best_response_step(subject.game, policy, weaker).min() < LEAST_KL:  # no derivative with "kl"
                 break
-            radii = [
-                iterations.step_size(method, subject.game, weaker, policy=policy, share=STEP_SHARES[0])[1]
-                for method in ("pma_euclidean", "pma_kl")
-            ]
+            step_size = iterations.step_sizes(subject.game, weaker, policy)
+            radii = [step_size(method, STEP_SHARES[0])[1] for method in ("pma_euclidean", "pma_kl")]
         except ConvergenceError:  # no equilibrium that is found, or one whose policy has no population
             break
         if not (needed := math.log(ARRIVED) / math.log(min(max(*radii, 1e-6), 1.0 - 1e-9))) < 500.0:

@@ -44,8 +44,9 @@ def n_iterations(game: Game, regularizer: Regularizer, settings: Settings) -> fl
             policy = equilibrium.planted_or_found(game, h, policy).policy
         except ConvergenceError:
             policy = equilibrium.planted_or_found(game, h).policy
+        step_size = iterations.step_sizes(game, h, policy)
         for method, share in methods:
-            rate = iterations.step_size(method, game, h, policy=policy, share=share)[1]
+            rate = step_size(method, share)[1]
             count = 2.0 * iterations.LONGEST_PERIOD
             if rate < 1.0:
                 count = math.log(iterations.SETTLED_MOVE) / math.log(max(rate, 1e-6)) + iterations.SETTLED_MOVES

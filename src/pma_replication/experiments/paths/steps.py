@@ -16,6 +16,10 @@ from pma_replication.experiments.paths import measure
 from pma_replication.plan import Settings, Step
 from pma_replication.unsettled import reward_range
 
+#: Most states with which a search and a path are timed: with more each takes seconds, and is counted in Jacobians, of
+#: which a path takes some 60 and a search, as it starts nearer or farther, 10 to 100.
+MOST_TIMED, OF_A_SEARCH, OF_A_PATH = 50, 40, 60
+
 
 def n_branches(path: paths.Path) -> int:
     """Return how many branches leave a path at its branch points; those that leave them in turn are not known yet."""
@@ -31,7 +35,10 @@ def _seconds(units: Units, settings: Settings) -> float:
 
     A branch is followed in about the time of the path that it leaves.
     """
-    game, lowest, seconds = units.game, settings["games"]["lowest"], 0.0
+    game, n_starts, lowest = units.game, settings["games"]["n_starts"], settings["games"]["lowest"]
+    strengths = measure.counted(settings["strengths"], lowest)
+    if game.n_states > MOST_TIMED:
+        return len(strengths) * (2 * n_starts * OF_A_SEARCH + OF_A_PATH) * units.jacobian
     followed: list[paths.Path] = []
     left: list[int] = []
 
@@ -41,13 +48,13 @@ def _seconds(units: Units, settings: Settings) -> float:
             bounds = high, lowest * reward_range(game)
             followed.append(paths.equilibrium_path(game, units.regularizer, strengths=bounds))
 
-    of_path, of_branches = timed(follow), 0.0
+    seconds, of_path, of_branches = 0.0, timed(follow), 0.0
     if followed:
         found = timed(lambda: left.append(n_branches(followed[-1])))
         of_branches = found + left[-1] * of_path
-    for strength in measure.counted(settings["strengths"], lowest):  # searches take longer where it is weak
+    for strength in strengths:  # searches take longer where it is weak
         h = regularizers.with_strength(units.regularizer, strength * reward_range(game))
-        searches = 2 * settings["games"]["n_starts"] * timed(partial(random_equilibria, game, h, n_starts=1, seed=0))
+        searches = 2 * n_starts * timed(partial(random_equilibria, game, h, n_starts=1, seed=0))
         seconds += searches + of_path + of_branches
     return seconds
 

@@ -61,10 +61,11 @@ def _prescribed(subject: Subject) -> Settings:
     most = BUDGET / (PRESCRIBED_REPLICATES * step_seconds(subject.game, PRESCRIBED_REPLICATES))
     chosen: list[float] = []
     start = operators.policy_distance(operators.uniform_policy(subject.game), subject.policy)
+    prescribed = prescription.theorem_schedules(game, subject.regularizer, step_size)
     for share in (0.5, 0.25, 0.1, 0.03):  # of the first distance: larger accuracies ask for nothing
         epsilon = rounded(min(0.5, share * start), 2)
         try:
-            schedule = prescription.theorem_schedule(game, subject.regularizer, step_size, epsilon=epsilon)
+            schedule = prescribed(epsilon)
         except InputError as refused:
             value = refused.value
             told = f"{refused.field} = {value:.4g}" if isinstance(value, float) else f"{refused.field}: {value}"
@@ -88,6 +89,10 @@ def _prescribed(subject: Subject) -> Settings:
 
 def prescribed_strength(subject: Subject) -> float | None:
     """Return the least of 4, 16, 64, ... times the game's strength at which `samples_prescribed` can be run, if any."""
+    try:
+        prescription.population_contraction(subject.need_features("samples_prescribed"), subject.regularizer)
+    except InputError:  # whatever the strength
+        return None
     for power in range(1, 8):
         strength = rounded(subject.regularizer.strength * 4.0**power, 2)
         regularizer = regularizers.load(subject.kind, strength)
