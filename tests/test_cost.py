@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from tests.units import given, units_of
 
 from pma_mfg import equilibrium, games, operators, paths, regularizers
 from pma_mfg.errors import ConvergenceError
@@ -24,11 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def units() -> cost.Units:
     game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1)
-    names = ("step", "step_of_few", "step_together", "few_together", "pma", "jacobian", "exploitability", "solution")
-    timed = dict.fromkeys((*names, "update", "agent"), 1e-4)
-    return cost.Units(
-        n_states=3, n_actions=2, **timed, policy=np.full((3, 2), 0.5), game=game, regularizer=regularizers.Entropy(0.5)
-    )
+    return units_of(game, regularizers.Entropy(0.5), np.full((3, 2), 0.5))
 
 
 def test_every_section_and_every_step_has_a_predicted_time(units: cost.Units) -> None:
@@ -76,7 +72,7 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     steps = [step for step in plan.steps().values() if step.section == section]
 
     def seconds(**changes: float) -> float:
-        changed = replace(units, **{**dict.fromkeys(("pma", "exploitability"), 0.0), **changes})
+        changed = given(units, **{**dict.fromkeys(("pma", "exploitability"), 0.0), **changes})
         return sum(step.seconds(changed, one) for step in steps)
 
     once = seconds()
@@ -84,22 +80,19 @@ def test_replicates_side_by_side_cost_what_a_step_of_theirs_does(section: str, u
     # all steps of many agents but those of few agents and of blind learning, which are a third and a fourth
     assert 0.6 * (1.0 - 1.0 / 3.0) * once < saved <= 0.6 * once * (1.0 + 1e-9)
     # none of 3 replicates move together, 4 as 8 do, and of 12 the last 4
-    of_few: dict[str, Any] = {"step_of_few": 0.5, "few_together": 0.125}
-    units = replace(units, step=1.0, step_together=0.25, **of_few)
+    units = given(units, step=1.0, step_together=0.25, step_of_few=0.5, few_together=0.125)
     counts = (1, 3, 4, 7, 8, 11, 12, 16)
     assert [units.step_of_all(10**6, n) for n in counts] == [1.0, 3.0, 2.0, 2.0, 2.0, 5.0, 4.0, 4.0]
     assert [2.0 * units.step_of_all(10, n) for n in counts] == [units.step_of_all(10**6, n) for n in counts]
 
 
-def units_of(game: games.MeanFieldGame, regularizer: regularizers.Regularizer, units: cost.Units) -> cost.Units:
-    """Return units of the same times for another game, at its equilibrium."""
-    policy = equilibrium.planted_or_found(game, regularizer).policy
-    sizes = {"n_states": game.n_states, "n_actions": game.n_actions}
-    return replace(units, **sizes, policy=policy, game=game, regularizer=regularizer)
+def at_equilibrium(game: games.MeanFieldGame, regularizer: regularizers.Regularizer) -> cost.Units:
+    """Return units of a game at its equilibrium."""
+    return units_of(game, regularizer, equilibrium.planted_or_found(game, regularizer).policy)
 
 
 def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
-    units: cost.Units, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # floors of a lift, with moves that nearly always go where they should: 2.5 times the time predicted was used
     moves = np.zeros((7, 3, 7)) + 0.02 / 7
@@ -109,7 +102,7 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
     own = games.from_functions(lambda mu: moves, lambda mu: (liked - 2.0 * mu)[:, None] - effort, 0.9, n_states=7)
     lift = own.with_features("lift")
     entropy = regularizers.Entropy(0.1)
-    of_lift, populations = units_of(lift, entropy, units), [3, 4, 5]
+    of_lift, populations = at_equilibrium(lift, entropy), [3, 4, 5]
     monkeypatch.setattr(cost, "COUNTED_STATES", 600)
     monkeypatch.setattr(cost, "exact_seconds", lambda *of: 0.0)
     monkeypatch.setattr(cost, "row_seconds", lambda *of: 0.0)
@@ -150,11 +143,11 @@ def test_numbers_of_the_deviators_chain_are_predicted_as_they_are_read(
 
 
 def test_laws_and_rows_that_the_gaps_of_one_population_share_are_predicted_once(
-    units: cost.Units, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
     entropy, populations = regularizers.Entropy(0.1), [5, 8]
-    of_game = units_of(game, entropy, units)
+    of_game = at_equilibrium(game, entropy)
     for constant in ("CHAIN", "APPLICATION"):
         monkeypatch.setattr(cost, constant, 0.0)
     monkeypatch.setattr(cost, "exact_seconds", lambda *of: 1e6)  # for each law
@@ -192,14 +185,14 @@ def test_laws_and_rows_that_the_gaps_of_one_population_share_are_predicted_once(
 
 @pytest.mark.parametrize(("n_states", "strength", "attracts"), [(2, 0.2, False), (3, 0.2, False), (5, 0.5, True)])
 def test_iterations_from_an_equilibrium_are_those_until_it_is_left_or_nothing_changes_any_more(
-    n_states: int, strength: float, attracts: bool, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+    n_states: int, strength: float, attracts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # of 0.2 of the longest runs from every start, which were predicted, those of a coordination game took a twentieth
     game = games.make("coordination", n_states=n_states, discount=0.8, attraction=1.0)
-    of_game = units_of(game, regularizers.Entropy(strength), units)
+    of_game = at_equilibrium(game, regularizers.Entropy(strength))
     settings: dict[str, Any] = {"step_sizes": [0.1, 1.0, 10.0], "n_starts": 4, "max_iterations": 1000}
     assert (of_game.radius(0.1) < 1.0) == attracts
-    predicted = plan.steps()["basins"].seconds(cost.Units(**{**vars(of_game), "pma": 1.0, "jacobian": 0.0}), settings)
+    predicted = plan.steps()["basins"].seconds(given(of_game, pma=1.0, jacobian=0.0), settings)
     count, step = 0, operators.policy_mirror_ascent
 
     def counting(*of: Any, **also: Any) -> np.ndarray:
@@ -218,13 +211,13 @@ def test_iterations_from_an_equilibrium_are_those_until_it_is_left_or_nothing_ch
 
 @pytest.mark.parametrize(("family", "branches"), [("coordination", 6), ("multiple_equilibria", 2), ("sis_epidemic", 0)])
 def test_the_branches_that_leave_a_path_are_predicted_to_take_as_long_as_it(
-    family: str, branches: int, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+    family: str, branches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the path alone was timed, down to a millionth of the rewards: 0.25 of what was used where branches leave it
     settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     described = settings["games"][family]
     game = games.make(described["family"], **described["parameters"])
-    of_game = units_of(game, regularizers.Entropy(described["strength"]), units)
+    of_game = at_equilibrium(game, regularizers.Entropy(described["strength"]))
     lowest, bounds, follow = 0.02, list[Any](), paths.equilibrium_path
 
     def counted(*of: Any, **also: Any) -> paths.Path:
@@ -245,12 +238,12 @@ def test_the_branches_that_leave_a_path_are_predicted_to_take_as_long_as_it(
 
 @pytest.mark.parametrize("family", ["planted_smooth", "crowd_averse"])
 def test_solutions_on_the_way_to_the_policys_limit_are_predicted_from_the_smallest_population(
-    family: str, units: cost.Units, monkeypatch: pytest.MonkeyPatch
+    family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = {"n_states": 3, "n_actions": 2, "discount": 0.5, "seed": 1}
     parameters |= {"strength": 0.1} if family == "planted_smooth" else {}
     game, entropy = games.make(family, **parameters), regularizers.Entropy(0.1)
-    of_game = units_of(game, entropy, units)
+    of_game = at_equilibrium(game, entropy)
     predicted = cost.limit_solutions(of_game, 0.5, 2)
     count, solve = 0, finite_population._law_and_chain
 
@@ -279,8 +272,25 @@ def test_every_run_of_the_comparison_is_predicted() -> None:
     assert len(calls) == step.ticks(settings) == (3 + 2) * 2 + 2 * 2 * 2  # pilots, and two contenders of each method
 
 
+@pytest.mark.parametrize(
+    ("section", "simulated"), [("nash", False), ("phase", False), ("populations_bias", True), ("independent", True)]
+)
+def test_only_operations_that_an_experiment_is_made_of_are_timed(
+    section: str, simulated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())[section]
+    one = {**settings, "games": next(iter(settings["games"])) if isinstance(settings["games"], list) else {}}
+    one |= {"games": next(iter(settings["games"].values()))} if isinstance(settings["games"], dict) else {}
+    game = games.make("crowd_averse", n_states=3, n_actions=2, discount=0.5, seed=1)
+    asked: list[str] = []
+    for module, name in ((cost.learning, "ctd"), (cost.learning, "independent"), (cost.replicates, "ctd")):
+        monkeypatch.setattr(module, name, lambda *of, name=name, **also: asked.append(name))
+    assert cost.section_seconds(section, one, cost.measure(game, regularizers.Entropy(0.5))) > 0.0
+    assert bool(asked) == simulated
+
+
 def test_slower_steps_are_predicted_to_take_longer(units: cost.Units) -> None:
-    slower = replace(units, step=10 * units.step, step_of_few=10 * units.step)
+    slower = given(units, step=10 * units.step, step_of_few=10 * units.step)
     settings = yaml.safe_load((ROOT / "config/example.yaml").read_text())["populations_bias"]
     seconds = plan.steps()["populations_bias"].seconds
     assert seconds(slower, settings) == pytest.approx(10 * seconds(units, settings))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.units import units_of
 
 from pma_mfg import cli, equilibrium, games, iterations, jacobian, regularizers
 from pma_mfg.games import MeanFieldGame
 from pma_mfg.populations import td_moments
 from pma_mfg.theory import attraction, certificates, invariant_sets, lipschitz, prescription
 from pma_replication import cost, plan
-from pma_replication.cost import Units
 from pma_replication.experiments.contraction import steps as contraction_steps
 from pma_replication.experiments.ctd import measure as ctd_measure
 from pma_replication.experiments.orbit import sizes as orbit_sizes
@@ -148,10 +148,7 @@ def test_nothing_is_computed_for_a_certificate_where_the_population_need_not_set
 def test_large_games_are_predicted_from_counts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No certificate, and no path, is computed only to predict its time."""
     game, regularizer = games.make("crowd_modelling_2d", size=8), regularizers.Entropy(3.0)
-    seconds = dict.fromkeys(("step", "step_of_few", "step_together", "few_together", "pma", "exploitability"), 1e-4)
-    seconds |= dict.fromkeys(("jacobian", "solution", "update", "agent"), 1e-4)
-    policy = np.full((64, 5), 0.2)
-    units = Units(n_states=64, n_actions=5, **seconds, policy=policy, game=game, regularizer=regularizer)
+    units = units_of(game, regularizer, np.full((64, 5), 0.2))
     searches = counted(monkeypatch, paths_steps, "random_equilibria")
     certified = counted(monkeypatch, attraction, "attraction")
     constants = counted(monkeypatch, lipschitz, "constants")

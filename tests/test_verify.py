@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.units import TIMES, units_of
 
 from pma_mfg import cli, equilibrium, games, operators, regularizers, storage
 from pma_mfg.errors import InputError
@@ -207,10 +208,10 @@ def test_configurations_and_single_claims_have_one_size_of_learning_and_it_fits_
         chosen = all_of_small[0] if of is small else {section: plan.settings(section, of) for section in steps}
         single = verify.settings(steps, of)
         step = plan.step_seconds(of.game)
-        timed = dict.fromkeys(("pma", "jacobian", "exploitability", "solution", "update", "agent"), 1e-5)
+        timed = dict.fromkeys(TIMES, 1e-5)
         together = plan.step_seconds(of.game, plan.TOGETHER)
         timed |= {"step": step, "step_of_few": step, "step_together": together, "few_together": together}
-        units = cost.Units(n_states=2, n_actions=2, **timed, policy=of.policy, game=of.game, regularizer=of.regularizer)
+        units = units_of(of.game, of.regularizer, of.policy, **timed)
         for name, one in monitored.items():
             assert single[name] == chosen[one.section]
             assert 0.0 < one.seconds(units, single[name]) <= 1.1 * plan.BUDGET

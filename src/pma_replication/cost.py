@@ -1,8 +1,8 @@
 """What experiments cost: a prediction of processor time from their settings and a short timing of the game itself.
 
 A section of a configuration is a number of operations of a few kinds: steps of the N-agent game, PMA iterations,
-Jacobians, solutions. `Units` times each of them on the game at hand, in a second or so, which covers how a step grows
-with the states (benchmarks/scaling.md), functions in Python, and the machine. The numbers of operations follow from the
+Jacobians, solutions. `Units` times those that are asked for on the game at hand, which covers how a step grows with the
+states (benchmarks/scaling.md), functions in Python, and the machine. The numbers of operations follow from the
 settings, as each experiment's `steps.py` says; where an iteration stops by itself they are those of typical games. How
 well it predicts is in docs/performance.md.
 """
@@ -44,6 +44,9 @@ JOB, FIGURE, TABLE, ONCE = 0.2, 1.0, 0.15, 15.0
 #: Seconds that each kind of operation is timed for.
 TIMED = 0.03
 
+#: c and m_0 of the steps of the TD learning that is timed: with any it costs the same.
+SCALE = 100.0
+
 #: Of an exact solution of the N-agent game on the reference machine, seconds: of one with hardly any counts; of a row
 #: of the chain, for a product where agents are added one by one, for a number of the transform's grid and for one that
 #: is read from it; and of the applications of the chain to a law, some forty, for each of its numbers.
@@ -60,43 +63,131 @@ TIMED_PAIRS = 40
 
 @dataclass(frozen=True)
 class Units:
-    """Processor seconds of the operations that experiments are made of, in one game.
+    """Processor seconds of the operations that experiments are made of, in one game, each timed when it is asked for.
 
     Parameters
     ----------
-    n_states, n_actions : int
-    step, step_of_few : float
-        Of the N-agent game with a policy that all share, many agents or ten: counts of few are drawn faster.
-    step_together, few_together : float
-        Of many agents, or ten, in one of `TOGETHER` replicates that move side by side.
-    pma, jacobian, exploitability, solution : float
-        Of one PMA iteration, one Jacobian, one exploitability, one equilibrium.
-    update : float
-        Of the exact moments of TD learning, for one of several waiting times.
-    agent : float
-        Of one of many independent learners in a step of the N-agent game.
-    rho : float
-    policy : ndarray, shape (S, A)
-        At which all was timed: the equilibrium, or the uniform one where none is at hand.
     game : Game
     regularizer : Regularizer
+    policy : ndarray, shape (S, A)
+        At which all is timed: the equilibrium, or the uniform one where none is at hand.
     """
 
-    n_states: int
-    n_actions: int
-    step: float
-    step_of_few: float
-    step_together: float
-    few_together: float
-    pma: float
-    jacobian: float
-    exploitability: float
-    solution: float
-    update: float
-    agent: float
-    policy: np.ndarray
     game: Game
     regularizer: Regularizer
+    policy: np.ndarray
+
+    @property
+    def n_states(self) -> int:
+        """S."""
+        return self.game.n_states
+
+    @property
+    def n_actions(self) -> int:
+        """A."""
+        return self.game.n_actions
+
+    @cached_property
+    def step(self) -> float:
+        """Of the N-agent game with a policy that all share, many agents."""
+        return self._alone(plan.MANY_AGENTS)
+
+    @cached_property
+    def step_of_few(self) -> float:
+        """Of the same with ten agents: counts of few are drawn faster."""
+        return self._alone(10)
+
+    @cached_property
+    def step_together(self) -> float:
+        """Of many agents, in one of `TOGETHER` replicates that move side by side."""
+        return self._together(plan.MANY_AGENTS) if self.game.has_features else self.step
+
+    @cached_property
+    def few_together(self) -> float:
+        """Of ten agents, in one of `TOGETHER` replicates that move side by side."""
+        return self._together(10) if self.game.has_features else self.step_of_few
+
+    @cached_property
+    def pma(self) -> float:
+        """Of one PMA iteration."""
+        eta = 1.0 / self.regularizer.rho
+        return timed(lambda: operators.policy_mirror_ascent(self.game, self.policy, eta, regularizer=self.regularizer))
+
+    @cached_property
+    def jacobian(self) -> float:
+        """Of one Jacobian."""
+        eta = 1.0 / self.regularizer.rho
+        return timed(lambda: jacobian.jacobian(self.game, self.policy, eta, regularizer=self.regularizer))
+
+    @cached_property
+    def exploitability(self) -> float:
+        """Of one exploitability."""
+        return timed(lambda: equilibrium.exploitability(self.game, self.policy, self.regularizer))
+
+    @cached_property
+    def solution(self) -> float:
+        """Of one equilibrium."""
+
+        def solve() -> None:
+            with contextlib.suppress(ConvergenceError):
+                equilibrium.solve(self.game, self.regularizer)
+
+        return timed(solve)
+
+    @cached_property
+    def update(self) -> float:
+        """Of the exact moments of TD learning, for one of several waiting times."""
+        n_pairs, n_updates = self.policy.size, 100
+        if n_pairs > TIMED_PAIRS:
+            matrix = np.full((n_pairs, n_pairs), 1.0 / n_pairs)
+            return n_pairs * timed(lambda: matrix @ matrix)  # the chain of pairs, applied to their second moments
+        waiting = range(8)
+        return timed(
+            lambda: td_moments.moments(
+                self.game,
+                self.policy,
+                self.regularizer,
+                n_updates=[n_updates],
+                n_waiting=waiting,
+                td_scale=SCALE,
+                td_offset=SCALE,
+            )
+        ) / (n_updates * len(waiting))
+
+    @cached_property
+    def agent(self) -> float:
+        """Of one of many independent learners in a step of the N-agent game."""
+        if not (self.game.has_features and self.policy.size <= MOST_PAIRS):
+            return self.step
+        n_agents, lengths, rng = 2000, (100, 1100), seeds.generator(0, "cost")
+
+        def run(n_updates: int) -> None:
+            schedule = schedules.Schedule(1, n_updates, 0, 1.0 / self.regularizer.rho, SCALE, SCALE)
+            learning.independent(self.game, n_agents, self.regularizer, schedule=schedule, rng=rng)
+
+        short, long = (timed(partial(run, n_updates)) for n_updates in lengths)  # both begin and end an epoch
+        return max(0.0, long - short) / (n_agents * (lengths[1] - lengths[0]))
+
+    @property
+    def _n_steps(self) -> int:
+        """How many steps of TD learning are timed at a time."""
+        return 5000 if self.game.has_features else 200
+
+    @property
+    def _td(self) -> dict[str, Any]:
+        """Settings of the TD learning that is timed."""
+        settings = {"n_updates": [self._n_steps], "n_waiting": 0, "td_scale": SCALE, "td_offset": SCALE}
+        return {"regularizer": self.regularizer, **settings}
+
+    def _alone(self, n_agents: int) -> float:
+        rng = seeds.generator(0, "cost")
+        seconds = timed(lambda: learning.ctd(self.game, self.policy, n_agents, rng=rng, **self._td))
+        return seconds / self._n_steps
+
+    def _together(self, n_agents: int) -> float:
+        rngs = [seeds.generator(0, "cost", r) for r in range(TOGETHER)]
+        seconds = timed(lambda: replicates.ctd(self.game, self.policy, n_agents, rngs=rngs, **self._td))
+        return seconds / (self._n_steps * TOGETHER)
 
     def step_of(self, n_agents: int) -> float:
         """Return the seconds of a step of so many agents."""
@@ -137,7 +228,7 @@ class Units:
 
 @accepts()
 def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = None) -> Units:
-    """Time the operations on a game, at its equilibrium's policy, which is solved for if it is not given.
+    """Return the times of the operations on a game, at its equilibrium's policy: solved for if it is not given.
 
     Where none is found it is the uniform policy.
     """
@@ -146,90 +237,7 @@ def measure(game: Game, regularizer: Regularizer, policy: np.ndarray | None = No
             policy = equilibrium.solve(game, regularizer).policy
         except ConvergenceError:
             policy = operators.uniform_policy(game)
-    eta, rng = 1.0 / regularizer.rho, seeds.generator(0, "cost")
-    scale = 100.0  # any; the steps of TD learning cost the same
-    n_steps = 5000 if game.has_features else 200
-
-    def steps(n_agents: int) -> float:
-        return (
-            timed(
-                lambda: learning.ctd(
-                    game,
-                    policy,
-                    n_agents,
-                    regularizer=regularizer,
-                    n_updates=[n_steps],
-                    n_waiting=0,
-                    td_scale=scale,
-                    td_offset=scale,
-                    rng=rng,
-                )
-            )
-            / n_steps
-        )
-
-    def together(n_agents: int) -> float:
-        rngs = [seeds.generator(0, "cost", r) for r in range(TOGETHER)]
-        return timed(
-            lambda: replicates.ctd(
-                game,
-                policy,
-                n_agents,
-                regularizer=regularizer,
-                n_updates=[n_steps],
-                n_waiting=0,
-                td_scale=scale,
-                td_offset=scale,
-                rngs=rngs,
-            )
-        ) / (n_steps * TOGETHER)
-
-    def solve() -> None:
-        with contextlib.suppress(ConvergenceError):
-            equilibrium.solve(game, regularizer)
-
-    def agent() -> float:
-        n_agents, lengths = 2000, (100, 1100)
-
-        def run(n_updates: int) -> None:
-            schedule = schedules.Schedule(1, n_updates, 0, eta, scale, scale)
-            learning.independent(game, n_agents, regularizer, schedule=schedule, rng=rng)
-
-        short, long = (timed(partial(run, n_updates)) for n_updates in lengths)  # both begin and end an epoch
-        return max(0.0, long - short) / (n_agents * (lengths[1] - lengths[0]))
-
-    alone, few = steps(plan.MANY_AGENTS), steps(10)
-    return Units(
-        n_states=game.n_states,
-        n_actions=game.n_actions,
-        step=alone,
-        step_of_few=few,
-        step_together=together(plan.MANY_AGENTS) if game.has_features else alone,
-        few_together=together(10) if game.has_features else few,
-        pma=timed(lambda: operators.policy_mirror_ascent(game, policy, eta, regularizer=regularizer)),
-        jacobian=timed(lambda: jacobian.jacobian(game, policy, eta, regularizer=regularizer)),
-        exploitability=timed(lambda: equilibrium.exploitability(game, policy, regularizer)),
-        solution=timed(solve),
-        update=_update_seconds(game, regularizer, policy),
-        agent=agent() if game.has_features and policy.size <= MOST_PAIRS else alone,
-        policy=policy,
-        game=game,
-        regularizer=regularizer,
-    )
-
-
-def _update_seconds(game: Game, regularizer: Regularizer, policy: np.ndarray) -> float:
-    """Return the seconds of an update of the exact moments of TD learning."""
-    n_pairs, n_updates, scale = policy.size, 100, 100.0  # with any scale of the steps it costs the same
-    if n_pairs > TIMED_PAIRS:
-        matrix = np.full((n_pairs, n_pairs), 1.0 / n_pairs)
-        return n_pairs * timed(lambda: matrix @ matrix)  # the chain of pairs, applied to their second moments
-    waiting = range(8)
-    return timed(
-        lambda: td_moments.moments(
-            game, policy, regularizer, n_updates=[n_updates], n_waiting=waiting, td_scale=scale, td_offset=scale
-        )
-    ) / (n_updates * len(waiting))
+    return Units(game, regularizer, policy)
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -160,7 +160,7 @@ def _config(options: argparse.Namespace) -> None:
     with output.progress(len(plan.sections()), "sections") as advance:
         made, left_out = configure.settings(subject, described, advance)
     units = {}
-    with output.progress(len(made["games"]), "timing the game's operations") as advance:
+    with output.progress(len(made["games"]), "equilibria") as advance:
         for of, entry in made["games"].items():
             units[of] = cost.measure(subject.game, regularizers.make(entry["regularizer"], entry["strength"]))
             advance()

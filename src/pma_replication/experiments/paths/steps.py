@@ -38,7 +38,7 @@ def _seconds(units: Units, settings: Settings) -> float:
     game, n_starts, lowest = units.game, settings["games"]["n_starts"], settings["games"]["lowest"]
     strengths = measure.counted(settings["strengths"], lowest)
     if game.n_states > MOST_TIMED:
-        return len(strengths) * (2 * n_starts * OF_A_SEARCH + OF_A_PATH) * units.jacobian
+        return float(len(strengths) * (2 * n_starts * OF_A_SEARCH + OF_A_PATH) * units.jacobian)
     followed: list[paths.Path] = []
     left: list[int] = []
 
