@@ -6,6 +6,7 @@ import argparse
 
 from pma_mfg.commands import arguments
 from pma_mfg.errors import InputError
+from pma_replication.runs import outputs
 
 
 def add(commands: arguments.Commands) -> None:
@@ -18,7 +19,7 @@ def add(commands: arguments.Commands) -> None:
         examples=("bias.parquet bias.parquet --out both.parquet",),
     )
     collect.add_argument("tables", nargs="+", help="Parquet tables")
-    collect.add_argument("--out", required=True, help="Parquet table to write")
+    collect.add_argument("--out", required=True, type=outputs.TABLE, help="Parquet table to write")
 
 
 def _collect(options: argparse.Namespace) -> None:
