@@ -97,6 +97,16 @@ def test_the_equilibrium_of_a_branch_of_its_own_is_found_by_starts_alone() -> No
     assert "| sis | 0.1 | 1 | 2 | 1 | 2 |" in paths_judge.paths_markdown(tables["paths_equilibria"])
 
 
+def test_where_there_is_one_equilibrium_the_state_that_is_told_is_the_one_that_moves_most() -> None:
+    game = games.make("no_interaction")
+    tables = paths_measure.diagram(game, Entropy(1.0), "g", lowest=0.01, strengths=[0.1], n_starts=2, seed=0)
+    assert set(tables["paths"]["branch"]) == {0}
+    path = paths.equilibrium_path(game, Entropy(1.0))
+    spread = np.ptp([point.mean_field for point in path.points], axis=0)
+    assert set(tables["paths"]["state"]) == {spread.argmax()}
+    assert spread.argmax() != 0
+
+
 def test_every_game_of_a_grid_has_a_row_with_what_happens_on_its_path() -> None:
     fixed = {"n_states": 2, "n_actions": 2, "discount": 0.5, "strength": 0.1, "sign": "seeking"}
     table = paths_measure.generated(
