@@ -183,8 +183,8 @@ def wrapped(text: str, inches: float, size: float) -> str:
     """Return text in as few lines as fit into a width, and those as even as they can be."""
     breaks = [textwrap.wrap(text, most) for most in range(10, max(11, len(text) + 1))]
     fitting = [lines for lines in breaks if all(text_width(line, size) <= inches for line in lines)]
-    # of those with as few lines the first has the shortest
-    return "\n".join(min(fitting or breaks[:1], key=len))
+    fewest = min(fitting or breaks[:1], key=len)  # of several the first, which has the shortest lines
+    return "\n".join(fewest)
 
 
 def panel_title(ax: Axes, i: int, text: str, *, game: str = "") -> None:

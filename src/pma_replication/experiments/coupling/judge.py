@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
 from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
 from pma_replication.judging import Claim, Range, Rival, bootstrap_generator, compare, exactly, settled
 from pma_replication.statistics import Estimate
@@ -96,7 +96,14 @@ def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:
         return f"{method_words(method)}: {seen:,} updates, and TD learning leaves its start after some {scale:,.0f}"
     found = curves(rows, method)
     if elsewhere(rows, method):
-        return ""
+        start = of_method.loc[of_method["epoch"] == 0, "error"].mean()
+        noise = of_method[NOISE].min() if NOISE in rows else 0.0
+        if not noise > LEARNED * start:
+            return ""
+        return (
+            f"{method_words(method)}: with M_td = {seen:,} the noise of TD learning alone keeps policies {noise:.2g} "
+            f"away from the equilibrium, and the start is {start:.2g} away"
+        )
     if len(found) == 1:
         return f"{method_words(method)}: one M_td cannot show whether more samples would do"
     (fewer, before), (more, after) = list(found.items())[-2:]

@@ -5,6 +5,7 @@ The algorithm, and how the samples to an accuracy are read, is in docs/theory, s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,12 +15,15 @@ import pandas as pd
 from pma_mfg import iterations, jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.commands import step_sizes
+from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
+from pma_replication.experiments.coupling.judge import LEARNED, elsewhere
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
+from pma_replication.experiments.scaling.measure import policy_constant
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
 
@@ -137,7 +141,8 @@ def compare(
         step), n_agents, n_epochs, n_updates (of `runs`), n_waiting (0 in blind learning), replicate, epoch, samples
         (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
         (regularized), and `judging.UNSETTLED` where that happened. Where mirror ascent has no epoch with as many
-        updates as TD learning starts up with (c of `schedules.td_scale`), also `names.TD_SCALE`, c.
+        updates as TD learning starts up with (c of `schedules.td_scale`), also `names.TD_SCALE`, c; where noise
+        explains that a method ends far from the equilibrium, `names.NOISE`.
     """
 
     def radius(step_size: float) -> float:
@@ -199,7 +204,23 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
+    table = unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
+    if n_waiting == 0 and equilibrium.min() > 0.0:
+        _add_noise(table, game, regularizer, equilibrium)
+    return table
+
+
+def _add_noise(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> None:
+    """Add `names.NOISE` of the methods that contract, end far away, and are kept there by noise alone."""
+    for method in (MIRROR_ASCENT, BEST_RESPONSE):
+        rows = table[table["method"] == method]
+        if not rows["radius"].iloc[0] < 1.0 or not elsewhere(table, method):
+            continue
+        of: dict[str, Any] = {"step_size": rows["step_size"].iloc[0], "n_epochs": rows["n_epochs"].iloc[0]}
+        with contextlib.suppress(InputError, np.linalg.LinAlgError):  # then it explains nothing
+            noise = policy_constant(game, regularizer, equilibrium, **of) / np.sqrt(rows["n_updates"])
+            if noise.min() > LEARNED * rows.loc[rows["epoch"] == 0, "error"].mean():
+                table.loc[rows.index, NOISE] = noise
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:
