@@ -186,8 +186,7 @@ def compare(
     parts = []
     for number, measured in enumerate(each_replicate(run, [n_replicates] * len(planned), checkpoint)):
         method, n_updates, schedule = planned[number // n_replicates]
-        taken = _samples(schedule)
-        epochs = np.arange(len(taken))
+        epochs = np.arange(len(taken := _samples(schedule)))
         columns = {
             **common,
             "method": method,
@@ -204,23 +203,26 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    table = unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
-    if n_waiting == 0 and equilibrium.min() > 0.0:
-        _add_noise(table, game, regularizer, equilibrium)
-    return table
+    table = _with_noise(pd.concat(parts, ignore_index=True), game, regularizer, equilibrium)
+    return unsettled.marked(table, unsettled.worst(game, regularizer))
 
 
-def _add_noise(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> None:
-    """Add `names.NOISE` of the methods that contract, end far away, and are kept there by noise alone."""
+def _with_noise(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> pd.DataFrame:
+    """Return the table with `names.NOISE` of methods that contract, end far away, and are kept there by noise alone.
+
+    It is known where nothing waits, and of an equilibrium that plays every action.
+    """
     for method in (MIRROR_ASCENT, BEST_RESPONSE):
         rows = table[table["method"] == method]
-        if not rows["radius"].iloc[0] < 1.0 or not elsewhere(table, method):
+        known = equilibrium.min() > 0.0 and not rows["n_waiting"].any() and rows["radius"].iloc[0] < 1.0
+        if not known or not elsewhere(table, method):
             continue
         of: dict[str, Any] = {"step_size": rows["step_size"].iloc[0], "n_epochs": rows["n_epochs"].iloc[0]}
         with contextlib.suppress(InputError, np.linalg.LinAlgError):  # then it explains nothing
             noise = policy_constant(game, regularizer, equilibrium, **of) / np.sqrt(rows["n_updates"])
             if noise.min() > LEARNED * rows.loc[rows["epoch"] == 0, "error"].mean():
                 table.loc[rows.index, NOISE] = noise
+    return table
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:
