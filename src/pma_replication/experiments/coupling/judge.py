@@ -14,16 +14,21 @@ import pandas as pd
 
 from pma_replication import statistics
 from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
-from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
+from pma_replication.experiments.coupling.reading import (
+    HOLD,
+    LEARNED,
+    Curves,
+    curves,
+    elsewhere,
+    last,
+    samples,
+    samples_to,
+)
 from pma_replication.judging import Claim, Range, Rival, bootstrap_generator, compare, exactly, settled
 from pma_replication.statistics import Estimate
 
 #: A ratio of samples whose denominator is never reached, in place of infinity, of which no quantile can be taken.
 NEVER = 1e9
-
-#: Share of the first exploitability above which the end of a run counts as not learned yet; no slope is fitted to such
-#: ends.
-LEARNED = 0.5
 
 #: Exponent of the samples with which exploitability falls at least, by Theorem 4.3.
 SLOWEST = -0.5
@@ -64,15 +69,6 @@ def apart(rows: pd.DataFrame, method: str, estimate: Estimate) -> str:
     accuracy = float(rows["accuracy"].iloc[0])
     ends = min((last(group) for group in curves(rows, method).values()), key=np.mean)
     return statistics.apart(ends / accuracy, estimate, 1.0, unit=" accuracies")
-
-
-def elsewhere(rows: pd.DataFrame, method: str) -> str:
-    """Return words on runs that all end far from this equilibrium, as at another one of the game, or nothing."""
-    found = curves(rows, method, "error").values()
-    ends, start = [float(last(group).mean()) for group in found], max(float(group[:, 0].mean()) for group in found)
-    if min(ends) <= LEARNED * start:
-        return ""
-    return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
 
 
 def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:

@@ -21,8 +21,8 @@ from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
-from pma_replication.experiments.coupling.judge import LEARNED, elsewhere
 from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
+from pma_replication.experiments.coupling.reading import LEARNED, elsewhere
 from pma_replication.experiments.scaling.measure import policy_constant
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
