@@ -241,11 +241,41 @@ def test_functions_without_features_are_audited_in_the_limit() -> None:
     # which is no answer for ten agents, and does not look like one
     lines = audit_report.in_words(found, game, name="p", of="g")
     assert any(line.endswith("the limit for large N; what N agents add to it is not known") for line in lines)
+    (why,) = {line.partition("not known (")[2] for line in lines if "not known (" in line}
+    assert why.startswith("audit: game: got function game, expected a game with features: ")
+    assert why.count("expected") == 1  # said once, not for each way in which it is not computed
+    assert "; what one of 100 agents gains is not known;" in lines[-1]
+    assert "given by functions" in found.order.why
     assert found.certified == ()
     assert found.exploitability == pytest.approx(known.exploitability, rel=1e-9)
     assert found.policy_distance == pytest.approx(known.policy_distance, abs=1e-7)
     # derivatives by differences
     assert found.best_response_radius == pytest.approx(known.best_response_radius, rel=1e-4)
+
+
+def test_each_unknown_constant_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = pair()
+    near, far = (planted_policy(game) * (1.0 - t) + t * operators.uniform_policy(game) for t in (0.001, 0.1))
+
+    def told(of: MeanFieldGame, policy: np.ndarray) -> tuple[str, list[str]]:
+        found = audit(of, policy, ENTROPY, n_agents=[10])
+        nan = np.isnan([found.order.constant, found.order.own_state_constant]).any()
+        assert bool(found.order.why) == nan
+        return found.order.why, audit_report.in_words(found, of, name="p", of="g")
+
+    assert told(game, planted_policy(game))[0] == ""
+    assert told(game, near)[0] == "the policy is no equilibrium to rounding"
+    why, lines = told(game, far)
+    assert why.endswith(" away from the equilibrium, closed forms hold within 0.01")
+    assert sum(f"(no constant is known: {why})" in line for line in lines) == 1
+    kinked = pair("planted_kinked", n_states=3)
+    assert told(kinked, planted_policy(kinked))[0] == "the rewards have a kink there"
+    monkeypatch.setattr(audits, "GRADIENT_STATES", 1)
+    assert told(game, planted_policy(game))[0] == "closed forms take at most 1 states"
+    monkeypatch.setattr(audits.solvers, "DIRECT_SIZE", 1)
+    why, lines = told(game, planted_policy(game))
+    assert why == "fluctuations are computed of at most 1 states"
+    assert any(line.endswith(f"not known, as {why}") for line in lines)
 
 
 def test_what_an_equilibrium_without_a_jacobian_does_not_allow_is_told_as_unknown() -> None:
@@ -254,6 +284,7 @@ def test_what_an_equilibrium_without_a_jacobian_does_not_allow_is_told_as_unknow
     assert np.isfinite(found.exploitability)
     assert [np.isfinite(each.regularized) for each in found.gains] == [True, True]
     assert np.isnan(found.order.exponent)
+    assert "does not settle" in found.order.why or "spectral radius" in found.order.why
     assert found.gains[1].why.startswith("2e+05 states")
     assert any("not unique" in warning for warning in found.warnings)
 

@@ -1234,3 +1234,9 @@ def test_the_verdict_on_the_bias_of_the_atlas_has_the_false_alarm_probability_th
     level.accept(of_binomials(alarms, law))
     normal = norm.isf(0.5 * atlas_judge.FALSE_ALARM / n_games)
     level.show(binom(n_tables, of_table(2.0 * student.sf(normal, 15))).sf(law.isf(0.5 * level.false_alarm)))
+
+
+def test_bounds_that_are_all_infinite_are_counted_as_they_are() -> None:
+    rows = pd.DataFrame({"bound": [np.inf, np.inf]})
+    assert bounds_judge.largest_norm(rows)[1] == "all 2 bounds are infinite, and nothing is tested"
+    assert bounds_judge.largest_norm(rows[:1])[1] == "the bound is infinite, and nothing is tested"

@@ -62,16 +62,16 @@ def test_solve_writes_the_planted_equilibrium(solved: Path) -> None:
 
 STEPS = {
     "bounds measure": "--step-sizes 0.1 --pairs 5 --out {out}",
-    "contraction measure": "--step-sizes 0.1 0.5 --starts 2 --out-iterates {out} --out-rates {out}2",
-    "dynamics measure": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {out}2 --out-orbits {out}3"
-    " --out-seconds {out}4",
+    "contraction measure": "--step-sizes 0.1 0.5 --starts 2 --out-iterates {out} --out-rates {2}",
+    "dynamics measure": "--starts 1 --max-iterations 20 --out-histories {out} --out-outcomes {2} --out-orbits {3}"
+    " --out-seconds {4}",
     "orbit measure": "--strengths 0.1 1 --step-shares 0.5 1 --starts 1 --max-iterations 20"
-    " --out {out} --out-attractors {out}2",
+    " --out {out} --out-attractors {2}",
     "basins measure": "--step-sizes 0.1 --starts 1 --max-iterations 20 --out-departures {out}"
-    " --out-basins {out}2 --out-several {out}3",
+    " --out-basins {2} --out-several {3}",
     "equilibria assumptions": "--step-size 0.5 --out {out}",
     "ctd errors": "--agents 1e6 --updates 10 20 30 --waiting 1 0 --replicates 2 --other-replicates 1 --out {out}"
-    " --out-floor {out}2",
+    " --out-floor {2}",
     "ctd moments": "--updates 10 20 --waiting 0 1 --out {out}",
     "samples tuned": "--agents 100 --epsilon 0.3 --step-size 0.5 --replicates 2 --out {out}",
     "coupling measure": "--agents 100 --updates 20 40 --epochs 10 --replicates 2 --out {out}",
@@ -79,14 +79,14 @@ STEPS = {
     "populations exact": "--agents 2 5 --step-size 0.5 --out {out}",
     "populations agreement": "--agents 2 5 --steps 100 --replicates 2 --out {out}",
     "nash measure": "--agents 2 5 --out {out}",
-    "literature measure": "--starts 1 --step-size 0.5 --out {out} --out-equilibria {out}2 --out-states {out}3",
+    "literature measure": "--starts 1 --step-size 0.5 --out {out} --out-equilibria {2} --out-states {3}",
     "independent measure": "--agents 10 20 --epochs 2 --updates 10 20 --step-size 0.5 --replicates 2 --out {out}",
     "comparison measure": "--agents 100 --grid pma.step_size=1 pma.first=3,10 pma.growth=1.5 pma.constant=1"
     " fitted_q.first=10 fitted_q.growth=1 fitted_q.share=1 --budget 1000 --pilot-budget 500 --replicates 2 --out {out}"
-    " --out-tuning {out}2 --out-accuracies {out}3",
+    " --out-tuning {2} --out-accuracies {3}",
     "one_trajectory measure": "--agents 100 --grid pma.step_size=1 pma.first=3 pma.growth=1.5 pma.constant=1"
     " mine.batch=20 mine.step_size=0.1 --file mine=config/example_method.py --budget 500 --replicates 2 --out {out}"
-    " --out-samples {out}2",
+    " --out-samples {2}",
 }
 
 
@@ -103,7 +103,7 @@ def test_every_measuring_step_on_one_game_is_tried() -> None:
 @pytest.mark.parametrize("command", STEPS)
 def test_every_step_writes_a_table_named_after_its_game(command: str, solved: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "out.parquet", tmp_path / "logs" / "step.log"
-    options = STEPS[command].format(out=out)
+    options = re.sub(r"\{(\d)\}", rf"{tmp_path}/\1.parquet", STEPS[command]).format(out=out)
     files = f"{solved / 'planted.npz'} {solved / 'nash.npz'}"
     assert run(f"pma-replicate {command} {files} {options} --log {log}") == 0
     table = parquet.read_table(out)
@@ -555,3 +555,57 @@ def test_exact_answers_are_printed_for_a_reader(solved: Path, capsys: pytest.Cap
     assert "limit of sqrt(N) E||mu_hat - mu||_1: " in capsys.readouterr().out
     assert cli.main(["nash-gap", *files, "--agents", "1000"]) == 2
     assert "1501500 states" in capsys.readouterr().err  # 3 C(1001, 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "expected"),
+    [
+        ("pma-mfg generate sis_epidemic --out game.py", "--out", "something.npz"),
+        ("pma-mfg solve sis_epidemic --strength 0.5 --out nash.csv", "--out", "something.npz"),
+        ("pma-mfg solve sis_epidemic --strength 0 --out nash.json", "--out", "something.npz"),
+        ("pma-mfg path sis_epidemic --out path.csv", "--out", "something.npz"),
+        ("pma-mfg config sis_epidemic --strength 1 --out my.json", "--out", "something.yaml or something.yml"),
+        ("pma-replicate game sis_epidemic --out game.csv", "--out", "something.npz or something.py"),
+        (
+            "pma-replicate equilibria assumptions sis_epidemic --strength 1 --step-size 1 --out a.csv",
+            "--out",
+            "something.parquet",
+        ),
+        (
+            "pma-replicate equilibria solve sis_epidemic --strength 1 --out a.npz --out-table a.csv",
+            "--out-table",
+            "something.parquet",
+        ),
+        ("pma-replicate collect a.parquet --out all.csv", "--out", "something.parquet"),
+        ("pma-replicate claims --tables a.parquet --out claims.md", "--out", "something.json"),
+        ("pma-replicate claims --tables a.parquet --out c.json --out-games c.npz", "--out-games", "something.md"),
+        ("pma-replicate findings claims.json --figures . --out findings.html", "--out", "something.md"),
+        ("pma-replicate report c.yaml --rulegraph - --out page.pdf", "--out", "something.html or something.htm"),
+    ],
+)
+def test_a_file_is_not_written_under_the_ending_of_another_kind(
+    command: str, option: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(command) == 2
+    message = capsys.readouterr().err
+    program = command.split()[0]
+    assert re.fullmatch(
+        rf"{program}: error: {program}: {option}: got '.*', expected a file called {expected}\n", message
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_python_file_that_binds_a_game_of_arrays_has_no_copy_as_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.py").write_text("from pma_mfg import games\ngame = games.make('sis_epidemic')\n", encoding="utf-8")
+    assert run("pma-replicate game x.py --out y.py") == 2
+    told = "games.save: path: got 'y.py', expected a path ending in .npz, of a game of arrays"
+    assert capsys.readouterr().err.strip().endswith(told)
+    assert not Path("y.py").exists()
+    assert run("pma-replicate game x.py --out y.npz") == 0
+    assert games.load("y.npz").family == "sis_epidemic"
+    assert run("pma-replicate game sis_epidemic --out z.py") == 2
+    assert told.replace("y.py", "z.py") in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from tests.expected import kinds_expected
 
 from pma_mfg import equilibrium, games
 from pma_mfg.regularizers import Entropy
-from pma_replication import plan, statistics
+from pma_replication import cli, plan, statistics
 from pma_replication.experiments.coupling import EXPERIMENT, draw, judge, measure, names, reading
 from pma_replication.judging import verdict
+from pma_replication.runs import tables as parquet
 from pma_replication.verdicts import evaluate
 
 ACCURACY, UPDATES, EPOCHS = 0.1, (1000, 4000, 16000), 20
@@ -196,6 +198,55 @@ def test_exploitability_that_still_falls_as_the_theorem_allows_does_not_refute(e
         assert far["too_small"] == ""
         alone = of_claim(rows[rows["n_updates"] == UPDATES[0]], 0.0, 0.95)
         assert "one M_td cannot show" in alone["too_small"]
+
+
+@pytest.mark.parametrize("method", [names.MIRROR_ASCENT, names.BEST_RESPONSE])
+def test_ends_far_away_that_noise_explains_do_not_refute(method: str) -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05) | {method: 0.9}
+    missed = table(0.5, floors=floors, waits=dict.fromkeys(floors, 2)).assign(error=0.5)
+    assert REACHING[method](missed, 0.0, 0.95)["too_small"] == ""
+    of_method = missed["method"] == method
+    for least, told in ((0.26, True), (0.24, False)):  # at the largest M_td; half of the start's distance is 0.25
+        noise = least * np.sqrt(missed.loc[of_method, "n_updates"].max() / missed["n_updates"])
+        found = REACHING[method](missed.assign(**{names.NOISE: noise.where(of_method)}), 0.0, 0.95)["too_small"]
+        assert ("the noise of TD learning alone keeps policies 0.26 away from the equilibrium" in found) == told
+        assert bool(found) == told
+
+
+def test_noise_is_told_where_it_keeps_policies_away_and_more_updates_bring_them_near() -> None:
+    of: dict[str, Any] = {"n_states": 5, "n_actions": 3, "discount": 0.8, "seed": 0, "strength": 0.1}
+    game = games.make("planted_coupled", **of, best_response_radius=1.5, channel="dynamics", sign="averse")
+    assert game.planted is not None
+    runs: dict[str, Any] = {"n_epochs": 12, "n_waiting": 0, "step_size": 0.05, "split": 4, "accuracy": 0.1}
+    runs |= {"n_agents": 10**6, "n_replicates": 2, "seed": 0, "line": "l"}
+    ends, noise = [], []
+    for updates in (4800, 128_000):
+        rows = measure.compare(game, Entropy(0.1), game.planted.policy, name="g", updates=[updates], **runs)
+        (group,) = reading.curves(rows, names.MIRROR_ASCENT, "error").values()
+        ends.append(float(reading.last(group).mean() / group[:, 0].mean()))
+        ours = rows[rows["method"] == names.MIRROR_ASCENT]
+        noise.append(float(ours[names.NOISE].iloc[0] / group[:, 0].mean()) if names.NOISE in ours else 0.0)
+    assert ends[1] < judge.LEARNED < min(ends[0], noise[0])
+    assert noise[1] == 0.0
+    # what is told for few updates predicts, for more of them, where they end: two runs, and what is left of the start
+    assert ends[1] == pytest.approx(noise[0] * np.sqrt(4800 / 128_000), rel=0.5)
+
+
+def test_tables_of_several_games_are_joined_though_some_alone_tell_why_they_were_too_small(tmp_path: Path) -> None:
+    floors = dict.fromkeys(names.METHODS, 0.05)
+    plain = table(0.5, floors=floors, waits=dict.fromkeys(floors, 2))
+    of_games = {"a": plain, "b": plain.assign(**{names.TD_SCALE: 9.0}), "c": plain.assign(**{names.NOISE: 0.4})}
+    of_games["b"] = of_games["b"][[names.TD_SCALE, *plain.columns]]  # where `measure.compare` puts it
+    for game, rows in of_games.items():
+        parquet.write_table(tmp_path / f"{game}.parquet", rows.assign(game=game))
+    paths = [str(tmp_path / f"{game}.parquet") for game in of_games]
+    assert cli.main(["collect", *paths, "--out", str(tmp_path / "all.parquet")]) == 0
+    joined = parquet.read_table(tmp_path / "all.parquet")
+    for column, game, value in ((names.TD_SCALE, "b", 9.0), (names.NOISE, "c", 0.4)):
+        assert set(joined.loc[joined["game"] == game, column]) == {value}
+        assert joined.loc[joined["game"] != game, column].isna().all()
+    for game, rows in joined.groupby("game"):
+        assert judge.mirror_ascent(rows, 0.0, 0.95)["too_small"] == "", game
 
 
 def test_the_price_of_a_method_that_was_stopped_early_is_not_judged() -> None:

@@ -193,13 +193,15 @@ def test_the_readme_tells_what_the_shown_verdicts_say() -> None:
 
 
 def test_findings_in_short_say_nothing_that_the_verdicts_do_not() -> None:
-    held, refuted = (
+    held, refuted, undecided = (
         findings.markdown([record | {"verdict": verdict} for record in verdicts_as_printed()], "figures", "docs")
-        for verdict in ("confirmed", "not confirmed")
+        for verdict in ("confirmed", "not confirmed", "inconclusive")
     )
-    for support in ("reaches it there", "1/N only", "at least like 1/√N", "without a free", "weaker by a", "No pair"):
+    said = ("reaches it there", "1/N only", "at least like 1/√N", "without a free", "weaker by a", "No pair")
+    for support in (*said, "learns on one trajectory"):
         assert support in held.partition("## Claim by claim")[0]
-        assert support not in refuted.partition("## Claim by claim")[0]
+        for page in (refuted, undecided):
+            assert support not in page.partition("## Claim by claim")[0]
 
 
 def test_the_table_for_a_reviewer_is_that_of_the_verdicts() -> None:

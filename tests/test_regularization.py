@@ -15,7 +15,7 @@ from pma_mfg.errors import InputError
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning.schedules import Schedule
 from pma_mfg.regularizers import Entropy, Quadratic
-from pma_replication import judging, statistics
+from pma_replication import judging, statistics, verdicts
 from pma_replication.experiments.paths import judge as paths_judge
 from pma_replication.experiments.paths import measure as paths_measure
 from pma_replication.experiments.regularization import annealing, judge, measure
@@ -95,6 +95,16 @@ def test_the_equilibrium_of_a_branch_of_its_own_is_found_by_starts_alone() -> No
     assert set(points["found"]) == {"path", "starts"}
     assert points["strength"].min() == pytest.approx(0.02, rel=1e-9)
     assert "| sis | 0.1 | 1 | 2 | 1 | 2 |" in paths_judge.paths_markdown(tables["paths_equilibria"])
+
+
+def test_where_there_is_one_equilibrium_the_state_that_is_told_is_the_one_that_moves_most() -> None:
+    game = games.make("no_interaction")
+    tables = paths_measure.diagram(game, Entropy(1.0), "g", lowest=0.01, strengths=[0.1], n_starts=2, seed=0)
+    assert set(tables["paths"]["branch"]) == {0}
+    path = paths.equilibrium_path(game, Entropy(1.0))
+    spread = np.ptp([point.mean_field for point in path.points], axis=0)
+    assert set(tables["paths"]["state"]) == {spread.argmax()}
+    assert spread.argmax() != 0
 
 
 def test_every_game_of_a_grid_has_a_row_with_what_happens_on_its_path() -> None:
@@ -219,7 +229,7 @@ def learned_rows(annealed: float, scratch: float, *, missed: int = 0, noise: flo
                 samples[:missed] = np.inf
             of = {"way": way, "accuracy": accuracy, "replicate": np.arange(12), "samples": samples, "step_size": 1.0}
             parts.append(pd.DataFrame(of))
-    return pd.concat(parts, ignore_index=True).assign(game="g", budget=1e6, strength=0.01)
+    return pd.concat(parts, ignore_index=True).assign(game="g", budget=1e6, n_updates=1, strength=0.01, last=0.001)
 
 
 def test_as_many_samples_are_what_is_claimed_half_of_them_refute_and_what_is_not_reached_is_not_compared(
@@ -234,6 +244,40 @@ def test_as_many_samples_are_what_is_claimed_half_of_them_refute_and_what_is_not
     assert verdict(missed, 0.2) == "inconclusive"
     assert "not reached by 0 and 3 runs" in missed["how"]
     assert verdict(judge.annealing(learned_rows(0.1, 1.0, missed=3), 0.2, 0.95), 0.2) == "not confirmed"
-    nothing = learned_rows(1.0, 1.0)
-    nothing["samples"] = np.inf
-    assert verdict(judge.annealing(nothing, 0.2, 0.95), 0.2) == "inconclusive"
+
+
+def judged(rows: pd.DataFrame) -> Any:
+    names = ("slope", "samples_slope", "constant", "independent")
+    [record] = verdicts.evaluate({"annealing": rows}, 0.95, 0.02, **{f"{name}_tolerance": 0.1 for name in names})
+    return record
+
+
+def test_what_no_way_reaches_in_all_runs_says_what_it_would_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    rows = learned_rows(1.0, 1.0)
+    rows.loc[rows["replicate"] == 3, "samples"] = np.inf  # one run of each way
+    rows.loc[rows["replicate"] == 3, "last"] = np.where(rows.loc[rows["replicate"] == 3, "way"] == "scratch", 0.25, 0.5)
+    record = judged(rows)
+    assert (record["verdict"], record["too_small"]) == ("inconclusive", True)
+    assert record["how"].startswith(
+        "too small a range: neither way reaches 0.1 of the range of the rewards in all 12 runs of 1,000,000 "
+        "samples, and all of one end at 0.25 or less: it takes longer runs (n_epochs, relative_updates)"
+    )
+    rows.loc[(rows["way"] == "scratch") & (rows["accuracy"] == 0.1), "samples"] = 10.0  # all runs of one way
+    record = judged(rows)
+    assert (record["verdict"], record["too_small"]) == ("inconclusive", False)
+
+
+def test_what_is_reached_in_the_first_epochs_cannot_be_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    rows = learned_rows(1.0, 1.0)
+    rows["samples"] = 100.0  # one epoch, as of a game whose first policy is good enough
+    record = judged(rows.assign(n_updates=100))
+    assert (record["verdict"], record["too_small"]) == ("inconclusive", True)
+    assert "from scratch 0.01 of the range of the rewards takes 1 times the samples of an epoch" in record["how"]
+    # where from scratch takes more epochs than one over what is claimed, a ratio that refutes can be seen, and is
+    for epochs, seen in ((1.2, False), (1.3, True)):
+        rows.loc[rows["way"] == "scratch", "samples"] = 100.0 * epochs
+        record = judged(rows.assign(n_updates=100))
+        assert record["too_small"] is not seen
+        assert record["verdict"] == ("not confirmed" if seen else "inconclusive")

@@ -269,6 +269,16 @@ def test_the_report_of_a_game_of_ones_own_is_headed_by_the_game(run: Path) -> No
     assert "Does the theory" not in text
     assert "Not everywhere" not in text
     assert "is about that game, not about the paper" in text
+    # what the words of a figure expect is not what was seen in this game; what was not tried is told
+    assert "<b>What to see.</b>" not in text
+    assert text.count("<b>What should be seen.</b>") == text.count("<b>What would contradict it.</b>") > 0
+    assert "has survived a test in this game" in text
+    listed = re.findall(r"<li>(C\d[\w-]*): ", text.partition('<section id="untested">')[2].partition("</section>")[0])
+    own = {name for name, claim in registry.claims().items() if claim.steps}
+    assert set(listed) == own - {"C7"}
+    assert listed == sorted(listed, key=registry.number)
+    assert {"C3", "C4", "C5"} < set(listed)
+    assert not {"C10-fold", "C6-atlas"} & set(listed)  # of generated games alone
     # nor of games that others have: captions, titles
     for name, words in report.FIGURES.items():
         said = " ".join(str(part) for part in (words | words.get("own", {})).values() if isinstance(part, str))

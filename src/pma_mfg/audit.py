@@ -79,6 +79,8 @@ class Order:
         nan where no closed form is known.
     own_state_exponent, own_state_constant : float
         The same for a deviator who sees its own state only.
+    why : str
+        Why an exponent or a constant is nan, in words; empty if none is.
     """
 
     limit: float
@@ -86,6 +88,7 @@ class Order:
     constant: float
     own_state_exponent: float
     own_state_constant: float
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -417,27 +420,44 @@ class _Constants:
         settles: bool,
     ) -> None:
         self.game, self.policy, self.regularizer, self.mean_field = game, policy, regularizer, mean_field
-        self.distance, self.settles = distance, settles
+        self.nearest, self.distance = nearest, distance
         # at a kink of the policy's own population, or of the equilibrium's that it is next to
         places = [mean_field] + ([nearest.mean_field] if nearest is not None and distance <= CLOSE else [])
         features = game.reward_features if game.has_features else game
         self.smooth = all(features.differentiable_at(place) for place in places)
-        self.nearest = nearest
         self.covariance: np.ndarray | None = None
-        if game.n_states <= solvers.DIRECT_SIZE:
-            with contextlib.suppress(*FAILURES):  # also of a kink in the transitions, or fluctuations that grow
-                self.covariance = fluctuations.stationary_covariance(game, policy)
+        self.unsettled = "" if settles else "the population does not settle from every start"
+        if game.n_states > solvers.DIRECT_SIZE:
+            self.unsettled = f"fluctuations are computed of at most {solvers.DIRECT_SIZE} states"
+            return
+        try:
+            self.covariance = fluctuations.stationary_covariance(game, policy)
+        except FAILURES as error:  # also of a kink in the transitions, or fluctuations that grow
+            self.unsettled = self.unsettled or f"its fluctuations have no known size ({error})"
+
+    def why(self) -> str:
+        """Return why the closed forms at the nearest equilibrium are not the policy's, or empty if they are."""
+        if not self.game.has_features:
+            return "closed forms take a game of features, and this one is given by functions"
+        if self.nearest is None:
+            return "no equilibrium was found"
+        if self.distance > CLOSE:
+            return f"the policy is {self.distance:.2g} away from the equilibrium, closed forms hold within {CLOSE:g}"
+        if not self.nearest.policy.min() > 0.0:
+            return "the equilibrium never takes some action"
+        return "" if self.game.n_states <= GRADIENT_STATES else f"closed forms take at most {GRADIENT_STATES} states"
 
     def close(self) -> Equilibrium | None:
         """Return the nearest equilibrium, if the policy is close to it and it has closed forms."""
-        nearest = self.nearest
-        if nearest is None or not (self.game.has_features and self.distance <= CLOSE and nearest.policy.min() > 0.0):
-            return None
-        return nearest if self.game.n_states <= GRADIENT_STATES else None
+        return None if self.why() else self.nearest
+
+    def lacking(self) -> str:
+        """Return why a constant is not known."""
+        return self.why() or ("its linear system has no solution" if self.smooth else "the rewards have a kink there")
 
     def regularized(self) -> float:
         """Return the constant of the gain at the nearest equilibrium, if the policy is close to it."""
-        if (nearest := self.close()) is None or not self.game.has_features:
+        if not (self.game.has_features and (nearest := self.close())):
             return np.nan
         with contextlib.suppress(*FAILURES):
             if self.smooth:
@@ -467,29 +487,32 @@ def _order(
     game: Game, constants: _Constants, *, limit: float, values_range: float, regularizer: Regularizer | None
 ) -> Order:
     """Return the order of the gain with a regularizer or without (docs/theory, section 9.10)."""
-    if constants.covariance is None or not constants.settles:
-        return Order(limit, np.nan, np.nan, np.nan, np.nan)
+    if constants.unsettled:
+        return Order(limit, np.nan, np.nan, np.nan, np.nan, constants.unsettled)
     kinked = 0.5 if not constants.smooth else 1.0
     # at an equilibrium what is gained is of second order in what the population moves
     equilibrium_like = limit <= NEGLIGIBLE * values_range
     if regularizer is not None:
         constant = constants.regularized()
-        if not (equilibrium_like or np.isfinite(constant)):
-            return Order(limit, kinked, np.nan, kinked, np.nan)
         if not equilibrium_like:
-            return Order(limit, 1.0, constant, kinked, np.nan)
-        return Order(limit, 1.0, constant, 2.0 * kinked, constants.own_state(regularizer))
+            known = np.isfinite(constant)
+            why = "the policy is no equilibrium to rounding" if known else constants.lacking()
+            return Order(limit, 1.0 if known else kinked, constant, kinked, np.nan, why)
+        own = constants.own_state(regularizer)
+        why = "" if np.isfinite(own + constant) else constants.lacking()
+        return Order(limit, 1.0, constant, 2.0 * kinked, own, why)
     gaps = _advantages(game, constants.policy, constants.mean_field)
     tied = (gaps <= TIE * values_range).sum(axis=1) > 1
     visited = constants.mean_field > 0.0
     if (tied & visited).any():
-        all_tied = (gaps[visited] <= TIE * values_range).all()
-        if not all_tied:
-            return Order(limit, 0.5, np.nan, kinked, np.nan)
-        return Order(limit, 0.5, constants.unregularized(), kinked, constants.own_state(None))
+        if not (gaps[visited] <= TIE * values_range).all():
+            return Order(limit, 0.5, np.nan, kinked, np.nan, "some actions are equally good, and others are not")
+        constant, own = constants.unregularized(), constants.own_state(None)
+        why = "" if np.isfinite(own + constant) else "the closed form takes a game of features with two states"
+        return Order(limit, 0.5, constant, kinked, own, why)
     if equilibrium_like:
         return Order(limit, np.inf, 0.0, np.inf, 0.0)
-    return Order(limit, kinked, np.nan, kinked, np.nan)
+    return Order(limit, kinked, np.nan, kinked, np.nan, "the policy is no equilibrium without the regularizer")
 
 
 def _advantages(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> np.ndarray:
@@ -546,9 +569,8 @@ def _gain(
             own_state=OwnStateGain(own_route, float(gains[0]), float(gains[1]), float(own_predicted)),
         )
 
-    largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
-    if constants.covariance is None:
-        largest = UNCUT_STATES
+    lattice = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
+    largest = UNCUT_STATES if constants.covariance is None else lattice
     size = n_lumped_states(game.n_states, n_agents)
     why = f"{size:.3g} states of an agent and the counts of the others, more than {largest}"
     try:
@@ -567,16 +589,14 @@ def _gain(
         why = str(error)
     try:
         rng = seeds.generator(seed, "audit", n_agents)
-        simulated = simulated_gap(
-            game.with_features("audit"), policy, n_agents, regularizers=[regularizer, None], rng=rng
-        )
-        widths = simulated.half_width.tolist()
-        return told("simulated", simulated.gain.tolist(), widths, simulated.mean_field, simulated.deviations, why)
+        features = game.with_features("audit")
+        by = simulated_gap(features, policy, n_agents, regularizers=[regularizer, None], rng=rng)
+        return told("simulated", by.gain.tolist(), by.half_width.tolist(), by.mean_field, by.deviations, why)
     except FAILURES as error:
-        why = f"{why}; not simulated: {error}"
-    spread = np.full(game.n_states, np.nan)
-    if constants.covariance is not None:
-        spread = np.sqrt(np.maximum(np.diag(constants.covariance), 0.0) / n_agents)
+        # a game without features is neither computed nor simulated, whatever its size
+        why = f"{why}; not simulated: {error}" if game.has_features else str(error)
+    variances = np.full(game.n_states, np.nan) if constants.covariance is None else np.diag(constants.covariance)
+    spread = np.sqrt(np.maximum(variances, 0.0) / n_agents)
     known = np.isfinite(predicted)
     values = [float(predicted) if known else order.limit, orders[1].limit]
     return told("closed form" if known else "limit", values, (0.0, 0.0), constants.mean_field, spread, why)

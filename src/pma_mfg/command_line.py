@@ -134,6 +134,8 @@ def check_outputs(options: argparse.Namespace) -> None:
             raise InputError(program, option, value, f"a file in a folder that can be written, which {there} is not")
         if used := next((taken[place] for place in _places(path) if place in taken), None):
             raise InputError(program, option, value, f"another file: {used}")
+        if (endings := getattr(value, "endings", ())) and path.suffix not in ("", *endings):
+            raise InputError(program, option, value, f"a file called {' or '.join(f'something{e}' for e in endings)}")
         taken |= dict.fromkeys(_places(path), f"{option} writes it")
 
 

@@ -123,6 +123,7 @@ def write(config: str | Path, rulegraph: str, out: str | Path | None = None) -> 
     text = environment.get_template("report.html").render(
         answer=answer(records),
         open=unconfirmed(records),
+        untested=untested(records),
         own=[_name(game) for game in _by([record for record in records if record.get("own")], "game")],
         others=others,
         groups=_groups(records, shown),
@@ -367,6 +368,13 @@ def _by(records: Iterable[judging.Claim], key: str) -> dict[str, list[judging.Cl
     for record in records:
         rows.setdefault(record[key], []).append(record)
     return rows
+
+
+def untested(records: Sequence[judging.Claim]) -> list[dict[str, str]]:
+    """Return the claims, with their words, that can be tried in a user's game and of which there is no verdict."""
+    there = {record["id"] for record in records}
+    own = {name: claim.words for name, claim in registry.claims().items() if claim.steps and name not in there}
+    return [{"id": name, "words": own[name]} for name in sorted(own, key=registry.number)]
 
 
 def _groups(records: Sequence[judging.Claim], shown: Sequence[str]) -> list[dict[str, Any]]:

@@ -39,6 +39,9 @@ STYLES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (2
 #: Height of a figure over its width at which it still fits a page.
 PAGE = 1.4
 
+#: Width in inches of a figure with a single column of panels.
+SINGLE = 0.6 * WIDTH
+
 #: Largest width in inches of a game's name or of a label in a legend.
 NAME_WIDTH = 1.5
 
@@ -139,7 +142,7 @@ def make_panels(
     top = above + (0.3 + line * title.count("\n") if title else 0.0)
     bottom = below + (0.35 + line * (-(-len(handles) // n_shown) - 1) if handles else 0.0)
     size = (
-        WIDTH if n_columns > 1 else 0.6 * WIDTH,
+        WIDTH if n_columns > 1 else SINGLE,
         top + n_rows * height + (n_rows - 1) * (above + below) + bottom,
     )
     width = (size[0] - left - right - (n_columns - 1) * between) / n_columns
@@ -173,7 +176,15 @@ def make_panels(
 
 def short_heading(title: str, n_columns: int) -> str:
     """Return a figure's title, on several lines where a single panel makes it narrow."""
-    return title if n_columns > 1 else textwrap.fill(title, 45)
+    return title if n_columns > 1 else wrapped(title, SINGLE - 0.3, 10.0)
+
+
+def wrapped(text: str, inches: float, size: float) -> str:
+    """Return text in as few lines as fit into a width, and those as even as they can be."""
+    breaks = [textwrap.wrap(text, most) for most in range(10, max(11, len(text) + 1))]
+    fitting = [lines for lines in breaks if all(text_width(line, size) <= inches for line in lines)]
+    fewest = min(fitting or breaks[:1], key=len)  # of several the first, which has the shortest lines
+    return "\n".join(fewest)
 
 
 def panel_title(ax: Axes, i: int, text: str, *, game: str = "") -> None:

@@ -222,7 +222,33 @@ def test_one_game_with_one_parameter_is_drawn(figure, raw_tables, few_resamples)
         return table
 
     data = registry.draw(figure).data(*map(only_one, raw_tables(figure)))
-    covers_nothing(registry.draw(figure).figure(data))
+    drawing = registry.draw(figure).figure(data)
+    covers_nothing(drawing)
+    lines = drawing.get_suptitle().split("\n")
+    assert len(lines) <= 2
+    assert len(lines) == 1 or min(map(len, lines)) > 0.6 * max(map(len, lines))  # no word stands alone
+
+
+def test_text_has_as_few_lines_as_fit_and_those_even():
+    text = "Exploitability (regularized) in units of the range of rewards; line: median run, band: all runs"
+    for inches in (1.0, 2.0, 3.9, 8.0):
+        lines = style.wrapped(text, inches, 10.0).split("\n")
+        assert " ".join(lines) == text
+        assert max(style.text_width(line, 10.0) for line in lines) <= inches
+        greedy, rest = 1, ""  # words go into a line while they fit: no other way needs fewer lines
+        for word in text.split():
+            rest = f"{rest} {word}".strip()
+            if style.text_width(rest, 10.0) > inches:
+                greedy, rest = greedy + 1, word
+        assert len(lines) == greedy
+
+
+def test_names_of_states_are_shown_where_one_panel_has_room_for_them(raw_tables):
+    tables = [table[table["game"] == table["game"].iloc[0]] for table in raw_tables("literature")]
+    data = literature_draw.data(*tables).query("equilibrium == 0").assign(column=np.nan, row=np.nan)
+    names = [f"clinic {state}" for state in data["state"]]
+    (ax,) = literature_draw.figure(data.assign(label=names)).axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == names
 
 
 @pytest.mark.parametrize(("figure", "table"), SPARE)

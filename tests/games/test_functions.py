@@ -428,6 +428,12 @@ def test_estimates_of_a_population_cost_evaluations_in_proportion_to_the_states(
         ("action_names = ['stay', 'go']", "action_names (did you mean action_labels?)"),
         ("ACTION_LABELS = ['stay', 'go']", "ACTION_LABELS (did you mean action_labels?)"),
         ("layouts = [[0, 0], [0, 1]]", "layouts (did you mean layout?)"),
+        # what is meant is of the kind that the value has
+        ("del state_labels\nn_states, states = 2, ['first', 'second']", "states (did you mean state_labels?)"),
+        ("del state_labels\nn_states, states = 2, ('first', 'second')", "states (did you mean state_labels?)"),
+        ("del state_labels\nn_states, states = 2, np.array(['a', 'b'])", "states (did you mean state_labels?)"),
+        ("actions, states = 2, range(2)", ""),
+        ("layouts = ['a', 'b']", ""),
         ("nstates = 2", ""),  # state_labels tell it
         ("rewards = np.zeros(2)", ""),  # the reward is there, and this is a variable of its own
         ("crowding, ACTIONS, _action_label, labels = 1.0, 2, [], 3", ""),
@@ -444,6 +450,14 @@ def test_a_name_that_is_not_read_and_looks_like_one_that_is_is_told_once(
     assert not game.action_labels
     lines = [record.getMessage() for record in caplog.records if "names that are not read" in record.getMessage()]
     assert lines == ([f"warning: {path}: names that are not read: {told}"] if told else [])
+
+
+def test_a_number_may_be_meant_for_the_number_of_states(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "game.py"
+    path.write_text(SOUND.replace('state_labels = ["left", "right"]\n', "states = 2\n"), encoding="utf-8")
+    with pytest.raises(InputError, match="n_states"):
+        games.load(path)
+    assert "states (did you mean n_states?)" in caplog.text
 
 
 #: What a file ends with that makes the game itself, and not from names of its own at the top: of `SOUND`, which is not

@@ -181,6 +181,27 @@ def add_runs(to: argparse.ArgumentParser, iterations: int) -> None:
     to.add_argument("--max-iterations", type=integer(1), default=iterations, help=f"per run (default {iterations})")
 
 
+class File(str):
+    """The name of a file to write, which knows the endings that tell what is written."""
+
+    endings: tuple[str, ...] = ()
+
+
+def file(*endings: str) -> Callable[[str], File]:
+    """Return the function that reads the name of a file to write (`command_line.check_outputs` checks the ending)."""
+
+    def parse(text: str) -> File:
+        name = File(text)
+        name.endings = endings
+        return name
+
+    return parse
+
+
+#: Pages that the replication writes.
+MARKDOWN = file(".md")
+
+
 def integer(least: int, most: int = 10**15) -> Callable[[str], int]:
     """Return the function that reads an integer option, of at most 10^15: larger ones are not exact as floats."""
 

@@ -144,28 +144,27 @@ def route(name: str, found: Any) -> str:
 
 
 def how(gain: Any, found: Any) -> str:
-    """Return how a gain was found, with the interval of a simulated one."""
+    """Return how a gain was found, with the interval of a simulated one, and why it is only a limit."""
     if gain.route == "simulated":
         intervals = (gain.regularized_interval, gain.unregularized_interval)
         told = " and ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals)
         left = "; some states are empty in the long run" if "long run" in gain.why else ""
         return f"simulated, 95 % intervals {told}{left}"
-    return route(gain.route, found)
+    told = route(gain.route, found)
+    return f"{told} ({gain.why})" if gain.route == "limit" and gain.why else told
 
 
 def orders(found: Any) -> Iterator[str]:
     """Yield what is predicted of the gains for large N."""
     for kind, order in (("regularized", found.order), ("unregularized", found.order_unregularized)):
         if math.isnan(order.exponent):
-            yield (
-                f"for large N, {kind}: not known, as the population does not settle from every start, its fluctuations "
-                "grow, or the transitions have a kink"
-            )
+            yield f"for large N, {kind}: not known, as {order.why}"
             continue
         added, own = _added(order.constant, order.exponent), _added(order.own_state_constant, order.own_state_exponent)
         yield (
             f"for large N, {kind}: {number(order.limit)} + {added}; "
             f"of a deviator who sees its own state only: {number(order.limit)} + {own}"
+            + (f" (no constant is known: {order.why})" if order.why else "")
         )
 
 
@@ -195,9 +194,10 @@ def verdict(found: Any, name: str) -> str:
     rest = ""
     if found.gains:
         few = min(found.gains, key=lambda each: each.n_agents)
-        way = UNKNOWN_LIMIT if route(few.route, found) == UNKNOWN_LIMIT else few.route
-        gained = f"{number(few.regularized)} and {number(few.unregularized)} ({way})"
-        rest = f"; one of {few.n_agents} agents gains {gained}"
+        rest = f"; one of {few.n_agents} agents gains {number(few.regularized)} and {number(few.unregularized)}"
+        rest += f" ({few.route})"
+        if few.route == "limit":
+            rest = f"; what one of {few.n_agents} agents gains is not known"
     return f"{'good' if good else 'not good'}: {name} is {' and '.join(told)}{rest}; up to {100 * NEARLY:g} % is nearly"
 
 

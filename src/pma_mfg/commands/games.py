@@ -36,7 +36,7 @@ def add(commands: arguments.Commands) -> None:
     )
     generate.add_argument("family", help="see `pma-mfg games`")
     generate.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
-    generate.add_argument("--out", required=True, help="game file (.npz) to write")
+    generate.add_argument("--out", required=True, type=arguments.file(".npz"), help="game file (.npz) to write")
 
     validate = commands.add(
         "validate",

@@ -36,7 +36,7 @@ def add(commands: arguments.Commands) -> None:
     )
     path.add_argument("--branches", action="store_true", help="also follow the branches that cross the path")
     path.add_argument("--name", help="title of the picture (default: the file's name)")
-    path.add_argument("--out", help="points of the path (.npz) to write")
+    path.add_argument("--out", type=arguments.file(".npz"), help="points of the path (.npz) to write")
     path.add_argument("--plot", metavar="FILE", help="picture to write, .png (and .svg beside it)")
     arguments.add_json(path)
     path.set_defaults(extra="plot")

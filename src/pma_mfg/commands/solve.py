@@ -25,7 +25,9 @@ def add(commands: arguments.Commands) -> None:
         solve, required=True, zero="the game without one, at the end of the path from a strong one"
     )
     solve.add_argument("--name", help="the game's name in what is printed (default: the file's name)")
-    solve.add_argument("--out", help="equilibrium file (.npz) to write (without it and --json: print it)")
+    solve.add_argument(
+        "--out", type=arguments.file(".npz"), help="equilibrium file (.npz) to write (without it and --json: print it)"
+    )
     arguments.add_json(solve)
 
 

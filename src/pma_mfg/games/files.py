@@ -41,15 +41,15 @@ def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> Non
     ----------
     game : Game
     path : path-like
-        Usually ending in ``.npz``; ending in ``.py`` for a game that was read from such a file, whose text is written.
+        Ending in ``.npz``, or in nothing; in ``.py`` for a game of functions that was read from such a file, whose text
+        is written.
     inputs : sequence of path-like, optional
         Other files that such a text reads: the copy notes their content (`functions.copied_text`).
 
     Raises
     ------
     InputError
-        For what is not a game, or one given by functions that was not read from a file, or a path for it that does not
-        end in ``.py``.
+        For what is not a game, one given by functions that was not read from a file, or a path with another ending.
     """
     if not isinstance(game, MeanFieldGame | FunctionGame):  # numpy.save, say, takes the path first
         told = Description(f"a value of type {type(game).__name__}")
@@ -59,6 +59,8 @@ def save(game: Game, path: str | Path, inputs: Sequence[str | Path] = ()) -> Non
             raise InputError("games.save", "path", str(path), "a path ending in .py, of a game read from such a file")
         write_text(path, functions.copied_text(game, inputs))
         return
+    if Path(path).suffix not in ("", ".npz"):
+        raise InputError("games.save", "path", str(path), "a path ending in .npz, of a game of arrays")
     arrays = {name: getattr(game, name) for name in _TABLES}
     arrays["discount"] = np.array(float(game.discount))
     for kind in ("transition", "reward"):

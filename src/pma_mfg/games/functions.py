@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cache
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, ClassVar, Literal, NoReturn, TypeGuard
@@ -385,10 +385,21 @@ def _slips(found: Mapping[str, Any]) -> dict[str, str]:
         if name in (*NEEDED_NAMES, *OPTIONAL_NAMES) or name.startswith("_") or callable(value):
             continue
         # constants of a module are upper case by custom, and no slip unless they are the very word
-        near = [name.lower()] if name.lower() in missing else difflib.get_close_matches(name, missing, 1, LIKENESS)
+        kind = [meant for meant in missing if _is_of_kind(value, meant)]
+        near = [name.lower()] if name.lower() in missing else difflib.get_close_matches(name, kind, 1, LIKENESS)
         if near and not isinstance(value, ModuleType):
             slips[name] = near[0]
     return slips
+
+
+def _is_of_kind(value: Any, name: str) -> bool:
+    """Return whether a value is of the kind that an optional name has: a number, names, or places."""
+    if name == "n_states":
+        return isinstance(value, Integral) and not isinstance(value, bool)
+    several = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    items = list(value) if several else []
+    names = bool(items) and all(isinstance(item, str) for item in items)
+    return names if name in ("state_labels", "action_labels") else bool(items) and not names
 
 
 @cache

@@ -215,7 +215,7 @@ def draw_map(ax: Axes, cells: Drawn) -> None:
     bar(ax, discs, cells.symbol)
 
 
-def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
+def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray, *, inches: float = 1.5) -> None:
     """Draw a population as bars in the order of the states, with the most likely action on each.
 
     Parameters
@@ -224,13 +224,15 @@ def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
     cells : Drawn
     tops : ndarray, shape (S,)
         The height above which the action is written.
+    inches : float
+        Width of the panel.
     """
     count = len(cells.shares)
     ax.bar(np.arange(count), cells.shares, width=0.8, color=np.where(cells.transient, "0.85", COLOURS[6]).tolist())
     for s in map(int, np.flatnonzero(cells.transient)):
         ax.axvspan(s - 0.4, s + 0.4, facecolor="0.95", hatch="////", edgecolor="0.6", lw=0)
     top = float(tops.max())
-    # a panel is some 1.5 inches wide and 1.2 high; words that are wider than a bar stand upright above it
+    # a panel is some 1.2 inches high; words that are wider than a bar stand upright above it
     words = {action: GLYPHS.get(action, action) for action in cells.actions}
     turned = {action for action, word in words.items() if word == action and len(word) * count >= 40}
     words |= {action: shortened(action, 0.6, 8.0) for action in turned}
@@ -249,8 +251,8 @@ def draw_bars(ax: Axes, cells: Drawn, tops: np.ndarray) -> None:
     longest = max((text_width(words[action], 8.0) for action in turned), default=0.0)
     ax.set_ylim(0.0, max(1.5 if turned else 1.2, 1.2 / (1.2 - 0.1 - longest)) * top)
     ax.grid(False, axis="x")
-    if count <= 8 and len("".join(cells.labels)) <= 24:  # more letters than that overlap
-        ax.set_xticks(np.arange(count), [shortened(label, 1.5 / count, 8.0) for label in cells.labels], fontsize=8)
+    if count * 1.5 <= 8 * inches and len("".join(cells.labels)) <= 16 * inches:  # more letters than that overlap
+        ax.set_xticks(np.arange(count), [shortened(label, inches / count, 8.0) for label in cells.labels], fontsize=8)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))

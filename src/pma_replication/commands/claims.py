@@ -38,15 +38,33 @@ def add(commands: arguments.Commands) -> None:
     claims.add_argument(
         "--own", nargs="*", default=[], metavar="NAME", help="games of your own: words are about them, not the paper"
     )
-    claims.add_argument("--out", required=True, help="JSON file to write")
-    claims.add_argument("--out-markdown", help="the verdicts as a table for readers, to write")
-    claims.add_argument("--out-comparison", help="samples to each accuracy as a table for readers, to write")
-    claims.add_argument("--out-one-trajectory", help="many methods on one trajectory as a table for readers, to write")
-    claims.add_argument("--out-assumptions", help="the assumptions as a table for readers, to write")
-    claims.add_argument("--out-games", help="the games from the literature as a table for readers, to write")
-    claims.add_argument("--out-networked", help="agents that pass policies on as tables for readers, to write")
-    claims.add_argument("--out-paths", help="equilibria found by paths and by starts as a table for readers, to write")
-    claims.add_argument("--out-scaling", help="how samples grow with a game as a table for readers, to write")
+    claims.add_argument("--out", required=True, type=arguments.file(".json"), help="JSON file to write")
+    claims.add_argument("--out-markdown", type=arguments.MARKDOWN, help="the verdicts as a table for readers, to write")
+    claims.add_argument(
+        "--out-comparison", type=arguments.MARKDOWN, help="samples to each accuracy as a table for readers, to write"
+    )
+    claims.add_argument(
+        "--out-one-trajectory",
+        type=arguments.MARKDOWN,
+        help="many methods on one trajectory as a table for readers, to write",
+    )
+    claims.add_argument(
+        "--out-assumptions", type=arguments.MARKDOWN, help="the assumptions as a table for readers, to write"
+    )
+    claims.add_argument(
+        "--out-games", type=arguments.MARKDOWN, help="the games from the literature as a table for readers, to write"
+    )
+    claims.add_argument(
+        "--out-networked", type=arguments.MARKDOWN, help="agents that pass policies on as tables for readers, to write"
+    )
+    claims.add_argument(
+        "--out-paths",
+        type=arguments.MARKDOWN,
+        help="equilibria found by paths and by starts as a table for readers, to write",
+    )
+    claims.add_argument(
+        "--out-scaling", type=arguments.MARKDOWN, help="how samples grow with a game as a table for readers, to write"
+    )
 
 
 def _claims(options: argparse.Namespace) -> None:

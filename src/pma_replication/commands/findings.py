@@ -20,10 +20,18 @@ def add(commands: arguments.Commands) -> None:
     )
     findings.add_argument("claims", help="JSON file of `claims`")
     findings.add_argument("--figures", required=True, help="folder of the figures and of verdicts.md, to link")
-    findings.add_argument("--out", required=True, help="Markdown file to write")
-    findings.add_argument("--out-concordance", help="what the paper states beside what was tested, to write")
-    findings.add_argument("--out-reviewer", help="how to compute each claim of the full replication alone, to write")
-    findings.add_argument("--readme", help="README.md, whose part on what was found to write anew")
+    findings.add_argument("--out", required=True, type=arguments.MARKDOWN, help="Markdown file to write")
+    findings.add_argument(
+        "--out-concordance", type=arguments.MARKDOWN, help="what the paper states beside what was tested, to write"
+    )
+    findings.add_argument(
+        "--out-reviewer",
+        type=arguments.MARKDOWN,
+        help="how to compute each claim of the full replication alone, to write",
+    )
+    findings.add_argument(
+        "--readme", type=arguments.MARKDOWN, help="README.md, whose part on what was found to write anew"
+    )
 
 
 def _findings(options: argparse.Namespace) -> None:

@@ -35,7 +35,11 @@ def add(commands: arguments.Commands) -> None:
     )
     report.add_argument("config", help="the run's configuration, YAML")
     report.add_argument("--rulegraph", required=True, help="file of what `snakemake --rulegraph` prints, - for stdin")
-    report.add_argument("--out", help="HTML file to write (default: report.html in the run's results)")
+    report.add_argument(
+        "--out",
+        type=arguments.file(".html", ".htm"),
+        help="HTML file to write (default: report.html in the run's results)",
+    )
 
 
 def _figures(options: argparse.Namespace) -> int:

@@ -25,7 +25,12 @@ def add(commands: arguments.Commands) -> None:
     game.add_argument("game", help="a family, see `pma-mfg games`; or a game's file, .npz or .py (which is run)")
     game.add_argument("parameters", nargs="*", metavar="name=value", help="the family's parameters")
     game.add_argument("--inputs", nargs="*", default=(), help="files that a Python file reads")
-    game.add_argument("--out", required=True, help="file to write: .npz, or .py for functions that stay functions")
+    game.add_argument(
+        "--out",
+        required=True,
+        type=arguments.file(".npz", ".py"),
+        help="file to write: .npz, or .py for functions that stay functions",
+    )
 
 
 def _game(options: argparse.Namespace) -> None:
@@ -38,7 +43,6 @@ def _game(options: argparse.Namespace) -> None:
         games.save(games.make(options.game, **parameters), options.out)
         return
     given = checking.functions_of_sound(options.game)
-    if given is not None and Path(options.out).suffix == ".py":
-        games.save(given, options.out, options.inputs)
-        return
-    games.save(games.load(options.game) if given is None else recognition.examined(given), options.out)
+    if given is None or Path(options.out).suffix != ".py":
+        given = games.load(options.game) if given is None else recognition.examined(given)
+    games.save(given, options.out, options.inputs)

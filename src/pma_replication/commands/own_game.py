@@ -54,7 +54,7 @@ def add(commands: arguments.Commands) -> None:
     config.add_argument("game", help=arguments.GAME)
     arguments.add_regularizer(config)
     config.add_argument("--name", help="the game's name in the configuration (default: the file's)")
-    config.add_argument("--out", help="YAML file to write (without it: print it)")
+    config.add_argument("--out", type=arguments.file(".yaml", ".yml"), help="YAML file to write (without it: print it)")
 
 
 def _verify(options: argparse.Namespace) -> int:

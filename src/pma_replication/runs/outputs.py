@@ -14,15 +14,19 @@ from pma_mfg.commands import arguments, inputs, output
 # Modules that need pandas are imported where they are used: `--help` and a refused option never wait for them.
 
 
+#: Tables are Parquet, and called so.
+TABLE = arguments.file(".parquet")
+
+
 def add_out(to: argparse.ArgumentParser) -> None:
     """Add --out, for the table of a step, and --json."""
-    to.add_argument("--out", help="Parquet table to write (without it and --json: print the table)")
+    to.add_argument("--out", type=TABLE, help="Parquet table to write (without it and --json: print the table)")
     arguments.add_json(to)
 
 
 def add_table(to: argparse.ArgumentParser, option: str, text: str, *, required: bool = True) -> None:
     """Add an option for a further table."""
-    to.add_argument(option, required=required, help=f"Parquet table {text}, to write")
+    to.add_argument(option, required=required, type=TABLE, help=f"Parquet table {text}, to write")
 
 
 def write(options: argparse.Namespace, table: Any) -> None:

@@ -61,7 +61,8 @@ def largest_norm(rows: pd.DataFrame) -> tuple[Estimate, str]:
     """Return the largest norm of PMA's Jacobian next to its bound, over settings with a finite one, and how many."""
     finite = rows[np.isfinite(rows["bound"])]
     if finite.empty:
-        return exactly(math.nan), f"all {len(rows)} bounds are infinite, and nothing is tested"
+        words = "the bound is" if len(rows) == 1 else f"all {len(rows)} bounds are"
+        return exactly(math.nan), f"{words} infinite, and nothing is tested"
     norms = finite[["jacobian_norm", "jacobian_upper"]].div(finite["bound"], axis=0).max()
     low, high = (float(norm) for norm in norms)
     kinds = ", ".join(sorted(set(finite["kind"])))

@@ -13,17 +13,22 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
-from pma_replication.experiments.coupling.reading import HOLD, Curves, curves, last, samples, samples_to
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
+from pma_replication.experiments.coupling.reading import (
+    HOLD,
+    LEARNED,
+    Curves,
+    curves,
+    elsewhere,
+    last,
+    samples,
+    samples_to,
+)
 from pma_replication.judging import Claim, Range, Rival, bootstrap_generator, compare, exactly, settled
 from pma_replication.statistics import Estimate
 
 #: A ratio of samples whose denominator is never reached, in place of infinity, of which no quantile can be taken.
 NEVER = 1e9
-
-#: Share of the first exploitability above which the end of a run counts as not learned yet; no slope is fitted to such
-#: ends.
-LEARNED = 0.5
 
 #: Exponent of the samples with which exploitability falls at least, by Theorem 4.3.
 SLOWEST = -0.5
@@ -66,15 +71,6 @@ def apart(rows: pd.DataFrame, method: str, estimate: Estimate) -> str:
     return statistics.apart(ends / accuracy, estimate, 1.0, unit=" accuracies")
 
 
-def elsewhere(rows: pd.DataFrame, method: str) -> str:
-    """Return words on runs that all end far from this equilibrium, as at another one of the game, or nothing."""
-    found = curves(rows, method, "error").values()
-    ends, start = [float(last(group).mean()) for group in found], max(float(group[:, 0].mean()) for group in found)
-    if min(ends) <= LEARNED * start:
-        return ""
-    return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
-
-
 def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:
     """Return why runs that miss the accuracy were too short to reach it, in words, or nothing.
 
@@ -96,7 +92,14 @@ def unfinished(rows: pd.DataFrame, method: str, confidence: float) -> str:
         return f"{method_words(method)}: {seen:,} updates, and TD learning leaves its start after some {scale:,.0f}"
     found = curves(rows, method)
     if elsewhere(rows, method):
-        return ""
+        start = of_method.loc[of_method["epoch"] == 0, "error"].mean()
+        noise = of_method[NOISE].min() if NOISE in rows else 0.0
+        if not noise > LEARNED * start:
+            return ""
+        return (
+            f"{method_words(method)}: with M_td = {seen:,} the noise of TD learning alone keeps policies {noise:.2g} "
+            f"away from the equilibrium, and the start is {start:.2g} away"
+        )
     if len(found) == 1:
         return f"{method_words(method)}: one M_td cannot show whether more samples would do"
     (fewer, before), (more, after) = list(found.items())[-2:]

@@ -5,6 +5,7 @@ The algorithm, and how the samples to an accuracy are read, is in docs/theory, s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,12 +15,15 @@ import pandas as pd
 from pma_mfg import iterations, jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.commands import step_sizes
+from pma_mfg.errors import InputError
 from pma_mfg.games.functions import Game
 from pma_mfg.learning import algorithms as learning
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.regularizers import Regularizer
 from pma_replication import unsettled
-from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, TD_SCALE
+from pma_replication.experiments.coupling.names import BEST_RESPONSE, BLIND, FASTEST, MIRROR_ASCENT, NOISE, TD_SCALE
+from pma_replication.experiments.coupling.reading import LEARNED, elsewhere
+from pma_replication.experiments.scaling.measure import policy_constant
 from pma_replication.runs.checkpoints import Checkpoint
 from pma_replication.runs.replicates import State, each_replicate
 
@@ -137,7 +141,8 @@ def compare(
         step), n_agents, n_epochs, n_updates (of `runs`), n_waiting (0 in blind learning), replicate, epoch, samples
         (environment steps up to here), error (sup_s l1 distance of the policy to the equilibrium), exploitability
         (regularized), and `judging.UNSETTLED` where that happened. Where mirror ascent has no epoch with as many
-        updates as TD learning starts up with (c of `schedules.td_scale`), also `names.TD_SCALE`, c.
+        updates as TD learning starts up with (c of `schedules.td_scale`), also `names.TD_SCALE`, c; where noise
+        explains that a method ends far from the equilibrium, `names.NOISE`.
     """
 
     def radius(step_size: float) -> float:
@@ -181,8 +186,7 @@ def compare(
     parts = []
     for number, measured in enumerate(each_replicate(run, [n_replicates] * len(planned), checkpoint)):
         method, n_updates, schedule = planned[number // n_replicates]
-        taken = _samples(schedule)
-        epochs = np.arange(len(taken))
+        epochs = np.arange(len(taken := _samples(schedule)))
         columns = {
             **common,
             "method": method,
@@ -199,7 +203,26 @@ def compare(
             "exploitability": measured[1, epochs],
         }
         parts.append(pd.DataFrame(columns))
-    return unsettled.marked(pd.concat(parts, ignore_index=True), unsettled.worst(game, regularizer))
+    table = _with_noise(pd.concat(parts, ignore_index=True), game, regularizer, equilibrium)
+    return unsettled.marked(table, unsettled.worst(game, regularizer))
+
+
+def _with_noise(table: pd.DataFrame, game: Game, regularizer: Regularizer, equilibrium: np.ndarray) -> pd.DataFrame:
+    """Return the table with `names.NOISE` of methods that contract, end far away, and are kept there by noise alone.
+
+    It is known where nothing waits, and of an equilibrium that plays every action.
+    """
+    for method in (MIRROR_ASCENT, BEST_RESPONSE):
+        rows = table[table["method"] == method]
+        known = equilibrium.min() > 0.0 and not rows["n_waiting"].any() and rows["radius"].iloc[0] < 1.0
+        if not known or not elsewhere(table, method):
+            continue
+        of: dict[str, Any] = {"step_size": rows["step_size"].iloc[0], "n_epochs": rows["n_epochs"].iloc[0]}
+        with contextlib.suppress(InputError, np.linalg.LinAlgError):  # then it explains nothing
+            noise = policy_constant(game, regularizer, equilibrium, **of) / np.sqrt(rows["n_updates"])
+            if noise.min() > LEARNED * rows.loc[rows["epoch"] == 0, "error"].mean():
+                table.loc[rows.index, NOISE] = noise
+    return table
 
 
 def _samples(schedule: schedules.Schedule | schedules.BlindSchedule) -> np.ndarray:

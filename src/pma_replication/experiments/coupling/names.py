@@ -6,3 +6,7 @@ MIRROR_ASCENT, FASTEST, BEST_RESPONSE, BLIND = METHODS = ("mirror_ascent", "fast
 
 #: The column c of a table of which no epoch of mirror ascent has c updates.
 TD_SCALE = "td_scale"
+
+#: The column of a table in which it alone explains that a method ends far away: how far from the equilibrium the noise
+#: of TD learning keeps policies, by (10.18).
+NOISE = "noise"

@@ -8,6 +8,10 @@ import pandas as pd
 #: Exploitability, or distance, for each number of updates per epoch: arrays of shape (replicates, K + 1).
 Curves = dict[int, np.ndarray]
 
+#: Share of the first exploitability above which the end of a run counts as not learned yet; no slope is fitted to such
+#: ends.
+LEARNED = 0.5
+
 #: An accuracy counts as reached if it is kept over at least as many epochs, the last ones of a run.
 HOLD = 10
 
@@ -29,6 +33,15 @@ def curves(rows: pd.DataFrame, method: str, column: str = "exploitability") -> C
 def last(group: np.ndarray) -> np.ndarray:
     """Return the mean of each run over its last `HOLD` epochs, shape (replicates,), from (replicates, K + 1)."""
     return np.asarray(group[:, -HOLD:].mean(axis=1))
+
+
+def elsewhere(rows: pd.DataFrame, method: str) -> str:
+    """Return words on runs that all end far from this equilibrium, as at another one of the game, or nothing."""
+    found = curves(rows, method, "error").values()
+    ends, start = [float(last(group).mean()) for group in found], max(float(group[:, 0].mean()) for group in found)
+    if min(ends) <= LEARNED * start:
+        return ""
+    return f"; all end {min(ends):.3g} or more away from this equilibrium, where the start is {start:.3g} away"
 
 
 def samples(rows: pd.DataFrame, method: str) -> Curves:

@@ -20,7 +20,7 @@ def add(steps: arguments.Commands) -> None:
     solved.add_argument("game", help=arguments.GAME)
     arguments.add_regularizer(solved, required=True)
     solved.add_argument("--name", help="the game's name in the table (default: the file's name)")
-    solved.add_argument("--out", required=True, help="equilibrium file (.npz) to write")
+    solved.add_argument("--out", required=True, type=arguments.file(".npz"), help="equilibrium file (.npz) to write")
     outputs.add_table(solved, "--out-table", "of policy, mean field and Q")
 
     assumptions = steps.on_equilibrium(

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pma_replication.style import (
     PAGE,
+    SINGLE,
     WIDTH,
     by_game,
     grid_shape,
@@ -73,7 +74,7 @@ def figure(data: pd.DataFrame) -> Figure:
     lines = [f"{'; '.join(same)}."] if same else []
     if left_out:
         lines.append(f"Not drawn, since mean field and policy are uniform: {', '.join(map(plain_name, left_out))}.")
-    width = WIDTH if n_columns > 1 else 0.6 * WIDTH
+    width = WIDTH if n_columns > 1 else SINGLE
     text = "\n".join(textwrap.fill(line, int(16 * width)) for line in lines)
     # all lengths are in inches; a page, as long as panels stay readable
     left, right, between, above, below = 0.62, 0.8, 0.45, 0.4, 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pma_mfg.plotting import layouts
 from pma_replication.style import (
     COLOURS,
     PAGE,
+    SINGLE,
     WIDTH,
     by_game,
     drawable,
@@ -23,6 +25,7 @@ from pma_replication.style import (
     short_heading,
     styled,
     text_width,
+    wrapped,
 )
 
 
@@ -73,11 +76,12 @@ def figure(data: pd.DataFrame) -> Figure:
     shown = [(game, table) for game, table in games if not _is_uniform(table)] or games
     left_out = [plain_name(game) for game, _ in games if game not in dict(shown)]
     n_rows, n_columns = grid_shape(len(shown))
-    width = WIDTH if n_columns > 1 else 0.6 * WIDTH
+    width = WIDTH if n_columns > 1 else SINGLE
     key = _key([table for _, table in shown])
     if left_out:
         key.append(f"Not drawn, since the population is the same everywhere: {', '.join(left_out)}.")
-    text = "\n".join(textwrap.fill(line, 110 if n_columns > 1 else 45) for line in key)
+    fill = partial(textwrap.fill, width=110) if n_columns > 1 else partial(wrapped, inches=SINGLE - 0.5, size=8.0)
+    text = "\n".join(map(fill, key))
     below = 0.2 * (text.count("\n") + 1) + 0.3
     # a page, as long as panels stay readable
     height = min(2.3, max(1.8, (PAGE * WIDTH - below) / n_rows))
@@ -91,7 +95,7 @@ def figure(data: pd.DataFrame) -> Figure:
         if layouts.is_grid(_cells(table).places):
             _draw_grid(ax, table, others)
         else:
-            _draw_bars(ax, table, others)
+            _draw_bars(ax, table, others, inches=1.5 if n_columns > 1 else 3.3)
         size = f"S = {table['states'].iloc[0]}, A = {table['actions'].iloc[0]}, τ = {table['strength'].iloc[0]:g}"
         count = f" ({1 + others['equilibrium'].nunique()} found)" if len(others) else ""
         name = plain_name(game, 1.5 - text_width(count, 8.0))
@@ -145,8 +149,8 @@ def _draw_grid(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
     ax.scatter(rings["column"], rings["row"], (0.9 * size) ** 2, "none", edgecolors=COLOURS[5], linewidths=1.4)
 
 
-def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
+def _draw_bars(ax: Axes, table: pd.DataFrame, others: pd.DataFrame, *, inches: float) -> None:
     """Draw a population as bars, those of the other equilibria as lines."""
     ax.hlines(others["value"], others["state"] - 0.4, others["state"] + 0.4, colors=COLOURS[5], lw=1.8, zorder=3)
     highest = pd.concat([table, others]).groupby("state")["value"].max()
-    layouts.draw_bars(ax, _cells(table), highest.to_numpy(float))
+    layouts.draw_bars(ax, _cells(table), highest.to_numpy(float), inches=inches)

@@ -60,7 +60,8 @@ def diagram(
     dict of str to DataFrame
         ``paths``, a row for each point: columns game, branch (0 is the path from a strong regularizer), found
         ("path" or "starts"), strength, unstable, event (whether it is a fold or a branch point, at which an eigenvalue
-        is 1 and unstable a matter of rounding), state (whose share is told: the one in which equilibria differ most),
+        is 1 and unstable a matter of rounding), state (whose share is told: the one in which equilibria at the
+        ends of branches differ most, or, where they are one, those along the path),
         share. ``paths_equilibria``, a row for each strength: game, strength, by_path, by_starts, by_both, in_all
         (equilibria found), unstable (of them, those that no step size of PMA makes stable).
     """
@@ -82,8 +83,10 @@ def diagram(
         known = distinct([*known, *(point for other in new for point in other.at(h.strength))])
         rows.append({"game": name, "strength": strength, **_found(game, h, first, known, n_starts=n_starts, seed=seed)})
     branches = [(found, branch) for found, path in followed for branch in (path, *path.branches)]
-    ends = np.array([branch.last.mean_field for _, branch in branches])
-    state = int(np.ptp(ends, axis=0).argmax())
+    spread = np.ptp([branch.last.mean_field for _, branch in branches], axis=0)
+    if not spread.max() > SAME:  # one equilibrium at the end: there is only the way to it to be seen
+        spread = np.ptp([point.mean_field for _, branch in branches for point in branch.points], axis=0)
+    state = int(spread.argmax())
     points = [
         {
             "game": name,

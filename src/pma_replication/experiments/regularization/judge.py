@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pma_replication import statistics
-from pma_replication.experiments.regularization.names import WAYS
+from pma_replication.experiments.regularization.names import SCRATCH, WAYS
 from pma_replication.judging import UNSETTLED, Claim, Rival, bootstrap_generator, exactly, unsettled_words
 from pma_replication.statistics import Estimate
 
@@ -77,10 +77,36 @@ def annealing(rows: pd.DataFrame, tolerance: float, confidence: float) -> Claim:
         "estimate": ratios[finest],
         "expected": (1.0 - tolerance, math.inf),
         "rival": Rival("1/2", (0.5,)),
+        "too_small": too_short(rows, finest, 1.0 - tolerance) if compared else unreached(rows, finest),
         "how": f"at {finest:g} of the range of the rewards; final strength {rows['strength'].iloc[0]:.3g} of it; step "
         f"sizes {steps[0]:g} and {steps[1]:g} over it, the best of those tried for each way; {'; '.join(told)}; budget "
         f"{budget:.3g}, {rows['replicate'].nunique()} replicates",
     }
+
+
+def unreached(rows: pd.DataFrame, accuracy: float) -> str:
+    """Return why nothing is compared where not all runs of either way reach the coarsest accuracy."""
+    ends = rows.groupby("way")["last"].max().min()
+    return (
+        f"neither way reaches {accuracy:g} of the range of the rewards in all {rows['replicate'].nunique()} runs of "
+        f"{int(rows['budget'].iloc[0]):,} samples, and all of one end at {ends:.3g} or less: it takes longer runs "
+        "(n_epochs, relative_updates), other ascent_steps, or coarser accuracies"
+    )
+
+
+def too_short(rows: pd.DataFrame, accuracy: float, least: float) -> str:
+    """Return why no run could refute that the ratio is at least `least`, in words, or nothing.
+
+    A run takes one epoch or more, so that the ratio is at least one over the epochs that runs from scratch take.
+    """
+    from_scratch = np.minimum(samples(rows, SCRATCH, accuracy), float(rows["budget"].iloc[0]))
+    epochs = float(np.exp(np.log(from_scratch).mean())) / float(rows["n_updates"].iloc[0])
+    if 1.0 / epochs < least:
+        return ""
+    return (
+        f"from scratch {accuracy:g} of the range of the rewards takes {epochs:.3g} times the samples of an epoch, the "
+        "fewest that any way can take: it takes finer accuracies, or shorter epochs (relative_updates)"
+    )
 
 
 def at_accuracy(rows: pd.DataFrame, accuracy: float, claim: str, *, confidence: float) -> Estimate:

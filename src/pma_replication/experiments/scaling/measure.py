@@ -16,10 +16,11 @@ import pandas as pd
 from pma_mfg import games, jacobian, operators, seeds
 from pma_mfg.arrays import accepts
 from pma_mfg.errors import InputError
+from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.learning import replicates, schedules
 from pma_mfg.populations import td_moments
-from pma_mfg.regularizers import Entropy
+from pma_mfg.regularizers import Entropy, Regularizer
 from pma_mfg.theory import invariant_sets, lipschitz, prescription
 from pma_replication.experiments.scaling.lines import FAMILY
 
@@ -57,7 +58,7 @@ class Runs:
 
 @accepts()
 def policy_constant(
-    game: MeanFieldGame, regularizer: Entropy, equilibrium: np.ndarray, *, step_size: float, n_epochs: int
+    game: Game, regularizer: Regularizer, equilibrium: np.ndarray, *, step_size: float, n_epochs: int
 ) -> float:
     """Return the limit of sqrt(M_td) times the mean distance of learning after K epochs, (10.18): exact, no samples.
 
@@ -68,7 +69,7 @@ def policy_constant(
     equilibrium : ndarray, shape (S, A)
         Its policy, interior.
     step_size : float
-        eta > 0.
+        eta > 0, infinite of best response.
     n_epochs : int
         K.
 
