@@ -502,17 +502,16 @@ def _order(
         why = "" if np.isfinite(own + constant) else constants.lacking()
         return Order(limit, 1.0, constant, 2.0 * kinked, own, why)
     gaps = _advantages(game, constants.policy, constants.mean_field)
-    tied = (gaps <= TIE * values_range).sum(axis=1) > 1
-    visited = constants.mean_field > 0.0
+    tied, visited = (gaps <= TIE * values_range).sum(axis=1) > 1, constants.mean_field > 0.0
     if (tied & visited).any():
         if not (gaps[visited] <= TIE * values_range).all():
             return Order(limit, 0.5, np.nan, kinked, np.nan, "some actions are equally good, and others are not")
         constant, own = constants.unregularized(), constants.own_state(None)
         why = "" if np.isfinite(own + constant) else "the closed form takes a game of features with two states"
         return Order(limit, 0.5, constant, kinked, own, why)
-    if equilibrium_like:
-        return Order(limit, np.inf, 0.0, np.inf, 0.0)
-    return Order(limit, kinked, np.nan, kinked, np.nan, "the policy is no equilibrium without the regularizer")
+    if not equilibrium_like:
+        return Order(limit, kinked, np.nan, kinked, np.nan, "the policy is no equilibrium without the regularizer")
+    return Order(limit, np.inf, 0.0, np.inf, 0.0)
 
 
 def _advantages(game: Game, policy: np.ndarray, mean_field: np.ndarray) -> np.ndarray:
@@ -569,27 +568,26 @@ def _gain(
             own_state=OwnStateGain(own_route, float(gains[0]), float(gains[1]), float(own_predicted)),
         )
 
-    lattice = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
-    largest = UNCUT_STATES if constants.covariance is None else lattice
+    largest = MOST_LUMPED_STATES if game.n_states == 2 else EXACT_STATES
+    largest = UNCUT_STATES if constants.covariance is None else largest
     size = n_lumped_states(game.n_states, n_agents)
     why = f"{size:.3g} states of an agent and the counts of the others, more than {largest}"
     try:
         if size <= largest:
-            with_features = game.with_features("audit")
-            law = finite_population.stationary_counts(with_features, policy, n_agents)
-            among = deviators.others(with_features, policy, law)
-            values = deviators.nash_gaps(with_features, policy, among, regularizers=[regularizer, None])
+            features = game.with_features("audit")
+            law = finite_population.stationary_counts(features, policy, n_agents)
+            among = deviators.others(features, policy, law)
+            values = deviators.nash_gaps(features, policy, among, regularizers=[regularizer, None])
             mean = law.probabilities @ law.mean_fields
             spread = np.sqrt(law.probabilities @ (law.mean_fields - mean) ** 2)
             own: list[float] | None = None
             with contextlib.suppress(ConvergenceError):
-                own = deviators.nash_gaps(with_features, policy, among, regularizers=[regularizer, None], sees="state")
+                own = deviators.nash_gaps(features, policy, among, regularizers=[regularizer, None], sees="state")
             return told("exact", values, (0.0, 0.0), mean, spread, "", own)
     except FAILURES as error:
         why = str(error)
     try:
-        rng = seeds.generator(seed, "audit", n_agents)
-        features = game.with_features("audit")
+        rng, features = seeds.generator(seed, "audit", n_agents), game.with_features("audit")
         by = simulated_gap(features, policy, n_agents, regularizers=[regularizer, None], rng=rng)
         return told("simulated", by.gain.tolist(), by.half_width.tolist(), by.mean_field, by.deviations, why)
     except FAILURES as error:

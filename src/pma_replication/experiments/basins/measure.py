@@ -109,6 +109,7 @@ def searches(regularizer: Regularizer) -> dict[str, float]:
     return {"pma_euclidean": 1.0 / regularizer.rho, "pma_kl": 1.0 / regularizer.rho, "best_response": np.inf}
 
 
+@accepts(start="policy", reference="policy")
 def search(
     game: Game, regularizer: Regularizer, start: np.ndarray, *, method: str, reference: np.ndarray, max_iterations: int
 ) -> Run:
