@@ -308,11 +308,12 @@ def limit_seconds(radius: float, n_states: int, populations: Sequence[int]) -> f
     return n_solutions * sum(exact_seconds(n_states, n_agents) for n_agents in populations)
 
 
-def limit_solutions(units: Units, step_size: float, n_agents: int) -> int:
-    """Return how many exact solutions the limit of the policy takes, counted with so many agents.
+def limit_work(units: Units, step_size: float, n_agents: int) -> tuple[int, float]:
+    """Return how many exact solutions the limit of the policy takes, and the seconds of the start of their search.
 
-    They hardly depend on N. One or two suffice where the closed form for large N, from which the search starts, is
-    exact: with transitions that do not depend on the mean field, say, and rewards that are affine in it.
+    The solutions are counted with so many agents, on whom they hardly depend. One or two suffice where the closed form
+    for large N, which is the start, is exact: with transitions that do not depend on the mean field, say, and rewards
+    that are affine in it.
     """
     game, regularizer, found = units.game.with_features("cost"), units.regularizer, 0
 
@@ -321,17 +322,22 @@ def limit_solutions(units: Units, step_size: float, n_agents: int) -> int:
         found += 1
         return finite_population.learning_limit(game, policy, n_agents, regularizer=regularizer)
 
-    eta = step_sizes.absolute(step_size, regularizer)
-    start = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=eta, start=units.policy)
+    eta, starts = step_sizes.absolute(step_size, regularizer), list[np.ndarray]()
+
+    def closed_form() -> None:
+        start = fluctuations.large_population_policy(game, n_agents, regularizer, step_size=eta, start=units.policy)
+        starts.append(start)
+
+    seconds = timed(closed_form)
     fluctuations.fixed_point_of_learning(
         lambda q, policy: operators.mirror_ascent_step(q, policy, eta, regularizer=regularizer),
         learned,
-        start,
+        starts[0],
         tolerance=finite_population.LIMIT_TOLERANCE,
         max_iterations=500,
         source="cost",
     )
-    return found
+    return found, seconds
 
 
 def gap_seconds(n_states: int, n_agents: int, applications: float) -> float:

@@ -7,6 +7,8 @@ smooth ones it is a quadrature. Games of functions are averaged to second order 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import erf
@@ -81,9 +83,15 @@ def _folded(mean: np.ndarray, deviation: float) -> np.ndarray:
     return np.asarray(deviation * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z**2) + mean * erf(z / np.sqrt(2.0)))
 
 
+@cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes and weights of the quadrature, which take longer to find than to use."""
+    return hermegauss(QUADRATURE_NODES)
+
+
 def _quadrature(features: Features, k: int, mean: np.ndarray, deviation: float) -> np.ndarray:
     """Return E g_k(X) for X ~ N(mean, deviation^2) cut to the range of the feature's argument on the simplex."""
-    nodes, weights = hermegauss(QUADRATURE_NODES)
+    nodes, weights = _nodes()
     feature = features.select(k)
     ends = feature.arguments(np.eye(features.weights.shape[1]))
     # the Gaussian's tails leave the simplex; the mean field does not

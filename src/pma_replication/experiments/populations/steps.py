@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pma_mfg.commands import step_sizes
 from pma_mfg.games.functions import is_lumpable
-from pma_replication.cost import Units, exact_seconds, limit_solutions
+from pma_replication.cost import Units, exact_seconds, limit_work
 from pma_replication.experiments.populations import measure
 from pma_replication.plan import Advance, Settings, Step, Subject, Tables
 
@@ -78,11 +78,12 @@ def _agreement(subject: Subject, settings: Settings, seed: int, advance: Advance
 
 
 def _limits(units: Units, step_size: float, populations: Sequence[int]) -> float:
-    """Return the seconds of the limits of the policy of some N."""
+    """Return the seconds of the limits of the policy of some N, and of the closed form that each search starts from."""
     if not len(populations):
         return 0.0
-    solutions = limit_solutions(units, step_size, min(populations))
-    return (1 + solutions) * sum(exact_seconds(units.n_states, n) for n in populations)
+    solutions, closed_form = limit_work(units, step_size, min(populations))
+    exact = (1 + solutions) * sum(exact_seconds(units.n_states, n) for n in populations)
+    return exact + len(populations) * closed_form
 
 
 STEPS = {
