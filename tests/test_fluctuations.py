@@ -142,3 +142,34 @@ def test_growing_fluctuations_and_kinked_transitions_are_refused() -> None:
     )
     with pytest.raises(InputError, match="kink at the stable population"):
         fluctuations.stationary_covariance(kinked, operators.uniform_policy(kinked))
+
+
+def test_an_averaged_population_that_moves_slowly_settles_where_plain_updates_do(monkeypatch):
+    # nine tenths stay in their place whatever they do: a tenth of the distance is left after some twenty updates
+    game = games.make("planted_smooth", n_states=3, n_actions=2, discount=0.5, seed=1, strength=0.1)
+    moving = 0.05
+    stays = (1.0 - moving) * np.eye(3)[:, None, :]
+    slow = replace(
+        game,
+        base_transition=moving * game.base_transition + stays,
+        transition_terms=moving * game.transition_terms,
+        planted=None,
+    )
+    policy, updates = operators.uniform_policy(slow), 0
+    averaged = fluctuations.decision_process
+
+    def counted(*of):
+        nonlocal updates
+        updates += 1
+        return averaged(*of)
+
+    monkeypatch.setattr(fluctuations, "decision_process", counted)
+    found, counts = [], []
+    for plain in (fluctuations.PLAIN_UPDATES, 10_000):
+        monkeypatch.setattr(fluctuations, "PLAIN_UPDATES", plain)
+        updates = 0
+        found.append(fluctuations.large_population_q(slow, policy, 10, regularizer=ENTROPY))
+        counts.append(updates)
+    assert counts[0] < 100 + 40 < 0.5 * counts[1]
+    # both end where an update changes 1e-14; what is left of the way is that over a rate of a twentieth
+    assert np.abs(found[0] - found[1]).max() < 1e-11

@@ -169,3 +169,26 @@ def test_a_configuration_is_predicted_once(monkeypatch: pytest.MonkeyPatch, tmp_
     assert cli.main(["config", str(tmp_path / "own.npz"), "--strength", "1", "--out", str(tmp_path / "own.yaml")]) == 0
     assert len(predictions) == 1
     assert "Predicted: " in (tmp_path / "own.yaml").read_text()
+
+
+def test_a_game_in_which_pma_settles_with_small_steps_only_is_sized_by_them() -> None:
+    """Stalls on a street whose customers share out: with 0.01 / rho PMA leaves, with 0.001 / rho it comes back."""
+    customers = np.array([1.2, 0.4, 1.0, 0.6, 0.3])
+    moves = np.zeros((5, 3, 5))
+    for stall in range(5):
+        for action, by in enumerate((0, 1, -1)):
+            moves[stall, action, min(4, max(0, stall + by))] += 0.98
+    cost_of_moving = np.array([0.0, 0.3, 0.3])
+    own = games.from_functions(
+        lambda mu: moves + 0.02 / 5, lambda mu: (customers / (0.2 + mu))[:, None] - cost_of_moving, 0.9, n_states=5
+    )
+    regularizer = regularizers.Entropy(0.1)
+    policy = equilibrium.solve(own, regularizer).policy
+    near = iterations.Local(own, regularizer, policy)
+    assert near.radius(near.best("euclidean")) > 1.0 > near.radius(near.settling())
+    subject = plan.Subject(own, regularizer, "entropy", "stalls", policy)
+    assert 0.99 < subject.rate < 1.0
+    subject.need_learning("coupling")  # which refused it, as if no step would do
+    with pytest.raises(plan.BeyondBudget) as refused:
+        plan.settings("coupling", subject)
+    assert "PMA contracts with small steps only, by 0.99" in str(refused.value.value)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from pma_mfg import equilibrium, iterations, jacobian, operators, seeds, solvers
+from pma_mfg import equilibrium, iterations, operators, seeds, solvers
 from pma_mfg.arrays import accepts
 from pma_mfg.equilibrium import Equilibrium
 from pma_mfg.errors import ConvergenceError, InputError
@@ -289,12 +289,9 @@ def audit(
     radii = np.nan, np.nan, np.nan
     if nearest is not None and policy.size <= solvers.DIRECT_SIZE and game.has_derivatives():
         with contextlib.suppress(*FAILURES):
-            fastest = iterations.step_sizes(game, regularizer, nearest.policy)
-            step_size, pma_radius = fastest("pma_euclidean", 1.0)
-            if not pma_radius < 1.0:
-                step_size, pma_radius = _smaller_step(game, regularizer, nearest.policy, (step_size, pma_radius))
-            best_response_radius = fastest("best_response", 1.0)[1]
-            radii = best_response_radius, pma_radius, step_size
+            near = iterations.Local(game, regularizer, nearest.policy)
+            step_size = near.settling()
+            radii = near.radius(np.inf), near.radius(step_size), step_size
     others = equilibrium.other_populations(game, policy, mean_field)
     constants = _Constants(game, policy, regularizer, mean_field, nearest, float(distance), settles=not others)
     orders = (
@@ -363,24 +360,6 @@ def _apart(first: Equilibrium, second: Equilibrium) -> float:
     """Return how far apart two equilibria are: in mean field or in policy, whichever is more."""
     populations = float(np.abs(first.mean_field - second.mean_field).sum())
     return max(populations, operators.policy_distance(first.policy, second.policy))
-
-
-def _smaller_step(
-    game: Game, regularizer: Regularizer, policy: np.ndarray, best: tuple[float, float]
-) -> tuple[float, float]:
-    """Return the largest step size of twelve, two to a decade, at which PMA comes back; else `best`.
-
-    They are below those that `iterations.step_size` tries.
-
-    With a weak regularizer it may be far below 1 / rho. With ever smaller steps PMA comes back where the eigenvalues of
-    the derivative of its direction have negative real parts, and leaves, whatever the step, where one is positive.
-    """
-    at = jacobian.at_step_sizes(game, policy, regularizer)
-    for decades in np.arange(2.5, 8.1, 0.5):
-        step_size = float(10.0**-decades / regularizer.rho)
-        if (radius := jacobian.spectral_radius(at(step_size))) < 1.0:
-            return step_size, radius
-    return best
 
 
 def _certified(

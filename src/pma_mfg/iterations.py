@@ -35,6 +35,9 @@ RECURRENCE = 1e-6
 #: Step sizes among which `step_size` chooses, in units of 1 / rho.
 RELATIVE_STEP_SIZES = np.logspace(-2.0, 2.0, 41)
 
+#: Smaller ones, tried where PMA comes back with none of these: with a weak regularizer they may be far below 1 / rho.
+SMALLER_STEP_SIZES = 10.0 ** -np.arange(2.5, 8.1, 0.5)
+
 #: Most directions of a policy, S (A - 1), with which the radius is computed at all of them; with more the place is
 #: searched for from which on it grows. There is one such place where Proposition 7.4 holds, and with other mirror maps
 #: and regularizers in every game tried (docs/theory, section 7.1).
@@ -196,6 +199,16 @@ class Local:
             falls = self.radius(etas[middle + 1], mirror) < self.radius(etas[middle], mirror)
             first, last = (middle + 1, last) if falls else (first, middle)
         return etas[first]
+
+    def settling(self) -> float:
+        """Return the best of `RELATIVE_STEP_SIZES` / rho, or the largest of `SMALLER_STEP_SIZES` / rho that comes back.
+
+        PMA comes back with small steps where the eigenvalues of the derivative of its direction have negative real
+        parts, and leaves, whatever the step, where one is positive: then the best one is returned.
+        """
+        best = self.best("euclidean")
+        smaller: list[float] = (SMALLER_STEP_SIZES / self.regularizer.rho).tolist()
+        return next((eta for eta in (best, *smaller) if self.radius(eta) < 1.0), best)
 
 
 def _pma_step_size(near: Local, share: float, *, mirror: Mirror) -> tuple[float, float]:

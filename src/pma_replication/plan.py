@@ -163,8 +163,11 @@ class Subject:
 
     @cached_property
     def relative_step_size(self) -> float:
-        """Return eta of learning in units of 1 / rho: 1, or three tenths of the locally fastest if that is smaller."""
-        return rounded(min(1.0, 0.3 * self.near.best("euclidean") * self.regularizer.rho), 3)
+        """Return eta of learning in units of 1 / rho: 1, or three tenths of the locally fastest if that is smaller.
+
+        Where PMA comes back with much smaller steps only, three tenths of the largest of them that is tried.
+        """
+        return rounded(min(1.0, 0.3 * self.near.settling() * self.regularizer.rho), 3)
 
     @property
     def step_size(self) -> float:
@@ -184,7 +187,9 @@ class Subject:
     def need_learning(self, section: str) -> None:
         """Refuse a game in which PMA does not contract, or a pair of state and action is never seen."""
         if not self.rate < 1.0:
-            why = f"a spectral radius of PMA of {self.rate:.3g} at this equilibrium"
+            why = (
+                f"a spectral radius of PMA of {self.rate:.3g} at this equilibrium, and none below 1 with smaller steps"
+            )
             raise self.refused(section, why, "one below 1, without which learning does not settle; a larger --strength")
         if not self.least > 0.0:
             raise self.refused(section, "a state or action that is never visited", "all of them to be seen")
@@ -233,9 +238,13 @@ class Subject:
             f"some {duration(seconds)}, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
             f"and TD learning settles after {self.settled:,.0f} updates"
         )
+        if self.rate > SLOW:
+            why += f"; PMA contracts with small steps only, by {self.rate:.5g} an epoch"
         allowed = f"at most {duration(most)}"
         if self.policy.min() < RARE / self.policy.shape[1]:
             allowed += "; a larger --strength, with which no action is rare"
+        elif self.rate > SLOW:
+            allowed += "; a larger --strength, with which larger steps contract"
         if not self.game.has_features:
             why += ", each of which calls Python functions"
             allowed += ", or functions that are recognized (docs/theory, section 1.3)"
@@ -342,6 +351,9 @@ class Step:
 
 #: An action is rare where its probability is below this share of what it would be if all had the same.
 RARE = 0.2
+
+#: Spectral radius of PMA above which it is the small step that makes learning long: hundreds of epochs to settle.
+SLOW = 0.99
 
 #: M_mix is this times log(1 / epsilon).
 WAITING_CONSTANT = 0.2

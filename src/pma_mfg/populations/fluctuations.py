@@ -35,6 +35,9 @@ SOURCE = "fluctuations"
 #: measured over so many, and accelerated steps remember so many before.
 MOST_PLAIN, LOOKED_AT, WINDOW = 100, 10, 10
 
+#: Plain updates of an averaged population before accelerated ones, how many of these, and where both end: in l1 norm.
+PLAIN_UPDATES, MOST_UPDATES, SETTLED = 100, 10_000, 1e-14
+
 #: Share of a probability that an accelerated step leaves at least.
 LEAST_SHARE = 0.1
 
@@ -151,7 +154,7 @@ def large_population_q(game: Game, policy: np.ndarray, n_agents: int, *, regular
     InputError
         As `stationary_covariance`, or if the policy leaves a state empty.
     ConvergenceError
-        If the averaged population update has no fixed point within 10000 iterations.
+        If the averaged population update has no fixed point within some 10000 iterations.
     """
     game = game.dense(SOURCE)
     covariance = stationary_covariance(game, policy)
@@ -180,19 +183,32 @@ def _settled_q(
     mean_field: np.ndarray,
     conditional_tables: Callable[[np.ndarray], tuple[np.ndarray, ...]],
 ) -> np.ndarray:
-    """Return Q of the decision process whose tables depend on the mean field m that is stationary in it."""
+    """Return Q of the decision process whose tables depend on the mean field m that is stationary in it.
+
+    Where `PLAIN_UPDATES` do not suffice, Anderson acceleration goes on from the mean field reached.
+    """
+
+    def moved(m: np.ndarray, transition: np.ndarray) -> np.ndarray:
+        updated = m @ operators.policy_kernel(transition, policy)
+        return np.asarray(updated / updated.sum())
+
     history: list[float] = []
-    for _ in range(10_000):
-        transition, reward = conditional_tables(mean_field)
-        updated = mean_field @ operators.policy_kernel(transition, policy)
-        updated /= updated.sum()
+    while len(history) < PLAIN_UPDATES:
+        tables = conditional_tables(mean_field)
+        updated = moved(mean_field, tables[0])
         history.append(float(np.abs(updated - mean_field).sum()))
         mean_field = updated
-        if history[-1] <= 1e-14:
-            return operators.q_of_decision_process(
-                transition, reward, game.discount, policy=policy, regularizer=regularizer
-            )
-    raise ConvergenceError("fluctuations: the averaged population does not settle", history)
+        if history[-1] <= SETTLED:
+            break
+    else:
+        mean_field, accelerated = solvers.anderson(
+            lambda m: moved(m, conditional_tables(m)[0]), mean_field, SETTLED, max_iterations=MOST_UPDATES
+        )
+        if not accelerated[-1] <= SETTLED:
+            raise ConvergenceError("fluctuations: the averaged population does not settle", history + accelerated)
+        tables = conditional_tables(mean_field)
+    transition, reward = tables
+    return operators.q_of_decision_process(transition, reward, game.discount, policy=policy, regularizer=regularizer)
 
 
 @accepts()
