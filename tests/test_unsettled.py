@@ -21,6 +21,8 @@ from pma_mfg.regularizers import Entropy
 from pma_replication import cli as replicate
 from pma_replication import judging, plan, unsettled, verdicts
 from pma_replication.experiments.basins import measure as basins
+from pma_replication.experiments.bounds import judge as bounds_judge
+from pma_replication.experiments.bounds import measure as bounds_measure
 from pma_replication.experiments.comparison import measure as comparison
 from pma_replication.experiments.contraction import measure as contraction
 from pma_replication.experiments.coupling import judge as coupling_judge
@@ -247,3 +249,32 @@ def test_a_worst_exploitability_is_above_all_of_those_of_policies() -> None:
         gains = unsettled.exploitabilities(game, policies, h)
         assert gains == [equilibrium.exploitability(game, policy, h) for policy in policies]
         assert max(gains) < unsettled.worst(game, h)
+
+
+def test_a_search_for_bounds_leaves_out_policies_whose_population_does_not_settle(monkeypatch):
+    game = games.make("crowd_averse", n_states=2, n_actions=2, discount=0.5, seed=1)
+    settling = operators.stable_population
+
+    def stuck(game, policy, *of, **also):  # as in games where some policies are left ever more slowly
+        if policy[0, 0] > 0.8:
+            raise ConvergenceError("stable_population: no fixed point", [1e-8])
+        return settling(game, policy, *of, **also)
+
+    monkeypatch.setattr(operators, "stable_population", stuck)
+    monkeypatch.setattr(bounds_measure, "SWEEPS", 2)
+    table = bounds_measure.operator_ratios(
+        game, Entropy(0.1), "stuck", step_sizes=[1.0], n_pairs=20, n_ascents=1, seed=0
+    )
+    counts = table.groupby("operator")[judging.UNSETTLED].sum()
+    assert counts["stable_population"] > 0
+    assert counts["policy_mirror_ascent"] > 0
+    assert counts.drop(["stable_population", "policy_mirror_ascent"]).sum() == 0
+    assert (table["largest_ratio"] > 0.0).all()
+    told = {claim["id"]: claim["how"] for claim in bounds_judge.operator_bounds(table.assign(bound=1e3), 0.0, 0.95)}
+    assert "times a policy was left out, whose population does not settle" in told["C1a-stable"]
+    assert "left out" not in told["C1a-update-mean-field"]
+    monkeypatch.undo()
+    whole = bounds_measure.operator_ratios(
+        game, Entropy(0.1), "stuck", step_sizes=[1.0], n_pairs=20, n_ascents=1, seed=0
+    )
+    assert judging.UNSETTLED not in whole

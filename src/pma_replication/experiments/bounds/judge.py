@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from pma_replication.judging import Claim, Rival, exactly
+from pma_replication.judging import UNSETTLED, Claim, Rival, exactly
 from pma_replication.statistics import Estimate
 
 #: Claim -> the operator in the table, and in the statement.
@@ -27,6 +27,12 @@ def half_as_large(found: str = "ratio") -> Rival:
     return Rival(f"no {found} above 0.5 of the bound", (0.5,), ((-math.inf, 0.5),), power=1.0)
 
 
+def left_out(rows: pd.DataFrame) -> str:
+    """Return how often a policy was left out as its population does not settle, in words, or nothing."""
+    count = int(rows[UNSETTLED].sum()) if UNSETTLED in rows else 0
+    return f"; {count:,} times a policy was left out, whose population does not settle" if count else ""
+
+
 def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> list[Claim]:
     """Judge C1a in one game, for each operator in the table (docs/theory, section 12)."""
     rows = rows[rows["within"] != "W"]
@@ -41,6 +47,7 @@ def operator_bounds(rows: pd.DataFrame, tolerance: float, confidence: float) -> 
         how = (
             f"searched {int(searched['n_pairs'].iloc[0])} random pairs per step size, near and far, and climbed from "
             f"the best; constants of the game: {', '.join(sorted(set(finite['kind'])))}{loose}"
+            f"{left_out(searched)}"
         )
         found.append(
             {
@@ -70,7 +77,7 @@ def largest_norm(rows: pd.DataFrame) -> tuple[Estimate, str]:
         f"{len(finite)} of {len(rows)} settings (mirror map, step size) with a finite bound, smallest "
         f"{finite['bound'].min():.3g}, from constants of kind: {kinds}; no counter-example in "
         f"{int(finite['n_pairs'].sum())} random pairs and in the points climbed to; the interval is that of the "
-        "exact norm where it is largest"
+        f"exact norm where it is largest{left_out(finite)}"
     )
 
 

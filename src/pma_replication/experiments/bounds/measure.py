@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from pma_mfg import operators, regularizers, seeds
+from pma_mfg.errors import ConvergenceError
 from pma_mfg.games.functions import Game
 from pma_mfg.games.model import MeanFieldGame
 from pma_mfg.regularizers import MIRRORS, Mirror, Regularizer
 from pma_mfg.theory import certificates, lipschitz, search
 from pma_mfg.theory.search import Inside, Point, in_invariant_set, random_policy, rows_above
+from pma_replication.judging import UNSETTLED
 
 #: Largest number of sweeps of coordinate ascent from each start; it stops earlier when a sweep gains nothing.
 SWEEPS = 8
@@ -85,7 +87,8 @@ def operator_ratios(
 
     First random pairs: half of them close to each other, half far apart; policies reach to the vertices, and lie in the
     set that the bound is one on. Then the Jacobian's norm is climbed from the best of them, and a pair is laid along
-    the direction that attains it (docs/theory, section 7.3).
+    the direction that attains it (docs/theory, section 7.3). A policy whose population does not settle is no point of
+    an operator that needs its stable population, and is left out.
 
     Parameters
     ----------
@@ -111,7 +114,8 @@ def operator_ratios(
         section 5, or "W", the invariant set of the certificate), step_size (nan where it plays no role), n_pairs,
         random_ratio (the largest of random pairs), largest_ratio (of all pairs), jacobian_norm (the largest norm of a
         Jacobian found: an estimate of the Lipschitz constant, from below), jacobian_upper (an upper bound on the norm
-        at that point), bound, kind (of the bound).
+        at that point), bound, kind (of the bound); and `judging.UNSETTLED`, how often a point was left out, where that
+        happened.
     """
     c = lipschitz.constants(game)
     above = partial(rows_above, regularizer, lipschitz.policy_floor(game, regularizer))
@@ -125,7 +129,9 @@ def operator_ratios(
             rng = seeds.generator(seed, "operator_ratios", name, operator.name, operator.step_size)
             bound = np.inf if operator.kind == "estimate" else operator.bound  # an estimate is no bound at all
             settings = (name, operator.name, operator.mirror, operator.within, operator.step_size, n_pairs)
-            rows.append((*settings, *_ratios(operator, n_pairs, n_ascents, rng=rng), bound, operator.kind))
+            left_out: list[Point] = []
+            found = _ratios(_where_settled(operator, left_out), n_pairs, n_ascents, rng=rng)
+            rows.append((*settings, *found, bound, operator.kind, len(left_out)))
             after_operator(operator.name)
 
     examine(*_of_populations(game, regularizer, c))
@@ -134,13 +140,41 @@ def operator_ratios(
         rng = seeds.generator(seed, "operator_ratios", name, "mirror_ascent_step", eta)
         found = _mirror_step_ratios(game, regularizer, eta, n_pairs, rng)
         settings = (name, "mirror_ascent_step", "euclidean", "simplex", eta, n_pairs)
-        rows.append((*settings, *found, 1.0, lipschitz.weaker()))
+        rows.append((*settings, *found, 1.0, lipschitz.weaker(), 0))
         after_operator("mirror_ascent_step")
         examine(_of_pma(game, regularizer, eta, above=above, kind=lipschitz.weaker(*c.kind.values())))
         for mirror, inside in invariant.items():
             certified = game.with_features("bounds.operator_ratios")
             examine(_of_certified_pma(certified, regularizer, eta, mirror=mirror, inside=inside))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, UNSETTLED])
+    return table if table[UNSETTLED].any() else table.drop(columns=UNSETTLED)
+
+
+def _where_settled(operator: Operator, left_out: list[Point]) -> Operator:
+    """Return an operator of which points have no ratio and no slope if their population does not settle, and note them.
+
+    Such a population may come to rest more slowly than any power of a rate, or cycle: (7.1) has no value there.
+    """
+
+    def ratio_of(ratio: Callable[[Point, Point], float]) -> Callable[[Point, Point], float]:
+        def settled(first: Point, second: Point) -> float:
+            try:
+                return ratio(first, second)
+            except ConvergenceError:
+                left_out.append(first)
+                return 0.0
+
+        return settled
+
+    def norm(point: Point) -> search.Norm:
+        try:
+            return operator.norm(point)
+        except ConvergenceError:
+            left_out.append(point)
+            return 0.0, 0.0, tuple(np.zeros_like(rows) for rows in point)
+
+    of_random = operator.ratio_of_random and ratio_of(operator.ratio_of_random)
+    return replace(operator, ratio=ratio_of(operator.ratio), norm=norm, ratio_of_random=of_random)
 
 
 def _of_populations(game: Game, regularizer: Regularizer, c: lipschitz.Constants) -> Iterator[Operator]:

@@ -59,7 +59,8 @@ def terms(game: MeanFieldGame) -> int:
 
 def _seconds(units: Units, settings: Settings) -> float:
     most = settings["max_iterations"]
-    lengths = [min(most, 25 / units.decay(step_size)) for step_size in settings["step_sizes"]]
+    radii = [max(units.radius(step_size), 1e-6) for step_size in settings["step_sizes"]]
+    lengths = [min(most, -25 / math.log(radius)) if radius < 1.0 else most for radius in radii]
     return units.pma * sum(math.prod(of_step) for of_step in zip(runs(units, settings), lengths, strict=True))
 
 
