@@ -191,4 +191,7 @@ def test_a_game_in_which_pma_settles_with_small_steps_only_is_sized_by_them() ->
     subject.need_learning("coupling")  # which refused it, as if no step would do
     with pytest.raises(plan.BeyondBudget) as refused:
         plan.settings("coupling", subject)
-    assert "PMA contracts with small steps only, by 0.99" in str(refused.value.value)
+    told = f"PMA contracts by {subject.rate:.5g} an epoch, with steps of {subject.relative_step_size:g} / rho"
+    assert told in str(refused.value.value)
+    assert told in str(subject.too_long("samples_tuned", 1e5).value)
+    assert told not in str(subject.too_long("ctd", 1e5).value)  # whose policy stays

@@ -238,13 +238,14 @@ class Subject:
             f"some {duration(seconds)}, as a state and action is seen once in {1.0 / self.least:,.0f} steps "
             f"and TD learning settles after {self.settled:,.0f} updates"
         )
-        if self.rate > SLOW:
-            why += f"; PMA contracts with small steps only, by {self.rate:.5g} an epoch"
+        slow = section != "ctd" and SLOW < self.rate < 1.0  # where the policy stays, no step of PMA is made
+        if slow:
+            why += f"; PMA contracts by {self.rate:.5g} an epoch, with steps of {self.relative_step_size:g} / rho"
         allowed = f"at most {duration(most)}"
         if self.policy.min() < RARE / self.policy.shape[1]:
             allowed += "; a larger --strength, with which no action is rare"
-        elif self.rate > SLOW:
-            allowed += "; a larger --strength, with which larger steps contract"
+        elif slow:
+            allowed += "; a larger --strength, with which PMA contracts faster"
         if not self.game.has_features:
             why += ", each of which calls Python functions"
             allowed += ", or functions that are recognized (docs/theory, section 1.3)"
@@ -352,7 +353,7 @@ class Step:
 #: An action is rare where its probability is below this share of what it would be if all had the same.
 RARE = 0.2
 
-#: Spectral radius of PMA above which it is the small step that makes learning long: hundreds of epochs to settle.
+#: Spectral radius of PMA above which it is one of the reasons why learning takes long: hundreds of epochs to settle.
 SLOW = 0.99
 
 #: M_mix is this times log(1 / epsilon).

@@ -153,7 +153,7 @@ def operator_ratios(
 def _where_settled(operator: Operator, left_out: list[Point]) -> Operator:
     """Return an operator of which points have no ratio and no slope if their population does not settle, and note them.
 
-    Such a population may come to rest more slowly than any power of a rate, or cycle: (7.1) has no value there.
+    Such a population may come to rest more slowly than at any geometric rate, or cycle: (7.1) has no value there.
     """
 
     def ratio_of(ratio: Callable[[Point, Point], float]) -> Callable[[Point, Point], float]:
