@@ -1,12 +1,12 @@
 """Time the simulator of independent agents against its baselines, both sides in this run: `make bench`.
 
 The work is one step of the N-agent game in which every agent has a policy of its own, action and next state drawn for
-each. Baselines do the same work: numpy vectorised over agents with the same layout and alias tables; a plain compiled
-loop with cumulated probabilities in float64 and numba's own generator; and a floor, one 64-bit draw and one access to
-the policies per agent. Sides alternate, and medians of ratios of processor times are reported. The tables of P(mu),
-which are built anew in every step, numpy takes from the library: their share of a step has a column of its own. Where
-the library draws next states by composition it has other tables, built once in a call of `agents.advance`: there it
-makes as many steps as such a call makes in learning. Nothing is asserted here.
+each. Baselines do the same work: numpy vectorised over agents with 32-bit thresholds and the library's alias tables; a
+plain compiled loop with cumulated probabilities in float64 and numba's own generator; and a floor, one 64-bit draw and
+one access to the policies per agent, asked for as far ahead as the library does. Sides alternate, and medians of ratios
+of processor times are reported. The tables of P(mu), which are built anew in every step, numpy takes from the library:
+their share of a step has a column of its own. What a call of `agents.advance` does once, as counting the agents, is
+shared by as many steps as such a call makes in learning. Nothing is asserted here.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def library_on_two_threads(game: MeanFieldGame, population: Agents) -> Callable[
 
 def numpy_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
     """Return steps vectorised over agents: flat gathers, 32-bit draws, the library's own alias tables."""
-    n_agents, n_states, n_limits = population.thresholds.shape
-    limits = population.thresholds.reshape(-1, n_limits)
+    n_agents, n_states, n_limits = population.thresholds.shape[1:]
+    upper, lower = population.thresholds.astype(np.uint32)
+    limits = (upper * np.uint32(agent_kernels.LOWER) + lower).reshape(-1, n_limits)
     first_rows = np.arange(n_agents, dtype=np.int64) * n_states
     states = population.states.astype(np.int64)
     rng = np.random.Generator(np.random.SFC64(0))
@@ -137,10 +138,12 @@ def plain_steps(game: MeanFieldGame, population: Agents) -> Callable[[int], None
 @numba.njit(nogil=True)
 def _floor(states: Any, limits: Any, generators: Any, block: Any) -> Any:
     n_states, n_limits, total = np.uint64(limits.shape[1]), np.uint64(limits.shape[2]), np.uint64(0)
-    flat = limits.reshape(-1)
+    flat, last = limits.reshape(-1), np.uint64(len(states) - 1)
     for b in range(len(generators)):
         a0, a1, a2, a3 = generators[b, 0], generators[b, 1], generators[b, 2], generators[b, 3]
         for i in range(np.uint64(b * block), np.uint64(min((b + 1) * block, len(states)))):
+            ahead = min(i + agent_kernels.AHEAD, last)
+            agent_kernels.prefetch(flat, (ahead * n_states + np.uint64(states[ahead])) * n_limits)
             x = a0 + a3
             total += ((x << np.uint64(23)) | (x >> np.uint64(41))) + a0
             x = a1 << np.uint64(17)
@@ -160,7 +163,7 @@ def floor(game: MeanFieldGame, population: Agents) -> Callable[[int], None]:
 
     def run(n_steps: int) -> None:
         for _ in range(n_steps):
-            _floor(population.states, population.thresholds, population.generators, agent_kernels.BLOCK)
+            _floor(population.states, population.thresholds[0], population.generators, agent_kernels.BLOCK)
 
     return run
 
@@ -191,9 +194,9 @@ def nanoseconds(
 def steps_of(side: Side, game: MeanFieldGame, population: Agents) -> int:
     """Return how many steps a run of a side makes."""
     n_agents = len(population.states)
-    if side in (library, library_learning) and agents.composed(game, n_agents):
+    if side in (library, library_learning, floor):
         return agents.steps_per_call(game, population)
-    return max(2, 10**6 // n_agents)
+    return max(10, 10**6 // n_agents)
 
 
 def median_ratio(numerators: list[float], denominators: list[float]) -> float:
@@ -238,7 +241,7 @@ def main() -> None:
                 found.append(nanoseconds(run, n_agents, steps))
         ours, vectorised, plain, least = times[:4]
         medians = [statistics.median(found) for found in times]
-        place = "cache " if population.thresholds.nbytes <= 2 * CACHE else "memory"
+        place = "cache " if population.thresholds[0].nbytes <= 2 * CACHE else "memory"
         print(
             f"{n_states:4d} {n_agents:8d} {medians[0]:9.1f} {medians[1]:8.1f} {medians[2]:8.1f} {medians[3]:7.1f}   "
             f"{median_ratio(vectorised, ours):4.1f}x {median_ratio(plain, ours):4.1f}x "

@@ -221,6 +221,23 @@ def test_transitions_are_composed_in_large_affine_games_of_not_too_many_agents_o
     assert agents.composed(coupled(203), 2)
 
 
+def test_two_parts_of_thresholds_decide_as_the_whole_ones_do():
+    # where the upper parts of a draw and of a threshold are the same, and next to there
+    rng = np.random.default_rng(3)
+    ends = [0, 1, 2**15 - 1, 2**15, 2**15 + 1, 2**30, 2**30 + 5, 2**31 - 2**15, 2**31 - 1, 2**31]
+    for _ in range(300):
+        n_limits = int(rng.integers(1, 7))
+        limits = np.sort(rng.choice(ends, size=n_limits))
+        policy = np.diff(limits / 2.0**31, prepend=0.0, append=1.0)
+        upper, lower = agents.cumulated(policy)
+        np.testing.assert_array_equal(upper.astype(np.int64) * 2**15 + lower, limits)
+        near = np.unique(np.clip(np.add.outer(limits, [-(2**15), -1, 0, 1, 2**15]), 0, 2**31 - 1))
+        for level in [*near.tolist(), *rng.integers(2**31, size=5).tolist()]:
+            bits = np.uint64((level << 33) | int(rng.integers(2**33)))
+            pair = agent_kernels.pair_played(bits, np.uint64(40), upper, lower, np.uint64(0), np.uint64(n_limits))
+            assert pair == 40 + (level >= limits).sum(), (level, limits)
+
+
 def test_an_action_without_probability_is_never_played():
     policy = np.tile([0.0, 1.0], (3, 1))
     population = agents.initial_agents(GAME, 5000, Quadratic(1.0), rng=np.random.default_rng(0), start=policy)

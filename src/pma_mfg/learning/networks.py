@@ -139,14 +139,14 @@ def networked(
         samples += schedule.n_updates * (schedule.n_waiting + 1)
         if failure:
             failed = rng.random(len(agents.states)) < failure
-            agents.thresholds[failed], agents.values[failed] = held[0][failed], held[1][failed]
+            agents.thresholds[:, failed], agents.values[failed] = held[0][:, failed], held[1][failed]
         if rounds and links.kind != "none":
             scores, taken = scored(game, agents, regularizer, score=score, n_steps=evaluation_steps, rng=rng)
             samples += taken + rounds
             for _ in range(rounds):
                 heard = links.audience(agents.states, near, rng)
                 chosen = adopted(scores, heard, temperature=float(temperatures[epoch - 1]), rng=rng)
-                agents.thresholds, agents.values = agents.thresholds[chosen], agents.values[chosen]
+                agents.thresholds, agents.values = agents.thresholds.take(chosen, axis=1), agents.values[chosen]
                 scores = scores[chosen]
                 replay.kept_steps(game, agents, 1)
         if population is not None and epoch in population:
@@ -214,11 +214,11 @@ def _resize(
     before = len(agents.states)
     more = max(0, int(n_agents) - before)
     stay = np.sort(rng.permutation(before)[:n_agents])
-    limits = simulated.cumulated(policy)
+    limits = simulated.cumulated(policy[np.newaxis])
     agents.states = np.concatenate(
         [agents.states[stay], rng.integers(len(policy), size=more, dtype=agents.states.dtype)]
     )
-    agents.thresholds = np.concatenate([agents.thresholds[stay], np.tile(limits, (more, 1, 1))])
+    agents.thresholds = np.concatenate([agents.thresholds[:, stay], np.repeat(limits, more, axis=1)], axis=1)
     agents.pairs, agents.q = np.zeros(n_agents, dtype=np.uint16), np.zeros((n_agents, *policy.shape))
     agents.values = np.asarray(regularizer.value(agents.policies()))
     n_blocks = -(-int(n_agents) // agent_kernels.BLOCK)

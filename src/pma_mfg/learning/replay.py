@@ -46,8 +46,7 @@ def kept_steps(
     n_agents, shape = len(agents.states), agents.reward.shape
     begun, reached = np.zeros((2, n_kept, n_agents), dtype=np.uint16)
     rewards, present = np.zeros((n_kept, *shape)), np.zeros(shape)
-    walkers = agents.states, agents.pairs, agents.thresholds, agents.generators
-    learners = agents.q, agents.values
+    walkers, learners = simulated.walkers(agents), (agents.q, agents.values)
     spans, chunk = simulated.table_spans(game), simulated.steps_per_call(game, agents)
 
     def mean_field(step: int) -> np.ndarray:

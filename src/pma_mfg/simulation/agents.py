@@ -55,8 +55,9 @@ class Agents:
     states : ndarray of uint16, shape (N,)
     pairs : ndarray of uint16, shape (N,)
         The pair s A + a whose transition is learnt from next.
-    thresholds : ndarray of uint32, shape (N, S, A - 1)
-        Policies, as cumulated probabilities in units of 2^-31.
+    thresholds : ndarray of uint16, shape (2, N, S, A - 1)
+        Policies, as cumulated probabilities in units of 2^-31: u and l of u 2^15 + l, each at its own place, since most
+        steps need u only (`cumulated`).
     generators : ndarray of uint64, shape (B, 4)
         State of xoshiro256++ for each block of agents.
     q : ndarray, shape (N, S, A)
@@ -79,10 +80,10 @@ class Agents:
 
     def policies(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """Return the policies of the agents first, ..., last - 1 (all by default), shape (n, S, A)."""
-        limits = self.thresholds[first:last]
-        shape = (*limits.shape[:2], 1)
-        ends = np.concatenate([limits, np.full(shape, agent_kernels.UNITS, dtype=np.uint32)], axis=2)
-        return np.asarray(np.diff(ends.astype(float), axis=2, prepend=0.0) / agent_kernels.UNITS)
+        upper, lower = self.thresholds[:, first:last].astype(float)
+        ends = upper * agent_kernels.LOWER + lower
+        whole = float(agent_kernels.UNITS)
+        return np.asarray(np.diff(ends, axis=2, prepend=0.0, append=whole) / whole)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the fields, to be saved."""
@@ -136,7 +137,7 @@ def initial_agents(
     agents = Agents(
         states=rng.integers(game.n_states, size=n_agents, dtype=np.uint16),
         pairs=np.zeros(n_agents, dtype=np.uint16),
-        thresholds=np.empty((n_agents, shape[0], shape[1] - 1), dtype=np.uint32),
+        thresholds=np.empty((2, n_agents, shape[0], shape[1] - 1), dtype=np.uint16),
         generators=rng.integers(2**64, size=(n_blocks, 4), dtype=np.uint64),
         q=np.zeros((n_agents, *shape)),
         values=np.empty((n_agents, shape[0])),
@@ -145,16 +146,17 @@ def initial_agents(
     )
     for first in range(0, n_agents, SLICE):
         rows = slice(first, first + SLICE)
-        agents.thresholds[rows] = cumulated(policy[rows] if policy.ndim == 3 else policy)
+        agents.thresholds[:, rows] = cumulated(policy[rows] if policy.ndim == 3 else policy[np.newaxis])
         agents.values[rows] = regularizer.value(agents.policies(first, first + SLICE))
     return agents
 
 
 def cumulated(policies: np.ndarray) -> np.ndarray:
-    """Return the cumulated probabilities (..., A - 1) in units of 2^-31, rounded."""
+    """Return the cumulated probabilities, rounded to units of 2^-31, as u and l of u 2^15 + l: (2, ..., A - 1)."""
     ends = np.cumsum(policies, axis=-1)
-    units = np.rint(ends / ends[..., -1:] * agent_kernels.UNITS)
-    return np.asarray(units[..., :-1].astype(np.uint32))
+    units = np.rint(ends / ends[..., -1:] * agent_kernels.UNITS)[..., :-1]
+    upper = np.minimum(units // agent_kernels.LOWER, agent_kernels.LAST_UPPER)
+    return np.stack([upper, units - upper * agent_kernels.LOWER]).astype(np.uint16)
 
 
 def frozen_tables(game: FunctionGame, mean_field: np.ndarray) -> Tables:
@@ -316,11 +318,11 @@ def advance(
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
     counts[begin % 2, 0] = np.bincount(agents.states, minlength=game.n_states)
-    walkers, learners = _walkers(agents), (agents.q, agents.values)
+    moving, learners = walkers(agents), (agents.q, agents.values)
     parameters = (float(game.discount), n_waiting, float(scale), float(offset))
 
     def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
-        blocks = thread, low, high, counts, walkers, learners
+        blocks = thread, low, high, counts, moving, learners
         for tables, t, length in spans(first, count, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
             agent_kernels.run(t, length, *blocks, tables, fixed, reward, *parameters)
 
@@ -347,8 +349,9 @@ def advance(
     agents.progress[1] += n_steps
 
 
-def _walkers(agents: Agents) -> tuple[np.ndarray, ...]:
-    return agents.states, agents.pairs, agents.thresholds, agents.generators
+def walkers(agents: Agents) -> tuple[np.ndarray, ...]:
+    """Return what kernels read and change of agents who move: `agent_kernels.WALKERS`."""
+    return agents.states, agents.pairs, *agents.thresholds, agents.generators
 
 
 def finish_epoch(
@@ -388,7 +391,7 @@ def finish_epoch(
         for block in range(*blocks.tolist()) if share else ():
             agent_kernels.learn_block(
                 block,
-                _walkers(agents),
+                walkers(agents),
                 learners,
                 unused[0],
                 agents.reward,
@@ -419,6 +422,6 @@ def finish_epoch(
         if len(i):
             policies = agents.policies(first, first + SLICE)[i, s]
             u = regularizers.step(regularizer, agents.q[first + i, s], policies, step_size=step_size, floor=floor)
-            agents.thresholds[first + i, s] = cumulated(u)
+            agents.thresholds[:, first + i, s] = cumulated(u)
             agents.values[first + i, s] = regularizer.value(u)
     agents.progress[:] = agents.progress[0] + 1, 0

@@ -62,25 +62,25 @@ with kernel_cache(Path(__file__)) as kernel:
             generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
             write_mean_field(own, mean_fields[r])
 
-    @kernel(NONE(_agents, _agents, _generators, types.uint32[:, :, ::1]))
+    @kernel(NONE(_agents, _agents, _generators, types.uint16[:, :, :, ::1]))
     def choose(states: Any, actions: Any, generators: Any, thresholds: Any) -> None:
         """Draw the actions of all agents from their policies, in the form of `simulation.agents.Agents.thresholds`.
 
-        thresholds has shape (N, S, A - 1), or (1, S, A - 1) for a policy that all share.
+        thresholds has shape (2, N, S, A - 1), or (2, 1, S, A - 1) for a policy that all share.
         """
-        n_states, n_limits = np.uint64(thresholds.shape[1]), np.uint64(thresholds.shape[2])
-        limits = thresholds.reshape(-1)
+        n_states, n_limits = np.uint64(thresholds.shape[2]), np.uint64(thresholds.shape[3])
+        upper, lower = thresholds[0].reshape(-1), thresholds[1].reshape(-1)
         last = np.uint64(states.shape[1] - 1)
-        stride = n_states if len(thresholds) > 1 else _0
+        stride = n_states if thresholds.shape[1] > 1 else _0
         for r in range(len(states)):
             own, chosen = states[r], actions[r]
             a0, a1, a2, a3 = generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3]
             for i in range(np.uint64(len(own))):
                 ahead = min(i + _AHEAD, last)
-                prefetch(limits, (ahead * stride + np.uint64(own[ahead])) * n_limits)
+                prefetch(upper, (ahead * stride + np.uint64(own[ahead])) * n_limits)
                 bits, a0, a1, a2, a3 = advance(a0, a1, a2, a3)
                 row = i * stride + np.uint64(own[i])
-                chosen[i] = np.uint16(pair_played(bits, _0, limits, row * n_limits, n_limits))
+                chosen[i] = np.uint16(pair_played(bits, _0, upper, lower, row * n_limits, n_limits))
             generators[r, 0], generators[r, 1], generators[r, 2], generators[r, 3] = a0, a1, a2, a3
 
     @kernel(NONE(_agents, _agents, _generators, DENSE_GAME, MATRIX, MATRIX))

@@ -256,11 +256,11 @@ def _cumulated_tables(game: Game, n_agents: int) -> tuple[Any, ...]:
 
 
 def _thresholds(policies: np.ndarray) -> np.ndarray:
-    """Return policies as kernels take them: cumulated probabilities, shape (1, S, A - 1) or (N, S, A - 1)."""
+    """Return policies as kernels take them: cumulated probabilities, shape (2, 1 or N, S, A - 1)."""
     policies = policies.reshape(-1, *policies.shape[-2:])
-    thresholds = np.empty((*policies.shape[:2], policies.shape[2] - 1), dtype=np.uint32)
+    thresholds = np.empty((2, *policies.shape[:2], policies.shape[2] - 1), dtype=np.uint16)
     for first in range(0, len(policies), SLICE):  # copies of all of them at a time would need much memory
-        thresholds[first : first + SLICE] = cumulated(policies[first : first + SLICE])
+        thresholds[:, first : first + SLICE] = cumulated(policies[first : first + SLICE])
     return thresholds
 
 

@@ -25,7 +25,7 @@ from pma_mfg.compilation import (
     VECTOR,
     kernel_cache,
 )
-from pma_mfg.simulation.agent_kernels import BLOCK, MOVE, RECORD, learn_block
+from pma_mfg.simulation.agent_kernels import BLOCK, MOVE, RECORD, WALKERS, learn_block
 from pma_mfg.simulation.alias_kernels import prepare_rewards, prepare_transitions
 from pma_mfg.simulation.exchangeable_kernels import GAME, SHARED, learn_steps, room_of
 from pma_mfg.simulation.links import DENSE_GAME
@@ -33,18 +33,15 @@ from pma_mfg.simulation.random_numbers import STREAM, advance
 
 _32 = np.uint64(32)
 
-_u4, _u2 = types.uint32, types.uint16
-
-# as in `agent_kernels`: states, pairs, thresholds, generators; Q, h(pi^i(s))
-_walkers = TUPLE((_u2[::1], _u2[::1], _u4[:, :, ::1], UNSIGNED[:, ::1]))
+# as in `agent_kernels`: Q, h(pi^i(s))
 _learners = TUPLE((CUBE, MATRIX))
 
-_pairs = _u2[:, ::1]
+_pairs = types.uint16[:, ::1]
 
 
 with kernel_cache(Path(__file__)) as kernel:
 
-    @kernel(NONE(INTEGER, INTEGER, INTEGER, _walkers, _learners, DENSE_GAME, TUPLE((_pairs, _pairs, CUBE)), MATRIX))
+    @kernel(NONE(INTEGER, INTEGER, INTEGER, WALKERS, _learners, DENSE_GAME, TUPLE((_pairs, _pairs, CUBE)), MATRIX))
     def walk(
         first: Any, n_steps: Any, n_waiting: Any, walkers: Any, learners: Any, game: Any, kept: Any, present: Any
     ) -> None:
@@ -55,7 +52,7 @@ with kernel_cache(Path(__file__)) as kernel:
         recorded one step later; the last one is recorded by the caller. present (S, A) is overwritten with the last
         step's rewards.
         """
-        states, pairs, _, generators = walkers
+        states, pairs, _, _, generators = walkers
         begun, reached, rewards = kept
         n_states, n_actions = present.shape
         counts, mean_field = np.zeros(n_states, dtype=np.int64), np.empty(n_states)
