@@ -1,6 +1,7 @@
 """Independent agents: the law of their moves, their TD updates, bitwise resumption, and the predicted disagreement."""
 
 import itertools
+import threading
 
 import numpy as np
 import pandas as pd
@@ -350,6 +351,21 @@ def test_two_threads_give_the_bits_of_one(monkeypatch, composed):
     assert (whole.thresholds != run(seed=1).thresholds).any()
     monkeypatch.setattr(agents, "CHUNK", 63_000)  # some seven steps of 9000 agents
     assert_equal(whole, run(threads=2))
+
+
+def test_a_thread_that_fails_keeps_no_other_waiting():
+    caller = threading.current_thread()
+
+    def transition(mean_field):
+        if threading.current_thread() is not caller and next(moments) == 5:  # in one thread, before its third step
+            raise ValueError("planted")
+        return PLANTED.transition(mean_field)
+
+    moments = itertools.count()
+    game = games.FunctionGame(0.5, transition, PLANTED.reward, n_states=3, n_actions=2)
+    population = agents.initial_agents(game, 2 * agent_kernels.BLOCK, Entropy(0.3), rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="planted"):
+        agents.advance(game, population, 10, n_waiting=0, scale=1.0, offset=1.0, threads=2)
 
 
 def test_an_epoch_is_its_updates_and_a_step_after_the_last_one():

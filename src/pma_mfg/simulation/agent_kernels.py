@@ -20,9 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from pma_mfg.compilation import (
     BORROWED,
@@ -46,6 +44,7 @@ from pma_mfg.simulation.alias_kernels import (
     prepare_transitions,
     rewards_at,
 )
+from pma_mfg.simulation.intrinsics import add_at_once, prefetch, sched_yield
 from pma_mfg.simulation.links import DENSE_GAME, feature_values
 from pma_mfg.simulation.random_numbers import advance
 
@@ -96,24 +95,6 @@ WALKERS = TUPLE((_u2[::1], _u2[::1], _u2[:, :, ::1], _u2[:, :, ::1], UNSIGNED[:,
 _learners = TUPLE((CUBE, MATRIX))
 
 _choices = types.boolean, types.boolean
-
-
-def _prefetch(context: Any, array: Any, index: Any) -> Any:
-    """Ask for array[index] to be brought into the cache, without waiting for it."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        kind = ir.FunctionType(ir.VoidType(), [byte, integer, integer, integer])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, and again, as data
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
-
-prefetch: Any = intrinsic(_prefetch)
 
 
 with kernel_cache(Path(__file__)) as kernel:
@@ -363,6 +344,16 @@ with kernel_cache(Path(__file__)) as kernel:
         _learn(block, walkers, learners, mixture[0], reward, discount, share, what, counts, n_limits, True, far)
         compose(block, walkers, mixture, counts)
 
+    @kernel(NONE(INTEGERS, INTEGER), **BORROWED)
+    def meet(arrivals: Any, n_threads: Any) -> None:
+        """Wait until all threads have arrived as often as this one.
+
+        arrivals (1,) counts arrivals, from 0 on; nobody waits while it is negative.
+        """
+        expected = (add_at_once(arrivals, 1) // n_threads + 1) * n_threads
+        while 0 <= add_at_once(arrivals, 0) < expected:
+            sched_yield()
+
     @kernel(
         NONE(
             INTEGER,
@@ -370,6 +361,7 @@ with kernel_cache(Path(__file__)) as kernel:
             INTEGER,
             INTEGER,
             INTEGER,
+            INTEGERS,
             INTEGER[:, :, ::1],
             WALKERS,
             _learners,
@@ -388,6 +380,7 @@ with kernel_cache(Path(__file__)) as kernel:
         thread: Any,
         low: Any,
         high: Any,
+        arrivals: Any,
         counts: Any,
         walkers: Any,
         learners: Any,
@@ -402,7 +395,8 @@ with kernel_cache(Path(__file__)) as kernel:
         """Run steps first, ..., first + n_steps - 1 of an epoch for the blocks low, ..., high - 1 (Algorithm 3).
 
         The step t reads the counts at t from counts[t % 2], one row per thread, and leaves those of its own blocks at
-        t + 1 in counts[(t + 1) % 2, thread]; counts has shape (2, T, S). Every (n_waiting + 1)-th step is recorded, and
+        t + 1 in counts[(t + 1) % 2, thread]; counts has shape (2, T, S). All T threads meet after every step, by
+        arrivals (1,). Every (n_waiting + 1)-th step is recorded, and
         learnt from at the next. reward (S, A) is that of the recorded pairs. fixed has the tables of
         `agents.composition`; if they are empty, tables are written anew at every step.
         """
@@ -454,6 +448,7 @@ with kernel_cache(Path(__file__)) as kernel:
                 for s in range(n_states):
                     for a in range(n_actions):
                         reward[s, a] = present[s, a]
+            meet(arrivals, len(now))
 
     @kernel(FLOAT(FLOAT), **BORROWED)
     def wright_omega(x: Any) -> Any:

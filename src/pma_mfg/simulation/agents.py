@@ -8,7 +8,6 @@ agent, and an agent some 30 S A bytes: a million agents with ten states and five
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -309,43 +308,37 @@ def advance(
     scale, offset : float
         c and m_0.
     threads : int
-        They pay from some 10^5 agents on.
+        They pay from some 10^4 agents on, where each has a processor: those that are done with a step wait for the
+        others without sleeping.
     """
     n_blocks = len(agents.generators)
     spans, none = table_spans(game), np.zeros((0, 0), dtype=np.uint64)
     fixed = composition(game) if game.has_features and composed(game, len(agents.states)) else (none, none)
     threads = min(threads, n_blocks)
+    ends, arrivals = np.linspace(0, n_blocks, threads + 1).astype(int), np.zeros(1, dtype=np.int64)
     counts = np.zeros((2, threads, game.n_states), dtype=np.int64)
     begin = int(agents.progress[1])
     counts[begin % 2, 0] = np.bincount(agents.states, minlength=game.n_states)
     moving, learners = walkers(agents), (agents.q, agents.values)
     parameters = (float(game.discount), n_waiting, float(scale), float(offset))
 
-    def run(thread: int, first: int, count: int, low: int, high: int, reward: np.ndarray) -> None:
-        blocks = thread, low, high, counts, moving, learners
-        for tables, t, length in spans(first, count, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
-            agent_kernels.run(t, length, *blocks, tables, fixed, reward, *parameters)
+    def work(thread: int) -> np.ndarray:
+        reward = agents.reward.copy()
+        blocks = thread, int(ends[thread]), int(ends[thread + 1]), arrivals, counts, moving, learners
+        try:
+            for tables, t, length in spans(begin, n_steps, lambda t: counts[t % 2].sum(axis=0) / len(agents.states)):
+                agent_kernels.run(t, length, *blocks, tables, fixed, reward, *parameters)
+        except BaseException:
+            arrivals[0] = -(2**62)  # the others are not to wait for this one
+            raise
+        return reward
 
     if threads == 1:
-        run(0, begin, n_steps, 0, n_blocks, agents.reward)
+        rewards = [work(0)]
     else:
-        barrier = threading.Barrier(threads)
-        ends = np.linspace(0, n_blocks, threads + 1).astype(int)
-
-        def work(thread: int) -> np.ndarray:
-            reward = agents.reward.copy()
-            try:
-                for first in range(begin, begin + n_steps):
-                    run(thread, first, 1, int(ends[thread]), int(ends[thread + 1]), reward)
-                    barrier.wait()
-            except BaseException:
-                barrier.abort()
-                raise
-            return reward
-
         with ThreadPoolExecutor(threads) as pool:
             rewards = list(pool.map(work, range(threads)))
-        agents.reward[:] = rewards[0]
+    agents.reward[:] = rewards[0]
     agents.progress[1] += n_steps
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from numba import types
 
 from pma_mfg.compilation import MATRIX, NONE, UNSIGNED, VECTOR, kernel_cache
-from pma_mfg.simulation.agent_kernels import pair_played, prefetch, successor
+from pma_mfg.simulation.agent_kernels import pair_played, successor
 from pma_mfg.simulation.alias_kernels import alias_row, prepare_rewards, prepare_transitions
+from pma_mfg.simulation.intrinsics import prefetch
 from pma_mfg.simulation.links import DENSE_GAME, feature_values
 from pma_mfg.simulation.random_numbers import advance
 
