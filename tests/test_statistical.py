@@ -61,6 +61,7 @@ FOR_EVERY_DRAW = {
     "test_a_run_goes_on_with_the_strength_of_its_epoch",
     "test_a_schedule_from_the_simulator_alone_is_judged_by_its_own_runs",
     "test_a_sparse_game_and_one_of_functions_move_as_the_tables_do",
+    "test_a_thread_that_fails_keeps_no_other_waiting",
     "test_a_sparse_game_is_learnt_draw_by_draw_like_its_dense_copy",
     "test_a_sparse_game_is_played_bitwise_like_its_dense_copy",
     "test_a_sparse_game_moves_bitwise_like_its_dense_copy",
