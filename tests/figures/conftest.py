@@ -1,17 +1,30 @@
 """Small fixed tables: ``<table>.csv`` are cut from real runs, ``<figure>_drawn.csv`` are thinned data of figures."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 
 from pma_replication import registry
 from pma_replication.statistics import FEWEST_REPLICATES
 
 DATA = Path(__file__).with_name("data")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def formulas_are_parsed_once() -> Iterator[None]:
+    """Share what matplotlib makes of a formula among figures: to parse the same ones anew took a tenth of the tests."""
+    parse: Any = MathTextParser._parse_cached.__wrapped__
+    parsers = {"vector": MathTextParser("path"), "raster": MathTextParser("agg")}
+    kept = functools.cache(lambda output, *described: parse(parsers[output], *described))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MathTextParser, "_parse_cached", lambda self, *described: kept(self._output_type, *described))
+        yield
 
 
 def _read(name: str) -> pd.DataFrame:

@@ -174,7 +174,7 @@ def test_a_run_that_is_ended_at_random_moments_ends_with_the_same_bits_and_repea
         run = Running(folder, *command, NUMBA_CACHE_DIR=str(folder / "kernels"))
         whom, number, code = ENDS[n_ended % len(ENDS)]
         # a random while after a random number of jobs: the sequence does not depend on the machine's speed
-        n_jobs, pause = rng.randrange(12 if n_ends > 10 else 3), rng.uniform(0, 3)
+        n_jobs, pause = rng.randrange(12 if n_ends > 10 else 3), rng.uniform(0, 3 if n_ends > 10 else 1)
         while run.process.poll() is None and (
             run.log.read_text().count("Finished jobid") < n_jobs or not addressed(run, whom)
         ):
