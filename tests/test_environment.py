@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -184,6 +185,17 @@ def calls(folder: Path) -> list[str]:
 
 def is_ready(folder: Path, python: str = "python") -> bool:
     return subprocess.run(command(folder, "-q", ".venv/.project", python=python)).returncode == 0
+
+
+@needs_make
+def test_the_two_halves_are_the_whole_lock_and_no_package_needs_what_is_not_in_it(checkout: Path) -> None:
+    subprocess.run(command(checkout, "environment"), check=True)
+    halves = [checkout / f".venv/half-{i}.txt" for i in range(2)]
+    installed = [checkout / line.split(" -r ")[1] for line in calls(checkout) if "--no-deps --require-hashes" in line]
+    assert sorted(installed) == halves
+    pins = [re.split(r"\n(?=\S)", path.read_text().rstrip()) for path in (ROOT / "requirements.lock", *halves)]
+    assert sorted(pins[1] + pins[2]) == sorted(pins[0])
+    subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
 
 
 @needs_make
