@@ -11,7 +11,9 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import ObjectEntry, PythonDomain
 from sphinx.errors import ExtensionError
+from sphinx.pycode.parser import Parser
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -56,6 +58,9 @@ napoleon_google_docstring = False
 # trees of some millions of nodes are made, and hardly any is thrown away: to look for garbage took a tenth of the build
 gc.set_threshold(50_000, 10, 10)
 
+# the lines of every definition, for pages of the source, which are not made: an eighth of the build
+Parser.parse_definition = lambda parser: None  # type: ignore[method-assign]
+
 log = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]*")
 TAG = re.compile(r"\\tag\{(.*?)\}")
@@ -64,6 +69,17 @@ OF_THEORY = ("theory/", "glossary", "concordance", "experiments/", "findings", "
 #: What is left as it is: code, equations, and what links to somewhere already.
 NOT_LINKED = nodes.literal | nodes.literal_block | nodes.reference | nodes.math | nodes.math_block
 SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{sections.NAMED.pattern}")
+
+
+class Objects(PythonDomain):
+    """The domain of Python, which seeks no words of a docstring's types in the names of all objects, such as *array*."""
+
+    def find_obj(self, *arguments: Any) -> list[tuple[str, ObjectEntry]]:
+        """Return what an object's name may mean: nothing, unless some object's name ends so."""
+        if not hasattr(self, "last_words"):  # all pages have been read before the first name is looked up
+            self.last_words = {name.rpartition(".")[2] for name in self.objects}
+        name = arguments[3].removesuffix("()")
+        return super().find_obj(*arguments) if name.rpartition(".")[2] in self.last_words else []
 
 
 def space(width: str) -> str:
@@ -195,6 +211,7 @@ def check_offline(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the functions above."""
+    app.add_domain(Objects, override=True)
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))
     app.connect("source-read", link_to_pages)
     app.connect("source-read", list_experiments)
