@@ -81,14 +81,19 @@ def measured_points(
     label: str = "",
     fit: bool = True,
     paired: bool = False,
-    summary: Callable[[np.ndarray], float] = lambda group: float(group.mean()),
+    summary: Callable[[np.ndarray], float] | None = None,
 ) -> pd.DataFrame:
-    """Return points with intervals over replicates, and with their fitted slope if there are two of them or more."""
+    """Return points with intervals over replicates, and with their fitted slope if there are two of them or more.
+
+    Points are means of their groups where no `summary` of a group is given.
+    """
     rng = seeds.generator(0, "figure", panel, game, label)
-    estimates = [statistics.bootstrap([group], lambda drawn: summary(drawn[0]), rng, kind="mean") for group in groups]
+    options: dict[str, Any] = {"kind": "mean", "along_last": summary is None}
+    of_group = summary or (lambda group: group.mean(axis=-1))
+    estimates = [statistics.bootstrap([group], lambda drawn: of_group(drawn[0]), rng, **options) for group in groups]
     points = line_table(panel, game, "measured", x=x, value=[estimate.value for estimate in estimates])
     points["low"], points["high"] = [e.low for e in estimates], [e.high for e in estimates]
-    fitted = statistics.slope_interval(x, groups, rng, summary=summary, paired=paired) if fit and len(x) > 1 else None
+    fitted = statistics.slope_interval(x, groups, rng, summary=of_group, paired=paired) if fit and len(x) > 1 else None
     return with_slope(points, fitted)
 
 

@@ -70,7 +70,7 @@ def _mean(values: np.ndarray, game: str, arm: str, epoch: int) -> dict[str, floa
     if np.ptp(values) == 0.0:
         return dict.fromkeys(("value", "low", "high"), float(values[0]))
     rng = seeds.generator(0, "figure", "networked", game, arm, epoch)
-    found = statistics.bootstrap([values], lambda drawn: float(drawn[0].mean()), rng)
+    found = statistics.bootstrap([values], lambda drawn: drawn[0].mean(axis=-1), rng, along_last=True)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
