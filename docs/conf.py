@@ -72,7 +72,7 @@ SECTIONS_ELSEWHERE = re.compile(rf"docs/theory,\s+{sections.NAMED.pattern}")
 
 
 class Objects(PythonDomain):
-    """The domain of Python, which seeks no words of a docstring's types in the names of all objects, such as *array*."""
+    """The domain of Python, which seeks a word of a docstring's types, such as *array*, in no object's name."""
 
     def find_obj(self, *arguments: Any) -> list[tuple[str, ObjectEntry]]:
         """Return what an object's name may mean: nothing, unless some object's name ends so."""

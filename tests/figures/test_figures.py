@@ -287,7 +287,7 @@ def test_eight_games_are_drawn(figure, raw_tables, few_resamples):
         return pd.concat([table[table["game"] == "smooth"].assign(game=f"game_{i}") for i in range(8)])
 
     data = registry.draw(figure).data(*map(copies, raw_tables(figure)))
-    registry.draw(figure).figure(data).draw_without_rendering()
+    assert registry.draw(figure).figure(data).findobj(matplotlib.lines.Line2D)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.testing.compare import compare_images
+from matplotlib.testing import compare
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from test_figures import BASELINE, DATA, DOTS_PER_INCH, FIGURES, PIXELS, ROUNDING
 
@@ -51,20 +51,21 @@ def data_of():
 
 
 @pytest.fixture
-def same_picture(tmp_path):
+def same_picture(tmp_path, monkeypatch):
     """Whether a figure looks like its baseline, by the comparison that the picture tests use."""
+    monkeypatch.setattr(compare, "save_diff_image", lambda *paths: None)  # nobody looks at it
 
-    def compare(figure, drawing):
+    def same(figure, drawing):
         path = tmp_path / f"{figure}.png"
         with matplotlib.style.context(style.STYLE, after_reset=True):
             drawing.savefig(path, dpi=DOTS_PER_INCH)
         baseline = shutil.copy(BASELINE / f"test_picture_{figure}.png", tmp_path / "baseline.png")
         try:
-            return compare_images(baseline, str(path), tol=PIXELS) is None
+            return compare.compare_images(baseline, str(path), tol=PIXELS) is None
         except ImageComparisonFailure:  # of another size
             return False
 
-    return compare
+    return same
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def same_numbers(dataframe_regression, tmp_path, request):
     if request.config.getoption("force_regen"):
         pytest.skip("references are being renewed: nothing is compared")
 
-    def compare(figure, data):
+    def same(figure, data):
         reference = shutil.copy(DATA / f"{figure}_reference.csv", tmp_path)  # a failure must not touch the real one
         try:
             dataframe_regression.check(data, fullpath=reference, default_tolerance=ROUNDING)
@@ -83,7 +84,7 @@ def same_numbers(dataframe_regression, tmp_path, request):
             return False
         return True
 
-    return compare
+    return same
 
 
 def moved_point(figure, data, factor):
