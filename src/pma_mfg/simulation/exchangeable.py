@@ -352,11 +352,16 @@ def _terms(changes: Table) -> Tables:
 
 def feature_tables(features: Features) -> Tables:
     """Return features in the form that kernels take, of the type `simulation.links.FEATURES`."""
-    weights = csr_array(features.weights)
+    weights = features.weights
+    if isinstance(weights, csr_array):
+        entries = weights.indptr, weights.indices, weights.data
+    else:  # what csr_array would hold, without its checks
+        rows, states = np.nonzero(weights)
+        entries = np.searchsorted(rows, np.arange(len(weights) + 1)), states, weights[rows, states]
     return (
-        _integers(weights.indptr),
-        _integers(weights.indices),
-        _floats(weights.data),
+        _integers(entries[0]),
+        _integers(entries[1]),
+        _floats(entries[2]),
         _floats(features.offsets),
         _integers(features.links),
         _floats(features.parameters),

@@ -25,7 +25,7 @@ def curves(rows: pd.DataFrame, method: str, column: str = "exploitability") -> C
     found = {}
     for n_updates in sorted(set(of_method["n_updates"].tolist())):
         runs = of_method[of_method["n_updates"] == n_updates]
-        table = runs.pivot_table(index="replicate", columns="epoch", values=column).to_numpy()
+        table = runs.pivot(index="replicate", columns="epoch", values=column).to_numpy()
         found[n_updates] = table / table[:, :1] if column == "exploitability" else table
     return found
 
