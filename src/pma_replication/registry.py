@@ -94,6 +94,7 @@ def draw(figure: str) -> ModuleType:
     return load(drawing(figure), "draw")
 
 
+@functools.cache
 def claims() -> dict[str, Claim]:
     """Return the claims by their names, in the order of their numbers and letters."""
     every = [(name, claim) for each in experiments().values() for name, claim in each.claims.items()]

@@ -353,6 +353,7 @@ def _terms(changes: Table) -> Tables:
 def feature_tables(features: Features) -> Tables:
     """Return features in the form that kernels take, of the type `simulation.links.FEATURES`."""
     weights = features.weights
+    entries: tuple[ArrayLike, ArrayLike, ArrayLike]
     if isinstance(weights, csr_array):
         entries = weights.indptr, weights.indices, weights.data
     else:  # what csr_array would hold, without its checks
