@@ -8,6 +8,7 @@ stationary law: that takes the rate at which the chain mixes as well.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import deque
 from collections.abc import Callable
 
@@ -275,38 +276,41 @@ def anderson(
     """
     x, updated = start, update(start)
     gap = updated - x
-    history = [_l1(gap)]
+    last, before, slow = _l1(gap), 0.0, False
+    history, stored = [last], 0
     gap_changes, update_changes = np.zeros((2, window, len(x)))
     # plain updates that converge fast need no differences: those of the last steps are taken when one is to be used
-    recent: deque[tuple[np.ndarray, ...]] = deque(maxlen=window)
-    stored, plain_rate = 0, 0.0
+    recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=window)
     while len(history) <= max_iterations:
-        if history[-1] <= tolerance and (len(history) < 2 or history[-1] >= 0.5 * history[-2]):
+        if last <= tolerance and last >= 0.5 * before:
             break
-        if patience is not None and len(history) > patience and not history[-1] <= 0.5 * history[-1 - patience]:
+        if patience is not None and len(history) > patience and not last <= 0.5 * history[-1 - patience]:
             break
-        accelerated = plain_rate > FAST  # never at the first step, where nothing is stored
-        for accelerate in (True, False) if accelerated else (False,):
-            candidate = updated
-            if accelerate:
-                while recent:
-                    row = (stored - len(recent)) % window
-                    gap_after, gap_before, update_after, update_before = recent.popleft()
-                    gap_changes[row], update_changes[row] = gap_after - gap_before, update_after - update_before
-                count = min(stored, window)
-                candidate = candidate - _least_squares(gap_changes[:count], gap) @ update_changes[:count]
-            candidate = project(candidate, x)
+        accepted = False
+        if slow:
+            ends = [*recent, (gap, updated)]
+            for k, ((gap_before, update_before), (gap_after, update_after)) in enumerate(itertools.pairwise(ends)):
+                row = (stored - len(recent) + k) % window
+                gap_changes[row], update_changes[row] = gap_after - gap_before, update_after - update_before
+            recent.clear()
+            count = min(stored, window)
+            candidate = project(updated - _least_squares(gap_changes[:count], gap) @ update_changes[:count], x)
             candidate_updated = update(candidate)
             candidate_gap = candidate_updated - candidate
             residual = _l1(candidate_gap)
-            if not accelerate:
-                stored, plain_rate = (0 if accelerated else stored), residual / max(history[-1], 1e-300)
-            elif residual <= ACCEPTED * history[-1]:
-                break
-        recent.append((candidate_gap, gap, candidate_updated, updated))
+            accepted = residual <= ACCEPTED * last
+            stored = stored if accepted else 0
+        if not accepted:
+            candidate = project(updated, x)
+            candidate_updated = update(candidate)
+            candidate_gap = candidate_updated - candidate
+            residual = _l1(candidate_gap)
+            slow = residual > FAST * last
+        recent.append((gap, updated))
         stored += 1
         x, updated, gap = candidate, candidate_updated, candidate_gap
-        history.append(residual)
+        before, last = last, residual
+        history.append(last)
     return x, history
 
 
