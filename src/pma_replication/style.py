@@ -136,13 +136,14 @@ def make_panels(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and n axes of `height` inches, each with room for a legend of `n_lines` below it.
 
-    The legend of `handles` has `ncols` columns, or all in one row. Every length is fixed in inches here, so that
-    neither a long legend nor a wide tick label squeezes the panels.
+    The legend of `handles` has `ncols` columns, or all in one row, or as many as the page is wide enough for. Every
+    length is fixed in inches here, so that neither a long legend nor a wide tick label squeezes the panels.
     """
     n_rows, n_columns = grid_shape(n)
     left, between, right, above, line = 0.62, 0.4 if sharey else 0.78, 0.12, 0.25, 0.16
     below = 0.55 + line * n_lines
-    n_shown = (ncols or len(handles)) if n_columns > 1 else 1
+    names = [str((handle[0] if isinstance(handle, tuple) else handle).get_label()) for handle in handles]
+    n_shown = fitting_columns(names, ncols or len(names), WIDTH) if n_columns > 1 else 1
     title = short_heading(title, n_columns) if title else None
     top = above + (0.3 + line * title.count("\n") if title else 0.0)
     bottom = below + (0.35 + line * (-(-len(handles) // n_shown) - 1) if handles else 0.0)
@@ -166,7 +167,6 @@ def make_panels(
     if title:
         figure.suptitle(title, x=0.5, y=1.0 - 0.08 / size[1], va="top")
     if handles:
-        names = [str((handle[0] if isinstance(handle, tuple) else handle).get_label()) for handle in handles]
         of_tuples: dict[type, Any] = {tuple: HandlerTuple(ndivide=None, pad=0.5)}
         figure.legend(
             handles=list(handles),
@@ -177,6 +177,17 @@ def make_panels(
             ncols=n_shown,
         )
     return figure, list(axes[:n])
+
+
+def fitting_columns(labels: Sequence[str], most: int, inches: float) -> int:
+    """Return the largest number of columns, up to `most`, with which a legend of these labels fits into a width."""
+    letter = 9.0 / 72.0  # the style's handles, and what is between them and around them all, in units of its text
+    # to whole pixels, letters may take a little more
+    widths = np.array([text_width(label, 9.0) for label in labels]) + 2.6 * letter + 0.02
+    for columns in range(most, 1, -1):
+        if sum(part.max(initial=0.0) for part in np.array_split(widths, columns)) + (columns - 0.2) * letter <= inches:
+            return columns
+    return 1
 
 
 def short_heading(title: str, n_columns: int) -> str:

@@ -10,7 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from pma_replication.style import DASHED, DOTTED, by_game, game_looks, make_panels, panel_title, plain_name, styled
+from pma_replication.style import (
+    DASHED,
+    DOTTED,
+    WIDTH,
+    by_game,
+    fitting_columns,
+    game_looks,
+    label_decades,
+    make_panels,
+    panel_title,
+    plain_name,
+    styled,
+)
 
 
 def data(bounds: pd.DataFrame) -> pd.DataFrame:
@@ -61,27 +73,6 @@ def figure(data: pd.DataFrame) -> Figure:
     # infinite bounds go above the line `highest`, a row for each game
     infinite = {game: highest * 10.0 ** (0.25 * (k + 1)) for k, game in enumerate(colours)}
     top = highest * 10.0 ** (0.25 * (len(colours) + 1))
-    figure, axes = make_panels(len(panels), 2.6, 2 + (len(colours) + 2) // 4, sharey=True)
-    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-        for game, table in by_game(data[data["panel"] == panel]):
-            value = table["value"].where(np.isfinite(table["value"]), infinite[game])
-            look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linestyle": styles[game]}
-            look["linewidth"] = 0.6
-            ax.plot(np.minimum(table["x"], 0.9 * ends[1]), value, markerfacecolor="none", **look)
-        ax.plot(ends, ends, **DASHED)
-        ax.axhline(1.0, **DOTTED)
-        ax.axhspan(highest, top, color="0.94", linewidth=0.0)
-        ax.set(xscale="log", yscale="log", xlim=ends, ylim=(ends[0], top))
-        ticks, infinity = 10.0 ** np.arange(np.ceil(np.log10(ends[0])), np.log10(highest) + 0.5), np.sqrt(highest * top)
-        # a label takes a twentieth of the axis: over many decades the last ones would run into that of infinity
-        ticks = ticks[np.log(infinity / ticks) > 0.05 * np.log(top / ends[0])]
-        labels = [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"]
-        ax.set_yticks([*ticks, infinity], labels)
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.set_xlabel(r"norm of $D\Gamma_\eta(\pi)$, largest found")
-        if i == 0:
-            ax.set_ylabel(r"bound on the norm of $D\Gamma_\eta(\pi)$")
-        panel_title(ax, i, panel)
     handles = [
         Line2D(
             [],
@@ -97,5 +88,29 @@ def figure(data: pd.DataFrame) -> Figure:
     handles.append(Line2D([], [], label="below: a bound is refuted", **DASHED))
     if ends[0] < 1.0:
         handles.append(Line2D([], [], label="below: PMA is certified", **DOTTED))
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4 if len(panels) > 1 else 2)
+    names = [str(handle.get_label()) for handle in handles]
+    ncols = fitting_columns(names, 4, WIDTH) if len(panels) > 1 else 2
+    figure, axes = make_panels(len(panels), 2.6, 2 + (len(colours) + 2) // max(ncols, 3), sharey=True)
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        for game, table in by_game(data[data["panel"] == panel]):
+            value = table["value"].where(np.isfinite(table["value"]), infinite[game])
+            look: dict[str, Any] = {"color": colours[game], "marker": markers[game], "linestyle": styles[game]}
+            look["linewidth"] = 0.6
+            ax.plot(np.minimum(table["x"], 0.9 * ends[1]), value, markerfacecolor="none", **look)
+        ax.plot(ends, ends, **DASHED)
+        ax.axhline(1.0, **DOTTED)
+        ax.axhspan(highest, top, color="0.94", linewidth=0.0)
+        ax.set(xscale="log", yscale="log", xlim=ends, ylim=(ends[0], top))
+        label_decades(ax.xaxis)
+        ticks, infinity = 10.0 ** np.arange(np.ceil(np.log10(ends[0])), np.log10(highest) + 0.5), np.sqrt(highest * top)
+        # a label takes a twentieth of the axis: over many decades the last ones would run into that of infinity
+        ticks = ticks[np.log(infinity / ticks) > 0.05 * np.log(top / ends[0])]
+        labels = [*(rf"$10^{{{np.log10(tick):.0f}}}$" for tick in ticks), r"$\infty$"]
+        ax.set_yticks([*ticks, infinity], labels)
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set_xlabel(r"norm of $D\Gamma_\eta(\pi)$, largest found")
+        if i == 0:
+            ax.set_ylabel(r"bound on the norm of $D\Gamma_\eta(\pi)$")
+        panel_title(ax, i, panel)
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=ncols)
     return figure

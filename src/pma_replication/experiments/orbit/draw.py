@@ -152,7 +152,7 @@ def figure(data: pd.DataFrame) -> Figure:
         for ax, xlabel, state, title in (
             (axes[3 * row], "iteration $k$", first, prefix + "share of one state"),
             (axes[3 * row + 1], rf"$\mu_k(s = {first})$", second, prefix + "shares of two states"),
-            (axes[3 * row + 2], "strength of the regularizer", first, prefix + "where best response ends"),
+            (axes[3 * row + 2], "strength of the regularizer", first, prefix + "ends of best response"),
         ):
             ax.set(xlabel=xlabel, ylabel=rf"$\mu_k(s = {state})$")
             panel_title(ax, axes.index(ax), title, game=game)

@@ -16,6 +16,7 @@ from pma_replication.style import (
     by_game,
     draw_line,
     game_looks,
+    label_decades,
     line_table,
     log_log,
     make_panels,
@@ -146,6 +147,7 @@ def _ends(ax: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
         yticks=[],
         ylabel="games" if rows["game"].nunique() > 1 else "",
     )
+    label_decades(ax.xaxis)
     panel_title(ax, 2, "stable above")
     words = [
         Line2D([], [], color="0.3", marker=shapes[s], markerfacecolor="none", linestyle="none", label=w)
