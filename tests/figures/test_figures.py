@@ -12,6 +12,7 @@ committed.
 import inspect
 import itertools
 import os
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.textpath import TextPath
 
 from pma_mfg.plotting import look
 from pma_replication import cli as replicate
@@ -245,6 +247,19 @@ def test_text_has_as_few_lines_as_fit_and_those_even():
             if style.text_width(rest, 10.0) > inches:
                 greedy, rest = greedy + 1, word
         assert len(lines) == greedy
+
+
+def test_a_text_is_as_wide_as_its_outlines():
+    style_of_text = matplotlib.font_manager.FontProperties(family="STIXGeneral", size=9.0)
+    texts = [
+        *string.printable.strip(),
+        *"αβγεηθμνπρσταΓΔ×−–…äñçßŁž",
+        r"$\mathbf{c}$   of f",
+        r"$\|\pi - \pi^*\|_1 \leq 10^{-3}$",
+    ]
+    for text in texts:
+        extents = TextPath((0.0, 0.0), text, prop=style_of_text).get_extents()
+        assert look.text_width(text, 9.0) == pytest.approx(extents.x1 / 72.0, abs=1e-12), text
 
 
 def test_names_of_states_are_shown_where_one_panel_has_room_for_them(raw_tables):

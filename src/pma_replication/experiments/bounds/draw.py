@@ -88,9 +88,8 @@ def figure(data: pd.DataFrame) -> Figure:
     handles.append(Line2D([], [], label="below: a bound is refuted", **DASHED))
     if ends[0] < 1.0:
         handles.append(Line2D([], [], label="below: PMA is certified", **DOTTED))
-    names = [str(handle.get_label()) for handle in handles]
-    ncols = fitting_columns(names, 4, WIDTH) if len(panels) > 1 else 2
-    figure, axes = make_panels(len(panels), 2.6, 2 + (len(colours) + 2) // max(ncols, 3), sharey=True)
+    ncols = fitting_columns([str(handle.get_label()) for handle in handles], 4, WIDTH)
+    figure, axes = make_panels(len(panels), 2.6, 2 + (len(colours) + 2) // ncols, sharey=True)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         for game, table in by_game(data[data["panel"] == panel]):
             value = table["value"].where(np.isfinite(table["value"]), infinite[game])
@@ -112,5 +111,5 @@ def figure(data: pd.DataFrame) -> Figure:
         if i == 0:
             ax.set_ylabel(r"bound on the norm of $D\Gamma_\eta(\pi)$")
         panel_title(ax, i, panel)
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=ncols)
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=ncols if len(panels) > 1 else 2)
     return figure
