@@ -6,6 +6,7 @@ Commands that need the replication, such as `verify`, are offered by its distrib
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -22,6 +23,7 @@ def main(given: Sequence[str] | None = None) -> int:
     return command_line.main(parser(), given)
 
 
+@functools.cache  # to make it takes longer than many a command
 def parser() -> arguments.Parser:
     """Return the parser of all commands."""
     made = arguments.Parser(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ def main(given: Sequence[str] | None = None) -> int:
     return command_line.main(parser(), given)
 
 
+@functools.cache  # to make it takes longer than many a command
 def parser() -> arguments.Parser:
     """Return the parser of all commands and of the steps of all experiments."""
     from pma_mfg import __version__
