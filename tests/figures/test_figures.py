@@ -330,7 +330,6 @@ def test_twenty_four_games_have_looks_of_their_own(figure, drawn_table):
     games = [f"game_{chr(ord('a') + i)}" for i in range(24)]
     data = pd.concat([one[one["game"] == ""], *(one[one["game"] == game].assign(game=name) for name in games)])
     drawing = registry.draw(figure).figure(data.reset_index(drop=True))
-    drawing.draw_without_rendering()
     for ax in drawing.axes:
         # of each game the same lines are drawn, in the same order: what one has and another has not is its look
         looks = [(to_hex(line.get_color()), line.get_marker(), str(line._dash_pattern)) for line in ax.get_lines()]
