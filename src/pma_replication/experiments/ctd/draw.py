@@ -132,7 +132,7 @@ def figure(data: pd.DataFrame) -> Figure:
             first = ax if draw is _error else None  # biases have axes of their own
             draw(ax, table, colours, leftmost=column == 0, lowest=i + n_columns >= len(games))
             panel_title(ax, k * len(games) + i, "{}", game=game)
-        floor = (top - heights[k] + 0.1) / size[1]
+        floor = (top - heights[k] + 0.08) / size[1]
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, floor), ncols=n_names, borderaxespad=0.0)
     return figure
 
